@@ -1,0 +1,52 @@
+//! `vaex run`: plans everything, trains what is not finished, and ends with the report.
+
+use super::progress::Progress;
+use super::{INTERRUPTED, RunArgs, complain, exit_status, report, say};
+use crate::launch::{self, Options, Summary};
+use crate::plan::Plan;
+use anyhow::Context;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
+    let read = |spec: &PathBuf| Plan::read(spec, &args.spec.overrides(), args.spec.device());
+    let plans = args.specs.iter().map(read).collect::<Result<Vec<Plan>, _>>()?;
+    let options =
+        Options { runs: args.runs.clone(), jobs: args.jobs, threads: args.threads, fresh: args.fresh };
+    ctrlc::set_handler(interrupt).context("cannot watch for signals")?;
+    let mut worst = 0;
+    for plan in &plans {
+        let mut progress = Progress::new(plan, args.json);
+        let summary = launch::run(plan, &options, &STOP, &mut |notice| progress.show(&notice))?;
+        progress.finish();
+        if !args.json {
+            report::print(&launch::folder(plan, &options.runs))?;
+            remark(plan, args, summary);
+        }
+        worst = exit_status(summary).max(worst);
+        if worst == INTERRUPTED {
+            break;
+        }
+    }
+    Ok(worst)
+}
+
+/// The first signal stops the trials after their present step, the second stops at once.
+fn interrupt() {
+    if STOP.swap(true, Ordering::Relaxed) {
+        std::process::exit(i32::from(INTERRUPTED));
+    }
+    complain("stopping after the present step; once more stops at once");
+}
+
+fn remark(plan: &Plan, args: &RunArgs, summary: Summary) {
+    let folder = launch::folder(plan, &args.runs);
+    if summary.interrupted > 0 {
+        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        say(&format!("{} trials are not finished; go on with: {command}", summary.interrupted));
+    } else {
+        say(&format!("look at it with: tensorboard --logdir {}", folder.display()));
+    }
+}

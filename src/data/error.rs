@@ -1,0 +1,129 @@
+//! What can be wrong with the images that a spec asks for.
+
+use super::idx::IdxError;
+use super::{counted, grouped};
+use crate::spec::Validation;
+use std::path::PathBuf;
+
+/// Data that cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file that cannot be read, or is not what it should be.
+    #[error("{problem}")]
+    Idx {
+        /// The spec key that names the file.
+        key: &'static str,
+        /// What is wrong with the file.
+        problem: IdxError,
+    },
+    /// `source = "idx"` without files.
+    #[error("`images` is missing: `source = \"idx\"` reads its images from that IDX file; name one")]
+    NoImages,
+    /// A file is named, and not read.
+    #[error(
+        "`{}` names a file, but `source = \"fashion-mini\"` reads none; remove it, or set `source = \"idx\"`",
+        last(key)
+    )]
+    FileNotRead {
+        /// The spec key that names the file.
+        key: &'static str,
+    },
+    /// Labels of test images that are not given.
+    #[error("`test_labels` is given without `test_images`, the images that it is about; give both or neither")]
+    TestLabelsAlone,
+    /// Labels of other images.
+    #[error(
+        "`{}` holds {}, but `{}` holds {}; give the labels of these images",
+        labels_file.display(), counted(labels, "label"), images_file.display(), counted(images, "image")
+    )]
+    LabelCount {
+        /// The spec key that names the file of labels.
+        key: &'static str,
+        /// The file of labels.
+        labels_file: PathBuf,
+        /// Labels in it.
+        labels: usize,
+        /// The file of images.
+        images_file: PathBuf,
+        /// Images in it.
+        images: usize,
+    },
+    /// Test images of another height or width.
+    #[error(
+        "`{}` holds images of {} x {} pixels, but `{}` of {} x {}; both must have the same sides",
+        test_file.display(), test.0, test.1, train_file.display(), train.0, train.1
+    )]
+    Sides {
+        /// The file of test images.
+        test_file: PathBuf,
+        /// Their height and width in pixels.
+        test: (usize, usize),
+        /// The file of training images.
+        train_file: PathBuf,
+        /// Their height and width in pixels.
+        train: (usize, usize),
+    },
+    /// A limit of no images.
+    #[error("`limit` is 0; give at least 1, or remove it")]
+    ZeroLimit,
+    /// A limit beyond the file.
+    #[error(
+        "`limit` is {}, but `{}` holds {}; lower it or remove it",
+        grouped(limit), file.display(), counted(images, "image")
+    )]
+    Limit {
+        /// The limit.
+        limit: u64,
+        /// The training file; `fashion-mini` for the embedded one.
+        file: PathBuf,
+        /// Images in it.
+        images: usize,
+    },
+    /// A fraction that is none.
+    #[error("`validation` is {fraction}; give a number of images, or a fraction above 0 and below 1")]
+    Fraction {
+        /// The value given.
+        fraction: f64,
+    },
+    /// No images for training, or none for validation.
+    #[error(
+        "`validation` is {}, which holds out {} of {}; leave at least 1 for training and 1 for validation",
+        given(validation),
+        grouped(held),
+        counted(images, "image")
+    )]
+    Split {
+        /// The value given.
+        validation: Validation,
+        /// Images that it holds out.
+        held: u64,
+        /// Images that there are, after `limit`.
+        images: usize,
+    },
+}
+
+impl DataError {
+    /// The dotted spec key that the error is about, as `data.images`. A key that is missing is named too.
+    pub fn key(&self) -> &'static str {
+        match self {
+            DataError::Idx { key, .. } | DataError::FileNotRead { key } | DataError::LabelCount { key, .. } => key,
+            DataError::NoImages => "data.images",
+            DataError::TestLabelsAlone => "data.test_labels",
+            DataError::Sides { .. } => "data.test_images",
+            DataError::ZeroLimit | DataError::Limit { .. } => "data.limit",
+            DataError::Fraction { .. } | DataError::Split { .. } => "data.validation",
+        }
+    }
+}
+
+/// The last part of a dotted key.
+fn last(key: &str) -> &str {
+    key.rsplit('.').next().unwrap_or(key)
+}
+
+fn given(validation: &Validation) -> String {
+    match validation {
+        Validation::Images(count) => grouped(count),
+        Validation::Fraction(fraction) => fraction.to_string(),
+    }
+}

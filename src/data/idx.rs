@@ -1,0 +1,587 @@
+//! Reads IDX files, the format that MNIST is published in: plain or gzipped, unsigned bytes only.
+
+use super::{counted, grouped};
+use crate::files::FileError;
+use flate2::bufread::MultiGzDecoder;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::{Path, PathBuf};
+
+/// The most bytes that a file may claim to hold, once inflated: 8 GiB.
+const LIMIT: u64 = 8 << 30;
+
+/// What a file is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// (Images, Height, Width)
+    Images,
+    /// (Images)
+    Labels,
+}
+
+impl Content {
+    fn dimensions(self) -> u8 {
+        match self {
+            Content::Images => 3,
+            Content::Labels => 1,
+        }
+    }
+
+    /// Bytes of the header: the magic number, and a size for each axis.
+    fn header(self) -> usize {
+        4 + 4 * usize::from(self.dimensions())
+    }
+
+    /// As in "holds no images".
+    fn name(self) -> &'static str {
+        match self {
+            Content::Images => "images",
+            Content::Labels => "labels",
+        }
+    }
+
+    fn shape(self) -> &'static str {
+        match self {
+            Content::Images => "images have 3 (images, height, width)",
+            Content::Labels => "labels have 1",
+        }
+    }
+}
+
+/// An array of unsigned bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Array {
+    /// Sizes of the axes, each at least 1.
+    pub(super) sizes: Vec<usize>,
+    /// Elements, row-major: as many as the product of the sizes.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// An IDX file that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum IdxError {
+    /// The file cannot be opened, or the disk fails.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Something else than IDX.
+    #[error("`{}` is not an IDX file: it begins with the bytes {}{}", path.display(), hex(*found), guess(*found))]
+    NotIdx {
+        /// The file.
+        path: PathBuf,
+        /// Its first bytes, once inflated.
+        found: [u8; 4],
+    },
+    /// IDX, of numbers that are not unsigned bytes.
+    #[error("`{}` holds {name} (type 0x{code:02X}); vaex reads unsigned bytes (type 0x08)", path.display())]
+    ElementType {
+        /// The file.
+        path: PathBuf,
+        /// The type's code, byte 2 of the file.
+        code: u8,
+        /// The type in words.
+        name: &'static str,
+    },
+    /// Images have three axes, labels one.
+    #[error("`{}` has {}; {wanted}{hint}", path.display(), counted(found, "dimension"))]
+    Dimensions {
+        /// The file.
+        path: PathBuf,
+        /// Axes of the file, byte 3 of the file.
+        found: u8,
+        /// What it should have, in words.
+        wanted: &'static str,
+        /// What may have gone wrong.
+        hint: &'static str,
+    },
+    /// An axis of size 0.
+    #[error("`{}` holds no {what}: its header gives the size {sizes}; choose another file", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+        /// `images` or `labels`.
+        what: &'static str,
+        /// Sizes of the axes, in words.
+        sizes: String,
+    },
+    /// More than vaex reads.
+    #[error(
+        "`{}` claims to hold {sizes} bytes, more than the {} (8 GiB) that vaex reads; if it is that large, split it",
+        path.display(), grouped(LIMIT)
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Sizes of the axes, in words.
+        sizes: String,
+    },
+    /// The file ends inside its header.
+    #[error(
+        "`{}` ends after {}, inside its {header}-byte header; download it again", path.display(), counted(found, "byte")
+    )]
+    NoHeader {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that are there, once inflated.
+        found: usize,
+        /// Bytes that a header of this content has.
+        header: usize,
+    },
+    /// The file ends too early.
+    #[error(
+        "`{}` ends after {} of {} bytes; download it again", path.display(), grouped(found), grouped(expected)
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that are there, once inflated, header included.
+        found: u64,
+        /// Bytes that the header claims, header included.
+        expected: u64,
+    },
+    /// The file has more than its header says.
+    #[error(
+        "`{}` goes on after the {} bytes that its header claims; download it again", path.display(), grouped(expected)
+    )]
+    Trailing {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the header claims, header included.
+        expected: u64,
+    },
+    /// The compressed data are damaged.
+    #[error("`{}` is gzipped and damaged ({reason}); download it again", path.display())]
+    Gzip {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder says.
+        reason: io::Error,
+    },
+}
+
+/// Reads the IDX file at `path`, of `content`.
+pub(super) fn read_file(path: &Path, content: Content) -> Result<Array, IdxError> {
+    let file = File::open(path).map_err(FileError::at("read", path))?;
+    read(path, BufReader::with_capacity(1 << 16, file), content)
+}
+
+/// Reads an IDX file of `content` from `input`; errors call it `path`.
+pub(super) fn read(path: &Path, input: impl BufRead, content: Content) -> Result<Array, IdxError> {
+    let mut bytes = Vec::new();
+    let sizes = read_into(&mut bytes, path, input, content)?;
+    bytes.shrink_to_fit();
+    Ok(Array { sizes, bytes })
+}
+
+/// As [`read`], the elements into `bytes`, which never grows to more than about twice what was there to read.
+fn read_into(
+    bytes: &mut Vec<u8>,
+    path: &Path,
+    mut input: impl BufRead,
+    content: Content,
+) -> Result<Vec<usize>, IdxError> {
+    let mut start = Vec::new();
+    (&mut input).take(2).read_to_end(&mut start).map_err(FileError::at("read", path))?;
+    let gzipped = start == [0x1f, 0x8b];
+    let input = Cursor::new(start).chain(input);
+    if gzipped {
+        Source { path, gzipped, input: MultiGzDecoder::new(input) }.array(content, bytes)
+    } else {
+        Source { path, gzipped, input }.array(content, bytes)
+    }
+}
+
+/// Bytes of an IDX file, once inflated.
+struct Source<'a, Input> {
+    path: &'a Path,
+    gzipped: bool,
+    input: Input,
+}
+
+impl<Input: Read> Source<'_, Input> {
+    fn array(mut self, content: Content, bytes: &mut Vec<u8>) -> Result<Vec<usize>, IdxError> {
+        let path = self.path.to_path_buf();
+        let sizes = self.header(content)?;
+        let in_words = || sizes.iter().map(grouped).collect::<Vec<_>>().join(" x ");
+        if sizes.contains(&0) {
+            return Err(IdxError::Empty { path, what: content.name(), sizes: in_words() });
+        }
+        // Three 32-bit factors fit 128 bits.
+        let claimed: u128 = sizes.iter().map(|&size| u128::from(size)).product();
+        let Some(claimed) = u64::try_from(claimed).ok().filter(|&claimed| claimed <= LIMIT) else {
+            return Err(IdxError::TooLarge { path, sizes: in_words() });
+        };
+        let header = content.header() as u64;
+        let expected = header + claimed;
+        self.fill(bytes, claimed)?;
+        if (bytes.len() as u64) < claimed {
+            return Err(IdxError::Truncated { path, found: header + bytes.len() as u64, expected });
+        }
+        // Asking for what must not be there also makes the decoder check the last checksum.
+        match (&mut self.input).take(1).read_to_end(&mut Vec::new()) {
+            Ok(0) => Ok(sizes.iter().map(|&size| size as usize).collect()),
+            Ok(_) => Err(IdxError::Trailing { path, expected }),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Sizes of the axes, as the header claims them.
+    fn header(&mut self, content: Content) -> Result<Vec<u32>, IdxError> {
+        let mut header = Vec::new();
+        self.fill(&mut header, 4)?;
+        if let &[a, b, c, d] = header.as_slice() {
+            check_magic(self.path, [a, b, c, d], content)?;
+            self.fill(&mut header, (content.header() - 4) as u64)?;
+        }
+        if header.len() < content.header() {
+            let path = self.path.to_path_buf();
+            return Err(IdxError::NoHeader { path, found: header.len(), header: content.header() });
+        }
+        let (sizes, _) = header[4..].as_chunks();
+        Ok(sizes.iter().map(|&size| u32::from_be_bytes(size)).collect())
+    }
+
+    /// Appends the next `count` bytes, or all where there are fewer. `bytes` grows with what arrives.
+    fn fill(&mut self, bytes: &mut Vec<u8>, count: u64) -> Result<(), IdxError> {
+        match (&mut self.input).take(count).read_to_end(bytes) {
+            Ok(_) => Ok(()),
+            // The compressed data are cut off.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn failed(&self, error: io::Error) -> IdxError {
+        use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+        if self.gzipped && matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) {
+            IdxError::Gzip { path: self.path.to_path_buf(), reason: error }
+        } else {
+            FileError::at("read", self.path)(error).into()
+        }
+    }
+}
+
+/// The magic number: two zeros, the type of the elements, the number of axes.
+fn check_magic(path: &Path, found: [u8; 4], content: Content) -> Result<(), IdxError> {
+    let path = path.to_path_buf();
+    let [0, 0, code, dimensions] = found else {
+        return Err(IdxError::NotIdx { path, found });
+    };
+    let name = match code {
+        0x08 => "unsigned bytes",
+        0x09 => "signed bytes",
+        0x0B => "16-bit integers",
+        0x0C => "32-bit integers",
+        0x0D => "32-bit floats",
+        0x0E => "64-bit floats",
+        _ => return Err(IdxError::NotIdx { path, found }),
+    };
+    if code != 0x08 {
+        return Err(IdxError::ElementType { path, code, name });
+    }
+    if dimensions == content.dimensions() {
+        return Ok(());
+    }
+    let hint = match (content, dimensions) {
+        (Content::Images, 1) => "; it looks like a file of labels",
+        (Content::Labels, 3) => "; it looks like a file of images",
+        (Content::Images, 4) => "; drop the axis of channels, which must be 1",
+        _ => "; choose another file",
+    };
+    Err(IdxError::Dimensions { path, found: dimensions, wanted: content.shape(), hint })
+}
+
+/// As in `89 50 4E 47`.
+fn hex(bytes: [u8; 4]) -> String {
+    bytes.map(|byte| format!("{byte:02X}")).join(" ")
+}
+
+/// What a file that is not IDX may be, and what to do then.
+fn guess(start: [u8; 4]) -> &'static str {
+    match &start {
+        b"\x89PNG" => ", as a PNG image does; give an IDX file",
+        [0xff, 0xd8, 0xff, _] => ", as a JPEG image does; give an IDX file",
+        b"PK\x03\x04" => ", as a zip archive does; unpack it",
+        b"\x93NUM" => ", as a NumPy array does; convert it to IDX",
+        b"vers" => ", as a Git LFS pointer does; fetch the file itself",
+        [0x1f, 0x8b, _, _] => ", as a gzip file does that was gzipped twice; unpack it once",
+        [b'B', b'Z', b'h', _] => ", as a bzip2 file does; unpack it",
+        b"\xfd7zX" => ", as an xz file does; unpack it",
+        [b'<', b'!' | b'h' | b'H' | b'?', _, _] => ", as a web page does; download the file itself",
+        _ => ", not with 00 00 08; give an IDX file",
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::random::{Purpose, Stream};
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::io::Write;
+
+    /// An IDX file of unsigned bytes.
+    pub(in super::super) fn idx_file(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
+        let mut file = vec![0, 0, 8, sizes.len() as u8];
+        file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
+        file.extend(bytes);
+        file
+    }
+
+    pub(in super::super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn images(file: &[u8]) -> Result<Array, IdxError> {
+        read(Path::new("x.gz"), file, Content::Images)
+    }
+
+    fn message(file: &[u8], content: Content) -> String {
+        read(Path::new("x.gz"), file, content).unwrap_err().to_string()
+    }
+
+    fn valid() -> Vec<u8> {
+        idx_file(&[5, 20, 10], &(0..1000).map(|i| (i % 251) as u8).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn plain_and_gzipped_files_hold_the_same() {
+        let plain = images(&valid()).unwrap();
+        assert_eq!(plain.sizes, [5, 20, 10]);
+        assert_eq!(plain.bytes, valid()[16..]);
+        assert_eq!(images(&gzip(&valid())).unwrap(), plain);
+        let file = valid();
+        let (a, b) = file.split_at(10);
+        assert_eq!(images(&[gzip(a), gzip(b), gzip(b"")].concat()).unwrap(), plain);
+        let labels = read(Path::new("x"), &idx_file(&[3], &[7, 8, 9])[..], Content::Labels).unwrap();
+        assert_eq!(labels, Array { sizes: vec![3], bytes: vec![7, 8, 9] });
+        assert_eq!(images(&idx_file(&[1, 1, 1], &[42])).unwrap(), Array { sizes: vec![1, 1, 1], bytes: vec![42] });
+    }
+
+    #[test]
+    fn files_come_from_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        // Gzipped without a name that says so.
+        let path = folder.path().join("images");
+        std::fs::write(&path, gzip(&valid())).unwrap();
+        assert_eq!(read_file(&path, Content::Images).unwrap(), images(&valid()).unwrap());
+        let absent = folder.path().join("absent");
+        let message = format!("read {}: No such file or directory (os error 2)", absent.display());
+        assert_eq!(read_file(&absent, Content::Images).unwrap_err().to_string(), message);
+        let message = format!("read {}: Is a directory (os error 21)", folder.path().display());
+        assert_eq!(read_file(folder.path(), Content::Images).unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn what_is_not_idx_is_refused() {
+        for (start, guess) in [
+            (&b"\x89PNG\r\n"[..], "89 50 4E 47, as a PNG image does; give an IDX file"),
+            (b"\xff\xd8\xff\xe0", "FF D8 FF E0, as a JPEG image does; give an IDX file"),
+            (b"PK\x03\x04", "50 4B 03 04, as a zip archive does; unpack it"),
+            (b"\x93NUMPY", "93 4E 55 4D, as a NumPy array does; convert it to IDX"),
+            (b"version https://", "76 65 72 73, as a Git LFS pointer does; fetch the file itself"),
+            (b"BZh9", "42 5A 68 39, as a bzip2 file does; unpack it"),
+            (b"\xfd7zXZ", "FD 37 7A 58, as an xz file does; unpack it"),
+            (b"<!DOCTYPE html>", "3C 21 44 4F, as a web page does; download the file itself"),
+            (b"<html>", "3C 68 74 6D, as a web page does; download the file itself"),
+            (b"\x00\x01\x08\x03", "00 01 08 03, not with 00 00 08; give an IDX file"),
+            (b"\x00\x00\x0a\x03", "00 00 0A 03, not with 00 00 08; give an IDX file"),
+        ] {
+            let expected = format!("`x.gz` is not an IDX file: it begins with the bytes {guess}");
+            assert_eq!(message(start, Content::Images), expected);
+            assert_eq!(message(&gzip(start), Content::Labels), expected);
+        }
+        let twice = gzip(&gzip(&valid()));
+        assert_eq!(
+            message(&twice, Content::Images),
+            "`x.gz` is not an IDX file: it begins with the bytes 1F 8B 08 00, as a gzip file does that was gzipped \
+             twice; unpack it once"
+        );
+    }
+
+    #[test]
+    fn other_types_are_refused_by_name() {
+        for (code, name) in [
+            (0x09, "signed bytes (type 0x09)"),
+            (0x0B, "16-bit integers (type 0x0B)"),
+            (0x0C, "32-bit integers (type 0x0C)"),
+            (0x0D, "32-bit floats (type 0x0D)"),
+            (0x0E, "64-bit floats (type 0x0E)"),
+        ] {
+            let expected = format!("`x.gz` holds {name}; vaex reads unsigned bytes (type 0x08)");
+            assert_eq!(message(&[0, 0, code, 3], Content::Images), expected);
+        }
+    }
+
+    #[test]
+    fn other_dimensions_are_refused() {
+        let of = |sizes: &[u32], content| message(&idx_file(sizes, &[0; 6]), content);
+        let images = "; images have 3 (images, height, width); ";
+        assert_eq!(of(&[6], Content::Images), format!("`x.gz` has 1 dimension{images}it looks like a file of labels"));
+        assert_eq!(
+            of(&[1, 1, 2, 3], Content::Images),
+            format!("`x.gz` has 4 dimensions{images}drop the axis of channels, which must be 1")
+        );
+        assert_eq!(of(&[2, 3], Content::Images), format!("`x.gz` has 2 dimensions{images}choose another file"));
+        assert_eq!(of(&[], Content::Images), format!("`x.gz` has 0 dimensions{images}choose another file"));
+        assert_eq!(
+            of(&[1, 2, 3], Content::Labels),
+            "`x.gz` has 3 dimensions; labels have 1; it looks like a file of images"
+        );
+        assert_eq!(of(&[2, 3], Content::Labels), "`x.gz` has 2 dimensions; labels have 1; choose another file");
+    }
+
+    #[test]
+    fn empty_axes_are_refused() {
+        for (sizes, text) in [([0, 28, 28], "0 x 28 x 28"), ([5, 0, 28], "5 x 0 x 28"), ([1000, 1, 0], "1,000 x 1 x 0")]
+        {
+            assert_eq!(
+                message(&idx_file(&sizes, &[]), Content::Images),
+                format!("`x.gz` holds no images: its header gives the size {text}; choose another file")
+            );
+        }
+        assert_eq!(
+            message(&idx_file(&[0], &[]), Content::Labels),
+            "`x.gz` holds no labels: its header gives the size 0; choose another file"
+        );
+    }
+
+    #[test]
+    fn files_that_end_early_are_refused() {
+        let cut = |length: usize| [valid()[..length].to_vec(), gzip(&valid()[..length])];
+        for (length, expected) in [
+            (0, "`x.gz` ends after 0 bytes, inside its 16-byte header; download it again"),
+            (1, "`x.gz` ends after 1 byte, inside its 16-byte header; download it again"),
+            (15, "`x.gz` ends after 15 bytes, inside its 16-byte header; download it again"),
+            (16, "`x.gz` ends after 16 of 1,016 bytes; download it again"),
+            (1015, "`x.gz` ends after 1,015 of 1,016 bytes; download it again"),
+        ] {
+            for file in cut(length) {
+                assert_eq!(message(&file, Content::Images), expected);
+            }
+        }
+        assert_eq!(
+            message(&idx_file(&[3], &[])[..7], Content::Labels),
+            "`x.gz` ends after 7 bytes, inside its 8-byte header; download it again"
+        );
+        // A compressed file that is itself cut off, anywhere.
+        let file = gzip(&valid());
+        for length in 2..file.len() {
+            let message = message(&file[..length], Content::Images);
+            let whole = ["incomplete deflate stream", "unexpected end of file"]
+                .map(|reason| format!("`x.gz` is gzipped and damaged ({reason}); download it again"));
+            // Where but the end is missing, all bytes may be there.
+            let early = length < file.len() - 12;
+            let ends = message.starts_with("`x.gz` ends after ");
+            assert!(ends || !early && whole.contains(&message), "{length} of {}: {message}", file.len());
+        }
+    }
+
+    #[test]
+    fn bytes_beyond_the_claim_are_refused() {
+        let file = [valid(), vec![0]].concat();
+        let expected = "`x.gz` goes on after the 1,016 bytes that its header claims; download it again";
+        assert_eq!(message(&file, Content::Images), expected);
+        assert_eq!(message(&gzip(&file), Content::Images), expected);
+        assert_eq!(message(&[gzip(&valid()), gzip(b"more")].concat(), Content::Images), expected);
+    }
+
+    #[test]
+    fn damaged_gzip_is_refused() {
+        let file = gzip(&valid());
+        let with = |index: usize, value: u8| {
+            let mut file = file.clone();
+            file[index] = value;
+            message(&file, Content::Images)
+        };
+        let of = |reason| format!("`x.gz` is gzipped and damaged ({reason}); download it again");
+        let checksum = file.len() - 8;
+        assert_eq!(with(checksum, !file[checksum]), of("corrupt gzip stream does not have a matching checksum"));
+        assert_eq!(with(2, 7), of("invalid gzip header"));
+        assert_eq!(with(10, 0xff), of("corrupt deflate stream"));
+        assert_eq!(
+            message(&[file, b"junk that follows".to_vec()].concat(), Content::Images),
+            of("invalid gzip header")
+        );
+    }
+
+    #[test]
+    fn claims_beyond_the_limit_are_refused() {
+        let of = |sizes: [u32; 3]| message(&idx_file(&sizes, &[0; 100]), Content::Images);
+        let text = "more than the 8,589,934,592 (8 GiB) that vaex reads; if it is that large, split it";
+        let most = "4,294,967,295";
+        assert_eq!(of([u32::MAX; 3]), format!("`x.gz` claims to hold {most} x {most} x {most} bytes, {text}"));
+        // 2^64 + 0 bytes: a product in 64 bits would be 0.
+        let half = "2,147,483,648";
+        assert_eq!(of([1 << 31, 1 << 31, 4]), format!("`x.gz` claims to hold {half} x {half} x 4 bytes, {text}"));
+        assert_eq!(of([1 << 31, 4, 2]), format!("`x.gz` claims to hold {half} x 4 x 2 bytes, {text}"));
+        assert_eq!(of([1 << 31, 2, 2]), "`x.gz` ends after 116 of 8,589,934,608 bytes; download it again");
+    }
+
+    #[test]
+    fn a_claim_allocates_nothing() {
+        for file in [idx_file(&[1 << 31, 2, 2], &[7; 100]), gzip(&idx_file(&[1 << 31, 2, 2], &[7; 100]))] {
+            let mut bytes = Vec::new();
+            read_into(&mut bytes, Path::new("x"), &file[..], Content::Images).unwrap_err();
+            assert_eq!(bytes, [7; 100]);
+            assert!(bytes.capacity() <= 1 << 12, "{}", bytes.capacity());
+        }
+    }
+
+    #[test]
+    fn no_more_is_inflated_than_was_claimed() {
+        let bomb = gzip(&idx_file(&[1, 10, 10], &vec![0; 64 << 20]));
+        let (mut input, mut bytes) = (&bomb[..], Vec::new());
+        let error = read_into(&mut bytes, Path::new("x"), &mut input, Content::Images).unwrap_err();
+        assert_eq!(error.to_string(), "`x` goes on after the 116 bytes that its header claims; download it again");
+        assert_eq!(bytes.len(), 100);
+        // The decoder inflates a window of 32 KiB ahead, which takes some hundreds of bytes.
+        assert!(bomb.len() - input.len() < 4096, "took {} of {} bytes", bomb.len() - input.len(), bomb.len());
+    }
+
+    #[test]
+    fn any_bytes_end_in_an_array_or_an_error() {
+        let plain = valid();
+        let starts = [plain.clone(), gzip(&plain), [gzip(&plain[..30]), gzip(&plain[30..])].concat(), Vec::new()];
+        let (mut arrays, mut errors) = (0, std::collections::BTreeSet::new());
+        for case in 0..40_000 {
+            let mut stream = Stream::new(1, Purpose::Samples, 0, case);
+            let mut file = starts[stream.below(4) as usize].clone();
+            if file.is_empty() {
+                file.resize(stream.below(300) as usize, 0);
+                stream.fill_bytes(&mut file);
+                // Most soups would end at their first byte.
+                let magic: &[u8] = [&b""[..], &[0, 0], &[0, 0, 8, 3], &[0x1f, 0x8b, 8, 0]][stream.below(4) as usize];
+                file.splice(..magic.len().min(file.len()), magic.iter().copied());
+            } else {
+                for _ in 0..stream.below(4) {
+                    let range = if stream.below(2) == 0 { file.len() } else { 32.min(file.len()) };
+                    file[stream.below(range as u64) as usize] = stream.next_u32() as u8;
+                }
+                match stream.below(8) {
+                    0 => file.truncate(stream.below(file.len() as u64) as usize),
+                    1 => file.push(stream.next_u32() as u8),
+                    _ => {}
+                }
+            }
+            let content = if stream.below(8) == 0 { Content::Labels } else { Content::Images };
+            let mut bytes = Vec::new();
+            match read_into(&mut bytes, Path::new("x"), &file[..], content) {
+                Ok(sizes) => {
+                    assert_eq!(bytes.len(), sizes.iter().product::<usize>());
+                    arrays += 1;
+                }
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    errors.insert(format!("{error:?}").split([' ', '(']).next().unwrap().to_string());
+                }
+            }
+            assert!(bytes.capacity() <= (1 << 20) + file.len(), "case {case}: {} bytes", bytes.capacity());
+        }
+        assert!(arrays > 1000, "{arrays}");
+        let kinds =
+            ["Dimensions", "ElementType", "Empty", "Gzip", "NoHeader", "NotIdx", "TooLarge", "Trailing", "Truncated"];
+        assert!(errors.iter().eq(kinds), "{errors:?}");
+    }
+}

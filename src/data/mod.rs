@@ -1,0 +1,534 @@
+//! The images of an experiment: loaded, checked, split into training and validation, and made ready for a network.
+
+mod binarize;
+mod error;
+mod fashion_mini;
+mod idx;
+mod split;
+
+pub use binarize::Pixels;
+pub use error::DataError;
+pub use idx::IdxError;
+pub use split::Split;
+
+use crate::spec::{Data, Source, Validation};
+use idx::{Array, Content};
+use sha2::{Digest, Sha256};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Images of one split: (Images, Height, Width) row-major, each pixel one of 0..=255. A clone shares the pixels.
+#[derive(Clone, Debug)]
+pub struct Images {
+    pixels: Arc<Vec<u8>>,
+    labels: Option<Arc<Vec<u8>>>,
+    /// Which images of `pixels` and `labels` these are.
+    range: Range<usize>,
+    height: usize,
+    width: usize,
+}
+
+impl Images {
+    /// From pixels (Images, Height, Width) and labels (Images).
+    ///
+    /// Panics where an image has no pixels, where pixels do not fill their last image, or where there is not one label
+    /// an image.
+    pub fn new(pixels: Vec<u8>, labels: Option<Vec<u8>>, height: usize, width: usize) -> Images {
+        assert!(height > 0 && width > 0, "an image must have pixels");
+        assert!(pixels.len().is_multiple_of(height * width), "pixels must fill their last image");
+        let count = pixels.len() / (height * width);
+        assert!(labels.as_ref().is_none_or(|labels| labels.len() == count), "each image must have one label");
+        Images { pixels: Arc::new(pixels), labels: labels.map(Arc::new), range: 0..count, height, width }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.range.len()
+    }
+
+    /// Whether there are none. A loaded split has at least one.
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// Height of each image in pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Width of each image in pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height * Width.
+    pub fn pixels_per_image(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// All pixels: (Images, Height, Width), row-major.
+    pub fn pixels(&self) -> &[u8] {
+        let size = self.pixels_per_image();
+        &self.pixels[self.range.start * size..self.range.end * size]
+    }
+
+    /// One image: (Height, Width), row-major. Panics unless `index` is below [`Images::len`].
+    pub fn image(&self, index: usize) -> &[u8] {
+        let size = self.pixels_per_image();
+        &self.pixels()[index * size..][..size]
+    }
+
+    /// One label an image: (Images).
+    pub fn labels(&self) -> Option<&[u8]> {
+        self.labels.as_ref().map(|labels| &labels[self.range.clone()])
+    }
+
+    /// Some of these images, which share the pixels. What is beyond [`Images::len`] is left out.
+    pub fn slice(&self, range: Range<usize>) -> Images {
+        let end = range.end.min(self.len());
+        let start = range.start.min(end);
+        Images { range: self.range.start + start..self.range.start + end, ..self.clone() }
+    }
+}
+
+/// The images of an experiment.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// The images to train on; at least one.
+    pub train: Images,
+    /// The images held out, of the same sides; at least one.
+    pub validation: Images,
+    /// 32 hex digits of a SHA-256 over what trials see: sides, counts, pixels and labels of both splits. It does not
+    /// depend on how files are named or compressed.
+    pub hash: String,
+}
+
+impl Dataset {
+    /// Loads and splits the images that `data` asks for; its relative paths are relative to `folder`.
+    ///
+    /// The first `limit` training images are kept, and then the last of these held out for validation, unless
+    /// `test_images` are given. A fraction is rounded to the nearest number of images.
+    pub fn load(data: &Data, folder: &Path) -> Result<Dataset, DataError> {
+        let (images, test) = match data.source {
+            Source::FashionMini => (embedded(data)?, None),
+            Source::Idx => read_files(data, folder)?,
+        };
+        let train = limited(images, data.limit)?;
+        let (train, validation) = match test {
+            Some(test) => (train, test),
+            None => split(&train, data.validation)?,
+        };
+        let hash = hash(&[&train, &validation]);
+        Ok(Dataset { train, validation, hash })
+    }
+}
+
+/// What a file of images holds, with its labels.
+struct Loaded {
+    file: PathBuf,
+    images: Array,
+    labels: Option<Vec<u8>>,
+}
+
+impl Loaded {
+    fn into_images(self) -> Images {
+        let (height, width) = self.sides();
+        Images::new(self.images.bytes, self.labels, height, width)
+    }
+
+    /// Images, Height, Width; zeros where the array is none of images, which the reader rules out.
+    fn size(&self, axis: usize) -> usize {
+        self.images.sizes.get(axis).copied().unwrap_or(0)
+    }
+
+    fn sides(&self) -> (usize, usize) {
+        (self.size(1), self.size(2))
+    }
+}
+
+fn embedded(data: &Data) -> Result<Loaded, DataError> {
+    let keys = [
+        ("data.images", &data.images),
+        ("data.labels", &data.labels),
+        ("data.test_images", &data.test_images),
+        ("data.test_labels", &data.test_labels),
+    ];
+    if let Some((key, _)) = keys.into_iter().find(|(_, file)| file.is_some()) {
+        return Err(DataError::FileNotRead { key });
+    }
+    let (images, labels) = fashion_mini::load().map_err(|problem| DataError::Idx { key: "data.source", problem })?;
+    Ok(Loaded { file: PathBuf::from("fashion-mini"), images, labels: Some(labels.bytes) })
+}
+
+/// The training file, and the test file where there is one.
+fn read_files(data: &Data, folder: &Path) -> Result<(Loaded, Option<Images>), DataError> {
+    let Some(images) = &data.images else {
+        return Err(DataError::NoImages);
+    };
+    if data.test_images.is_none() && data.test_labels.is_some() {
+        return Err(DataError::TestLabelsAlone);
+    }
+    let train = read_pair(folder, ("data.images", images), ("data.labels", &data.labels))?;
+    let Some(test_images) = &data.test_images else {
+        return Ok((train, None));
+    };
+    let test = read_pair(folder, ("data.test_images", test_images), ("data.test_labels", &data.test_labels))?;
+    if test.sides() != train.sides() {
+        return Err(DataError::Sides {
+            test: test.sides(),
+            train: train.sides(),
+            test_file: test.file,
+            train_file: train.file,
+        });
+    }
+    Ok((train, Some(test.into_images())))
+}
+
+/// Reads images and their labels, each given as its spec key and its file.
+fn read_pair(
+    folder: &Path,
+    images: (&'static str, &PathBuf),
+    labels: (&'static str, &Option<PathBuf>),
+) -> Result<Loaded, DataError> {
+    let read =
+        |key, file: &Path, content| idx::read_file(file, content).map_err(|problem| DataError::Idx { key, problem });
+    let file = folder.join(images.1);
+    let mut loaded = Loaded { images: read(images.0, &file, Content::Images)?, labels: None, file };
+    if let (key, Some(labels)) = labels {
+        let labels_file = folder.join(labels);
+        let labels = read(key, &labels_file, Content::Labels)?.bytes;
+        if labels.len() != loaded.size(0) {
+            return Err(DataError::LabelCount {
+                key,
+                labels_file,
+                labels: labels.len(),
+                images: loaded.size(0),
+                images_file: loaded.file,
+            });
+        }
+        loaded.labels = Some(labels);
+    }
+    Ok(loaded)
+}
+
+/// The first `limit` images; the memory of the others is given back.
+fn limited(mut loaded: Loaded, limit: Option<u64>) -> Result<Images, DataError> {
+    if let Some(limit) = limit {
+        let images = loaded.size(0);
+        let Some(count) = usize::try_from(limit).ok().filter(|&count| count <= images) else {
+            return Err(DataError::Limit { limit, file: loaded.file, images });
+        };
+        if count == 0 {
+            return Err(DataError::ZeroLimit);
+        }
+        let (height, width) = loaded.sides();
+        loaded.images.bytes.truncate(count * height * width);
+        loaded.images.bytes.shrink_to_fit();
+        if let Some(labels) = &mut loaded.labels {
+            labels.truncate(count);
+        }
+    }
+    Ok(loaded.into_images())
+}
+
+/// Training and validation images.
+fn split(images: &Images, validation: Validation) -> Result<(Images, Images), DataError> {
+    let count = images.len();
+    let held = match validation {
+        Validation::Images(held) => held,
+        Validation::Fraction(fraction) if fraction > 0.0 && fraction < 1.0 => (fraction * count as f64).round() as u64,
+        Validation::Fraction(fraction) => return Err(DataError::Fraction { fraction }),
+    };
+    match usize::try_from(held) {
+        Ok(held) if held > 0 && held < count => Ok((images.slice(0..count - held), images.slice(count - held..count))),
+        _ => Err(DataError::Split { validation, held, images: count }),
+    }
+}
+
+fn hash(splits: &[&Images]) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(b"vaex data 1");
+    for images in splits {
+        for size in [images.len(), images.height, images.width] {
+            hasher.update((size as u64).to_le_bytes());
+        }
+        hasher.update(images.pixels());
+        hasher.update([u8::from(images.labels.is_some())]);
+        hasher.update(images.labels().unwrap_or_default());
+    }
+    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A whole number with a comma before each three digits: `47,040,016`.
+fn grouped(number: impl std::fmt::Display) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// As in `1 image`, `2,000 images`.
+fn counted(number: impl std::fmt::Display, noun: &str) -> String {
+    let number = grouped(number);
+    if number == "1" { format!("{number} {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::idx::tests::{gzip, idx_file};
+    use super::*;
+    use crate::spec::Binarize;
+
+    /// A folder with training files of 10 images of 2 x 3 pixels, plain and gzipped, and test files of 4.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: Vec<u8>| {
+            std::fs::write(folder.path().join(format!("{name}.gz")), gzip(&bytes)).unwrap();
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        };
+        write("train", idx_file(&[10, 2, 3], &(0..60).collect::<Vec<u8>>()));
+        write("train-labels", idx_file(&[10], &(0..10).collect::<Vec<u8>>()));
+        write("test", idx_file(&[4, 2, 3], &(100..124).collect::<Vec<u8>>()));
+        write("test-labels", idx_file(&[4], &[9, 8, 7, 6]));
+        write("wide", idx_file(&[4, 3, 2], &[0; 24]));
+        folder
+    }
+
+    fn idx(images: &str) -> Data {
+        Data { source: Source::Idx, images: Some(images.into()), ..Data::default() }
+    }
+
+    /// The message, without the folder, and the key.
+    fn error(data: &Data) -> (String, &'static str) {
+        let folder = folder();
+        let error = Dataset::load(data, folder.path()).unwrap_err();
+        (error.to_string().replace(&format!("{}/", folder.path().display()), ""), error.key())
+    }
+
+    fn sizes(data: &Data) -> (usize, usize) {
+        let dataset = Dataset::load(data, folder().path()).unwrap();
+        (dataset.train.len(), dataset.validation.len())
+    }
+
+    #[test]
+    fn the_last_training_images_are_held_out() {
+        let data = Data { labels: Some("train-labels".into()), validation: Validation::Images(3), ..idx("train") };
+        let Dataset { train, validation, .. } = Dataset::load(&data, folder().path()).unwrap();
+        assert_eq!((train.len(), train.height(), train.width(), train.pixels_per_image()), (7, 2, 3, 6));
+        assert_eq!((validation.len(), validation.height(), validation.width()), (3, 2, 3));
+        assert_eq!(
+            (train.image(6), validation.image(0)),
+            (&[36, 37, 38, 39, 40, 41][..], &[42, 43, 44, 45, 46, 47][..])
+        );
+        assert_eq!(train.labels().unwrap(), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(validation.labels().unwrap(), [7, 8, 9]);
+        assert_eq!(validation.pixels(), (42..60).collect::<Vec<u8>>());
+        assert!(Arc::ptr_eq(&train.pixels, &validation.pixels), "splitting copies the pixels");
+        let middle = validation.slice(1..9);
+        assert_eq!((middle.len(), middle.image(1), middle.labels()), (2, validation.image(2), Some(&[8, 9][..])));
+        assert!(validation.slice(3..9).is_empty() && !validation.is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "out of range")]
+    fn an_image_of_the_other_split_cannot_be_had() {
+        let data = Data { validation: Validation::Images(3), ..idx("train") };
+        let dataset = Dataset::load(&data, folder().path()).unwrap();
+        dataset.train.image(7);
+    }
+
+    #[test]
+    fn fractions_are_rounded() {
+        let fraction = |fraction| sizes(&Data { validation: Validation::Fraction(fraction), ..idx("train") });
+        assert_eq!([0.1, 0.14, 0.16, 0.94].map(fraction), [(9, 1), (9, 1), (8, 2), (1, 9)]);
+    }
+
+    #[test]
+    fn the_limit_comes_before_the_split() {
+        let data = Data {
+            labels: Some("train-labels".into()),
+            limit: Some(6),
+            validation: Validation::Fraction(0.5),
+            ..idx("train")
+        };
+        let Dataset { train, validation, .. } = Dataset::load(&data, folder().path()).unwrap();
+        assert_eq!(
+            (train.pixels(), validation.pixels()),
+            (&(0..18).collect::<Vec<u8>>()[..], &(18..36).collect::<Vec<u8>>()[..])
+        );
+        assert_eq!((train.labels(), validation.labels()), (Some(&[0, 1, 2][..]), Some(&[3, 4, 5][..])));
+        assert_eq!(sizes(&Data { limit: Some(10), ..idx("train") }), (9, 1));
+    }
+
+    #[test]
+    fn test_images_are_the_validation_split() {
+        let data = Data {
+            test_images: Some("test".into()),
+            test_labels: Some("test-labels.gz".into()),
+            limit: Some(5),
+            validation: Validation::Fraction(7.0),
+            ..idx("train")
+        };
+        let Dataset { train, validation, .. } = Dataset::load(&data, folder().path()).unwrap();
+        assert_eq!((train.pixels(), train.labels()), (&(0..30).collect::<Vec<u8>>()[..], None));
+        assert_eq!(validation.pixels(), (100..124).collect::<Vec<u8>>());
+        assert_eq!(validation.labels().unwrap(), [9, 8, 7, 6]);
+    }
+
+    #[test]
+    fn fashion_mini_needs_no_files() {
+        let dataset = Dataset::load(&Data::default(), Path::new("/nowhere")).unwrap();
+        assert_eq!((dataset.train.len(), dataset.validation.len()), (1800, 200));
+        assert_eq!((dataset.train.height(), dataset.train.width()), (28, 28));
+        assert_eq!(dataset.train.labels().unwrap()[..10], [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]);
+        assert_eq!(dataset.hash, "7e33d689399411c505574d0ab535617f");
+    }
+
+    #[test]
+    fn the_hash_is_of_the_content() {
+        let folder = folder();
+        let hash = |data: &Data| Dataset::load(data, folder.path()).unwrap().hash;
+        let plain = Data { labels: Some("train-labels".into()), ..idx("train") };
+        let gzipped = Data { labels: Some("train-labels.gz".into()), ..idx("train.gz") };
+        assert_eq!(hash(&plain), hash(&gzipped));
+        assert_eq!(hash(&plain), hash(&Data { limit: Some(10), binarize: Binarize::Static, ..plain.clone() }));
+        let others = [
+            plain.clone(),
+            idx("train"),
+            Data { validation: Validation::Images(1), ..idx("wide") },
+            Data { validation: Validation::Images(1), ..idx("zeros") },
+            Data { limit: Some(9), ..plain.clone() },
+            Data { validation: Validation::Images(2), ..plain.clone() },
+            Data { test_images: Some("test".into()), ..plain.clone() },
+            Data { test_images: Some("test".into()), test_labels: Some("test-labels".into()), ..plain.clone() },
+            Data { images: Some("flipped".into()), ..plain.clone() },
+            Data { labels: Some("other-labels".into()), ..plain },
+        ];
+        let mut pixels: Vec<u8> = (0..60).collect();
+        pixels[33] ^= 1;
+        std::fs::write(folder.path().join("flipped"), idx_file(&[10, 2, 3], &pixels)).unwrap();
+        std::fs::write(folder.path().join("zeros"), idx_file(&[4, 2, 3], &[0; 24])).unwrap();
+        std::fs::write(folder.path().join("other-labels"), idx_file(&[10], &[1; 10])).unwrap();
+        let hashes: std::collections::BTreeSet<_> = others.iter().map(hash).collect();
+        assert_eq!(hashes.len(), others.len());
+        assert!(hashes.iter().all(|hash| hash.len() == 32 && hash.chars().all(|digit| digit.is_ascii_hexdigit())));
+    }
+
+    #[test]
+    fn keys_that_do_not_fit_together_are_refused() {
+        let none = Data { source: Source::Idx, ..Data::default() };
+        assert_eq!(
+            error(&none),
+            (
+                r#"`images` is missing: `source = "idx"` reads its images from that IDX file; name one"#.into(),
+                "data.images"
+            )
+        );
+        let file = || Some("train".into());
+        for (data, name, key) in [
+            (Data { images: file(), ..Data::default() }, "images", "data.images"),
+            (Data { labels: file(), ..Data::default() }, "labels", "data.labels"),
+            (Data { test_images: file(), ..Data::default() }, "test_images", "data.test_images"),
+            (Data { test_labels: file(), ..Data::default() }, "test_labels", "data.test_labels"),
+        ] {
+            let message = format!(
+                r#"`{name}` names a file, but `source = "fashion-mini"` reads none; remove it, or set `source = "idx"`"#
+            );
+            assert_eq!(error(&data), (message, key));
+        }
+        assert_eq!(
+            error(&Data { test_labels: Some("test-labels".into()), ..idx("train") }),
+            (
+                "`test_labels` is given without `test_images`, the images that it is about; give both or neither"
+                    .into(),
+                "data.test_labels"
+            )
+        );
+    }
+
+    #[test]
+    fn files_that_do_not_fit_together_are_refused() {
+        assert_eq!(
+            error(&Data { labels: Some("test-labels".into()), ..idx("train.gz") }),
+            (
+                "`test-labels` holds 4 labels, but `train.gz` holds 10 images; give the labels of these images".into(),
+                "data.labels"
+            )
+        );
+        let test = Data { test_images: Some("test".into()), ..idx("train") };
+        assert_eq!(
+            error(&Data { test_labels: Some("train-labels".into()), ..test }),
+            (
+                "`train-labels` holds 10 labels, but `test` holds 4 images; give the labels of these images".into(),
+                "data.test_labels"
+            )
+        );
+        assert_eq!(
+            error(&Data { test_images: Some("wide".into()), ..idx("train") }),
+            (
+                "`wide` holds images of 3 x 2 pixels, but `train` of 2 x 3; both must have the same sides".into(),
+                "data.test_images"
+            )
+        );
+    }
+
+    #[test]
+    fn errors_of_a_file_name_its_key() {
+        let file = |name: &str| Some(PathBuf::from(name));
+        let absent = |name| format!("read {name}: No such file or directory (os error 2)");
+        let data = idx("train");
+        for (data, name, key) in [
+            (idx("a"), "a", "data.images"),
+            (Data { labels: file("b"), ..data.clone() }, "b", "data.labels"),
+            (Data { test_images: file("c"), ..data.clone() }, "c", "data.test_images"),
+            (Data { test_images: file("test"), test_labels: file("d"), ..data }, "d", "data.test_labels"),
+        ] {
+            assert_eq!(error(&data), (absent(name), key));
+        }
+    }
+
+    #[test]
+    fn limits_and_splits_that_cannot_be_are_refused() {
+        for (limit, message) in [
+            (11, "`limit` is 11, but `train` holds 10 images; lower it or remove it"),
+            (u64::MAX, "`limit` is 18,446,744,073,709,551,615, but `train` holds 10 images; lower it or remove it"),
+            (0, "`limit` is 0; give at least 1, or remove it"),
+        ] {
+            assert_eq!(error(&Data { limit: Some(limit), ..idx("train") }), (message.into(), "data.limit"));
+        }
+        assert_eq!(
+            error(&Data { limit: Some(2001), ..Data::default() }),
+            ("`limit` is 2,001, but `fashion-mini` holds 2,000 images; lower it or remove it".into(), "data.limit")
+        );
+        let advice = "leave at least 1 for training and 1 for validation";
+        for (validation, limit, start) in [
+            (Validation::Images(0), 10, "`validation` is 0, which holds out 0 of 10 images"),
+            (Validation::Images(10), 10, "`validation` is 10, which holds out 10 of 10 images"),
+            (Validation::Images(5000), 10, "`validation` is 5,000, which holds out 5,000 of 10 images"),
+            (Validation::Fraction(0.04), 10, "`validation` is 0.04, which holds out 0 of 10 images"),
+            (Validation::Fraction(0.96), 10, "`validation` is 0.96, which holds out 10 of 10 images"),
+            (Validation::Fraction(0.5), 1, "`validation` is 0.5, which holds out 1 of 1 image"),
+        ] {
+            let data = Data { validation, limit: Some(limit), ..idx("train") };
+            assert_eq!(error(&data), (format!("{start}; {advice}"), "data.validation"));
+        }
+        for (fraction, value) in [(1.0, "1"), (0.0, "0"), (-0.5, "-0.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+            let data = Data { validation: Validation::Fraction(fraction), ..idx("train") };
+            let message =
+                format!("`validation` is {value}; give a number of images, or a fraction above 0 and below 1");
+            assert_eq!(error(&data), (message, "data.validation"));
+        }
+    }
+
+    #[test]
+    fn digits_are_grouped_in_threes() {
+        assert_eq!([0, 12, 999, 1000, 47_040_016].map(grouped), ["0", "12", "999", "1,000", "47,040,016"]);
+        assert_eq!([0, 1, 2000].map(|n| counted(n, "image")), ["0 images", "1 image", "2,000 images"]);
+    }
+}

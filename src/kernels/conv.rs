@@ -1,0 +1,366 @@
+//! 3x3 convolutions and their adjoints as layers: NHWC arrays, "SAME" padding as TensorFlow defines it.
+
+use super::activation::{Activation, activation_backward, add_bias_and_activate};
+use super::assert_length;
+use super::lowering::{gather, scatter, weight_gradient};
+use super::product::Store;
+
+/// Height and width of the window of weights.
+pub(super) const WINDOW: usize = 3;
+
+/// The shape of a convolution, or of the convolution a transposed convolution is the adjoint of. Each number is at
+/// least 1, but for `batch`, which may be 0.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvShape {
+    /// Images worked on at once.
+    pub batch: usize,
+    /// Height in pixels on the larger side: what a convolution reads, what its adjoint writes.
+    pub height: usize,
+    /// Width in pixels on the larger side.
+    pub width: usize,
+    /// Channels on the larger side.
+    pub inputs: usize,
+    /// Channels on the smaller side: what a convolution writes, what its adjoint reads.
+    pub outputs: usize,
+    /// Pixels the window moves between neighbouring outputs, in both directions.
+    pub stride: usize,
+}
+
+impl ConvShape {
+    /// Height in pixels on the smaller side: height / stride, rounded up.
+    #[must_use]
+    pub fn out_height(&self) -> usize {
+        self.height.div_ceil(self.stride)
+    }
+
+    /// Width in pixels on the smaller side: width / stride, rounded up.
+    #[must_use]
+    pub fn out_width(&self) -> usize {
+        self.width.div_ceil(self.stride)
+    }
+
+    /// Pixels of zeros above the image. Of an odd number of padding pixels, the extra one goes below.
+    pub(super) fn pad_top(&self) -> usize {
+        padding_before(self.height, self.out_height(), self.stride)
+    }
+
+    /// Pixels of zeros to the left of the image.
+    pub(super) fn pad_left(&self) -> usize {
+        padding_before(self.width, self.out_width(), self.stride)
+    }
+
+    /// Pixels of an image on the smaller side.
+    pub(super) fn small_pixels(&self) -> usize {
+        self.out_height() * self.out_width()
+    }
+
+    /// Numbers in an image on the larger side.
+    pub(super) fn large_image(&self) -> usize {
+        self.height * self.width * self.inputs
+    }
+
+    /// Numbers in an image on the smaller side.
+    pub(super) fn small_image(&self) -> usize {
+        self.small_pixels() * self.outputs
+    }
+
+    /// Numbers under a window: its pixels times the channels of the larger side.
+    pub(super) fn window(&self) -> usize {
+        WINDOW * WINDOW * self.inputs
+    }
+
+    #[track_caller]
+    fn check(&self, [large_name, small_name]: [&str; 2], large: &[f32], small: &[f32], weight: &[f32]) {
+        let sides = [self.height, self.width, self.inputs, self.outputs, self.stride];
+        assert!(sides.iter().all(|&side| side > 0), "a side of {self:?} is 0");
+        assert_length(large_name, large, self.batch * self.large_image());
+        assert_length(small_name, small, self.batch * self.small_image());
+        assert_length("weight", weight, self.window() * self.outputs);
+    }
+}
+
+/// TensorFlow's "SAME" rule for one direction: `max((out - 1) * stride + 3 - size, 0)` in all, half of it, rounded
+/// down, before.
+fn padding_before(size: usize, out: usize, stride: usize) -> usize {
+    ((out - 1) * stride + WINDOW).saturating_sub(size) / 2
+}
+
+/// y = activation(convolution of x with weight, plus bias); a window is not flipped (cross-correlation).
+///
+/// `x` is (batch, height, width, inputs), `weight` (3, 3, inputs, outputs), `bias` (outputs), `y` (batch, out height,
+/// out width, outputs). Padding: <https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2>.
+#[track_caller]
+pub fn conv(shape: ConvShape, activation: Activation, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+    shape.check(["x", "y"], x, y, weight);
+    assert_length("bias", bias, shape.outputs);
+    gather(shape, weight, x, Store::Replace, y);
+    add_bias_and_activate(activation, bias, y);
+}
+
+/// Adds the gradients of [`conv`] to `dx`, `dweight` and `dbias`, shaped as `x`, `weight` and `bias` are.
+///
+/// `y` is the layer's output; `dy`, of the same shape, the gradient by it, which is used up: it becomes the gradient by
+/// the values before the activation. Leave `dx` out for a layer whose input needs no gradient.
+#[track_caller]
+#[expect(clippy::too_many_arguments, reason = "a layer's arrays and their gradients")]
+pub fn conv_backward(
+    shape: ConvShape,
+    activation: Activation,
+    x: &[f32],
+    weight: &[f32],
+    y: &[f32],
+    dy: &mut [f32],
+    dx: Option<&mut [f32]>,
+    dweight: &mut [f32],
+    dbias: &mut [f32],
+) {
+    shape.check(["x", "y"], x, y, weight);
+    assert_length("dy", dy, y.len());
+    assert_length("dweight", dweight, weight.len());
+    assert_length("dbias", dbias, shape.outputs);
+    activation_backward(activation, y, dy, dbias);
+    weight_gradient(shape, x, dy, dweight);
+    if let Some(dx) = dx {
+        assert_length("dx", dx, x.len());
+        scatter(shape, weight, dy, Store::Add, dx);
+    }
+}
+
+/// y = activation(adjoint of the convolution of this shape and weight, applied to x, plus bias).
+///
+/// `x` is (batch, out height, out width, outputs), `weight` (3, 3, inputs, outputs), `bias` (inputs), `y` (batch,
+/// height, width, inputs): the names are those of the convolution, which maps the other way.
+#[track_caller]
+pub fn conv_transpose(
+    shape: ConvShape,
+    activation: Activation,
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+) {
+    shape.check(["y", "x"], y, x, weight);
+    assert_length("bias", bias, shape.inputs);
+    scatter(shape, weight, x, Store::Replace, y);
+    add_bias_and_activate(activation, bias, y);
+}
+
+/// Adds the gradients of [`conv_transpose`] to `dx`, `dweight` and `dbias`, shaped as `x`, `weight` and `bias` are.
+///
+/// `y` is the layer's output; `dy`, of the same shape, the gradient by it, which is used up: it becomes the gradient by
+/// the values before the activation. Leave `dx` out for a layer whose input needs no gradient.
+#[track_caller]
+#[expect(clippy::too_many_arguments, reason = "a layer's arrays and their gradients")]
+pub fn conv_transpose_backward(
+    shape: ConvShape,
+    activation: Activation,
+    x: &[f32],
+    weight: &[f32],
+    y: &[f32],
+    dy: &mut [f32],
+    dx: Option<&mut [f32]>,
+    dweight: &mut [f32],
+    dbias: &mut [f32],
+) {
+    shape.check(["y", "x"], y, x, weight);
+    assert_length("dy", dy, y.len());
+    assert_length("dweight", dweight, weight.len());
+    assert_length("dbias", dbias, shape.inputs);
+    activation_backward(activation, y, dy, dbias);
+    weight_gradient(shape, dy, x, dweight);
+    if let Some(dx) = dx {
+        assert_length("dx", dx, x.len());
+        gather(shape, weight, dy, Store::Add, dx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::oracle::{self, activations, assert_close, numbers, plus, side, wide};
+    use crate::kernels::scratch::with_scratch;
+    use proptest::prelude::*;
+
+    /// Shapes small enough for the oracle: many channels come with few pixels.
+    fn shapes() -> impl Strategy<Value = ConvShape> {
+        (0..7usize, 1..34usize, 1..34usize, side(), side(), 1..3usize).prop_map(
+            |(batch, height, width, inputs, outputs, stride)| {
+                let shape = ConvShape { batch, height, width, inputs, outputs, stride };
+                if inputs * outputs > 400 {
+                    ConvShape { height: height % 9 + 1, width: width % 9 + 1, ..shape }
+                } else {
+                    shape
+                }
+            },
+        )
+    }
+
+    /// An array for each side of a convolution and one for its weight.
+    fn arrays(shape: &ConvShape, seed: u64) -> [Vec<f32>; 3] {
+        let lengths =
+            [shape.batch * shape.large_image(), shape.batch * shape.small_image(), shape.window() * shape.outputs];
+        let mut seed = seed;
+        lengths.map(|length| {
+            seed = seed.wrapping_add(1);
+            numbers(seed, length)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn conv_agrees_with_the_oracle(shape in shapes(), activation in activations(), seed: u64) {
+            let [x, mut y, weight] = arrays(&shape, seed);
+            let bias = numbers(seed ^ 1, shape.outputs);
+            conv(shape, activation, &x, &weight, &bias, &mut y);
+            let expected = oracle::conv(&shape, &wide(&x), &wide(&weight));
+            assert_close("y", &y, &oracle::activate(activation, &wide(&bias), expected));
+
+            let [mut dx, mut dy, mut dweight] = arrays(&shape, seed ^ 2);
+            let mut dbias = numbers(seed ^ 3, shape.outputs);
+            let by_value = oracle::before_activation(activation, &y, &dy);
+            let expected = [
+                oracle::conv_transpose(&shape, &by_value, &wide(&weight)),
+                oracle::conv_weight_gradient(&shape, &wide(&x), &by_value),
+                oracle::column_sums(shape.outputs, &by_value),
+            ];
+            let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
+            conv_backward(shape, activation, &x, &weight, &y, &mut dy, Some(&mut dx), &mut dweight, &mut dbias);
+            assert_close("dy", &dy, &by_value);
+            assert_close("dx", &dx, &expected_dx);
+            assert_close("dweight", &dweight, &expected_dweight);
+            assert_close("dbias", &dbias, &expected_dbias);
+        }
+
+        #[test]
+        fn conv_transpose_agrees_with_the_oracle(shape in shapes(), activation in activations(), seed: u64) {
+            let [mut y, x, weight] = arrays(&shape, seed);
+            let bias = numbers(seed ^ 1, shape.inputs);
+            conv_transpose(shape, activation, &x, &weight, &bias, &mut y);
+            let expected = oracle::conv_transpose(&shape, &wide(&x), &wide(&weight));
+            assert_close("y", &y, &oracle::activate(activation, &wide(&bias), expected));
+
+            let [mut dy, mut dx, mut dweight] = arrays(&shape, seed ^ 2);
+            let mut dbias = numbers(seed ^ 3, shape.inputs);
+            let by_value = oracle::before_activation(activation, &y, &dy);
+            let expected = [
+                oracle::conv(&shape, &by_value, &wide(&weight)),
+                oracle::conv_weight_gradient(&shape, &by_value, &wide(&x)),
+                oracle::column_sums(shape.inputs, &by_value),
+            ];
+            let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
+            conv_transpose_backward(
+                shape, activation, &x, &weight, &y, &mut dy, Some(&mut dx), &mut dweight, &mut dbias,
+            );
+            assert_close("dy", &dy, &by_value);
+            assert_close("dx", &dx, &expected_dx);
+            assert_close("dweight", &dweight, &expected_dweight);
+            assert_close("dbias", &dbias, &expected_dbias);
+        }
+
+        /// <conv(x), y> = <x, conv_transpose(y)>, the definition of an adjoint; and both are linear in the weight, so
+        /// that the product of the weight with its gradient is the same number again.
+        #[test]
+        fn conv_transpose_is_the_adjoint_of_conv(shape in shapes(), seed: u64) {
+            let [x, y, weight] = arrays(&shape, seed);
+            let [mut adjoint, mut image, mut dweight] = arrays(&shape, seed ^ 2);
+            let identity = Activation::Identity;
+            conv(shape, identity, &x, &weight, &vec![0.0; shape.outputs], &mut image);
+            conv_transpose(shape, identity, &y, &weight, &vec![0.0; shape.inputs], &mut adjoint);
+            dweight.fill(0.0);
+            let mut dbias = vec![0.0; shape.outputs];
+            conv_backward(shape, identity, &x, &weight, &image, &mut y.clone(), None, &mut dweight, &mut dbias);
+            let product = |a: &[f32], b: &[f32]| -> f64 { wide(a).iter().zip(wide(b)).map(|(a, b)| a * b).sum() };
+            let scale = product(&image, &image).sqrt() * product(&y, &y).sqrt() + 1e-30;
+            let forward = product(&image, &y);
+            prop_assert!((forward - product(&x, &adjoint)).abs() < 1e-5 * scale);
+            prop_assert!((forward - product(&weight, &dweight)).abs() < 1e-5 * scale);
+        }
+    }
+
+    #[test]
+    fn padding_is_tensorflows() {
+        let shape = |height, stride| ConvShape { batch: 1, height, width: height, inputs: 1, outputs: 1, stride };
+        let cases =
+            [(28, 1, 28, 1), (28, 2, 14, 0), (7, 2, 4, 1), (1, 1, 1, 1), (1, 2, 1, 1), (2, 2, 1, 0), (3, 2, 2, 1)];
+        for (height, stride, out, before) in cases {
+            let shape = shape(height, stride);
+            assert_eq!(
+                [shape.out_height(), shape.out_width(), shape.pad_top(), shape.pad_left()],
+                [out, out, before, before]
+            );
+        }
+    }
+
+    /// Weights count the taps, so that the result says by hand which tap met which pixel.
+    #[test]
+    fn small_cases_by_hand() {
+        let weight: Vec<f32> = (1..=9).map(|tap| tap as f32).collect();
+        let shape = ConvShape { batch: 1, height: 2, width: 2, inputs: 1, outputs: 1, stride: 1 };
+        let mut y = [0.0; 4];
+        conv(shape, Activation::Identity, &[1.0, 10.0, 100.0, 1000.0], &weight, &[0.0], &mut y);
+        assert_eq!(y, [9865.0, 8754.0, 6532.0, 5421.0]);
+        // An even side at stride 2 is padded after its end only: the window starts at the first pixel.
+        let shape = ConvShape { stride: 2, ..shape };
+        let mut y = [0.0; 1];
+        conv(shape, Activation::Identity, &[1.0, 10.0, 100.0, 1000.0], &weight, &[0.5], &mut y);
+        assert_eq!(y, [5421.5]);
+        let mut y = [0.0; 4];
+        conv_transpose(shape, Activation::Identity, &[1.0], &weight, &[0.5], &mut y);
+        assert_eq!(y, [1.5, 2.5, 4.5, 5.5]);
+    }
+
+    /// The same bits on every thread, whatever earlier calls left in the scratch space.
+    #[test]
+    fn results_depend_on_the_arguments_alone() {
+        // Channels for either route, and images for more than one group.
+        for (inputs, outputs, stride) in [(9, 20, 1), (20, 9, 1), (20, 20, 2)] {
+            let shape = ConvShape { batch: 6, height: 28, width: 27, inputs, outputs, stride };
+            let [x, y, weight] = arrays(&shape, 7);
+            let run = || {
+                with_scratch(1 << 20, |left| left.fill(f32::NAN));
+                let [mut dx, mut out, mut dweight] = arrays(&shape, 9);
+                let (bias, mut dbias) = (numbers(10, outputs), numbers(11, outputs));
+                conv(shape, Activation::Tanh, &x, &weight, &bias, &mut out);
+                let gradients = (Some(dx.as_mut_slice()), &mut dweight, &mut dbias);
+                let mut dy = y.clone();
+                conv_backward(
+                    shape,
+                    Activation::Tanh,
+                    &x,
+                    &weight,
+                    &out,
+                    &mut dy,
+                    gradients.0,
+                    gradients.1,
+                    gradients.2,
+                );
+                [dx, out, dweight, dbias].concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+            };
+            let first = run();
+            assert_eq!(first, run());
+            std::thread::scope(|scope| {
+                let others: Vec<_> = (0..3).map(|_| scope.spawn(run)).collect();
+                for other in others {
+                    assert_eq!(other.join().ok().as_ref(), Some(&first));
+                }
+            });
+            assert!(first.iter().all(|&bits| f32::from_bits(bits).is_finite()));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "y holds 3 numbers, its shape asks for 4")]
+    fn wrong_length_is_refused() {
+        let shape = ConvShape { batch: 1, height: 2, width: 2, inputs: 1, outputs: 1, stride: 1 };
+        conv(shape, Activation::Identity, &[0.0; 4], &[0.0; 9], &[0.0], &mut [0.0; 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "is 0")]
+    fn stride_0_is_refused() {
+        let shape = ConvShape { batch: 1, height: 2, width: 2, inputs: 1, outputs: 1, stride: 0 };
+        conv(shape, Activation::Identity, &[0.0; 4], &[0.0; 9], &[0.0], &mut [0.0; 4]);
+    }
+}

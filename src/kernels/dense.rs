@@ -1,0 +1,110 @@
+//! Fully connected layers.
+
+use super::activation::{Activation, activation_backward, add_bias_and_activate};
+use super::assert_length;
+use super::product::{Matrix, Store, matmul};
+
+/// The sides of a dense layer's arrays; each is at least 1, but for `rows`, which may be 0.
+#[derive(Clone, Copy, Debug)]
+pub struct DenseShape {
+    /// Examples worked on at once.
+    pub rows: usize,
+    /// Features of an example before the layer.
+    pub inputs: usize,
+    /// Features of an example after the layer.
+    pub outputs: usize,
+}
+
+impl DenseShape {
+    #[track_caller]
+    fn check(self, x: &[f32], weight: &[f32], bias: &[f32], y: &[f32]) {
+        assert!(self.inputs > 0 && self.outputs > 0, "a side of {self:?} is 0");
+        assert_length("x", x, self.rows * self.inputs);
+        assert_length("weight", weight, self.inputs * self.outputs);
+        assert_length("bias", bias, self.outputs);
+        assert_length("y", y, self.rows * self.outputs);
+    }
+}
+
+/// y[r, o] = activation(sum over i of x[r, i] weight[i, o], plus bias[o]).
+///
+/// `x` is (rows, inputs), `weight` (inputs, outputs), `bias` (outputs), `y` (rows, outputs).
+#[track_caller]
+pub fn dense(shape: DenseShape, activation: Activation, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
+    shape.check(x, weight, bias, y);
+    let DenseShape { rows, inputs, outputs } = shape;
+    matmul(Matrix::new(x, rows, inputs), Matrix::new(weight, inputs, outputs), Store::Replace, y);
+    add_bias_and_activate(activation, bias, y);
+}
+
+/// Adds the gradients of [`dense`] to `dx` (rows, inputs), `dweight` (inputs, outputs) and `dbias` (outputs).
+///
+/// `y` is the layer's output; `dy` (rows, outputs) the gradient by it, which is used up: it becomes the gradient by the
+/// values before the activation. Leave `dx` out for a layer whose input needs no gradient.
+#[track_caller]
+#[expect(clippy::too_many_arguments, reason = "a layer's arrays and their gradients")]
+pub fn dense_backward(
+    shape: DenseShape,
+    activation: Activation,
+    x: &[f32],
+    weight: &[f32],
+    y: &[f32],
+    dy: &mut [f32],
+    dx: Option<&mut [f32]>,
+    dweight: &mut [f32],
+    dbias: &mut [f32],
+) {
+    shape.check(x, weight, dbias, y);
+    let DenseShape { rows, inputs, outputs } = shape;
+    assert_length("dy", dy, y.len());
+    assert_length("dweight", dweight, weight.len());
+    activation_backward(activation, y, dy, dbias);
+    let gradient = Matrix::new(dy, rows, outputs);
+    matmul(Matrix::new(x, rows, inputs).transposed(), gradient, Store::Add, dweight);
+    if let Some(dx) = dx {
+        assert_length("dx", dx, x.len());
+        matmul(gradient, Matrix::new(weight, inputs, outputs).transposed(), Store::Add, dx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::oracle::{self, activations, assert_close, numbers, side, wide};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_oracle(
+            rows in 0..7usize, inputs in side(), outputs in side(), activation in activations(), seed: u64,
+        ) {
+            let shape = DenseShape { rows, inputs, outputs };
+            let (x, weight) = (numbers(seed, rows * inputs), numbers(seed ^ 1, inputs * outputs));
+            let bias = numbers(seed ^ 2, outputs);
+            let mut y = numbers(seed ^ 3, rows * outputs);
+            dense(shape, activation, &x, &weight, &bias, &mut y);
+            assert_close("y", &y, &oracle::dense(shape, activation, &wide(&x), &wide(&weight), &wide(&bias)));
+
+            let mut dy = numbers(seed ^ 4, y.len());
+            let [mut dx, mut dweight, mut dbias] = [&x, &weight, &bias].map(|of| numbers(seed ^ 5, of.len()));
+            let by_value = oracle::before_activation(activation, &y, &dy);
+            let expected = oracle::dense_backward(shape, &wide(&x), &wide(&weight), &by_value);
+            let [expected_dx, expected_dweight, expected_dbias] = oracle::plus([&dx, &dweight, &dbias], expected);
+            dense_backward(shape, activation, &x, &weight, &y, &mut dy, Some(&mut dx), &mut dweight, &mut dbias);
+            assert_close("dy", &dy, &by_value);
+            assert_close("dx", &dx, &expected_dx);
+            assert_close("dweight", &dweight, &expected_dweight);
+            assert_close("dbias", &dbias, &expected_dbias);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "dx holds 5 numbers, its shape asks for 6")]
+    fn wrong_length_is_refused() {
+        let shape = DenseShape { rows: 2, inputs: 3, outputs: 1 };
+        let (mut dy, mut dx, mut dweight, mut dbias) = ([0.0; 2], [0.0; 5], [0.0; 3], [0.0; 1]);
+        let (x, weight, y) = ([0.0; 6], [0.0; 3], [0.0; 2]);
+        let activation = Activation::Identity;
+        dense_backward(shape, activation, &x, &weight, &y, &mut dy, Some(&mut dx), &mut dweight, &mut dbias);
+    }
+}

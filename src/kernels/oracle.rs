@@ -1,0 +1,236 @@
+//! What the kernels should compute, in `f64` and by loops that follow the definitions; and helpers of their tests.
+
+use std::f64::consts::PI;
+
+use proptest::prelude::*;
+
+use super::{Activation, ConvShape, DenseShape};
+
+/// `length` numbers between -1 and 1 that depend on the seed alone.
+pub(super) fn numbers(seed: u64, length: usize) -> Vec<f32> {
+    numbers_between(seed, length, -1.0, 1.0)
+}
+
+/// `length` numbers between `from` and `to`, by the generator SplitMix64.
+pub(super) fn numbers_between(seed: u64, length: usize, from: f32, to: f32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x5851_F42D_4C95_7F2D);
+    let mut next = || {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        from + (to - from) * ((mixed ^ (mixed >> 31)) >> 40) as f32 / (1u64 << 24) as f32
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// Numbers of channels or features: mostly few, sometimes more than a block of a matrix product.
+pub(super) fn side() -> impl Strategy<Value = usize> {
+    prop_oneof![8 => 1..21usize, 1 => 21..131usize]
+}
+
+pub(super) fn activations() -> impl Strategy<Value = Activation> {
+    prop_oneof![Just(Activation::Identity), Just(Activation::Relu), Just(Activation::Tanh)]
+}
+
+pub(super) fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
+
+/// Panics unless no number is off by more than 1e-5 of the largest one expected, or of 1: arguments are of that size,
+/// and the errors with them where a sum nearly cancels.
+#[track_caller]
+pub(super) fn assert_close(name: &str, found: &[f32], expected: &[f64]) {
+    assert_close_at(1.0, name, found, expected);
+}
+
+/// As [`assert_close`], for sums of terms of size `scale` rather than 1.
+#[track_caller]
+pub(super) fn assert_close_at(scale: f64, name: &str, found: &[f32], expected: &[f64]) {
+    let largest = expected.iter().fold(scale, |largest: f64, value| largest.max(value.abs()));
+    assert_within(name, found, expected, |_| 1e-5 * largest);
+}
+
+/// Panics unless each number is right to a relative error of 1e-6 or to the error `least`.
+#[track_caller]
+pub(super) fn assert_each_close(least: f64, name: &str, found: &[f32], expected: &[f64]) {
+    assert_within(name, found, expected, |expected| 1e-6 * expected.abs() + least);
+}
+
+#[track_caller]
+fn assert_within(name: &str, found: &[f32], expected: &[f64], tolerance: impl Fn(f64) -> f64) {
+    assert_eq!(found.len(), expected.len(), "length of {name}");
+    for (place, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let near = (f64::from(found) - expected).abs() <= tolerance(expected);
+        assert!(near, "{name}[{place}] is {found:e}, not {expected:e}");
+    }
+}
+
+/// `before`, to which the gradients were to be added, plus the gradients.
+pub(super) fn plus<const N: usize>(before: [&[f32]; N], mut gradients: [Vec<f64>; N]) -> [Vec<f64>; N] {
+    for (gradient, before) in gradients.iter_mut().zip(before) {
+        assert_eq!(gradient.len(), before.len());
+        gradient.iter_mut().zip(wide(before)).for_each(|(gradient, before)| *gradient += before);
+    }
+    gradients
+}
+
+/// Each result times the gradient by it.
+pub(super) fn times_rows(gradient: &[f32], results: &[f64]) -> Vec<f64> {
+    assert_eq!(gradient.len(), results.len());
+    gradient.iter().zip(results).map(|(&gradient, result)| f64::from(gradient) * result).collect()
+}
+
+/// The gradient of the sum of `function`'s results by central differences. Result r must depend only on the `per_row`
+/// arguments of row r, so that one pair of calls serves an argument of every row.
+pub(super) fn gradient_by_differences(at: &[f64], function: impl Fn(&[f64]) -> Vec<f64>, per_row: usize) -> Vec<f64> {
+    let step = 1e-5;
+    let mut gradient = vec![0.0; at.len()];
+    for place in 0..per_row.min(at.len()) {
+        let moved = |by: f64| {
+            let mut at = at.to_vec();
+            at.iter_mut().skip(place).step_by(per_row).for_each(|value| *value += by);
+            function(&at)
+        };
+        let (above, below) = (moved(step), moved(-step));
+        for (row, (above, below)) in above.iter().zip(&below).enumerate() {
+            gradient[row * per_row + place] = (above - below) / (2.0 * step);
+        }
+    }
+    gradient
+}
+
+pub(super) fn activate(activation: Activation, bias: &[f64], values: Vec<f64>) -> Vec<f64> {
+    let biased = values.iter().enumerate().map(|(place, value)| value + bias[place % bias.len()]);
+    match activation {
+        Activation::Identity => biased.collect(),
+        Activation::Relu => biased.map(|value| if value > 0.0 { value } else { 0.0 }).collect(),
+        Activation::Tanh => biased.map(f64::tanh).collect(),
+    }
+}
+
+/// The gradient by the values before the activation, from the outputs as the kernel computed them: near 0 a rounding
+/// error decides on which side of a Relu a value lies.
+pub(super) fn before_activation(activation: Activation, y: &[f32], dy: &[f32]) -> Vec<f64> {
+    let derivative = |y: f64| match activation {
+        Activation::Identity => 1.0,
+        Activation::Relu => f64::from(y > 0.0),
+        Activation::Tanh => 1.0 - y * y,
+    };
+    wide(y).iter().zip(wide(dy)).map(|(&y, dy)| dy * derivative(y)).collect()
+}
+
+pub(super) fn column_sums(width: usize, values: &[f64]) -> Vec<f64> {
+    let mut sums = vec![0.0; width];
+    values.iter().enumerate().for_each(|(place, value)| sums[place % width] += value);
+    sums
+}
+
+pub(super) fn dense(shape: DenseShape, activation: Activation, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
+    let DenseShape { rows, inputs, outputs } = shape;
+    let mut y = vec![0.0; rows * outputs];
+    for row in 0..rows {
+        for output in 0..outputs {
+            for input in 0..inputs {
+                y[row * outputs + output] += x[row * inputs + input] * weight[input * outputs + output];
+            }
+        }
+    }
+    activate(activation, bias, y)
+}
+
+/// The gradients by x, weight and bias from the one by the values before the activation.
+pub(super) fn dense_backward(shape: DenseShape, x: &[f64], weight: &[f64], by_value: &[f64]) -> [Vec<f64>; 3] {
+    let DenseShape { rows, inputs, outputs } = shape;
+    let (mut dx, mut dweight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
+    for row in 0..rows {
+        for output in 0..outputs {
+            let gradient = by_value[row * outputs + output];
+            for input in 0..inputs {
+                dx[row * inputs + input] += gradient * weight[input * outputs + output];
+                dweight[input * outputs + output] += gradient * x[row * inputs + input];
+            }
+        }
+    }
+    [dx, dweight, column_sums(outputs, by_value)]
+}
+
+/// Calls `visit` with the places, in large, small and weight, of every product a convolution is the sum of.
+fn for_each_product(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
+    let ConvShape { batch, height, width, inputs, outputs, stride } = *shape;
+    let out = |size: usize| size.div_ceil(stride);
+    let before = |size: usize| {
+        let total = (out(size) as isize - 1) * stride as isize + 3 - size as isize;
+        total.max(0) / 2
+    };
+    let inside = |place: isize, size: usize| (0..size as isize).contains(&place).then_some(place as usize);
+    for image in 0..batch {
+        for (small_row, small_column) in
+            (0..out(height)).flat_map(|row| (0..out(width)).map(move |column| (row, column)))
+        {
+            for (tap_row, tap_column) in (0..3).flat_map(|row| (0..3).map(move |column| (row, column))) {
+                let row = inside((small_row * stride + tap_row) as isize - before(height), height);
+                let column = inside((small_column * stride + tap_column) as isize - before(width), width);
+                let (Some(row), Some(column)) = (row, column) else { continue };
+                for (input, output) in (0..inputs).flat_map(|input| (0..outputs).map(move |output| (input, output))) {
+                    let large = ((image * height + row) * width + column) * inputs + input;
+                    let small = ((image * out(height) + small_row) * out(width) + small_column) * outputs + output;
+                    visit(large, small, ((tap_row * 3 + tap_column) * inputs + input) * outputs + output);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn conv(shape: &ConvShape, large: &[f64], weight: &[f64]) -> Vec<f64> {
+    let mut small =
+        vec![
+            0.0;
+            shape.batch * shape.height.div_ceil(shape.stride) * shape.width.div_ceil(shape.stride) * shape.outputs
+        ];
+    for_each_product(shape, |in_large, in_small, in_weight| small[in_small] += large[in_large] * weight[in_weight]);
+    small
+}
+
+pub(super) fn conv_transpose(shape: &ConvShape, small: &[f64], weight: &[f64]) -> Vec<f64> {
+    let mut large = vec![0.0; shape.batch * shape.height * shape.width * shape.inputs];
+    for_each_product(shape, |in_large, in_small, in_weight| large[in_large] += small[in_small] * weight[in_weight]);
+    large
+}
+
+pub(super) fn conv_weight_gradient(shape: &ConvShape, large: &[f64], small: &[f64]) -> Vec<f64> {
+    let mut weight = vec![0.0; 9 * shape.inputs * shape.outputs];
+    for_each_product(shape, |in_large, in_small, in_weight| weight[in_weight] += large[in_large] * small[in_small]);
+    weight
+}
+
+pub(super) fn bernoulli(pixels: usize, logits: &[f64], x: &[f64]) -> Vec<f64> {
+    // -x ln(p) - (1 - x) ln(1 - p), where -ln(p) = ln(1 + e^-logit) and -ln(1 - p) = ln(1 + e^logit).
+    let term = |(logit, x): (&f64, &f64)| {
+        let (minus_ln_p, minus_ln_q) = ((-logit).exp().ln_1p(), logit.exp().ln_1p());
+        x * minus_ln_p + (1.0 - x) * minus_ln_q
+    };
+    rows(pixels, logits, x, term)
+}
+
+pub(super) fn gaussian(pixels: usize, mean: &[f64], log_var: &[f64], x: &[f64]) -> Vec<f64> {
+    let log_var: Vec<f64> = (0..x.len()).map(|place| log_var[place % pixels % log_var.len()]).collect();
+    let squares: Vec<f64> = mean.iter().zip(x).map(|(mean, x)| (x - mean).powi(2)).collect();
+    let term = |(square, log_var): (&f64, &f64)| {
+        let var = log_var.exp();
+        -((1.0 / (2.0 * PI * var).sqrt()).ln() - square / (2.0 * var))
+    };
+    rows(pixels, &squares, &log_var, term)
+}
+
+pub(super) fn kl(latent: usize, mean: &[f64], log_var: &[f64]) -> Vec<f64> {
+    rows(latent, mean, log_var, |(mean, log_var)| -0.5 * (1.0 + log_var - mean * mean - log_var.exp()))
+}
+
+pub(super) fn reparameterize(scale: f64, mean: &[f64], log_var: &[f64], noise: &[f64]) -> Vec<f64> {
+    (0..mean.len()).map(|place| mean[place] + (scale * log_var[place]).exp() * noise[place]).collect()
+}
+
+/// The sums over rows of `length` of a term of two arrays.
+fn rows(length: usize, a: &[f64], b: &[f64], term: impl Fn((&f64, &f64)) -> f64) -> Vec<f64> {
+    a.chunks(length).zip(b.chunks(length)).map(|(a, b)| a.iter().zip(b).map(&term).sum()).collect()
+}

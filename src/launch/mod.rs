@@ -1,0 +1,221 @@
+//! Running a plan: a folder and a process for each trial, a few at a time. A crash costs its own trial alone.
+
+mod child;
+
+pub use child::{Worker, stop_with_parent};
+
+use crate::files::{FileError, create_folder, write_whole};
+use crate::log::record::{Status, TrialRecord};
+use crate::plan::{Plan, Trial};
+use crate::trial::{self, Event};
+use child::{Child, Message};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// Name of the frozen plan's file in an experiment's folder.
+pub const PLAN_FILE: &str = "plan.json";
+
+/// How to run a plan.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder that holds the experiments' folders.
+    pub runs: PathBuf,
+    /// Trials at a time; by default one for each core.
+    pub jobs: Option<usize>,
+    /// Worker threads of a trial; by default the cores are shared out among the trials that run at a time.
+    pub threads: Option<usize>,
+    /// Train finished trials again, from the start.
+    pub fresh: bool,
+}
+
+/// What happens while a plan runs.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// The trial was finished before and is not trained again.
+    Kept(&'a Trial),
+    /// Something happened in a trial.
+    Event(&'a Trial, &'a Event),
+}
+
+/// How the trials ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Trained to the end, now or before.
+    pub done: usize,
+    /// Failed or diverged.
+    pub failed: usize,
+    /// Stopped, or not started since the run was stopped.
+    pub interrupted: usize,
+}
+
+/// Why a plan cannot run at all.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// A file or folder of the experiment cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The program's own file cannot be found, to start trials with.
+    #[error("cannot find the vaex program to start trials with: {0}")]
+    Program(std::io::Error),
+}
+
+/// The folder of an experiment.
+pub fn folder(plan: &Plan, runs: &Path) -> PathBuf {
+    runs.join(plan.name())
+}
+
+/// Runs every trial that is not finished. Writes plan.json and the trials' folders first.
+///
+/// # Errors
+/// The experiment's folder cannot be written; nothing was started then.
+pub fn run(
+    plan: &Plan,
+    options: &Options,
+    stop: &AtomicBool,
+    observe: &mut dyn FnMut(Notice<'_>),
+) -> Result<Summary, LaunchError> {
+    let program = std::env::current_exe().map_err(LaunchError::Program)?;
+    let experiment = folder(plan, &options.runs);
+    create_folder(&experiment)?;
+    freeze(plan, &experiment)?;
+    let mut summary = Summary::default();
+    let mut waiting = VecDeque::new();
+    for trial in plan.trials() {
+        let folder = experiment.join(trial.id());
+        let earlier = TrialRecord::read(&folder).ok();
+        if !options.fresh && earlier.as_ref().is_some_and(|record| record.status == Status::Done) {
+            summary.done += 1;
+            observe(Notice::Kept(trial));
+        } else {
+            waiting.push_back((trial, folder, earlier));
+        }
+    }
+    let (jobs, threads) = share(options, waiting.len());
+    for (trial, folder, earlier) in &waiting {
+        let mut record = trial::planned(trial, plan.varied(), threads);
+        match earlier {
+            Some(earlier) if !options.fresh => {
+                record.seconds = earlier.seconds;
+                record.started = earlier.started;
+                record.images_per_second = earlier.images_per_second;
+            }
+            Some(_) => std::fs::remove_dir_all(folder).map_err(FileError::at("remove the folder", folder))?,
+            None => {}
+        }
+        trial::prepare(folder, trial, &record)?;
+    }
+    let queue = waiting.into_iter().map(|(trial, folder, _)| (trial, folder)).collect();
+    let (sender, receiver) = channel();
+    let mut launcher = Launcher { program, queue, running: Vec::new(), sender, receiver, summary };
+    launcher.run(jobs, threads, stop, observe)?;
+    Ok(launcher.summary)
+}
+
+/// Writes plan.json: what was asked for, resolved.
+fn freeze(plan: &Plan, experiment: &Path) -> Result<(), FileError> {
+    let trials = plan.trials().iter().map(|trial| serde_json::json!({ "trial": trial.id(), "spec": trial.spec() }));
+    let content = serde_json::json!({
+        "name": plan.name(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "varied": plan.varied(),
+        "trials": trials.collect::<Vec<_>>(),
+    });
+    write_whole(&experiment.join(PLAN_FILE), |file| Ok(serde_json::to_writer_pretty(file, &content)?))
+}
+
+/// Trials at a time, and threads of each.
+fn share(options: &Options, trials: usize) -> (usize, usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = options.jobs.unwrap_or_else(|| cores / options.threads.unwrap_or(1).max(1));
+    let jobs = wanted.clamp(1, trials.max(1));
+    (jobs, options.threads.unwrap_or(cores / jobs).max(1))
+}
+
+struct Launcher<'p> {
+    program: PathBuf,
+    queue: VecDeque<(&'p Trial, PathBuf)>,
+    running: Vec<(&'p Trial, Child)>,
+    sender: Sender<(String, Message)>,
+    receiver: Receiver<(String, Message)>,
+    summary: Summary,
+}
+
+impl<'p> Launcher<'p> {
+    fn run(
+        &mut self,
+        jobs: usize,
+        threads: usize,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), FileError> {
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                self.summary.interrupted += self.queue.len();
+                self.queue.clear();
+                self.running.iter_mut().for_each(|(_, child)| child.ask_to_stop());
+            }
+            while self.running.len() < jobs
+                && let Some((trial, folder)) = self.queue.pop_front()
+            {
+                match Child::start(&self.program, trial.id(), &folder, threads, &self.sender) {
+                    Ok(child) => self.running.push((trial, child)),
+                    Err(error) => self.end(trial, &folder, Some(format!("cannot start its process: {error}")), observe)?,
+                }
+            }
+            if self.running.is_empty() {
+                return Ok(());
+            }
+            match self.receiver.recv_timeout(Duration::from_millis(100)) {
+                Ok((id, message)) => self.handle(&id, message, observe)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    fn handle(&mut self, id: &str, message: Message, observe: &mut dyn FnMut(Notice<'_>)) -> Result<(), FileError> {
+        let Some(index) = self.running.iter().position(|(trial, _)| trial.id() == id) else { return Ok(()) };
+        match message {
+            // The record has the last word on how it ended; it is read when the process is gone.
+            Message::Event(Event::Ended { .. }) => Ok(()),
+            Message::Event(event) => {
+                observe(Notice::Event(self.running[index].0, &event));
+                Ok(())
+            }
+            Message::Exited { crash } => {
+                let (trial, child) = self.running.swap_remove(index);
+                self.end(trial, &child.folder, crash, observe)
+            }
+        }
+    }
+
+    /// Notes how a trial ended; a crash goes into its record.
+    fn end(
+        &mut self,
+        trial: &'p Trial,
+        folder: &Path,
+        crash: Option<String>,
+        observe: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<(), FileError> {
+        let (status, error) = match TrialRecord::read(folder) {
+            Ok(record) if !matches!(record.status, Status::Planned | Status::Running) => (record.status, record.error),
+            Ok(record) => {
+                let error = Some(crash.unwrap_or_else(|| "its process ended without a word".to_owned()));
+                let ended = Some(trial::now());
+                TrialRecord { status: Status::Failed, error: error.clone(), ended, ..record }.write(folder)?;
+                (Status::Failed, error)
+            }
+            Err(error) => (Status::Failed, Some(crash.unwrap_or_else(|| error.to_string()))),
+        };
+        match status {
+            Status::Done => self.summary.done += 1,
+            Status::Interrupted => self.summary.interrupted += 1,
+            Status::Failed | Status::Diverged | Status::Planned | Status::Running => self.summary.failed += 1,
+        }
+        observe(Notice::Event(trial, &Event::Ended { status, error }));
+        Ok(())
+    }
+}

@@ -1,0 +1,322 @@
+//! Grids of grey tiles as PNG pictures, and the latent coordinates of the manifold picture.
+
+use crate::files::{self, FileError};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Grey of the lines between tiles and of tiles that are missing.
+const SEPARATOR: u8 = 128;
+
+/// A grey picture, 8 bits a pixel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows of pixels.
+    pub height: usize,
+    /// Row after row from the top, `width * height` of them; 0 is black.
+    pub pixels: Vec<u8>,
+}
+
+impl Grid {
+    /// Lays tiles out in rows of `columns` (fewer where there are fewer tiles), a line of one pixel between them.
+    ///
+    /// A tile has the shape (tile_height, tile_width), row after row. `range` is what becomes black and what becomes
+    /// white; values beyond are clamped, and a value that is not a number is black. A tile of another length than
+    /// `tile_height * tile_width`, such as an empty one, is left blank.
+    pub fn tiles<'a>(
+        tile_height: usize,
+        tile_width: usize,
+        columns: usize,
+        tiles: impl IntoIterator<Item = &'a [f32]>,
+        range: [f32; 2],
+    ) -> Grid {
+        let tiles: Vec<&[f32]> = tiles.into_iter().collect();
+        let columns = columns.min(tiles.len()).max(1);
+        let rows = tiles.len().div_ceil(columns);
+        let width = extent(columns, tile_width);
+        let height = extent(rows, tile_height);
+        let mut grid = Grid { width, height, pixels: vec![SEPARATOR; width * height] };
+        for (index, tile) in tiles.into_iter().enumerate() {
+            if tile.len() == tile_height * tile_width && !tile.is_empty() {
+                let corner = [index / columns * (tile_height + 1), index % columns * (tile_width + 1)];
+                grid.draw(corner, tile_width, tile, range);
+            }
+        }
+        grid
+    }
+
+    /// Rows of inputs, each above the row of its reconstructions, `columns` pairs a row.
+    ///
+    /// Shapes and `range` are as in [`Grid::tiles`]; what has no partner is left out.
+    pub fn pairs(
+        tile_height: usize,
+        tile_width: usize,
+        columns: usize,
+        inputs: &[&[f32]],
+        reconstructions: &[&[f32]],
+        range: [f32; 2],
+    ) -> Grid {
+        let pairs = inputs.len().min(reconstructions.len());
+        let columns = columns.min(pairs).max(1);
+        let tiles = interleave_rows(&inputs[..pairs], &reconstructions[..pairs], columns);
+        Grid::tiles(tile_height, tile_width, columns, tiles, range)
+    }
+
+    /// The picture as the bytes of a PNG file, 8-bit greyscale.
+    ///
+    /// # Errors
+    /// The picture is empty, or its sizes do not fit its pixels.
+    pub fn png(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let side = |pixels: usize| u32::try_from(pixels).map_err(io::Error::other);
+        let mut encoder = png::Encoder::new(&mut bytes, side(self.width)?, side(self.height)?);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&self.pixels)?;
+        writer.finish()?;
+        Ok(bytes)
+    }
+
+    /// Writes the picture as a PNG file, whole or not at all.
+    ///
+    /// # Errors
+    /// The file can't be written, or the picture is as [`Grid::png`] refuses it.
+    pub fn write(&self, path: &Path) -> Result<(), FileError> {
+        files::write_whole(path, |file| file.write_all(&self.png()?))
+    }
+
+    /// Draws a tile with its upper left pixel at `corner` = [row, column].
+    fn draw(&mut self, corner: [usize; 2], tile_width: usize, tile: &[f32], range: [f32; 2]) {
+        for (row, values) in tile.chunks_exact(tile_width).enumerate() {
+            let start = (corner[0] + row) * self.width + corner[1];
+            for (pixel, &value) in self.pixels[start..start + tile_width].iter_mut().zip(values) {
+                *pixel = grey(value, range);
+            }
+        }
+    }
+}
+
+/// Pixels along an axis of `tiles` tiles with lines between them.
+fn extent(tiles: usize, side: usize) -> usize {
+    (tiles * (side + 1)).saturating_sub(1)
+}
+
+fn grey(value: f32, [black, white]: [f32; 2]) -> u8 {
+    // The cast takes a value that is not a number to 0.
+    ((value - black) / (white - black) * 255.0).round().clamp(0.0, 255.0) as u8
+}
+
+/// A row of `upper`, the row of `lower` that belongs beneath it, and so on; short rows are filled up with empty tiles.
+fn interleave_rows<'a>(upper: &[&'a [f32]], lower: &[&'a [f32]], columns: usize) -> Vec<&'a [f32]> {
+    let filled = |row: &[&'a [f32]]| -> Vec<&'a [f32]> {
+        row.iter().copied().chain(std::iter::repeat(&[][..])).take(columns).collect()
+    };
+    let rows = upper.chunks(columns).zip(lower.chunks(columns));
+    rows.flat_map(|(upper, lower)| [filled(upper), filled(lower)]).flatten().collect()
+}
+
+/// The codes that a `side` x `side` picture of a two-dimensional latent space is decoded from, row after row.
+///
+/// A linear grid over the open unit square, (i + 1/2) / side, through the inverse cumulative distribution of the
+/// prior N(0, I), as in figure 4 of Kingma and Welling (arXiv 1312.6114). The first latent axis grows to the right,
+/// the second one upwards, as in a scatter plot of posterior means.
+pub fn manifold_codes(side: usize) -> Vec<[f32; 2]> {
+    let ticks: Vec<f32> =
+        (0..side).map(|index| standard_normal_quantile((index as f64 + 0.5) / side as f64) as f32).collect();
+    ticks.iter().rev().flat_map(|&second| ticks.iter().map(move |&first| [first, second])).collect()
+}
+
+/// Inverse of the cumulative distribution of N(0, 1); infinite at 0 and 1, not a number beyond.
+///
+/// M. J. Wichura, Algorithm AS 241: The Percentage Points of the Normal Distribution, Applied Statistics 37 (1988),
+/// 477-484; its routine PPND16, of about 16 digits.
+pub fn standard_normal_quantile(probability: f64) -> f64 {
+    let offset = probability - 0.5;
+    if offset.abs() <= 0.425 {
+        return offset * ratio(&CENTRAL, 0.180625 - offset * offset);
+    }
+    let tail = if offset < 0.0 { probability } else { 1.0 - probability };
+    if tail == 0.0 {
+        return f64::INFINITY.copysign(offset);
+    }
+    let depth = (-tail.ln()).sqrt();
+    let magnitude = if depth <= 5.0 { ratio(&MIDDLE, depth - 1.6) } else { ratio(&TAIL, depth - 5.0) };
+    magnitude.copysign(offset)
+}
+
+fn ratio([numerator, denominator]: &[[f64; 8]; 2], x: f64) -> f64 {
+    let polynomial = |powers: &[f64; 8]| powers.iter().rev().fold(0.0, |sum, coefficient| sum * x + coefficient);
+    polynomial(numerator) / polynomial(denominator)
+}
+
+/// Numerator and denominator for |p - 1/2| <= 0.425; ascending powers.
+const CENTRAL: [[f64; 8]; 2] = [
+    [
+        3.3871328727963665,
+        133.14166789178438,
+        1971.5909503065513,
+        13731.69376550946,
+        45921.95393154987,
+        67265.7709270087,
+        33430.57558358813,
+        2509.0809287301227,
+    ],
+    [
+        1.0,
+        42.31333070160091,
+        687.1870074920579,
+        5394.196021424751,
+        21213.794301586597,
+        39307.89580009271,
+        28729.085735721943,
+        5226.495278852854,
+    ],
+];
+
+/// Numerator and denominator for min(p, 1 - p) down to exp(-25); ascending powers.
+const MIDDLE: [[f64; 8]; 2] = [
+    [
+        1.4234371107496835,
+        4.630337846156546,
+        5.769497221460691,
+        3.6478483247632045,
+        1.2704582524523684,
+        0.2417807251774506,
+        0.022723844989269184,
+        0.0007745450142783414,
+    ],
+    [
+        1.0,
+        2.053191626637759,
+        1.6763848301838038,
+        0.6897673349851,
+        0.14810397642748008,
+        0.015198666563616457,
+        0.0005475938084995345,
+        1.0507500716444169e-9,
+    ],
+];
+
+/// Numerator and denominator for the tails beyond; ascending powers.
+const TAIL: [[f64; 8]; 2] = [
+    [
+        6.657904643501103,
+        5.463784911164114,
+        1.7848265399172913,
+        0.29656057182850487,
+        0.026532189526576124,
+        0.0012426609473880784,
+        2.7115555687434876e-5,
+        2.0103343992922881e-7,
+    ],
+    [
+        1.0,
+        0.599832206555888,
+        0.1369298809227358,
+        0.014875361290850615,
+        0.0007868691311456133,
+        1.8463183175100548e-5,
+        1.421511758316446e-7,
+        2.0442631033899397e-15,
+    ],
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pixels of a PNG file, and its width and height.
+    fn decoded(bytes: &[u8]) -> (Vec<u8>, u32, u32) {
+        let mut reader = png::Decoder::new(io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Grayscale, png::BitDepth::Eight));
+        (pixels, info.width, info.height)
+    }
+
+    #[test]
+    fn tiles_lie_in_rows_with_a_line_between() {
+        let tiles = [[-1.0, 0.0, 0.5, 1.0], [2.0, 1.0, f32::NAN, -3.0], [1.0, 1.0, 1.0, 1.0]];
+        let grid = Grid::tiles(2, 2, 2, tiles.iter().map(|tile| &tile[..]), [-1.0, 1.0]);
+        let s = SEPARATOR;
+        #[rustfmt::skip]
+        let expected = vec![
+              0, 128, s, 255, 255,
+            191, 255, s,   0,   0,
+              s,   s, s,   s,   s,
+            255, 255, s,   s,   s,
+            255, 255, s,   s,   s,
+        ];
+        assert_eq!(grid, Grid { width: 5, height: 5, pixels: expected });
+    }
+
+    #[test]
+    fn a_reconstruction_lies_beneath_its_input() {
+        let values: Vec<[f32; 1]> = (1..=6).map(|value| [value as f32]).collect();
+        let tiles: Vec<&[f32]> = values.iter().map(|tile| &tile[..]).collect();
+        let (inputs, reconstructions) = tiles.split_at(3);
+        let rows = interleave_rows(inputs, reconstructions, 2);
+        let first = |tile: &&[f32]| tile.first().copied().unwrap_or(0.0);
+        assert_eq!(rows.iter().map(first).collect::<Vec<_>>(), [1.0, 2.0, 4.0, 5.0, 3.0, 0.0, 6.0, 0.0]);
+        let grid = Grid::pairs(1, 1, 2, inputs, reconstructions, [0.0, 255.0]);
+        let s = SEPARATOR;
+        assert_eq!(grid.pixels, [1, s, 2, s, s, s, 4, s, 5, s, s, s, 3, s, s, s, s, s, 6, s, s]);
+    }
+
+    #[test]
+    fn a_png_decodes_to_the_same_pixels() {
+        let ramp: Vec<f32> = (0..12).map(|index| index as f32 / 11.0).collect();
+        let grid = Grid::tiles(3, 4, 3, [&ramp[..]; 5], [0.0, 1.0]);
+        assert_eq!(decoded(&grid.png().unwrap()), (grid.pixels.clone(), 14, 7));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grid.png");
+        grid.write(&path).unwrap();
+        assert_eq!(std::fs::read(path).unwrap(), grid.png().unwrap());
+    }
+
+    #[test]
+    fn an_empty_grid_is_an_error_and_no_panic() {
+        let grid = Grid::tiles(28, 28, 10, [], [0.0, 1.0]);
+        assert!(grid.png().is_err());
+        let folder = tempfile::tempdir().unwrap();
+        assert!(grid.write(&folder.path().join("grid.png")).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn quantiles_are_the_published_ones() {
+        // The check values of AS 241, and two more to 18 digits by mpmath.
+        let known = [
+            (0.25, -0.674_489_750_196_081_7),
+            (0.001, -3.090_232_306_167_813_5),
+            (1e-20, -9.262_340_089_798_408),
+            (0.975, 1.959_963_984_540_054),
+            (1e-300, -37.047_096_299_361_2),
+        ];
+        for (probability, quantile) in known {
+            let found = standard_normal_quantile(probability);
+            assert!((found / quantile - 1.0f64).abs() < 1e-14, "{probability}: {found} is not {quantile}");
+        }
+        assert_eq!(standard_normal_quantile(0.5), 0.0);
+        assert_eq!(standard_normal_quantile(0.0), f64::NEG_INFINITY);
+        assert_eq!(standard_normal_quantile(1.0), f64::INFINITY);
+        assert!(standard_normal_quantile(-0.1).is_nan() && standard_normal_quantile(1.5).is_nan());
+    }
+
+    #[test]
+    fn quantiles_are_symmetric_and_grow() {
+        let quantiles: Vec<f64> = (1..1024).map(|index| standard_normal_quantile(index as f64 / 1024.0)).collect();
+        assert!(quantiles.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(quantiles.iter().zip(quantiles.iter().rev()).all(|(low, high)| *low == -high));
+    }
+
+    #[test]
+    fn the_manifold_grows_to_the_right_and_upwards() {
+        let (low, high) = (-0.674_489_75, 0.674_489_75);
+        assert_eq!(manifold_codes(2), [[low, high], [high, high], [low, low], [high, low]]);
+        assert_eq!(manifold_codes(1), [[0.0, 0.0]]);
+        assert!(manifold_codes(0).is_empty());
+    }
+}

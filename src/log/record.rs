@@ -1,0 +1,101 @@
+//! trial.json: how a trial stands, and where it came from.
+
+use serde::{Deserialize, Serialize};
+use crate::files::{FileError, write_whole};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+/// How a trial stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Not started yet.
+    Planned,
+    /// A process is, or was, training it; a trial whose process was killed stays so.
+    Running,
+    /// Trained to the end.
+    Done,
+    /// Ended by an error.
+    Failed,
+    /// Ended by a loss that is not finite.
+    Diverged,
+    /// Stopped by a signal.
+    Interrupted,
+}
+
+impl Status {
+    /// The word in trial.json and in the tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Planned => "planned",
+            Status::Running => "running",
+            Status::Done => "done",
+            Status::Failed => "failed",
+            Status::Diverged => "diverged",
+            Status::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// The content of trial.json.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialRecord {
+    /// The trial's id, also its folder's name.
+    pub trial: String,
+    /// The experiment's name.
+    pub experiment: String,
+    /// How it stands.
+    pub status: Status,
+    /// Every key of the resolved spec, dotted, with its value.
+    pub spec: BTreeMap<String, serde_json::Value>,
+    /// The dotted keys that vary in the experiment.
+    pub varied: Vec<String>,
+    /// Trained numbers in the model.
+    pub parameters: u64,
+    /// Wall time over all resumptions, seconds.
+    pub seconds: f64,
+    /// Training images by training seconds.
+    pub images_per_second: Option<f64>,
+    /// Largest resident memory of the process, MiB.
+    pub peak_rss_mb: Option<f64>,
+    /// Hash of the resolved spec.
+    pub spec_hash: String,
+    /// Hash of the images' and labels' content.
+    pub data_hash: String,
+    /// Version of vaex.
+    pub version: String,
+    /// Commit that vaex was built from, where known.
+    pub git_commit: Option<String>,
+    /// Worker threads.
+    pub threads: u64,
+    /// Start of the first attempt, seconds since 1970.
+    pub started: f64,
+    /// End of the last attempt, seconds since 1970.
+    pub ended: Option<f64>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// Name of the record's file in a trial's folder.
+pub const RECORD_FILE: &str = "trial.json";
+
+impl TrialRecord {
+    /// Reads a trial's record.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds something else.
+    pub fn read(folder: &Path) -> Result<TrialRecord, FileError> {
+        let path = folder.join(RECORD_FILE);
+        let bytes = std::fs::read(&path).map_err(FileError::at("read", &path))?;
+        serde_json::from_slice(&bytes).map_err(io::Error::from).map_err(FileError::at("read", &path))
+    }
+
+    /// Writes it, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), FileError> {
+        write_whole(&folder.join(RECORD_FILE), |file| Ok(serde_json::to_writer_pretty(file, self)?))
+    }
+}

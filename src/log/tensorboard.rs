@@ -1,0 +1,497 @@
+//! TensorBoard event files: scalars, the KL by latent axis, pictures, text and hyperparameters of a trial.
+//!
+//! The file is append-only; a process that is killed leaves a torn last record, which TensorBoard passes over. A
+//! trial that resumes opens a further file, whose first events say from which step on the older ones are void.
+
+use super::images::Grid;
+use crate::files::FileError;
+use crate::data::Split;
+use crate::train::metrics::Metrics;
+use protobuf::well_known_types::Value as ProtobufValue;
+use protobuf::{Message, RepeatedField};
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tensorboard_proto::api::Status as SessionStatus;
+use tensorboard_proto::event::{Event, SessionLog, SessionLog_SessionStatus};
+use tensorboard_proto::plugin_hparams::{HParamsPluginData, SessionEndInfo, SessionStartInfo};
+use tensorboard_proto::summary::{Summary, Summary_Image, Summary_Value, SummaryMetadata};
+use tensorboard_proto::tensor::TensorProto;
+use tensorboard_proto::tensor_shape::TensorShapeProto_Dim;
+use tensorboard_proto::types::DataType;
+use tensorboard_rs::record_writer::RecordWriter;
+
+const FILE_PREFIX: &str = "events.out.tfevents.";
+
+/// Files opened by this process: the last part of their names.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
+/// An event file that is being written. Events are buffered: [`EventWriter::flush`] shows them to readers.
+pub struct EventWriter {
+    path: PathBuf,
+    records: RecordWriter<BufWriter<File>>,
+    /// Tags that were written already: a tag's metadata are read from its first event alone.
+    described: HashSet<String>,
+}
+
+impl EventWriter {
+    /// Opens a new event file in `folder`; files that exist are left as they are.
+    ///
+    /// `start_step` is the number of optimiser steps that the trial has behind it: 0 at its start, the checkpoint's
+    /// where it resumes. Events of older files at that step stay, those after it are dropped by TensorBoard.
+    ///
+    /// # Errors
+    /// The file can't be created or written.
+    pub fn create(folder: &Path, start_step: u64) -> Result<EventWriter, FileError> {
+        let path = folder.join(file_name(folder)?);
+        let file = File::create_new(&path).map_err(FileError::at("create", &path))?;
+        let records = RecordWriter::new(BufWriter::new(file));
+        let mut writer = EventWriter { path, records, described: HashSet::new() };
+        let mut version = Event::new();
+        version.set_file_version("brain.Event:2".to_owned());
+        writer.event(0, version)?;
+        writer.session_start(start_step)?;
+        Ok(writer)
+    }
+
+    /// The file that is written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The figures of an epoch and split as scalars, `train/loss` and so on, at the step `metrics.step`; the KL of
+    /// each latent axis as the histogram `train/kl_axis_nats`, whose bucket [i, i + 1) counts the nats of axis i.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn metrics(&mut self, metrics: &Metrics) -> Result<(), FileError> {
+        let mut values: Vec<Summary_Value> = scalars(metrics)
+            .into_iter()
+            .map(|(name, value, description)| self.scalar(metrics.split, name, value, description))
+            .collect();
+        // A bucket that is not finite would break the whole chart.
+        if !metrics.kl_axis_nats.is_empty() && metrics.kl_axis_nats.iter().all(|kl| kl.is_finite()) {
+            values.push(self.kl_by_axis(metrics));
+        }
+        self.summary(metrics.step, values)
+    }
+
+    /// A picture. Usual tags: `reconstructions`, `samples`, `manifold`.
+    ///
+    /// # Errors
+    /// The file can't be written, or the picture is empty.
+    pub fn image(&mut self, tag: &str, step: u64, grid: &Grid) -> Result<(), FileError> {
+        let png = grid.png().map_err(FileError::at("write a picture to", &self.path))?;
+        let mut image = Summary_Image::new();
+        image.set_width(i32::try_from(grid.width).unwrap_or(i32::MAX));
+        image.set_height(i32::try_from(grid.height).unwrap_or(i32::MAX));
+        image.set_colorspace(1);
+        image.set_encoded_image_string(png);
+        let mut value = self.value(tag, "images", "");
+        value.set_image(image);
+        self.summary(step, vec![value])
+    }
+
+    /// A text in Markdown, at step 0. See [`code_block`] for text that is to be shown as it is.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn text(&mut self, tag: &str, markdown: &str) -> Result<(), FileError> {
+        let mut tensor = tensor(DataType::DT_STRING, &[]);
+        tensor.set_string_val(RepeatedField::from_vec(vec![markdown.as_bytes().to_vec()]));
+        let mut value = self.value(tag, "text", "");
+        value.set_tensor(tensor);
+        self.summary(0, vec![value])
+    }
+
+    /// Says with which hyperparameters the trial runs, for TensorBoard's HParams tab, which averages the trials of a
+    /// `group_name` (usually those that differ by their seed alone). Lists are shown as JSON, nulls are left out.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn hparams_start(
+        &mut self,
+        group_name: &str,
+        hparams: &BTreeMap<String, serde_json::Value>,
+    ) -> Result<(), FileError> {
+        let mut info = SessionStartInfo::new();
+        info.set_group_name(group_name.to_owned());
+        info.set_start_time_secs(seconds_since_1970());
+        let shown = hparams.iter().filter_map(|(key, value)| Some((key.clone(), hparam(value)?)));
+        info.set_hparams(shown.collect());
+        let mut data = HParamsPluginData::new();
+        data.set_session_start_info(info);
+        self.hparams("_hparams_/session_start_info", &data)
+    }
+
+    /// Says that the trial has ended, and whether well.
+    ///
+    /// TensorBoard keeps the first such record of a trial for good, so it is for an end that is final: a trial that
+    /// was interrupted and may resume has none, and is shown as of unknown status.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn hparams_end(&mut self, success: bool) -> Result<(), FileError> {
+        let mut info = SessionEndInfo::new();
+        info.set_status(if success { SessionStatus::STATUS_SUCCESS } else { SessionStatus::STATUS_FAILURE });
+        info.set_end_time_secs(seconds_since_1970());
+        let mut data = HParamsPluginData::new();
+        data.set_session_end_info(info);
+        self.hparams("_hparams_/session_end_info", &data)
+    }
+
+    /// Hands everything written so far to the operating system, where TensorBoard sees it.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn flush(&mut self) -> Result<(), FileError> {
+        self.records.flush().map_err(FileError::at("write", &self.path))
+    }
+
+    /// TensorBoard takes the first start of a trial as such; a later one drops the events from its step on.
+    fn session_start(&mut self, steps_taken: u64) -> Result<(), FileError> {
+        let mut log = SessionLog::new();
+        log.set_status(SessionLog_SessionStatus::START);
+        let mut event = Event::new();
+        event.set_session_log(log);
+        let first_void_step = if steps_taken == 0 { 0 } else { steps_taken.saturating_add(1) };
+        self.event(first_void_step, event)
+    }
+
+    fn scalar(&mut self, split: Split, name: &str, value: f64, description: &str) -> Summary_Value {
+        let mut scalar = self.value(&format!("{}/{name}", split.name()), "scalars", description);
+        scalar.set_simple_value(value as f32);
+        scalar
+    }
+
+    fn kl_by_axis(&mut self, metrics: &Metrics) -> Summary_Value {
+        let axes = &metrics.kl_axis_nats;
+        let mut buckets = tensor(DataType::DT_FLOAT, &[axes.len(), 3]);
+        let bucket = |(axis, &kl): (usize, &f64)| [axis as f32, (axis + 1) as f32, kl as f32];
+        buckets.set_float_val(axes.iter().enumerate().flat_map(bucket).collect());
+        let tag = format!("{}/kl_axis_nats", metrics.split.name());
+        let mut value = self.value(&tag, "histograms", "KL of each latent axis, nats per image; bucket i is axis i.");
+        value.set_tensor(buckets);
+        value
+    }
+
+    fn hparams(&mut self, tag: &str, data: &HParamsPluginData) -> Result<(), FileError> {
+        let content = data.write_to_bytes().map_err(io::Error::from).map_err(FileError::at("write", &self.path))?;
+        let mut value = Summary_Value::new();
+        value.set_tag(tag.to_owned());
+        // Always with metadata: they are the content. The value itself is empty.
+        let mut metadata = metadata("hparams", "");
+        metadata.mut_plugin_data().set_content(content);
+        value.set_metadata(metadata);
+        value.set_tensor(tensor(DataType::DT_FLOAT, &[0]));
+        self.summary(0, vec![value])
+    }
+
+    /// A value of `tag` that is yet to be set, with its metadata where it is the first of its tag.
+    fn value(&mut self, tag: &str, plugin: &str, description: &str) -> Summary_Value {
+        let mut value = Summary_Value::new();
+        value.set_tag(tag.to_owned());
+        if self.described.insert(tag.to_owned()) {
+            value.set_metadata(metadata(plugin, description));
+        }
+        value
+    }
+
+    fn summary(&mut self, step: u64, values: Vec<Summary_Value>) -> Result<(), FileError> {
+        let mut summary = Summary::new();
+        summary.set_value(RepeatedField::from_vec(values));
+        let mut event = Event::new();
+        event.set_summary(summary);
+        self.event(step, event)
+    }
+
+    fn event(&mut self, step: u64, mut event: Event) -> Result<(), FileError> {
+        event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
+        event.set_wall_time(seconds_since_1970());
+        let bytes = event.write_to_bytes().map_err(io::Error::from);
+        bytes.and_then(|bytes| self.records.write(&bytes)).map_err(FileError::at("write", &self.path))
+    }
+}
+
+/// Markdown that shows `text` as it is, whatever it holds.
+pub fn code_block(text: &str) -> String {
+    // Indented, not fenced: a fence could occur in the text.
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
+
+/// Name, value and description of each scalar.
+fn scalars(metrics: &Metrics) -> Vec<(&'static str, f64, &'static str)> {
+    let mut scalars = vec![
+        ("loss", metrics.loss, "The objective in the spec's own convention, mean over images."),
+        ("recon_nats", metrics.recon_nats, "-log p(x|z), nats per image: sum over pixels, mean over images."),
+        ("kl_nats", metrics.kl_nats, "KL(q(z|x) || N(0, I)), nats per image: sum over latent axes, mean over images."),
+        ("elbo_nats", metrics.elbo_nats, "Evidence lower bound with KL weight 1, nats per image."),
+        ("effective_beta", metrics.effective_beta, "Weight of kl_nats beside recon_nats in the objective."),
+        ("kl_weight", metrics.kl_weight, "Weight of the KL in the spec's own convention."),
+        ("active_units", metrics.active_units as f64, "Latent axes whose posterior mean has a variance above 0.01."),
+        ("images_per_second", metrics.images_per_second, "Images of this split by seconds spent on them."),
+    ];
+    if metrics.split == Split::Train {
+        scalars.push(("learning_rate", metrics.learning_rate, "Learning rate at the epoch's last step."));
+        let norm =
+            metrics.grad_norm.map(|norm| ("grad_norm", norm, "Norm of the gradient before clipping, mean over steps."));
+        scalars.extend(norm);
+    }
+    scalars
+}
+
+fn metadata(plugin: &str, description: &str) -> SummaryMetadata {
+    let mut metadata = SummaryMetadata::new();
+    metadata.mut_plugin_data().set_plugin_name(plugin.to_owned());
+    metadata.set_summary_description(description.to_owned());
+    metadata
+}
+
+/// A tensor of `shape` that is yet to be filled.
+fn tensor(dtype: DataType, shape: &[usize]) -> TensorProto {
+    let mut tensor = TensorProto::new();
+    tensor.set_dtype(dtype);
+    for &size in shape {
+        let mut dim = TensorShapeProto_Dim::new();
+        dim.set_size(size as i64);
+        tensor.mut_tensor_shape().mut_dim().push(dim);
+    }
+    // Also where there are no axes: a missing shape is not that of a scalar.
+    tensor.mut_tensor_shape();
+    tensor
+}
+
+fn hparam(value: &serde_json::Value) -> Option<ProtobufValue> {
+    let mut hparam = ProtobufValue::new();
+    match value {
+        serde_json::Value::Null => return None,
+        serde_json::Value::Bool(flag) => hparam.set_bool_value(*flag),
+        serde_json::Value::Number(number) => hparam.set_number_value(number.as_f64()?),
+        serde_json::Value::String(text) => hparam.set_string_value(text.clone()),
+        nested => hparam.set_string_value(nested.to_string()),
+    }
+    Some(hparam)
+}
+
+/// `events.out.tfevents.<seconds>.<host>.<process>.<counter>`, which sorts after those in `folder`.
+fn file_name(folder: &Path) -> Result<String, FileError> {
+    // TensorBoard reads a folder's files in the order of their names, so a resumed trial's must come last, even
+    // when it resumes within a second or the clock was set back.
+    let seconds = (seconds_since_1970() as u64).max(latest(folder)?.map_or(0, |latest| latest.saturating_add(1)));
+    let counter = OPENED.fetch_add(1, Ordering::Relaxed);
+    Ok(format!("{FILE_PREFIX}{seconds:010}.{}.{}.{counter}", host_name(), std::process::id()))
+}
+
+/// The latest seconds in the names of the event files in `folder`.
+fn latest(folder: &Path) -> Result<Option<u64>, FileError> {
+    let at = || FileError::at("read the folder", folder);
+    let mut latest = None;
+    for entry in std::fs::read_dir(folder).map_err(at())? {
+        let name = entry.map_err(at())?.file_name();
+        let seconds = name.to_str().and_then(|name| name.strip_prefix(FILE_PREFIX)?.split('.').next()?.parse().ok());
+        latest = latest.max(seconds);
+    }
+    Ok(latest)
+}
+
+/// The machine's name where the system tells it, so that files of several machines can be told apart.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    if name.is_empty() { "vaex".to_owned() } else { name }
+}
+
+fn seconds_since_1970() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use tensorboard_rs::masked_crc32c::masked_crc32c;
+
+    /// The events of a file, their checksums checked; a torn last record is left out.
+    fn events(path: &Path) -> Vec<Event> {
+        let bytes = std::fs::read(path).unwrap();
+        let mut rest = &bytes[..];
+        let mut events = Vec::new();
+        while rest.len() >= 12 {
+            let length = u64::from_le_bytes(rest[..8].try_into().unwrap());
+            let checksum = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().unwrap());
+            assert_eq!(checksum(&rest[8..12]), masked_crc32c(&rest[..8]) as u32);
+            let end = 12 + length as usize;
+            let Some(tail) = rest.get(end..end + 4) else { break };
+            assert_eq!(checksum(tail), masked_crc32c(&rest[12..end]) as u32);
+            events.push(Event::parse_from_bytes(&rest[12..end]).unwrap());
+            rest = &rest[end + 4..];
+        }
+        events
+    }
+
+    fn metrics(split: Split, step: u64) -> Metrics {
+        Metrics {
+            epoch: step / 10,
+            split,
+            step,
+            images_seen: step * 16,
+            loss: 0.25 / step as f64,
+            recon_nats: 150.0,
+            kl_nats: 6.0,
+            elbo_nats: -156.0,
+            effective_beta: 0.392,
+            kl_weight: 5e-4,
+            learning_rate: 1e-3,
+            grad_norm: (split == Split::Train).then_some(0.5),
+            active_units: 2,
+            images_per_second: 1000.0,
+            seconds: 1.5,
+            kl_axis_nats: vec![4.0, 2.0],
+        }
+    }
+
+    fn hparams(seed: u64) -> BTreeMap<String, serde_json::Value> {
+        [
+            ("objective.kl_weight", json!(5e-4)),
+            ("model.family", json!("conv")),
+            ("model.channels", json!([32, 64])),
+            ("train.clip", json!(null)),
+            ("data.binarize", json!(false)),
+            ("seed", json!(seed)),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into()
+    }
+
+    fn value<'a>(events: &'a [Event], tag: &str, step: i64) -> &'a Summary_Value {
+        let at_step = events.iter().filter(|event| event.get_step() == step);
+        at_step.flat_map(|event| event.get_summary().get_value()).find(|value| value.get_tag() == tag).unwrap()
+    }
+
+    #[test]
+    fn events_are_read_back_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = EventWriter::create(folder.path(), 0).unwrap();
+        writer.metrics(&metrics(Split::Train, 10)).unwrap();
+        writer.metrics(&metrics(Split::Train, 20)).unwrap();
+        writer.metrics(&metrics(Split::Validation, 20)).unwrap();
+        writer.text("spec", &code_block("seed = 0\n```\n")).unwrap();
+        let grid = Grid::tiles(1, 2, 1, [&[0.0, 1.0][..]; 3], [0.0, 1.0]);
+        writer.image("samples", 20, &grid).unwrap();
+        writer.flush().unwrap();
+
+        let events = events(writer.path());
+        assert_eq!(events[0].get_file_version(), "brain.Event:2");
+        assert!(events.iter().all(|event| event.get_wall_time() > 1.6e9));
+        let first = value(&events, "train/loss", 10);
+        assert_eq!(first.get_simple_value(), 0.025);
+        assert_eq!(first.get_metadata().get_plugin_data().get_plugin_name(), "scalars");
+        assert!(value(&events, "train/kl_nats", 10).get_metadata().get_summary_description().contains("nats"));
+        let second = value(&events, "train/loss", 20);
+        assert_eq!((second.get_simple_value(), second.has_metadata()), (0.0125, false));
+        let tags = |split: &str| {
+            let values = events.iter().flat_map(|event| event.get_summary().get_value());
+            values.filter(|value| value.get_tag().starts_with(split)).count()
+        };
+        assert_eq!((tags("train/"), tags("validation/")), (2 * 11, 9));
+        let histogram = value(&events, "validation/kl_axis_nats", 20);
+        assert_eq!(histogram.get_tensor().get_float_val(), [0.0, 1.0, 4.0, 1.0, 2.0, 2.0]);
+        let sizes: Vec<i64> =
+            histogram.get_tensor().get_tensor_shape().get_dim().iter().map(|dim| dim.get_size()).collect();
+        assert_eq!(sizes, [2, 3]);
+        let image = value(&events, "samples", 20).get_image();
+        assert_eq!((image.get_width(), image.get_height()), (2, 5));
+        assert_eq!(image.get_encoded_image_string(), grid.png().unwrap());
+        assert_eq!(value(&events, "spec", 0).get_tensor().get_string_val(), [b"    seed = 0\n    ```\n".to_vec()]);
+    }
+
+    #[test]
+    fn figures_that_are_not_finite_are_written_but_not_as_histogram() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = EventWriter::create(folder.path(), 0).unwrap();
+        let diverged = Metrics { loss: f64::NAN, kl_axis_nats: vec![1.0, f64::NAN], ..metrics(Split::Train, 10) };
+        writer.metrics(&diverged).unwrap();
+        writer.metrics(&Metrics { kl_axis_nats: vec![], ..metrics(Split::Train, 20) }).unwrap();
+        writer.flush().unwrap();
+        let events = events(writer.path());
+        assert!(value(&events, "train/loss", 10).get_simple_value().is_nan());
+        let values = events.iter().flat_map(|event| event.get_summary().get_value());
+        assert!(!values.into_iter().any(|value| value.get_tag().contains("kl_axis")));
+    }
+
+    #[test]
+    fn hyperparameters_are_in_the_metadata() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = EventWriter::create(folder.path(), 0).unwrap();
+        writer.hparams_start("group", &hparams(3)).unwrap();
+        writer.hparams_end(false).unwrap();
+        writer.flush().unwrap();
+        let events = events(writer.path());
+        let data = |tag: &str| -> HParamsPluginData {
+            let plugin = value(&events, tag, 0).get_metadata().get_plugin_data();
+            assert_eq!(plugin.get_plugin_name(), "hparams");
+            HParamsPluginData::parse_from_bytes(plugin.get_content()).unwrap()
+        };
+        let start = data("_hparams_/session_start_info");
+        let start = start.get_session_start_info();
+        assert_eq!(start.get_group_name(), "group");
+        let mut keys: Vec<&str> = start.get_hparams().keys().map(String::as_str).collect();
+        keys.sort();
+        assert_eq!(keys, ["data.binarize", "model.channels", "model.family", "objective.kl_weight", "seed"]);
+        assert_eq!(start.get_hparams()["objective.kl_weight"].get_number_value(), 5e-4);
+        assert_eq!(start.get_hparams()["model.channels"].get_string_value(), "[32,64]");
+        let end = data("_hparams_/session_end_info");
+        assert_eq!(end.get_session_end_info().get_status(), SessionStatus::STATUS_FAILURE);
+    }
+
+    #[test]
+    fn a_resumed_trial_opens_a_later_file_and_voids_what_follows_its_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<PathBuf> =
+            [0, 0, 40].map(|step| EventWriter::create(folder.path(), step).unwrap().path().to_owned()).to_vec();
+        assert!(names.is_sorted() && names[0] != names[1] && names[1] != names[2], "{names:?}");
+        for (name, first_void) in names.iter().zip([0, 0, 41]) {
+            let events = events(name);
+            assert_eq!(events[1].get_session_log().get_status(), SessionLog_SessionStatus::START);
+            assert_eq!(events[1].get_step(), first_void);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_folder() {
+        let error = EventWriter::create(Path::new("/no/such/folder"), 0).err().unwrap();
+        assert!(error.to_string().starts_with("read the folder /no/such/folder: "), "{error}");
+    }
+
+    /// Leaves trials for a look with the real TensorBoard in the folder that VAEX_TENSORBOARD names.
+    #[test]
+    #[ignore = "for a look by hand"]
+    fn trials_to_look_at() {
+        let root = PathBuf::from(std::env::var_os("VAEX_TENSORBOARD").unwrap());
+        for seed in 0..2 {
+            let folder = root.join(format!("trial{seed}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            // Killed at step 60, resumed from its checkpoint at step 40.
+            for (start, end) in [(0, 6), (4, 9)] {
+                let mut writer = EventWriter::create(&folder, start * 10).unwrap();
+                writer.hparams_start("group", &hparams(seed)).unwrap();
+                writer.text("spec", &code_block("[model]\nlatent_dim = 2 # *two*")).unwrap();
+                for step in (start + 1..=end).map(|epoch| epoch * 10) {
+                    let shifted = |split| Metrics { recon_nats: start as f64, ..metrics(split, step) };
+                    writer.metrics(&shifted(Split::Train)).unwrap();
+                    writer.metrics(&shifted(Split::Validation)).unwrap();
+                    let ramp: Vec<f32> = (0..784).map(|index| index as f32 / 784.0).collect();
+                    let grid = Grid::tiles(28, 28, 10, [&ramp[..]; 25], [0.0, 1.0]);
+                    writer.image("samples", step, &grid).unwrap();
+                }
+                if end == 9 {
+                    writer.hparams_end(true).unwrap();
+                }
+                writer.flush().unwrap();
+            }
+        }
+    }
+}

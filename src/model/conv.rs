@@ -1,0 +1,213 @@
+//! The convolutional family: encoder and decoder of feature maps; with the spec's defaults, the walkthrough's network.
+
+use super::architecture::{ConvSpec, ConvStride};
+use super::dims::{Channels, Dim, Features, Grey, Halving, Height, Same, Width};
+use super::layers::{Conv, ConvTranspose, Dense, DenseStack, relabel};
+use super::parameters::{Module, Visitor};
+use crate::backend::{Activation, Array, Backend, DeviceError};
+use dfdx::shapes::{Const, HasShape};
+use dfdx::tensor::Tape;
+
+/// Sides of an image or of a feature map.
+type Sides = (Height, Width);
+
+fn half((height, width): Sides) -> Sides {
+    (Height(height.0.div_ceil(2)), Width(width.0.div_ceil(2)))
+}
+
+/// A convolution whose stride comes from the spec. Behind it, the sides are called height and width again: the
+/// number of halvings is not known to the compiler.
+enum AnyConv<B: Backend> {
+    Same(Conv<Channels, Channels, Same, B>),
+    Halving(Conv<Channels, Channels, Halving, B>),
+}
+
+/// A feature map between two layers of a stack: `(N, Height, Width, Channels)`.
+type FeatureMap<N, B, T> = Array<(N, Height, Width, Channels), B, T>;
+
+impl<B: Backend> AnyConv<B> {
+    fn new(device: &B::Device, inputs: Channels, outputs: Channels, stride: ConvStride) -> Result<Self, DeviceError> {
+        Ok(match stride {
+            ConvStride::One => AnyConv::Same(Conv::new(device, inputs, outputs, Activation::Relu)?),
+            ConvStride::Two => AnyConv::Halving(Conv::new(device, inputs, outputs, Activation::Relu)?),
+        })
+    }
+
+    fn on_data(self) -> Self {
+        match self {
+            AnyConv::Same(conv) => AnyConv::Same(conv.on_data()),
+            AnyConv::Halving(conv) => AnyConv::Halving(conv.on_data()),
+        }
+    }
+
+    fn forward<N: Dim, T: Tape<f32, B::Device>>(
+        &self,
+        x: FeatureMap<N, B, T>,
+    ) -> Result<FeatureMap<N, B, T>, DeviceError> {
+        match self {
+            AnyConv::Same(conv) => conv.forward(x),
+            AnyConv::Halving(conv) => {
+                let y = conv.forward(x)?;
+                let (batch, height, width, channels) = *y.shape();
+                relabel::<_, _, B, _>(y, (batch, Height(height.size()), Width(width.size()), channels))
+            }
+        }
+    }
+}
+
+impl<B: Backend> Module<B> for AnyConv<B> {
+    fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
+        match self {
+            AnyConv::Same(conv) => conv.visit(path, visitor),
+            AnyConv::Halving(conv) => conv.visit(path, visitor),
+        }
+    }
+}
+
+/// `(N, P)` to `(N, H)`: convolutions, flattening in the order height, width, channel, dense layers; ReLU each.
+pub struct ConvEncoder<P: Dim, H: Dim, B: Backend> {
+    pixels: std::marker::PhantomData<P>,
+    sides: Sides,
+    convs: Vec<AnyConv<B>>,
+    dense: DenseStack<Features, H, B>,
+}
+
+impl<P: Dim, H: Dim, B: Backend> ConvEncoder<P, H, B> {
+    /// Layers of zeros; nothing where `H` is of another size than the last layer.
+    pub fn new(
+        device: &B::Device,
+        sides: (usize, usize),
+        convs: &[ConvSpec],
+        hidden: &[usize],
+    ) -> Result<Option<Self>, DeviceError> {
+        let sides = (Height(sides.0), Width(sides.1));
+        let (mut inputs, mut layers) = (Channels(1), Vec::new());
+        for conv in convs {
+            layers.push(AnyConv::new(device, inputs, Channels(conv.channels), conv.stride)?);
+            inputs = Channels(conv.channels);
+        }
+        let mut layers = layers.into_iter();
+        let layers = layers.next().map(AnyConv::on_data).into_iter().chain(layers).collect();
+        let (height, width) = grids(sides, convs).pop().unwrap_or(sides);
+        let features = Features(height.0 * width.0 * inputs.0);
+        let dense = DenseStack::new(device, features, hidden, Activation::Relu)?;
+        Ok(dense.map(|dense| ConvEncoder { pixels: std::marker::PhantomData, sides, convs: layers, dense }))
+    }
+
+    /// Size of the result.
+    pub fn outputs(&self) -> H {
+        self.dense.outputs()
+    }
+
+    /// `(N, P)` to `(N, H)`.
+    pub fn forward<N: Dim, T: Tape<f32, B::Device>>(
+        &self,
+        x: Array<(N, P), B, T>,
+    ) -> Result<Array<(N, H), B, T>, DeviceError> {
+        let batch = x.shape().0;
+        let x = relabel::<_, _, B, _>(x, (batch, self.sides.0, self.sides.1, Channels(1)))?;
+        let x = self.convs.iter().try_fold(x, |x, conv| conv.forward(x))?;
+        let (_, height, width, channels) = *x.shape();
+        let features = Features(height.0 * width.0 * channels.0);
+        self.dense.forward(relabel::<_, _, B, _>(x, (batch, features))?)
+    }
+}
+
+impl<P: Dim, H: Dim, B: Backend> Module<B> for ConvEncoder<P, H, B> {
+    fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
+        for (index, conv) in self.convs.iter_mut().enumerate() {
+            conv.visit(&format!("{path}.conv.{index}"), visitor);
+        }
+        self.dense.visit(&format!("{path}.dense"), visitor);
+    }
+}
+
+/// Sides after each convolution, those of the image first.
+fn grids(sides: Sides, convs: &[ConvSpec]) -> Vec<Sides> {
+    let mut grids = vec![sides];
+    let mut current = sides;
+    for conv in convs {
+        if conv.stride == ConvStride::Two {
+            current = half(current);
+        }
+        grids.push(current);
+    }
+    grids
+}
+
+/// One step up: back to the sides that a convolution with stride 2 began with.
+struct Up<B: Backend> {
+    layer: ConvTranspose<Channels, Channels, Halving, B>,
+    sides: Sides,
+}
+
+impl<B: Backend> Up<B> {
+    fn forward<N: Dim, T: Tape<f32, B::Device>>(
+        &self,
+        x: FeatureMap<N, B, T>,
+    ) -> Result<FeatureMap<N, B, T>, DeviceError> {
+        use super::dims::{Half, Stride};
+        let (batch, _, _, channels) = *x.shape();
+        let halves: (Half<Height>, Half<Width>) = (Halving::side(self.sides.0), Halving::side(self.sides.1));
+        self.layer.forward(relabel::<_, _, B, _>(x, (batch, halves.0, halves.1, channels))?, self.sides)
+    }
+}
+
+/// `(N, L)` to `(N, P)`: a dense layer, a transposed convolution for each stride 2 of the encoder in reverse, and a
+/// convolution to one channel without activation.
+pub struct ConvDecoder<L: Dim, P: Dim, B: Backend> {
+    dense: Dense<L, Features, B>,
+    grid: (Height, Width, Channels),
+    ups: Vec<Up<B>>,
+    output: Conv<Channels, Grey, Same, B>,
+    pixels: P,
+}
+
+impl<L: Dim, P: Dim, B: Backend> ConvDecoder<L, P, B> {
+    /// Layers of zeros; nothing where `P` is not of the size of the image.
+    pub fn new(
+        device: &B::Device,
+        latent: L,
+        sides: (usize, usize),
+        convs: &[ConvSpec],
+    ) -> Result<Option<Self>, DeviceError> {
+        let Some(pixels) = P::from_size(sides.0 * sides.1) else { return Ok(None) };
+        let grids = grids((Height(sides.0), Width(sides.1)), convs);
+        let (height, width) = grids[convs.len()];
+        let mut channels = Channels(convs.last().map_or(1, |conv| conv.channels));
+        let grid = (height, width, channels);
+        let dense = Dense::new(device, latent, Features(height.0 * width.0 * channels.0), Activation::Relu)?;
+        let mut ups = Vec::new();
+        for (index, conv) in convs.iter().enumerate().rev().filter(|(_, conv)| conv.stride == ConvStride::Two) {
+            // Back to the channels that the convolution began with; the image's one channel comes last.
+            let outputs = Channels(if index == 0 { conv.channels } else { convs[index - 1].channels });
+            let layer = ConvTranspose::new(device, channels, outputs, Activation::Relu)?;
+            ups.push(Up { layer, sides: grids[index] });
+            channels = outputs;
+        }
+        let output = Conv::new(device, channels, Const, Activation::Identity)?;
+        Ok(Some(ConvDecoder { dense, grid, ups, output, pixels }))
+    }
+
+    /// `(N, L)` to `(N, P)`.
+    pub fn forward<N: Dim, T: Tape<f32, B::Device>>(
+        &self,
+        z: Array<(N, L), B, T>,
+    ) -> Result<Array<(N, P), B, T>, DeviceError> {
+        let batch = z.shape().0;
+        let (height, width, channels) = self.grid;
+        let x = relabel::<_, _, B, _>(self.dense.forward(z)?, (batch, height, width, channels))?;
+        let x = self.ups.iter().try_fold(x, |x, up| up.forward(x))?;
+        relabel::<_, _, B, _>(self.output.forward(x)?, (batch, self.pixels))
+    }
+}
+
+impl<L: Dim, P: Dim, B: Backend> Module<B> for ConvDecoder<L, P, B> {
+    fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
+        self.dense.visit(&format!("{path}.dense"), visitor);
+        for (index, up) in self.ups.iter_mut().enumerate() {
+            up.layer.visit(&format!("{path}.conv_transpose.{index}"), visitor);
+        }
+        self.output.visit(&format!("{path}.output"), visitor);
+    }
+}

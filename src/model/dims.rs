@@ -1,0 +1,108 @@
+//! The axes of tensors as types: two axes of equal size are still not the same.
+//!
+//! A tensor of shape `(Batch, Latent)` does not multiply with a matrix of shape `(Hidden, Pixels)`, and a
+//! function that wants `(Batch, Pixels)` takes nothing else, whatever the sizes are. The sizes come from the
+//! spec at run time. All code that is generic over [`Dim`] also takes [`Const`], whose sizes the compiler knows.
+
+pub use dfdx::shapes::{Const, Dim};
+use std::marker::PhantomData;
+
+macro_rules! axes {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name(pub usize);
+
+        impl Dim for $name {
+            fn size(&self) -> usize {
+                self.0
+            }
+            fn from_size(size: usize) -> Option<Self> {
+                Some($name(size))
+            }
+        }
+    )*};
+}
+
+axes! {
+    /// Images that are computed together.
+    Batch,
+    /// Numbers of one image: height times width.
+    Pixels,
+    /// Rows of an image or of a feature map.
+    Height,
+    /// Columns of an image or of a feature map.
+    Width,
+    /// Features at each position of a feature map.
+    Channels,
+    /// Numbers of one feature map: height times width times channels.
+    Features,
+    /// Units of a dense hidden layer.
+    Hidden,
+    /// Axes of the code.
+    Latent,
+    /// Variances of a Gaussian likelihood: one for the model, or one for each pixel.
+    Variances,
+}
+
+/// The one channel of a grey image.
+pub type Grey = Const<1>;
+
+/// The side of a feature map after a convolution with stride 2: half of `D`, rounded up.
+///
+/// Going back, a transposed convolution turns `Half<D>` into `D`: the decoder ends at the side it began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Half<D> {
+    size: usize,
+    whole: PhantomData<D>,
+}
+
+impl<D: Dim> Half<D> {
+    /// Half of that side.
+    pub fn of(whole: D) -> Half<D> {
+        Half { size: whole.size().div_ceil(2), whole: PhantomData }
+    }
+}
+
+impl<D: Dim> Dim for Half<D> {
+    fn size(&self) -> usize {
+        self.size
+    }
+    fn from_size(size: usize) -> Option<Self> {
+        Some(Half { size, whole: PhantomData })
+    }
+}
+
+/// The stride of a convolution, and what it makes of a side.
+pub trait Stride: 'static + Copy + Default + Send + Sync + std::fmt::Debug {
+    /// The stride.
+    const STRIDE: usize;
+    /// The side that is left of side `D`.
+    type Side<D: Dim>: Dim;
+    /// The side that is left of that side.
+    fn side<D: Dim>(side: D) -> Self::Side<D>;
+}
+
+/// Stride 1: sides stay.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Same;
+
+impl Stride for Same {
+    const STRIDE: usize = 1;
+    type Side<D: Dim> = D;
+    fn side<D: Dim>(side: D) -> D {
+        side
+    }
+}
+
+/// Stride 2: sides are halved, rounded up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Halving;
+
+impl Stride for Halving {
+    const STRIDE: usize = 2;
+    type Side<D: Dim> = Half<D>;
+    fn side<D: Dim>(side: D) -> Half<D> {
+        Half::of(side)
+    }
+}

@@ -1,0 +1,121 @@
+//! The posterior q(z|x) and the likelihood p(x|z), with the parameters that are theirs.
+
+use super::architecture::{LikelihoodKind, PosteriorKind, VarianceKind};
+use super::dims::{Dim, Variances};
+use super::layers::Dense;
+use super::parameters::{AnyParameter, Module, Visit, Visitor};
+use crate::backend::{Activation, Array, Backend, DeviceError, Parameter};
+use crate::spec::PosteriorScale;
+use dfdx::tensor::{PutTape, SplitTape, Tape};
+
+/// The posterior of a batch of images. The tape is in the last tensor.
+pub enum Code<N: Dim, L: Dim, B: Backend, T> {
+    /// N(mean, deviation^2) per latent axis.
+    Gaussian {
+        /// Means, `(N, L)`.
+        mean: Array<(N, L), B>,
+        /// Log-variances, `(N, L)`.
+        log_variance: Array<(N, L), B, T>,
+        /// The deviation that samples are drawn with is exp(scale * log_variance): 1/2, or 1 for the walkthrough's slip.
+        scale: f32,
+    },
+    /// Points, `(N, L)`.
+    Point(Array<(N, L), B, T>),
+}
+
+/// The heads of the encoder: `(N, H)` to a [`Code`].
+pub struct PosteriorHeads<H: Dim, L: Dim, B: Backend> {
+    mean: Dense<H, L, B>,
+    log_variance: Option<(Dense<H, L, B>, f32)>,
+}
+
+impl<H: Dim, L: Dim, B: Backend> PosteriorHeads<H, L, B> {
+    /// Heads of zeros.
+    pub fn new(device: &B::Device, hidden: H, latent: L, kind: PosteriorKind) -> Result<Self, DeviceError> {
+        let head = || Dense::new(device, hidden, latent, Activation::Identity);
+        let log_variance = match kind {
+            PosteriorKind::Gaussian(PosteriorScale::LogVar) => Some((head()?, 0.5)),
+            PosteriorKind::Gaussian(PosteriorScale::LogStd) => Some((head()?, 1.0)),
+            PosteriorKind::None => None,
+        };
+        Ok(PosteriorHeads { mean: head()?, log_variance })
+    }
+
+    /// `(N, H)` to the posterior of each image.
+    pub fn forward<N: Dim, T: Tape<f32, B::Device>>(
+        &self,
+        hidden: Array<(N, H), B, T>,
+    ) -> Result<Code<N, L, B, T>, DeviceError> {
+        let Some((log_variance, scale)) = &self.log_variance else {
+            return Ok(Code::Point(self.mean.forward(hidden)?));
+        };
+        let (hidden, tape) = hidden.split_tape();
+        let (mean, tape) = self.mean.forward(hidden.clone().put_tape(tape))?.split_tape();
+        let log_variance = log_variance.forward(hidden.put_tape(tape))?;
+        Ok(Code::Gaussian { mean, log_variance, scale: *scale })
+    }
+}
+
+impl<H: Dim, L: Dim, B: Backend> Module<B> for PosteriorHeads<H, L, B> {
+    fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
+        self.mean.visit(&format!("{path}.mean"), visitor);
+        if let Some((log_variance, _)) = &mut self.log_variance {
+            log_variance.visit(&format!("{path}.log_var"), visitor);
+        }
+    }
+}
+
+/// What the decoder's output, `(N, P)`, says about pixels.
+pub enum Likelihood<B: Backend> {
+    /// Logits of Bernoulli distributions.
+    Bernoulli,
+    /// Means of Gaussian distributions.
+    Gaussian {
+        /// Log-variance: one entry, or one for each pixel.
+        log_variance: Parameter<(Variances,), B>,
+        /// Whether training changes it.
+        learned: bool,
+    },
+}
+
+impl<B: Backend> Likelihood<B> {
+    /// The likelihood of images with that many pixels; variances that are learned start at 1.
+    pub fn new(device: &B::Device, pixels: impl Dim, kind: LikelihoodKind) -> Result<Self, DeviceError> {
+        let LikelihoodKind::Gaussian(variance) = kind else { return Ok(Likelihood::Bernoulli) };
+        let (entries, initial, learned) = match variance {
+            VarianceKind::Fixed(variance) => (1, variance.ln(), false),
+            VarianceKind::Learned => (1, 0.0, true),
+            VarianceKind::PerPixel => (pixels.size(), 0.0, true),
+        };
+        let mut log_variance = Parameter::zeros(device, (Variances(entries),))?;
+        log_variance.update(&mut |values| values.fill(initial));
+        Ok(Likelihood::Gaussian { log_variance, learned })
+    }
+
+    /// -log p(x|z), nats per image, `(N)`: summed over pixels. Output and image are of the same shape `(N, P)`.
+    pub fn nats<N: Dim, P: Dim, T: Tape<f32, B::Device>>(
+        &self,
+        output: Array<(N, P), B, T>,
+        x: &Array<(N, P), B>,
+    ) -> Result<Array<(N,), B, T>, DeviceError> {
+        match self {
+            Likelihood::Bernoulli => B::bernoulli(output, x),
+            Likelihood::Gaussian { log_variance, .. } => B::gaussian(output, log_variance, x),
+        }
+    }
+
+    /// Turns the decoder's outputs into expected pixels, in place.
+    pub fn expected(&self, outputs: &mut [f32]) {
+        if let Likelihood::Bernoulli = self {
+            outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
+        }
+    }
+}
+
+impl<B: Backend> Module<B> for Likelihood<B> {
+    fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
+        if let Likelihood::Gaussian { log_variance, learned: true } = self {
+            visitor(Visit { name: format!("{path}.log_var"), fans: None, parameter: log_variance });
+        }
+    }
+}

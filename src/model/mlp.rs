@@ -1,0 +1,83 @@
+//! The dense family: encoder and decoder of dense layers.
+
+use super::dims::{Dim, Hidden};
+use super::layers::{Dense, DenseStack};
+use super::parameters::{Module, Visitor};
+use crate::backend::{Activation, Array, Backend, DeviceError};
+use dfdx::tensor::Tape;
+
+/// `(N, P)` to `(N, H)`.
+pub struct MlpEncoder<P: Dim, H: Dim, B: Backend> {
+    dense: DenseStack<P, H, B>,
+}
+
+impl<P: Dim, H: Dim, B: Backend> MlpEncoder<P, H, B> {
+    /// Layers of zeros; nothing where `H` is of another size than the last layer.
+    pub fn new(
+        device: &B::Device,
+        pixels: P,
+        hidden: &[usize],
+        activation: Activation,
+    ) -> Result<Option<Self>, DeviceError> {
+        let dense = DenseStack::new(device, pixels, hidden, activation)?;
+        Ok(dense.map(|dense| MlpEncoder { dense: dense.on_data() }))
+    }
+
+    /// Size of the result.
+    pub fn outputs(&self) -> H {
+        self.dense.outputs()
+    }
+
+    /// `(N, P)` to `(N, H)`.
+    pub fn forward<N: Dim, T: Tape<f32, B::Device>>(
+        &self,
+        x: Array<(N, P), B, T>,
+    ) -> Result<Array<(N, H), B, T>, DeviceError> {
+        self.dense.forward(x)
+    }
+}
+
+impl<P: Dim, H: Dim, B: Backend> Module<B> for MlpEncoder<P, H, B> {
+    fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
+        self.dense.visit(&format!("{path}.dense"), visitor);
+    }
+}
+
+/// `(N, L)` to `(N, P)`: the encoder's hidden layers in reverse, and one to the pixels without activation.
+pub struct MlpDecoder<L: Dim, P: Dim, B: Backend> {
+    dense: DenseStack<L, Hidden, B>,
+    output: Dense<Hidden, P, B>,
+}
+
+impl<L: Dim, P: Dim, B: Backend> MlpDecoder<L, P, B> {
+    /// Layers of zeros. `hidden` is in the order of the encoder.
+    pub fn new(
+        device: &B::Device,
+        latent: L,
+        hidden: &[usize],
+        pixels: P,
+        activation: Activation,
+    ) -> Result<Option<Self>, DeviceError> {
+        let reversed: Vec<usize> = hidden.iter().rev().copied().collect();
+        let Some(dense) = DenseStack::<L, Hidden, B>::new(device, latent, &reversed, activation)? else {
+            return Ok(None);
+        };
+        let output = Dense::new(device, dense.outputs(), pixels, Activation::Identity)?;
+        Ok(Some(MlpDecoder { dense, output }))
+    }
+
+    /// `(N, L)` to `(N, P)`.
+    pub fn forward<N: Dim, T: Tape<f32, B::Device>>(
+        &self,
+        z: Array<(N, L), B, T>,
+    ) -> Result<Array<(N, P), B, T>, DeviceError> {
+        self.output.forward(self.dense.forward(z)?)
+    }
+}
+
+impl<L: Dim, P: Dim, B: Backend> Module<B> for MlpDecoder<L, P, B> {
+    fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
+        self.dense.visit(&format!("{path}.dense"), visitor);
+        self.output.visit(&format!("{path}.output"), visitor);
+    }
+}

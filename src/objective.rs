@@ -1,0 +1,117 @@
+//! The loss, in the unit that the spec chose, and the nats behind it.
+
+use crate::backend::{Array, Backend, DeviceError, to_vec};
+use crate::model::dims::Dim;
+use crate::model::{Code, Vae};
+use crate::spec::{self, Reduction};
+use dfdx::tensor::{PutTape, SplitTape, Tape};
+use dfdx::tensor_ops::{SumTo, TryAdd, TryMul};
+
+/// How reconstruction and KL become one number.
+///
+/// Whatever the convention, the loss of an image is `scale * (recon_nats + effective_beta * kl_nats)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Objective {
+    kl_weight: f64,
+    warmup_epochs: f64,
+    reduction: Reduction,
+    pixels: f64,
+    latent: f64,
+}
+
+impl Objective {
+    /// The objective of a spec, for images with that many pixels and codes with that many axes.
+    pub fn new(objective: &spec::Objective, pixels: usize, latent: usize) -> Objective {
+        Objective {
+            kl_weight: objective.kl_weight,
+            warmup_epochs: objective.kl_warmup_epochs,
+            reduction: objective.reduction,
+            pixels: pixels as f64,
+            latent: latent as f64,
+        }
+    }
+
+    /// The KL weight, in the spec's convention, after that many epochs (with fractions): linear warm-up from 0.
+    pub fn kl_weight(&self, epochs: f64) -> f64 {
+        if epochs < self.warmup_epochs { self.kl_weight * epochs / self.warmup_epochs } else { self.kl_weight }
+    }
+
+    /// Weight of the KL's nats beside the reconstruction's, whatever the convention.
+    pub fn effective_beta(&self, kl_weight: f64) -> f64 {
+        match self.reduction {
+            Reduction::Sum => kl_weight,
+            Reduction::Mean => kl_weight * 2.0 * self.pixels / self.latent,
+        }
+    }
+
+    /// Loss per nat of reconstruction.
+    pub fn scale(&self) -> f64 {
+        match self.reduction {
+            Reduction::Sum => 1.0,
+            Reduction::Mean => 1.0 / self.pixels,
+        }
+    }
+
+    /// The loss of nats per image, in the spec's convention.
+    pub fn loss(&self, recon_nats: f64, kl_nats: f64, kl_weight: f64) -> f64 {
+        // A weight of 0 takes the KL out, also where it is infinite.
+        let beta = self.effective_beta(kl_weight);
+        let kl = if beta == 0.0 { 0.0 } else { beta * kl_nats };
+        self.scale() * (recon_nats + kl)
+    }
+}
+
+/// The terms of the objective on some images.
+pub struct Terms<B: Backend, T> {
+    /// -log p(x|z) of each image, nats.
+    pub recon_nats: Vec<f32>,
+    /// Posterior means, (Images, Latent).
+    pub mean: Vec<f32>,
+    /// Posterior log-variances, (Images, Latent); empty for a plain autoencoder.
+    pub log_variance: Vec<f32>,
+    /// The sum over images of `scale * (recon_nats + effective_beta * kl_nats)`, ready for a backward pass.
+    pub total: Array<(), B, T>,
+}
+
+/// Computes the terms of images `(N, P)` with noise `(N, L)`.
+///
+/// # Errors
+/// The device failed.
+pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Device>>(
+    model: &Vae<P, H, L, B>,
+    x: &Array<(N, P), B>,
+    noise: &Array<(N, L), B>,
+    scale: f64,
+    effective_beta: f64,
+) -> Result<Terms<B, T>, DeviceError> {
+    let fail = DeviceError::from_device;
+    match model.encode(x.retaped::<T>())? {
+        Code::Point(code) => {
+            let (code, tape) = code.split_tape();
+            let mean = to_vec::<_, B, _>(&code);
+            let recon = model.likelihood().nats(model.decode(code.put_tape(tape))?, x)?;
+            let (recon_nats, recon) = read::<_, B, _>(recon);
+            let total = recon.try_mul(scale as f32).map_err(fail)?.try_sum::<(), _>().map_err(fail)?;
+            Ok(Terms { recon_nats, mean, log_variance: Vec::new(), total })
+        }
+        Code::Gaussian { mean, log_variance, scale: deviation_scale } => {
+            let (log_variance, tape) = log_variance.split_tape();
+            let variance_values = to_vec::<_, B, _>(&log_variance);
+            let kl = B::kl(&mean, log_variance.clone().put_tape(tape))?;
+            let (kl, tape) = kl.try_mul(effective_beta as f32).map_err(fail)?.split_tape();
+            let z = B::reparameterize(&mean, log_variance.put_tape(tape), noise, deviation_scale)?;
+            let recon = model.likelihood().nats(model.decode(z)?, x)?;
+            let (recon_nats, recon) = read::<_, B, _>(recon);
+            // Infinite KL times a weight of 0 is not a number: the term is left out instead.
+            let sum = if effective_beta == 0.0 { recon } else { recon.try_add(kl).map_err(fail)? };
+            let total = sum.try_mul(scale as f32).map_err(fail)?.try_sum::<(), _>().map_err(fail)?;
+            Ok(Terms { recon_nats, mean: to_vec::<_, B, _>(&mean), log_variance: variance_values, total })
+        }
+    }
+}
+
+/// The values of a tensor, and the tensor.
+fn read<N: Dim, B: Backend, T: Tape<f32, B::Device>>(tensor: Array<(N,), B, T>) -> (Vec<f32>, Array<(N,), B, T>) {
+    let (tensor, tape) = tensor.split_tape();
+    (to_vec::<_, B, _>(&tensor), tensor.put_tape(tape))
+}

@@ -1,0 +1,281 @@
+//! What must hold for a spec to run, and the defaults of keys that depend on others.
+
+use super::Problem;
+use crate::backend::Activation;
+use crate::data::Dataset;
+use crate::model::architecture::{
+    Architecture, ConvSpec, ConvStride, LikelihoodKind, Network, PosteriorKind, VarianceKind,
+};
+use crate::spec::{self, Family, LearnedVariance, Likelihood, Optimizer, Posterior, Schedule, Source, Spec, Variance};
+
+/// Trained numbers that a model may have: 4 GB of weights, as much again for each moment of the optimiser.
+const PARAMETER_LIMIT: u128 = 1_000_000_000;
+
+/// Collects problems.
+#[derive(Default)]
+pub(super) struct Checks {
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Checks {
+    fn require(&mut self, holds: bool, keys: &[&'static str], message: impl FnOnce() -> String, help: &str) {
+        if !holds {
+            let help = (!help.is_empty()).then(|| help.to_owned());
+            self.problems.push(Problem { keys: keys.to_vec(), message: message(), help });
+        }
+    }
+
+    fn number(&mut self, key: &'static str, value: f64, holds: bool, range: &str) {
+        let message = || format!("`{key}` must be {range}, found {value}");
+        self.require(holds && value.is_finite(), &[key], message, "");
+    }
+
+    /// For keys that only some choice of another key takes.
+    fn only_for(&mut self, key: &'static str, given: bool, holds: bool, chooser: &'static str, choice: &str) {
+        let message = || format!("`{key}` is only for `{chooser} = {choice}`");
+        self.require(!given || holds, &[key, chooser], message, "remove it, or choose what takes it");
+    }
+}
+
+/// Fills in the defaults that depend on other keys, and drops nothing.
+pub(super) fn fill_defaults(spec: &mut Spec) {
+    let model = &mut spec.model;
+    match model.family {
+        Family::Conv => {
+            model.hidden.get_or_insert_with(|| vec![32]);
+            if model.channels.is_none() && model.strides.is_none() {
+                model.channels = Some(vec![32, 64, 64, 64]);
+                model.strides = Some(vec![1, 2, 1, 1]);
+            }
+        }
+        Family::Mlp => {
+            model.hidden.get_or_insert_with(|| vec![500]);
+        }
+    }
+    if model.likelihood == Likelihood::Gaussian {
+        model.variance.get_or_insert(Variance::Fixed(1.0));
+    }
+    let train = &mut spec.train;
+    if train.schedule == Schedule::Step {
+        train.gamma.get_or_insert(0.1);
+    }
+    match train.optimizer {
+        Optimizer::Sgd => {
+            train.momentum.get_or_insert(0.0);
+        }
+        Optimizer::Rmsprop => {
+            train.rho.get_or_insert(0.9);
+            train.epsilon.get_or_insert(1e-7);
+        }
+        Optimizer::Adam | Optimizer::Adamw => {
+            train.beta1.get_or_insert(0.9);
+            train.beta2.get_or_insert(0.999);
+            train.epsilon.get_or_insert(1e-8);
+            if train.optimizer == Optimizer::Adamw {
+                train.weight_decay.get_or_insert(0.01);
+            }
+        }
+        Optimizer::Adagrad => {
+            train.epsilon.get_or_insert(1e-10);
+        }
+    }
+}
+
+pub(super) fn name(checks: &mut Checks, name: &str) {
+    let fits = !name.is_empty() && name.chars().count() <= 100;
+    let message = || format!("`name` must have 1 to 100 characters, found {}", name.chars().count());
+    checks.require(fits, &["name"], message, "the experiment's folder is named after it");
+    let plain = !name.starts_with('.') && !name.chars().any(|c| c == '/' || c == '\\' || c.is_control());
+    let message = || format!("`name` cannot name a folder: {name:?}");
+    checks.require(plain, &["name"], message, "leave out slashes, line breaks and a leading dot");
+}
+
+pub(super) fn data(checks: &mut Checks, spec: &Spec) {
+    let [low, high] = spec.data.range;
+    let message = || format!("`data.range` must rise from a finite number to a larger one, found [{low}, {high}]");
+    checks.require(low < high && low.is_finite() && high.is_finite(), &["data.range"], message, "");
+    let unit = low >= 0.0 && high <= 1.0;
+    let message = || format!("a Bernoulli likelihood needs data in [0, 1], but `data.range` is [{low}, {high}]");
+    checks.require(
+        spec.model.likelihood != Likelihood::Bernoulli || unit,
+        &["data.range", "model.likelihood"],
+        message,
+        "leave `data.range` out, or set `model.likelihood = \"gaussian\"`",
+    );
+}
+
+pub(super) fn objective(checks: &mut Checks, spec: &Spec) {
+    let objective = &spec.objective;
+    checks.number("objective.kl_weight", objective.kl_weight, objective.kl_weight >= 0.0, "0 or more");
+    let warmup = objective.kl_warmup_epochs;
+    checks.number("objective.kl_warmup_epochs", warmup, warmup >= 0.0, "0 or more");
+}
+
+pub(super) fn train(checks: &mut Checks, spec: &Spec, images: usize) {
+    let train = &spec.train;
+    let message = || "`train.batch_size` must be 1 or more, found 0".to_owned();
+    checks.require(train.batch_size > 0, &["train.batch_size"], message, "");
+    let message = || format!("`train.batch_size` is {}, but there are {images} training images", train.batch_size);
+    checks.require(
+        train.batch_size <= images as u64,
+        &["train.batch_size", "data.limit", "data.validation"],
+        message,
+        "make it smaller, or use more images",
+    );
+    let message = || format!("`train.epochs` must be 1 to 1,000,000, found {}", train.epochs);
+    checks.require((1..=1_000_000).contains(&train.epochs), &["train.epochs"], message, "");
+    checks.number("train.learning_rate", train.learning_rate, train.learning_rate > 0.0, "above 0");
+    checks.number("train.warmup_epochs", train.warmup_epochs, train.warmup_epochs >= 0.0, "0 or more");
+    if let Some(norm) = train.clip_norm {
+        checks.number("train.clip_norm", norm, norm > 0.0, "above 0");
+    }
+    schedule(checks, train);
+    optimizer(checks, train);
+    let message = || "this vaex was built without CUDA".to_owned();
+    checks.require(
+        train.device != spec::Device::Cuda || cfg!(feature = "cuda"),
+        &["train.device"],
+        message,
+        "build it with the `cuda` feature: cargo build --release --features cuda",
+    );
+}
+
+fn schedule(checks: &mut Checks, train: &spec::Train) {
+    let step = train.schedule == Schedule::Step;
+    checks.only_for("train.milestones", train.milestones.is_some(), step, "train.schedule", "\"step\"");
+    checks.only_for("train.gamma", train.gamma.is_some(), step, "train.schedule", "\"step\"");
+    if let Some(gamma) = train.gamma {
+        checks.number("train.gamma", gamma, gamma > 0.0, "above 0");
+    }
+    let message = || "`train.schedule = \"step\"` needs `train.milestones`".to_owned();
+    checks.require(
+        !step || train.milestones.is_some(),
+        &["train.schedule"],
+        message,
+        "list the epochs after which the rate is multiplied by `gamma`: milestones = [5, 8]",
+    );
+    let milestones = train.milestones.as_deref().unwrap_or_default();
+    let rising = milestones.windows(2).all(|pair| pair[0] < pair[1]);
+    let message = || "`train.milestones` must rise".to_owned();
+    checks.require(rising, &["train.milestones"], message, "list each epoch once, the earliest first");
+}
+
+fn optimizer(checks: &mut Checks, train: &spec::Train) {
+    use Optimizer::{Adagrad, Adam, Adamw, Rmsprop, Sgd};
+    let share = |value: f64| (0.0..1.0).contains(&value);
+    let positive = |value: f64| value > 0.0;
+    let not_negative = |value: f64| value >= 0.0;
+    type Rule = (&'static str, Option<f64>, &'static [Optimizer], &'static str, fn(f64) -> bool, &'static str);
+    let rules: [Rule; 6] = [
+        ("train.momentum", train.momentum, &[Sgd], "\"sgd\"", share, "in [0, 1)"),
+        ("train.rho", train.rho, &[Rmsprop], "\"rmsprop\"", share, "in [0, 1)"),
+        ("train.beta1", train.beta1, &[Adam, Adamw], "\"adam\" or \"adamw\"", share, "in [0, 1)"),
+        ("train.beta2", train.beta2, &[Adam, Adamw], "\"adam\" or \"adamw\"", share, "in [0, 1)"),
+        ("train.epsilon", train.epsilon, &[Rmsprop, Adam, Adamw, Adagrad], "\"rmsprop\", \"adam\", \"adamw\" or \"adagrad\"", positive, "above 0"),
+        ("train.weight_decay", train.weight_decay, &[Adamw], "\"adamw\"", not_negative, "0 or more"),
+    ];
+    for (key, value, takers, choice, holds, range) in rules {
+        checks.only_for(key, value.is_some(), takers.contains(&train.optimizer), "train.optimizer", choice);
+        if let Some(value) = value {
+            checks.number(key, value, holds(value), range);
+        }
+    }
+}
+
+/// The architecture that `[model]` asks for.
+pub(super) fn model(checks: &mut Checks, spec: &Spec, dataset: &Dataset) -> Option<Architecture> {
+    let before = checks.problems.len();
+    let model = &spec.model;
+    let message = || "`model.latent_dim` must be 1 or more, found 0".to_owned();
+    checks.require(model.latent_dim > 0, &["model.latent_dim"], message, "");
+    let hidden = sizes(checks, "model.hidden", model.hidden.as_deref().unwrap_or_default());
+    let conv = model.family == Family::Conv;
+    checks.only_for("model.channels", model.channels.is_some(), conv, "model.family", "\"conv\"");
+    checks.only_for("model.strides", model.strides.is_some(), conv, "model.family", "\"conv\"");
+    let tanh = model.activation == spec::Activation::Tanh;
+    checks.only_for("model.activation", tanh, !conv, "model.family", "\"mlp\" if it is \"tanh\"");
+    let gaussian = model.likelihood == Likelihood::Gaussian;
+    checks.only_for("model.variance", model.variance.is_some(), gaussian, "model.likelihood", "\"gaussian\"");
+    if let Some(Variance::Fixed(variance)) = model.variance {
+        checks.number("model.variance", variance, variance > 0.0, "above 0");
+    }
+    let network = if conv {
+        Network::Conv { convs: convolutions(checks, model), hidden }
+    } else {
+        let activation = if tanh { Activation::Tanh } else { Activation::Relu };
+        Network::Mlp { hidden, activation }
+    };
+    let architecture = Architecture {
+        height: dataset.train.height(),
+        width: dataset.train.width(),
+        latent: model.latent_dim as usize,
+        network,
+        likelihood: likelihood(model),
+        posterior: match model.posterior {
+            Posterior::Gaussian => PosteriorKind::Gaussian(spec.objective.posterior_scale),
+            Posterior::None => PosteriorKind::None,
+        },
+        initializer: model.initializer,
+    };
+    let parameters = architecture.parameters();
+    let message = || format!("the model would have {parameters} parameters, more than {PARAMETER_LIMIT}");
+    checks.require(
+        parameters <= PARAMETER_LIMIT,
+        &["model.hidden", "model.channels", "model.latent_dim"],
+        message,
+        "make its layers smaller",
+    );
+    (checks.problems.len() == before).then_some(architecture)
+}
+
+fn sizes(checks: &mut Checks, key: &'static str, sizes: &[u64]) -> Vec<usize> {
+    let message = || format!("`{key}` has a size of 0");
+    checks.require(!sizes.contains(&0), &[key], message, "each size is 1 or more");
+    sizes.iter().map(|size| *size as usize).collect()
+}
+
+fn convolutions(checks: &mut Checks, model: &spec::Model) -> Vec<ConvSpec> {
+    let channels = sizes(checks, "model.channels", model.channels.as_deref().unwrap_or_default());
+    let strides = model.strides.as_deref().unwrap_or_default();
+    let message = || "`model.channels` is empty".to_owned();
+    checks.require(!channels.is_empty(), &["model.channels", "model.strides"], message, "list one size for each convolution");
+    let message = || format!("`model.channels` lists {} convolutions, `model.strides` {}", channels.len(), strides.len());
+    checks.require(
+        channels.len() == strides.len(),
+        &["model.strides", "model.channels"],
+        message,
+        "give one stride for each convolution",
+    );
+    let wrong = strides.iter().find(|stride| !(1..=2).contains(*stride));
+    let message = || format!("`model.strides` must be 1 or 2, found {}", wrong.copied().unwrap_or_default());
+    checks.require(wrong.is_none(), &["model.strides"], message, "");
+    let stride = |stride: &u64| if *stride == 2 { ConvStride::Two } else { ConvStride::One };
+    channels.into_iter().zip(strides).map(|(channels, s)| ConvSpec { channels, stride: stride(s) }).collect()
+}
+
+fn likelihood(model: &spec::Model) -> LikelihoodKind {
+    match (model.likelihood, model.variance) {
+        (Likelihood::Bernoulli, _) => LikelihoodKind::Bernoulli,
+        (Likelihood::Gaussian, Some(Variance::Learned(LearnedVariance::Learned))) => {
+            LikelihoodKind::Gaussian(VarianceKind::Learned)
+        }
+        (Likelihood::Gaussian, Some(Variance::Learned(LearnedVariance::PerPixel))) => {
+            LikelihoodKind::Gaussian(VarianceKind::PerPixel)
+        }
+        (Likelihood::Gaussian, Some(Variance::Fixed(variance))) => {
+            LikelihoodKind::Gaussian(VarianceKind::Fixed(variance as f32))
+        }
+        (Likelihood::Gaussian, None) => LikelihoodKind::Gaussian(VarianceKind::Fixed(1.0)),
+    }
+}
+
+/// IDX paths become absolute, so that a trial's own spec runs from anywhere.
+pub(super) fn absolute_paths(spec: &mut Spec, folder: &std::path::Path) {
+    if spec.data.source != Source::Idx {
+        return;
+    }
+    let data = &mut spec.data;
+    for path in [&mut data.images, &mut data.labels, &mut data.test_images, &mut data.test_labels].into_iter().flatten() {
+        *path = std::path::absolute(folder.join(&*path)).unwrap_or_else(|_| folder.join(&*path));
+    }
+}

@@ -1,0 +1,141 @@
+//! One trial: a resolved spec, its data, and what follows from them.
+
+use super::check::{self, Checks};
+use super::{Problem, to_toml};
+use crate::data::Dataset;
+use crate::model::Architecture;
+use crate::spec::Spec;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// One training that can run: nothing that is known before the first step can be wrong with it.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    id: String,
+    spec: Spec,
+    spec_hash: String,
+    dataset: Dataset,
+    architecture: Architecture,
+}
+
+impl Trial {
+    /// Fills in what the spec leaves to defaults, and checks that it can run on that data.
+    pub(crate) fn resolve(mut spec: Spec, dataset: Dataset) -> Result<Trial, Vec<Problem>> {
+        spec.sweep = Default::default();
+        check::fill_defaults(&mut spec);
+        let mut checks = Checks::default();
+        check::name(&mut checks, spec.name.as_deref().unwrap_or_default());
+        check::data(&mut checks, &spec);
+        check::objective(&mut checks, &spec);
+        check::train(&mut checks, &spec, dataset.train.len());
+        let architecture = check::model(&mut checks, &spec, &dataset);
+        match architecture {
+            Some(architecture) if checks.problems.is_empty() => {
+                let spec_hash = spec_hash(&spec);
+                let id = digest(&[&spec_hash, &dataset.hash], 10);
+                Ok(Trial { id, spec, spec_hash, dataset, architecture })
+            }
+            _ => Err(checks.problems),
+        }
+    }
+
+    /// Ten hexadecimal digits: a hash of the resolved spec, without its name and its files' paths, and of the data.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The experiment's name.
+    pub fn name(&self) -> &str {
+        self.spec.name.as_deref().unwrap_or_default()
+    }
+
+    /// The resolved spec, every applicable key filled in, without a sweep.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The resolved spec as TOML.
+    pub fn toml(&self) -> String {
+        to_toml(&self.spec)
+    }
+
+    /// Hash of the resolved spec, without its name and its files' paths.
+    pub fn spec_hash(&self) -> &str {
+        &self.spec_hash
+    }
+
+    /// The images.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    /// The network.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// Steps in an epoch; the last one takes what is left.
+    pub fn steps_per_epoch(&self) -> u64 {
+        (self.dataset.train.len() as u64).div_ceil(self.spec.train.batch_size)
+    }
+
+    /// Steps in all.
+    pub fn steps(&self) -> u64 {
+        self.steps_per_epoch() * self.spec.train.epochs
+    }
+
+    /// Every key of the resolved spec, dotted.
+    pub fn values(&self) -> BTreeMap<String, Value> {
+        let mut values = BTreeMap::new();
+        flatten("", &serde_json::to_value(&self.spec).unwrap_or_default(), &mut values);
+        values
+    }
+
+    /// The value of a dotted key, as text; empty where the trial does not have it.
+    pub fn value(&self, key: &str) -> String {
+        match self.values().get(key) {
+            None => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+        }
+    }
+}
+
+fn flatten(prefix: &str, value: &Value, values: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                let dotted = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                flatten(&dotted, value, values);
+            }
+        }
+        _ => {
+            values.insert(prefix.to_owned(), value.clone());
+        }
+    }
+}
+
+/// What does not change the result does not change the hash: the name, and where the files are.
+fn spec_hash(spec: &Spec) -> String {
+    let mut spec = spec.clone();
+    spec.name = None;
+    spec.data.images = None;
+    spec.data.labels = None;
+    spec.data.test_images = None;
+    spec.data.test_labels = None;
+    digest(&[&to_toml(&spec)], 32)
+}
+
+/// The first hexadecimal digits of SHA-256 over texts.
+fn digest(texts: &[&str], digits: usize) -> String {
+    let mut hash = Sha256::new();
+    texts.iter().for_each(|text| hash.update(text.as_bytes()));
+    let mut hex = hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    hex.truncate(digits);
+    hex
+}

@@ -1,0 +1,60 @@
+//! The report as JSON. What is not finite becomes null.
+
+use super::settings::{Comparison, FIGURES, Setting};
+use super::{Experiment, Report, Trial};
+use crate::data::Split;
+use serde_json::{Map, Value, json};
+
+pub(super) fn report(report: &Report) -> Value {
+    json!({
+        "experiments": report.experiments.iter().map(experiment).collect::<Vec<_>>(),
+        "warnings": report.warnings,
+    })
+}
+
+fn experiment(experiment: &Experiment) -> Value {
+    let comparison = Comparison::of(experiment);
+    json!({
+        "name": experiment.name,
+        "folder": experiment.folder.to_string_lossy(),
+        "varied": comparison.varied,
+        "split": comparison.split.name(),
+        "sorted_by": comparison.sorted_by.name,
+        "notes": comparison.notes,
+        "settings": comparison.settings.iter().map(|one| setting(one, &comparison)).collect::<Vec<_>>(),
+        "trials": experiment.trials.iter().map(trial).collect::<Vec<_>>(),
+    })
+}
+
+fn setting(setting: &Setting, comparison: &Comparison) -> Value {
+    let values = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(setting.value(key))));
+    let figures = FIGURES.iter().map(|figure| {
+        let summary = setting.summary(figure, comparison.split);
+        let summary = summary.map(|one| json!({"count": one.count, "mean": one.mean, "std": one.deviation}));
+        (figure.name.to_owned(), json!(summary))
+    });
+    json!({
+        "values": values.collect::<Map<_, _>>(),
+        "done": setting.done().count(),
+        "trials": setting.trials.iter().map(|trial| &trial.record.trial).collect::<Vec<_>>(),
+        "figures": figures.collect::<Map<_, _>>(),
+    })
+}
+
+fn trial(trial: &Trial) -> Value {
+    json!({
+        "trial": trial.record.trial,
+        "folder": trial.folder.to_string_lossy(),
+        "status": trial.record.status,
+        "spec": trial.record.spec,
+        "parameters": trial.record.parameters,
+        "seconds": trial.record.seconds,
+        "images_per_second": trial.record.images_per_second,
+        "peak_rss_mb": trial.record.peak_rss_mb,
+        "error": trial.record.error,
+        "final": { "train": trial.last(Split::Train), "validation": trial.last(Split::Validation) },
+        "best_epoch": trial.best().map(|row| row.epoch),
+        "best_validation_loss": trial.best().map(|row| row.loss),
+        "best_validation_elbo_nats": trial.best_elbo_nats(),
+    })
+}

@@ -1,0 +1,166 @@
+//! What the trials below a folder came to: tables for people and programs, from the files that the trials left.
+//!
+//! A report can be made at any time, of trials that are done, going on, or were killed: what cannot be read is a
+//! warning in the report, and the other trials are reported.
+
+mod frames;
+mod json;
+mod numbers;
+mod settings;
+mod text;
+mod trial;
+
+pub use trial::Trial;
+
+use crate::files::FileError;
+use crate::log::tables;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+/// The trials below a folder.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The experiments, in the order of their folders.
+    pub experiments: Vec<Experiment>,
+    /// What could not be read, and why.
+    pub warnings: Vec<String>,
+}
+
+/// The trials of an experiment.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// The experiment's name.
+    pub name: String,
+    /// The folder that its trials' folders are in, or the trial's own where the report is of a single trial's folder.
+    pub folder: PathBuf,
+    /// Its trials, in the order of their folders.
+    pub trials: Vec<Trial>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The folder is none.
+    #[error("{} is not a folder", dir.display())]
+    NotAFolder {
+        /// What was given.
+        dir: PathBuf,
+    },
+    /// No trial is below the folder.
+    #[error("{} has no trials: no folder in it holds a trial.json", dir.display())]
+    NoTrials {
+        /// What was given.
+        dir: PathBuf,
+    },
+    /// There are trials, and none can be read.
+    #[error("{} has no trial that can be read: {}", dir.display(), warnings.join("; "))]
+    Unreadable {
+        /// What was given.
+        dir: PathBuf,
+        /// What is wrong with each.
+        warnings: Vec<String>,
+    },
+}
+
+/// Reads every trial below `dir`: a folder of experiments, an experiment's folder, or a trial's.
+///
+/// A trial is a folder with a trial.json. Links are not followed, so that no trial counts twice.
+///
+/// # Errors
+/// `dir` is no folder, or has no trial that can be read.
+pub fn collect(dir: &Path) -> Result<Report, ReportError> {
+    if !dir.is_dir() {
+        return Err(ReportError::NotAFolder { dir: dir.to_owned() });
+    }
+    let mut warnings = Vec::new();
+    let mut experiments: BTreeMap<(PathBuf, String), Vec<Trial>> = BTreeMap::new();
+    for folder in trial_folders(dir, &mut warnings) {
+        if let Some(trial) = Trial::read(&folder, &mut warnings) {
+            let parent = folder.parent().filter(|_| folder != dir).unwrap_or(&folder);
+            experiments.entry((parent.to_owned(), trial.record.experiment.clone())).or_default().push(trial);
+        }
+    }
+    match (experiments.is_empty(), warnings.is_empty()) {
+        (true, true) => Err(ReportError::NoTrials { dir: dir.to_owned() }),
+        (true, false) => Err(ReportError::Unreadable { dir: dir.to_owned(), warnings }),
+        (false, _) => Ok(Report { experiments: experiments.into_iter().map(Experiment::of).collect(), warnings }),
+    }
+}
+
+impl Report {
+    /// Writes trials.parquet (one row a trial) and curves.parquet (one row an epoch and split of each trial) of each
+    /// experiment into its folder, and those of all of them into `dir` where it is not one of these.
+    ///
+    /// Returns the files that were written.
+    ///
+    /// # Errors
+    /// A file can't be written.
+    pub fn write(&self, dir: &Path) -> Result<Vec<PathBuf>, FileError> {
+        let mut folders: BTreeMap<&Path, Vec<&Trial>> = BTreeMap::new();
+        for experiment in &self.experiments {
+            folders.entry(&experiment.folder).or_default().extend(&experiment.trials);
+        }
+        folders.entry(dir).or_insert_with(|| self.experiments.iter().flat_map(|one| &one.trials).collect());
+        let mut written = Vec::new();
+        for (folder, trials) in folders {
+            for (name, columns) in [
+                ("trials.parquet", frames::trials as fn(&[&Trial]) -> _),
+                ("curves.parquet", frames::curves as fn(&[&Trial]) -> _),
+            ] {
+                let path = folder.join(name);
+                tables::write_columns(&path, columns(&trials))?;
+                written.push(path);
+            }
+        }
+        Ok(written)
+    }
+
+    /// The report for people: for each experiment a table with one row a setting, best first, what it is sorted by,
+    /// and the trials that are not done; at most 100 columns wide where the names of the settings allow it.
+    pub fn table(&self) -> String {
+        text::report(self)
+    }
+
+    /// The report for programs: the figures of [`Report::table`], and the trials one by one. What is not finite is
+    /// null.
+    pub fn json(&self) -> serde_json::Value {
+        json::report(self)
+    }
+
+    /// How an experiment is headed: by its name, and by its folder too where there are several of that name.
+    fn heading(&self, experiment: &Experiment) -> String {
+        let folders: BTreeSet<&Path> =
+            self.experiments.iter().filter(|one| one.name == experiment.name).map(|one| &*one.folder).collect();
+        match folders.len() {
+            1 => experiment.name.clone(),
+            _ => format!("{} in {}", experiment.name, experiment.folder.display()),
+        }
+    }
+}
+
+impl Experiment {
+    fn of(((folder, name), trials): ((PathBuf, String), Vec<Trial>)) -> Experiment {
+        Experiment { name, folder, trials }
+    }
+}
+
+/// The folders with a trial.json, in the order of their names; a trial's own folders are not searched.
+fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    let mut entries = WalkDir::new(dir).sort_by_file_name().into_iter();
+    while let Some(entry) = entries.next() {
+        match entry {
+            Ok(entry) if entry.path().is_dir() && entry.path().join(trial::RECORD_FILE).exists() => {
+                folders.push(entry.into_path());
+                entries.skip_current_dir();
+            }
+            Ok(_) => {}
+            Err(error) => warnings.push(error.to_string()),
+        }
+    }
+    folders
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! Numbers as the report's tables show them, and their summaries over seeds.
+
+use serde_json::Value;
+
+/// A figure of the trials that differ by their seed alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Summary {
+    /// How many values there are, at least one.
+    pub(super) count: usize,
+    /// Their mean; not a number where one of them is none.
+    pub(super) mean: f64,
+    /// Their sample standard deviation, with `count` - 1; `None` of a single value.
+    pub(super) deviation: Option<f64>,
+}
+
+impl Summary {
+    /// `None` where there are no values.
+    pub(super) fn of(values: &[f64]) -> Option<Summary> {
+        let count = values.len();
+        let mean = values.iter().sum::<f64>() / count as f64;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        let deviation = (count > 1).then(|| (squares / (count - 1) as f64).sqrt());
+        (count > 0).then_some(Summary { count, mean, deviation })
+    }
+
+    /// The mean, and the deviation where there is one, to the two leading digits of the deviation.
+    pub(super) fn text(&self) -> (String, Option<String>) {
+        match self.deviation {
+            None => (significant(self.mean, 5), None),
+            Some(deviation) if deviation.is_finite() && deviation >= 1e-6 => {
+                let decimals = decimals(deviation, 2);
+                (format!("{:.decimals$}", self.mean), Some(format!("{deviation:.decimals$}")))
+            }
+            Some(deviation) => (significant(self.mean, 5), Some(significant(deviation, 1))),
+        }
+    }
+}
+
+/// To so many significant digits; digits before the point are never rounded away.
+pub(super) fn significant(value: f64, digits: i32) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        small if small < 1e-4 => format!("{value:.*e}", digits.max(1) as usize - 1),
+        _ => format!("{value:.*}", decimals(value, digits)),
+    }
+}
+
+fn decimals(value: f64, digits: i32) -> usize {
+    let leading = value.abs().log10().floor();
+    if leading.is_finite() { (digits - 1 - leading as i32).max(0) as usize } else { 0 }
+}
+
+/// A spec's value: text without quotes, numbers as short as they can be, the rest as JSON; `-` for none.
+pub(super) fn value_text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if number.is_f64() => {
+            let text = format!("{:?}", number.as_f64().unwrap_or(f64::NAN));
+            text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_deviation_is_that_of_a_sample() {
+        let summary = Summary::of(&[1.0, 2.0, 3.0, 4.0]).unwrap();
+        assert_eq!((summary.count, summary.mean), (4, 2.5));
+        assert!((summary.deviation.unwrap() - (5.0f64 / 3.0).sqrt()).abs() < 1e-15);
+        assert_eq!(Summary::of(&[7.0]).unwrap().deviation, None);
+        assert_eq!(Summary::of(&[]), None);
+    }
+
+    #[test]
+    fn summaries_show_the_digits_that_the_deviation_allows() {
+        let text = |values: &[f64]| {
+            let (mean, deviation) = Summary::of(values).unwrap().text();
+            format!("{mean} ± {}", deviation.unwrap_or_default())
+        };
+        assert_eq!(text(&[-146.9, -147.1]), "-147.00 ± 0.14");
+        assert_eq!(text(&[0.18012, 0.18048]), "0.18030 ± 0.00025");
+        assert_eq!(text(&[100.0, 150.0]), "125 ± 35");
+        assert_eq!(text(&[-150.123456]), "-150.12 ± ");
+        assert_eq!(text(&[2.0, 2.0]), "2.0000 ± 0");
+        assert_eq!(text(&[1.0, 1.0 + 1e-9]), "1.0000 ± 7e-10");
+        assert_eq!(text(&[1.0, f64::NAN]), "NaN ± NaN");
+        assert_eq!(text(&[1.0, f64::INFINITY]), "inf ± NaN");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let shown = [0.0, 1234567.0, 12345.6, 0.000012345, -0.18012345, f64::NAN, f64::NEG_INFINITY];
+        let texts = shown.map(|value| significant(value, 4));
+        assert_eq!(texts, ["0", "1234567", "12346", "1.234e-5", "-0.1801", "NaN", "-inf"]);
+        let values = [json!(5e-5), json!(0.001), json!(1.0), json!(3), json!("conv"), json!([32, 64]), json!(null)];
+        let texts = values.map(|value| value_text(Some(&value)));
+        assert_eq!(texts, ["5e-5", "0.001", "1", "3", "conv", "[32,64]", "-"]);
+    }
+}

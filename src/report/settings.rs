@@ -1,0 +1,196 @@
+//! The settings of an experiment compared: trials that differ by their seed alone folded, and sorted by a figure that
+//! may be compared.
+
+use super::numbers::{Summary, significant, value_text};
+use super::{Experiment, Trial};
+use crate::log::record::Status;
+use crate::data::Split;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A figure of a trial that is done.
+pub(super) struct Figure {
+    pub(super) name: &'static str,
+    /// How the table's column is headed.
+    pub(super) head: &'static str,
+    /// Whether the table shows its deviation over the seeds.
+    pub(super) with_deviation: bool,
+    of: fn(&Trial, Split) -> Option<f64>,
+}
+
+/// In the order of the table's columns.
+pub(super) const FIGURES: [Figure; 7] = [
+    figure("loss", "loss", true, |trial, split| Some(trial.last(split)?.loss)),
+    figure("elbo_nats", "elbo_nats", true, |trial, split| Some(trial.last(split)?.elbo_nats)),
+    figure("recon_nats", "recon_nats", true, |trial, split| Some(trial.last(split)?.recon_nats)),
+    figure("kl_nats", "kl_nats", true, |trial, split| Some(trial.last(split)?.kl_nats)),
+    figure("active_units", "active", false, |trial, split| Some(trial.last(split)?.active_units as f64)),
+    figure("images_per_second", "images/s", false, |trial, _| trial.record.images_per_second),
+    figure("seconds", "seconds", false, |trial, _| Some(trial.record.seconds)),
+];
+
+const LOSS: &Figure = &FIGURES[0];
+const ELBO: &Figure = &FIGURES[1];
+
+const fn figure(
+    name: &'static str,
+    head: &'static str,
+    with_deviation: bool,
+    of: fn(&Trial, Split) -> Option<f64>,
+) -> Figure {
+    Figure { name, head, with_deviation, of }
+}
+
+/// The settings of an experiment, best first.
+pub(super) struct Comparison<'a> {
+    /// Dotted keys that vary, but for the seed.
+    pub(super) varied: Vec<&'a str>,
+    /// What the figures are about: training only where no trial has validation figures.
+    pub(super) split: Split,
+    /// The figure that the settings are sorted by.
+    pub(super) sorted_by: &'static Figure,
+    /// What a reader of the figures must know, a sentence each.
+    pub(super) notes: Vec<String>,
+    /// Best first; those without a figure last.
+    pub(super) settings: Vec<Setting<'a>>,
+}
+
+/// Trials that differ by their seed alone.
+pub(super) struct Setting<'a> {
+    pub(super) trials: Vec<&'a Trial>,
+}
+
+impl<'a> Setting<'a> {
+    /// The setting's value of a key.
+    pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
+        self.trials.first()?.record.spec.get(key)
+    }
+
+    /// The trials that are done: those whose figures count.
+    pub(super) fn done(&self) -> impl Iterator<Item = &'a Trial> {
+        self.trials.iter().copied().filter(|trial| trial.record.status == Status::Done)
+    }
+
+    /// A figure over the trials that are done and have it.
+    pub(super) fn summary(&self, figure: &Figure, split: Split) -> Option<Summary> {
+        Summary::of(&self.done().filter_map(|trial| (figure.of)(trial, split)).collect::<Vec<f64>>())
+    }
+
+    /// The mean of a figure, where it is a number.
+    fn mean(&self, figure: &Figure, split: Split) -> Option<f64> {
+        self.summary(figure, split).map(|summary| summary.mean).filter(|mean| !mean.is_nan())
+    }
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn of(experiment: &'a Experiment) -> Comparison<'a> {
+        let trials = &experiment.trials;
+        let differing = differing_keys(trials);
+        let listed = trials.iter().flat_map(|trial| trial.record.varied.iter().map(String::as_str));
+        let varied: BTreeSet<&str> = listed.chain(differing.iter().copied()).filter(|key| !is_identity(key)).collect();
+        let has_validation = trials.iter().any(|trial| trial.last(Split::Validation).is_some());
+        let mut comparison = Comparison {
+            varied: varied.into_iter().collect(),
+            split: if has_validation { Split::Validation } else { Split::Train },
+            sorted_by: LOSS,
+            notes: Vec::new(),
+            settings: settings(trials),
+        };
+        comparison.sort(&differing, trials);
+        comparison
+    }
+
+    /// A key's last segment where it says which key is meant, else the whole key.
+    pub(super) fn short(&self, key: &'a str) -> &'a str {
+        let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);
+        let heads = FIGURES.iter().map(|figure| figure.head).chain(["seeds", "status"]);
+        let others = self.varied.iter().filter(|other| **other != key).map(|other| last(other));
+        if heads.chain(others).any(|other| other == last(key)) { key } else { last(key) }
+    }
+
+    /// Sorts the settings and notes what they are sorted by, and what must not be compared.
+    fn sort(&mut self, differing: &BTreeSet<&str>, trials: &[Trial]) {
+        let why_not_loss = self.why_not_loss(differing);
+        self.sorted_by = if why_not_loss.is_some() { ELBO } else { LOSS };
+        let likelihoods = differing.contains("model.likelihood");
+        let mut ranked: Vec<_> =
+            self.settings.drain(..).map(|one| (rank(&one, self.sorted_by, self.split, likelihoods), one)).collect();
+        ranked.sort_by(|((one, rank), _), ((other, other_rank), _)| one.cmp(other).then(rank.total_cmp(other_rank)));
+        self.settings.extend(ranked.into_iter().map(|(_, setting)| setting));
+        if self.settings.len() > 1 {
+            self.notes.push(match why_not_loss {
+                Some(why) => format!("sorted by elbo_nats, highest first: loss is not comparable, as {why} varies"),
+                None => "sorted by loss, lowest first".to_owned(),
+            });
+        }
+        self.notes.extend(cautions(differing, trials));
+    }
+
+    /// What makes the settings' losses differ in their unit, if anything does.
+    fn why_not_loss(&self, differing: &BTreeSet<&str>) -> Option<String> {
+        let decides =
+            |key: &&&str| key.starts_with("objective.") || ["model.likelihood", "model.posterior"].contains(*key);
+        let keys: Vec<&str> = differing.iter().filter(decides).copied().collect();
+        // With a mean over latent axes, the weight of the KL depends on the latent size and the image size.
+        let betas: BTreeSet<String> = self
+            .settings
+            .iter()
+            .flat_map(Setting::done)
+            .filter_map(|trial| Some(significant(trial.last(self.split)?.effective_beta, 6)))
+            .collect();
+        match (keys.is_empty(), betas.len()) {
+            (true, 0 | 1) => None,
+            (true, _) => Some("effective_beta".to_owned()),
+            (false, _) => Some(keys.join(", ")),
+        }
+    }
+}
+
+/// What orders the settings: the likelihood where it is told apart, then a number of which the lowest is best.
+fn rank(setting: &Setting, figure: &Figure, split: Split, by_likelihood: bool) -> (String, f64) {
+    let likelihood = value_text(setting.value("model.likelihood").filter(|_| by_likelihood));
+    let sign = if figure.name == ELBO.name { -1.0 } else { 1.0 };
+    // Not a number, or no figure at all, comes last.
+    (likelihood, setting.mean(figure, split).map_or(f64::NAN, |mean| sign * mean))
+}
+
+/// What must not be compared.
+fn cautions(differing: &BTreeSet<&str>, trials: &[Trial]) -> Vec<String> {
+    let hashes: BTreeSet<&str> = trials.iter().map(|trial| trial.record.data_hash.as_str()).collect();
+    let data = hashes.len() > 1 || differing.iter().any(|key| key.starts_with("data."));
+    let cautions = [
+        (
+            differing.contains("model.likelihood"),
+            "likelihoods are not comparable (a probability against a density): sorted within each of them",
+        ),
+        (
+            differing.contains("model.posterior"),
+            "with posterior none there is no KL: elbo_nats is the reconstruction alone, and no bound",
+        ),
+        (data, "the data vary: figures of different images are not comparable"),
+    ];
+    cautions.into_iter().filter(|(applies, _)| *applies).map(|(_, caution)| caution.to_owned()).collect()
+}
+
+/// Keys that tell trials of one setting apart, and not settings.
+fn is_identity(key: &str) -> bool {
+    ["seed", "name"].contains(&key)
+}
+
+/// The dotted keys whose values differ, a missing one being a value too; but for the seed.
+fn differing_keys(trials: &[Trial]) -> BTreeSet<&str> {
+    let keys: BTreeSet<&str> = trials.iter().flat_map(|trial| trial.record.spec.keys()).map(String::as_str).collect();
+    let values = |key: &str| trials.iter().map(|trial| value_text(trial.record.spec.get(key))).collect::<BTreeSet<_>>();
+    keys.into_iter().filter(|key| !is_identity(key) && values(key).len() > 1).collect()
+}
+
+/// Trials by their whole spec but for the seed, so that nothing else is ever averaged over.
+fn settings(trials: &[Trial]) -> Vec<Setting<'_>> {
+    let mut settings: BTreeMap<Vec<(&str, String)>, Setting> = BTreeMap::new();
+    for trial in trials {
+        let spec = trial.record.spec.iter().filter(|(key, value)| !is_identity(key) && !value.is_null());
+        let identity = spec.map(|(key, value)| (key.as_str(), value_text(Some(value)))).collect();
+        settings.entry(identity).or_insert_with(|| Setting { trials: Vec::new() }).trials.push(trial);
+    }
+    settings.into_values().collect()
+}

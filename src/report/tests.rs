@@ -1,0 +1,289 @@
+//! Reports of made-up trials, written to a fresh folder.
+
+use super::*;
+use crate::log::record::{Status, TrialRecord};
+use crate::data::Split;
+use crate::train::metrics::Metrics;
+use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
+use serde_json::json;
+
+fn row(epoch: u64, split: Split, loss: f64, recon_nats: f64, kl_nats: f64) -> Metrics {
+    Metrics {
+        epoch,
+        split,
+        step: epoch * 100,
+        images_seen: epoch * 1600,
+        loss,
+        recon_nats,
+        kl_nats,
+        elbo_nats: -recon_nats - kl_nats,
+        effective_beta: 0.392,
+        kl_weight: 5e-4,
+        learning_rate: 1e-3,
+        grad_norm: None,
+        active_units: 2,
+        images_per_second: 1000.0,
+        seconds: 1.5,
+        kl_axis_nats: vec![kl_nats, 0.0],
+    }
+}
+
+fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord {
+    let spec = [
+        ("name", json!("sweep")),
+        ("seed", json!(seed)),
+        ("model.latent_dim", json!(2)),
+        ("model.channels", json!([32, 64])),
+        ("model.likelihood", json!("bernoulli")),
+        ("data.binarize", json!(false)),
+        ("objective.kl_weight", json!(kl_weight)),
+    ];
+    TrialRecord {
+        trial: name.to_owned(),
+        experiment: "sweep".to_owned(),
+        status,
+        spec: spec.map(|(key, value)| (key.to_owned(), value)).into(),
+        varied: vec!["objective.kl_weight".to_owned(), "seed".to_owned()],
+        parameters: 550_629,
+        seconds: 12.25,
+        images_per_second: Some(1234.5),
+        peak_rss_mb: None,
+        spec_hash: format!("hash-{name}"),
+        data_hash: "data".to_owned(),
+        version: "0.1.0".to_owned(),
+        git_commit: None,
+        threads: 2,
+        started: 1.7e9,
+        ended: None,
+        error: None,
+    }
+}
+
+fn write(experiment: &Path, record: &TrialRecord, metrics: Option<&[Metrics]>) -> PathBuf {
+    let folder = experiment.join(&record.trial);
+    std::fs::create_dir_all(folder.join("images")).unwrap();
+    std::fs::write(folder.join("trial.json"), serde_json::to_vec(record).unwrap()).unwrap();
+    if let Some(metrics) = metrics {
+        tables::write_metrics(&folder.join("metrics.parquet"), metrics).unwrap();
+    }
+    folder
+}
+
+fn curve(loss: f64, recon_nats: f64, kl_nats: f64) -> Vec<Metrics> {
+    vec![
+        row(1, Split::Train, loss + 0.1, recon_nats, kl_nats),
+        row(1, Split::Validation, loss - 0.01, recon_nats + 1.0, kl_nats),
+        row(2, Split::Train, loss, recon_nats, kl_nats),
+        row(2, Split::Validation, loss, recon_nats, kl_nats),
+    ]
+}
+
+/// Two settings with two seeds each, and a failed, a diverged and a running trial.
+fn sweep(root: &Path) -> PathBuf {
+    let folder = root.join("sweep");
+    write(&folder, &record("a0", Status::Done, 5e-4, 0), Some(&curve(0.1801, 140.0, 6.0)));
+    write(&folder, &record("a1", Status::Done, 5e-4, 1), Some(&curve(0.1805, 140.5, 6.25)));
+    write(&folder, &record("b0", Status::Done, 5e-5, 0), Some(&curve(0.1701, 130.0, 20.0)));
+    write(&folder, &record("b1", Status::Done, 5e-5, 1), Some(&curve(0.1703, 130.25, 20.5)));
+    let failed = TrialRecord {
+        error: Some("read images.gz: no such file\n  at data".to_owned()),
+        ..record("c", Status::Failed, 5e-4, 2)
+    };
+    write(&folder, &failed, None);
+    let diverged =
+        TrialRecord { error: Some("loss is NaN at step 120".to_owned()), ..record("d", Status::Diverged, 0.5, 0) };
+    write(&folder, &diverged, Some(&curve(f64::NAN, f64::NAN, f64::INFINITY)));
+    write(&folder, &record("e", Status::Running, 5e-5, 2), None);
+    folder
+}
+
+#[test]
+fn the_table_folds_seeds_and_names_what_is_not_done() {
+    let root = tempfile::tempdir().unwrap();
+    let report = collect(&sweep(root.path())).unwrap();
+    let expected = "\
+";
+    assert_eq!(report.table(), expected);
+}
+
+#[test]
+fn json_has_the_figures_of_the_table() {
+    let root = tempfile::tempdir().unwrap();
+    let json = collect(&sweep(root.path())).unwrap().json();
+    let experiment = &json["experiments"][0];
+    assert_eq!(experiment["sorted_by"], "elbo_nats");
+    let best = &experiment["settings"][0];
+    assert_eq!(best["values"], json!({"objective.kl_weight": 5e-4}));
+    assert_eq!((&best["done"], &best["trials"]), (&json!(2), &json!(["a0", "a1", "c"])));
+    let elbo = &best["figures"]["elbo_nats"];
+    assert_eq!((elbo["count"].as_u64(), elbo["mean"].as_f64()), (Some(2), Some(-146.375)));
+    assert!((elbo["std"].as_f64().unwrap() - 0.75 / 2f64.sqrt()).abs() < 1e-12);
+    let undone = &experiment["settings"][2];
+    assert_eq!((&undone["done"], &undone["figures"]["loss"]), (&json!(0), &json!(null)));
+    let diverged = &experiment["trials"][5];
+    assert_eq!((&diverged["status"], &diverged["final"]["validation"]["loss"]), (&json!("diverged"), &json!(null)));
+    assert_eq!(experiment["trials"][0]["best_epoch"], 1);
+    assert_eq!(experiment["trials"][0]["best_validation_elbo_nats"], -146.0);
+}
+
+fn frame(path: &Path) -> DataFrame {
+    ParquetReader::new(std::fs::File::open(path).unwrap()).finish().unwrap()
+}
+
+#[test]
+fn parquet_has_a_row_a_trial_and_all_curves() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = sweep(root.path());
+    let mut odd = record("f", Status::Planned, 1.0, 3);
+    odd.spec.insert("objective.kl_weight".to_owned(), json!(1));
+    odd.spec.insert("train.clip".to_owned(), json!(5));
+    odd.spec.insert("status".to_owned(), json!("a key of a column's name"));
+    write(&folder, &odd, None);
+    let written = collect(&folder).unwrap().write(&folder).unwrap();
+    assert_eq!(written, [folder.join("trials.parquet"), folder.join("curves.parquet")]);
+
+    let trials = frame(&written[0]);
+    assert_eq!(trials.height(), 8);
+    let types = [
+        ("seed", DataType::Int64),
+        ("objective.kl_weight", DataType::Float64),
+        ("train.clip", DataType::Int64),
+        ("data.binarize", DataType::Boolean),
+        ("model.channels", DataType::String),
+        ("final_validation_active_units", DataType::Int64),
+    ];
+    for (name, dtype) in types {
+        assert_eq!(trials.column(name).unwrap().dtype(), &dtype, "{name}");
+    }
+    let floats = |name: &str| trials.column(name).unwrap().f64().unwrap().iter().collect::<Vec<_>>();
+    assert_eq!(floats("final_validation_loss")[..4], [Some(0.1801), Some(0.1805), Some(0.1701), Some(0.1703)]);
+    assert!(floats("final_validation_loss")[5].unwrap().is_nan());
+    assert_eq!(floats("final_validation_loss")[6], None);
+    assert_eq!(floats("objective.kl_weight")[7], Some(1.0));
+    assert_eq!(floats("best_validation_loss")[5], None);
+    assert_eq!(trials.column("train.clip").unwrap().null_count(), 7);
+    assert_eq!(trials.column("status").unwrap().str().unwrap().get(7), Some("planned"));
+    assert_eq!(trials.column("model.channels").unwrap().str().unwrap().get(0), Some("[32,64]"));
+
+    let curves = frame(&written[1]);
+    assert_eq!(curves.height(), 5 * 4);
+    assert_eq!(curves.get_column_names()[..4], ["experiment", "trial", "epoch", "split"]);
+    assert_eq!(curves.column("trial").unwrap().str().unwrap().get(19), Some("d"));
+    assert_eq!(curves.column("kl_axis_nats").unwrap().dtype(), &DataType::List(Box::new(DataType::Float64)));
+}
+
+#[test]
+fn what_cannot_be_read_is_a_warning() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = sweep(root.path());
+    for (trial, file) in [("a0", "metrics.parquet"), ("b0", "trial.json")] {
+        let path = folder.join(trial).join(file);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    std::fs::remove_file(folder.join("b1/metrics.parquet")).unwrap();
+    let report = collect(&folder).unwrap();
+    assert_eq!(report.experiments[0].trials.len(), 6);
+    let warnings = report.warnings.join("\n");
+    assert_eq!(report.warnings.len(), 3, "{warnings}");
+    for (warning, file) in report.warnings.iter().zip(["a0/metrics.parquet", "b0/trial.json", "b1/metrics.parquet"]) {
+        assert!(warning.starts_with("read ") && warning.contains(file), "{warning}");
+    }
+    assert!(report.table().ends_with(&format!("warning: {}\n", report.warnings[2])));
+    assert!(!report.write(&folder).unwrap().is_empty());
+}
+
+#[test]
+fn a_report_of_nothing_is_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    let error = |dir: &Path| collect(dir).unwrap_err().to_string();
+    let missing = root.path().join("missing");
+    assert_eq!(error(&missing), format!("{} is not a folder", missing.display()));
+    assert!(error(root.path()).ends_with("has no trials: no folder in it holds a trial.json"));
+    let folder = write(root.path(), &record("a", Status::Done, 1.0, 0), None);
+    std::fs::write(folder.join("trial.json"), "{").unwrap();
+    assert!(error(root.path()).contains("has no trial that can be read: read "), "{}", error(root.path()));
+}
+
+#[test]
+fn experiments_have_tables_of_their_own() {
+    let root = tempfile::tempdir().unwrap();
+    sweep(root.path());
+    let other = TrialRecord { experiment: "other".to_owned(), ..record("x", Status::Done, 1.0, 0) };
+    let other_folder = root.path().join("other");
+    let trial = write(&other_folder, &other, Some(&curve(1.0, 2.0, 3.0)));
+
+    let report = collect(root.path()).unwrap();
+    assert_eq!(report.experiments.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["other", "sweep"]);
+    let table = report.table();
+    assert!(table.starts_with("other: 1 done\n") && table.contains("\nsweep: 4 done, 1 running"), "{table}");
+    assert_eq!(report.write(root.path()).unwrap().len(), 6);
+    assert_eq!(frame(&root.path().join("trials.parquet")).height(), 8);
+    assert_eq!(frame(&other_folder.join("trials.parquet")).height(), 1);
+    assert_eq!(frame(&root.path().join("sweep/curves.parquet")).height(), 20);
+
+    // A single trial's report leaves the experiment's tables alone.
+    let before = std::fs::read(other_folder.join("trials.parquet")).unwrap();
+    let written = collect(&trial).unwrap().write(&trial).unwrap();
+    assert_eq!(written, [trial.join("trials.parquet"), trial.join("curves.parquet")]);
+    assert_eq!(std::fs::read(other_folder.join("trials.parquet")).unwrap(), before);
+}
+
+/// Done trials of one experiment, each with a changed spec key, a final loss and an effective beta.
+fn compared(changes: &[(&str, serde_json::Value, f64, f64)]) -> (String, Vec<String>) {
+    let root = tempfile::tempdir().unwrap();
+    for (index, (key, value, loss, beta)) in changes.iter().enumerate() {
+        let mut record = record(&format!("t{index}"), Status::Done, 1.0, 0);
+        record.varied = vec![(*key).to_owned()];
+        record.spec.insert((*key).to_owned(), value.clone());
+        // The elbo orders them the other way round than the loss.
+        let metrics = Metrics { effective_beta: *beta, ..row(1, Split::Validation, *loss, -100.0 * loss, 0.0) };
+        write(root.path(), &record, Some(&[metrics]));
+    }
+    let report = collect(root.path()).unwrap();
+    let json = report.json();
+    let settings = json["experiments"][0]["settings"].as_array().unwrap();
+    (report.table(), settings.iter().map(|one| one["trials"][0].as_str().unwrap().to_owned()).collect())
+}
+
+#[test]
+fn losses_are_compared_only_where_they_have_one_unit() {
+    let key = "train.learning_rate";
+    let (table, order) =
+        compared(&[(key, json!(1e-3), 0.3, 1.0), (key, json!(1e-2), f64::NAN, 1.0), (key, json!(0.1), 0.2, 1.0)]);
+    assert_eq!(order, ["t2", "t0", "t1"]);
+    assert!(table.contains("\nsorted by loss, lowest first\n"), "{table}");
+
+    let key = "model.latent_dim";
+    let (table, order) = compared(&[(key, json!(2), 0.3, 0.392), (key, json!(4), 0.2, 0.196)]);
+    assert_eq!(order, ["t0", "t1"]);
+    assert!(table.contains("highest first: loss is not comparable, as effective_beta varies\n"), "{table}");
+
+    let key = "objective.reduction";
+    let (table, order) = compared(&[(key, json!("mean"), 0.2, 1.0), (key, json!("sum"), 0.3, 1.0)]);
+    assert_eq!(order, ["t1", "t0"]);
+    assert!(table.contains("as objective.reduction varies\n"), "{table}");
+}
+
+#[test]
+fn likelihoods_are_sorted_apart() {
+    let key = "model.likelihood";
+    let (table, order) = compared(&[(key, json!("gaussian"), 9.0, 1.0), (key, json!("bernoulli"), 0.2, 1.0)]);
+    assert_eq!(order, ["t1", "t0"]);
+    assert!(table.contains("likelihoods are not comparable (a probability against a density)"), "{table}");
+}
+
+#[test]
+fn a_wide_table_stays_within_a_hundred_columns() {
+    let root = tempfile::tempdir().unwrap();
+    for seed in 0..2 {
+        let mut record = record(&format!("t{seed}"), Status::Done, 1.0, seed);
+        let keys = ["model.latent_dim", "model.likelihood", "model.channels", "objective.kl_weight"];
+        record.varied = keys.map(str::to_owned).to_vec();
+        let shift = seed as f64 / 7.0;
+        write(root.path(), &record, Some(&curve(0.1801 + shift / 1000.0, 140.0 + shift, 6.0 + shift)));
+    }
+    let table = collect(root.path()).unwrap().table();
+    assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
+    assert!(table.contains("-146.14 ") && table.contains(" ± 0.20 "), "{table}");
+}

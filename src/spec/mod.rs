@@ -1,0 +1,421 @@
+//! What a user wrote: the TOML experiment file as types, one to one with its keys.
+//!
+//! Nothing here is checked beyond its type; [`crate::plan`] turns a [`Spec`] into trials that can run.
+
+pub mod diagnostics;
+mod document;
+mod schema;
+
+pub use document::{Axis, Document, Entry, Key, Override};
+pub use schema::{json_schema, known_keys};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// An experiment: one model, one objective, one training, and what to vary.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spec {
+    /// The experiment's name and its folder under the runs folder; the file's stem if left out.
+    pub name: Option<String>,
+    /// Seed of everything random: weights, order of the images, noise, binarisation.
+    pub seed: u64,
+    /// Which images to train on.
+    pub data: Data,
+    /// The network and its distributions.
+    pub model: Model,
+    /// The loss and its conventions.
+    pub objective: Objective,
+    /// How the weights are found.
+    pub train: Train,
+    /// What to vary: one trial for each combination of the listed values.
+    #[serde(skip_serializing_if = "Sweep::is_empty")]
+    pub sweep: Sweep,
+}
+
+/// Where images come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// Fashion-MNIST images that are embedded in the binary.
+    #[default]
+    FashionMini,
+    /// IDX files, as MNIST is published in, plain or gzipped.
+    Idx,
+}
+
+/// How grey pixels become zeros and ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Binarize {
+    /// Grey values stay as they are.
+    #[default]
+    None,
+    /// A pixel is one where its value is 128 or more of 255.
+    Threshold,
+    /// Each pixel is drawn once, with its grey value as the probability of a one.
+    Static,
+    /// As `static`, drawn anew in each epoch for training images; validation images are drawn once.
+    Dynamic,
+}
+
+/// Which share of the images is held out for validation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a count of images, or a fraction between 0 and 1")]
+pub enum Validation {
+    /// That many of the last images.
+    Images(u64),
+    /// That fraction of the images, the last ones, below 1.
+    Fraction(f64),
+}
+
+/// The `[data]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// `fashion-mini` is embedded in the binary; `idx` reads the files named below.
+    pub source: Source,
+    /// IDX file of training images, plain or gzipped, relative to the spec file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<PathBuf>,
+    /// IDX file of the training images' labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<PathBuf>,
+    /// IDX file of validation images; without it the last training images are held out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_images: Option<PathBuf>,
+    /// IDX file of the validation images' labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_labels: Option<PathBuf>,
+    /// Use only that many images of the training file, the first ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub limit: Option<u64>,
+    /// Images held out from the end of the training file: a count, or a fraction below 1. Not used with `test_images`.
+    pub validation: Validation,
+    /// How grey pixels become zeros and ones.
+    pub binarize: Binarize,
+    /// The values that pixels 0 and 255 become.
+    pub range: [f64; 2],
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Data {
+            source: Source::default(),
+            images: None,
+            labels: None,
+            test_images: None,
+            test_labels: None,
+            limit: None,
+            validation: Validation::Fraction(0.1),
+            binarize: Binarize::default(),
+            range: [0.0, 1.0],
+        }
+    }
+}
+
+/// Which network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// 3x3 convolutions, and their adjoints in the decoder; the defaults are the walkthrough's network.
+    #[default]
+    Conv,
+    /// Dense layers; the decoder mirrors the encoder.
+    Mlp,
+}
+
+/// Nonlinearity of hidden layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// max(0, x)
+    #[default]
+    Relu,
+    /// Hyperbolic tangent; `mlp` only.
+    Tanh,
+}
+
+/// p(x|z): the distribution of pixels given a code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Likelihood {
+    /// One logit a pixel; needs data in [0, 1].
+    #[default]
+    Bernoulli,
+    /// One mean a pixel, with `variance`; its full constant is in the loss.
+    Gaussian,
+}
+
+/// q(z|x): the distribution of codes given an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Posterior {
+    /// A mean and a log-variance per latent axis.
+    #[default]
+    Gaussian,
+    /// A point: the plain autoencoder, without noise and without KL.
+    None,
+}
+
+/// A variance that training finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LearnedVariance {
+    /// One variance for the whole model.
+    Learned,
+    /// One variance for each pixel.
+    PerPixel,
+}
+
+/// Variance of the Gaussian likelihood.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a number, \"learned\" or \"per_pixel\"")]
+pub enum Variance {
+    /// That number, in squared units of the data.
+    Fixed(f64),
+    /// Found by training, from 1 on.
+    Learned(LearnedVariance),
+}
+
+/// How weights are drawn before training; biases start at zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Initializer {
+    /// Uniform in ±sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010.
+    #[default]
+    Glorot,
+    /// Uniform in ±sqrt(6 / fan_in): He et al. 2015.
+    He,
+}
+
+/// The `[model]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Model {
+    /// Which network.
+    pub family: Family,
+    /// Number of latent axes.
+    #[schemars(range(min = 1))]
+    pub latent_dim: u64,
+    /// Sizes of the dense hidden layers. `conv`: between the convolutions and the heads, default [32].
+    /// `mlp`: of the encoder, mirrored in the decoder, default [500].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<Vec<u64>>,
+    /// `conv`: output channels of each convolution of the encoder, default [32, 64, 64, 64].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Vec<u64>>,
+    /// `conv`: stride of each convolution, 1 or 2, default [1, 2, 1, 1]. The decoder has one transposed
+    /// convolution for each stride of 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strides: Option<Vec<u64>>,
+    /// Nonlinearity of hidden layers; `tanh` for `mlp` only.
+    pub activation: Activation,
+    /// p(x|z): the distribution of pixels given a code.
+    pub likelihood: Likelihood,
+    /// Variance of the Gaussian likelihood: a number, `learned` (one for the model) or `per_pixel`; default 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variance: Option<Variance>,
+    /// q(z|x); `none` is the plain autoencoder.
+    pub posterior: Posterior,
+    /// How weights are drawn before training.
+    pub initializer: Initializer,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Model {
+            family: Family::default(),
+            latent_dim: 2,
+            hidden: None,
+            channels: None,
+            strides: None,
+            activation: Activation::default(),
+            likelihood: Likelihood::default(),
+            variance: None,
+            posterior: Posterior::default(),
+            initializer: Initializer::default(),
+        }
+    }
+}
+
+/// The unit of the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reduction {
+    /// Nats per image: reconstruction summed over pixels + kl_weight * KL summed over latent axes.
+    #[default]
+    Sum,
+    /// The walkthrough's: reconstruction averaged over pixels + kl_weight * 2 KL averaged over latent axes.
+    Mean,
+}
+
+/// What the posterior's second head is taken for when sampling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PosteriorScale {
+    /// A log-variance: std = exp(log_var / 2).
+    #[default]
+    LogVar,
+    /// The walkthrough's slip: std = exp(log_var), while the KL still takes it for a log-variance.
+    LogStd,
+}
+
+/// The `[objective]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Objective {
+    /// Weight of the KL term, in the convention of `reduction`.
+    #[schemars(range(min = 0.0))]
+    pub kl_weight: f64,
+    /// The weight rises linearly from 0 over that many epochs.
+    #[schemars(range(min = 0.0))]
+    pub kl_warmup_epochs: f64,
+    /// The unit of the loss and of `kl_weight`.
+    pub reduction: Reduction,
+    /// How the posterior's second head becomes a standard deviation.
+    pub posterior_scale: PosteriorScale,
+}
+
+impl Default for Objective {
+    fn default() -> Self {
+        Objective {
+            kl_weight: 1.0,
+            kl_warmup_epochs: 0.0,
+            reduction: Reduction::default(),
+            posterior_scale: PosteriorScale::default(),
+        }
+    }
+}
+
+/// Update rule of the weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimizer {
+    /// Stochastic gradient descent, with `momentum`.
+    Sgd,
+    /// RMSprop (Tieleman and Hinton 2012), as in Keras: `rho`, `epsilon`.
+    Rmsprop,
+    /// Adam (Kingma and Ba 2015): `beta1`, `beta2`, `epsilon`.
+    #[default]
+    Adam,
+    /// Adam with decoupled `weight_decay` (Loshchilov and Hutter 2019).
+    Adamw,
+    /// Adagrad (Duchi et al. 2011): `epsilon`.
+    Adagrad,
+}
+
+/// Learning rate over time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// Always `learning_rate`.
+    #[default]
+    Constant,
+    /// Multiplied by `gamma` after each epoch listed in `milestones`.
+    Step,
+    /// Half a cosine from `learning_rate` down to 0 at the end of the last epoch.
+    Cosine,
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU; needs a binary built with the `cuda` feature.
+    Cuda,
+}
+
+/// The `[train]` table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Train {
+    /// Images in a step; the last step of an epoch takes what is left.
+    #[schemars(range(min = 1))]
+    pub batch_size: u64,
+    /// Passes over the training images.
+    #[schemars(range(min = 1))]
+    pub epochs: u64,
+    /// Update rule of the weights.
+    pub optimizer: Optimizer,
+    /// Learning rate before the schedule.
+    pub learning_rate: f64,
+    /// Learning rate over time.
+    pub schedule: Schedule,
+    /// `step`: epochs after which the rate is multiplied by `gamma`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub milestones: Option<Vec<u64>>,
+    /// `step`: the factor, default 0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<f64>,
+    /// The rate rises linearly from 0 over that many epochs.
+    #[schemars(range(min = 0.0))]
+    pub warmup_epochs: f64,
+    /// `sgd`: share of the last update that is kept, default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// `rmsprop`: decay of the mean square, default 0.9.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rho: Option<f64>,
+    /// `adam`, `adamw`: decay of the mean, default 0.9.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta1: Option<f64>,
+    /// `adam`, `adamw`: decay of the mean square, default 0.999.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta2: Option<f64>,
+    /// All but `sgd`: added to the denominator, default 1e-7 (`rmsprop`), 1e-8 (`adam`, `adamw`), 1e-10 (`adagrad`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// `adamw`: decoupled decay, default 0.01.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight_decay: Option<f64>,
+    /// Gradients with a larger Euclidean norm are scaled down to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// What computes.
+    pub device: Device,
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Train {
+            batch_size: 128,
+            epochs: 10,
+            optimizer: Optimizer::default(),
+            learning_rate: 1e-3,
+            schedule: Schedule::default(),
+            milestones: None,
+            gamma: None,
+            warmup_epochs: 0.0,
+            momentum: None,
+            rho: None,
+            beta1: None,
+            beta2: None,
+            epsilon: None,
+            weight_decay: None,
+            clip_norm: None,
+            device: Device::default(),
+        }
+    }
+}
+
+/// The `[sweep]` table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sweep {
+    /// Dotted keys of this file, each with the list of values to try: `"objective.kl_weight" = [0.1, 1.0]`.
+    #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>")]
+    pub grid: BTreeMap<String, Vec<toml::Value>>,
+}
+
+impl Sweep {
+    fn is_empty(&self) -> bool {
+        self.grid.is_empty()
+    }
+}

@@ -1,0 +1,409 @@
+//! Training: a batch is cut into micro-batches that worker threads compute, and gradients are summed in a fixed
+//! order, so that the number of threads changes nothing but the time.
+
+pub mod metrics;
+mod optimizer;
+mod schedule;
+mod totals;
+
+pub use metrics::Metrics;
+pub use optimizer::Optimizer;
+pub use schedule::Schedule;
+
+use crate::backend::{Array, Backend, DeviceError, to_vec};
+use crate::data::{Dataset, Images, Pixels, Split};
+use crate::model::architecture::{Architecture, Network};
+use crate::model::dims::{Batch, Latent};
+use crate::model::parameters::{self, GradientMap, Module};
+use crate::model::{BuildError, Code, Model};
+use crate::objective::{self, Objective};
+use crate::plan::Trial;
+use crate::random::{Purpose, Stream, permutation};
+use crate::spec::Spec;
+use dfdx::tensor::{NoneTape, OwnedTape, TensorFromVec};
+use dfdx::tensor_ops::Backward;
+use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use totals::Totals;
+
+/// Numbers that one task of a parallel pass over the parameters takes.
+const CHUNK: usize = 1 << 14;
+
+/// Why training cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The model does not fit its type or the device.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// No worker threads.
+    #[error("cannot start {threads} worker threads: {source}")]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// Why not.
+        source: rayon::ThreadPoolBuildError,
+    },
+}
+
+/// How an epoch ended.
+#[derive(Clone, Debug)]
+pub enum EpochEnd {
+    /// All images were seen.
+    Finished(Metrics),
+    /// The loss or the gradient is not finite; the figures are up to there.
+    Diverged(Metrics),
+    /// It was asked to stop, and did so between two steps.
+    Interrupted,
+}
+
+/// Where training is, after a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Epoch, from 1.
+    pub epoch: u64,
+    /// Steps taken since the start of training.
+    pub step: u64,
+    /// Mean loss of the epoch so far.
+    pub loss: f64,
+    /// Training images by seconds in this epoch.
+    pub images_per_second: f64,
+}
+
+/// One model in training.
+pub struct Trainer<B: Backend> {
+    spec: Spec,
+    dataset: Dataset,
+    device: B::Device,
+    model: Model<B>,
+    map: GradientMap<B>,
+    optimizer: Optimizer,
+    objective: Objective,
+    schedule: Schedule,
+    pixels: Pixels,
+    pool: rayon::ThreadPool,
+    micro_batch: usize,
+    lanes: Vec<Lane>,
+    gradient: Vec<f32>,
+    epoch: u64,
+}
+
+/// Consecutive micro-batches of a batch; their gradients are summed as they come.
+struct Lane {
+    gradient: Vec<f32>,
+    totals: Totals,
+}
+
+impl<B: Backend> Trainer<B> {
+    /// The trial's model with its first weights, at the start of training.
+    ///
+    /// # Errors
+    /// The device has no memory for it, or threads cannot be started.
+    pub fn new(device: B::Device, trial: &Trial, threads: usize) -> Result<Self, TrainError> {
+        let (spec, architecture) = (trial.spec().clone(), trial.architecture());
+        let mut model = Model::<B>::new(&device, architecture)?;
+        parameters::initialize(&mut model, architecture.initializer, spec.seed);
+        let map = GradientMap::new(&mut model);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let [low, high] = spec.data.range;
+        Ok(Trainer {
+            optimizer: Optimizer::new(&spec.train, map.length()),
+            objective: Objective::new(&spec.objective, architecture.pixels(), architecture.latent),
+            schedule: Schedule::new(&spec.train),
+            pixels: Pixels { binarize: spec.data.binarize, range: [low as f32, high as f32], seed: spec.seed },
+            pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
+            micro_batch: micro_batch::<B>(architecture, spec.train.batch_size as usize),
+            lanes: Vec::new(),
+            gradient: vec![0.0; map.length()],
+            epoch: 0,
+            dataset: trial.dataset().clone(),
+            spec,
+            device,
+            model,
+            map,
+        })
+    }
+
+    /// Epochs finished.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Number of trained numbers.
+    pub fn parameters(&self) -> usize {
+        self.map.length()
+    }
+
+    /// The model.
+    pub fn model(&mut self) -> &mut Model<B> {
+        &mut self.model
+    }
+
+    /// The optimiser and its state.
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    /// Puts training where a checkpoint left it: the weights are in the model already. Whether the state fits.
+    pub fn resume(&mut self, epoch: u64, steps: u64, find: impl FnMut(&str) -> Option<Vec<f32>>) -> bool {
+        self.epoch = epoch;
+        self.optimizer.restore(steps, find)
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        (self.dataset.train.len() as u64).div_ceil(self.spec.train.batch_size)
+    }
+
+    /// Trains one epoch, in an order that the seed and the epoch determine.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn train_epoch(
+        &mut self,
+        stop: &AtomicBool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<EpochEnd, DeviceError> {
+        let start = Instant::now();
+        let epoch = self.epoch + 1;
+        let order = permutation(self.spec.seed, epoch, self.dataset.train.len() as u32);
+        let mut sums = Totals::new(self.spec.model.latent_dim as usize);
+        let (mut loss, mut norm, mut rate, mut kl_weight) = (0.0, 0.0, 0.0, 0.0);
+        let mut steps = 0.0;
+        for indices in order.chunks(self.spec.train.batch_size as usize) {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(EpochEnd::Interrupted);
+            }
+            let step = self.optimizer.steps();
+            rate = self.schedule.rate(step, self.steps_per_epoch());
+            kl_weight = self.objective.kl_weight(step as f64 / self.steps_per_epoch() as f64);
+            let totals = self.batch(indices, epoch, kl_weight)?;
+            let step_norm = self.norm();
+            let step_loss = self.objective.loss(totals.recon_nats(), totals.kl_nats(), kl_weight);
+            loss += step_loss * totals.images();
+            (norm, steps) = (norm + step_norm, steps + 1.0);
+            sums.add(&totals);
+            let seconds = start.elapsed().as_secs_f64();
+            if !step_loss.is_finite() || !step_norm.is_finite() {
+                let metrics =
+                    self.metrics(epoch, Split::Train, &sums, loss / sums.images(), kl_weight, rate, seconds);
+                return Ok(EpochEnd::Diverged(Metrics { grad_norm: Some(norm / steps), ..metrics }));
+            }
+            self.update(rate, step_norm);
+            let images_per_second = sums.images() / seconds;
+            progress(Progress { epoch, step: step + 1, loss: loss / sums.images(), images_per_second });
+        }
+        self.epoch = epoch;
+        let seconds = start.elapsed().as_secs_f64();
+        let metrics = self.metrics(epoch, Split::Train, &sums, loss / sums.images(), kl_weight, rate, seconds);
+        Ok(EpochEnd::Finished(Metrics { grad_norm: Some(norm / steps), ..metrics }))
+    }
+
+    /// Measures the validation images with the present weights and noise that never changes.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn validate(&self) -> Result<Metrics, DeviceError> {
+        let start = Instant::now();
+        let images: Vec<u32> = (0..self.dataset.validation.len() as u32).collect();
+        let parts: Vec<Totals> = self.pool.install(|| {
+            let micro_batches = images.par_chunks(self.micro_batch);
+            micro_batches.map(|indices| self.measure(indices)).collect::<Result<_, _>>()
+        })?;
+        let mut sums = Totals::new(self.spec.model.latent_dim as usize);
+        parts.iter().for_each(|part| sums.add(part));
+        let step = self.optimizer.steps();
+        let rate = self.schedule.rate(step.saturating_sub(1), self.steps_per_epoch());
+        let kl_weight = self.objective.kl_weight(step.saturating_sub(1) as f64 / self.steps_per_epoch() as f64);
+        let loss = self.objective.loss(sums.recon_nats(), sums.kl_nats(), kl_weight);
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(self.metrics(self.epoch, Split::Validation, &sums, loss, kl_weight, rate, seconds))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the figures of one row")]
+    fn metrics(
+        &self,
+        epoch: u64,
+        split: Split,
+        sums: &Totals,
+        loss: f64,
+        kl_weight: f64,
+        learning_rate: f64,
+        seconds: f64,
+    ) -> Metrics {
+        let seen_in_epoch = if split == Split::Train { sums.images() as u64 } else { self.dataset.train.len() as u64 };
+        Metrics {
+            epoch,
+            split,
+            step: self.optimizer.steps(),
+            images_seen: (epoch - 1) * self.dataset.train.len() as u64 + seen_in_epoch,
+            loss,
+            recon_nats: sums.recon_nats(),
+            kl_nats: sums.kl_nats(),
+            elbo_nats: -sums.recon_nats() - sums.kl_nats(),
+            effective_beta: self.objective.effective_beta(kl_weight),
+            kl_weight,
+            learning_rate,
+            grad_norm: None,
+            active_units: sums.active_units(),
+            images_per_second: sums.images() / seconds,
+            seconds,
+            kl_axis_nats: sums.kl_axis_nats(),
+        }
+    }
+
+    /// Computes the gradient of a batch's mean loss into `self.gradient`.
+    fn batch(&mut self, indices: &[u32], epoch: u64, kl_weight: f64) -> Result<Totals, DeviceError> {
+        let scale = self.objective.scale() / indices.len() as f64;
+        let beta = self.objective.effective_beta(kl_weight);
+        let mut lanes = std::mem::take(&mut self.lanes);
+        let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
+        let groups: Vec<&[&[u32]]> = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES)).collect();
+        let latent = self.spec.model.latent_dim as usize;
+        lanes.resize_with(groups.len().max(lanes.len()), || Lane {
+            gradient: vec![0.0; self.map.length()],
+            totals: Totals::new(latent),
+        });
+        let result = self.pool.install(|| {
+            lanes.par_iter_mut().zip(&groups).try_for_each(|(lane, group)| {
+                lane.gradient.fill(0.0);
+                lane.totals = Totals::new(latent);
+                group.iter().try_for_each(|indices| self.learn(indices, epoch, scale, beta, lane))
+            })
+        });
+        let mut totals = Totals::new(latent);
+        let used = &lanes[..groups.len()];
+        used.iter().for_each(|lane| totals.add(&lane.totals));
+        let gradient = &mut self.gradient;
+        self.pool.install(|| {
+            gradient.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, sums)| {
+                let range = chunk * CHUNK..chunk * CHUNK + sums.len();
+                sums.copy_from_slice(&used[0].gradient[range.clone()]);
+                for lane in &used[1..] {
+                    sums.iter_mut().zip(&lane.gradient[range.clone()]).for_each(|(sum, part)| *sum += part);
+                }
+            });
+        });
+        self.lanes = lanes;
+        result.map(|()| totals)
+    }
+
+    /// One micro-batch, forward and backward.
+    fn learn(&self, indices: &[u32], epoch: u64, scale: f64, beta: f64, lane: &mut Lane) -> Result<(), DeviceError> {
+        let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
+        let noise = self.noise(indices, Purpose::TrainNoise, epoch)?;
+        type Tape<B> = OwnedTape<f32, <B as Backend>::Device>;
+        let terms = objective::evaluate::<_, _, _, _, B, Tape<B>>(&self.model, &x, &noise, scale, beta)?;
+        lane.totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
+        let mut gradients = terms.total.try_backward().map_err(DeviceError::from_device)?;
+        self.map.add(&mut gradients, &mut lane.gradient)
+    }
+
+    /// One micro-batch of validation images, forward.
+    fn measure(&self, indices: &[u32]) -> Result<Totals, DeviceError> {
+        let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
+        let noise = self.noise(indices, Purpose::ValidationNoise, 0)?;
+        let terms = objective::evaluate::<_, _, _, _, B, NoneTape>(&self.model, &x, &noise, 1.0, 1.0)?;
+        let mut totals = Totals::new(self.spec.model.latent_dim as usize);
+        totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
+        Ok(totals)
+    }
+
+    fn images(
+        &self,
+        images: &Images,
+        indices: &[u32],
+        split: Split,
+        epoch: u64,
+    ) -> Result<Array<(Batch, crate::model::dims::Pixels), B>, DeviceError> {
+        let mut values = vec![0.0; indices.len() * images.pixels_per_image()];
+        self.pixels.fill(images, indices, split, epoch, &mut values);
+        let shape = (Batch(indices.len()), self.model.pixels());
+        self.device.try_tensor_from_vec(values, shape).map_err(DeviceError::from_device)
+    }
+
+    /// Noise is addressed by the image: neither the batch nor the thread that it is in matters.
+    fn noise(&self, indices: &[u32], purpose: Purpose, epoch: u64) -> Result<Array<(Batch, Latent), B>, DeviceError> {
+        let latent = self.model.latent();
+        let mut values = vec![0.0; indices.len() * latent.0];
+        for (index, noise) in indices.iter().zip(values.chunks_mut(latent.0)) {
+            Stream::new(self.spec.seed, purpose, epoch, u64::from(*index)).fill_normal(noise);
+        }
+        self.device.try_tensor_from_vec(values, (Batch(indices.len()), latent)).map_err(DeviceError::from_device)
+    }
+
+    /// Euclidean norm of the gradient, summed in a fixed order.
+    fn norm(&self) -> f64 {
+        let square = |chunk: &[f32]| chunk.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
+        let parts: Vec<f64> = self.pool.install(|| self.gradient.par_chunks(CHUNK).map(square).collect());
+        parts.iter().sum::<f64>().sqrt()
+    }
+
+    fn update(&mut self, rate: f64, norm: f64) {
+        if let Some(limit) = self.spec.train.clip_norm
+            && norm > limit
+        {
+            let factor = (limit / norm) as f32;
+            self.gradient.iter_mut().for_each(|value| *value *= factor);
+        }
+        let update = self.optimizer.begin(rate);
+        let mut offset = 0;
+        let (optimizer, gradient) = (&mut self.optimizer, &self.gradient);
+        self.model.visit("", &mut |visit| {
+            visit.parameter.update(&mut |weights| {
+                let part = &gradient[offset..offset + weights.len()];
+                optimizer.apply(update, offset, weights, part);
+                offset += part.len();
+            });
+        });
+    }
+
+    /// The first `count` validation images and their reconstructions from the posterior mean, both
+    /// (Images, Pixels), in the data's range.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn reconstruct(&self, count: usize) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
+        let indices: Vec<u32> = (0..count.min(self.dataset.validation.len()) as u32).collect();
+        let x = self.images(&self.dataset.validation, &indices, Split::Validation, 0)?;
+        let inputs = to_vec::<_, B, _>(&x);
+        let codes = match self.model.encode(x)? {
+            Code::Gaussian { mean, .. } | Code::Point(mean) => to_vec::<_, B, _>(&mean),
+        };
+        Ok((inputs, self.decode(&codes)?))
+    }
+
+    /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
+        let latent = self.model.latent();
+        let parts: Vec<Vec<f32>> = self.pool.install(|| {
+            let decode = |codes: &[f32]| {
+                let shape = (Batch(codes.len() / latent.0), latent);
+                let z = self.device.try_tensor_from_vec(codes.to_vec(), shape).map_err(DeviceError::from_device)?;
+                let mut pixels = to_vec::<_, B, _>(&self.model.decode(z)?);
+                self.model.likelihood().expected(&mut pixels);
+                Ok::<_, DeviceError>(pixels)
+            };
+            codes.par_chunks(self.micro_batch * latent.0).map(decode).collect::<Result<_, _>>()
+        })?;
+        Ok(parts.concat())
+    }
+
+    /// Codes from the prior, always the same ones for a seed: (count, Latent).
+    pub fn prior_codes(&self, count: usize) -> Vec<f32> {
+        let mut codes = vec![0.0; count * self.model.latent().0];
+        Stream::new(self.spec.seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
+        codes
+    }
+}
+
+/// Images in a micro-batch: at most what the caches hold, at most half a batch, so that two threads have work.
+fn micro_batch<B: Backend>(architecture: &Architecture, batch_size: usize) -> usize {
+    let convolutional = matches!(architecture.network, Network::Conv { .. });
+    B::micro_batch(convolutional).min(batch_size.div_ceil(2)).max(1)
+}

@@ -1,0 +1,369 @@
+//! One trial in its folder: trains it, and keeps the folder's files up to date after every epoch.
+
+mod pictures;
+
+use crate::backend::{Backend, DeviceError, Host};
+use crate::data::Split;
+use crate::files::{FileError, create_folder, write_whole};
+use crate::log::checkpoint::{self, CheckpointError};
+use crate::log::record::{Status, TrialRecord};
+use crate::log::tables;
+use crate::log::tensorboard::{self, EventWriter};
+use crate::plan::Trial;
+use crate::spec::Device;
+use crate::train::{EpochEnd, Metrics, Progress, TrainError, Trainer};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Names of the files in a trial's folder.
+pub mod names {
+    /// The resolved spec of the trial alone.
+    pub const SPEC: &str = "spec.toml";
+    /// One row an epoch and split.
+    pub const METRICS: &str = "metrics.parquet";
+    /// The weights, when training is done.
+    pub const MODEL: &str = "model.safetensors";
+    /// Everything that resuming needs.
+    pub const CHECKPOINT: &str = "checkpoint.safetensors";
+    /// The pictures' folder.
+    pub const IMAGES: &str = "images";
+}
+
+/// What a running trial tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Training begins after that many finished epochs.
+    Started {
+        /// Epochs that an earlier process finished.
+        epochs_done: u64,
+        /// Epochs in all.
+        epochs: u64,
+        /// Steps in all.
+        steps: u64,
+        /// Something to know about how it began.
+        note: Option<String>,
+    },
+    /// Some steps were taken.
+    Progress {
+        /// Epoch, from 1.
+        epoch: u64,
+        /// Steps taken.
+        step: u64,
+        /// Mean loss of the epoch so far.
+        loss: Option<f64>,
+        /// Training images by seconds in this epoch.
+        images_per_second: f64,
+    },
+    /// An epoch ended.
+    Epoch {
+        /// Epoch, from 1.
+        epoch: u64,
+        /// Steps taken.
+        step: u64,
+        /// Training loss; nothing where it is not finite.
+        loss: Option<f64>,
+        /// Validation loss; nothing where it is not finite.
+        validation_loss: Option<f64>,
+        /// Training images by seconds.
+        images_per_second: f64,
+    },
+    /// The trial ended.
+    Ended {
+        /// How.
+        status: Status,
+        /// What went wrong.
+        error: Option<String>,
+    },
+}
+
+/// Why a trial failed.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Weights or state cannot be written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// There is no such device.
+    #[error("cannot use the CUDA device: {0}")]
+    NoDevice(String),
+}
+
+/// Where a trial runs, and with what.
+pub struct Run<'a> {
+    /// The trial's folder.
+    pub folder: &'a Path,
+    /// Worker threads.
+    pub threads: usize,
+    /// Set to make it stop after the present step.
+    pub stop: &'a AtomicBool,
+    /// Is told what happens.
+    pub emit: &'a mut dyn FnMut(Event),
+}
+
+/// A fresh record of a trial that was not started.
+pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord {
+    let commit = env!("VAEX_GIT_COMMIT");
+    TrialRecord {
+        trial: trial.id().to_owned(),
+        experiment: trial.name().to_owned(),
+        status: Status::Planned,
+        spec: trial.values(),
+        varied: varied.to_vec(),
+        parameters: trial.architecture().parameters() as u64,
+        seconds: 0.0,
+        images_per_second: None,
+        peak_rss_mb: None,
+        spec_hash: trial.spec_hash().to_owned(),
+        data_hash: trial.dataset().hash.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_commit: (!commit.is_empty()).then(|| commit.to_owned()),
+        threads: threads as u64,
+        started: now(),
+        ended: None,
+        error: None,
+    }
+}
+
+/// Writes what a trial's folder has before it starts: its spec and its record.
+///
+/// # Errors
+/// The folder or a file cannot be written.
+pub fn prepare(folder: &Path, trial: &Trial, record: &TrialRecord) -> Result<(), FileError> {
+    create_folder(folder)?;
+    write_whole(&folder.join(names::SPEC), |file| file.write_all(trial.toml().as_bytes()))?;
+    record.write(folder)
+}
+
+/// Trains a trial to its end, from its checkpoint where it has one, and records how it went.
+///
+/// # Errors
+/// The record cannot be written. What else goes wrong is in the record.
+pub fn run(trial: &Trial, mut record: TrialRecord, mut run: Run<'_>) -> Result<Status, FileError> {
+    let begin = Instant::now();
+    let earlier = record.seconds;
+    record.status = Status::Running;
+    record.error = None;
+    record.ended = None;
+    record.write(run.folder)?;
+    let outcome = match trial.spec().train.device {
+        Device::Cpu => Session::<Host>::start(Default::default(), trial, &mut run).and_then(|s| s.train(&mut record)),
+        Device::Cuda => on_cuda(trial, &mut run, &mut record),
+    };
+    let (status, error) = match outcome {
+        Ok(Outcome::Done) => (Status::Done, None),
+        Ok(Outcome::Interrupted) => (Status::Interrupted, None),
+        Ok(Outcome::Diverged(message)) => (Status::Diverged, Some(message)),
+        Err(error) => (Status::Failed, Some(error.to_string())),
+    };
+    record.status = status;
+    record.error = error.clone();
+    record.seconds = earlier + begin.elapsed().as_secs_f64();
+    record.ended = Some(now());
+    record.peak_rss_mb = peak_rss_mb();
+    record.write(run.folder)?;
+    (run.emit)(Event::Ended { status, error });
+    Ok(status)
+}
+
+#[cfg(feature = "cuda")]
+fn on_cuda(trial: &Trial, run: &mut Run<'_>, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
+    use crate::backend::Portable;
+    use dfdx::tensor::Cuda;
+    let device = Cuda::try_build(0).map_err(|error| TrialError::NoDevice(format!("{error:?}")))?;
+    Session::<Portable<Cuda>>::start(device, trial, run)?.train(record)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_cuda(_: &Trial, _: &mut Run<'_>, _: &mut TrialRecord) -> Result<Outcome, TrialError> {
+    let reason = "this vaex was built without it; build it with `cargo build --release --features cuda`";
+    Err(TrialError::NoDevice(reason.to_owned()))
+}
+
+enum Outcome {
+    Done,
+    Diverged(String),
+    Interrupted,
+}
+
+/// A trial in training.
+struct Session<'s, 'r, B: Backend> {
+    trial: &'s Trial,
+    run: &'s mut Run<'r>,
+    trainer: Trainer<B>,
+    rows: Vec<Metrics>,
+    events: EventWriter,
+}
+
+impl<'s, 'r, B: Backend> Session<'s, 'r, B> {
+    fn start(device: B::Device, trial: &'s Trial, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
+        create_folder(&run.folder.join(names::IMAGES))?;
+        let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
+        let (mut rows, mut note) = (Vec::new(), None);
+        if run.folder.join(names::CHECKPOINT).exists() {
+            match resume(run.folder, &mut trainer, trial) {
+                Ok(earlier) => rows = earlier,
+                Err(error) => {
+                    note = Some(format!("trained anew, since its checkpoint is of no use: {error}"));
+                    // A checkpoint that breaks off may have changed some weights already.
+                    trainer = Trainer::new(device, trial, run.threads)?;
+                }
+            }
+        }
+        if rows.is_empty() {
+            remove_events(run.folder)?;
+        }
+        let epochs = trial.spec().train.epochs;
+        (run.emit)(Event::Started { epochs_done: trainer.epoch(), epochs, steps: trial.steps(), note });
+        let mut events = EventWriter::create(run.folder, trainer.optimizer().steps())?;
+        if rows.is_empty() {
+            events.text("spec", &tensorboard::code_block(&trial.toml()))?;
+        }
+        Ok(Session { trial, run, trainer, rows, events })
+    }
+
+    fn train(mut self, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
+        self.announce(record)?;
+        while self.trainer.epoch() < self.trial.spec().train.epochs {
+            let mut last = Instant::now();
+            let emit = &mut self.run.emit;
+            let mut progress = |progress: Progress| {
+                if last.elapsed() > Duration::from_millis(100) {
+                    last = Instant::now();
+                    let Progress { epoch, step, loss, images_per_second } = progress;
+                    emit(Event::Progress { epoch, step, loss: finite(loss), images_per_second });
+                }
+            };
+            match self.trainer.train_epoch(self.run.stop, &mut progress)? {
+                EpochEnd::Interrupted => return Ok(Outcome::Interrupted),
+                EpochEnd::Diverged(metrics) => return self.diverged(metrics, record),
+                EpochEnd::Finished(metrics) => self.epoch(metrics, record)?,
+            }
+        }
+        let model = self.run.folder.join(names::MODEL);
+        checkpoint::write_model(&model, &mut self.trainer, &self.trial.toml())?;
+        self.events.hparams_end(true)?;
+        self.events.flush()?;
+        Ok(Outcome::Done)
+    }
+
+    /// HParams of the session: the keys that vary, or all of the model's and the objective's where none does.
+    fn announce(&mut self, record: &TrialRecord) -> Result<(), TrialError> {
+        let mut values = record.spec.clone();
+        let tables = ["model.", "objective.", "train."];
+        let relevant = |key: &String| match record.varied.is_empty() {
+            true => tables.iter().any(|table| key.starts_with(table)),
+            false => record.varied.contains(key),
+        };
+        values.retain(|key, _| relevant(key));
+        Ok(self.events.hparams_start("", &values)?)
+    }
+
+    fn epoch(&mut self, metrics: Metrics, record: &mut TrialRecord) -> Result<(), TrialError> {
+        let validation = self.trainer.validate()?;
+        (self.run.emit)(Event::Epoch {
+            epoch: metrics.epoch,
+            step: metrics.step,
+            loss: finite(metrics.loss),
+            validation_loss: finite(validation.loss),
+            images_per_second: metrics.images_per_second,
+        });
+        self.log(metrics, record)?;
+        self.log(validation, record)?;
+        tables::write_metrics(&self.run.folder.join(names::METRICS), &self.rows)?;
+        self.pictures()?;
+        self.events.flush()?;
+        // Last, so that whoever resumes finds all that came before.
+        let path = self.run.folder.join(names::CHECKPOINT);
+        Ok(checkpoint::write_checkpoint(&path, &mut self.trainer, self.trial.id())?)
+    }
+
+    fn log(&mut self, metrics: Metrics, record: &mut TrialRecord) -> Result<(), FileError> {
+        self.events.metrics(&metrics)?;
+        self.rows.push(metrics);
+        let train = || self.rows.iter().filter(|row| row.split == Split::Train);
+        let seconds: f64 = train().map(|row| row.seconds).sum();
+        let images = train().count() as f64 * self.trial.dataset().train.len() as f64;
+        record.images_per_second = finite(images / seconds);
+        Ok(())
+    }
+
+    fn diverged(&mut self, metrics: Metrics, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
+        let what = if metrics.loss.is_finite() { "gradient" } else { "loss" };
+        let message = format!(
+            "the {what} is not finite at step {} (epoch {}); try a smaller `train.learning_rate`, or `train.clip_norm`",
+            metrics.step + 1,
+            metrics.epoch
+        );
+        self.log(metrics, record)?;
+        tables::write_metrics(&self.run.folder.join(names::METRICS), &self.rows)?;
+        self.events.hparams_end(false)?;
+        self.events.flush()?;
+        Ok(Outcome::Diverged(message))
+    }
+
+    /// Pictures after epochs 1, 2, 4, 8, ... and the last.
+    fn pictures(&mut self) -> Result<(), TrialError> {
+        let epoch = self.trainer.epoch();
+        if !epoch.is_power_of_two() && epoch != self.trial.spec().train.epochs {
+            return Ok(());
+        }
+        let folder = self.run.folder.join(names::IMAGES);
+        let step = self.trainer.optimizer().steps();
+        for (tag, grid) in pictures::draw(&self.trainer, self.trial, &folder)? {
+            grid.write(&folder.join(format!("{tag}.png")))?;
+            self.events.image(tag, step, &grid)?;
+        }
+        Ok(())
+    }
+}
+
+/// Loads the checkpoint; the rows of the epochs that it has.
+fn resume<B: Backend>(folder: &Path, trainer: &mut Trainer<B>, trial: &Trial) -> Result<Vec<Metrics>, CheckpointError> {
+    checkpoint::resume(&folder.join(names::CHECKPOINT), trainer, trial.id())?;
+    let path = folder.join(names::METRICS);
+    let mut rows = tables::read_metrics(&path)?;
+    rows.retain(|row| row.epoch <= trainer.epoch());
+    if rows.len() as u64 == 2 * trainer.epoch() {
+        return Ok(rows);
+    }
+    Err(CheckpointError::Content { path, reason: "does not have all epochs of the checkpoint".to_owned() })
+}
+
+/// Events of a training that is begun anew would be drawn over the new ones.
+fn remove_events(folder: &Path) -> Result<(), FileError> {
+    let entries = std::fs::read_dir(folder).map_err(FileError::at("read the folder", folder))?;
+    let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let is_events = |path: &&PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("events.out.tfevents."))
+    };
+    paths.iter().filter(is_events).try_for_each(|path| std::fs::remove_file(path).map_err(FileError::at("remove", path)))
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+/// Seconds since 1970.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+/// Largest resident memory of this process, MiB, where the system tells.
+fn peak_rss_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
+}
