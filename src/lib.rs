@@ -1,16 +1,16 @@
 //! vaex
-pub mod files;
-pub mod random;
-pub mod spec;
-pub mod data;
-pub mod kernels;
 pub mod backend;
+pub mod commands;
+pub mod data;
+pub mod files;
+pub mod kernels;
+pub mod launch;
+pub mod log;
 pub mod model;
 pub mod objective;
 pub mod plan;
-pub mod train;
-pub mod log;
-pub mod trial;
+pub mod random;
 pub mod report;
-pub mod launch;
-pub mod commands;
+pub mod spec;
+pub mod train;
+pub mod trial;

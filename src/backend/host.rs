@@ -199,11 +199,20 @@ impl Backend for Host {
     }
 }
 
-fn tensor<S: Shape, R: Shape>(like: &Array<S, Host>, values: Vec<f32>, shape: R) -> Result<Array<R, Host>, DeviceError> {
+fn tensor<S: Shape, R: Shape>(
+    like: &Array<S, Host>,
+    values: Vec<f32>,
+    shape: R,
+) -> Result<Array<R, Host>, DeviceError> {
     like.device().try_tensor_from_vec(values, shape).map_err(DeviceError::from_device)
 }
 
-fn conv_shape<S: Stride>(batch: impl Dim, sides: (impl Dim, impl Dim), inputs: impl Dim, outputs: impl Dim) -> ConvShape {
+fn conv_shape<S: Stride>(
+    batch: impl Dim,
+    sides: (impl Dim, impl Dim),
+    inputs: impl Dim,
+    outputs: impl Dim,
+) -> ConvShape {
     ConvShape {
         batch: batch.size(),
         height: sides.0.size(),

@@ -127,7 +127,8 @@ impl<D: Device<f32> + HasErr + Send + Sync> Backend for Portable<D> {
             let log_variance = log_variance.try_reshape_like(&shape)?;
             let precision = log_variance.with_empty_tape().try_negate()?.try_exp()?;
             let squares = mean.retaped::<T>().try_sub(x.clone())?.try_square()?;
-            let terms = log_variance.try_add(squares.try_mul(precision)?)?.try_add((2.0 * std::f32::consts::PI).ln())?;
+            let terms =
+                log_variance.try_add(squares.try_mul(precision)?)?.try_add((2.0 * std::f32::consts::PI).ln())?;
             terms.try_mul(0.5)?.try_sum::<(N,), Axis<1>>()
         };
         attempt().map_err(DeviceError::from_device)

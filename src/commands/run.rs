@@ -13,8 +13,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let read = |spec: &PathBuf| Plan::read(spec, &args.spec.overrides(), args.spec.device());
     let plans = args.specs.iter().map(read).collect::<Result<Vec<Plan>, _>>()?;
-    let options =
-        Options { runs: args.runs.clone(), jobs: args.jobs, threads: args.threads, fresh: args.fresh };
+    let options = Options { runs: args.runs.clone(), jobs: args.jobs, threads: args.threads, fresh: args.fresh };
     ctrlc::set_handler(interrupt).context("cannot watch for signals")?;
     let mut worst = 0;
     for plan in &plans {

@@ -162,7 +162,9 @@ impl<'p> Launcher<'p> {
             {
                 match Child::start(&self.program, trial.id(), &folder, threads, &self.sender) {
                     Ok(child) => self.running.push((trial, child)),
-                    Err(error) => self.end(trial, &folder, Some(format!("cannot start its process: {error}")), observe)?,
+                    Err(error) => {
+                        self.end(trial, &folder, Some(format!("cannot start its process: {error}")), observe)?
+                    }
                 }
             }
             if self.running.is_empty() {

@@ -1,7 +1,7 @@
 //! trial.json: how a trial stands, and where it came from.
 
-use serde::{Deserialize, Serialize};
 use crate::files::{FileError, write_whole};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;

@@ -4,8 +4,8 @@
 //! trial that resumes opens a further file, whose first events say from which step on the older ones are void.
 
 use super::images::Grid;
-use crate::files::FileError;
 use crate::data::Split;
+use crate::files::FileError;
 use crate::train::metrics::Metrics;
 use protobuf::well_known_types::Value as ProtobufValue;
 use protobuf::{Message, RepeatedField};

@@ -171,7 +171,14 @@ fn optimizer(checks: &mut Checks, train: &spec::Train) {
         ("train.rho", train.rho, &[Rmsprop], "\"rmsprop\"", share, "in [0, 1)"),
         ("train.beta1", train.beta1, &[Adam, Adamw], "\"adam\" or \"adamw\"", share, "in [0, 1)"),
         ("train.beta2", train.beta2, &[Adam, Adamw], "\"adam\" or \"adamw\"", share, "in [0, 1)"),
-        ("train.epsilon", train.epsilon, &[Rmsprop, Adam, Adamw, Adagrad], "\"rmsprop\", \"adam\", \"adamw\" or \"adagrad\"", positive, "above 0"),
+        (
+            "train.epsilon",
+            train.epsilon,
+            &[Rmsprop, Adam, Adamw, Adagrad],
+            "\"rmsprop\", \"adam\", \"adamw\" or \"adagrad\"",
+            positive,
+            "above 0",
+        ),
         ("train.weight_decay", train.weight_decay, &[Adamw], "\"adamw\"", not_negative, "0 or more"),
     ];
     for (key, value, takers, choice, holds, range) in rules {
@@ -238,8 +245,14 @@ fn convolutions(checks: &mut Checks, model: &spec::Model) -> Vec<ConvSpec> {
     let channels = sizes(checks, "model.channels", model.channels.as_deref().unwrap_or_default());
     let strides = model.strides.as_deref().unwrap_or_default();
     let message = || "`model.channels` is empty".to_owned();
-    checks.require(!channels.is_empty(), &["model.channels", "model.strides"], message, "list one size for each convolution");
-    let message = || format!("`model.channels` lists {} convolutions, `model.strides` {}", channels.len(), strides.len());
+    checks.require(
+        !channels.is_empty(),
+        &["model.channels", "model.strides"],
+        message,
+        "list one size for each convolution",
+    );
+    let message =
+        || format!("`model.channels` lists {} convolutions, `model.strides` {}", channels.len(), strides.len());
     checks.require(
         channels.len() == strides.len(),
         &["model.strides", "model.channels"],
@@ -275,7 +288,8 @@ pub(super) fn absolute_paths(spec: &mut Spec, folder: &std::path::Path) {
         return;
     }
     let data = &mut spec.data;
-    for path in [&mut data.images, &mut data.labels, &mut data.test_images, &mut data.test_labels].into_iter().flatten() {
+    for path in [&mut data.images, &mut data.labels, &mut data.test_images, &mut data.test_labels].into_iter().flatten()
+    {
         *path = std::path::absolute(folder.join(&*path)).unwrap_or_else(|_| folder.join(&*path));
     }
 }

@@ -64,12 +64,7 @@ impl Plan {
         Ok(Plan::resolve(&document, &stem, folder, device)?)
     }
 
-    fn resolve(
-        document: &Document,
-        stem: &str,
-        folder: &Path,
-        device: Option<Device>,
-    ) -> Result<Plan, Diagnostics> {
+    fn resolve(document: &Document, stem: &str, folder: &Path, device: Option<Device>) -> Result<Plan, Diagnostics> {
         let mut faults = document.faults().to_vec();
         let count = document.axes().iter().map(|axis| axis.values.len()).try_fold(1usize, usize::checked_mul);
         let count = count.filter(|count| *count <= TRIAL_LIMIT);

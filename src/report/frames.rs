@@ -1,8 +1,8 @@
 //! The columns of trials.parquet and curves.parquet.
 
 use super::Trial;
-use crate::log::tables;
 use crate::data::Split;
+use crate::log::tables;
 use crate::train::metrics::Metrics;
 use polars::prelude::{Column, NamedFrom};
 use serde_json::Value;

@@ -13,6 +13,7 @@ mod trial;
 pub use trial::Trial;
 
 use crate::files::FileError;
+use crate::log::record::RECORD_FILE;
 use crate::log::tables;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -151,7 +152,7 @@ fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
     let mut entries = WalkDir::new(dir).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
         match entry {
-            Ok(entry) if entry.path().is_dir() && entry.path().join(trial::RECORD_FILE).exists() => {
+            Ok(entry) if entry.path().is_dir() && entry.path().join(RECORD_FILE).exists() => {
                 folders.push(entry.into_path());
                 entries.skip_current_dir();
             }

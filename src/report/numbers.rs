@@ -45,6 +45,16 @@ pub(super) fn significant(value: f64, digits: i32) -> String {
     }
 }
 
+/// To three significant digits, without zeros that say nothing.
+pub(super) fn short(value: f64) -> String {
+    let text = significant(value, 3);
+    if text.contains('.') && !text.contains('e') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 fn decimals(value: f64, digits: i32) -> usize {
     let leading = value.abs().log10().floor();
     if leading.is_finite() { (digits - 1 - leading as i32).max(0) as usize } else { 0 }
@@ -98,6 +108,7 @@ mod tests {
         let shown = [0.0, 1234567.0, 12345.6, 0.000012345, -0.18012345, f64::NAN, f64::NEG_INFINITY];
         let texts = shown.map(|value| significant(value, 4));
         assert_eq!(texts, ["0", "1234567", "12346", "1.234e-5", "-0.1801", "NaN", "-inf"]);
+        assert_eq!([2.0, 1.5, 1234.5, 0.0, f64::NAN].map(short), ["2", "1.5", "1234", "0", "NaN"]);
         let values = [json!(5e-5), json!(0.001), json!(1.0), json!(3), json!("conv"), json!([32, 64]), json!(null)];
         let texts = values.map(|value| value_text(Some(&value)));
         assert_eq!(texts, ["5e-5", "0.001", "1", "3", "conv", "[32,64]", "-"]);

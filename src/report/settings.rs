@@ -3,8 +3,8 @@
 
 use super::numbers::{Summary, significant, value_text};
 use super::{Experiment, Trial};
-use crate::log::record::Status;
 use crate::data::Split;
+use crate::log::record::Status;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -103,7 +103,7 @@ impl<'a> Comparison<'a> {
     /// A key's last segment where it says which key is meant, else the whole key.
     pub(super) fn short(&self, key: &'a str) -> &'a str {
         let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);
-        let heads = FIGURES.iter().map(|figure| figure.head).chain(["seeds", "status"]);
+        let heads = FIGURES.iter().map(|figure| figure.head).chain(["seeds"]);
         let others = self.varied.iter().filter(|other| **other != key).map(|other| last(other));
         if heads.chain(others).any(|other| other == last(key)) { key } else { last(key) }
     }

@@ -1,8 +1,8 @@
 //! Reports of made-up trials, written to a fresh folder.
 
 use super::*;
-use crate::log::record::{Status, TrialRecord};
 use crate::data::Split;
+use crate::log::record::{Status, TrialRecord};
 use crate::train::metrics::Metrics;
 use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
 use serde_json::json;
@@ -102,6 +102,22 @@ fn the_table_folds_seeds_and_names_what_is_not_done() {
     let root = tempfile::tempdir().unwrap();
     let report = collect(&sweep(root.path())).unwrap();
     let expected = "\
+sweep: 4 done, 1 running, 1 diverged, 1 failed
+
+kl_weight  seeds            loss  elbo_nats  recon_nats  kl_nats  active  images/s  seconds
+────────────────────────────────────────────────────────────────────────────────────────────
+0.0005     2 done        0.18030    -146.38      140.25     6.12       2      1234     12.2
+           1 failed    ± 0.00028     ± 0.53      ± 0.35   ± 0.18
+5e-5       2 done        0.17020    -150.38      130.12    20.25       2      1234     12.2
+           1 running   ± 0.00014     ± 0.53      ± 0.18   ± 0.35
+0.5        1 diverged          -          -           -        -       -         -        -
+
+validation figures of the last epoch, mean ± sample standard deviation over the seeds that are done
+sorted by elbo_nats, highest first: loss is not comparable, as objective.kl_weight varies
+
+failed c kl_weight=0.0005 seed=2: read images.gz: no such file
+running e kl_weight=5e-5 seed=2
+diverged d kl_weight=0.5 seed=0: loss is NaN at step 120
 ";
     assert_eq!(report.table(), expected);
 }
@@ -285,5 +301,9 @@ fn a_wide_table_stays_within_a_hundred_columns() {
     }
     let table = collect(root.path()).unwrap().table();
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
-    assert!(table.contains("-146.14 ") && table.contains(" ± 0.20 "), "{table}");
+    let lines: Vec<&str> = table.lines().skip(2).collect();
+    let starts = |at: usize| lines[at..at + 4].iter().map(|line| line.split(' ').next().unwrap()).collect::<Vec<_>>();
+    assert_eq!(starts(0), ["channels", "latent_dim", "likelihood", "kl_weight"], "{table}");
+    assert_eq!(starts(5), ["[32,64]", "2", "bernoulli", "1"], "{table}");
+    assert!(lines[5].contains("2 done") && lines[5].contains(" -146.14 ") && lines[6].contains(" ± 0.20 "), "{table}");
 }

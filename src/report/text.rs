@@ -1,16 +1,14 @@
 //! The report as text for a terminal.
 
-use super::numbers::{significant, value_text};
+use super::numbers::{short, significant, value_text};
 use super::settings::{Comparison, FIGURES, Figure, Setting};
 use super::{Experiment, Report, Trial};
-use crate::log::record::Status;
 use crate::data::Split;
-use comfy_table::{
-    Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, {LineStyle, TableStyle},
-};
+use crate::log::record::Status;
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 /// Terminal columns that a table may take.
-const WIDTH: u16 = 100;
+const WIDTH: usize = 100;
 
 /// In the order in which they are counted up.
 const STATUSES: [Status; 6] =
@@ -27,7 +25,7 @@ pub(super) fn report(report: &Report) -> String {
 fn experiment(heading: &str, experiment: &Experiment) -> String {
     let comparison = Comparison::of(experiment);
     let mut lines =
-        vec![format!("{heading}: {}", statuses(&experiment.trials.iter().collect::<Vec<_>>())), String::new()];
+        vec![format!("{heading}: {}", statuses(&experiment.trials.iter().collect::<Vec<_>>(), ", ")), String::new()];
     lines.push(table(&comparison));
     lines.push(String::new());
     lines.push(format!(
@@ -43,33 +41,42 @@ fn experiment(heading: &str, experiment: &Experiment) -> String {
     lines.join("\n") + "\n"
 }
 
-fn table(comparison: &Comparison) -> String {
-    let wide = arranged(comparison, " ± ");
-    // A deviation goes beneath its mean where a line would be too long otherwise.
-    let fits = wide.lines().all(|line| line.trim_end().chars().count() <= usize::from(WIDTH));
-    let mut table = if fits { wide } else { arranged(comparison, "\n± ") };
-    if !fits {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-        for column in table.column_iter_mut().skip(comparison.varied.len()) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
-    table.trim_fmt()
+/// How a table saves width.
+#[derive(Clone, Copy)]
+struct Layout {
+    /// Deviations beneath their means.
+    deviations_beneath: bool,
+    /// The keys that vary beneath one another in one column.
+    keys_beneath: bool,
 }
 
-fn arranged(comparison: &Comparison, plus_minus: &str) -> Table {
+/// The first layout that fits, or the narrowest.
+fn table(comparison: &Comparison) -> String {
+    let layouts = [(false, false), (true, false), (true, true)];
+    let tables = layouts.map(|(deviations_beneath, keys_beneath)| {
+        arranged(comparison, Layout { deviations_beneath, keys_beneath }).trim_fmt()
+    });
+    let fits = |table: &&String| table.lines().all(|line| line.chars().count() <= WIDTH);
+    tables.iter().find(fits).unwrap_or(&tables[2]).clone()
+}
+
+fn arranged(comparison: &Comparison, layout: Layout) -> Table {
+    let keys = |texts: Vec<String>| if layout.keys_beneath { vec![texts.join("\n")] } else { texts };
+    let names = keys(comparison.varied.iter().map(|key| comparison.short(key).to_owned()).collect());
+    let first_figure = names.len() + 1;
+    let heads = FIGURES.iter().map(|figure| figure.head.to_owned());
     let mut table = Table::new();
     table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
-    let names = comparison.varied.iter().map(|key| comparison.short(key));
-    table.set_header(names.chain(["seeds", "status"]).chain(FIGURES.iter().map(|figure| figure.head)));
+    table.set_header(names.into_iter().chain(["seeds".to_owned()]).chain(heads));
     for setting in &comparison.settings {
-        let values = comparison.varied.iter().map(|key| value_text(setting.value(key)));
-        let counts = [setting.done().count().to_string(), statuses(&setting.trials)];
+        let values = keys(comparison.varied.iter().map(|key| value_text(setting.value(key))).collect());
+        let seeds = statuses(&setting.trials, if layout.deviations_beneath { "\n" } else { ", " });
+        let plus_minus = if layout.deviations_beneath { "\n± " } else { " ± " };
         let figures = FIGURES.iter().map(|figure| cell(setting, figure, comparison.split, plus_minus));
-        table.add_row(values.chain(counts).chain(figures).map(Cell::new).collect::<Vec<_>>());
+        table.add_row(values.into_iter().chain([seeds]).chain(figures));
     }
-    let first_figure = comparison.varied.len() + 2;
     for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 1));
         if index >= first_figure {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -80,7 +87,7 @@ fn arranged(comparison: &Comparison, plus_minus: &str) -> Table {
 fn cell(setting: &Setting, figure: &Figure, split: Split, plus_minus: &str) -> String {
     let Some(summary) = setting.summary(figure, split) else { return "-".to_owned() };
     if !figure.with_deviation {
-        return significant(summary.mean, 3);
+        return short(summary.mean);
     }
     match summary.text() {
         (mean, Some(deviation)) => format!("{mean}{plus_minus}{deviation}"),
@@ -88,12 +95,12 @@ fn cell(setting: &Setting, figure: &Figure, split: Split, plus_minus: &str) -> S
     }
 }
 
-/// `done` where all are, else how many are what.
-fn statuses(trials: &[&Trial]) -> String {
+/// How many trials are done, running, and so on.
+fn statuses(trials: &[&Trial], separator: &str) -> String {
     let count = |status: Status| trials.iter().filter(|trial| trial.record.status == status).count();
     let counts = STATUSES.map(|status| (status, count(status)));
     let counts = counts.iter().filter(|(_, count)| *count > 0);
-    counts.map(|(status, count)| format!("{count} {}", status.name())).collect::<Vec<_>>().join(", ")
+    counts.map(|(status, count)| format!("{count} {}", status.name())).collect::<Vec<_>>().join(separator)
 }
 
 /// A line for each trial that is not done, with what it says of itself.

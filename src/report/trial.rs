@@ -1,15 +1,13 @@
 //! A trial as its folder shows it.
 
+use crate::data::Split;
 use crate::files::FileError;
 use crate::log::record::{Status, TrialRecord};
 use crate::log::tables;
-use crate::data::Split;
 use crate::train::metrics::Metrics;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file that makes a folder a trial's.
-pub(super) const RECORD_FILE: &str = "trial.json";
 const METRICS_FILE: &str = "metrics.parquet";
 
 /// A trial as its folder shows it.
@@ -26,7 +24,7 @@ pub struct Trial {
 impl Trial {
     /// Reads a trial's files; `None` where it has no record that can be read. What is wrong goes to `warnings`.
     pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Option<Trial> {
-        let record = read_record(&folder.join(RECORD_FILE)).map_err(|error| warnings.push(error.to_string())).ok()?;
+        let record = TrialRecord::read(folder).map_err(|error| warnings.push(error.to_string())).ok()?;
         let metrics = read_metrics(&folder.join(METRICS_FILE), record.status).unwrap_or_else(|error| {
             warnings.push(error.to_string());
             Vec::new()
@@ -53,11 +51,6 @@ impl Trial {
     fn validation(&self) -> impl Iterator<Item = &Metrics> {
         self.metrics.iter().filter(|row| row.split == Split::Validation)
     }
-}
-
-fn read_record(path: &Path) -> Result<TrialRecord, FileError> {
-    let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
-    serde_json::from_slice(&bytes).map_err(io::Error::from).map_err(FileError::at("read", path))
 }
 
 /// Only a trial that is done must have a table: the others may have stopped before their first epoch's end.

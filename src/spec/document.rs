@@ -351,9 +351,9 @@ fn unknown_key(known: &BTreeSet<String>, dotted: &str, location: Location) -> Di
     if let Some(near) = nearest(name, here.iter().map(String::as_str)) {
         return fault.with_help(format!("did you mean `{near}`?"));
     }
-    match nearest(dotted, known.iter().map(String::as_str))
-        .or_else(|| known.iter().map(String::as_str).find(|key| nearest(name, [last(key).as_str()]).is_some()).map(str::to_owned))
-    {
+    match nearest(dotted, known.iter().map(String::as_str)).or_else(|| {
+        known.iter().map(String::as_str).find(|key| nearest(name, [last(key).as_str()]).is_some()).map(str::to_owned)
+    }) {
         Some(near) => fault.with_help(format!("did you mean `{near}`?")),
         None if here.is_empty() => fault,
         None => {

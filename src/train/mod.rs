@@ -187,8 +187,7 @@ impl<B: Backend> Trainer<B> {
             sums.add(&totals);
             let seconds = start.elapsed().as_secs_f64();
             if !step_loss.is_finite() || !step_norm.is_finite() {
-                let metrics =
-                    self.metrics(epoch, Split::Train, &sums, loss / sums.images(), kl_weight, rate, seconds);
+                let metrics = self.metrics(epoch, Split::Train, &sums, loss / sums.images(), kl_weight, rate, seconds);
                 return Ok(EpochEnd::Diverged(Metrics { grad_norm: Some(norm / steps), ..metrics }));
             }
             self.update(rate, step_norm);

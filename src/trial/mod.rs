@@ -348,7 +348,10 @@ fn remove_events(folder: &Path) -> Result<(), FileError> {
     let is_events = |path: &&PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("events.out.tfevents."))
     };
-    paths.iter().filter(is_events).try_for_each(|path| std::fs::remove_file(path).map_err(FileError::at("remove", path)))
+    paths
+        .iter()
+        .filter(is_events)
+        .try_for_each(|path| std::fs::remove_file(path).map_err(FileError::at("remove", path)))
 }
 
 fn finite(value: f64) -> Option<f64> {

@@ -1,0 +1,113 @@
+//! Losses and gradients against PyTorch's autograd, on both backends. The fixtures are made by
+//! tests/fixtures/make_fixtures.py.
+
+use dfdx::tensor::{Cpu, OwnedTape, TensorFromVec};
+use dfdx::tensor_ops::Backward;
+use std::path::{Path, PathBuf};
+use vaex::backend::{Backend, Host, Portable, to_vec};
+use vaex::log::checkpoint::Stored;
+use vaex::model::dims::Batch;
+use vaex::model::parameters::{GradientMap, Module};
+use vaex::model::{Code, Model};
+use vaex::objective::{Objective, evaluate};
+use vaex::plan::{Plan, Trial};
+
+fn fixtures() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).collect();
+    paths.sort();
+    paths
+}
+
+/// The trial that a fixture's spec describes, on blank images of its sides.
+fn trial(fixture: &Stored) -> Trial {
+    let folder = tempfile::tempdir().unwrap();
+    let (height, width) = (fixture.number("height").unwrap(), fixture.number("width").unwrap());
+    let mut idx = vec![0, 0, 8, 3];
+    [3, height, width].iter().for_each(|size| idx.extend((*size as u32).to_be_bytes()));
+    idx.resize(16 + 3 * (height * width) as usize, 0);
+    std::fs::write(folder.path().join("images.idx"), idx).unwrap();
+    let data = "[data]\nsource = \"idx\"\nimages = \"images.idx\"\nvalidation = 1\n[train]\nbatch_size = 1\n";
+    let spec = folder.path().join("fixture.toml");
+    std::fs::write(&spec, format!("{data}{}", fixture.notes["spec"])).unwrap();
+    Plan::read(&spec, &[], None).unwrap().trials()[0].clone()
+}
+
+/// Largest difference as a share of the largest expected value.
+fn difference(expected: &[f32], found: &[f32]) -> f32 {
+    assert_eq!(expected.len(), found.len());
+    let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    let difference = expected.iter().zip(found).fold(0f32, |worst, (e, f)| worst.max((e - f).abs()));
+    if largest == 0.0 { difference } else { difference / largest }
+}
+
+fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
+    let paths = fixtures();
+    assert!(paths.len() >= 20, "only {} fixtures", paths.len());
+    for path in paths {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let fixture = Stored::read(&path).unwrap();
+        let trial = trial(&fixture);
+        let architecture = trial.architecture();
+        let device = Cpu::default();
+        let mut model = Model::<B>::new(&device, architecture).unwrap();
+        let mut names = Vec::new();
+        model.visit("", &mut |visit| {
+            let weights = fixture.values(&format!("weight/{}", visit.name));
+            let weights = weights.unwrap_or_else(|| panic!("{name} has no weight/{}", visit.name));
+            visit.parameter.update(&mut |values| values.copy_from_slice(&weights));
+            names.push((visit.name, weights.len()));
+        });
+        let image = fixture.values("image").unwrap();
+        let batch = Batch(image.len() / architecture.pixels());
+        let x = device.tensor_from_vec(image, (batch, model.pixels()));
+        let noise = device.tensor_from_vec(fixture.values("noise").unwrap(), (batch, model.latent()));
+        let objective = Objective::new(&trial.spec().objective, architecture.pixels(), architecture.latent);
+        let weight = objective.kl_weight(1e9);
+        let (scale, beta) = (objective.scale() / batch.0 as f64, objective.effective_beta(weight));
+        let terms = evaluate::<_, _, _, _, B, OwnedTape<f32, Cpu>>(&model, &x, &noise, scale, beta).unwrap();
+
+        let recon = terms.recon_nats.iter().map(|nats| f64::from(*nats)).sum::<f64>() / batch.0 as f64;
+        let close = |what: &str, found: f64| {
+            let expected = f64::from(fixture.values(what).unwrap()[0]);
+            let off = (found - expected).abs() / expected.abs().max(1e-30);
+            assert!(off < 1e-5 || found == expected, "{name}: {what} is {found}, PyTorch says {expected}");
+        };
+        close("recon_nats", recon);
+        close("loss", f64::from(to_vec::<_, B, _>(&terms.total)[0]));
+        close("loss", objective.loss(recon, f64::from(fixture.values("kl_nats").unwrap()[0]), weight));
+
+        let map = GradientMap::new(&mut model);
+        let mut gradients = terms.total.backward();
+        let mut found = vec![0.0; map.length()];
+        map.add(&mut gradients, &mut found).unwrap();
+        let mut offset = 0;
+        for (parameter, length) in names {
+            let expected = fixture.values(&format!("gradient/{parameter}")).unwrap();
+            let off = difference(&expected, &found[offset..offset + length]);
+            assert!(off < 2e-5, "{name}: the gradient by {parameter} is off by {off} of its largest value");
+            offset += length;
+        }
+
+        let code = match model.encode(x).unwrap() {
+            Code::Gaussian { mean, log_variance, scale } => {
+                B::reparameterize(&mean, log_variance, &noise, scale).unwrap()
+            }
+            Code::Point(code) => code,
+        };
+        let output = to_vec::<_, B, _>(&model.decode(code).unwrap());
+        let off = difference(&fixture.values("reconstruction").unwrap(), &output);
+        assert!(off < 1e-5, "{name}: the decoder's output is off by {off}");
+    }
+}
+
+#[test]
+fn kernels_agree_with_pytorch() {
+    agrees_with_pytorch::<Host>();
+}
+
+#[test]
+fn portable_operations_agree_with_pytorch() {
+    agrees_with_pytorch::<Portable<Cpu>>();
+}

@@ -1,0 +1,5 @@
+//! The integration tests, one binary.
+
+mod gradients;
+mod optimizers;
+mod shapes;

@@ -1,0 +1,102 @@
+//! Shapes that the compiler checks: what must not compile does not, and for the reason meant; sizes that it knows fit.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use vaex::backend::Host;
+use vaex::model::architecture::{Architecture, LikelihoodKind, Network, PosteriorKind};
+use vaex::model::dims::{Const, Hidden, Latent, Pixels};
+use vaex::model::{BuildError, Vae, parameters};
+use vaex::spec::{Initializer, PosteriorScale};
+
+const PRELUDE: &str = "
+    use dfdx::tensor::{Cpu, ZerosTensor};
+    use vaex::backend::{Array, Host};
+    use vaex::model::{Likelihood, Model};
+    use vaex::model::dims::{Batch, Channels, Hidden, Latent, Pixels};
+    pub fn function(device: &Cpu, model: &Model<Host>, likelihood: &Likelihood<Host>) {
+        let hidden: Array<(Batch, Hidden), Host> = device.zeros_like(&(Batch(2), Hidden(4)));
+        let code: Array<(Batch, Latent), Host> = device.zeros_like(&(Batch(2), Latent(4)));
+        let images: Array<(Batch, Pixels), Host> = device.zeros_like(&(Batch(2), Pixels(4)));
+        let other: Array<(Batch, Channels), Host> = device.zeros_like(&(Batch(2), Channels(4)));
+";
+
+/// Compiles a function body with the library that this test is linked with; the compiler's messages if it fails.
+fn compile(body: &str) -> Result<(), String> {
+    let dependencies = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("snippet.rs");
+    std::fs::write(&source, format!("{PRELUDE}{body}\n    let _ = (hidden, code, images, other);\n}}")).unwrap();
+    let mut command = Command::new(option_env!("RUSTC").unwrap_or("rustc"));
+    command.args(["--edition", "2024", "--crate-type", "lib", "--emit", "metadata", "-A", "warnings"]);
+    command.arg("-L").arg(format!("dependency={}", dependencies.display()));
+    for name in ["vaex", "dfdx"] {
+        command.arg("--extern").arg(format!("{name}={}", newest(&dependencies, name).display()));
+    }
+    let output = command.arg("--out-dir").arg(folder.path()).arg(&source).output().unwrap();
+    let messages = String::from_utf8(output.stderr).unwrap();
+    if output.status.success() { Ok(()) } else { Err(messages) }
+}
+
+fn newest(folder: &Path, name: &str) -> PathBuf {
+    let prefix = format!("lib{name}-");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+        let file = path.file_name().unwrap().to_string_lossy();
+        file.starts_with(&prefix) && file.ends_with(".rlib")
+    });
+    paths.max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap()
+}
+
+#[test]
+fn what_fits_compiles() {
+    let body = "
+        let decoded: Array<(Batch, Pixels), Host> = model.decode(code.clone()).unwrap();
+        likelihood.nats(decoded, &images).unwrap();";
+    assert_eq!(compile(body), Ok(()));
+}
+
+fn refused(body: &str, expected: &str, found: &str) {
+    let messages = compile(body).expect_err("this must not compile");
+    assert!(messages.contains("error[E0308]: mismatched types"), "another error than meant:\n{messages}");
+    assert!(messages.contains(expected) && messages.contains(found), "no word of {expected} and {found}:\n{messages}");
+    assert!(messages.contains("aborting due to 1 previous error"), "more is wrong than meant:\n{messages}");
+}
+
+#[test]
+fn a_hidden_is_not_decoded_though_it_has_the_size_of_a_code() {
+    refused("let _ = model.decode(hidden.clone());", "Latent", "Hidden");
+}
+
+#[test]
+fn a_decoder_gives_the_shape_of_the_data_and_no_other() {
+    let body = "let _: Array<(Batch, Channels), Host> = model.decode(code.clone()).unwrap();";
+    refused(body, "Channels", "Pixels");
+}
+
+#[test]
+fn a_likelihood_takes_output_and_image_of_one_shape() {
+    refused("let _ = likelihood.nats(images.clone(), &other);", "Pixels", "Channels");
+}
+
+fn architecture() -> Architecture {
+    Architecture {
+        height: 4,
+        width: 3,
+        latent: 2,
+        network: Network::Mlp { hidden: vec![5], activation: vaex::backend::Activation::Relu },
+        likelihood: LikelihoodKind::Bernoulli,
+        posterior: PosteriorKind::Gaussian(PosteriorScale::LogVar),
+        initializer: Initializer::Glorot,
+    }
+}
+
+#[test]
+fn the_same_code_takes_sizes_that_the_compiler_knows() {
+    let device = Default::default();
+    let architecture = architecture();
+    let mut known = Vae::<Const<12>, Const<5>, Const<2>, Host>::new(&device, &architecture).unwrap();
+    let mut named = Vae::<Pixels, Hidden, Latent, Host>::new(&device, &architecture).unwrap();
+    assert_eq!(parameters::count(&mut known), parameters::count(&mut named));
+    assert_eq!(parameters::count(&mut known) as u128, architecture.parameters());
+    let wrong = Vae::<Const<12>, Const<5>, Const<3>, Host>::new(&device, &architecture);
+    assert!(matches!(wrong, Err(BuildError::Sizes)));
+}

@@ -1,0 +1,245 @@
+"""Checks the parquet files below a runs folder: their columns, and that they agree with each other.
+
+    python parquet_check.py RUNS_DIR
+
+Needs pyarrow and duckdb; every file is read with both. For each folder with a trials.parquet: trials.parquet and
+curves.parquet have their columns, a trial's row agrees with its trial.json, a trial's curves with its metrics.parquet,
+and elbo_nats is -recon_nats - kl_nats. Exit status 0 if so, else 1 with one line for each thing that is wrong.
+"""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+
+TRIALS = ["trial", "status", "model.latent_dim", "objective.kl_weight", "parameters", "seconds", "images_per_second",
+          "peak_rss_mb", "spec_hash", "data_hash", "version", "git_commit", "error"]
+METRICS = ["epoch", "split", "step", "loss", "recon_nats", "kl_nats", "elbo_nats", "effective_beta", "kl_weight",
+           "learning_rate", "grad_norm", "active_units", "images_per_second", "seconds"]
+CURVES = ["trial", *METRICS]
+NUMBERS = ["epoch", "step", "loss", "recon_nats", "kl_nats", "elbo_nats", "effective_beta"]
+
+problems = []
+db = duckdb.connect()
+
+
+def wrong(message):
+    problems.append(message)
+
+
+def quoted(path):
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def sql(query):
+    """Column names and rows of duckdb's answer."""
+    cursor = db.execute(query)
+    return [column[0] for column in cursor.description], cursor.fetchall()
+
+
+def read(path):
+    """The file's rows by pyarrow, after duckdb has found the same columns and the same rows; None if there are none."""
+    try:
+        table = pq.read_table(path)
+        columns, rows = sql(f"SELECT * FROM read_parquet({quoted(path)})")
+    except (OSError, ValueError, duckdb.Error) as error:
+        wrong(f"{path}: {str(error).splitlines()[0]}")
+        return None
+    if columns != table.column_names:
+        wrong(f"{path}: duckdb has the columns {columns}, pyarrow {table.column_names}")
+        return None
+    found = table.to_pylist()
+    if len(rows) != len(found):
+        wrong(f"{path}: duckdb has {len(rows)} rows, pyarrow {len(found)}")
+    for i, (row, other) in enumerate(zip(rows, found)):
+        for column, value in zip(columns, row):
+            if not same(value, other[column]):
+                wrong(f"{path}: row {i}, {column}: duckdb reads {value!r}, pyarrow {other[column]!r}")
+    return Rows(path, columns, found)
+
+
+class Rows:
+    def __init__(self, path, columns, rows):
+        self.path, self.columns, self.rows = path, columns, rows
+
+    def need(self, columns):
+        missing = [column for column in columns if column not in self.columns]
+        if missing:
+            wrong(f"{self.path}: columns are missing: {', '.join(missing)}")
+        return not missing
+
+
+def same(a, b):
+    """Equal; numbers of any type by value, a number or a list also as its text."""
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
+        return a is b or (a == b and type(a) is type(b))
+    if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+        return a == b or (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=1e-12)
+    if isinstance(a, str) != isinstance(b, str):
+        word, value = (a, b) if isinstance(a, str) else (b, a)
+        try:
+            return isinstance(value, (int, float)) and float(word) == value or text(word) == text(value)
+        except ValueError:
+            return text(word) == text(value)
+    return a == b
+
+
+def text(value):
+    value = value if isinstance(value, str) else json.dumps(value)
+    return value.replace(" ", "").strip('"')
+
+
+def check_metrics(rows):
+    """What holds in every row of metrics.parquet and curves.parquet."""
+    if not rows.need(METRICS):
+        return False
+    for row in rows.rows:
+        where = f"{rows.path}: {row.get('trial', '')} epoch {row['epoch']} {row['split']}"
+        if row["split"] not in ("train", "validation"):
+            wrong(f"{where}: the split is neither train nor validation")
+        for column in NUMBERS:
+            if not isinstance(row[column], (int, float)):
+                wrong(f"{where}: {column} is {row[column]!r}")
+                return False
+        elbo = -row["recon_nats"] - row["kl_nats"]
+        if math.isfinite(elbo) and not math.isclose(row["elbo_nats"], elbo, rel_tol=1e-9, abs_tol=1e-9):
+            wrong(f"{where}: elbo_nats is {row['elbo_nats']}, -recon_nats - kl_nats is {elbo}")
+        axes = row.get("kl_axis_nats")
+        if axes and math.isfinite(row["kl_nats"]) and not math.isclose(sum(axes), row["kl_nats"], rel_tol=1e-5, abs_tol=1e-6):
+            wrong(f"{where}: kl_axis_nats sums to {sum(axes)}, kl_nats is {row['kl_nats']}")
+    keys = [(row.get("trial"), row["epoch"], row["split"]) for row in rows.rows]
+    if len(set(keys)) != len(keys):
+        wrong(f"{rows.path}: an epoch and split has more than one row")
+    return True
+
+
+def check_trial(folder, row, curves):
+    """One trial's row and curves against what its own folder says."""
+    name = row["trial"]
+    record_path, metrics_path = folder / name / "trial.json", folder / name / "metrics.parquet"
+    if not record_path.is_file():
+        wrong(f"{folder / 'trials.parquet'}: {name} has no {record_path}")
+        return 0
+    record = json.loads(record_path.read_text())
+    done = record["status"] == "done"
+    if row["status"] == "running" and record["status"] != "running":
+        wrong(f"{name}: trials.parquet still says running, trial.json {record['status']}")
+    expected = dict(record["spec"])
+    if row["status"] == record["status"]:
+        fields = ["trial", "status", "parameters", "seconds", "images_per_second", "peak_rss_mb", "spec_hash",
+                  "data_hash", "version", "git_commit", "error"]
+        expected |= {field: record.get(field) for field in fields}
+    for key, value in expected.items():
+        if key not in row:
+            if value is not None:
+                wrong(f"{name}: trials.parquet has no column {key}")
+        elif not same(row[key], value):
+            wrong(f"{name}: {key} is {row[key]!r} in trials.parquet, {value!r} in trial.json")
+    if done and (row["error"] is not None or not row["images_per_second"] or not row["peak_rss_mb"] or not row["parameters"]):
+        wrong(f"{name}: is done, with error {row['error']!r}, images_per_second {row['images_per_second']!r}, "
+              f"peak_rss_mb {row['peak_rss_mb']!r}, parameters {row['parameters']!r}")
+
+    if not metrics_path.is_file():
+        if done:
+            wrong(f"{name}: is done and has no metrics.parquet")
+        return 0
+    metrics = read(metrics_path)
+    if metrics is None or not check_metrics(metrics):
+        return 0
+    if not done and not curves:
+        return 0
+    order = lambda line: (line["epoch"], line["split"])
+    ours, theirs = sorted(curves, key=order), sorted(metrics.rows, key=order)
+    if [order(line) for line in ours] != [order(line) for line in theirs]:
+        if done:
+            wrong(f"{name}: curves.parquet has {len(ours)} rows, metrics.parquet {len(theirs)}, or other epochs")
+        return 0
+    for a, b in zip(ours, theirs):
+        for column, value in b.items():
+            if column not in a or not same(a[column], value):
+                wrong(f"{name}: epoch {b['epoch']} {b['split']}: {column} is {a.get(column, 'missing')!r} in curves.parquet, "
+                      f"{value!r} in metrics.parquet")
+    if done:
+        epochs = record["spec"].get("train.epochs")
+        for split in ("train", "validation"):
+            found = sorted(line["epoch"] for line in theirs if line["split"] == split)
+            if epochs is not None and found != list(range(1, epochs + 1)):
+                wrong(f"{name}: {split} has {len(found)} epochs, the spec {epochs}")
+    return len(theirs)
+
+
+def show(folder):
+    """A short table by duckdb, with the ELBO's identity once more as SQL."""
+    trials, curves = quoted(folder / "trials.parquet"), quoted(folder / "curves.parquet")
+    _, [[off]] = sql(f"""SELECT count(*) FROM read_parquet({curves})
+        WHERE isfinite(elbo_nats) AND abs(elbo_nats + recon_nats + kl_nats) > 1e-9 * greatest(1, abs(elbo_nats))""")
+    if off:
+        wrong(f"{folder}: in {off} rows of curves.parquet elbo_nats is not -recon_nats - kl_nats, says duckdb")
+    heads, rows = sql(f"""
+        SELECT t.trial, t.status, t."model.latent_dim" AS latent, t."objective.kl_weight" AS kl_weight,
+               max(c.epoch) AS epochs, arg_max(c.recon_nats, c.epoch) AS recon, arg_max(c.kl_nats, c.epoch) AS kl,
+               arg_max(c.elbo_nats, c.epoch) AS elbo, arg_max(c.effective_beta, c.epoch) AS beta,
+               t.parameters, round(t.images_per_second) AS images_s, t.seconds
+        FROM read_parquet({trials}) t LEFT JOIN read_parquet({curves}) c ON c.trial = t.trial AND c.split = 'validation'
+        GROUP BY ALL ORDER BY elbo DESC NULLS LAST, t.trial LIMIT 20""")
+    cells = [[f"{v:.5g}" if isinstance(v, float) else "" if v is None else str(v) for v in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *cells)]
+    for line in [heads, *cells]:
+        print("  " + "  ".join(cell.rjust(width) for cell, width in zip(line, widths)))
+
+
+def check_folder(folder):
+    trials = read(folder / "trials.parquet")
+    curves = read(folder / "curves.parquet")
+    if trials is None or curves is None:
+        return
+    if not (trials.need(TRIALS) & curves.need(CURVES)) or not check_metrics(curves):
+        return
+    names = [row["trial"] for row in trials.rows]
+    if len(set(names)) != len(names):
+        wrong(f"{trials.path}: a trial has more than one row")
+    for name in sorted({row["trial"] for row in curves.rows} - set(names)):
+        wrong(f"{curves.path}: {name} is not in trials.parquet")
+    for record in sorted(folder.glob("*/trial.json")):
+        if record.parent.name not in names:
+            wrong(f"{trials.path}: {record.parent.name} has a trial.json and no row")
+    by_trial = {name: [] for name in names}
+    for row in curves.rows:
+        by_trial.setdefault(row["trial"], []).append(row)
+    compared = sum(check_trial(folder, row, by_trial[row["trial"]]) for row in trials.rows)
+    _, counted = sql(f"SELECT status, count(*) FROM read_parquet({quoted(trials.path)}) GROUP BY ALL ORDER BY ALL")
+    print(f"{folder}: {', '.join(f'{n} {status}' for status, n in counted)}; {len(trials.columns)} columns in "
+          f"trials.parquet, {len(curves.columns)} in curves.parquet; {compared} rows of metrics compared")
+    spec_columns = {key for row in trials.rows for key in row if "." in key}
+    print(f"  beside spec keys and the listed: {', '.join(c for c in trials.columns if c not in spec_columns and c not in TRIALS) or 'none'}")
+    show(folder)
+
+
+def main():
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python parquet_check.py RUNS_DIR")
+    runs = Path(sys.argv[1])
+    folders = sorted({path.parent for path in runs.rglob("trials.parquet")})
+    if not folders:
+        raise SystemExit(f"parquet_check: no trials.parquet below {runs}")
+    # An experiment whose trials are done has its tables.
+    for record in sorted(runs.rglob("trial.json")):
+        if record.parent.parent not in folders and json.loads(record.read_text())["status"] == "done":
+            wrong(f"{record.parent.parent}: has a trial that is done and no trials.parquet")
+    for folder in folders:
+        check_folder(folder)
+    for problem in problems[:50]:
+        print(f"WRONG {problem}")
+    if problems:
+        print(f"{len(problems)} problems")
+        raise SystemExit(1)
+    print("all agree")
+
+
+if __name__ == "__main__":
+    main()

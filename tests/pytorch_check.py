@@ -1,0 +1,81 @@
+"""Checks that the README's PyTorch example loads a trial's weights and reconstructs the same images as vaex.
+
+    python pytorch_check.py TRIAL_DIR README.md
+
+Needs numpy, torch and safetensors. The example is the README's python block that defines load_vaex; it is run as it
+stands. Its reconstructions of `input` in TRIAL_DIR/images/reconstructions.safetensors are compared with
+`reconstruction` there: both (Images, Pixels), in data units. Exit status 0 if they agree to 1e-4, else 1.
+"""
+
+import json
+import math
+import re
+import sys
+from pathlib import Path
+
+LIMIT = 1e-4
+
+
+def fail(message):
+    print(f"pytorch_check: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def example(readme):
+    """The block's code, with empty lines before it so that error messages give the README's line numbers."""
+    text = readme.read_text()
+    blocks = [m for m in re.finditer(r"^```python[^\n]*\n(.*?)^```\s*$", text, re.S | re.M) if "def load_vaex" in m[1]]
+    if len(blocks) != 1:
+        fail(f"{readme}: {len(blocks)} python blocks contain `def load_vaex`, expected one")
+    return "\n" * text.count("\n", 0, blocks[0].start(1)) + blocks[0][1]
+
+
+def main():
+    if len(sys.argv) != 3:
+        fail("usage: python pytorch_check.py TRIAL_DIR README.md")
+    trial, readme = Path(sys.argv[1]), Path(sys.argv[2])
+    model, pictures = trial / "model.safetensors", trial / "images" / "reconstructions.safetensors"
+    for path in (readme, model, pictures):
+        if not path.is_file():
+            fail(f"{path} is missing")
+    code = example(readme)
+
+    import torch
+    from safetensors.torch import load_file
+
+    stored = load_file(pictures)
+    for name in ("input", "reconstruction"):
+        if name not in stored:
+            fail(f"{pictures}: tensor `{name}` is missing; there are {sorted(stored)}")
+    x, expected = stored["input"].float(), stored["reconstruction"].float()
+    if x.ndim != 2 or x.shape != expected.shape or 0 in x.shape:
+        fail(f"{pictures}: shapes {tuple(x.shape)} and {tuple(expected.shape)}, expected twice (Images, Pixels)")
+    side = math.isqrt(x.shape[1])
+    if side * side != x.shape[1]:
+        fail(f"{x.shape[1]} pixels are not a square image, as the example takes it")
+
+    arguments = {} if side == 28 else {"side": side}
+    record = trial / "trial.json"
+    spec = json.loads(record.read_text())["spec"] if record.is_file() else {}
+    wanted = {"model.family": "conv", "model.likelihood": "bernoulli"}
+    for key, value in wanted.items():
+        if spec.get(key, value) != value:
+            fail(f"{record}: {key} is {spec[key]!r}; the example is for {value!r}")
+    if spec.get("model.strides") not in (None, [1, 2, 1, 1]):
+        arguments["strides"] = tuple(spec["model.strides"])
+
+    names = {"__name__": "example"}
+    exec(compile(code, str(readme), "exec"), names)
+    with torch.no_grad():
+        ours = names["load_vaex"](str(model), **arguments).reconstruct(x)
+    if ours.shape != expected.shape:
+        fail(f"the example gives {tuple(ours.shape)}, expected {tuple(expected.shape)}")
+    largest = (ours - expected).abs().max().item()
+    print(f"{len(x)} images of {side}x{side}: largest difference {largest:.3e} (limit {LIMIT:.0e}), "
+          f"reconstructions from {expected.min():.3f} to {expected.max():.3f}")
+    if not largest <= LIMIT:
+        fail("the reconstructions differ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,352 @@
+"""Checks that TensorBoard shows everything that the trials below a runs folder have logged.
+
+    python tensorboard_check.py RUNS_DIR [--wait SECONDS]
+
+Needs numpy, pyarrow, pillow and tensorboard. It starts TensorBoard on RUNS_DIR, on a free port of this machine, asks
+it by HTTP as a browser would, and stops it again. Every folder with a trial.json is a trial; a trial whose status is
+not `done` may have logged less, so it is only checked for not being taken for something else.
+Exit status 0 if all is there, else 1 with one line for each thing that is wrong.
+"""
+
+import argparse
+import io
+import json
+import math
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+BOTH = ["loss", "recon_nats", "kl_nats", "elbo_nats", "effective_beta", "images_per_second", "active_units"]
+SCALARS = {"train": [*BOTH, "learning_rate", "grad_norm"], "validation": BOTH}
+METRICS = ["validation/loss", "validation/elbo_nats"]
+RELATIVE = 1e-6
+# TensorBoard reads all run names first and their content after; the checks are repeated until they pass, or until
+# nothing has changed for so long.
+SETTLED = 8.0
+
+
+class Trial:
+    def __init__(self, runs, folder):
+        self.folder = folder
+        self.run = folder.relative_to(runs).as_posix()
+        self.record = json.loads((folder / "trial.json").read_text())
+        self.spec = self.record["spec"]
+        self.done = self.record["status"] == "done"
+        self.gaussian = self.spec.get("model.posterior", "gaussian") == "gaussian"
+        self.varied = self.record.get("varied", [])
+        self.metrics = pq.read_table(folder / "metrics.parquet").to_pylist() if self.done else []
+
+    def images(self):
+        manifold = self.gaussian and self.spec.get("model.latent_dim") == 2
+        return ["reconstructions", "samples", *(["manifold"] if manifold else [])]
+
+    def series(self, split, column):
+        """Step -> value, without the rows where there is none."""
+        rows = [row for row in self.metrics if row["split"] == split and row.get(column) is not None]
+        return {row["step"]: float(row[column]) for row in rows}
+
+
+class TensorBoard:
+    """A TensorBoard process, and what it answers."""
+
+    def __init__(self, runs, wait):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        self.output = tempfile.TemporaryFile()
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(runs), "--host", "127.0.0.1",
+                   "--port", str(port), "--load_fast=false", "--reload_interval", "2",
+                   "--samples_per_plugin", "scalars=1000000,images=1000,histograms=100000,text=100"]
+        self.process = subprocess.Popen(command, stdout=self.output, stderr=subprocess.STDOUT)
+        try:
+            self.await_answer(time.monotonic() + wait)
+        except BaseException:
+            print(self.stop(), file=sys.stderr)
+            raise
+
+    def await_answer(self, deadline):
+        while True:
+            try:
+                self.get("data/environment")
+                return
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit("tensorboard_check: TensorBoard does not answer; it printed the above")
+                time.sleep(0.2)
+
+    def stop(self):
+        """Ends the process; gives back what it printed."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace")
+
+    def raw(self, route, body=None, **query):
+        address = f"{self.address}/{route}" + ("?" + urllib.parse.urlencode(query) if query else "")
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(address, data, {"Content-Type": "application/json"} if data else {})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def get(self, route, body=None, **query):
+        return json.loads(self.raw(route, body, **query))
+
+
+def same(a, b):
+    a, b = float(a), float(b)
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return a == b or (math.isnan(a) and math.isnan(b))
+    return abs(a - b) <= RELATIVE * max(abs(a), abs(b))
+
+
+class Check:
+    """One pass over everything; problems are collected, not raised."""
+
+    def __init__(self, board, trials):
+        self.board, self.trials, self.done = board, trials, [t for t in trials if t.done]
+        self.problems, self.counts = [], {}
+
+    def wrong(self, message):
+        self.problems.append(message)
+
+    def count(self, what, by=1):
+        self.counts[what] = self.counts.get(what, 0) + by
+
+    def ask(self, what, route, body=None, **query):
+        """The answer, or None and a problem."""
+        try:
+            return self.board.get(route, body, **query)
+        except (urllib.error.HTTPError, ValueError) as error:
+            text = error.read()[:200].decode(errors="replace") if isinstance(error, urllib.error.HTTPError) else ""
+            self.wrong(f"{what}: /{route} answers {error} {text}".rstrip())
+
+    def all(self):
+        self.runs()
+        self.scalars()
+        self.images()
+        self.histograms()
+        self.texts()
+        self.hparams()
+        return self.problems
+
+    def runs(self):
+        runs = set(self.ask("runs", "data/runs") or [])
+        for trial in self.done:
+            if trial.run not in runs:
+                self.wrong(f"runs: `{trial.run}` is missing")
+        for run in sorted(runs - {t.run for t in self.trials}):
+            self.wrong(f"runs: `{run}` is listed but no trial's folder")
+        self.count("runs listed", len(runs))
+
+    def scalars(self):
+        tags = self.ask("scalars", "data/plugin/scalars/tags") or {}
+        for trial in self.done:
+            found = tags.get(trial.run, {})
+            for split, columns in SCALARS.items():
+                for column in columns:
+                    tag = f"{split}/{column}"
+                    if tag not in found:
+                        self.wrong(f"{trial.run}: scalar `{tag}` is missing")
+            # Every scalar that is a column of metrics.parquet is compared, those beyond the list included.
+            for tag in found:
+                self.scalar(trial, tag)
+
+    def scalar(self, trial, tag):
+        split, _, column = tag.partition("/")
+        if split not in SCALARS or not trial.metrics or column not in trial.metrics[0]:
+            self.count("scalar series that are no column of metrics.parquet, not compared")
+            return
+        events = self.ask(trial.run, "data/plugin/scalars/scalars", run=trial.run, tag=tag) or []
+        expected = trial.series(split, column)
+        steps = [step for _, step, _ in events]
+        if steps != sorted(expected):
+            self.wrong(f"{trial.run}: scalar `{tag}` has steps {brief(steps)}, metrics.parquet {brief(sorted(expected))}")
+            return
+        for _, step, value in events:
+            self.count("scalar values compared")
+            if not same(value, expected[step]):
+                self.wrong(f"{trial.run}: scalar `{tag}` at step {step} is {value}, metrics.parquet says {expected[step]}")
+        self.count("scalar series")
+
+    def images(self):
+        tags = self.ask("images", "data/plugin/images/tags") or {}
+        for trial in self.done:
+            found = tags.get(trial.run, {})
+            for tag in trial.images():
+                if tag not in found:
+                    self.wrong(f"{trial.run}: image `{tag}` is missing")
+                else:
+                    self.image(trial, tag)
+
+    def image(self, trial, tag):
+        events = self.ask(trial.run, "data/plugin/images/images", run=trial.run, tag=tag, sample=0)
+        if not events:
+            self.wrong(f"{trial.run}: image `{tag}` has no events")
+            return
+        last = max(events, key=lambda event: event["step"])
+        steps = [row["step"] for row in trial.metrics]
+        if steps and last["step"] != max(steps):
+            self.wrong(f"{trial.run}: image `{tag}` is of step {last['step']}, the last step is {max(steps)}")
+        path = trial.folder / "images" / f"{tag}.png"
+        if not path.is_file():
+            self.wrong(f"{trial.run}: {path} is missing")
+            return
+        try:
+            data = self.board.raw("data/plugin/images/individualImage?" + last["query"])
+            shown, stored = Image.open(io.BytesIO(data)), Image.open(path)
+            if shown.format != "PNG":
+                self.wrong(f"{trial.run}: image `{tag}` is {shown.format}, expected PNG")
+            ours, theirs = (np.asarray(picture.convert("RGBA")) for picture in (shown, stored))
+        except OSError as error:
+            self.wrong(f"{trial.run}: image `{tag}` cannot be fetched and decoded: {error}")
+            return
+        if ours.shape != theirs.shape or not np.array_equal(ours, theirs):
+            self.wrong(f"{trial.run}: image `{tag}` ({shown.size}) has other pixels than {path} ({stored.size})")
+        self.count("images compared")
+
+    def histograms(self):
+        tag = "validation/kl_axis_nats"
+        tags = self.ask("histograms", "data/plugin/histograms/tags") or {}
+        for trial in self.done:
+            if not trial.gaussian:
+                continue
+            if tag not in tags.get(trial.run, {}):
+                self.wrong(f"{trial.run}: histogram `{tag}` is missing")
+                continue
+            events = self.ask(trial.run, "data/plugin/histograms/histograms", run=trial.run, tag=tag) or []
+            if not events:
+                self.wrong(f"{trial.run}: histogram `{tag}` has no events")
+            for _, step, buckets in events:
+                held, axes = sum(count for _, _, count in buckets), trial.spec.get("model.latent_dim")
+                if axes is not None and held != axes:
+                    self.wrong(f"{trial.run}: histogram `{tag}` at step {step} holds {held} values for {axes} latent axes")
+            self.count("histograms", len(events))
+
+    def texts(self):
+        tags = self.ask("text", "data/plugin/text/tags") or {}
+        for trial in self.done:
+            if "spec" not in tags.get(trial.run, []):
+                self.wrong(f"{trial.run}: text `spec` is missing")
+                continue
+            events = self.ask(trial.run, "data/plugin/text/text", run=trial.run, tag="spec", markdown="false") or []
+            if not any("model" in event["text"] for event in events):
+                self.wrong(f"{trial.run}: text `spec` does not hold the spec")
+            self.count("texts", len(events))
+
+    def hparams(self):
+        if not self.done:
+            return
+        experiment = self.ask("hparams", "data/plugin/hparams/experiment", body={}) or {}
+        names = {info["name"] for info in experiment.get("hparamInfos", [])}
+        metrics = {info["name"]["tag"] for info in experiment.get("metricInfos", []) if not info["name"].get("group")}
+        for key in sorted({key for trial in self.done for key in trial.varied} - names):
+            self.wrong(f"hparams: `{key}` varies but is no hyperparameter; there are {sorted(names)}")
+        for metric in METRICS:
+            if metric not in metrics:
+                self.wrong(f"hparams: `{metric}` is no metric")
+        statuses = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
+        body = {"startIndex": 0, "sliceSize": 1_000_000, "allowedStatuses": statuses, "colParams": []}
+        groups = (self.ask("hparams", "data/plugin/hparams/session_groups", body=body) or {}).get("sessionGroups", [])
+        sessions = {session["name"]: (session, group) for group in groups for session in group.get("sessions", [])}
+        for name in sorted(set(sessions) - {trial.run for trial in self.trials}):
+            self.wrong(f"hparams: session `{name}` is no trial's folder")
+        for trial in self.done:
+            if trial.run not in sessions:
+                self.wrong(f"{trial.run}: no hparams session")
+                continue
+            self.session(trial, *sessions[trial.run])
+        self.count("hparams sessions", len(sessions))
+
+    def session(self, trial, session, group):
+        if session.get("status") != "STATUS_SUCCESS":
+            self.wrong(f"{trial.run}: hparams session has {session.get('status')}, expected STATUS_SUCCESS")
+        if len(group["sessions"]) != 1:
+            self.wrong(f"{trial.run}: shares its hparams session group `{group['name']}` with other trials")
+        values = {m["name"]["tag"]: m for m in session.get("metricValues", []) if not m["name"].get("group")}
+        for metric in METRICS:
+            series = trial.series(*metric.split("/"))
+            if metric not in values:
+                self.wrong(f"{trial.run}: hparams session has no metric `{metric}`")
+            elif series and not same(values[metric].get("value", 0.0), series[max(series)]):
+                self.wrong(f"{trial.run}: hparams metric `{metric}` is {values[metric].get('value')}, the last is {series[max(series)]}")
+        for key in trial.varied:
+            expected, given = trial.spec.get(key), group.get("hparams", {}).get(key)
+            if given is None:
+                self.wrong(f"{trial.run}: hparams session has no `{key}`")
+                continue
+            self.count("hyperparameters compared")
+            number = isinstance(expected, (int, float)) and not isinstance(expected, bool)
+            if number and (isinstance(given, (str, bool)) or not same(given, expected)):
+                self.wrong(f"{trial.run}: hparams `{key}` is {given!r}, the trial has {expected!r}")
+            if isinstance(expected, (str, bool)) and given != expected:
+                self.wrong(f"{trial.run}: hparams `{key}` is {given!r}, the trial has {expected!r}")
+            if isinstance(expected, list) and [str(n) for n in expected] != [
+                    part for part in re.split(r"[\s,\[\]()\"']+", str(given)) if part]:
+                self.wrong(f"{trial.run}: hparams `{key}` is {given!r}, the trial has {expected!r}")
+
+
+def brief(steps):
+    return str(steps) if len(steps) <= 8 else f"[{steps[0]}, {steps[1]}, ... {steps[-1]}] ({len(steps)})"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="checks what TensorBoard shows of vaex's trials")
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--wait", type=float, default=120, help="seconds for starting and loading (default 120)")
+    options = parser.parse_args()
+    runs = options.runs.resolve()
+    trials = [Trial(runs, path.parent) for path in sorted(runs.rglob("trial.json"))]
+    if not any(trial.done for trial in trials):
+        raise SystemExit(f"tensorboard_check: no trial below {runs} is done ({len(trials)} trials)")
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that TensorBoard is stopped then, too
+    board = TensorBoard(runs, options.wait)
+    try:
+        deadline, before, since = time.monotonic() + options.wait, None, time.monotonic()
+        while True:
+            check = Check(board, trials)
+            if not check.all():
+                break
+            now = time.monotonic()
+            state = (check.problems, check.counts)
+            if state != before:
+                before, since = state, now
+            if now - since > SETTLED or now > deadline:
+                break
+            time.sleep(1)
+    finally:
+        log = board.stop()
+
+    print(f"{len(trials)} trials, {len(check.done)} done, {len(trials) - len(check.done)} skipped")
+    for what, number in check.counts.items():
+        print(f"{number:8} {what}")
+    for problem in check.problems:
+        print(f"WRONG {problem}")
+    if check.problems:
+        complaints = [line for line in log.splitlines() if re.match(r"[WE]\d{4} |Traceback", line)]
+        if complaints:
+            print("TensorBoard itself said:", *complaints[:20], sep="\n    ")
+        print(f"{len(check.problems)} problems")
+        raise SystemExit(1)
+    print("all there")
+
+
+if __name__ == "__main__":
+    main()
