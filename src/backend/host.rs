@@ -1,6 +1,6 @@
 //! The fast side: dfdx tensors and tape on the processor, computed by [`crate::kernels`].
 
-use super::{Activation, Array, Backend, DeviceError, Filter, GradientReader, Grads, Parameter, to_vec};
+use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, to_vec};
 use crate::kernels::{self, ConvShape, DenseShape};
 use crate::model::dims::{Dim, Stride};
 use dfdx::shapes::{HasShape, Shape};
@@ -14,6 +14,8 @@ pub struct Host;
 
 impl Backend for Host {
     type Device = Cpu;
+
+    type GradientReader = Box<dyn Fn(&mut Grads<Host>, &mut [f32]) -> Result<(), DeviceError> + Send + Sync>;
 
     const LANES: usize = 8;
 
@@ -189,7 +191,7 @@ impl Backend for Host {
 
     fn refresh<S: Shape>(_: &mut Parameter<S, Self>) {}
 
-    fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> GradientReader<Self> {
+    fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader {
         let ghost = parameter.tensor.ghost();
         Box::new(move |gradients, sum| {
             let gradient = gradients.get_or_alloc_mut(&ghost).map_err(DeviceError::from_device)?;

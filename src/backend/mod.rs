@@ -68,9 +68,12 @@ impl<S: Shape, B: Backend> Parameter<S, B> {
 ///
 /// Operations take the tape from their first operand and leave it in the result. `input_gradient = false` says
 /// that nobody asks for the gradient by the operand, as for the images themselves.
-pub trait Backend: 'static + Sized + Send + Sync {
+pub trait Backend: 'static + Sized {
     /// Where its tensors are.
-    type Device: Device<f32> + HasErr + Send + Sync;
+    type Device: Device<f32> + HasErr;
+
+    /// Adds one parameter's gradient to an array, row-major, after a backward pass.
+    type GradientReader: Fn(&mut Grads<Self>, &mut [f32]) -> Result<(), DeviceError>;
 
     /// Sums of gradients that are kept apart; as many threads can work on a batch.
     const LANES: usize;
@@ -143,12 +146,9 @@ pub trait Backend: 'static + Sized + Send + Sync {
     /// Makes the tensor equal to the values, after the optimiser changed them.
     fn refresh<S: Shape>(parameter: &mut Parameter<S, Self>);
 
-    /// How a parameter's gradient is read after a backward pass.
-    fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> GradientReader<Self>;
+    /// How a parameter's gradient is read.
+    fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader;
 }
-
-/// Adds one parameter's gradient to an array, row-major.
-pub type GradientReader<B> = Box<dyn Fn(&mut Grads<B>, &mut [f32]) -> Result<(), DeviceError> + Send + Sync>;
 
 /// The values of a tensor, row-major.
 pub fn to_vec<S: Shape, B: Backend, T>(tensor: &Array<S, B, T>) -> Vec<f32>

@@ -1,7 +1,7 @@
 //! The portable side: the same operations from dfdx's own, on any of its devices. It is how CUDA computes, and, on
 //! the processor, what the kernels are compared with.
 
-use super::{Activation, Array, Backend, DeviceError, Filter, GradientReader, Parameter};
+use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter};
 use crate::model::dims::{Dim, Stride};
 use dfdx::shapes::{Axis, HasShape, Rank1, Shape};
 use dfdx::tensor::{HasErr, NoneTape, Tape, Tensor, WithEmptyTape};
@@ -15,8 +15,10 @@ pub struct Portable<D>(PhantomData<D>);
 
 type Rows<D, T> = Tensor<(usize, usize), f32, D, T>;
 
-impl<D: Device<f32> + HasErr + Send + Sync> Backend for Portable<D> {
+impl<D: Device<f32> + HasErr> Backend for Portable<D> {
     type Device = D;
+
+    type GradientReader = Box<dyn Fn(&mut Grads<Self>, &mut [f32]) -> Result<(), DeviceError>>;
 
     // A GPU is one worker.
     const LANES: usize = 1;
@@ -163,7 +165,7 @@ impl<D: Device<f32> + HasErr + Send + Sync> Backend for Portable<D> {
         parameter.tensor.copy_from(&parameter.values);
     }
 
-    fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> GradientReader<Self> {
+    fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader {
         let ghost = parameter.tensor.ghost();
         Box::new(move |gradients, sum| {
             gradients.get_or_alloc_mut(&ghost).map_err(DeviceError::from_device)?;

@@ -14,7 +14,7 @@ pub enum Activation {
     Tanh,
 }
 
-/// values[r, o] = activation(values[r, o] + bias[o]), in one pass.
+/// `values[r, o] = activation(values[r, o] + bias[o])`, in one pass.
 pub(super) fn add_bias_and_activate(activation: Activation, bias: &[f32], values: &mut [f32]) {
     match activation {
         Activation::Identity => with_bias(bias, values, |value| value),
@@ -40,7 +40,7 @@ fn with_bias(bias: &[f32], values: &mut [f32], activate: impl Fn(f32) -> f32) {
 }
 
 /// Turns the gradient by a layer's outputs `y` into the gradient by the values before the activation, and adds its sum
-/// over the rows to `dbias`. Both derivatives are functions of the output alone: [y > 0] for Relu, 1 - y^2 for Tanh.
+/// over the rows to `dbias`. Both derivatives are functions of the output: `[y > 0]` for Relu, `1 - y^2` for Tanh.
 pub(super) fn activation_backward(activation: Activation, y: &[f32], dy: &mut [f32], dbias: &mut [f32]) {
     match activation {
         Activation::Identity => {}

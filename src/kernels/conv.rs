@@ -85,7 +85,7 @@ fn padding_before(size: usize, out: usize, stride: usize) -> usize {
     ((out - 1) * stride + WINDOW).saturating_sub(size) / 2
 }
 
-/// y = activation(convolution of x with weight, plus bias); a window is not flipped (cross-correlation).
+/// `y = activation(convolution of x with weight + bias)`; a window is not flipped (cross-correlation).
 ///
 /// `x` is (batch, height, width, inputs), `weight` (3, 3, inputs, outputs), `bias` (outputs), `y` (batch, out height,
 /// out width, outputs). Padding: <https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2>.
@@ -126,7 +126,7 @@ pub fn conv_backward(
     }
 }
 
-/// y = activation(adjoint of the convolution of this shape and weight, applied to x, plus bias).
+/// `y = activation(adjoint of the convolution of this shape and weight, applied to x, + bias)`.
 ///
 /// `x` is (batch, out height, out width, outputs), `weight` (3, 3, inputs, outputs), `bias` (inputs), `y` (batch,
 /// height, width, inputs): the names are those of the convolution, which maps the other way.
@@ -177,7 +177,7 @@ pub fn conv_transpose_backward(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{self, activations, assert_close, numbers, plus, side, wide};
+    use crate::kernels::oracle::{self, activations, assert_close, assert_close_at, numbers, plus, side, wide};
     use crate::kernels::scratch::with_scratch;
     use proptest::prelude::*;
 
@@ -215,7 +215,8 @@ mod tests {
             let bias = numbers(seed ^ 1, shape.outputs);
             conv(shape, activation, &x, &weight, &bias, &mut y);
             let expected = oracle::conv(&shape, &wide(&x), &wide(&weight));
-            assert_close("y", &y, &oracle::activate(activation, &wide(&bias), expected));
+            let (scale, expected) = oracle::activate(activation, &wide(&bias), expected);
+            assert_close_at(scale, "y", &y, &expected);
 
             let [mut dx, mut dy, mut dweight] = arrays(&shape, seed ^ 2);
             let mut dbias = numbers(seed ^ 3, shape.outputs);
@@ -239,7 +240,8 @@ mod tests {
             let bias = numbers(seed ^ 1, shape.inputs);
             conv_transpose(shape, activation, &x, &weight, &bias, &mut y);
             let expected = oracle::conv_transpose(&shape, &wide(&x), &wide(&weight));
-            assert_close("y", &y, &oracle::activate(activation, &wide(&bias), expected));
+            let (scale, expected) = oracle::activate(activation, &wide(&bias), expected);
+            assert_close_at(scale, "y", &y, &expected);
 
             let [mut dy, mut dx, mut dweight] = arrays(&shape, seed ^ 2);
             let mut dbias = numbers(seed ^ 3, shape.inputs);

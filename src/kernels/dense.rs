@@ -26,7 +26,7 @@ impl DenseShape {
     }
 }
 
-/// y[r, o] = activation(sum over i of x[r, i] weight[i, o], plus bias[o]).
+/// `y[r, o] = activation(sum over i of x[r, i] weight[i, o] + bias[o])`.
 ///
 /// `x` is (rows, inputs), `weight` (inputs, outputs), `bias` (outputs), `y` (rows, outputs).
 #[track_caller]
@@ -70,7 +70,7 @@ pub fn dense_backward(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{self, activations, assert_close, numbers, side, wide};
+    use crate::kernels::oracle::{self, activations, assert_close, assert_close_at, numbers, side, wide};
     use proptest::prelude::*;
 
     proptest! {
@@ -83,7 +83,9 @@ mod tests {
             let bias = numbers(seed ^ 2, outputs);
             let mut y = numbers(seed ^ 3, rows * outputs);
             dense(shape, activation, &x, &weight, &bias, &mut y);
-            assert_close("y", &y, &oracle::dense(shape, activation, &wide(&x), &wide(&weight), &wide(&bias)));
+            let expected = oracle::dense(shape, &wide(&x), &wide(&weight));
+            let (scale, expected) = oracle::activate(activation, &wide(&bias), expected);
+            assert_close_at(scale, "y", &y, &expected);
 
             let mut dy = numbers(seed ^ 4, y.len());
             let [mut dx, mut dweight, mut dbias] = [&x, &weight, &bias].map(|of| numbers(seed ^ 5, of.len()));

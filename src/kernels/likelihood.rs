@@ -13,7 +13,7 @@ fn check_rows(pixels: usize, x: &[f32], nats: &[f32]) {
     assert_length("x", x, nats.len() * pixels);
 }
 
-/// nats[r] = sum over the pixels p of softplus(logits[r, p]) - x[r, p] logits[r, p]: minus the log-likelihood of the
+/// `nats[r] = sum over the pixels p of softplus(logits[r, p]) - x[r, p] logits[r, p]`: minus the log-likelihood of the
 /// image `x` under independent Bernoulli pixels, the binary cross-entropy.
 ///
 /// `logits` and `x` are (rows, pixels), `nats` (rows). Pixels between 0 and 1 are taken as probabilities.
@@ -31,7 +31,7 @@ pub fn bernoulli(pixels: usize, logits: &[f32], x: &[f32], nats: &mut [f32]) {
     }
 }
 
-/// Adds the gradient of [`bernoulli`]: dlogits[r, p] += dnats[r] (sigmoid(logits[r, p]) - x[r, p]).
+/// Adds the gradient of [`bernoulli`]: `dlogits[r, p] += dnats[r] (sigmoid(logits[r, p]) - x[r, p])`.
 #[track_caller]
 pub fn bernoulli_backward(pixels: usize, logits: &[f32], x: &[f32], dnats: &[f32], dlogits: &mut [f32]) {
     check_rows(pixels, x, dnats);
@@ -70,7 +70,7 @@ fn with_precision<T>(pixels: usize, log_var: &[f32], work: impl FnOnce(&[f32]) -
     })
 }
 
-/// nats[r] = sum over the pixels p of 0.5 (ln(2 pi) + log_var[p] + (x[r, p] - mean[r, p])^2 exp(-log_var[p])): minus
+/// `nats[r] = sum over the pixels p of 0.5 (ln(2 pi) + log_var[p] + (x[r, p] - mean[r, p])^2 exp(-log_var[p]))`: minus
 /// the log-density of the image `x` under independent normal pixels.
 ///
 /// `mean` and `x` are (rows, pixels), `nats` (rows); `log_var` holds one number for the model or one for each pixel.
@@ -89,7 +89,7 @@ pub fn gaussian(pixels: usize, mean: &[f32], log_var: &[f32], x: &[f32], nats: &
 }
 
 /// Adds the gradients of [`gaussian`] to `dmean` (rows, pixels) and `dlog_var`, as long as `log_var`:
-/// dmean[r, p] += dnats[r] (mean - x) exp(-log_var) and dlog_var += dnats[r] 0.5 (1 - (x - mean)^2 exp(-log_var)).
+/// `dmean[r, p] += dnats[r] (mean - x) exp(-log_var)`, `dlog_var += dnats[r] 0.5 (1 - (x - mean)^2 exp(-log_var))`.
 ///
 /// Leave `dlog_var` out where the variance is fixed.
 #[track_caller]

@@ -99,13 +99,18 @@ pub(super) fn gradient_by_differences(at: &[f64], function: impl Fn(&[f64]) -> V
     gradient
 }
 
-pub(super) fn activate(activation: Activation, bias: &[f64], values: Vec<f64>) -> Vec<f64> {
-    let biased = values.iter().enumerate().map(|(place, value)| value + bias[place % bias.len()]);
-    match activation {
-        Activation::Identity => biased.collect(),
-        Activation::Relu => biased.map(|value| if value > 0.0 { value } else { 0.0 }).collect(),
-        Activation::Tanh => biased.map(f64::tanh).collect(),
-    }
+/// The largest size of the values with their bias, and the outputs of the activation. That size is the scale of the
+/// outputs' rounding errors: a tanh makes large values small, but not the errors of those that came out small.
+pub(super) fn activate(activation: Activation, bias: &[f64], mut values: Vec<f64>) -> (f64, Vec<f64>) {
+    values.iter_mut().enumerate().for_each(|(place, value)| *value += bias[place % bias.len()]);
+    let scale = values.iter().fold(1.0, |scale: f64, value| scale.max(value.abs()));
+    let activated = values.into_iter().map(|value| match activation {
+        Activation::Identity => value,
+        Activation::Relu if value > 0.0 => value,
+        Activation::Relu => 0.0,
+        Activation::Tanh => value.tanh(),
+    });
+    (scale, activated.collect())
 }
 
 /// The gradient by the values before the activation, from the outputs as the kernel computed them: near 0 a rounding
@@ -125,7 +130,7 @@ pub(super) fn column_sums(width: usize, values: &[f64]) -> Vec<f64> {
     sums
 }
 
-pub(super) fn dense(shape: DenseShape, activation: Activation, x: &[f64], weight: &[f64], bias: &[f64]) -> Vec<f64> {
+pub(super) fn dense(shape: DenseShape, x: &[f64], weight: &[f64]) -> Vec<f64> {
     let DenseShape { rows, inputs, outputs } = shape;
     let mut y = vec![0.0; rows * outputs];
     for row in 0..rows {
@@ -135,7 +140,7 @@ pub(super) fn dense(shape: DenseShape, activation: Activation, x: &[f64], weight
             }
         }
     }
-    activate(activation, bias, y)
+    y
 }
 
 /// The gradients by x, weight and bias from the one by the values before the activation.

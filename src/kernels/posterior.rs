@@ -11,7 +11,7 @@ fn check_kl(latent: usize, mean: &[f32], log_var: &[f32], nats: &[f32]) {
     assert_length("log_var", log_var, mean.len());
 }
 
-/// nats[r] = -0.5 sum over the latent variables of (1 + log_var - mean^2 - exp(log_var)): the Kullback-Leibler
+/// `nats[r] = -0.5 sum over the latent variables of (1 + log_var - mean^2 - exp(log_var))`: the Kullback-Leibler
 /// divergence of the posterior from the prior (Kingma and Welling 2013, appendix B).
 ///
 /// `mean` and `log_var` are (rows, latent), `nats` (rows).
@@ -29,7 +29,7 @@ pub fn kl(latent: usize, mean: &[f32], log_var: &[f32], nats: &mut [f32]) {
     }
 }
 
-/// Adds the gradients of [`kl`]: dmean += dnats[r] mean and dlog_var += dnats[r] 0.5 (exp(log_var) - 1).
+/// Adds the gradients of [`kl`]: `dmean += dnats[r] mean` and `dlog_var += dnats[r] 0.5 (exp(log_var) - 1)`.
 #[track_caller]
 pub fn kl_backward(
     latent: usize,
@@ -56,7 +56,7 @@ pub fn kl_backward(
     }
 }
 
-/// z = mean + exp(scale · log_var) noise, element by element: a sample of the posterior from one of the standard normal
+/// `z = mean + exp(scale log_var) noise`, element by element: a sample of the posterior from one of the standard normal
 /// distribution.
 ///
 /// `scale` is 0.5 where `log_var` is the logarithm of the variance, 1 where it is that of the standard deviation.
@@ -70,7 +70,8 @@ pub fn reparameterize(scale: f32, mean: &[f32], log_var: &[f32], noise: &[f32], 
     }
 }
 
-/// Adds the gradients of [`reparameterize`]: dmean += dz and dlog_var += dz scale exp(scale · log_var) noise.
+/// Adds the gradients of [`reparameterize`]: `dmean += dz` and
+/// `dlog_var += dz scale exp(scale log_var) noise`.
 #[track_caller]
 pub fn reparameterize_backward(
     scale: f32,

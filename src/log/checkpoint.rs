@@ -3,7 +3,7 @@
 use crate::backend::Backend;
 use crate::files::{FileError, write_whole};
 use crate::model::parameters::Module;
-use crate::train::Trainer;
+use crate::train::{Spread, Trainer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::HashMap;
 use std::io::Write;
@@ -112,7 +112,7 @@ impl Stored {
     }
 }
 
-fn weights<B: Backend>(trainer: &mut Trainer<B>) -> Arrays {
+fn weights<B: Spread>(trainer: &mut Trainer<B>) -> Arrays {
     let mut arrays = Arrays::default();
     trainer.model().visit("", &mut |visit| {
         arrays.push(visit.name, visit.parameter.sizes(), visit.parameter.values());
@@ -124,7 +124,7 @@ fn weights<B: Backend>(trainer: &mut Trainer<B>) -> Arrays {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_model<B: Backend>(path: &Path, trainer: &mut Trainer<B>, spec: &str) -> Result<(), CheckpointError> {
+pub fn write_model<B: Spread>(path: &Path, trainer: &mut Trainer<B>, spec: &str) -> Result<(), CheckpointError> {
     let notes = [("format", "vaex"), ("version", env!("CARGO_PKG_VERSION")), ("spec", spec)];
     weights(trainer).write(path, notes.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
 }
@@ -133,7 +133,7 @@ pub fn write_model<B: Backend>(path: &Path, trainer: &mut Trainer<B>, spec: &str
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_checkpoint<B: Backend>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<(), CheckpointError> {
+pub fn write_checkpoint<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<(), CheckpointError> {
     let mut arrays = weights(trainer);
     for (name, values) in trainer.optimizer().moments() {
         arrays.push(format!("optimizer.{name}"), vec![values.len()], values);
@@ -150,7 +150,7 @@ pub fn write_checkpoint<B: Backend>(path: &Path, trainer: &mut Trainer<B>, trial
 ///
 /// # Errors
 /// The file cannot be read, or is not one of this trial.
-pub fn resume<B: Backend>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<(), CheckpointError> {
+pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<(), CheckpointError> {
     let stored = Stored::read(path)?;
     let wrong = |reason: &str| CheckpointError::Content { path: path.to_path_buf(), reason: reason.to_owned() };
     if stored.notes.get("trial").map(String::as_str) != Some(trial) {

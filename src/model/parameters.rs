@@ -1,6 +1,6 @@
 //! Walking over a model's parameters: one list of names, sizes and values serves initialising, training and saving.
 
-use crate::backend::{Backend, DeviceError, GradientReader, Parameter};
+use crate::backend::{Backend, DeviceError, Grads, Parameter};
 use crate::random::{Purpose, Stream};
 use crate::spec::Initializer;
 use dfdx::shapes::Shape;
@@ -25,7 +25,7 @@ pub trait AnyParameter<B: Backend> {
     /// Lets `change` write the values, then brings the device up to date.
     fn update(&mut self, change: &mut dyn FnMut(&mut [f32]));
     /// Reads its gradient after a backward pass.
-    fn gradient_reader(&self) -> GradientReader<B>;
+    fn gradient_reader(&self) -> B::GradientReader;
 }
 
 impl<S: Shape, B: Backend> AnyParameter<B> for Parameter<S, B> {
@@ -44,7 +44,7 @@ impl<S: Shape, B: Backend> AnyParameter<B> for Parameter<S, B> {
         B::refresh(self);
     }
 
-    fn gradient_reader(&self) -> GradientReader<B> {
+    fn gradient_reader(&self) -> B::GradientReader {
         B::gradient_reader(self)
     }
 }
@@ -93,7 +93,7 @@ pub fn initialize<B: Backend>(model: &mut impl Module<B>, initializer: Initializ
 
 /// Where each parameter's gradient goes in one long array.
 pub struct GradientMap<B: Backend> {
-    entries: Vec<(Range<usize>, GradientReader<B>)>,
+    entries: Vec<(Range<usize>, B::GradientReader)>,
     length: usize,
 }
 
@@ -118,7 +118,7 @@ impl<B: Backend> GradientMap<B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn add(&self, gradients: &mut crate::backend::Grads<B>, sum: &mut [f32]) -> Result<(), DeviceError> {
+    pub fn add(&self, gradients: &mut Grads<B>, sum: &mut [f32]) -> Result<(), DeviceError> {
         self.entries.iter().try_for_each(|(range, read)| read(gradients, &mut sum[range.clone()]))
     }
 }

@@ -5,27 +5,27 @@ pub mod metrics;
 mod optimizer;
 mod schedule;
 mod totals;
+mod worker;
 
 pub use metrics::Metrics;
 pub use optimizer::Optimizer;
 pub use schedule::Schedule;
+pub use worker::Spread;
 
-use crate::backend::{Array, Backend, DeviceError, to_vec};
-use crate::data::{Dataset, Images, Pixels, Split};
+use crate::backend::DeviceError;
+use crate::data::{Pixels, Split};
 use crate::model::architecture::{Architecture, Network};
-use crate::model::dims::{Batch, Latent};
 use crate::model::parameters::{self, GradientMap, Module};
-use crate::model::{BuildError, Code, Model};
-use crate::objective::{self, Objective};
+use crate::model::{BuildError, Model};
+use crate::objective::Objective;
 use crate::plan::Trial;
 use crate::random::{Purpose, Stream, permutation};
 use crate::spec::Spec;
-use dfdx::tensor::{NoneTape, OwnedTape, TensorFromVec};
-use dfdx::tensor_ops::Backward;
 use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use totals::Totals;
+use worker::{Lane, LaneTask, Worker};
 
 /// Numbers that one task of a parallel pass over the parameters takes.
 const CHUNK: usize = 1 << 14;
@@ -74,16 +74,12 @@ pub struct Progress {
 }
 
 /// One model in training.
-pub struct Trainer<B: Backend> {
+pub struct Trainer<B: Spread> {
     spec: Spec,
-    dataset: Dataset,
-    device: B::Device,
-    model: Model<B>,
-    map: GradientMap<B>,
+    worker: Worker<B>,
     optimizer: Optimizer,
     objective: Objective,
     schedule: Schedule,
-    pixels: Pixels,
     pool: rayon::ThreadPool,
     micro_batch: usize,
     lanes: Vec<Lane>,
@@ -91,13 +87,7 @@ pub struct Trainer<B: Backend> {
     epoch: u64,
 }
 
-/// Consecutive micro-batches of a batch; their gradients are summed as they come.
-struct Lane {
-    gradient: Vec<f32>,
-    totals: Totals,
-}
-
-impl<B: Backend> Trainer<B> {
+impl<B: Spread> Trainer<B> {
     /// The trial's model with its first weights, at the start of training.
     ///
     /// # Errors
@@ -113,17 +103,20 @@ impl<B: Backend> Trainer<B> {
             optimizer: Optimizer::new(&spec.train, map.length()),
             objective: Objective::new(&spec.objective, architecture.pixels(), architecture.latent),
             schedule: Schedule::new(&spec.train),
-            pixels: Pixels { binarize: spec.data.binarize, range: [low as f32, high as f32], seed: spec.seed },
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
             micro_batch: micro_batch::<B>(architecture, spec.train.batch_size as usize),
             lanes: Vec::new(),
             gradient: vec![0.0; map.length()],
             epoch: 0,
-            dataset: trial.dataset().clone(),
+            worker: Worker {
+                pixels: Pixels { binarize: spec.data.binarize, range: [low as f32, high as f32], seed: spec.seed },
+                dataset: trial.dataset().clone(),
+                seed: spec.seed,
+                device,
+                model,
+                map,
+            },
             spec,
-            device,
-            model,
-            map,
         })
     }
 
@@ -134,12 +127,12 @@ impl<B: Backend> Trainer<B> {
 
     /// Number of trained numbers.
     pub fn parameters(&self) -> usize {
-        self.map.length()
+        self.worker.map.length()
     }
 
     /// The model.
     pub fn model(&mut self) -> &mut Model<B> {
-        &mut self.model
+        &mut self.worker.model
     }
 
     /// The optimiser and its state.
@@ -154,7 +147,7 @@ impl<B: Backend> Trainer<B> {
     }
 
     fn steps_per_epoch(&self) -> u64 {
-        (self.dataset.train.len() as u64).div_ceil(self.spec.train.batch_size)
+        (self.worker.dataset.train.len() as u64).div_ceil(self.spec.train.batch_size)
     }
 
     /// Trains one epoch, in an order that the seed and the epoch determine.
@@ -168,8 +161,8 @@ impl<B: Backend> Trainer<B> {
     ) -> Result<EpochEnd, DeviceError> {
         let start = Instant::now();
         let epoch = self.epoch + 1;
-        let order = permutation(self.spec.seed, epoch, self.dataset.train.len() as u32);
-        let mut sums = Totals::new(self.spec.model.latent_dim as usize);
+        let order = permutation(self.spec.seed, epoch, self.worker.dataset.train.len() as u32);
+        let mut sums = Totals::new(self.worker.latent());
         let (mut loss, mut norm, mut rate, mut kl_weight) = (0.0, 0.0, 0.0, 0.0);
         let mut steps = 0.0;
         for indices in order.chunks(self.spec.train.batch_size as usize) {
@@ -206,12 +199,10 @@ impl<B: Backend> Trainer<B> {
     /// The device failed.
     pub fn validate(&self) -> Result<Metrics, DeviceError> {
         let start = Instant::now();
-        let images: Vec<u32> = (0..self.dataset.validation.len() as u32).collect();
-        let parts: Vec<Totals> = self.pool.install(|| {
-            let micro_batches = images.par_chunks(self.micro_batch);
-            micro_batches.map(|indices| self.measure(indices)).collect::<Result<_, _>>()
-        })?;
-        let mut sums = Totals::new(self.spec.model.latent_dim as usize);
+        let images: Vec<u32> = (0..self.worker.dataset.validation.len() as u32).collect();
+        let micro_batches: Vec<&[u32]> = images.chunks(self.micro_batch).collect();
+        let parts = B::spread(&self.pool, &self.worker, micro_batches, Worker::measure)?;
+        let mut sums = Totals::new(self.worker.latent());
         parts.iter().for_each(|part| sums.add(part));
         let step = self.optimizer.steps();
         let rate = self.schedule.rate(step.saturating_sub(1), self.steps_per_epoch());
@@ -232,12 +223,13 @@ impl<B: Backend> Trainer<B> {
         learning_rate: f64,
         seconds: f64,
     ) -> Metrics {
-        let seen_in_epoch = if split == Split::Train { sums.images() as u64 } else { self.dataset.train.len() as u64 };
+        let seen_in_epoch =
+            if split == Split::Train { sums.images() as u64 } else { self.worker.dataset.train.len() as u64 };
         Metrics {
             epoch,
             split,
             step: self.optimizer.steps(),
-            images_seen: (epoch - 1) * self.dataset.train.len() as u64 + seen_in_epoch,
+            images_seen: (epoch - 1) * self.worker.dataset.train.len() as u64 + seen_in_epoch,
             loss,
             recon_nats: sums.recon_nats(),
             kl_nats: sums.kl_nats(),
@@ -256,22 +248,18 @@ impl<B: Backend> Trainer<B> {
     /// Computes the gradient of a batch's mean loss into `self.gradient`.
     fn batch(&mut self, indices: &[u32], epoch: u64, kl_weight: f64) -> Result<Totals, DeviceError> {
         let scale = self.objective.scale() / indices.len() as f64;
-        let beta = self.objective.effective_beta(kl_weight);
+        let effective_beta = self.objective.effective_beta(kl_weight);
         let mut lanes = std::mem::take(&mut self.lanes);
         let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
         let groups: Vec<&[&[u32]]> = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES)).collect();
-        let latent = self.spec.model.latent_dim as usize;
+        let latent = self.worker.latent();
         lanes.resize_with(groups.len().max(lanes.len()), || Lane {
-            gradient: vec![0.0; self.map.length()],
+            gradient: vec![0.0; self.worker.map.length()],
             totals: Totals::new(latent),
         });
-        let result = self.pool.install(|| {
-            lanes.par_iter_mut().zip(&groups).try_for_each(|(lane, group)| {
-                lane.gradient.fill(0.0);
-                lane.totals = Totals::new(latent);
-                group.iter().try_for_each(|indices| self.learn(indices, epoch, scale, beta, lane))
-            })
-        });
+        let tasks = lanes.iter_mut().zip(&groups);
+        let tasks = tasks.map(|(lane, micro_batches)| LaneTask { lane, micro_batches, epoch, scale, effective_beta });
+        let result = B::spread(&self.pool, &self.worker, tasks.collect(), Worker::learn);
         let mut totals = Totals::new(latent);
         let used = &lanes[..groups.len()];
         used.iter().for_each(|lane| totals.add(&lane.totals));
@@ -286,57 +274,14 @@ impl<B: Backend> Trainer<B> {
             });
         });
         self.lanes = lanes;
-        result.map(|()| totals)
-    }
-
-    /// One micro-batch, forward and backward.
-    fn learn(&self, indices: &[u32], epoch: u64, scale: f64, beta: f64, lane: &mut Lane) -> Result<(), DeviceError> {
-        let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
-        let noise = self.noise(indices, Purpose::TrainNoise, epoch)?;
-        type Tape<B> = OwnedTape<f32, <B as Backend>::Device>;
-        let terms = objective::evaluate::<_, _, _, _, B, Tape<B>>(&self.model, &x, &noise, scale, beta)?;
-        lane.totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
-        let mut gradients = terms.total.try_backward().map_err(DeviceError::from_device)?;
-        self.map.add(&mut gradients, &mut lane.gradient)
-    }
-
-    /// One micro-batch of validation images, forward.
-    fn measure(&self, indices: &[u32]) -> Result<Totals, DeviceError> {
-        let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
-        let noise = self.noise(indices, Purpose::ValidationNoise, 0)?;
-        let terms = objective::evaluate::<_, _, _, _, B, NoneTape>(&self.model, &x, &noise, 1.0, 1.0)?;
-        let mut totals = Totals::new(self.spec.model.latent_dim as usize);
-        totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
-        Ok(totals)
-    }
-
-    fn images(
-        &self,
-        images: &Images,
-        indices: &[u32],
-        split: Split,
-        epoch: u64,
-    ) -> Result<Array<(Batch, crate::model::dims::Pixels), B>, DeviceError> {
-        let mut values = vec![0.0; indices.len() * images.pixels_per_image()];
-        self.pixels.fill(images, indices, split, epoch, &mut values);
-        let shape = (Batch(indices.len()), self.model.pixels());
-        self.device.try_tensor_from_vec(values, shape).map_err(DeviceError::from_device)
-    }
-
-    /// Noise is addressed by the image: neither the batch nor the thread that it is in matters.
-    fn noise(&self, indices: &[u32], purpose: Purpose, epoch: u64) -> Result<Array<(Batch, Latent), B>, DeviceError> {
-        let latent = self.model.latent();
-        let mut values = vec![0.0; indices.len() * latent.0];
-        for (index, noise) in indices.iter().zip(values.chunks_mut(latent.0)) {
-            Stream::new(self.spec.seed, purpose, epoch, u64::from(*index)).fill_normal(noise);
-        }
-        self.device.try_tensor_from_vec(values, (Batch(indices.len()), latent)).map_err(DeviceError::from_device)
+        result.map(|_| totals)
     }
 
     /// Euclidean norm of the gradient, summed in a fixed order.
     fn norm(&self) -> f64 {
         let square = |chunk: &[f32]| chunk.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
-        let parts: Vec<f64> = self.pool.install(|| self.gradient.par_chunks(CHUNK).map(square).collect());
+        let gradient = &self.gradient;
+        let parts: Vec<f64> = self.pool.install(|| gradient.par_chunks(CHUNK).map(square).collect());
         parts.iter().sum::<f64>().sqrt()
     }
 
@@ -350,7 +295,7 @@ impl<B: Backend> Trainer<B> {
         let update = self.optimizer.begin(rate);
         let mut offset = 0;
         let (optimizer, gradient) = (&mut self.optimizer, &self.gradient);
-        self.model.visit("", &mut |visit| {
+        self.worker.model.visit("", &mut |visit| {
             visit.parameter.update(&mut |weights| {
                 let part = &gradient[offset..offset + weights.len()];
                 optimizer.apply(update, offset, weights, part);
@@ -365,12 +310,8 @@ impl<B: Backend> Trainer<B> {
     /// # Errors
     /// The device failed.
     pub fn reconstruct(&self, count: usize) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
-        let indices: Vec<u32> = (0..count.min(self.dataset.validation.len()) as u32).collect();
-        let x = self.images(&self.dataset.validation, &indices, Split::Validation, 0)?;
-        let inputs = to_vec::<_, B, _>(&x);
-        let codes = match self.model.encode(x)? {
-            Code::Gaussian { mean, .. } | Code::Point(mean) => to_vec::<_, B, _>(&mean),
-        };
+        let indices: Vec<u32> = (0..count.min(self.worker.dataset.validation.len()) as u32).collect();
+        let (inputs, codes) = self.worker.encode(&indices)?;
         Ok((inputs, self.decode(&codes)?))
     }
 
@@ -379,30 +320,21 @@ impl<B: Backend> Trainer<B> {
     /// # Errors
     /// The device failed.
     pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
-        let latent = self.model.latent();
-        let parts: Vec<Vec<f32>> = self.pool.install(|| {
-            let decode = |codes: &[f32]| {
-                let shape = (Batch(codes.len() / latent.0), latent);
-                let z = self.device.try_tensor_from_vec(codes.to_vec(), shape).map_err(DeviceError::from_device)?;
-                let mut pixels = to_vec::<_, B, _>(&self.model.decode(z)?);
-                self.model.likelihood().expected(&mut pixels);
-                Ok::<_, DeviceError>(pixels)
-            };
-            codes.par_chunks(self.micro_batch * latent.0).map(decode).collect::<Result<_, _>>()
-        })?;
+        let parts = codes.chunks(self.micro_batch * self.worker.latent()).collect();
+        let parts = B::spread(&self.pool, &self.worker, parts, Worker::decode)?;
         Ok(parts.concat())
     }
 
     /// Codes from the prior, always the same ones for a seed: (count, Latent).
     pub fn prior_codes(&self, count: usize) -> Vec<f32> {
-        let mut codes = vec![0.0; count * self.model.latent().0];
+        let mut codes = vec![0.0; count * self.worker.latent()];
         Stream::new(self.spec.seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
         codes
     }
 }
 
 /// Images in a micro-batch: at most what the caches hold, at most half a batch, so that two threads have work.
-fn micro_batch<B: Backend>(architecture: &Architecture, batch_size: usize) -> usize {
+fn micro_batch<B: Spread>(architecture: &Architecture, batch_size: usize) -> usize {
     let convolutional = matches!(architecture.network, Network::Conv { .. });
     B::micro_batch(convolutional).min(batch_size.div_ceil(2)).max(1)
 }

@@ -2,7 +2,7 @@
 
 mod pictures;
 
-use crate::backend::{Backend, DeviceError, Host};
+use crate::backend::{DeviceError, Host};
 use crate::data::Split;
 use crate::files::{FileError, create_folder, write_whole};
 use crate::log::checkpoint::{self, CheckpointError};
@@ -11,7 +11,7 @@ use crate::log::tables;
 use crate::log::tensorboard::{self, EventWriter};
 use crate::plan::Trial;
 use crate::spec::Device;
-use crate::train::{EpochEnd, Metrics, Progress, TrainError, Trainer};
+use crate::train::{EpochEnd, Metrics, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -181,7 +181,7 @@ pub fn run(trial: &Trial, mut record: TrialRecord, mut run: Run<'_>) -> Result<S
 fn on_cuda(trial: &Trial, run: &mut Run<'_>, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
     use crate::backend::Portable;
     use dfdx::tensor::Cuda;
-    let device = Cuda::try_build(0).map_err(|error| TrialError::NoDevice(format!("{error:?}")))?;
+    let device = Cuda::try_build(0, 0).map_err(|error| TrialError::NoDevice(format!("{error:?}")))?;
     Session::<Portable<Cuda>>::start(device, trial, run)?.train(record)
 }
 
@@ -198,7 +198,7 @@ enum Outcome {
 }
 
 /// A trial in training.
-struct Session<'s, 'r, B: Backend> {
+struct Session<'s, 'r, B: Spread> {
     trial: &'s Trial,
     run: &'s mut Run<'r>,
     trainer: Trainer<B>,
@@ -206,7 +206,7 @@ struct Session<'s, 'r, B: Backend> {
     events: EventWriter,
 }
 
-impl<'s, 'r, B: Backend> Session<'s, 'r, B> {
+impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn start(device: B::Device, trial: &'s Trial, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
         create_folder(&run.folder.join(names::IMAGES))?;
         let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
@@ -330,7 +330,7 @@ impl<'s, 'r, B: Backend> Session<'s, 'r, B> {
 }
 
 /// Loads the checkpoint; the rows of the epochs that it has.
-fn resume<B: Backend>(folder: &Path, trainer: &mut Trainer<B>, trial: &Trial) -> Result<Vec<Metrics>, CheckpointError> {
+fn resume<B: Spread>(folder: &Path, trainer: &mut Trainer<B>, trial: &Trial) -> Result<Vec<Metrics>, CheckpointError> {
     checkpoint::resume(&folder.join(names::CHECKPOINT), trainer, trial.id())?;
     let path = folder.join(names::METRICS);
     let mut rows = tables::read_metrics(&path)?;

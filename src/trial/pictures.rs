@@ -1,13 +1,12 @@
 //! What a model draws: reconstructions, samples from the prior, and the latent manifold.
 
 use super::TrialError;
-use crate::backend::Backend;
 use crate::log::Grid;
 use crate::log::checkpoint::Arrays;
 use crate::log::images::manifold_codes;
 use crate::model::architecture::PosteriorKind;
 use crate::plan::Trial;
-use crate::train::Trainer;
+use crate::train::{Spread, Trainer};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -22,7 +21,7 @@ const MANIFOLD_SIDE: usize = 20;
 
 /// Draws all pictures that make sense for the trial, by tag, and keeps the numbers behind the reconstructions in
 /// reconstructions.safetensors: `input` and `reconstruction`, (Images, Pixels), in the data's range.
-pub(super) fn draw<B: Backend>(
+pub(super) fn draw<B: Spread>(
     trainer: &Trainer<B>,
     trial: &Trial,
     folder: &Path,
