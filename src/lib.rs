@@ -1,16 +1,30 @@
-//! vaex
-pub mod backend;
-pub mod commands;
-pub mod data;
+//! vaex: declarative experiments with variational autoencoders.
+//!
+//! The modules are declared in the order of the way through them: a spec is written, its data and models are known,
+//! a plan holds every trial that it asks for, a trial is trained and logged in its folder, many are launched as
+//! processes, and a report sums up what they left. ARCHITECTURE.md has the map.
+
 pub mod files;
+pub mod random;
+
+pub mod spec;
+
+pub mod data;
 pub mod kernels;
-pub mod launch;
-pub mod log;
+
+pub mod backend;
 pub mod model;
 pub mod objective;
+
 pub mod plan;
-pub mod random;
-pub mod report;
-pub mod spec;
+
 pub mod train;
+
+pub mod log;
 pub mod trial;
+
+pub mod launch;
+
+pub mod report;
+
+pub mod commands;

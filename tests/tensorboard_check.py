@@ -234,9 +234,9 @@ class Check:
             if not events:
                 self.wrong(f"{trial.run}: histogram `{tag}` has no events")
             for _, step, buckets in events:
-                held, axes = sum(count for _, _, count in buckets), trial.spec.get("model.latent_dim")
-                if axes is not None and held != axes:
-                    self.wrong(f"{trial.run}: histogram `{tag}` at step {step} holds {held} values for {axes} latent axes")
+                held, kl = sum(count for _, _, count in buckets), trial.value("validation", "kl_nats", step)
+                if kl is None or not math.isclose(held, kl, rel_tol=1e-5, abs_tol=1e-7):
+                    self.wrong(f"{trial.run}: histogram `{tag}` at step {step} sums to {held}, kl_nats is {kl}")
             self.count("histograms", len(events))
 
     def texts(self):

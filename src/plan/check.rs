@@ -29,15 +29,53 @@ impl Checks {
         let message = || format!("`{key}` must be {range}, found {value}");
         self.require(holds && value.is_finite(), &[key], message, "");
     }
+}
 
-    /// For keys that only some choice of another key takes.
-    fn only_for(&mut self, key: &'static str, given: bool, holds: bool, chooser: &'static str, choice: &str) {
-        let message = || format!("`{key}` is only for `{chooser} = {choice}`");
-        self.require(!given || holds, &[key, chooser], message, "remove it, or choose what takes it");
+/// Takes out the keys that the trial's family, likelihood, schedule or optimiser has no use for, and says which. In a
+/// sweep over these a key is of use to some trials; one that is of use to none is a mistake.
+pub(super) fn drop_unused(spec: &mut Spec) -> Vec<Problem> {
+    let mut unused = Vec::new();
+    let (model, train) = (&mut spec.model, &mut spec.train);
+    let conv = model.family == Family::Conv;
+    let gaussian = model.likelihood == Likelihood::Gaussian;
+    drop_unless(&mut unused, conv, &mut model.channels, ["model.channels", "model.family"], "\"conv\"");
+    drop_unless(&mut unused, conv, &mut model.strides, ["model.strides", "model.family"], "\"conv\"");
+    drop_unless(&mut unused, gaussian, &mut model.variance, ["model.variance", "model.likelihood"], "\"gaussian\"");
+    let step = train.schedule == Schedule::Step;
+    drop_unless(&mut unused, step, &mut train.milestones, ["train.milestones", "train.schedule"], "\"step\"");
+    drop_unless(&mut unused, step, &mut train.gamma, ["train.gamma", "train.schedule"], "\"step\"");
+    let optimizer = train.optimizer;
+    let mut only = |takers: &[Optimizer], value: &mut Option<f64>, key: &'static str, choice: &str| {
+        drop_unless(&mut unused, takers.contains(&optimizer), value, [key, "train.optimizer"], choice);
+    };
+    use Optimizer::{Adagrad, Adam, Adamw, Rmsprop, Sgd};
+    only(&[Sgd], &mut train.momentum, "train.momentum", "\"sgd\"");
+    only(&[Rmsprop], &mut train.rho, "train.rho", "\"rmsprop\"");
+    only(&[Adam, Adamw], &mut train.beta1, "train.beta1", "\"adam\" or \"adamw\"");
+    only(&[Adam, Adamw], &mut train.beta2, "train.beta2", "\"adam\" or \"adamw\"");
+    only(&[Rmsprop, Adam, Adamw, Adagrad], &mut train.epsilon, "train.epsilon", "another optimizer than \"sgd\"");
+    only(&[Adamw], &mut train.weight_decay, "train.weight_decay", "\"adamw\"");
+    unused
+}
+
+fn drop_unless<T>(
+    unused: &mut Vec<Problem>,
+    holds: bool,
+    value: &mut Option<T>,
+    keys: [&'static str; 2],
+    choice: &str,
+) {
+    if !holds && value.take().is_some() {
+        let [key, chooser] = keys;
+        unused.push(Problem {
+            keys: keys.to_vec(),
+            message: format!("`{key}` is only for `{chooser} = {choice}`"),
+            help: Some("remove it, or choose what takes it".to_owned()),
+        });
     }
 }
 
-/// Fills in the defaults that depend on other keys, and drops nothing.
+/// Fills in the defaults that depend on other keys.
 pub(super) fn fill_defaults(spec: &mut Spec) {
     let model = &mut spec.model;
     match model.family {
@@ -142,8 +180,6 @@ pub(super) fn train(checks: &mut Checks, spec: &Spec, images: usize) {
 
 fn schedule(checks: &mut Checks, train: &spec::Train) {
     let step = train.schedule == Schedule::Step;
-    checks.only_for("train.milestones", train.milestones.is_some(), step, "train.schedule", "\"step\"");
-    checks.only_for("train.gamma", train.gamma.is_some(), step, "train.schedule", "\"step\"");
     if let Some(gamma) = train.gamma {
         checks.number("train.gamma", gamma, gamma > 0.0, "above 0");
     }
@@ -161,31 +197,22 @@ fn schedule(checks: &mut Checks, train: &spec::Train) {
 }
 
 fn optimizer(checks: &mut Checks, train: &spec::Train) {
-    use Optimizer::{Adagrad, Adam, Adamw, Rmsprop, Sgd};
-    let share = |value: f64| (0.0..1.0).contains(&value);
-    let positive = |value: f64| value > 0.0;
-    let not_negative = |value: f64| value >= 0.0;
-    type Rule = (&'static str, Option<f64>, &'static [Optimizer], &'static str, fn(f64) -> bool, &'static str);
-    let rules: [Rule; 6] = [
-        ("train.momentum", train.momentum, &[Sgd], "\"sgd\"", share, "in [0, 1)"),
-        ("train.rho", train.rho, &[Rmsprop], "\"rmsprop\"", share, "in [0, 1)"),
-        ("train.beta1", train.beta1, &[Adam, Adamw], "\"adam\" or \"adamw\"", share, "in [0, 1)"),
-        ("train.beta2", train.beta2, &[Adam, Adamw], "\"adam\" or \"adamw\"", share, "in [0, 1)"),
-        (
-            "train.epsilon",
-            train.epsilon,
-            &[Rmsprop, Adam, Adamw, Adagrad],
-            "\"rmsprop\", \"adam\", \"adamw\" or \"adagrad\"",
-            positive,
-            "above 0",
-        ),
-        ("train.weight_decay", train.weight_decay, &[Adamw], "\"adamw\"", not_negative, "0 or more"),
+    let shares = [
+        ("train.momentum", train.momentum),
+        ("train.rho", train.rho),
+        ("train.beta1", train.beta1),
+        ("train.beta2", train.beta2),
     ];
-    for (key, value, takers, choice, holds, range) in rules {
-        checks.only_for(key, value.is_some(), takers.contains(&train.optimizer), "train.optimizer", choice);
+    for (key, value) in shares {
         if let Some(value) = value {
-            checks.number(key, value, holds(value), range);
+            checks.number(key, value, (0.0..1.0).contains(&value), "0 or more and below 1");
         }
+    }
+    if let Some(epsilon) = train.epsilon {
+        checks.number("train.epsilon", epsilon, epsilon > 0.0, "above 0");
+    }
+    if let Some(decay) = train.weight_decay {
+        checks.number("train.weight_decay", decay, decay >= 0.0, "0 or more");
     }
 }
 
@@ -197,12 +224,9 @@ pub(super) fn model(checks: &mut Checks, spec: &Spec, dataset: &Dataset) -> Opti
     checks.require(model.latent_dim > 0, &["model.latent_dim"], message, "");
     let hidden = sizes(checks, "model.hidden", model.hidden.as_deref().unwrap_or_default());
     let conv = model.family == Family::Conv;
-    checks.only_for("model.channels", model.channels.is_some(), conv, "model.family", "\"conv\"");
-    checks.only_for("model.strides", model.strides.is_some(), conv, "model.family", "\"conv\"");
     let tanh = model.activation == spec::Activation::Tanh;
-    checks.only_for("model.activation", tanh, !conv, "model.family", "\"mlp\" if it is \"tanh\"");
-    let gaussian = model.likelihood == Likelihood::Gaussian;
-    checks.only_for("model.variance", model.variance.is_some(), gaussian, "model.likelihood", "\"gaussian\"");
+    let message = || "`model.activation = \"tanh\"` is only for `model.family = \"mlp\"`".to_owned();
+    checks.require(!(tanh && conv), &["model.activation", "model.family"], message, "leave it out, or choose \"mlp\"");
     if let Some(Variance::Fixed(variance)) = model.variance {
         checks.number("model.variance", variance, variance > 0.0, "above 0");
     }

@@ -9,7 +9,7 @@ use crate::data::{DataError, Dataset};
 use crate::files::FileError;
 use crate::spec::diagnostics::{Diagnostic, Diagnostics, Location};
 use crate::spec::{Axis, Data, Device, Document, Override, Spec};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Trials that one experiment may have.
@@ -75,13 +75,17 @@ impl Plan {
             return Err(Diagnostics::new(document.sources(), faults));
         };
         let mut datasets = Datasets { folder: folder.to_path_buf(), loaded: Vec::new() };
-        let (mut trials, mut ids) = (Vec::new(), BTreeSet::new());
+        let (mut trials, mut ids, mut unused) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
         for number in 0..count {
             let choice = choose(document.axes(), number);
             let values = choice.iter().map(|(axis, index)| (axis.key.as_str(), &axis.values[*index].0));
             let mut spec = document.with_values(values);
             spec.train.device = device.unwrap_or(spec.train.device);
             spec.name.get_or_insert_with(|| stem.to_owned());
+            for problem in check::drop_unused(&mut spec) {
+                let uses = unused.entry(problem.keys.clone()).or_insert((problem, choice.clone(), 0));
+                uses.2 += 1;
+            }
             let dataset = datasets.get(&spec.data);
             check::absolute_paths(&mut spec, folder);
             let result = dataset.and_then(|dataset| Trial::resolve(spec, dataset));
@@ -92,6 +96,11 @@ impl Plan {
                 Err(problems) => {
                     faults.extend(problems.iter().filter_map(|problem| locate(document, &choice, problem)));
                 }
+            }
+        }
+        for (problem, choice, trials) in unused.into_values() {
+            if trials == count {
+                faults.extend(locate(document, &choice, &problem));
             }
         }
         if !faults.is_empty() {

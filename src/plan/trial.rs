@@ -21,8 +21,9 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Fills in what the spec leaves to defaults, and checks that it can run on that data.
-    pub(crate) fn resolve(mut spec: Spec, dataset: Dataset) -> Result<Trial, Vec<Problem>> {
+    /// Fills in what the spec leaves to defaults, and checks that it can run on that data. What the trial has no use
+    /// for is to be taken out before.
+    pub(super) fn resolve(mut spec: Spec, dataset: Dataset) -> Result<Trial, Vec<Problem>> {
         spec.sweep = Default::default();
         check::fill_defaults(&mut spec);
         let mut checks = Checks::default();

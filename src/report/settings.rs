@@ -85,12 +85,11 @@ impl<'a> Setting<'a> {
 impl<'a> Comparison<'a> {
     pub(super) fn of(experiment: &'a Experiment) -> Comparison<'a> {
         let trials = &experiment.trials;
-        let differing = differing_keys(trials);
-        let listed = trials.iter().flat_map(|trial| trial.record.varied.iter().map(String::as_str));
-        let varied: BTreeSet<&str> = listed.chain(differing.iter().copied()).filter(|key| !is_identity(key)).collect();
+        let differing = differing_keys(&trials.iter().collect::<Vec<_>>());
+        let varied = telling_keys(trials);
         let has_validation = trials.iter().any(|trial| trial.last(Split::Validation).is_some());
         let mut comparison = Comparison {
-            varied: varied.into_iter().collect(),
+            varied: varied.into_iter().filter(|key| !is_identity(key)).collect(),
             split: if has_validation { Split::Validation } else { Split::Train },
             sorted_by: LOSS,
             notes: Vec::new(),
@@ -146,6 +145,19 @@ impl<'a> Comparison<'a> {
     }
 }
 
+/// The keys that tell trials apart: those that their experiments vary, and those in which trials still differ where
+/// these are equal. What merely follows from a varied key, such as the defaults of a model family, is not among them.
+fn telling_keys(trials: &[Trial]) -> BTreeSet<&str> {
+    let listed: BTreeSet<&str> = trials.iter().flat_map(|trial| &trial.record.varied).map(String::as_str).collect();
+    let mut groups: BTreeMap<Vec<String>, Vec<&Trial>> = BTreeMap::new();
+    for trial in trials {
+        let value = |key: &&str| trial.record.spec.get(*key).map(Value::to_string).unwrap_or_default();
+        groups.entry(listed.iter().map(value).collect()).or_default().push(trial);
+    }
+    let within = groups.values().flat_map(|group| differing_keys(group));
+    listed.iter().copied().chain(within).collect()
+}
+
 /// What orders the settings: the likelihood where it is told apart, then a number of which the lowest is best.
 fn rank(setting: &Setting, figure: &Figure, split: Split, by_likelihood: bool) -> (String, f64) {
     let likelihood = value_text(setting.value("model.likelihood").filter(|_| by_likelihood));
@@ -178,7 +190,7 @@ fn is_identity(key: &str) -> bool {
 }
 
 /// The dotted keys whose values differ, a missing one being a value too; but for the seed.
-fn differing_keys(trials: &[Trial]) -> BTreeSet<&str> {
+fn differing_keys<'a>(trials: &[&'a Trial]) -> BTreeSet<&'a str> {
     let keys: BTreeSet<&str> = trials.iter().flat_map(|trial| trial.record.spec.keys()).map(String::as_str).collect();
     let values = |key: &str| trials.iter().map(|trial| value_text(trial.record.spec.get(key))).collect::<BTreeSet<_>>();
     keys.into_iter().filter(|key| !is_identity(key) && values(key).len() > 1).collect()
