@@ -265,7 +265,6 @@ impl<X: Shape, Y: Shape, K: Shape, B: Shape> Layer<X, Y, K, B> {
     }
 
     /// Calls `kernel(weight, x, y, dy, dx, dweight, dbias)` on the gradients' buffers.
-    #[expect(clippy::type_complexity, reason = "one closure over the seven arrays of a backward kernel")]
     fn backward(
         &self,
         gradients: &mut Grads<Host>,

@@ -1,7 +1,7 @@
 //! `vaex run`: plans everything, trains what is not finished, and ends with the report.
 
 use super::progress::Progress;
-use super::{INTERRUPTED, RunArgs, complain, exit_status, report, say};
+use super::{FAILED, INTERRUPTED, RunArgs, complain, exit_status, explain, report, say};
 use crate::launch::{self, Options, Summary};
 use crate::plan::Plan;
 use anyhow::Context;
@@ -21,7 +21,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
         let summary = launch::run(plan, &options, &STOP, &mut |notice| progress.show(&notice))?;
         progress.finish();
         if !args.json {
-            report::print(&launch::folder(plan, &options.runs))?;
+            if let Err(error) = report::print(&launch::folder(plan, &options.runs)) {
+                explain(&error);
+                worst = worst.max(FAILED);
+            }
             remark(plan, args, summary);
         }
         worst = exit_status(summary).max(worst);

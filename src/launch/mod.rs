@@ -102,15 +102,17 @@ pub fn run(
                 record.started = earlier.started;
                 record.images_per_second = earlier.images_per_second;
             }
-            Some(_) => std::fs::remove_dir_all(folder).map_err(FileError::at("remove the folder", folder))?,
-            None => {}
+            _ if options.fresh && folder.exists() => {
+                std::fs::remove_dir_all(folder).map_err(FileError::at("remove the folder", folder))?;
+            }
+            Some(_) | None => {}
         }
         trial::prepare(folder, trial, &record)?;
     }
     let queue = waiting.into_iter().map(|(trial, folder, _)| (trial, folder)).collect();
     let (sender, receiver) = channel();
     let mut launcher = Launcher { program, queue, running: Vec::new(), sender, receiver, summary };
-    launcher.run(jobs, threads, stop, observe)?;
+    launcher.run(jobs, threads, stop, observe);
     Ok(launcher.summary)
 }
 
@@ -144,13 +146,7 @@ struct Launcher<'p> {
 }
 
 impl<'p> Launcher<'p> {
-    fn run(
-        &mut self,
-        jobs: usize,
-        threads: usize,
-        stop: &AtomicBool,
-        observe: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<(), FileError> {
+    fn run(&mut self, jobs: usize, threads: usize, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) {
         loop {
             if stop.load(Ordering::Relaxed) {
                 self.summary.interrupted += self.queue.len();
@@ -162,31 +158,26 @@ impl<'p> Launcher<'p> {
             {
                 match Child::start(&self.program, trial.id(), &folder, threads, &self.sender) {
                     Ok(child) => self.running.push((trial, child)),
-                    Err(error) => {
-                        self.end(trial, &folder, Some(format!("cannot start its process: {error}")), observe)?
-                    }
+                    Err(error) => self.end(trial, &folder, Some(format!("cannot start its process: {error}")), observe),
                 }
             }
             if self.running.is_empty() {
-                return Ok(());
+                return;
             }
             match self.receiver.recv_timeout(Duration::from_millis(100)) {
-                Ok((id, message)) => self.handle(&id, message, observe)?,
+                Ok((id, message)) => self.handle(&id, message, observe),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    fn handle(&mut self, id: &str, message: Message, observe: &mut dyn FnMut(Notice<'_>)) -> Result<(), FileError> {
-        let Some(index) = self.running.iter().position(|(trial, _)| trial.id() == id) else { return Ok(()) };
+    fn handle(&mut self, id: &str, message: Message, observe: &mut dyn FnMut(Notice<'_>)) {
+        let Some(index) = self.running.iter().position(|(trial, _)| trial.id() == id) else { return };
         match message {
             // The record has the last word on how it ended; it is read when the process is gone.
-            Message::Event(Event::Ended { .. }) => Ok(()),
-            Message::Event(event) => {
-                observe(Notice::Event(self.running[index].0, &event));
-                Ok(())
-            }
+            Message::Event(Event::Ended { .. }) => {}
+            Message::Event(event) => observe(Notice::Event(self.running[index].0, &event)),
             Message::Exited { crash } => {
                 let (trial, child) = self.running.swap_remove(index);
                 self.end(trial, &child.folder, crash, observe)
@@ -195,20 +186,16 @@ impl<'p> Launcher<'p> {
     }
 
     /// Notes how a trial ended; a crash goes into its record.
-    fn end(
-        &mut self,
-        trial: &'p Trial,
-        folder: &Path,
-        crash: Option<String>,
-        observe: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<(), FileError> {
+    fn end(&mut self, trial: &'p Trial, folder: &Path, crash: Option<String>, observe: &mut dyn FnMut(Notice<'_>)) {
         let (status, error) = match TrialRecord::read(folder) {
             Ok(record) if !matches!(record.status, Status::Planned | Status::Running) => (record.status, record.error),
             Ok(record) => {
-                let error = Some(crash.unwrap_or_else(|| "its process ended without a word".to_owned()));
+                let error = crash.unwrap_or_else(|| "its process ended without a word".to_owned());
                 let ended = Some(trial::now());
-                TrialRecord { status: Status::Failed, error: error.clone(), ended, ..record }.write(folder)?;
-                (Status::Failed, error)
+                let record = TrialRecord { status: Status::Failed, error: Some(error.clone()), ended, ..record };
+                // The sweep goes on without the record; the user reads of both.
+                let written = record.write(folder).map_err(|second| format!("{error}; and {second}"));
+                (Status::Failed, Some(written.err().unwrap_or(error)))
             }
             Err(error) => (Status::Failed, Some(crash.unwrap_or_else(|| error.to_string()))),
         };
@@ -218,6 +205,5 @@ impl<'p> Launcher<'p> {
             Status::Failed | Status::Diverged | Status::Planned | Status::Running => self.summary.failed += 1,
         }
         observe(Notice::Event(trial, &Event::Ended { status, error }));
-        Ok(())
     }
 }

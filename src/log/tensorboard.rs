@@ -465,33 +465,4 @@ mod tests {
         let error = EventWriter::create(Path::new("/no/such/folder"), 0).err().unwrap();
         assert!(error.to_string().starts_with("read the folder /no/such/folder: "), "{error}");
     }
-
-    /// Leaves trials for a look with the real TensorBoard in the folder that VAEX_TENSORBOARD names.
-    #[test]
-    #[ignore = "for a look by hand"]
-    fn trials_to_look_at() {
-        let root = PathBuf::from(std::env::var_os("VAEX_TENSORBOARD").unwrap());
-        for seed in 0..2 {
-            let folder = root.join(format!("trial{seed}"));
-            std::fs::create_dir_all(&folder).unwrap();
-            // Killed at step 60, resumed from its checkpoint at step 40.
-            for (start, end) in [(0, 6), (4, 9)] {
-                let mut writer = EventWriter::create(&folder, start * 10).unwrap();
-                writer.hparams_start("group", &hparams(seed)).unwrap();
-                writer.text("spec", &code_block("[model]\nlatent_dim = 2 # *two*")).unwrap();
-                for step in (start + 1..=end).map(|epoch| epoch * 10) {
-                    let shifted = |split| Metrics { recon_nats: start as f64, ..metrics(split, step) };
-                    writer.metrics(&shifted(Split::Train)).unwrap();
-                    writer.metrics(&shifted(Split::Validation)).unwrap();
-                    let ramp: Vec<f32> = (0..784).map(|index| index as f32 / 784.0).collect();
-                    let grid = Grid::tiles(28, 28, 10, [&ramp[..]; 25], [0.0, 1.0]);
-                    writer.image("samples", step, &grid).unwrap();
-                }
-                if end == 9 {
-                    writer.hparams_end(true).unwrap();
-                }
-                writer.flush().unwrap();
-            }
-        }
-    }
 }

@@ -201,14 +201,14 @@ pub struct Model {
     /// Number of latent axes.
     #[schemars(range(min = 1))]
     pub latent_dim: u64,
-    /// Sizes of the dense hidden layers. `conv`: between the convolutions and the heads, default [32].
-    /// `mlp`: of the encoder, mirrored in the decoder, default [500].
+    /// Sizes of the dense hidden layers. `conv`: between the convolutions and the heads, default `[32]`.
+    /// `mlp`: of the encoder, mirrored in the decoder, default `[500]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<Vec<u64>>,
-    /// `conv`: output channels of each convolution of the encoder, default [32, 64, 64, 64].
+    /// `conv`: output channels of each convolution of the encoder, default `[32, 64, 64, 64]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<Vec<u64>>,
-    /// `conv`: stride of each convolution, 1 or 2, default [1, 2, 1, 1]. The decoder has one transposed
+    /// `conv`: stride of each convolution, 1 or 2, default `[1, 2, 1, 1]`. The decoder has one transposed
     /// convolution for each stride of 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strides: Option<Vec<u64>>,
