@@ -4,3 +4,4 @@
 mod gradients;
 mod optimizers;
 mod shapes;
+mod training;

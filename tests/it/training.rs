@@ -1,0 +1,147 @@
+//! Training as the library does it: the same bits for any number of threads, the same course on both backends.
+
+use dfdx::tensor::Cpu;
+use std::sync::atomic::AtomicBool;
+use vaex::backend::{Host, Portable};
+use vaex::model::{Model, parameters};
+use vaex::plan::{Plan, Trial};
+use vaex::spec::Override;
+use vaex::train::{EpochEnd, Metrics, Spread, Trainer};
+
+const CONV: &str = "[data]\nlimit = 60\n[model]\nchannels = [3, 5]\nstrides = [1, 2]\nhidden = [7]\n\
+    [train]\nbatch_size = 17\nlearning_rate = 0.01\n";
+const MLP: &str = "[data]\nlimit = 80\nbinarize = \"dynamic\"\n[model]\nfamily = \"mlp\"\nhidden = [20, 9]\n\
+    activation = \"tanh\"\nlatent_dim = 3\n[train]\nbatch_size = 33\nclip_norm = 50.0\n";
+
+fn trial(spec: &str, overrides: &[&str]) -> Trial {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spec.toml");
+    std::fs::write(&path, spec).unwrap();
+    let overrides: Vec<Override> = overrides.iter().map(|text| Override((*text).to_owned())).collect();
+    Plan::read(&path, &overrides, None).unwrap().trials()[0].clone()
+}
+
+/// Weights and rows after some epochs.
+fn train<B: Spread>(device: B::Device, trial: &Trial, threads: usize, epochs: u64) -> (Vec<f32>, Vec<Metrics>) {
+    let mut trainer = Trainer::<B>::new(device, trial, threads).unwrap();
+    let mut rows = Vec::new();
+    for _ in 0..epochs {
+        match trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap() {
+            EpochEnd::Finished(metrics) => rows.push(metrics),
+            other => panic!("{other:?}"),
+        }
+        rows.push(trainer.validate().unwrap());
+    }
+    for row in &mut rows {
+        (row.seconds, row.images_per_second) = (0.0, 0.0);
+    }
+    (weights(trainer.model()), rows)
+}
+
+fn weights<B: Spread>(model: &mut Model<B>) -> Vec<f32> {
+    let mut weights = Vec::new();
+    use vaex::model::parameters::Module;
+    model.visit("", &mut |visit| weights.extend_from_slice(visit.parameter.values()));
+    weights
+}
+
+#[test]
+fn the_bits_do_not_depend_on_the_number_of_threads() {
+    for spec in [CONV, MLP] {
+        let trial = trial(spec, &[]);
+        let one = train::<Host>(Cpu::default(), &trial, 1, 2);
+        for threads in [2, 3] {
+            let more = train::<Host>(Cpu::default(), &trial, threads, 2);
+            assert!(one.0.iter().zip(&more.0).all(|(a, b)| a.to_bits() == b.to_bits()), "{threads} threads: {spec}");
+            assert_eq!(one.1, more.1);
+        }
+    }
+}
+
+#[test]
+fn both_backends_take_the_same_course() {
+    for spec in [CONV, MLP] {
+        // Adam turns rounding of small gradients into whole steps; plain descent does not.
+        let trial =
+            trial(spec, &["train.optimizer=\"sgd\"", "train.learning_rate=0.001", "model.likelihood=\"gaussian\""]);
+        let (kernels, rows) = train::<Host>(Cpu::default(), &trial, 2, 2);
+        let (portable, other_rows) = train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 2);
+        let largest = kernels.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
+        let off = kernels.iter().zip(&portable).fold(0f32, |worst, (a, b)| worst.max((a - b).abs())) / largest;
+        assert!(off < 1e-4, "weights are off by {off} of the largest: {spec}");
+        for (row, other) in rows.iter().zip(&other_rows) {
+            assert!((row.loss / other.loss - 1.0).abs() < 1e-5, "{} and {}", row.loss, other.loss);
+            assert!((row.kl_nats - other.kl_nats).abs() < 1e-3 * row.kl_nats.abs() + 1e-4);
+        }
+    }
+}
+
+#[test]
+fn the_default_network_is_the_walkthroughs() {
+    let trial = trial("", &[]);
+    let mut model = Model::<Host>::new(&Cpu::default(), trial.architecture()).unwrap();
+    assert_eq!(parameters::count(&mut model), 550_629);
+    let mut parts = std::collections::BTreeMap::new();
+    use vaex::model::parameters::Module;
+    model.visit("", &mut |visit| {
+        let part = visit.name.split('.').next().unwrap().to_owned();
+        *parts.entry(part).or_insert(0) += visit.parameter.values().len();
+    });
+    let parts: Vec<(&str, usize)> = parts.iter().map(|(part, count)| (part.as_str(), *count)).collect();
+    assert_eq!(parts, [("decoder", 56_385), ("encoder", 494_112), ("posterior", 132)]);
+}
+
+#[test]
+fn parameters_are_counted_without_building_the_model() {
+    let specs = [
+        "[model]\nlatent_dim = 5\nchannels = [4, 6, 7]\nstrides = [2, 1, 2]\nhidden = [8, 3]",
+        "[model]\nchannels = [4]\nstrides = [1]\nhidden = []\nposterior = \"none\"",
+        "[model]\nfamily = \"mlp\"\nhidden = [9, 4]\nlikelihood = \"gaussian\"\nvariance = \"per_pixel\"",
+        "[model]\nfamily = \"mlp\"\nhidden = []\nlikelihood = \"gaussian\"\nvariance = \"learned\"",
+    ];
+    for spec in specs {
+        let trial = trial(spec, &[]);
+        let mut model = Model::<Host>::new(&Cpu::default(), trial.architecture()).unwrap();
+        assert_eq!(parameters::count(&mut model) as u128, trial.architecture().parameters(), "{spec}");
+    }
+}
+
+#[test]
+fn each_epoch_has_its_own_order_and_validation_does_not_change() {
+    let trial = trial(MLP, &["train.learning_rate=1e-30"]);
+    let (_, rows) = train::<Host>(Cpu::default(), &trial, 2, 2);
+    assert_ne!(rows[0].loss, rows[2].loss, "noise and pixels are drawn anew in each epoch");
+    assert_eq!(rows[1].loss, rows[3].loss, "validation noise is always the same");
+}
+
+#[test]
+fn effective_beta_is_the_weight_in_nats() {
+    let mean = trial(CONV, &["objective.reduction=\"mean\"", "objective.kl_weight=5e-4"]);
+    let (_, rows) = train::<Host>(Cpu::default(), &mean, 1, 1);
+    for row in &rows {
+        assert!((row.effective_beta - 0.392).abs() < 1e-12, "784 * 5e-4 * 2 / 2");
+        assert!((row.loss - (row.recon_nats + 0.392 * row.kl_nats) / 784.0).abs() < 1e-9);
+        assert_eq!(row.elbo_nats, -row.recon_nats - row.kl_nats);
+        assert!((row.kl_axis_nats.iter().sum::<f64>() - row.kl_nats).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn the_kl_weight_warms_up() {
+    let trial = trial(MLP, &["objective.kl_warmup_epochs=2", "train.batch_size=36"]);
+    let (_, rows) = train::<Host>(Cpu::default(), &trial, 1, 3);
+    let weights: Vec<f64> = rows.iter().step_by(2).map(|row| row.kl_weight).collect();
+    // At the last of two steps an epoch: after 1/2, 3/2 and 5/2 epochs.
+    assert_eq!(weights, [0.25, 0.75, 1.0]);
+}
+
+#[test]
+fn a_plain_autoencoder_has_no_kl_and_reconstructs_better() {
+    let both = ["gaussian", "none"].map(|posterior| {
+        let trial = trial(MLP, &[&format!("model.posterior=\"{posterior}\""), "train.learning_rate=0.003"]);
+        let rows = train::<Host>(Cpu::default(), &trial, 2, 25).1;
+        rows[rows.len() - 2].clone()
+    });
+    assert_eq!((both[1].kl_nats, both[1].kl_axis_nats.len()), (0.0, 0));
+    assert!(both[1].recon_nats < both[0].recon_nats, "{} and {}", both[1].recon_nats, both[0].recon_nats);
+}
