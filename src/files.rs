@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A file operation that failed, with the file it was about.
 #[derive(Debug, thiserror::Error)]
-#[error("{action} {}: {source}", path.display())]
+#[error("cannot {action} {}: {source}", path.display())]
 pub struct FileError {
     /// What was tried: `read`, `write`, `create`, ...
     pub action: &'static str,

@@ -168,9 +168,17 @@ fn schema() -> anyhow::Result<u8> {
 fn explain(error: &anyhow::Error) {
     let text = match error.downcast_ref::<PlanError>() {
         Some(PlanError::Spec(diagnostics)) => diagnostics.render(std::io::stderr().is_terminal()),
-        _ => format!("error: {error:#}"),
+        _ => format!("error: {}", with_causes(error)),
     };
     complain(&text);
+}
+
+/// An error and what caused it; some errors name their cause themselves.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().skip(1).map(ToString::to_string).fold(error.to_string(), |text, cause| match text.ends_with(&cause) {
+        true => text,
+        false => format!("{text}: {cause}"),
+    })
 }
 
 /// Prints a line. A reader that has gone away is no reason to stop training.

@@ -103,6 +103,12 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// Whether a file that the spec names is not there.
+    pub fn is_missing_file(&self) -> bool {
+        let DataError::Idx { problem: IdxError::File(error), .. } = self else { return false };
+        error.source.kind() == std::io::ErrorKind::NotFound
+    }
+
     /// The dotted spec key that the error is about, as `data.images`. A key that is missing is named too.
     pub fn key(&self) -> &'static str {
         match self {

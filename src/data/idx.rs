@@ -367,9 +367,9 @@ pub(super) mod tests {
         std::fs::write(&path, gzip(&valid())).unwrap();
         assert_eq!(read_file(&path, Content::Images).unwrap(), images(&valid()).unwrap());
         let absent = folder.path().join("absent");
-        let message = format!("read {}: No such file or directory (os error 2)", absent.display());
+        let message = format!("cannot read {}: No such file or directory (os error 2)", absent.display());
         assert_eq!(read_file(&absent, Content::Images).unwrap_err().to_string(), message);
-        let message = format!("read {}: Is a directory (os error 21)", folder.path().display());
+        let message = format!("cannot read {}: Is a directory (os error 21)", folder.path().display());
         assert_eq!(read_file(folder.path(), Content::Images).unwrap_err().to_string(), message);
     }
 

@@ -261,7 +261,7 @@ fn hash(splits: &[&Images]) -> String {
 }
 
 /// A whole number with a comma before each three digits: `47,040,016`.
-fn grouped(number: impl std::fmt::Display) -> String {
+pub(crate) fn grouped(number: impl std::fmt::Display) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -274,7 +274,7 @@ fn grouped(number: impl std::fmt::Display) -> String {
 }
 
 /// As in `1 image`, `2,000 images`.
-fn counted(number: impl std::fmt::Display, noun: &str) -> String {
+pub(crate) fn counted(number: impl std::fmt::Display, noun: &str) -> String {
     let number = grouped(number);
     if number == "1" { format!("{number} {noun}") } else { format!("{number} {noun}s") }
 }
@@ -481,7 +481,7 @@ mod tests {
     #[test]
     fn errors_of_a_file_name_its_key() {
         let file = |name: &str| Some(PathBuf::from(name));
-        let absent = |name| format!("read {name}: No such file or directory (os error 2)");
+        let absent = |name| format!("cannot read {name}: No such file or directory (os error 2)");
         let data = idx("train");
         for (data, name, key) in [
             (idx("a"), "a", "data.images"),

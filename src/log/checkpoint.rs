@@ -5,7 +5,7 @@ use crate::files::{FileError, write_whole};
 use crate::model::parameters::Module;
 use crate::train::{Spread, Trainer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -42,17 +42,31 @@ impl Arrays {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write(&self, path: &Path, notes: HashMap<String, String>) -> Result<(), CheckpointError> {
+    pub fn write(&self, path: &Path, notes: BTreeMap<String, String>) -> Result<(), CheckpointError> {
         let wrong = |error: safetensors::SafeTensorError| CheckpointError::Content {
             path: path.to_path_buf(),
             reason: error.to_string(),
         };
+        let in_order = serde_json::json!(notes).to_string();
         let views = self.entries.iter().map(|(name, sizes, bytes)| {
             Ok((name.as_str(), TensorView::new(Dtype::F32, sizes.clone(), bytes).map_err(wrong)?))
         });
         let views = views.collect::<Result<Vec<_>, CheckpointError>>()?;
-        let bytes = safetensors::serialize(views, Some(notes)).map_err(wrong)?;
+        let mut bytes = safetensors::serialize(views, Some(notes.into_iter().collect())).map_err(wrong)?;
+        sort_notes(&mut bytes, in_order.as_bytes());
         Ok(write_whole(path, |file| file.write_all(&bytes))?)
+    }
+}
+
+/// Safetensors keeps notes in a hash map, whose order differs from run to run; equal content is to have equal bytes.
+fn sort_notes(file: &mut [u8], in_order: &[u8]) {
+    const START: &[u8] = b"{\"__metadata__\":";
+    // Before the header come the eight bytes of its length.
+    if let Some(rest) = file.get_mut(8..).filter(|rest| rest.starts_with(START))
+        && let Some(notes) = rest.get_mut(START.len()..START.len() + in_order.len())
+        && notes.last() == Some(&b'}')
+    {
+        notes.copy_from_slice(in_order);
     }
 }
 

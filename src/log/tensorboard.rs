@@ -463,6 +463,6 @@ mod tests {
     #[test]
     fn errors_name_the_folder() {
         let error = EventWriter::create(Path::new("/no/such/folder"), 0).err().unwrap();
-        assert!(error.to_string().starts_with("read the folder /no/such/folder: "), "{error}");
+        assert!(error.to_string().starts_with("cannot read the folder /no/such/folder: "), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Problem;
 use crate::backend::Activation;
-use crate::data::Dataset;
+use crate::data::{Images, counted, grouped};
 use crate::model::architecture::{
     Architecture, ConvSpec, ConvStride, LikelihoodKind, Network, PosteriorKind, VarianceKind,
 };
@@ -26,7 +26,8 @@ impl Checks {
     }
 
     fn number(&mut self, key: &'static str, value: f64, holds: bool, range: &str) {
-        let message = || format!("`{key}` must be {range}, found {value}");
+        let range = if value.is_finite() { range } else { "a finite number" };
+        let message = || format!("`{key}` must be {range}, found {}", value.to_string().to_lowercase());
         self.require(holds && value.is_finite(), &[key], message, "");
     }
 }
@@ -53,7 +54,12 @@ pub(super) fn drop_unused(spec: &mut Spec) -> Vec<Problem> {
     only(&[Rmsprop], &mut train.rho, "train.rho", "\"rmsprop\"");
     only(&[Adam, Adamw], &mut train.beta1, "train.beta1", "\"adam\" or \"adamw\"");
     only(&[Adam, Adamw], &mut train.beta2, "train.beta2", "\"adam\" or \"adamw\"");
-    only(&[Rmsprop, Adam, Adamw, Adagrad], &mut train.epsilon, "train.epsilon", "another optimizer than \"sgd\"");
+    only(
+        &[Rmsprop, Adam, Adamw, Adagrad],
+        &mut train.epsilon,
+        "train.epsilon",
+        "\"rmsprop\", \"adam\", \"adamw\" or \"adagrad\"",
+    );
     only(&[Adamw], &mut train.weight_decay, "train.weight_decay", "\"adamw\"");
     unused
 }
@@ -69,8 +75,8 @@ fn drop_unless<T>(
         let [key, chooser] = keys;
         unused.push(Problem {
             keys: keys.to_vec(),
-            message: format!("`{key}` is only for `{chooser} = {choice}`"),
-            help: Some("remove it, or choose what takes it".to_owned()),
+            message: format!("`{key}` applies only where `{chooser}` is {choice}"),
+            help: Some(format!("remove it, or set `{chooser}` to {choice}")),
         });
     }
 }
@@ -130,10 +136,10 @@ pub(super) fn name(checks: &mut Checks, name: &str) {
 
 pub(super) fn data(checks: &mut Checks, spec: &Spec) {
     let [low, high] = spec.data.range;
-    let message = || format!("`data.range` must rise from a finite number to a larger one, found [{low}, {high}]");
+    let message = || format!("`data.range` must rise from a finite number to a larger one, found [{low:?}, {high:?}]");
     checks.require(low < high && low.is_finite() && high.is_finite(), &["data.range"], message, "");
     let unit = low >= 0.0 && high <= 1.0;
-    let message = || format!("a Bernoulli likelihood needs data in [0, 1], but `data.range` is [{low}, {high}]");
+    let message = || format!("a Bernoulli likelihood needs data in [0, 1], but `data.range` is [{low:?}, {high:?}]");
     checks.require(
         spec.model.likelihood != Likelihood::Bernoulli || unit,
         &["data.range", "model.likelihood"],
@@ -149,18 +155,20 @@ pub(super) fn objective(checks: &mut Checks, spec: &Spec) {
     checks.number("objective.kl_warmup_epochs", warmup, warmup >= 0.0, "0 or more");
 }
 
-pub(super) fn train(checks: &mut Checks, spec: &Spec, images: usize) {
+pub(super) fn train(checks: &mut Checks, spec: &Spec, images: Option<&Images>) {
     let train = &spec.train;
     let message = || "`train.batch_size` must be 1 or more, found 0".to_owned();
     checks.require(train.batch_size > 0, &["train.batch_size"], message, "");
-    let message = || format!("`train.batch_size` is {}, but there are {images} training images", train.batch_size);
-    checks.require(
-        train.batch_size <= images as u64,
-        &["train.batch_size", "data.limit", "data.validation"],
-        message,
-        "make it smaller, or use more images",
-    );
-    let message = || format!("`train.epochs` must be 1 to 1,000,000, found {}", train.epochs);
+    if let Some(images) = images.map(Images::len) {
+        let by_default = if train.batch_size == spec::Train::default().batch_size { ", its default" } else { "" };
+        let size = grouped(train.batch_size);
+        let there = counted(images, "training image");
+        let message = || format!("`train.batch_size` is {size}{by_default}, but there are only {there}");
+        let help = format!("set `train.batch_size` to {images} or less, or use more images");
+        let keys = ["train.batch_size", "data.limit", "data.validation", "data.images"];
+        checks.require(train.batch_size <= images as u64, &keys, message, &help);
+    }
+    let message = || format!("`train.epochs` must be 1 to 1,000,000, found {}", grouped(train.epochs));
     checks.require((1..=1_000_000).contains(&train.epochs), &["train.epochs"], message, "");
     checks.number("train.learning_rate", train.learning_rate, train.learning_rate > 0.0, "above 0");
     checks.number("train.warmup_epochs", train.warmup_epochs, train.warmup_epochs >= 0.0, "0 or more");
@@ -169,7 +177,7 @@ pub(super) fn train(checks: &mut Checks, spec: &Spec, images: usize) {
     }
     schedule(checks, train);
     optimizer(checks, train);
-    let message = || "this vaex was built without CUDA".to_owned();
+    let message = || "`train.device` is \"cuda\", but this vaex was built without CUDA".to_owned();
     checks.require(
         train.device != spec::Device::Cuda || cfg!(feature = "cuda"),
         &["train.device"],
@@ -216,8 +224,8 @@ fn optimizer(checks: &mut Checks, train: &spec::Train) {
     }
 }
 
-/// The architecture that `[model]` asks for.
-pub(super) fn model(checks: &mut Checks, spec: &Spec, dataset: &Dataset) -> Option<Architecture> {
+/// The architecture that `[model]` asks for; for images of one pixel where there are none.
+pub(super) fn model(checks: &mut Checks, spec: &Spec, images: Option<&Images>) -> Option<Architecture> {
     let before = checks.problems.len();
     let model = &spec.model;
     let message = || "`model.latent_dim` must be 1 or more, found 0".to_owned();
@@ -226,7 +234,12 @@ pub(super) fn model(checks: &mut Checks, spec: &Spec, dataset: &Dataset) -> Opti
     let conv = model.family == Family::Conv;
     let tanh = model.activation == spec::Activation::Tanh;
     let message = || "`model.activation = \"tanh\"` is only for `model.family = \"mlp\"`".to_owned();
-    checks.require(!(tanh && conv), &["model.activation", "model.family"], message, "leave it out, or choose \"mlp\"");
+    checks.require(
+        !(tanh && conv),
+        &["model.activation", "model.family"],
+        message,
+        "remove it, or set `model.family` to \"mlp\"",
+    );
     if let Some(Variance::Fixed(variance)) = model.variance {
         checks.number("model.variance", variance, variance > 0.0, "above 0");
     }
@@ -237,8 +250,8 @@ pub(super) fn model(checks: &mut Checks, spec: &Spec, dataset: &Dataset) -> Opti
         Network::Mlp { hidden, activation }
     };
     let architecture = Architecture {
-        height: dataset.train.height(),
-        width: dataset.train.width(),
+        height: images.map_or(1, Images::height),
+        width: images.map_or(1, Images::width),
         latent: model.latent_dim as usize,
         network,
         likelihood: likelihood(model),
@@ -249,7 +262,8 @@ pub(super) fn model(checks: &mut Checks, spec: &Spec, dataset: &Dataset) -> Opti
         initializer: model.initializer,
     };
     let parameters = architecture.parameters();
-    let message = || format!("the model would have {parameters} parameters, more than {PARAMETER_LIMIT}");
+    let (found, most) = (grouped(parameters), grouped(PARAMETER_LIMIT));
+    let message = || format!("the model would have {found} parameters; vaex takes up to {most}");
     checks.require(
         parameters <= PARAMETER_LIMIT,
         &["model.hidden", "model.channels", "model.latent_dim"],
@@ -268,6 +282,13 @@ fn sizes(checks: &mut Checks, key: &'static str, sizes: &[u64]) -> Vec<usize> {
 fn convolutions(checks: &mut Checks, model: &spec::Model) -> Vec<ConvSpec> {
     let channels = sizes(checks, "model.channels", model.channels.as_deref().unwrap_or_default());
     let strides = model.strides.as_deref().unwrap_or_default();
+    if model.channels.is_some() != model.strides.is_some() {
+        let (given, missing) = if strides.is_empty() { ("channels", "strides") } else { ("strides", "channels") };
+        let message = || format!("`model.{given}` is given without `model.{missing}`");
+        let help = "give both, one channel count and one stride for each convolution, or neither";
+        checks.require(false, &["model.channels", "model.strides"], message, help);
+        return Vec::new();
+    }
     let message = || "`model.channels` is empty".to_owned();
     checks.require(
         !channels.is_empty(),
@@ -285,7 +306,7 @@ fn convolutions(checks: &mut Checks, model: &spec::Model) -> Vec<ConvSpec> {
     );
     let wrong = strides.iter().find(|stride| !(1..=2).contains(*stride));
     let message = || format!("`model.strides` must be 1 or 2, found {}", wrong.copied().unwrap_or_default());
-    checks.require(wrong.is_none(), &["model.strides"], message, "");
+    checks.require(wrong.is_none(), &["model.strides"], message, "2 halves height and width, 1 keeps them");
     let stride = |stride: &u64| if *stride == 2 { ConvStride::Two } else { ConvStride::One };
     channels.into_iter().zip(strides).map(|(channels, s)| ConvSpec { channels, stride: stride(s) }).collect()
 }

@@ -5,7 +5,7 @@ mod trial;
 
 pub use trial::Trial;
 
-use crate::data::{DataError, Dataset};
+use crate::data::{DataError, Dataset, grouped};
 use crate::files::FileError;
 use crate::spec::diagnostics::{Diagnostic, Diagnostics, Location};
 use crate::spec::{Axis, Data, Device, Document, Override, Spec};
@@ -54,8 +54,10 @@ impl Plan {
         let bytes = std::fs::read(path).map_err(FileError::at("read the spec", path))?;
         let name = path.display().to_string();
         let text = String::from_utf8(bytes).map_err(|error| {
-            let message = format!("the spec is not UTF-8 text: byte {} is wrong", error.utf8_error().valid_up_to());
-            let item = Diagnostic { location: None, message, help: None };
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let message = format!("the spec is not UTF-8 text: line {line} has other bytes");
+            let item = Diagnostic { location: None, message, help: Some("save it as UTF-8".to_owned()) };
             Diagnostics::new(&[crate::spec::diagnostics::Source { name: name.clone(), text: String::new() }], [item])
         })?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -69,8 +71,8 @@ impl Plan {
         let count = document.axes().iter().map(|axis| axis.values.len()).try_fold(1usize, usize::checked_mul);
         let count = count.filter(|count| *count <= TRIAL_LIMIT);
         let Some(count) = count else {
-            let message = format!("the sweep has more than {TRIAL_LIMIT} trials");
-            let item = Diagnostic { location: first_axis(document), message, help: None };
+            let message = format!("the sweep has more than {} trials", grouped(TRIAL_LIMIT));
+            let item = Diagnostic { location: longest_axis(document), message, help: None };
             faults.push(item.with_help("shorten the lists of `[sweep.grid]`, or split the experiment"));
             return Err(Diagnostics::new(document.sources(), faults));
         };
@@ -88,8 +90,7 @@ impl Plan {
             }
             let dataset = datasets.get(&spec.data);
             check::absolute_paths(&mut spec, folder);
-            let result = dataset.and_then(|dataset| Trial::resolve(spec, dataset));
-            match result {
+            match Trial::resolve(spec, dataset) {
                 // A value listed twice is one trial.
                 Ok(trial) if !ids.insert(trial.id().to_owned()) => {}
                 Ok(trial) => trials.push(trial),
@@ -138,8 +139,11 @@ fn choose(axes: &[Axis], number: usize) -> Vec<(&Axis, usize)> {
     choice
 }
 
-fn first_axis(document: &Document) -> Option<Location> {
-    document.axes().first().and_then(|axis| axis.values.first()).map(|(_, location)| location.clone())
+/// The values of the longest list.
+fn longest_axis(document: &Document) -> Option<Location> {
+    let axis = document.axes().iter().rev().max_by_key(|axis| axis.values.len())?;
+    let ((_, first), (_, last)) = (axis.values.first()?, axis.values.last()?);
+    Some(Location { end: last.end, ..first.clone() })
 }
 
 /// Where the value that a problem is about was written: in the sweep, in the file, or nowhere.
@@ -169,7 +173,14 @@ impl Datasets {
             return result.clone();
         }
         let result = Dataset::load(data, &self.folder).map_err(|error: DataError| {
-            vec![Problem { keys: vec![error.key()], message: error.to_string(), help: None }]
+            let keys = match error.key() {
+                // What follows from a default is shown where it begins.
+                "data.images" => vec!["data.images", "data.source"],
+                "data.validation" => vec!["data.validation", "data.limit"],
+                key => vec![key],
+            };
+            let help = error.is_missing_file().then(|| "paths are relative to the folder of the spec".to_owned());
+            vec![Problem { keys, message: error.to_string(), help }]
         });
         self.loaded.push((data.clone(), result.clone()));
         result

@@ -22,23 +22,26 @@ pub struct Trial {
 
 impl Trial {
     /// Fills in what the spec leaves to defaults, and checks that it can run on that data. What the trial has no use
-    /// for is to be taken out before.
-    pub(super) fn resolve(mut spec: Spec, dataset: Dataset) -> Result<Trial, Vec<Problem>> {
+    /// for is to be taken out before. Where there is no data, what does not depend on it is checked all the same, so
+    /// that all problems are reported at once.
+    pub(super) fn resolve(mut spec: Spec, dataset: Result<Dataset, Vec<Problem>>) -> Result<Trial, Vec<Problem>> {
         spec.sweep = Default::default();
         check::fill_defaults(&mut spec);
         let mut checks = Checks::default();
         check::name(&mut checks, spec.name.as_deref().unwrap_or_default());
         check::data(&mut checks, &spec);
         check::objective(&mut checks, &spec);
-        check::train(&mut checks, &spec, dataset.train.len());
-        let architecture = check::model(&mut checks, &spec, &dataset);
-        match architecture {
-            Some(architecture) if checks.problems.is_empty() => {
+        let images = dataset.as_ref().ok().map(|dataset| &dataset.train);
+        check::train(&mut checks, &spec, images);
+        let architecture = check::model(&mut checks, &spec, images);
+        match (architecture, dataset) {
+            (Some(architecture), Ok(dataset)) if checks.problems.is_empty() => {
                 let spec_hash = spec_hash(&spec);
                 let id = digest(&[&spec_hash, &dataset.hash], 10);
                 Ok(Trial { id, spec, spec_hash, dataset, architecture })
             }
-            _ => Err(checks.problems),
+            (_, Ok(_)) => Err(checks.problems),
+            (_, Err(problems)) => Err(problems.into_iter().chain(checks.problems).collect()),
         }
     }
 

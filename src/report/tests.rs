@@ -203,7 +203,7 @@ fn what_cannot_be_read_is_a_warning() {
     let warnings = report.warnings.join("\n");
     assert_eq!(report.warnings.len(), 3, "{warnings}");
     for (warning, file) in report.warnings.iter().zip(["a0/metrics.parquet", "b0/trial.json", "b1/metrics.parquet"]) {
-        assert!(warning.starts_with("read ") && warning.contains(file), "{warning}");
+        assert!(warning.starts_with("cannot read ") && warning.contains(file), "{warning}");
     }
     assert!(report.table().ends_with(&format!("warning: {}\n", report.warnings[2])));
     assert!(!report.write(&folder).unwrap().is_empty());
@@ -218,7 +218,7 @@ fn a_report_of_nothing_is_an_error() {
     assert!(error(root.path()).ends_with("has no trials: no folder in it holds a trial.json"));
     let folder = write(root.path(), &record("a", Status::Done, 1.0, 0), None);
     std::fs::write(folder.join("trial.json"), "{").unwrap();
-    assert!(error(root.path()).contains("has no trial that can be read: read "), "{}", error(root.path()));
+    assert!(error(root.path()).contains("has no trial that can be read: cannot read "), "{}", error(root.path()));
 }
 
 #[test]

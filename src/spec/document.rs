@@ -108,7 +108,11 @@ impl Document {
 /// `KEY=VALUE` as TOML: a value that is no TOML is taken for a string, so that `--set train.optimizer=adam` works.
 fn as_toml(argument: &str) -> String {
     match argument.split_once('=') {
-        Some((key, value)) if DeTable::parse(argument).is_err() && DeTable::parse(&format!("{key}=0")).is_ok() => {
+        Some((key, value))
+            if DeTable::parse(argument).is_err()
+                && DeTable::parse(&format!("{key}=0")).is_ok()
+                && !value.trim_start().starts_with(['[', '{', '"', '\'']) =>
+        {
             format!("{key}={}", toml::Value::String(value.trim().to_owned()))
         }
         _ => argument.to_owned(),
@@ -151,14 +155,17 @@ impl Reader {
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         for error in errors {
             let span = visible(&source.text, error.span().unwrap_or(0..0));
-            let message = format!("the TOML does not parse: {}", error.message());
+            let reason = if lacks_value(&source.text, &span) { "the value is missing" } else { error.message() };
+            let message = format!("the TOML does not parse: {reason}");
             self.syntax.push(Diagnostic::at(&Location::new(number, span), message));
         }
+        if source.name == "--set" && source.text.split_once('=').is_none_or(|(key, _)| key.trim().is_empty()) {
+            self.syntax.retain(|fault| fault.location.as_ref().is_none_or(|place| place.source != number));
+            let place = Location::new(number, 0..source.text.len());
+            let help = "give a key of the spec and its value: --set train.epochs=20";
+            self.syntax.push(Diagnostic::at(&place, "`--set` needs KEY=VALUE").with_help(help));
+        }
         if self.syntax.is_empty() {
-            if source.name == "--set" && table.get_ref().is_empty() {
-                let place = Location::new(number, 0..source.text.len());
-                self.syntax.push(Diagnostic::at(&place, "`--set` wants KEY=VALUE"));
-            }
             self.table(number, "", table.get_ref());
         }
     }
@@ -175,7 +182,11 @@ impl Reader {
                     self.leaf(source, dotted, location, value);
                 }
                 _ => {
-                    let fault = unknown_key(&self.known, &dotted, location);
+                    // An argument of `--set` has its tables in its key.
+                    let mut fault = unknown_key(&self.known, &dotted, &location, source > 0);
+                    if source == 0 && matches!(value.get_ref(), DeValue::Table(_)) {
+                        fault.message = format!("unknown table `[{dotted}]`");
+                    }
                     self.faults.push(fault);
                 }
             }
@@ -196,6 +207,11 @@ impl Reader {
             self.faults.push(fault);
             return;
         }
+        if self.is_table(&dotted) {
+            let fault = Diagnostic::at(&entry.value, format!("`{dotted}` must be a table"));
+            self.faults.push(fault.with_help(format!("write `[{dotted}]` once, and its keys below it")));
+            return;
+        }
         // What the command line sets is not varied any more.
         self.grid.remove(&dotted);
         match type_fault(&dotted, &entry.content) {
@@ -203,11 +219,37 @@ impl Reader {
                 self.faulty.remove(&dotted);
                 self.entries.insert(dotted, entry);
             }
-            Some((message, help)) => {
-                self.faults.push(Diagnostic { location: Some(entry.value), message, help });
+            Some(fault) => {
+                let fault = self.wrong_type(&dotted, &entry, fault);
+                self.faults.push(fault);
                 self.faulty.insert(dotted);
             }
         }
+    }
+
+    /// A type fault where it is, in the words that were written.
+    fn wrong_type(&self, key: &str, entry: &Entry, fault: TypeFault) -> Diagnostic {
+        let element = fault.element.and_then(|index| entry.content.get(index));
+        let place = fault.element.and_then(|index| entry.elements.get(index));
+        let (location, value) = (place.unwrap_or(&entry.value), element.unwrap_or(&entry.content));
+        let written = self.text(location);
+        let found = match value {
+            toml::Value::Array(values) if fault.expected.starts_with("a list of") => {
+                format!("{} of them", values.len())
+            }
+            toml::Value::Array(_) => "a list".to_owned(),
+            toml::Value::Table(_) => "a table".to_owned(),
+            _ if written.contains('\n') => "several lines of text".to_owned(),
+            _ => format!("`{written}`"),
+        };
+        let subject = if element.is_some() { format!("each of `{key}`") } else { format!("`{key}`") };
+        let too_large =
+            written.bytes().all(|byte| byte.is_ascii_digit()) && fault.expected.starts_with("a whole number");
+        let message = match too_large {
+            true => format!("{subject} must be at most {}, found {found}", i64::MAX),
+            false => format!("{subject} must be {}, found {found}", fault.expected),
+        };
+        Diagnostic { location: Some(location.clone()), message, help: fault.help }
     }
 
     fn axis(&mut self, source: usize, key: &str, location: Location, value: &Spanned<DeValue<'_>>) {
@@ -218,9 +260,10 @@ impl Reader {
             let help = format!("write the dotted key in quotes: `\"{key}.{first}\" = [...]`");
             Some(Diagnostic::at(&entry.key, format!("`{key}` in `[sweep.grid]` is a table")).with_help(help))
         } else if key == "name" || key.starts_with("sweep") {
-            Some(Diagnostic::at(&entry.key, format!("`{key}` cannot be swept")))
+            let help = "remove the line; what can be swept are the other keys of the spec";
+            Some(Diagnostic::at(&entry.key, format!("`{key}` cannot be swept")).with_help(help))
         } else if !self.known.contains(key) {
-            Some(unknown_key(&self.known, key, entry.key.clone()))
+            Some(unknown_key(&self.known, key, &entry.key, true))
         } else if !matches!(value.get_ref(), DeValue::Array(_)) {
             let help = format!("write `\"{key}\" = [{}]`", self.text(&entry.value));
             Some(Diagnostic::at(&entry.value, format!("`{key}` in `[sweep.grid]` is not a list")).with_help(help))
@@ -237,8 +280,9 @@ impl Reader {
             }
             None => {
                 for (value, location) in entry.values() {
-                    if let Some((message, help)) = type_fault(key, &value) {
-                        self.faults.push(Diagnostic { location: Some(location), message, help });
+                    if let Some(fault) = type_fault(key, &value) {
+                        let fault = self.wrong_type(key, &entry.element(location, value), fault);
+                        self.faults.push(fault);
                         self.faulty.insert(key.to_owned());
                     }
                 }
@@ -278,6 +322,11 @@ impl Entry {
         Entry { key, value: Location::new(source, value.span()), content: plain(value.get_ref()), elements }
     }
 
+    /// An element of the list as an entry of its own, the places of whose own elements are not known.
+    fn element(&self, location: Location, content: toml::Value) -> Entry {
+        Entry { key: self.key.clone(), value: location, content, elements: Vec::new() }
+    }
+
     fn values(&self) -> Vec<(toml::Value, Location)> {
         let values = self.content.as_array().cloned().unwrap_or_default();
         values.into_iter().zip(self.elements.iter().cloned()).collect()
@@ -302,66 +351,107 @@ fn plain(value: &DeValue<'_>) -> toml::Value {
     }
 }
 
-/// Why a value is not one for `key`, and what would be.
-fn type_fault(key: &str, value: &toml::Value) -> Option<(String, Option<String>)> {
-    let mut table = toml::Table::new();
-    insert(&mut table, key, value.clone());
-    let error = Spec::deserialize(table).err()?;
-    let message = error.message().lines().next().unwrap_or_default();
-    let readable = [
-        ("expected u64", "expected a whole number, 0 or more"),
-        ("expected f64", "expected a number"),
-        ("expected a sequence", "expected a list"),
-        ("expected path string", "expected a path in quotes"),
-        ("expected a string", "expected text in quotes"),
-        ("expected an array of length 2", "expected a list of two numbers"),
-        ("expected struct Data", "expected a table, `[data]`"),
-        ("expected struct Model", "expected a table, `[model]`"),
-        ("expected struct Objective", "expected a table, `[objective]`"),
-        ("expected struct Train", "expected a table, `[train]`"),
-        ("wanted string or table", "expected text in quotes"),
-        ("unknown variant", "unknown value"),
-        ("invalid type: ", "found "),
-        ("invalid value: ", "found "),
-        ("floating point", "the number"),
-        ("integer", "the number"),
-    ];
-    let message = readable.iter().fold(message.to_owned(), |text, (from, to)| text.replace(from, to));
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let help = match quoted.split_first() {
-        Some((found, expected)) if message.starts_with("unknown value") => nearest(found, expected.iter().copied()),
-        _ => None,
-    };
-    Some((format!("`{key}`: {message}"), help.map(|near| format!("did you mean `\"{near}\"`?"))))
+/// A value of the wrong type.
+struct TypeFault {
+    /// The element that is wrong, in a list of the right kind.
+    element: Option<usize>,
+    /// What the key takes, as in "must be ...".
+    expected: String,
+    help: Option<String>,
 }
 
-fn unknown_key(known: &BTreeSet<String>, dotted: &str, location: Location) -> Diagnostic {
+/// Why a value is not one for `key`, and what would be.
+fn type_fault(key: &str, value: &toml::Value) -> Option<TypeFault> {
+    let message = refusal(key, value.clone())?;
+    let expected = match message.rsplit_once("expected ").map_or("", |(_, expected)| expected) {
+        "u64" => "a whole number, 0 or more".to_owned(),
+        "f64" => "a number".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "path string" => "a path in quotes".to_owned(),
+        "a string" => "text in quotes".to_owned(),
+        "an array of length 2" | "fewer elements in array" => "a list of two numbers".to_owned(),
+        _ if message.starts_with("invalid type: unit variant") || message.contains("wanted string or table") => {
+            // A word that no choice has: the refusal lists them.
+            let refusal = refusal(key, toml::Value::String(String::new())).unwrap_or_default();
+            refusal.rsplit_once("expected ").map_or_else(|| "text in quotes".to_owned(), |(_, all)| all.to_owned())
+        }
+        other => other.to_owned(),
+    };
+    let help = match value {
+        toml::Value::String(text) => {
+            let choices = expected.split('`').skip(1).step_by(2).chain(expected.split('"').skip(1).step_by(2));
+            nearest(text, choices).map(|near| format!("did you mean `\"{near}\"`?"))
+        }
+        _ if expected == "a list" && refusal(key, toml::Value::Array(vec![value.clone()])).is_none() => {
+            Some("put it in brackets".to_owned())
+        }
+        _ => None,
+    };
+    let element = value.as_array().filter(|_| takes_list(key)).and_then(|elements| {
+        let fits = |element: &toml::Value| match element {
+            toml::Value::Integer(number) => *number >= 0 || expected == "a number",
+            toml::Value::Float(_) => expected == "a number",
+            _ => false,
+        };
+        let numbers = expected == "a number" || expected.starts_with("a whole number");
+        elements.iter().position(|element| numbers && !fits(element))
+    });
+    Some(TypeFault { element, expected, help })
+}
+
+/// What serde says against a value for `key`.
+fn refusal(key: &str, value: toml::Value) -> Option<String> {
+    let mut table = toml::Table::new();
+    insert(&mut table, key, value);
+    Spec::deserialize(table).err().map(|error| error.message().lines().next().unwrap_or_default().to_owned())
+}
+
+fn takes_list(key: &str) -> bool {
+    refusal(key, toml::Value::Array(Vec::new())).is_none_or(|message| message.starts_with("invalid length"))
+}
+
+/// A key that is none; `whole` where keys are written with their table, as in `[sweep.grid]` and in `--set`.
+fn unknown_key(known: &BTreeSet<String>, dotted: &str, location: &Location, whole: bool) -> Diagnostic {
+    let fault = Diagnostic::at(location, format!("unknown key `{dotted}`"));
+    match known_instead(known, dotted, whole) {
+        Some(help) => fault.with_help(help),
+        None => fault,
+    }
+}
+
+fn known_instead(known: &BTreeSet<String>, dotted: &str, whole: bool) -> Option<String> {
     let (table, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
-    let fault = Diagnostic::at(&location, format!("unknown key `{dotted}`"));
     let last = |key: &'_ str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    if dotted.strip_prefix("sweep.").is_some_and(|rest| known.contains(rest)) {
+        return Some("what is varied is listed under `[sweep.grid]`".to_owned());
+    }
     // The right name in the wrong table, then a misspelling in the right table, then one in any.
     if let Some(key) = known.iter().find(|key| last(key) == name) {
-        return fault.with_help(format!("`{name}` belongs to another table: `{key}`"));
+        return Some(match key.rsplit_once('.') {
+            _ if whole => format!("did you mean `{key}`?"),
+            Some((table, _)) => format!("`{name}` belongs in `[{table}]`"),
+            None => format!("`{name}` belongs at the top of the file, above all tables"),
+        });
     }
-    let here: Vec<String> = known
-        .iter()
-        .filter_map(|key| if table.is_empty() { Some(key.as_str()) } else { key.strip_prefix(&format!("{table}.")) })
-        .map(|rest| rest.split('.').next().unwrap_or_default().to_owned())
-        .collect();
-    if let Some(near) = nearest(name, here.iter().map(String::as_str)) {
-        return fault.with_help(format!("did you mean `{near}`?"));
+    let below = |key: &'_ String| match table {
+        "" => Some(key.clone()),
+        _ => key.strip_prefix(&format!("{table}.")).map(str::to_owned),
+    };
+    let here: BTreeSet<String> = known.iter().filter_map(below).collect();
+    let names = here.iter().filter_map(|rest| rest.split('.').next());
+    if let Some(near) = nearest(name, names) {
+        let prefix = if whole && !table.is_empty() { format!("{table}.") } else { String::new() };
+        return Some(format!("did you mean `{prefix}{near}`?"));
     }
-    match nearest(dotted, known.iter().map(String::as_str)).or_else(|| {
-        known.iter().map(String::as_str).find(|key| nearest(name, [last(key).as_str()]).is_some()).map(str::to_owned)
-    }) {
-        Some(near) => fault.with_help(format!("did you mean `{near}`?")),
-        None if here.is_empty() => fault,
-        None => {
-            let keys: BTreeSet<&str> = here.iter().map(String::as_str).collect();
-            let keys: Vec<String> = keys.into_iter().map(|key| format!("`{key}`")).collect();
-            fault.with_help(format!("the keys here are {}", keys.join(", ")))
-        }
+    let elsewhere = || known.iter().find(|key| nearest(name, [last(key).as_str()]).is_some()).cloned();
+    let near = if here.is_empty() { nearest(dotted, known.iter().map(String::as_str)) } else { None };
+    if let Some(near) = near.or_else(elsewhere) {
+        return Some(format!("did you mean `{near}`?"));
     }
+    let shown =
+        here.iter().map(|rest| rest.split_once('.').map_or(format!("`{rest}`"), |(head, _)| format!("`[{head}]`")));
+    let shown: BTreeSet<String> = shown.collect();
+    (!shown.is_empty()).then(|| format!("what can be here: {}", Vec::from_iter(shown).join(", ")))
 }
 
 /// The candidate that a misspelled name most likely meant.
@@ -372,6 +462,12 @@ fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Opt
         .filter(|(similarity, _)| *similarity > 0.84)
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Whether a line ends where its value should begin.
+fn lacks_value(text: &str, span: &Range<usize>) -> bool {
+    let (before, after) = (text.get(..span.start).unwrap_or(""), text.get(span.start..).unwrap_or(""));
+    before.trim_end_matches([' ', '\t']).ends_with('=') && after.lines().next().unwrap_or("").trim().is_empty()
 }
 
 /// A span of at least one character, so that there is something to underline.

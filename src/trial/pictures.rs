@@ -7,7 +7,7 @@ use crate::log::images::manifold_codes;
 use crate::model::architecture::PosteriorKind;
 use crate::plan::Trial;
 use crate::train::{Spread, Trainer};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Images in a row of pairs.
@@ -35,7 +35,7 @@ pub(super) fn draw<B: Spread>(
     let mut arrays = Arrays::default();
     arrays.push("input", vec![inputs.len() / pixels, pixels], &inputs);
     arrays.push("reconstruction", vec![inputs.len() / pixels, pixels], &reconstructions);
-    arrays.write(&folder.join("reconstructions.safetensors"), HashMap::new())?;
+    arrays.write(&folder.join("reconstructions.safetensors"), BTreeMap::new())?;
 
     let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, pixels), tiles(&reconstructions, pixels));
     let mut pictures = vec![("reconstructions", Grid::pairs(height, width, COLUMNS, &inputs, &reconstructions, range))];

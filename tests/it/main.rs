@@ -1,7 +1,11 @@
 //! The integration tests, one binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod bad_input;
+mod command_line;
 mod gradients;
+mod harness;
 mod optimizers;
+mod runs;
 mod shapes;
 mod training;

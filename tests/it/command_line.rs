@@ -1,0 +1,227 @@
+//! The commands from the outside: what they print, what they write, how they end.
+
+use crate::harness::{Workspace, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Stdio;
+use vaex::commands::schema_text;
+
+const SWEEP: &str = "\
+[data]
+limit = 60
+
+[model]
+family = \"mlp\"
+hidden = [16]
+
+[train]
+batch_size = 20
+epochs = 2
+
+[sweep.grid]
+\"objective.kl_weight\" = [0.5, 1.0]
+\"seed\" = [0, 1]
+";
+
+fn ids(plan: &serde_json::Value) -> Vec<String> {
+    let trials = plan["trials"].as_array().unwrap();
+    trials.iter().map(|trial| trial["trial"].as_str().unwrap().to_owned()).collect()
+}
+
+fn plan(workspace: &Workspace, arguments: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&workspace.succeed(&[&["plan", "--json"], arguments].concat())).unwrap()
+}
+
+#[test]
+fn help_names_every_command_but_the_hidden_one() {
+    let workspace = Workspace::new();
+    let help = workspace.succeed(&["--help"]);
+    for command in ["run", "plan", "report", "schema"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is missing:\n{help}");
+    }
+    assert!(!help.contains("\n  trial "), "{help}");
+    assert_eq!(workspace.succeed(&["--version"]), format!("vaex {}\n", env!("CARGO_PKG_VERSION")));
+    workspace.holds_nothing_more();
+}
+
+#[test]
+fn a_command_line_that_is_wrong_ends_with_2() {
+    let message = "\
+error: the following required arguments were not provided:
+  <SPEC>...
+
+Usage: vaex run <SPEC>...
+
+For more information, try '--help'.
+";
+    Workspace::new().refuse(&["run"], message);
+    for flag in ["--jobs", "--threads"] {
+        let message = format!(
+            "error: invalid value '0' for '{flag} <N>': it must be a whole number above 0\n\nFor more information, \
+             try '--help'.\n"
+        );
+        Workspace::with_spec("").refuse(&["run", "spec.toml", flag, "0"], &message);
+    }
+}
+
+#[test]
+fn a_plan_is_a_table_of_trials() {
+    let workspace = Workspace::with_spec(SWEEP);
+    assert_eq!(workspace.succeed(&["plan", "spec.toml"]), TABLE);
+    workspace.holds_nothing_more();
+}
+
+const TABLE: &str = concat!(
+    " trial        objective.kl_weight   seed   parameters   steps \n",
+    "──────────────────────────────────────────────────────────────\n",
+    " b427f318a0                   0.5      0        26004       6 \n",
+    " 8d3a9ab9ba                   0.5      1        26004       6 \n",
+    " ba92bc0941                   1.0      0        26004       6 \n",
+    " 7ba7f9e947                   1.0      1        26004       6 \n",
+    "spec: 4 trials, 54 training and 6 validation images\n",
+);
+
+#[test]
+fn a_plan_as_json_has_each_trial_resolved() {
+    let workspace = Workspace::with_spec(SWEEP);
+    let plan = plan(&workspace, &["spec.toml"]);
+    assert_eq!(plan["name"], "spec");
+    assert_eq!(plan["varied"], serde_json::json!(["objective.kl_weight", "seed"]));
+    assert_eq!(plan["trials"].as_array().unwrap().len(), 4);
+    let trial = &plan["trials"][2];
+    assert_eq!((&trial["training_images"], &trial["validation_images"]), (&54.into(), &6.into()));
+    let spec = &trial["spec"];
+    assert_eq!((&spec["objective.kl_weight"], &spec["seed"]), (&1.0.into(), &0.into()));
+    // Keys that were not written are there with their defaults.
+    assert_eq!((&spec["train.optimizer"], &spec["train.beta1"]), (&"adam".into(), &0.9.into()));
+}
+
+#[test]
+fn neither_order_nor_comments_nor_name_change_an_id() {
+    let other = "\
+# Another text.
+name = \"another\"
+
+[train]
+epochs = 2 # few
+batch_size = 20
+learning_rate = 1e-3
+
+[model]
+hidden = [ 16, ]
+family = \"mlp\"
+
+[sweep.grid]
+\"objective.kl_weight\" = [0.5, 1.0]
+\"seed\" = [0, 1]
+
+[data]
+limit = 60
+";
+    let mut workspace = Workspace::with_spec(SWEEP);
+    workspace.write("other.toml", other);
+    let (one, two) = (plan(&workspace, &["spec.toml"]), plan(&workspace, &["other.toml"]));
+    assert_eq!(ids(&one), ids(&two));
+    assert_ne!(one["name"], two["name"]);
+    let distinct: BTreeSet<String> = ids(&one).into_iter().collect();
+    assert_eq!(distinct.len(), 4);
+    // What changes the result changes the id.
+    let changed = plan(&workspace, &["spec.toml", "--set", "train.epochs=3"]);
+    assert!(ids(&changed).iter().all(|id| !distinct.contains(id)));
+}
+
+#[test]
+fn a_key_that_is_set_is_swept_no_more() {
+    let workspace = Workspace::with_spec(SWEEP);
+    let swept = plan(&workspace, &["spec.toml"]);
+    let set = plan(&workspace, &["spec.toml", "--set", "seed=1"]);
+    assert_eq!(set["varied"], serde_json::json!(["objective.kl_weight"]));
+    assert_eq!(ids(&set), [ids(&swept)[1].clone(), ids(&swept)[3].clone()]);
+    let all = plan(&workspace, &["spec.toml", "--set", "seed=1", "--set", "objective.kl_weight=0.5"]);
+    assert_eq!(ids(&all), [ids(&swept)[1].clone()]);
+}
+
+#[test]
+fn the_last_of_two_settings_counts_and_words_need_no_quotes() {
+    let workspace = Workspace::with_spec(SWEEP);
+    let arguments = ["spec.toml", "--set", "train.optimizer=sgd", "--set", "train.optimizer=rmsprop"];
+    let plan = plan(&workspace, &arguments);
+    assert_eq!(plan["trials"][0]["spec"]["train.optimizer"], "rmsprop");
+}
+
+#[test]
+fn the_committed_schema_is_the_one_that_vaex_writes() {
+    let workspace = Workspace::new();
+    assert_eq!(workspace.succeed(&["schema"]), "wrote schemas/experiment.schema.json\n");
+    let written = std::fs::read_to_string(workspace.path("schemas/experiment.schema.json")).unwrap();
+    assert_eq!(written, schema_text());
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/experiment.schema.json");
+    let committed = std::fs::read_to_string(committed).unwrap();
+    assert_eq!(committed, written, "write it anew with: vaex schema");
+}
+
+fn as_json(toml: &str) -> serde_json::Value {
+    serde_json::to_value(toml.parse::<toml::Table>().unwrap()).unwrap()
+}
+
+#[test]
+fn every_experiment_fits_the_schema() {
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let instance = as_json(&std::fs::read_to_string(&file).unwrap());
+        let errors: Vec<String> = schema.iter_errors(&instance).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", file.display());
+    }
+}
+
+#[test]
+fn a_wrong_spec_does_not_fit_the_schema() {
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
+    assert!(schema.is_valid(&as_json(SWEEP)));
+    for wrong in [
+        "sede = 1",
+        "seed = -1",
+        "[model]\nlatent_dim = 0",
+        "[model]\nlatent_dims = 2",
+        "[model]\nfamily = \"transformer\"",
+        "[model]\nhidden = 500",
+        "[train]\nepochs = \"many\"",
+        "[train]\nbatch_size = 0",
+        "[objective]\nkl_weight = -1.0",
+        "[sweep.grid]\nseed = 1",
+    ] {
+        assert!(!schema.is_valid(&as_json(wrong)), "{wrong}");
+    }
+}
+
+#[test]
+fn a_report_of_what_is_no_folder_of_trials_is_refused() {
+    let mut workspace = Workspace::new();
+    workspace.refuse(&["report"], "error: runs is not a folder\n");
+    workspace.create_folder("empty");
+    workspace.refuse(&["report", "empty"], "error: empty has no trials: no folder in it holds a trial.json\n");
+    workspace
+        .refuse(&["report", "--json", "empty"], "error: empty has no trials: no folder in it holds a trial.json\n");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let workspace = Workspace::with_spec(SWEEP);
+    for arguments in [&["plan", "spec.toml"][..], &["plan", "--json", "spec.toml"], &["run", "spec.toml"]] {
+        let mut process = workspace.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        drop(process.stdout.take());
+        let output = process.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    }
+    // Training went on to its end.
+    let trials = workspace.trials("runs/spec");
+    assert_eq!(trials.len(), 4);
+    for folder in trials.values() {
+        assert_eq!(json(&folder.join("trial.json"))["status"], "done");
+    }
+}

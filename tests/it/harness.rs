@@ -1,0 +1,124 @@
+//! Runs the built program in a fresh folder, and says what it printed and left behind.
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+use walkdir::WalkDir;
+
+/// A fresh working directory; it goes away with this.
+pub(crate) struct Workspace {
+    folder: TempDir,
+    written: BTreeSet<PathBuf>,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Exit status; nothing where a signal ended it.
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Workspace {
+    pub(crate) fn new() -> Workspace {
+        Workspace { folder: tempfile::tempdir().unwrap(), written: BTreeSet::new() }
+    }
+
+    /// With `spec.toml`.
+    pub(crate) fn with_spec(spec: &str) -> Workspace {
+        let mut workspace = Workspace::new();
+        workspace.write("spec.toml", spec);
+        workspace
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&mut self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).unwrap();
+        self.written.insert(name.into());
+    }
+
+    pub(crate) fn create_folder(&mut self, name: &str) {
+        std::fs::create_dir(self.path(name)).unwrap();
+        self.written.insert(name.into());
+    }
+
+    /// The program, ready to run here without a terminal.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vaex"));
+        command.args(arguments).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn vaex(&self, arguments: &[&str]) -> Outcome {
+        let output = self.command(arguments).output().unwrap();
+        Outcome {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// What goes well prints nothing but its result.
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
+        let outcome = self.vaex(arguments);
+        assert_eq!((outcome.status, &*outcome.stderr), (Some(0), ""), "{}", outcome.stdout);
+        outcome.stdout
+    }
+
+    /// What is refused says why, and does nothing: status 2, no output, no file.
+    #[track_caller]
+    pub(crate) fn refuse(&self, arguments: &[&str], message: &str) {
+        let Outcome { status, stdout, stderr } = self.vaex(arguments);
+        assert_eq!(stderr, message, "\n--- found\n{stderr}\n--- expected\n{message}");
+        assert_eq!((status, &*stdout), (Some(2), ""));
+        self.holds_nothing_more();
+    }
+
+    /// Nothing is here but what the test wrote.
+    #[track_caller]
+    pub(crate) fn holds_nothing_more(&self) {
+        assert_eq!(self.files_below(""), self.written);
+    }
+
+    /// All files and folders below a folder, relative to it.
+    pub(crate) fn files_below(&self, folder: &str) -> BTreeSet<PathBuf> {
+        let folder = self.path(folder);
+        let entries = WalkDir::new(&folder).min_depth(1).into_iter().map(|entry| entry.unwrap().into_path());
+        entries.map(|path| path.strip_prefix(&folder).unwrap().to_path_buf()).collect()
+    }
+
+    /// The trials' folders of an experiment below `runs`, by id.
+    pub(crate) fn trials(&self, runs: &str) -> BTreeMap<String, PathBuf> {
+        let folders = std::fs::read_dir(self.path(runs)).unwrap().map(|entry| entry.unwrap().path());
+        let folders = folders.filter(|path| path.join("trial.json").exists());
+        folders.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path)).collect()
+    }
+}
+
+/// The content of a JSON file.
+pub(crate) fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+/// An IDX file whose header claims `sizes`, with `count` bytes in it.
+pub(crate) fn idx(sizes: &[u32], count: usize) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, sizes.len() as u8];
+    file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
+    file.resize(file.len() + count, 7);
+    file
+}
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}

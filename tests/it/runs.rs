@@ -1,0 +1,307 @@
+//! `vaex run` from the outside: files, repetition, threads, crashes and signals. Equal means equal bits.
+
+use crate::harness::{Workspace, json};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+use vaex::log::tables::read_metrics;
+use vaex::train::Metrics;
+
+const TINY: &str = "\
+name = \"tiny\"
+
+[data]
+limit = 60
+
+[model]
+family = \"mlp\"
+hidden = [16]
+
+[train]
+batch_size = 20
+epochs = 2
+
+[sweep.grid]
+\"objective.kl_weight\" = [0.5, 1.0]
+";
+
+/// Epochs enough to be disturbed in their midst.
+const LONG: &str = "\
+name = \"long\"
+
+[data]
+limit = 200
+
+[model]
+family = \"mlp\"
+hidden = [32]
+
+[train]
+batch_size = 20
+epochs = 40
+";
+
+fn status(folder: &Path) -> String {
+    json(&folder.join("trial.json"))["status"].as_str().unwrap().to_owned()
+}
+
+/// The rows of metrics.parquet without what the clock decides.
+fn rows(folder: &Path) -> Vec<Metrics> {
+    let rows = read_metrics(&folder.join("metrics.parquet")).unwrap();
+    rows.into_iter().map(|row| Metrics { seconds: 0.0, images_per_second: 0.0, ..row }).collect()
+}
+
+fn model(folder: &Path) -> Vec<u8> {
+    std::fs::read(folder.join("model.safetensors")).unwrap()
+}
+
+#[track_caller]
+fn same_bits(one: &Path, two: &Path) {
+    assert_eq!(rows(one), rows(two));
+    assert!(model(one) == model(two), "the weights differ");
+}
+
+/// The folder of the only trial.
+fn only(workspace: &Workspace, runs: &str) -> PathBuf {
+    let trials = workspace.trials(runs);
+    assert_eq!(trials.len(), 1);
+    trials.into_values().next().unwrap()
+}
+
+#[test]
+fn a_run_leaves_every_file_and_each_trial_runs_by_itself() {
+    let workspace = Workspace::with_spec(TINY);
+    let output = workspace.succeed(&["run", "spec.toml"]);
+    assert!(output.ends_with("look at it with: tensorboard --logdir runs/tiny\n"), "{output}");
+    for file in ["plan.json", "trials.parquet", "curves.parquet"] {
+        assert!(workspace.path("runs/tiny").join(file).is_file(), "{file}");
+    }
+    let trials = workspace.trials("runs/tiny");
+    assert_eq!(trials.len(), 2);
+    for (id, folder) in &trials {
+        let files =
+            ["spec.toml", "trial.json", "metrics.parquet", "model.safetensors", "checkpoint.safetensors", "images"];
+        for file in files {
+            assert!(folder.join(file).exists(), "{file}");
+        }
+        let below = workspace.files_below(folder.to_str().unwrap());
+        let named = |start: &str, end: &str| {
+            below
+                .iter()
+                .filter(|path| path.to_str().unwrap().starts_with(start) && path.to_str().unwrap().ends_with(end))
+                .count()
+        };
+        assert_eq!(named("events.out.tfevents.", ""), 1, "{below:?}");
+        assert!(named("images/", ".png") >= 2, "{below:?}");
+        assert_eq!(named(".", ""), 0, "temporary files are left: {below:?}");
+        assert_eq!(status(folder), "done");
+        // Two epochs of two splits.
+        assert_eq!(rows(folder).len(), 4);
+        let spec = folder.join("spec.toml");
+        let plan = workspace.succeed(&["plan", "--json", spec.to_str().unwrap()]);
+        let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        assert_eq!((&plan["trials"][0]["trial"], plan["trials"].as_array().unwrap().len()), (&id.as_str().into(), 1));
+        workspace.succeed(&["run", spec.to_str().unwrap(), "--runs", "alone"]);
+        same_bits(folder, &workspace.path("alone/tiny").join(id));
+    }
+}
+
+#[test]
+fn what_is_finished_is_not_trained_again_unless_it_is_to_be_fresh() {
+    let workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    let trials = workspace.trials("runs/tiny");
+    let modified = |folder: &Path| std::fs::metadata(folder.join("model.safetensors")).unwrap().modified().unwrap();
+    let before: Vec<_> = trials.values().map(|folder| (modified(folder), model(folder), rows(folder))).collect();
+    let output = workspace.succeed(&["run", "spec.toml"]);
+    assert_eq!(output.matches(": finished before\n").count(), 2, "{output}");
+    assert!(!output.contains("epoch 1"), "{output}");
+    for (folder, (time, model_before, _)) in trials.values().zip(&before) {
+        assert_eq!(modified(folder), *time);
+        assert!(model(folder) == *model_before);
+    }
+    let output = workspace.succeed(&["run", "spec.toml", "--fresh"]);
+    assert!(!output.contains("finished before"), "{output}");
+    for (folder, (time, model_before, rows_before)) in trials.values().zip(&before) {
+        assert_ne!(modified(folder), *time);
+        assert!(model(folder) == *model_before, "the weights differ");
+        assert_eq!(rows(folder), *rows_before);
+    }
+}
+
+#[test]
+fn threads_change_nothing_but_the_time() {
+    let conv = "\
+name = \"conv\"
+
+[data]
+limit = 40
+
+[model]
+family = \"conv\"
+channels = [4, 8]
+strides = [1, 2]
+
+[train]
+batch_size = 16
+epochs = 2
+";
+    for (name, spec) in [("conv", conv), ("tiny", TINY)] {
+        let workspace = Workspace::with_spec(spec);
+        for threads in ["1", "2", "3"] {
+            workspace.succeed(&["run", "spec.toml", "--runs", threads, "--threads", threads]);
+        }
+        for (id, folder) in workspace.trials(&format!("1/{name}")) {
+            same_bits(&folder, &workspace.path(&format!("2/{name}/{id}")));
+            same_bits(&folder, &workspace.path(&format!("3/{name}/{id}")));
+        }
+    }
+}
+
+#[test]
+fn a_trial_that_diverges_costs_no_other() {
+    let spec = TINY.replace(
+        "[sweep.grid]\n\"objective.kl_weight\" = [0.5, 1.0]",
+        "optimizer = \"sgd\"\n\n[sweep.grid]\n\"train.learning_rate\" = [1e20, 1e-4]",
+    );
+    let workspace = Workspace::with_spec(&spec);
+    let outcome = workspace.vaex(&["run", "spec.toml"]);
+    assert_eq!((outcome.status, &*outcome.stderr), (Some(1), ""), "{}", outcome.stdout);
+    let mut statuses = Vec::new();
+    for folder in workspace.trials("runs/tiny").values() {
+        let record = json(&folder.join("trial.json"));
+        let diverges = record["spec"]["train.learning_rate"] == 1e20;
+        statuses.push((diverges, status(folder)));
+        if diverges {
+            let error = record["error"].as_str().unwrap();
+            assert!(error.contains("is not finite at step ") && error.contains("train.learning_rate"), "{error}");
+            assert!(!read_metrics(&folder.join("metrics.parquet")).unwrap().is_empty());
+            assert!(!folder.join("model.safetensors").exists());
+        } else {
+            assert_eq!((record["error"].is_null(), rows(folder).len()), (true, 4));
+        }
+    }
+    statuses.sort();
+    assert_eq!(statuses, [(false, "done".to_owned()), (true, "diverged".to_owned())]);
+}
+
+/// A run that has ended its second epoch, and is in the midst of the others.
+fn in_training(workspace: &Workspace) -> Child {
+    let mut process = workspace.command(&["run", "spec.toml", "--json", "--threads", "1"]).spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let second = lines.find(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        event["event"] == "epoch" && event["epoch"] == 2
+    });
+    assert!(second.is_some(), "it ended before its second epoch");
+    // Whoever writes to a closed pipe gets an error, and goes on.
+    process
+}
+
+fn signal(name: &str, process: u32) {
+    assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
+}
+
+/// The processes that a process started.
+fn children(parent: u32) -> Vec<u32> {
+    let processes =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let is_child = |process: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // After the name in parentheses come the state and the parent.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        fields.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    processes.filter(is_child).collect()
+}
+
+fn is_running(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
+}
+
+#[track_caller]
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what} took too long");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The report can be made, and the same command ends with the bits of a run that was never disturbed.
+fn completes_as_if_undisturbed(workspace: &Workspace) {
+    let folder = only(workspace, "runs/long");
+    assert_ne!(status(&folder), "done", "it was too fast to be disturbed");
+    let rows_before = rows(&folder);
+    let report = workspace.succeed(&["report"]);
+    assert!(report.starts_with(&format!("long: 1 {}\n", status(&folder))), "{report}");
+    let output = workspace.succeed(&["run", "spec.toml", "--threads", "1"]);
+    assert!(output.contains(": goes on after epoch "), "{output}");
+    assert_eq!(status(&folder), "done");
+    assert_eq!(rows(&folder)[..rows_before.len()], rows_before);
+    assert_eq!(rows(&folder).len(), 80);
+    workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
+    same_bits(&folder, &only(workspace, "undisturbed/long"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_run_that_is_killed_stops_its_trials_and_can_go_on() {
+    let workspace = Workspace::with_spec(LONG);
+    let mut process = in_training(&workspace);
+    let trials = children(process.id());
+    assert_eq!(trials.len(), 1);
+    signal("-KILL", process.id());
+    process.wait().unwrap();
+    wait_for("the end of the trial's process", || !is_running(trials[0]));
+    completes_as_if_undisturbed(&workspace);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_trial_that_is_killed_fails_and_can_go_on() {
+    let workspace = Workspace::with_spec(LONG);
+    let process = in_training(&workspace);
+    signal("-KILL", children(process.id())[0]);
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let record = json(&only(&workspace, "runs/long").join("trial.json"));
+    assert_eq!(record["status"], "failed");
+    assert_eq!(record["error"], "its process was killed (signal 9; perhaps the system was out of memory)");
+    completes_as_if_undisturbed(&workspace);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_that_is_interrupted_says_so_and_can_go_on() {
+    for name in ["-INT", "-TERM"] {
+        let workspace = Workspace::with_spec(LONG);
+        let process = in_training(&workspace);
+        signal(name, process.id());
+        let output = process.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, "stopping after the present step; once more stops at once\n");
+        assert_eq!(status(&only(&workspace, "runs/long")), "interrupted");
+        completes_as_if_undisturbed(&workspace);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_damaged_is_said_and_trained_anew() {
+    let workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
+    for (id, folder) in workspace.trials("runs/tiny") {
+        let checkpoint = folder.join("checkpoint.safetensors");
+        let bytes = std::fs::read(&checkpoint).unwrap();
+        std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+        let record = std::fs::read_to_string(folder.join("trial.json")).unwrap();
+        std::fs::write(folder.join("trial.json"), record.replace("\"done\"", "\"running\"")).unwrap();
+        let output = workspace.succeed(&["run", "spec.toml"]);
+        assert!(output.contains("started; trained anew, since its checkpoint is of no use: "), "{output}");
+        same_bits(&folder, &workspace.path("undisturbed/tiny").join(id));
+    }
+}
