@@ -120,14 +120,11 @@ fn positive(text: &str) -> Result<usize, String> {
 
 impl SpecArgs {
     fn overrides(&self) -> Vec<Override> {
-        self.overrides.iter().cloned().map(Override).collect()
-    }
-
-    fn device(&self) -> Option<Device> {
-        self.device.map(|device| match device {
-            DeviceArg::Cpu => Device::Cpu,
-            DeviceArg::Cuda => Device::Cuda,
-        })
+        let device = self.device.map(|device| match device {
+            DeviceArg::Cpu => Override::Device(Device::Cpu),
+            DeviceArg::Cuda => Override::Device(Device::Cuda),
+        });
+        self.overrides.iter().cloned().map(Override::Set).chain(device).collect()
     }
 }
 

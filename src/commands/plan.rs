@@ -5,7 +5,7 @@ use crate::plan::Plan;
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
-    let plan = Plan::read(&args.spec_file, &args.spec.overrides(), args.spec.device())?;
+    let plan = Plan::read(&args.spec_file, &args.spec.overrides())?;
     if args.json {
         say(&json(&plan).to_string());
     } else {

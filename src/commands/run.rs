@@ -1,18 +1,16 @@
 //! `vaex run`: plans everything, trains what is not finished, and ends with the report.
 
 use super::progress::Progress;
-use super::{FAILED, INTERRUPTED, RunArgs, complain, exit_status, explain, report, say};
+use super::{FAILED, INTERRUPTED, RunArgs, WRONG, complain, exit_status, explain, report, say};
 use crate::launch::{self, Options, Summary};
 use crate::plan::Plan;
 use anyhow::Context;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
-    let read = |spec: &PathBuf| Plan::read(spec, &args.spec.overrides(), args.spec.device());
-    let plans = args.specs.iter().map(read).collect::<Result<Vec<Plan>, _>>()?;
+    let Some(plans) = plans(args) else { return Ok(WRONG) };
     let options = Options { runs: args.runs.clone(), jobs: args.jobs, threads: args.threads, fresh: args.fresh };
     ctrlc::set_handler(interrupt).context("cannot watch for signals")?;
     let mut worst = 0;
@@ -33,6 +31,27 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
         }
     }
     Ok(worst)
+}
+
+/// The plans of all specs; nothing where any is wrong, which is said of each.
+fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
+    let mut plans: Vec<Plan> = Vec::new();
+    let mut wrong = false;
+    for spec in &args.specs {
+        match Plan::read(spec, &args.spec.overrides()) {
+            Ok(plan) if plans.iter().any(|other| other.name() == plan.name()) => {
+                wrong = true;
+                let (path, name) = (spec.display(), plan.name());
+                complain(&format!("error: {path} is of the name `{name}` too; give each experiment a name of its own"));
+            }
+            Ok(plan) => plans.push(plan),
+            Err(error) => {
+                wrong = true;
+                explain(&error.into());
+            }
+        }
+    }
+    (!wrong).then_some(plans)
 }
 
 /// The first signal stops the trials after their present step, the second stops at once.

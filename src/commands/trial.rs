@@ -14,7 +14,7 @@ pub(super) fn run(args: &TrialArgs) -> anyhow::Result<u8> {
     stop_with_parent(&STOP);
     ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot watch for signals")?;
     let record = TrialRecord::read(&args.folder)?;
-    let plan = Plan::read(&args.folder.join(names::SPEC), &[], None)?;
+    let plan = Plan::read(&args.folder.join(names::SPEC), &[])?;
     let Some(trial) = plan.trials().iter().find(|trial| trial.id() == record.trial) else {
         bail!("{} is not the spec of trial {}, or its data has changed", names::SPEC, record.trial);
     };

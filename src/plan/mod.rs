@@ -8,7 +8,7 @@ pub use trial::Trial;
 use crate::data::{DataError, Dataset, grouped};
 use crate::files::FileError;
 use crate::spec::diagnostics::{Diagnostic, Diagnostics, Location};
-use crate::spec::{Axis, Data, Device, Document, Override, Spec};
+use crate::spec::{Axis, Data, Document, Override, Spec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -50,7 +50,7 @@ impl Plan {
     ///
     /// # Errors
     /// The file cannot be read; all that is wrong with it, or with the data, at once.
-    pub fn read(path: &Path, overrides: &[Override], device: Option<Device>) -> Result<Plan, PlanError> {
+    pub fn read(path: &Path, overrides: &[Override]) -> Result<Plan, PlanError> {
         let bytes = std::fs::read(path).map_err(FileError::at("read the spec", path))?;
         let name = path.display().to_string();
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -63,10 +63,10 @@ impl Plan {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let folder = path.parent().unwrap_or(Path::new("."));
         let document = Document::parse(&name, &text, overrides)?;
-        Ok(Plan::resolve(&document, &stem, folder, device)?)
+        Ok(Plan::resolve(&document, &stem, folder)?)
     }
 
-    fn resolve(document: &Document, stem: &str, folder: &Path, device: Option<Device>) -> Result<Plan, Diagnostics> {
+    fn resolve(document: &Document, stem: &str, folder: &Path) -> Result<Plan, Diagnostics> {
         let mut faults = document.faults().to_vec();
         let count = document.axes().iter().map(|axis| axis.values.len()).try_fold(1usize, usize::checked_mul);
         let count = count.filter(|count| *count <= TRIAL_LIMIT);
@@ -82,7 +82,6 @@ impl Plan {
             let choice = choose(document.axes(), number);
             let values = choice.iter().map(|(axis, index)| (axis.key.as_str(), &axis.values[*index].0));
             let mut spec = document.with_values(values);
-            spec.train.device = device.unwrap_or(spec.train.device);
             spec.name.get_or_insert_with(|| stem.to_owned());
             for problem in check::drop_unused(&mut spec) {
                 let uses = unused.entry(problem.keys.clone()).or_insert((problem, choice.clone(), 0));

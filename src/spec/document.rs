@@ -1,7 +1,7 @@
 //! A TOML spec with the place of every key and value, and what is wrong with it as text and types.
 
 use super::diagnostics::{Diagnostic, Diagnostics, Location, Source};
-use super::{Spec, known_keys};
+use super::{Device, Spec, known_keys};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -11,9 +11,26 @@ use toml::de::{DeTable, DeValue};
 /// A dotted key: `train.batch_size`.
 pub type Key = String;
 
-/// A `--set KEY=VALUE` argument.
+/// What the command line sets on top of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Override(pub String);
+pub enum Override {
+    /// `--set KEY=VALUE`
+    Set(String),
+    /// `--device DEVICE`
+    Device(Device),
+}
+
+impl Override {
+    fn source(&self) -> Source {
+        match self {
+            Override::Set(argument) => Source { name: "--set".to_owned(), text: as_toml(argument) },
+            Override::Device(device) => {
+                let name = if *device == Device::Cuda { "cuda" } else { "cpu" };
+                Source { name: "--device".to_owned(), text: format!("train.device = \"{name}\"") }
+            }
+        }
+    }
+}
 
 /// A value that was written, and where.
 #[derive(Clone, Debug)]
@@ -57,9 +74,7 @@ impl Document {
     pub fn parse(name: &str, text: &str, overrides: &[Override]) -> Result<Document, Diagnostics> {
         let mut reader = Reader::default();
         reader.read(Source { name: name.to_owned(), text: text.to_owned() });
-        for Override(argument) in overrides {
-            reader.read(Source { name: "--set".to_owned(), text: as_toml(argument) });
-        }
+        overrides.iter().for_each(|argument| reader.read(argument.source()));
         if !reader.syntax.is_empty() {
             return Err(Diagnostics::new(&reader.sources, reader.syntax));
         }

@@ -31,7 +31,7 @@ fn trial(fixture: &Stored) -> Trial {
     let data = "[data]\nsource = \"idx\"\nimages = \"images.idx\"\nvalidation = 1\n[train]\nbatch_size = 1\n";
     let spec = folder.path().join("fixture.toml");
     std::fs::write(&spec, format!("{data}{}", fixture.notes["spec"])).unwrap();
-    Plan::read(&spec, &[], None).unwrap().trials()[0].clone()
+    Plan::read(&spec, &[]).unwrap().trials()[0].clone()
 }
 
 /// Largest difference as a share of the largest expected value.

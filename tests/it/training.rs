@@ -17,8 +17,8 @@ fn trial(spec: &str, overrides: &[&str]) -> Trial {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spec.toml");
     std::fs::write(&path, spec).unwrap();
-    let overrides: Vec<Override> = overrides.iter().map(|text| Override((*text).to_owned())).collect();
-    Plan::read(&path, &overrides, None).unwrap().trials()[0].clone()
+    let overrides: Vec<Override> = overrides.iter().map(|text| Override::Set((*text).to_owned())).collect();
+    Plan::read(&path, &overrides).unwrap().trials()[0].clone()
 }
 
 /// Weights and rows after some epochs.

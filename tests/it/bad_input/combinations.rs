@@ -268,8 +268,12 @@ fn cuda_in_a_binary_without_it_names_the_feature() {
         &["--device", "cuda"],
         "",
         r#"error: `train.device` is "cuda", but this vaex was built without CUDA
---> spec.toml
- = help: build it with the `cuda` feature: cargo build --release --features cuda
+ --> --device:1:16
+  |
+1 | train.device = "cuda"
+  |                ^^^^^^
+  |
+  = help: build it with the `cuda` feature: cargo build --release --features cuda
 "#,
     );
 }

@@ -58,3 +58,33 @@ fn a_folder_of_runs_that_cannot_be_created_is_reported() {
     let message = "error: cannot create the folder /proc/vaex/spec: No such file or directory (os error 2)\n";
     Workspace::with_spec("").refuse(&["run", SPEC, "--runs", "/proc/vaex"], message);
 }
+
+#[test]
+fn errors_of_several_specs_are_reported_at_once() {
+    let mut workspace = Workspace::new();
+    workspace.write("one.toml", "seeed = 1\n");
+    workspace.write("two.toml", "seed = -1\n");
+    let message = r"error: unknown key `seeed`
+ --> one.toml:1:1
+  |
+1 | seeed = 1
+  | ^^^^^
+  |
+  = help: did you mean `seed`?
+error: `seed` must be a whole number, 0 or more, found -1
+ --> two.toml:1:8
+  |
+1 | seed = -1
+  |        ^^
+";
+    workspace.refuse(&["run", "one.toml", "two.toml"], message);
+}
+
+#[test]
+fn two_specs_of_one_name_would_share_a_folder() {
+    let mut workspace = Workspace::new();
+    workspace.write("one.toml", "name = \"same\"\n");
+    workspace.write("two.toml", "name = \"same\"\nseed = 1\n");
+    let message = "error: two.toml is of the name `same` too; give each experiment a name of its own\n";
+    workspace.refuse(&["run", "one.toml", "two.toml"], message);
+}
