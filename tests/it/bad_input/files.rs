@@ -71,7 +71,7 @@ fn errors_of_several_specs_are_reported_at_once() {
   | ^^^^^
   |
   = help: did you mean `seed`?
-error: `seed` must be a whole number, 0 or more, found -1
+error: `seed` must be a whole number, 0 or more, found `-1`
  --> two.toml:1:8
   |
 1 | seed = -1
