@@ -23,8 +23,9 @@ impl Objective {
     /// The objective of a spec, for images with that many pixels and codes with that many axes.
     pub fn new(objective: &spec::Objective, pixels: usize, latent: usize) -> Objective {
         Objective {
-            kl_weight: objective.kl_weight,
-            warmup_epochs: objective.kl_warmup_epochs,
+            // A plain autoencoder has no KL, and so no weight of it.
+            kl_weight: objective.kl_weight.unwrap_or(0.0),
+            warmup_epochs: objective.kl_warmup_epochs.unwrap_or(0.0),
             reduction: objective.reduction,
             pixels: pixels as f64,
             latent: latent as f64,
@@ -97,13 +98,21 @@ pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Devi
         Code::Gaussian { mean, log_variance, scale: deviation_scale } => {
             let (log_variance, tape) = log_variance.split_tape();
             let variance_values = to_vec::<_, B, _>(&log_variance);
-            let kl = B::kl(&mean, log_variance.clone().put_tape(tape))?;
-            let (kl, tape) = kl.try_mul(effective_beta as f32).map_err(fail)?.split_tape();
+            // A weight of 0 takes the term out: an infinite KL times 0 is not a number, nor is its gradient.
+            let (kl, tape) = if effective_beta == 0.0 {
+                (None, tape)
+            } else {
+                let kl = B::kl(&mean, log_variance.clone().put_tape(tape))?;
+                let (kl, tape) = kl.try_mul(effective_beta as f32).map_err(fail)?.split_tape();
+                (Some(kl), tape)
+            };
             let z = B::reparameterize(&mean, log_variance.put_tape(tape), noise, deviation_scale)?;
             let recon = model.likelihood().nats(model.decode(z)?, x)?;
             let (recon_nats, recon) = read::<_, B, _>(recon);
-            // Infinite KL times a weight of 0 is not a number: the term is left out instead.
-            let sum = if effective_beta == 0.0 { recon } else { recon.try_add(kl).map_err(fail)? };
+            let sum = match kl {
+                Some(kl) => recon.try_add(kl).map_err(fail)?,
+                None => recon,
+            };
             let total = sum.try_mul(scale as f32).map_err(fail)?.try_sum::<(), _>().map_err(fail)?;
             Ok(Terms { recon_nats, mean: to_vec::<_, B, _>(&mean), log_variance: variance_values, total })
         }

@@ -121,6 +121,8 @@ def check_metrics(rows):
 def check_trial(folder, row, curves):
     """One trial's row and curves against what its own folder says."""
     name = row["trial"]
+    if not (folder / name).is_dir():  # tables of a folder of experiments
+        folder = folder / row["experiment"]
     record_path, metrics_path = folder / name / "trial.json", folder / name / "metrics.parquet"
     if not record_path.is_file():
         wrong(f"{folder / 'trials.parquet'}: {name} has no {record_path}")

@@ -50,7 +50,10 @@ class Trial:
 
     def images(self):
         manifold = self.gaussian and self.spec.get("model.latent_dim") == 2
-        return ["reconstructions", "samples", *(["manifold"] if manifold else [])]
+        return ["reconstructions", *(["samples"] if self.gaussian else []), *(["manifold"] if manifold else [])]
+
+    def value(self, split, column, step):
+        return self.series(split, column).get(step)
 
     def series(self, split, column):
         """Step -> value, without the rows where there is none."""

@@ -115,7 +115,8 @@ enum DeviceArg {
 }
 
 fn positive(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "it must be a whole number above 0".to_owned())
+    let number = text.parse().ok().filter(|number| (1..=1024).contains(number));
+    number.ok_or_else(|| "it must be a whole number from 1 to 1024".to_owned())
 }
 
 impl SpecArgs {

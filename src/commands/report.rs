@@ -6,18 +6,18 @@ use std::path::Path;
 pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     if args.json {
         let report = crate::report::collect(&args.folder)?;
-        report.write(&args.folder)?;
         say(&report.json().to_string());
+        report.write(&args.folder)?;
     } else {
         print(&args.folder)?;
     }
     Ok(DONE)
 }
 
-/// Writes the tables of a folder, and prints the one for the eye.
+/// Prints the table of a folder, and writes the parquet files.
 pub(super) fn print(folder: &Path) -> anyhow::Result<()> {
     let report = crate::report::collect(folder)?;
-    report.write(folder)?;
     say(&report.table());
+    report.write(folder)?;
     Ok(())
 }

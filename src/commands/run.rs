@@ -14,9 +14,11 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let options = Options { runs: args.runs.clone(), jobs: args.jobs, threads: args.threads, fresh: args.fresh };
     ctrlc::set_handler(interrupt).context("cannot watch for signals")?;
     let mut worst = 0;
-    for plan in &plans {
+    // All are ready before the first begins: an error means that nothing was started.
+    let launches = plans.iter().map(|plan| launch::prepare(plan, &options)).collect::<Result<Vec<_>, _>>()?;
+    for (plan, launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
-        let summary = launch::run(plan, &options, &STOP, &mut |notice| progress.show(&notice))?;
+        let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
         progress.finish();
         if !args.json {
             if let Err(error) = report::print(&launch::folder(plan, &options.runs)) {
@@ -54,6 +56,17 @@ fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
     (!wrong).then_some(plans)
 }
 
+/// The command that goes on with what is not finished: this one, without `--fresh`, which would begin anew.
+fn same_command() -> String {
+    let quoted = |argument: std::ffi::OsString| {
+        let text = argument.to_string_lossy().into_owned();
+        let plain = text.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c)) && !text.is_empty();
+        if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    };
+    let arguments = std::env::args_os().filter(|argument| argument != "--fresh").map(quoted);
+    arguments.collect::<Vec<_>>().join(" ")
+}
+
 /// The first signal stops the trials after their present step, the second stops at once.
 fn interrupt() {
     if STOP.swap(true, Ordering::Relaxed) {
@@ -65,8 +78,7 @@ fn interrupt() {
 fn remark(plan: &Plan, args: &RunArgs, summary: Summary) {
     let folder = launch::folder(plan, &args.runs);
     if summary.interrupted > 0 {
-        let command = std::env::args().collect::<Vec<_>>().join(" ");
-        say(&format!("{} trials are not finished; go on with: {command}", summary.interrupted));
+        say(&format!("{} trials are not finished; go on with: {}", summary.interrupted, same_command()));
     } else {
         say(&format!("look at it with: tensorboard --logdir {}", folder.display()));
     }

@@ -8,8 +8,8 @@ pub(super) fn load() -> Result<(Array, Array), IdxError> {
     let images: &[u8] = include_bytes!("fashion-mini/images.gz");
     let labels: &[u8] = include_bytes!("fashion-mini/labels.gz");
     Ok((
-        read(Path::new("fashion-mini/images.gz"), images, Content::Images)?,
-        read(Path::new("fashion-mini/labels.gz"), labels, Content::Labels)?,
+        read(Path::new("fashion-mini/images.gz"), images, images.len() as u64, Content::Images)?,
+        read(Path::new("fashion-mini/labels.gz"), labels, labels.len() as u64, Content::Labels)?,
     ))
 }
 

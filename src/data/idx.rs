@@ -10,6 +10,11 @@ use std::path::{Path, PathBuf};
 /// The most bytes that a file may claim to hold, once inflated: 8 GiB.
 const LIMIT: u64 = 8 << 30;
 
+/// How many times its own size a gzipped file may claim to hold: images of one grey shrink a thousandfold, photographs
+/// and digits by far less. Small files may claim [`BOMB_FLOOR`] bytes all the same.
+const BOMB_RATIO: u64 = 200;
+const BOMB_FLOOR: u64 = 64 << 20;
+
 /// What a file is to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
@@ -148,6 +153,16 @@ pub enum IdxError {
         /// Bytes that the header claims, header included.
         expected: u64,
     },
+    /// A small gzipped file that claims to hold much.
+    #[error("`{}` claims {} bytes in {} bytes of gzip, which no images shrink to; unpack it first if it is meant", path.display(), grouped(*claimed), grouped(*stored))]
+    Bomb {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that the header claims.
+        claimed: u64,
+        /// Bytes of the file.
+        stored: u64,
+    },
     /// The compressed data are damaged.
     #[error("`{}` is gzipped and damaged ({reason}); download it again", path.display())]
     Gzip {
@@ -161,13 +176,14 @@ pub enum IdxError {
 /// Reads the IDX file at `path`, of `content`.
 pub(super) fn read_file(path: &Path, content: Content) -> Result<Array, IdxError> {
     let file = File::open(path).map_err(FileError::at("read", path))?;
-    read(path, BufReader::with_capacity(1 << 16, file), content)
+    let stored = file.metadata().map_err(FileError::at("read", path))?.len();
+    read(path, BufReader::with_capacity(1 << 16, file), stored, content)
 }
 
-/// Reads an IDX file of `content` from `input`; errors call it `path`.
-pub(super) fn read(path: &Path, input: impl BufRead, content: Content) -> Result<Array, IdxError> {
+/// Reads an IDX file of `content` from `input`, which has `stored` bytes; errors call it `path`.
+pub(super) fn read(path: &Path, input: impl BufRead, stored: u64, content: Content) -> Result<Array, IdxError> {
     let mut bytes = Vec::new();
-    let sizes = read_into(&mut bytes, path, input, content)?;
+    let sizes = read_into(&mut bytes, path, input, stored, content)?;
     bytes.shrink_to_fit();
     Ok(Array { sizes, bytes })
 }
@@ -177,6 +193,7 @@ fn read_into(
     bytes: &mut Vec<u8>,
     path: &Path,
     mut input: impl BufRead,
+    stored: u64,
     content: Content,
 ) -> Result<Vec<usize>, IdxError> {
     let mut start = Vec::new();
@@ -184,9 +201,9 @@ fn read_into(
     let gzipped = start == [0x1f, 0x8b];
     let input = Cursor::new(start).chain(input);
     if gzipped {
-        Source { path, gzipped, input: MultiGzDecoder::new(input) }.array(content, bytes)
+        Source { path, gzipped, stored, input: MultiGzDecoder::new(input) }.array(content, bytes)
     } else {
-        Source { path, gzipped, input }.array(content, bytes)
+        Source { path, gzipped, stored, input }.array(content, bytes)
     }
 }
 
@@ -194,6 +211,8 @@ fn read_into(
 struct Source<'a, Input> {
     path: &'a Path,
     gzipped: bool,
+    /// Bytes of the file as it is.
+    stored: u64,
     input: Input,
 }
 
@@ -210,8 +229,16 @@ impl<Input: Read> Source<'_, Input> {
         let Some(claimed) = u64::try_from(claimed).ok().filter(|&claimed| claimed <= LIMIT) else {
             return Err(IdxError::TooLarge { path, sizes: in_words() });
         };
+        let most = self.stored.saturating_mul(BOMB_RATIO).max(BOMB_FLOOR);
+        if self.gzipped && claimed > most {
+            return Err(IdxError::Bomb { path, claimed, stored: self.stored });
+        }
         let header = content.header() as u64;
         let expected = header + claimed;
+        if !self.gzipped {
+            // What is there is read at once, without copies on the way; a failure shows when it is read.
+            let _ = bytes.try_reserve_exact(claimed.min(self.stored) as usize);
+        }
         self.fill(bytes, claimed)?;
         if (bytes.len() as u64) < claimed {
             return Err(IdxError::Truncated { path, found: header + bytes.len() as u64, expected });
@@ -334,11 +361,11 @@ pub(super) mod tests {
     }
 
     fn images(file: &[u8]) -> Result<Array, IdxError> {
-        read(Path::new("x.gz"), file, Content::Images)
+        read(Path::new("x.gz"), file, file.len() as u64, Content::Images)
     }
 
     fn message(file: &[u8], content: Content) -> String {
-        read(Path::new("x.gz"), file, content).unwrap_err().to_string()
+        read(Path::new("x.gz"), file, file.len() as u64, content).unwrap_err().to_string()
     }
 
     fn valid() -> Vec<u8> {
@@ -354,7 +381,7 @@ pub(super) mod tests {
         let file = valid();
         let (a, b) = file.split_at(10);
         assert_eq!(images(&[gzip(a), gzip(b), gzip(b"")].concat()).unwrap(), plain);
-        let labels = read(Path::new("x"), &idx_file(&[3], &[7, 8, 9])[..], Content::Labels).unwrap();
+        let labels = read(Path::new("x"), &idx_file(&[3], &[7, 8, 9])[..], 19, Content::Labels).unwrap();
         assert_eq!(labels, Array { sizes: vec![3], bytes: vec![7, 8, 9] });
         assert_eq!(images(&idx_file(&[1, 1, 1], &[42])).unwrap(), Array { sizes: vec![1, 1, 1], bytes: vec![42] });
     }
@@ -521,19 +548,28 @@ pub(super) mod tests {
 
     #[test]
     fn a_claim_allocates_nothing() {
-        for file in [idx_file(&[1 << 31, 2, 2], &[7; 100]), gzip(&idx_file(&[1 << 31, 2, 2], &[7; 100]))] {
+        let plain = idx_file(&[1 << 31, 2, 2], &[7; 100]);
+        for (file, stored) in [(plain.clone(), plain.len() as u64), (gzip(&plain), 1 << 40)] {
             let mut bytes = Vec::new();
-            read_into(&mut bytes, Path::new("x"), &file[..], Content::Images).unwrap_err();
+            read_into(&mut bytes, Path::new("x"), &file[..], stored, Content::Images).unwrap_err();
             assert_eq!(bytes, [7; 100]);
             assert!(bytes.capacity() <= 1 << 12, "{}", bytes.capacity());
         }
     }
 
     #[test]
+    fn a_bomb_that_claims_what_it_holds_is_refused() {
+        let bomb = gzip(&idx_file(&[100, 1000, 1000], &vec![0; 100_000_000]));
+        let size = grouped(bomb.len());
+        let text = "of gzip, which no images shrink to; unpack it first if it is meant";
+        assert_eq!(message(&bomb, Content::Images), format!("`x.gz` claims 100,000,000 bytes in {size} bytes {text}"));
+    }
+
+    #[test]
     fn no_more_is_inflated_than_was_claimed() {
         let bomb = gzip(&idx_file(&[1, 10, 10], &vec![0; 64 << 20]));
         let (mut input, mut bytes) = (&bomb[..], Vec::new());
-        let error = read_into(&mut bytes, Path::new("x"), &mut input, Content::Images).unwrap_err();
+        let error = read_into(&mut bytes, Path::new("x"), &mut input, 100, Content::Images).unwrap_err();
         assert_eq!(error.to_string(), "`x` goes on after the 116 bytes that its header claims; download it again");
         assert_eq!(bytes.len(), 100);
         // The decoder inflates a window of 32 KiB ahead, which takes some hundreds of bytes.
@@ -567,7 +603,7 @@ pub(super) mod tests {
             }
             let content = if stream.below(8) == 0 { Content::Labels } else { Content::Images };
             let mut bytes = Vec::new();
-            match read_into(&mut bytes, Path::new("x"), &file[..], content) {
+            match read_into(&mut bytes, Path::new("x"), &file[..], file.len() as u64, content) {
                 Ok(sizes) => {
                     assert_eq!(bytes.len(), sizes.iter().product::<usize>());
                     arrays += 1;
@@ -580,8 +616,18 @@ pub(super) mod tests {
             assert!(bytes.capacity() <= (1 << 20) + file.len(), "case {case}: {} bytes", bytes.capacity());
         }
         assert!(arrays > 1000, "{arrays}");
-        let kinds =
-            ["Dimensions", "ElementType", "Empty", "Gzip", "NoHeader", "NotIdx", "TooLarge", "Trailing", "Truncated"];
+        let kinds = [
+            "Bomb",
+            "Dimensions",
+            "ElementType",
+            "Empty",
+            "Gzip",
+            "NoHeader",
+            "NotIdx",
+            "TooLarge",
+            "Trailing",
+            "Truncated",
+        ];
         assert!(errors.iter().eq(kinds), "{errors:?}");
     }
 }

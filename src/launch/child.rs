@@ -13,15 +13,6 @@ use std::thread::JoinHandle;
 /// Lines of a crashed process's error output that are kept.
 const KEPT_LINES: usize = 12;
 
-/// What a trial's process is told on its command line.
-#[derive(Clone, Debug)]
-pub struct Worker {
-    /// The trial's folder, with its spec and record.
-    pub folder: PathBuf,
-    /// Worker threads.
-    pub threads: usize,
-}
-
 /// What the parent hears of a trial's process.
 pub(super) enum Message {
     /// Something happened in the trial.
@@ -69,8 +60,8 @@ impl Child {
 fn follow(mut process: Process, id: &str, sender: &Sender<(String, Message)>) -> Option<String> {
     let errors = process.stderr.take().map(last_lines);
     if let Some(output) = process.stdout.take() {
-        for line in BufReader::new(output).lines().map_while(Result::ok) {
-            if let Ok(event) = serde_json::from_str(&line) {
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            if let Ok(event) = serde_json::from_slice(&line) {
                 let _ = sender.send((id.to_owned(), Message::Event(event)));
             }
         }
@@ -87,8 +78,8 @@ fn follow(mut process: Process, id: &str, sender: &Sender<(String, Message)>) ->
 fn last_lines(errors: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
         let mut kept = VecDeque::new();
-        for line in BufReader::new(errors).lines().map_while(Result::ok) {
-            kept.push_back(line);
+        for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
+            kept.push_back(String::from_utf8_lossy(&line).into_owned());
             if kept.len() > KEPT_LINES {
                 kept.pop_front();
             }

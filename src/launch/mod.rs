@@ -2,7 +2,7 @@
 
 mod child;
 
-pub use child::{Worker, stop_with_parent};
+pub use child::stop_with_parent;
 
 use crate::files::{FileError, create_folder, write_whole};
 use crate::log::record::{Status, TrialRecord};
@@ -10,13 +10,16 @@ use crate::plan::{Plan, Trial};
 use crate::trial::{self, Event};
 use child::{Child, Message};
 use std::collections::VecDeque;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// Name of the frozen plan's file in an experiment's folder.
-pub const PLAN_FILE: &str = "plan.json";
+const PLAN_FILE: &str = "plan.json";
+/// Locked while a run goes on.
+const LOCK_FILE: &str = ".lock";
 
 /// How to run a plan.
 #[derive(Clone, Debug)]
@@ -57,6 +60,9 @@ pub enum LaunchError {
     /// A file or folder of the experiment cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Another run is going on in the experiment's folder.
+    #[error("another vaex is at work in {}; wait for it, stop it, or choose another folder with --runs", _0.display())]
+    Busy(PathBuf),
     /// The program's own file cannot be found, to start trials with.
     #[error("cannot find the vaex program to start trials with: {0}")]
     Program(std::io::Error),
@@ -67,28 +73,23 @@ pub fn folder(plan: &Plan, runs: &Path) -> PathBuf {
     runs.join(plan.name())
 }
 
-/// Runs every trial that is not finished. Writes plan.json and the trials' folders first.
+/// Makes a plan ready to run: locks its folder, writes plan.json and the folders of the trials that are not finished.
 ///
 /// # Errors
-/// The experiment's folder cannot be written; nothing was started then.
-pub fn run(
-    plan: &Plan,
-    options: &Options,
-    stop: &AtomicBool,
-    observe: &mut dyn FnMut(Notice<'_>),
-) -> Result<Summary, LaunchError> {
+/// A folder or file cannot be written, or another process is at work in the experiment's folder.
+pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, LaunchError> {
     let program = std::env::current_exe().map_err(LaunchError::Program)?;
     let experiment = folder(plan, &options.runs);
     create_folder(&experiment)?;
+    let lock = lock(&experiment)?;
     freeze(plan, &experiment)?;
-    let mut summary = Summary::default();
+    let mut kept = Vec::new();
     let mut waiting = VecDeque::new();
     for trial in plan.trials() {
         let folder = experiment.join(trial.id());
         let earlier = TrialRecord::read(&folder).ok();
         if !options.fresh && earlier.as_ref().is_some_and(|record| record.status == Status::Done) {
-            summary.done += 1;
-            observe(Notice::Kept(trial));
+            kept.push(trial);
         } else {
             waiting.push_back((trial, folder, earlier));
         }
@@ -111,9 +112,19 @@ pub fn run(
     }
     let queue = waiting.into_iter().map(|(trial, folder, _)| (trial, folder)).collect();
     let (sender, receiver) = channel();
-    let mut launcher = Launcher { program, queue, running: Vec::new(), sender, receiver, summary };
-    launcher.run(jobs, threads, stop, observe);
-    Ok(launcher.summary)
+    let (running, summary) = (Vec::new(), Summary::default());
+    Ok(Launch { program, kept, queue, jobs, threads, running, sender, receiver, summary, _lock: lock })
+}
+
+/// Takes the experiment's folder for this process, for as long as the file is open.
+fn lock(experiment: &Path) -> Result<File, LaunchError> {
+    let path = experiment.join(LOCK_FILE);
+    let file = File::options().create(true).append(true).open(&path).map_err(FileError::at("write", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LaunchError::Busy(experiment.to_path_buf())),
+        Err(TryLockError::Error(error)) => Err(FileError::at("lock", &path)(error).into()),
+    }
 }
 
 /// Writes plan.json: what was asked for, resolved.
@@ -136,38 +147,48 @@ fn share(options: &Options, trials: usize) -> (usize, usize) {
     (jobs, options.threads.unwrap_or(cores / jobs).max(1))
 }
 
-struct Launcher<'p> {
+/// A plan that is ready to run, in a folder that is this process's own.
+pub struct Launch<'p> {
     program: PathBuf,
+    kept: Vec<&'p Trial>,
     queue: VecDeque<(&'p Trial, PathBuf)>,
+    jobs: usize,
+    threads: usize,
     running: Vec<(&'p Trial, Child)>,
     sender: Sender<(String, Message)>,
     receiver: Receiver<(String, Message)>,
     summary: Summary,
+    _lock: File,
 }
 
-impl<'p> Launcher<'p> {
-    fn run(&mut self, jobs: usize, threads: usize, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) {
+impl<'p> Launch<'p> {
+    /// Runs every trial that is not finished, until all ended or `stop` is set.
+    pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) -> Summary {
+        for trial in &self.kept {
+            self.summary.done += 1;
+            observe(Notice::Kept(trial));
+        }
         loop {
             if stop.load(Ordering::Relaxed) {
                 self.summary.interrupted += self.queue.len();
                 self.queue.clear();
                 self.running.iter_mut().for_each(|(_, child)| child.ask_to_stop());
             }
-            while self.running.len() < jobs
+            while self.running.len() < self.jobs
                 && let Some((trial, folder)) = self.queue.pop_front()
             {
-                match Child::start(&self.program, trial.id(), &folder, threads, &self.sender) {
+                match Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender) {
                     Ok(child) => self.running.push((trial, child)),
                     Err(error) => self.end(trial, &folder, Some(format!("cannot start its process: {error}")), observe),
                 }
             }
             if self.running.is_empty() {
-                return;
+                return self.summary;
             }
             match self.receiver.recv_timeout(Duration::from_millis(100)) {
                 Ok((id, message)) => self.handle(&id, message, observe),
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.summary,
             }
         }
     }

@@ -93,14 +93,15 @@ impl Architecture {
     pub fn pixels(&self) -> usize {
         self.height * self.width
     }
-}
 
-impl Architecture {
     /// Trained numbers of the model, without building it.
     pub fn parameters(&self) -> u128 {
-        let dense = |inputs: u128, outputs: u128| (inputs + 1) * outputs;
+        // Sizes come from a spec: what is too much for a model may be too much for 128 bits.
+        let dense = |inputs: u128, outputs: u128| inputs.saturating_add(1).saturating_mul(outputs);
         let chain = |start: u128, sizes: &mut dyn Iterator<Item = u128>| {
-            sizes.fold((start, 0), |(inputs, total), outputs| (outputs, total + dense(inputs, outputs)))
+            sizes.fold((start, 0), |(inputs, total), outputs| {
+                (outputs, u128::saturating_add(total, dense(inputs, outputs)))
+            })
         };
         let (pixels, latent) = (self.height as u128 * self.width as u128, self.latent as u128);
         let (encoder_end, layers) = match &self.network {
@@ -108,7 +109,7 @@ impl Architecture {
                 let sizes = || hidden.iter().map(|size| *size as u128);
                 let (end, encoder) = chain(pixels, &mut sizes());
                 let (decoder_end, decoder) = chain(latent, &mut sizes().rev());
-                (end, encoder + decoder + dense(decoder_end, pixels))
+                (end, encoder.saturating_add(decoder).saturating_add(dense(decoder_end, pixels)))
             }
             Network::Conv { convs, hidden } => {
                 let (mut height, mut width) = (self.height as u128, self.width as u128);
@@ -116,21 +117,21 @@ impl Architecture {
                 let mut ups = Vec::new();
                 for (index, conv) in convs.iter().enumerate() {
                     let outputs = conv.channels as u128;
-                    total += dense(9 * channels, outputs);
+                    total = total.saturating_add(dense(channels.saturating_mul(9), outputs));
                     if conv.stride == ConvStride::Two {
                         (height, width) = (height.div_ceil(2), width.div_ceil(2));
                         ups.push(if index == 0 { outputs } else { channels });
                     }
                     channels = outputs;
                 }
-                let features = height * width * channels;
+                let features = (height * width).saturating_mul(channels);
                 let (end, encoder) = chain(features, &mut hidden.iter().map(|size| *size as u128));
-                total += encoder + dense(latent, features);
+                total = total.saturating_add(encoder).saturating_add(dense(latent, features));
                 for outputs in ups.into_iter().rev() {
-                    total += dense(9 * channels, outputs);
+                    total = total.saturating_add(dense(channels.saturating_mul(9), outputs));
                     channels = outputs;
                 }
-                (end, total + dense(9 * channels, 1))
+                (end, total.saturating_add(dense(channels.saturating_mul(9), 1)))
             }
         };
         let heads = if self.posterior == PosteriorKind::None { 1 } else { 2 };
@@ -139,6 +140,7 @@ impl Architecture {
             LikelihoodKind::Gaussian(VarianceKind::PerPixel) => pixels,
             LikelihoodKind::Gaussian(VarianceKind::Fixed(_)) | LikelihoodKind::Bernoulli => 0,
         };
-        layers + heads * dense(encoder_end, latent) + variances
+        let heads = dense(encoder_end, latent).saturating_mul(heads);
+        layers.saturating_add(heads).saturating_add(variances)
     }
 }

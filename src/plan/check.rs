@@ -26,10 +26,24 @@ impl Checks {
     }
 
     fn number(&mut self, key: &'static str, value: f64, holds: bool, range: &str) {
-        let range = if value.is_finite() { range } else { "a finite number" };
-        let message = || format!("`{key}` must be {range}, found {}", value.to_string().to_lowercase());
-        self.require(holds && value.is_finite(), &[key], message, "");
+        // Training computes with single precision.
+        let fits = (value as f32).is_finite() && (value == 0.0 || (value as f32).abs() >= f32::MIN_POSITIVE);
+        let range = match (value.is_finite(), fits) {
+            (false, _) => "a finite number",
+            (true, false) => "0 or between 1e-37 and 1e38 in size",
+            (true, true) => range,
+        };
+        let message = || format!("`{key}` must be {range}, found {}", in_words(value));
+        self.require(holds && fits, &[key], message, "");
     }
+}
+
+/// A number as one would write it: 1e-50 and not fifty zeros.
+fn in_words(value: f64) -> String {
+    let magnitude = value.abs();
+    let text =
+        if value != 0.0 && !(1e-4..1e15).contains(&magnitude) { format!("{value:e}") } else { value.to_string() };
+    text.to_lowercase()
 }
 
 /// Takes out the keys that the trial's family, likelihood, schedule or optimiser has no use for, and says which. In a
@@ -42,6 +56,13 @@ pub(super) fn drop_unused(spec: &mut Spec) -> Vec<Problem> {
     drop_unless(&mut unused, conv, &mut model.channels, ["model.channels", "model.family"], "\"conv\"");
     drop_unless(&mut unused, conv, &mut model.strides, ["model.strides", "model.family"], "\"conv\"");
     drop_unless(&mut unused, gaussian, &mut model.variance, ["model.variance", "model.likelihood"], "\"gaussian\"");
+    let (objective, chooser) = (&mut spec.objective, "model.posterior");
+    let noisy = model.posterior == Posterior::Gaussian;
+    drop_unless(&mut unused, noisy, &mut objective.kl_weight, ["objective.kl_weight", chooser], "\"gaussian\"");
+    let warmup = &mut objective.kl_warmup_epochs;
+    drop_unless(&mut unused, noisy, warmup, ["objective.kl_warmup_epochs", chooser], "\"gaussian\"");
+    let scale = &mut objective.posterior_scale;
+    drop_unless(&mut unused, noisy, scale, ["objective.posterior_scale", chooser], "\"gaussian\"");
     let step = train.schedule == Schedule::Step;
     drop_unless(&mut unused, step, &mut train.milestones, ["train.milestones", "train.schedule"], "\"step\"");
     drop_unless(&mut unused, step, &mut train.gamma, ["train.gamma", "train.schedule"], "\"step\"");
@@ -99,6 +120,11 @@ pub(super) fn fill_defaults(spec: &mut Spec) {
     if model.likelihood == Likelihood::Gaussian {
         model.variance.get_or_insert(Variance::Fixed(1.0));
     }
+    if model.posterior == Posterior::Gaussian {
+        spec.objective.kl_weight.get_or_insert(1.0);
+        spec.objective.kl_warmup_epochs.get_or_insert(0.0);
+        spec.objective.posterior_scale.get_or_insert_default();
+    }
     let train = &mut spec.train;
     if train.schedule == Schedule::Step {
         train.gamma.get_or_insert(0.1);
@@ -129,6 +155,9 @@ pub(super) fn name(checks: &mut Checks, name: &str) {
     let fits = !name.is_empty() && name.chars().count() <= 100;
     let message = || format!("`name` must have 1 to 100 characters, found {}", name.chars().count());
     checks.require(fits, &["name"], message, "the experiment's folder is named after it");
+    // File systems count bytes.
+    let message = || format!("`name` has {} bytes; a folder's name has up to 240", name.len());
+    checks.require(!fits || name.len() <= 240, &["name"], message, "use a shorter one");
     let plain = !name.starts_with('.') && !name.chars().any(|c| c == '/' || c == '\\' || c.is_control());
     let message = || format!("`name` cannot name a folder: {name:?}");
     checks.require(plain, &["name"], message, "leave out slashes, line breaks and a leading dot");
@@ -137,7 +166,8 @@ pub(super) fn name(checks: &mut Checks, name: &str) {
 pub(super) fn data(checks: &mut Checks, spec: &Spec) {
     let [low, high] = spec.data.range;
     let message = || format!("`data.range` must rise from a finite number to a larger one, found [{low:?}, {high:?}]");
-    checks.require(low < high && low.is_finite() && high.is_finite(), &["data.range"], message, "");
+    let rises = (low as f32) < (high as f32) && (low as f32).is_finite() && (high as f32).is_finite();
+    checks.require(rises, &["data.range"], message, "");
     let unit = low >= 0.0 && high <= 1.0;
     let message = || format!("a Bernoulli likelihood needs data in [0, 1], but `data.range` is [{low:?}, {high:?}]");
     checks.require(
@@ -150,9 +180,13 @@ pub(super) fn data(checks: &mut Checks, spec: &Spec) {
 
 pub(super) fn objective(checks: &mut Checks, spec: &Spec) {
     let objective = &spec.objective;
-    checks.number("objective.kl_weight", objective.kl_weight, objective.kl_weight >= 0.0, "0 or more");
-    let warmup = objective.kl_warmup_epochs;
-    checks.number("objective.kl_warmup_epochs", warmup, warmup >= 0.0, "0 or more");
+    for (key, value) in
+        [("objective.kl_weight", objective.kl_weight), ("objective.kl_warmup_epochs", objective.kl_warmup_epochs)]
+    {
+        if let Some(value) = value {
+            checks.number(key, value, value >= 0.0, "0 or more");
+        }
+    }
 }
 
 pub(super) fn train(checks: &mut Checks, spec: &Spec, images: Option<&Images>) {
@@ -213,7 +247,7 @@ fn optimizer(checks: &mut Checks, train: &spec::Train) {
     ];
     for (key, value) in shares {
         if let Some(value) = value {
-            checks.number(key, value, (0.0..1.0).contains(&value), "0 or more and below 1");
+            checks.number(key, value, (0.0..1.0).contains(&(value as f32)), "0 or more and below 1");
         }
     }
     if let Some(epsilon) = train.epsilon {
@@ -256,13 +290,14 @@ pub(super) fn model(checks: &mut Checks, spec: &Spec, images: Option<&Images>) -
         network,
         likelihood: likelihood(model),
         posterior: match model.posterior {
-            Posterior::Gaussian => PosteriorKind::Gaussian(spec.objective.posterior_scale),
+            Posterior::Gaussian => PosteriorKind::Gaussian(spec.objective.posterior_scale.unwrap_or_default()),
             Posterior::None => PosteriorKind::None,
         },
         initializer: model.initializer,
     };
     let parameters = architecture.parameters();
-    let (found, most) = (grouped(parameters), grouped(PARAMETER_LIMIT));
+    let found = if parameters < 1 << 100 { grouped(parameters) } else { "more than 10^30".to_owned() };
+    let most = grouped(PARAMETER_LIMIT);
     let message = || format!("the model would have {found} parameters; vaex takes up to {most}");
     checks.require(
         parameters <= PARAMETER_LIMIT,
@@ -336,5 +371,17 @@ pub(super) fn absolute_paths(spec: &mut Spec, folder: &std::path::Path) {
     for path in [&mut data.images, &mut data.labels, &mut data.test_images, &mut data.test_labels].into_iter().flatten()
     {
         *path = std::path::absolute(folder.join(&*path)).unwrap_or_else(|_| folder.join(&*path));
+    }
+}
+
+/// A trial's own spec names its files, and a spec is UTF-8.
+pub(super) fn paths(checks: &mut Checks, spec: &Spec) {
+    let data = &spec.data;
+    let keys = ["data.images", "data.labels", "data.test_images", "data.test_labels"];
+    for (key, path) in keys.into_iter().zip([&data.images, &data.labels, &data.test_images, &data.test_labels]) {
+        if let Some(path) = path {
+            let message = || format!("the path of `{key}` is not UTF-8 text: {}", path.display());
+            checks.require(path.to_str().is_some(), &[key], message, "rename the folder or the file");
+        }
     }
 }

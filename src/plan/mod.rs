@@ -77,7 +77,7 @@ impl Plan {
             return Err(Diagnostics::new(document.sources(), faults));
         };
         let mut datasets = Datasets { folder: folder.to_path_buf(), loaded: Vec::new() };
-        let (mut trials, mut ids, mut unused) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+        let (mut trials, mut known, mut unused) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
         for number in 0..count {
             let choice = choose(document.axes(), number);
             let values = choice.iter().map(|(axis, index)| (axis.key.as_str(), &axis.values[*index].0));
@@ -91,7 +91,7 @@ impl Plan {
             check::absolute_paths(&mut spec, folder);
             match Trial::resolve(spec, dataset) {
                 // A value listed twice is one trial.
-                Ok(trial) if !ids.insert(trial.id().to_owned()) => {}
+                Ok(trial) if !known.insert((trial.spec_hash().to_owned(), trial.dataset().hash.clone())) => {}
                 Ok(trial) => trials.push(trial),
                 Err(problems) => {
                     faults.extend(problems.iter().filter_map(|problem| locate(document, &choice, problem)));

@@ -29,6 +29,7 @@ impl Trial {
         check::fill_defaults(&mut spec);
         let mut checks = Checks::default();
         check::name(&mut checks, spec.name.as_deref().unwrap_or_default());
+        check::paths(&mut checks, &spec);
         check::data(&mut checks, &spec);
         check::objective(&mut checks, &spec);
         let images = dataset.as_ref().ok().map(|dataset| &dataset.train);

@@ -169,7 +169,7 @@ impl Reader {
         }
         let (table, errors) = DeTable::parse_recoverable(&source.text);
         for error in errors {
-            let span = visible(&source.text, error.span().unwrap_or(0..0));
+            let span = clamped(&source.text, error.span().unwrap_or(0..0));
             let reason = if lacks_value(&source.text, &span) { "the value is missing" } else { error.message() };
             let message = format!("the TOML does not parse: {reason}");
             self.syntax.push(Diagnostic::at(&Location::new(number, span), message));
@@ -227,8 +227,10 @@ impl Reader {
             self.faults.push(fault.with_help(format!("write `[{dotted}]` once, and its keys below it")));
             return;
         }
-        // What the command line sets is not varied any more.
-        self.grid.remove(&dotted);
+        // What the command line sets is not varied any more; what the file sets beside its sweep is.
+        if source > 0 {
+            self.grid.remove(&dotted);
+        }
         match type_fault(&dotted, &entry.content) {
             None => {
                 self.faulty.remove(&dotted);
@@ -485,9 +487,9 @@ fn lacks_value(text: &str, span: &Range<usize>) -> bool {
     before.trim_end_matches([' ', '\t']).ends_with('=') && after.lines().next().unwrap_or("").trim().is_empty()
 }
 
-/// A span of at least one character, so that there is something to underline.
-fn visible(text: &str, span: Range<usize>) -> Range<usize> {
+/// The part of a span that is in the text.
+fn clamped(text: &str, span: Range<usize>) -> Range<usize> {
     let start = span.start.min(text.len());
     let end = span.end.clamp(start, text.len());
-    start..end.max(start)
+    start..end
 }

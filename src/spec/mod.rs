@@ -265,30 +265,22 @@ pub enum PosteriorScale {
 }
 
 /// The `[objective]` table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Objective {
-    /// Weight of the KL term, in the convention of `reduction`.
+    /// Weight of the KL term, in the convention of `reduction`; default 1.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
-    pub kl_weight: f64,
-    /// The weight rises linearly from 0 over that many epochs.
+    pub kl_weight: Option<f64>,
+    /// The weight rises linearly from 0 over that many epochs; default 0.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
-    pub kl_warmup_epochs: f64,
+    pub kl_warmup_epochs: Option<f64>,
     /// The unit of the loss and of `kl_weight`.
     pub reduction: Reduction,
-    /// How the posterior's second head becomes a standard deviation.
-    pub posterior_scale: PosteriorScale,
-}
-
-impl Default for Objective {
-    fn default() -> Self {
-        Objective {
-            kl_weight: 1.0,
-            kl_warmup_epochs: 0.0,
-            reduction: Reduction::default(),
-            posterior_scale: PosteriorScale::default(),
-        }
-    }
+    /// How the posterior's second head becomes a standard deviation; default `log_var`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub posterior_scale: Option<PosteriorScale>,
 }
 
 /// Update rule of the weights.
@@ -297,7 +289,7 @@ impl Default for Objective {
 pub enum Optimizer {
     /// Stochastic gradient descent, with `momentum`.
     Sgd,
-    /// RMSprop (Tieleman and Hinton 2012), as in Keras: `rho`, `epsilon`.
+    /// RMSprop (Tieleman and Hinton 2012): weight -= rate * gradient / (sqrt(mean_square) + `epsilon`), with `rho`.
     Rmsprop,
     /// Adam (Kingma and Ba 2015): `beta1`, `beta2`, `epsilon`.
     #[default]

@@ -151,15 +151,16 @@ pub fn prepare(folder: &Path, trial: &Trial, record: &TrialRecord) -> Result<(),
 /// # Errors
 /// The record cannot be written. What else goes wrong is in the record.
 pub fn run(trial: &Trial, mut record: TrialRecord, mut run: Run<'_>) -> Result<Status, FileError> {
-    let begin = Instant::now();
-    let earlier = record.seconds;
+    let clock = Clock { begin: Instant::now(), earlier: record.seconds };
     record.status = Status::Running;
     record.error = None;
     record.ended = None;
     record.write(run.folder)?;
     let outcome = match trial.spec().train.device {
-        Device::Cpu => Session::<Host>::start(Default::default(), trial, &mut run).and_then(|s| s.train(&mut record)),
-        Device::Cuda => on_cuda(trial, &mut run, &mut record),
+        Device::Cpu => {
+            Session::<Host>::start(Default::default(), trial, clock, &mut run).and_then(|s| s.train(&mut record))
+        }
+        Device::Cuda => on_cuda(trial, clock, &mut run, &mut record),
     };
     let (status, error) = match outcome {
         Ok(Outcome::Done) => (Status::Done, None),
@@ -169,7 +170,7 @@ pub fn run(trial: &Trial, mut record: TrialRecord, mut run: Run<'_>) -> Result<S
     };
     record.status = status;
     record.error = error.clone();
-    record.seconds = earlier + begin.elapsed().as_secs_f64();
+    record.seconds = clock.seconds();
     record.ended = Some(now());
     record.peak_rss_mb = peak_rss_mb();
     record.write(run.folder)?;
@@ -178,15 +179,15 @@ pub fn run(trial: &Trial, mut record: TrialRecord, mut run: Run<'_>) -> Result<S
 }
 
 #[cfg(feature = "cuda")]
-fn on_cuda(trial: &Trial, run: &mut Run<'_>, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
+fn on_cuda(trial: &Trial, clock: Clock, run: &mut Run<'_>, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
     use crate::backend::Portable;
     use dfdx::tensor::Cuda;
     let device = Cuda::try_build(0, 0).map_err(|error| TrialError::NoDevice(format!("{error:?}")))?;
-    Session::<Portable<Cuda>>::start(device, trial, run)?.train(record)
+    Session::<Portable<Cuda>>::start(device, trial, clock, run)?.train(record)
 }
 
 #[cfg(not(feature = "cuda"))]
-fn on_cuda(_: &Trial, _: &mut Run<'_>, _: &mut TrialRecord) -> Result<Outcome, TrialError> {
+fn on_cuda(_: &Trial, _: Clock, _: &mut Run<'_>, _: &mut TrialRecord) -> Result<Outcome, TrialError> {
     let reason = "this vaex was built without it; build it with `cargo build --release --features cuda`";
     Err(TrialError::NoDevice(reason.to_owned()))
 }
@@ -197,9 +198,24 @@ enum Outcome {
     Interrupted,
 }
 
+/// The trial's time, over all its processes.
+#[derive(Clone, Copy)]
+struct Clock {
+    begin: Instant,
+    /// Seconds of earlier processes.
+    earlier: f64,
+}
+
+impl Clock {
+    fn seconds(self) -> f64 {
+        self.earlier + self.begin.elapsed().as_secs_f64()
+    }
+}
+
 /// A trial in training.
 struct Session<'s, 'r, B: Spread> {
     trial: &'s Trial,
+    clock: Clock,
     run: &'s mut Run<'r>,
     trainer: Trainer<B>,
     rows: Vec<Metrics>,
@@ -207,7 +223,7 @@ struct Session<'s, 'r, B: Spread> {
 }
 
 impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
-    fn start(device: B::Device, trial: &'s Trial, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
+    fn start(device: B::Device, trial: &'s Trial, clock: Clock, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
         create_folder(&run.folder.join(names::IMAGES))?;
         let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
         let (mut rows, mut note) = (Vec::new(), None);
@@ -230,11 +246,12 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         if rows.is_empty() {
             events.text("spec", &tensorboard::code_block(&trial.toml()))?;
         }
-        Ok(Session { trial, run, trainer, rows, events })
+        Ok(Session { trial, clock, run, trainer, rows, events })
     }
 
     fn train(mut self, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
         self.announce(record)?;
+        self.note(record);
         while self.trainer.epoch() < self.trial.spec().train.epochs {
             let mut last = Instant::now();
             let emit = &mut self.run.emit;
@@ -279,23 +296,31 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             validation_loss: finite(validation.loss),
             images_per_second: metrics.images_per_second,
         });
-        self.log(metrics, record)?;
-        self.log(validation, record)?;
+        self.log(metrics)?;
+        self.log(validation)?;
         tables::write_metrics(&self.run.folder.join(names::METRICS), &self.rows)?;
         self.pictures()?;
         self.events.flush()?;
-        // Last, so that whoever resumes finds all that came before.
+        // After all that whoever resumes must find, and before the record, which counts the time up to here.
         let path = self.run.folder.join(names::CHECKPOINT);
-        Ok(checkpoint::write_checkpoint(&path, &mut self.trainer, self.trial.id())?)
+        checkpoint::write_checkpoint(&path, &mut self.trainer, self.trial.id())?;
+        self.note(record);
+        Ok(record.write(self.run.folder)?)
     }
 
-    fn log(&mut self, metrics: Metrics, record: &mut TrialRecord) -> Result<(), FileError> {
-        self.events.metrics(&metrics)?;
-        self.rows.push(metrics);
+    /// Brings the record's figures up to date, so that a killed trial's are those of its last epoch.
+    fn note(&self, record: &mut TrialRecord) {
         let train = || self.rows.iter().filter(|row| row.split == Split::Train);
         let seconds: f64 = train().map(|row| row.seconds).sum();
-        let images = train().count() as f64 * self.trial.dataset().train.len() as f64;
+        let images: f64 = train().map(|row| row.images_per_second * row.seconds).sum();
         record.images_per_second = finite(images / seconds);
+        record.seconds = self.clock.seconds();
+        record.peak_rss_mb = peak_rss_mb();
+    }
+
+    fn log(&mut self, metrics: Metrics) -> Result<(), FileError> {
+        self.events.metrics(&metrics)?;
+        self.rows.push(metrics);
         Ok(())
     }
 
@@ -306,7 +331,8 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             metrics.step + 1,
             metrics.epoch
         );
-        self.log(metrics, record)?;
+        self.log(metrics)?;
+        self.note(record);
         tables::write_metrics(&self.run.folder.join(names::METRICS), &self.rows)?;
         self.events.hparams_end(false)?;
         self.events.flush()?;

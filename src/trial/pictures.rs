@@ -10,14 +10,16 @@ use crate::train::{Spread, Trainer};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Images in a row of pairs.
+/// Images in a row of pairs, at most.
 const COLUMNS: usize = 10;
-/// Rows of pairs.
+/// Rows of pairs, at most.
 const PAIR_ROWS: usize = 3;
-/// Samples in a row, and rows.
+/// Samples in a row, and rows, at most.
 const SAMPLES_SIDE: usize = 8;
-/// Codes along an axis of the manifold.
+/// Codes along an axis of the manifold, at most.
 const MANIFOLD_SIDE: usize = 20;
+/// Pixels of a picture, at most, but for one tile: large images have fewer tiles.
+const PICTURE_PIXELS: usize = 4_000_000;
 
 /// Draws all pictures that make sense for the trial, by tag, and keeps the numbers behind the reconstructions in
 /// reconstructions.safetensors: `input` and `reconstruction`, (Images, Pixels), in the data's range.
@@ -31,22 +33,28 @@ pub(super) fn draw<B: Spread>(
     let [low, high] = trial.spec().data.range;
     let range = [low as f32, high as f32];
 
-    let (inputs, reconstructions) = trainer.reconstruct(COLUMNS * PAIR_ROWS)?;
+    // Tiles along a side of a square picture.
+    let side = |most: usize| (PICTURE_PIXELS / pixels).isqrt().clamp(1, most);
+
+    let columns = side(COLUMNS);
+    let (inputs, reconstructions) = trainer.reconstruct(columns * side(2 * PAIR_ROWS).div_ceil(2))?;
     let mut arrays = Arrays::default();
     arrays.push("input", vec![inputs.len() / pixels, pixels], &inputs);
     arrays.push("reconstruction", vec![inputs.len() / pixels, pixels], &reconstructions);
     arrays.write(&folder.join("reconstructions.safetensors"), BTreeMap::new())?;
 
     let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, pixels), tiles(&reconstructions, pixels));
-    let mut pictures = vec![("reconstructions", Grid::pairs(height, width, COLUMNS, &inputs, &reconstructions, range))];
+    let mut pictures = vec![("reconstructions", Grid::pairs(height, width, columns, &inputs, &reconstructions, range))];
     // A plain autoencoder has no prior to draw from.
     if architecture.posterior != PosteriorKind::None {
-        let samples = trainer.decode(&trainer.prior_codes(SAMPLES_SIDE * SAMPLES_SIDE))?;
-        pictures.push(("samples", Grid::tiles(height, width, SAMPLES_SIDE, tiles(&samples, pixels), range)));
+        let columns = side(SAMPLES_SIDE);
+        let samples = trainer.decode(&trainer.prior_codes(columns * columns))?;
+        pictures.push(("samples", Grid::tiles(height, width, columns, tiles(&samples, pixels), range)));
         if architecture.latent == 2 {
-            let codes: Vec<f32> = manifold_codes(MANIFOLD_SIDE).concat();
+            let columns = side(MANIFOLD_SIDE);
+            let codes: Vec<f32> = manifold_codes(columns).concat();
             let manifold = trainer.decode(&codes)?;
-            pictures.push(("manifold", Grid::tiles(height, width, MANIFOLD_SIDE, tiles(&manifold, pixels), range)));
+            pictures.push(("manifold", Grid::tiles(height, width, columns, tiles(&manifold, pixels), range)));
         }
     }
     Ok(pictures)

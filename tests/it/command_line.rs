@@ -57,7 +57,7 @@ For more information, try '--help'.
     Workspace::new().refuse(&["run"], message);
     for flag in ["--jobs", "--threads"] {
         let message = format!(
-            "error: invalid value '0' for '{flag} <N>': it must be a whole number above 0\n\nFor more information, \
+            "error: invalid value '0' for '{flag} <N>': it must be a whole number from 1 to 1024\n\nFor more information, \
              try '--help'.\n"
         );
         Workspace::with_spec("").refuse(&["run", "spec.toml", flag, "0"], &message);
@@ -139,6 +139,16 @@ fn a_key_that_is_set_is_swept_no_more() {
     assert_eq!(ids(&set), [ids(&swept)[1].clone(), ids(&swept)[3].clone()]);
     let all = plan(&workspace, &["spec.toml", "--set", "seed=1", "--set", "objective.kl_weight=0.5"]);
     assert_eq!(ids(&all), [ids(&swept)[1].clone()]);
+}
+
+#[test]
+fn a_key_may_have_a_value_beside_its_sweep() {
+    let mut workspace = Workspace::new();
+    let spec = "seed = 7\n[data]\nlimit = 50\n[model]\nlatent_dim = 3\n[objective]\nkl_weight = 2.0\n[train]\n\
+        batch_size = 16\n[sweep.grid]\n\"train.batch_size\" = [8, 32]\nseed = [0, 1]\n\"data.limit\" = [60, 70]\n\
+        \"model.latent_dim\" = [1, 2]\n\"objective.kl_weight\" = [0.5, 1.0]\n";
+    workspace.write("spec.toml", spec);
+    assert_eq!(ids(&plan(&workspace, &["spec.toml"])).len(), 32);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_run_leaves_every_file_and_each_trial_runs_by_itself() {
         };
         assert_eq!(named("events.out.tfevents.", ""), 1, "{below:?}");
         assert!(named("images/", ".png") >= 2, "{below:?}");
-        assert_eq!(named(".", ""), 0, "temporary files are left: {below:?}");
+        assert_eq!(named(".", ".tmp"), 0, "temporary files are left: {below:?}");
         assert_eq!(status(folder), "done");
         // Two epochs of two splits.
         assert_eq!(rows(folder).len(), 4);
@@ -270,7 +270,21 @@ fn a_trial_that_is_killed_fails_and_can_go_on() {
     let record = json(&only(&workspace, "runs/long").join("trial.json"));
     assert_eq!(record["status"], "failed");
     assert_eq!(record["error"], "its process was killed (signal 9; perhaps the system was out of memory)");
+    // What its finished epochs took is not lost.
+    assert!(record["seconds"].as_f64().unwrap() > 0.0 && record["images_per_second"].as_f64().unwrap() > 0.0);
     completes_as_if_undisturbed(&workspace);
+}
+
+#[test]
+fn a_second_run_of_the_same_experiment_is_refused_while_the_first_is_at_work() {
+    let workspace = Workspace::with_spec(LONG);
+    let mut process = in_training(&workspace);
+    let second = workspace.vaex(&["run", "spec.toml"]);
+    let message =
+        "error: another vaex is at work in runs/long; wait for it, stop it, or choose another folder with --runs\n";
+    assert_eq!((second.status, second.stderr.as_str()), (Some(2), message));
+    process.kill().unwrap();
+    process.wait().unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use dfdx::tensor::Cpu;
 use std::sync::atomic::AtomicBool;
 use vaex::backend::{Host, Portable};
+use vaex::model::parameters::Module;
 use vaex::model::{Model, parameters};
 use vaex::plan::{Plan, Trial};
 use vaex::spec::Override;
@@ -40,7 +41,6 @@ fn train<B: Spread>(device: B::Device, trial: &Trial, threads: usize, epochs: u6
 
 fn weights<B: Spread>(model: &mut Model<B>) -> Vec<f32> {
     let mut weights = Vec::new();
-    use vaex::model::parameters::Module;
     model.visit("", &mut |visit| weights.extend_from_slice(visit.parameter.values()));
     weights
 }
@@ -82,7 +82,6 @@ fn the_default_network_is_the_walkthroughs() {
     let mut model = Model::<Host>::new(&Cpu::default(), trial.architecture()).unwrap();
     assert_eq!(parameters::count(&mut model), 550_629);
     let mut parts = std::collections::BTreeMap::new();
-    use vaex::model::parameters::Module;
     model.visit("", &mut |visit| {
         let part = visit.name.split('.').next().unwrap().to_owned();
         *parts.entry(part).or_insert(0) += visit.parameter.values().len();
@@ -124,6 +123,21 @@ fn effective_beta_is_the_weight_in_nats() {
         assert_eq!(row.elbo_nats, -row.recon_nats - row.kl_nats);
         assert!((row.kl_axis_nats.iter().sum::<f64>() - row.kl_nats).abs() < 1e-9);
     }
+}
+
+#[test]
+fn without_a_kl_weight_an_infinite_kl_does_no_harm() {
+    let trial = trial(MLP, &["objective.kl_weight=0", "train.learning_rate=1e-30"]);
+    let mut trainer = Trainer::<Host>::new(Cpu::default(), &trial, 1).unwrap();
+    // Log-variances of 90: their exponential is beyond single precision, and codes are too, but for these weights.
+    trainer.model().visit("", &mut |visit| match visit.name.as_str() {
+        "posterior.log_var.bias" => visit.parameter.update(&mut |values| values.fill(90.0)),
+        "decoder.dense.0.weight" => visit.parameter.update(&mut |values| values.fill(1e-25)),
+        _ => {}
+    });
+    let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+    let EpochEnd::Finished(metrics) = end else { panic!("{end:?}") };
+    assert!(metrics.loss.is_finite() && metrics.grad_norm.is_some_and(f64::is_finite), "{metrics:?}");
 }
 
 #[test]
