@@ -118,7 +118,7 @@ impl<'a> Comparison<'a> {
         self.settings.extend(ranked.into_iter().map(|(_, setting)| setting));
         if self.settings.len() > 1 {
             self.notes.push(match why_not_loss {
-                Some(why) => format!("sorted by elbo_nats, highest first: loss is not comparable, as {why} varies"),
+                Some(why) => format!("sorted by elbo_nats, highest first: loss is not comparable, as {why}"),
                 None => "sorted by loss, lowest first".to_owned(),
             });
         }
@@ -130,6 +130,9 @@ impl<'a> Comparison<'a> {
         let decides =
             |key: &&&str| key.starts_with("objective.") || ["model.likelihood", "model.posterior"].contains(*key);
         let keys: Vec<&str> = differing.iter().filter(decides).copied().collect();
+        // What is varied says why; what merely follows from it need not be said.
+        let varied: Vec<&str> = keys.iter().copied().filter(|key| self.varied.contains(key)).collect();
+        let keys = if varied.is_empty() { keys } else { varied };
         // With a mean over latent axes, the weight of the KL depends on the latent size and the image size.
         let betas: BTreeSet<String> = self
             .settings
@@ -139,8 +142,8 @@ impl<'a> Comparison<'a> {
             .collect();
         match (keys.is_empty(), betas.len()) {
             (true, 0 | 1) => None,
-            (true, _) => Some("effective_beta".to_owned()),
-            (false, _) => Some(keys.join(", ")),
+            (true, _) => Some("effective_beta varies".to_owned()),
+            (false, _) => Some(format!("{} {}", keys.join(", "), if keys.len() == 1 { "varies" } else { "vary" })),
         }
     }
 }
