@@ -23,6 +23,9 @@ impl FileError {
     }
 }
 
+/// How the names of unfinished files begin.
+const TEMPORARY_PREFIX: &str = ".vaex-";
+
 /// Writes `path` through `write`, so that a reader sees the old content or the new, never a part.
 pub fn write_whole(
     path: &Path,
@@ -30,29 +33,37 @@ pub fn write_whole(
 ) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let attempt = || -> io::Result<()> {
-        let mut temporary = tempfile::Builder::new().prefix(".vaex-").suffix(".tmp").tempfile_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(TEMPORARY_PREFIX).suffix(".tmp");
+        readable_by_others(&mut builder);
+        let mut temporary = builder.tempfile_in(folder)?;
         let mut buffered = io::BufWriter::new(temporary.as_file_mut());
         write(&mut buffered)?;
         buffered.flush()?;
         drop(buffered);
         temporary.as_file().sync_all()?;
-        readable_by_others(temporary.as_file())?;
         temporary.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
     attempt().map_err(FileError::at("write", path))
 }
 
-/// Temporary files are private; what they become is an ordinary file.
+/// Temporary files are private; what these become is an ordinary file, as far as the user's mask lets it be.
 #[cfg(unix)]
-fn readable_by_others(file: &std::fs::File) -> io::Result<()> {
+fn readable_by_others(builder: &mut tempfile::Builder<'_, '_>) {
     use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+    builder.permissions(std::fs::Permissions::from_mode(0o666));
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_: &std::fs::File) -> io::Result<()> {
-    Ok(())
+fn readable_by_others(_: &mut tempfile::Builder<'_, '_>) {}
+
+/// Removes the temporary files that a killed process left in a folder; only where no other process is writing there.
+pub fn remove_leftovers(folder: &Path) -> Result<(), FileError> {
+    let entries = std::fs::read_dir(folder).map_err(FileError::at("read the folder", folder))?;
+    let left = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX));
+    left.map(|entry| entry.path())
+        .try_for_each(|path| std::fs::remove_file(&path).map_err(FileError::at("remove", &path)))
 }
 
 /// Creates a folder and those above it.

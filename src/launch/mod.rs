@@ -5,7 +5,7 @@ mod child;
 pub use child::stop_with_parent;
 
 use crate::files::{FileError, create_folder, write_whole};
-use crate::log::record::{Status, TrialRecord};
+use crate::log::record::{Status, TrialRecord, now};
 use crate::plan::{Plan, Trial};
 use crate::trial::{self, Event};
 use child::{Child, Message};
@@ -212,7 +212,7 @@ impl<'p> Launch<'p> {
             Ok(record) if !matches!(record.status, Status::Planned | Status::Running) => (record.status, record.error),
             Ok(record) => {
                 let error = crash.unwrap_or_else(|| "its process ended without a word".to_owned());
-                let ended = Some(trial::now());
+                let ended = Some(now());
                 let record = TrialRecord { status: Status::Failed, error: Some(error.clone()), ended, ..record };
                 // The sweep goes on without the record; the user reads of both.
                 let written = record.write(folder).map_err(|second| format!("{error}; and {second}"));

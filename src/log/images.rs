@@ -132,7 +132,7 @@ pub fn manifold_codes(side: usize) -> Vec<[f32; 2]> {
 ///
 /// M. J. Wichura, Algorithm AS 241: The Percentage Points of the Normal Distribution, Applied Statistics 37 (1988),
 /// 477-484; its routine PPND16, of about 16 digits.
-pub fn standard_normal_quantile(probability: f64) -> f64 {
+fn standard_normal_quantile(probability: f64) -> f64 {
     let offset = probability - 0.5;
     if offset.abs() <= 0.425 {
         return offset * ratio(&CENTRAL, 0.180625 - offset * offset);

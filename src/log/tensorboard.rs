@@ -6,6 +6,7 @@
 use super::images::Grid;
 use crate::data::Split;
 use crate::files::FileError;
+use crate::log::record::now;
 use crate::train::metrics::Metrics;
 use protobuf::well_known_types::Value as ProtobufValue;
 use protobuf::{Message, RepeatedField};
@@ -14,7 +15,6 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tensorboard_proto::api::Status as SessionStatus;
 use tensorboard_proto::event::{Event, SessionLog, SessionLog_SessionStatus};
 use tensorboard_proto::plugin_hparams::{HParamsPluginData, SessionEndInfo, SessionStartInfo};
@@ -24,7 +24,7 @@ use tensorboard_proto::tensor_shape::TensorShapeProto_Dim;
 use tensorboard_proto::types::DataType;
 use tensorboard_rs::record_writer::RecordWriter;
 
-const FILE_PREFIX: &str = "events.out.tfevents.";
+pub(crate) const FILE_PREFIX: &str = "events.out.tfevents.";
 
 /// Files opened by this process: the last part of their names.
 static OPENED: AtomicU64 = AtomicU64::new(0);
@@ -107,19 +107,13 @@ impl EventWriter {
         self.summary(0, vec![value])
     }
 
-    /// Says with which hyperparameters the trial runs, for TensorBoard's HParams tab, which averages the trials of a
-    /// `group_name` (usually those that differ by their seed alone). Lists are shown as JSON, nulls are left out.
+    /// Says with which hyperparameters the trial runs, for TensorBoard's HParams tab. Lists are shown as JSON, nulls are left out.
     ///
     /// # Errors
     /// The file can't be written.
-    pub fn hparams_start(
-        &mut self,
-        group_name: &str,
-        hparams: &BTreeMap<String, serde_json::Value>,
-    ) -> Result<(), FileError> {
+    pub fn hparams_start(&mut self, hparams: &BTreeMap<String, serde_json::Value>) -> Result<(), FileError> {
         let mut info = SessionStartInfo::new();
-        info.set_group_name(group_name.to_owned());
-        info.set_start_time_secs(seconds_since_1970());
+        info.set_start_time_secs(now());
         let shown = hparams.iter().filter_map(|(key, value)| Some((key.clone(), hparam(value)?)));
         info.set_hparams(shown.collect());
         let mut data = HParamsPluginData::new();
@@ -137,7 +131,7 @@ impl EventWriter {
     pub fn hparams_end(&mut self, success: bool) -> Result<(), FileError> {
         let mut info = SessionEndInfo::new();
         info.set_status(if success { SessionStatus::STATUS_SUCCESS } else { SessionStatus::STATUS_FAILURE });
-        info.set_end_time_secs(seconds_since_1970());
+        info.set_end_time_secs(now());
         let mut data = HParamsPluginData::new();
         data.set_session_end_info(info);
         self.hparams("_hparams_/session_end_info", &data)
@@ -210,7 +204,7 @@ impl EventWriter {
 
     fn event(&mut self, step: u64, mut event: Event) -> Result<(), FileError> {
         event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
-        event.set_wall_time(seconds_since_1970());
+        event.set_wall_time(now());
         let bytes = event.write_to_bytes().map_err(io::Error::from);
         bytes.and_then(|bytes| self.records.write(&bytes)).map_err(FileError::at("write", &self.path))
     }
@@ -280,7 +274,7 @@ fn hparam(value: &serde_json::Value) -> Option<ProtobufValue> {
 fn file_name(folder: &Path) -> Result<String, FileError> {
     // TensorBoard reads a folder's files in the order of their names, so a resumed trial's must come last, even
     // when it resumes within a second or the clock was set back.
-    let seconds = (seconds_since_1970() as u64).max(latest(folder)?.map_or(0, |latest| latest.saturating_add(1)));
+    let seconds = (now() as u64).max(latest(folder)?.map_or(0, |latest| latest.saturating_add(1)));
     let counter = OPENED.fetch_add(1, Ordering::Relaxed);
     Ok(format!("{FILE_PREFIX}{seconds:010}.{}.{}.{counter}", host_name(), std::process::id()))
 }
@@ -302,10 +296,6 @@ fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
     if name.is_empty() { "vaex".to_owned() } else { name }
-}
-
-fn seconds_since_1970() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |elapsed| elapsed.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -426,7 +416,7 @@ mod tests {
     fn hyperparameters_are_in_the_metadata() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = EventWriter::create(folder.path(), 0).unwrap();
-        writer.hparams_start("group", &hparams(3)).unwrap();
+        writer.hparams_start(&hparams(3)).unwrap();
         writer.hparams_end(false).unwrap();
         writer.flush().unwrap();
         let events = events(writer.path());
@@ -437,7 +427,6 @@ mod tests {
         };
         let start = data("_hparams_/session_start_info");
         let start = start.get_session_start_info();
-        assert_eq!(start.get_group_name(), "group");
         let mut keys: Vec<&str> = start.get_hparams().keys().map(String::as_str).collect();
         keys.sort();
         assert_eq!(keys, ["data.binarize", "model.channels", "model.family", "objective.kl_weight", "seed"]);

@@ -194,6 +194,7 @@ impl<I: Dim, O: Dim, S: Stride, B: Backend> ConvTranspose<I, O, S, B> {
 impl<I: Dim, O: Dim, S: Stride, B: Backend> Module<B> for ConvTranspose<I, O, S, B> {
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
         let (_, _, outputs, inputs) = self.weight.shape();
+        // As without its stride, with which a quarter of so many inputs reaches a unit.
         let fans = Fans { inputs: 9 * inputs.size(), outputs: 9 * outputs.size() };
         visit_weight_and_bias(path, &mut self.weight, &mut self.bias, fans, visitor);
     }

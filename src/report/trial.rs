@@ -5,10 +5,9 @@ use crate::files::FileError;
 use crate::log::record::{Status, TrialRecord};
 use crate::log::tables;
 use crate::train::metrics::Metrics;
+use crate::trial::names;
 use std::io;
 use std::path::{Path, PathBuf};
-
-const METRICS_FILE: &str = "metrics.parquet";
 
 /// A trial as its folder shows it.
 #[derive(Clone, Debug)]
@@ -25,7 +24,7 @@ impl Trial {
     /// Reads a trial's files; `None` where it has no record that can be read. What is wrong goes to `warnings`.
     pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Option<Trial> {
         let record = TrialRecord::read(folder).map_err(|error| warnings.push(error.to_string())).ok()?;
-        let metrics = read_metrics(&folder.join(METRICS_FILE), record.status).unwrap_or_else(|error| {
+        let metrics = read_metrics(&folder.join(names::METRICS), record.status).unwrap_or_else(|error| {
             warnings.push(error.to_string());
             Vec::new()
         });

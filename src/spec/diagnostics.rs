@@ -70,11 +70,6 @@ impl Diagnostics {
         Diagnostics { sources: sources.to_vec(), items: unique.into_iter().collect() }
     }
 
-    /// What is wrong, sorted by place.
-    pub fn items(&self) -> &[Diagnostic] {
-        &self.items
-    }
-
     fn groups<'a>(&'a self, item: &'a Diagnostic) -> Group<'a> {
         let title = Level::ERROR.primary_title(item.message.as_str());
         let mut group = match &item.location {

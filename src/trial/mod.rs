@@ -4,9 +4,9 @@ mod pictures;
 
 use crate::backend::{DeviceError, Host};
 use crate::data::Split;
-use crate::files::{FileError, create_folder, write_whole};
+use crate::files::{FileError, create_folder, remove_leftovers, write_whole};
 use crate::log::checkpoint::{self, CheckpointError};
-use crate::log::record::{Status, TrialRecord};
+use crate::log::record::{Status, TrialRecord, now};
 use crate::log::tables;
 use crate::log::tensorboard::{self, EventWriter};
 use crate::plan::Trial;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Names of the files in a trial's folder.
 pub mod names {
@@ -224,7 +224,9 @@ struct Session<'s, 'r, B: Spread> {
 
 impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn start(device: B::Device, trial: &'s Trial, clock: Clock, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
-        create_folder(&run.folder.join(names::IMAGES))?;
+        let images = run.folder.join(names::IMAGES);
+        create_folder(&images)?;
+        [run.folder, &images].into_iter().try_for_each(remove_leftovers)?;
         let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
         let (mut rows, mut note) = (Vec::new(), None);
         if run.folder.join(names::CHECKPOINT).exists() {
@@ -284,7 +286,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             false => record.varied.contains(key),
         };
         values.retain(|key, _| relevant(key));
-        Ok(self.events.hparams_start("", &values)?)
+        Ok(self.events.hparams_start(&values)?)
     }
 
     fn epoch(&mut self, metrics: Metrics, record: &mut TrialRecord) -> Result<(), TrialError> {
@@ -372,7 +374,7 @@ fn remove_events(folder: &Path) -> Result<(), FileError> {
     let entries = std::fs::read_dir(folder).map_err(FileError::at("read the folder", folder))?;
     let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     let is_events = |path: &&PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("events.out.tfevents."))
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(tensorboard::FILE_PREFIX))
     };
     paths
         .iter()
@@ -382,11 +384,6 @@ fn remove_events(folder: &Path) -> Result<(), FileError> {
 
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
-}
-
-/// Seconds since 1970.
-pub fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
 /// Largest resident memory of this process, MiB, where the system tells.
