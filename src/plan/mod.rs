@@ -3,7 +3,7 @@
 mod check;
 mod trial;
 
-pub use trial::Trial;
+pub use trial::{Trial, value_text};
 
 use crate::data::{DataError, Dataset, grouped};
 use crate::files::FileError;

@@ -98,13 +98,22 @@ impl Trial {
         values
     }
 
-    /// The value of a dotted key, as text; empty where the trial does not have it.
+    /// The value of a dotted key, as text; `-` where the trial does not have it.
     pub fn value(&self, key: &str) -> String {
-        match self.values().get(key) {
-            None => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
+        value_text(self.values().get(key))
+    }
+}
+
+/// A spec's value: text without quotes, numbers as short as they can be, the rest as JSON; `-` for none.
+pub fn value_text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if number.is_f64() => {
+            let text = format!("{:?}", number.as_f64().unwrap_or(f64::NAN));
+            text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
         }
+        Some(other) => other.to_string(),
     }
 }
 

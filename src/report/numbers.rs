@@ -1,7 +1,5 @@
 //! Numbers as the report's tables show them, and their summaries over seeds.
 
-use serde_json::Value;
-
 /// A figure of the trials that differ by their seed alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Summary {
@@ -60,22 +58,10 @@ fn decimals(value: f64, digits: i32) -> usize {
     if leading.is_finite() { (digits - 1 - leading as i32).max(0) as usize } else { 0 }
 }
 
-/// A spec's value: text without quotes, numbers as short as they can be, the rest as JSON; `-` for none.
-pub(super) fn value_text(value: Option<&Value>) -> String {
-    match value {
-        None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) if number.is_f64() => {
-            let text = format!("{:?}", number.as_f64().unwrap_or(f64::NAN));
-            text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
-        }
-        Some(other) => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::value_text;
     use serde_json::json;
 
     #[test]

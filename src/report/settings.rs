@@ -1,10 +1,11 @@
 //! The settings of an experiment compared: trials that differ by their seed alone folded, and sorted by a figure that
 //! may be compared.
 
-use super::numbers::{Summary, significant, value_text};
+use super::numbers::{Summary, significant};
 use super::{Experiment, Trial};
 use crate::data::Split;
 use crate::log::record::Status;
+use crate::plan::value_text;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

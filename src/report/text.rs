@@ -1,10 +1,11 @@
 //! The report as text for a terminal.
 
-use super::numbers::{short, significant, value_text};
+use super::numbers::{short, significant};
 use super::settings::{Comparison, FIGURES, Figure, Setting};
 use super::{Experiment, Report, Trial};
 use crate::data::Split;
 use crate::log::record::Status;
+use crate::plan::value_text;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 
 /// Terminal columns that a table may take.
