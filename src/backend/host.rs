@@ -1,6 +1,6 @@
 //! The fast side: dfdx tensors and tape on the processor, computed by [`crate::kernels`].
 
-use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, to_vec};
+use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Sum, to_vec};
 use crate::kernels::{self, ConvShape, DenseShape};
 use crate::model::dims::{Dim, Stride};
 use dfdx::shapes::{HasShape, Shape};
@@ -15,7 +15,7 @@ pub struct Host;
 impl Backend for Host {
     type Device = Cpu;
 
-    type GradientReader = Box<dyn Fn(&mut Grads<Host>, &mut [f32]) -> Result<(), DeviceError> + Send + Sync>;
+    type GradientReader = Box<dyn Fn(&mut Grads<Host>, Sum, &mut [f32]) -> Result<(), DeviceError> + Send + Sync>;
 
     const LANES: usize = 8;
 
@@ -193,9 +193,9 @@ impl Backend for Host {
 
     fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader {
         let ghost = parameter.tensor.ghost();
-        Box::new(move |gradients, sum| {
+        Box::new(move |gradients, how, sum| {
             let gradient = gradients.get_or_alloc_mut(&ghost).map_err(DeviceError::from_device)?;
-            sum.iter_mut().zip(gradient.iter()).for_each(|(sum, gradient)| *sum += gradient);
+            how.take(sum, gradient);
             Ok(())
         })
     }

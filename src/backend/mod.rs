@@ -35,6 +35,25 @@ impl DeviceError {
     }
 }
 
+/// How a gradient comes into an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sum {
+    /// It is the first: what was there is gone.
+    Begin,
+    /// It is added.
+    Add,
+}
+
+impl Sum {
+    /// Brings `part` into `sum`.
+    pub fn take(self, sum: &mut [f32], part: &[f32]) {
+        match self {
+            Sum::Begin => sum.copy_from_slice(part),
+            Sum::Add => sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part),
+        }
+    }
+}
+
 /// A trained array: its values in host memory, which the optimiser writes, and its tensor on the device.
 ///
 /// A backend that computes in host memory reads `values` where they are, and the tensor only gives the gradient
@@ -72,8 +91,8 @@ pub trait Backend: 'static + Sized {
     /// Where its tensors are.
     type Device: Device<f32> + HasErr;
 
-    /// Adds one parameter's gradient to an array, row-major, after a backward pass.
-    type GradientReader: Fn(&mut Grads<Self>, &mut [f32]) -> Result<(), DeviceError>;
+    /// Reads one parameter's gradient after a backward pass, row-major: adds it to an array, or puts it there.
+    type GradientReader: Fn(&mut Grads<Self>, Sum, &mut [f32]) -> Result<(), DeviceError>;
 
     /// Sums of gradients that are kept apart; as many threads can work on a batch.
     const LANES: usize;

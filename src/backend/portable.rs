@@ -1,7 +1,7 @@
 //! The portable side: the same operations from dfdx's own, on any of its devices. It is how CUDA computes, and, on
 //! the processor, what the kernels are compared with.
 
-use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter};
+use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Sum};
 use crate::model::dims::{Dim, Stride};
 use dfdx::shapes::{Axis, HasShape, Rank1, Shape};
 use dfdx::tensor::{HasErr, NoneTape, Tape, Tensor, WithEmptyTape};
@@ -18,7 +18,7 @@ type Rows<D, T> = Tensor<(usize, usize), f32, D, T>;
 impl<D: Device<f32> + HasErr> Backend for Portable<D> {
     type Device = D;
 
-    type GradientReader = Box<dyn Fn(&mut Grads<Self>, &mut [f32]) -> Result<(), DeviceError>>;
+    type GradientReader = Box<dyn Fn(&mut Grads<Self>, Sum, &mut [f32]) -> Result<(), DeviceError>>;
 
     // A GPU is one worker.
     const LANES: usize = 1;
@@ -167,10 +167,9 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
 
     fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader {
         let ghost = parameter.tensor.ghost();
-        Box::new(move |gradients, sum| {
+        Box::new(move |gradients, how, sum| {
             gradients.get_or_alloc_mut(&ghost).map_err(DeviceError::from_device)?;
-            let gradient = gradients.get(&ghost).as_vec();
-            sum.iter_mut().zip(&gradient).for_each(|(sum, gradient)| *sum += gradient);
+            how.take(sum, &gradients.get(&ghost).as_vec());
             Ok(())
         })
     }

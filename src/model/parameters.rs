@@ -1,6 +1,6 @@
 //! Walking over a model's parameters: one list of names, sizes and values serves initialising, training and saving.
 
-use crate::backend::{Backend, DeviceError, Grads, Parameter};
+use crate::backend::{Backend, DeviceError, Grads, Parameter, Sum};
 use crate::random::{Purpose, Stream};
 use crate::spec::Initializer;
 use dfdx::shapes::Shape;
@@ -114,11 +114,11 @@ impl<B: Backend> GradientMap<B> {
         self.length
     }
 
-    /// Adds all gradients to `sum`.
+    /// Reads all gradients into `sum`.
     ///
     /// # Errors
     /// The device failed.
-    pub fn add(&self, gradients: &mut Grads<B>, sum: &mut [f32]) -> Result<(), DeviceError> {
-        self.entries.iter().try_for_each(|(range, read)| read(gradients, &mut sum[range.clone()]))
+    pub fn read(&self, gradients: &mut Grads<B>, how: Sum, sum: &mut [f32]) -> Result<(), DeviceError> {
+        self.entries.iter().try_for_each(|(range, read)| read(gradients, how, &mut sum[range.clone()]))
     }
 }

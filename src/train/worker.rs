@@ -1,7 +1,7 @@
 //! What worker threads do: micro-batches forward and backward, on a model that none of them changes.
 
 use super::totals::Totals;
-use crate::backend::{Array, Backend, DeviceError, Host, Portable, to_vec};
+use crate::backend::{Array, Backend, DeviceError, Host, Portable, Sum, to_vec};
 use crate::data::{Dataset, Images, Pixels, Split};
 use crate::model::dims::{self, Batch, Latent};
 use crate::model::parameters::GradientMap;
@@ -84,8 +84,8 @@ impl<B: Backend> Worker<B> {
     /// Micro-batches of training images, forward and backward.
     pub(super) fn learn(&self, task: LaneTask<'_>) -> Result<(), DeviceError> {
         let LaneTask { lane, micro_batches, epoch, scale, effective_beta } = task;
-        lane.gradient.fill(0.0);
         lane.totals = Totals::new(self.latent());
+        let mut how = Sum::Begin;
         micro_batches.iter().try_for_each(|indices| {
             let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
             let noise = self.noise(indices, Purpose::TrainNoise, epoch)?;
@@ -93,7 +93,7 @@ impl<B: Backend> Worker<B> {
             let terms = objective::evaluate::<_, _, _, _, B, Taped<B>>(&self.model, &x, &noise, scale, effective_beta)?;
             lane.totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
             let mut gradients = terms.total.try_backward().map_err(DeviceError::from_device)?;
-            self.map.add(&mut gradients, &mut lane.gradient)
+            self.map.read(&mut gradients, std::mem::replace(&mut how, Sum::Add), &mut lane.gradient)
         })
     }
 
