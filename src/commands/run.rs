@@ -58,13 +58,14 @@ fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
 
 /// The command that goes on with what is not finished: this one, without `--fresh`, which would begin anew.
 fn same_command() -> String {
-    let quoted = |argument: std::ffi::OsString| {
-        let text = argument.to_string_lossy().into_owned();
-        let plain = text.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c)) && !text.is_empty();
-        if plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-    };
-    let arguments = std::env::args_os().filter(|argument| argument != "--fresh").map(quoted);
-    arguments.collect::<Vec<_>>().join(" ")
+    let arguments = std::env::args_os().filter(|argument| argument != "--fresh");
+    arguments.map(|argument| shell_word(&argument.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it, in quotes where it needs them.
+fn shell_word(word: &str) -> String {
+    let plain = word.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c)) && !word.is_empty();
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The first signal stops the trials after their present step, the second stops at once.
@@ -80,6 +81,6 @@ fn remark(plan: &Plan, args: &RunArgs, summary: Summary) {
     if summary.interrupted > 0 {
         say(&format!("{} trials are not finished; go on with: {}", summary.interrupted, same_command()));
     } else {
-        say(&format!("look at it with: tensorboard --logdir {}", folder.display()));
+        say(&format!("look at it with: tensorboard --logdir {}", shell_word(&folder.to_string_lossy())));
     }
 }
