@@ -272,7 +272,7 @@ pub struct Objective {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
     pub kl_weight: Option<f64>,
-    /// The weight rises linearly from 0 over that many epochs; default 0.0.
+    /// The weight rises linearly over that many epochs, from 0 in the first step; default 0.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
     pub kl_warmup_epochs: Option<f64>,
@@ -309,7 +309,7 @@ pub enum Schedule {
     Constant,
     /// Multiplied by `gamma` after each epoch listed in `milestones`.
     Step,
-    /// Half a cosine from `learning_rate` down to 0 at the end of the last epoch.
+    /// Half a cosine from `learning_rate`, after the warm-up, down to 0 at the end of the last epoch.
     Cosine,
 }
 
@@ -346,7 +346,7 @@ pub struct Train {
     /// `step`: the factor, default 0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gamma: Option<f64>,
-    /// The rate rises linearly from 0 over that many epochs.
+    /// The rate rises linearly over that many epochs, and is reached in their last step.
     #[schemars(range(min = 0.0))]
     pub warmup_epochs: f64,
     /// `sgd`: share of the last update that is kept, default 0.

@@ -37,7 +37,12 @@ impl Schedule {
                 let passed = self.milestones.iter().filter(|epoch| done >= **epoch as f64).count();
                 self.rate * self.gamma.powf(passed as f64)
             }
-            Kind::Cosine => self.rate * 0.5 * (1.0 + (std::f64::consts::PI * done / self.epochs).cos()),
+            Kind::Cosine => {
+                // The fall begins where the warm-up ends, so that the rate is reached.
+                let (fallen, fall) = (done - self.warmup_epochs, self.epochs - self.warmup_epochs);
+                let share = if fall > 0.0 { (fallen / fall).clamp(0.0, 1.0) } else { 0.0 };
+                self.rate * 0.5 * (1.0 + (std::f64::consts::PI * share).cos())
+            }
         };
         let risen = (step + 1) as f64 / (self.warmup_epochs * steps_per_epoch as f64);
         scheduled * risen.min(1.0)
@@ -64,6 +69,16 @@ mod tests {
         let schedule = schedule("learning_rate = 1.0\nschedule = \"step\"\nmilestones = [1, 3]\ngamma = 0.5");
         let rates: Vec<f64> = (0..8).map(|step| schedule.rate(step, 2)).collect();
         assert_eq!(rates, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]);
+    }
+
+    #[test]
+    fn cosine_falls_from_where_the_warm_up_ends() {
+        let schedule = schedule("learning_rate = 1.0\nschedule = \"cosine\"\nepochs = 3\nwarmup_epochs = 1");
+        let rates: Vec<f64> = (0..6).map(|step| schedule.rate(step, 2)).collect();
+        let half = 0.5f64.sqrt() / 2.0;
+        for (rate, expected) in rates.iter().zip([0.5, 1.0, 1.0, 0.5 + half, 0.5, 0.5 - half]) {
+            assert!((rate - expected).abs() < 1e-12, "{rates:?}");
+        }
     }
 
     #[test]
