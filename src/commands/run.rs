@@ -2,6 +2,7 @@
 
 use super::progress::Progress;
 use super::{FAILED, INTERRUPTED, RunArgs, WRONG, complain, exit_status, explain, report, say};
+use crate::data::counted;
 use crate::launch::{self, Options, Summary};
 use crate::plan::Plan;
 use anyhow::Context;
@@ -79,7 +80,8 @@ fn interrupt() {
 fn remark(plan: &Plan, args: &RunArgs, summary: Summary) {
     let folder = launch::folder(plan, &args.runs);
     if summary.interrupted > 0 {
-        say(&format!("{} trials are not finished; go on with: {}", summary.interrupted, same_command()));
+        let count = counted(summary.interrupted, "unfinished trial");
+        say(&format!("{count}; go on with: {}", same_command()));
     } else {
         say(&format!("look at it with: tensorboard --logdir {}", shell_word(&folder.to_string_lossy())));
     }

@@ -7,7 +7,7 @@ pub use child::stop_with_parent;
 use crate::files::{FileError, create_folder, write_whole};
 use crate::log::record::{Status, TrialRecord, now};
 use crate::plan::{Plan, Trial};
-use crate::trial::{self, Event};
+use crate::trial::{self, Event, names};
 use child::{Child, Message};
 use std::collections::VecDeque;
 use std::fs::{File, TryLockError};
@@ -88,7 +88,7 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, Laun
     for trial in plan.trials() {
         let folder = experiment.join(trial.id());
         let earlier = TrialRecord::read(&folder).ok();
-        if !options.fresh && earlier.as_ref().is_some_and(|record| record.status == Status::Done) {
+        if !options.fresh && earlier.as_ref().is_some_and(|record| is_finished(&folder, record)) {
             kept.push(trial);
         } else {
             waiting.push_back((trial, folder, earlier));
@@ -114,6 +114,12 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, Laun
     let (sender, receiver) = channel();
     let (running, summary) = (Vec::new(), Summary::default());
     Ok(Launch { program, kept, queue, jobs, threads, running, sender, receiver, summary, _lock: lock })
+}
+
+/// Whether a trial is done and has what it was trained for; files that someone removed are made again.
+fn is_finished(folder: &Path, record: &TrialRecord) -> bool {
+    let there = [names::MODEL, names::METRICS].iter().all(|name| folder.join(name).exists());
+    record.status == Status::Done && there
 }
 
 /// Takes the experiment's folder for this process, for as long as the file is open.

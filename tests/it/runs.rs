@@ -304,6 +304,20 @@ fn a_run_that_is_interrupted_says_so_and_can_go_on() {
 }
 
 #[test]
+fn files_of_a_finished_trial_that_are_gone_are_made_again() {
+    let workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    for name in ["model.safetensors", "metrics.parquet"] {
+        for (_, folder) in workspace.trials("runs/tiny") {
+            let (bits, rows_before) = (model(&folder), rows(&folder));
+            std::fs::remove_file(folder.join(name)).unwrap();
+            workspace.succeed(&["run", "spec.toml"]);
+            assert_eq!((model(&folder), rows(&folder)), (bits, rows_before), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_checkpoint_that_is_damaged_is_said_and_trained_anew() {
     let workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml"]);
