@@ -1,5 +1,6 @@
 //! Files that appear whole or not at all: a sibling temporary file, fsync, rename.
 
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,7 @@ const TEMPORARY_PREFIX: &str = ".vaex-";
 /// Writes `path` through `write`, so that a reader sees the old content or the new, never a part.
 pub fn write_whole(
     path: &Path,
-    write: impl FnOnce(&mut io::BufWriter<&mut std::fs::File>) -> io::Result<()>,
+    write: impl FnOnce(&mut io::BufWriter<&mut File>) -> io::Result<()>,
 ) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let attempt = || -> io::Result<()> {
@@ -59,11 +60,31 @@ fn readable_by_others(builder: &mut tempfile::Builder<'_, '_>) {
 fn readable_by_others(_: &mut tempfile::Builder<'_, '_>) {}
 
 /// Removes the temporary files that a killed process left in a folder; only where no other process is writing there.
+///
+/// # Errors
+/// The folder cannot be read, or a file not be removed.
 pub fn remove_leftovers(folder: &Path) -> Result<(), FileError> {
+    remove_files(folder, TEMPORARY_PREFIX)
+}
+
+/// Removes the files of a folder whose names begin so.
+///
+/// # Errors
+/// The folder cannot be read, or a file not be removed.
+pub fn remove_files(folder: &Path, prefix: &str) -> Result<(), FileError> {
     let entries = std::fs::read_dir(folder).map_err(FileError::at("read the folder", folder))?;
-    let left = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX));
+    let left = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
     left.map(|entry| entry.path())
         .try_for_each(|path| std::fs::remove_file(&path).map_err(FileError::at("remove", &path)))
+}
+
+/// Opens the file that a process locks while it is at work in a folder.
+///
+/// # Errors
+/// The file cannot be made.
+pub fn open_lock(folder: &Path) -> Result<File, FileError> {
+    let path = folder.join(".lock");
+    File::options().create(true).append(true).open(&path).map_err(FileError::at("write", &path))
 }
 
 /// Creates a folder and those above it.

@@ -26,7 +26,7 @@ fn table(plan: &Plan) -> Table {
     let varied = plan.varied().iter().map(String::as_str);
     table.set_header(["trial"].into_iter().chain(varied).chain(["parameters", "steps"]));
     for trial in plan.trials() {
-        let values = plan.varied().iter().map(|key| trial.value(key));
+        let values = trial.texts(plan.varied());
         let sizes = [trial.architecture().parameters().to_string(), trial.steps().to_string()];
         table.add_row([trial.id().to_owned()].into_iter().chain(values).chain(sizes));
     }

@@ -67,9 +67,9 @@ fn style(template: &str) -> ProgressStyle {
 
 /// The trial's id and what sets it apart.
 fn label(plan: &Plan, trial: &Trial) -> String {
-    let values = plan.varied().iter().map(|key| {
+    let values = plan.varied().iter().zip(trial.texts(plan.varied())).map(|(key, value)| {
         let name = key.rsplit('.').next().unwrap_or(key);
-        format!(" {name}={}", trial.value(key))
+        format!(" {name}={value}")
     });
     format!("{}{}", trial.id(), values.collect::<String>())
 }

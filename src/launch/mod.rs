@@ -4,7 +4,7 @@ mod child;
 
 pub use child::stop_with_parent;
 
-use crate::files::{FileError, create_folder, write_whole};
+use crate::files::{FileError, create_folder, open_lock, write_whole};
 use crate::log::record::{Status, TrialRecord, now};
 use crate::plan::{Plan, Trial};
 use crate::trial::{self, Event, names};
@@ -18,8 +18,6 @@ use std::time::Duration;
 
 /// Name of the frozen plan's file in an experiment's folder.
 const PLAN_FILE: &str = "plan.json";
-/// Locked while a run goes on.
-const LOCK_FILE: &str = ".lock";
 
 /// How to run a plan.
 #[derive(Clone, Debug)]
@@ -124,12 +122,11 @@ fn is_finished(folder: &Path, record: &TrialRecord) -> bool {
 
 /// Takes the experiment's folder for this process, for as long as the file is open.
 fn lock(experiment: &Path) -> Result<File, LaunchError> {
-    let path = experiment.join(LOCK_FILE);
-    let file = File::options().create(true).append(true).open(&path).map_err(FileError::at("write", &path))?;
+    let file = open_lock(experiment)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(LaunchError::Busy(experiment.to_path_buf())),
-        Err(TryLockError::Error(error)) => Err(FileError::at("lock", &path)(error).into()),
+        Err(TryLockError::Error(error)) => Err(FileError::at("lock", experiment)(error).into()),
     }
 }
 

@@ -98,9 +98,10 @@ impl Trial {
         values
     }
 
-    /// The value of a dotted key, as text; `-` where the trial does not have it.
-    pub fn value(&self, key: &str) -> String {
-        value_text(self.values().get(key))
+    /// The values of dotted keys, as text; `-` where the trial does not have one.
+    pub fn texts(&self, keys: &[String]) -> Vec<String> {
+        let values = self.values();
+        keys.iter().map(|key| value_text(values.get(key))).collect()
     }
 }
 

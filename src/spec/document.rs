@@ -473,9 +473,10 @@ fn known_instead(known: &BTreeSet<String>, dotted: &str, whole: bool) -> Option<
 
 /// The candidate that a misspelled name most likely meant.
 fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let name = name.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&name.to_lowercase(), candidate), candidate))
+        .map(|candidate| (strsim::jaro_winkler(&name, candidate), candidate))
         .filter(|(similarity, _)| *similarity > 0.84)
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, candidate)| candidate.to_owned())

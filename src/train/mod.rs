@@ -80,6 +80,7 @@ pub struct Trainer<B: Spread> {
     optimizer: Optimizer,
     objective: Objective,
     schedule: Schedule,
+    steps_per_epoch: u64,
     pool: rayon::ThreadPool,
     micro_batch: usize,
     lanes: Vec<Lane>,
@@ -103,6 +104,7 @@ impl<B: Spread> Trainer<B> {
             optimizer: Optimizer::new(&spec.train, map.length()),
             objective: Objective::new(&spec.objective, architecture.pixels(), architecture.latent),
             schedule: Schedule::new(&spec.train),
+            steps_per_epoch: trial.steps_per_epoch(),
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
             micro_batch: micro_batch::<B>(architecture, spec.train.batch_size as usize),
             lanes: Vec::new(),
@@ -125,11 +127,6 @@ impl<B: Spread> Trainer<B> {
         self.epoch
     }
 
-    /// Number of trained numbers.
-    pub fn parameters(&self) -> usize {
-        self.worker.map.length()
-    }
-
     /// The model.
     pub fn model(&mut self) -> &mut Model<B> {
         &mut self.worker.model
@@ -146,8 +143,10 @@ impl<B: Spread> Trainer<B> {
         self.optimizer.restore(steps, find)
     }
 
-    fn steps_per_epoch(&self) -> u64 {
-        (self.worker.dataset.train.len() as u64).div_ceil(self.spec.train.batch_size)
+    /// Learning rate and KL weight of a step, from 0.
+    fn rates(&self, step: u64) -> (f64, f64) {
+        let epochs = step as f64 / self.steps_per_epoch as f64;
+        (self.schedule.rate(step, self.steps_per_epoch), self.objective.kl_weight(epochs))
     }
 
     /// Trains one epoch, in an order that the seed and the epoch determine.
@@ -170,8 +169,7 @@ impl<B: Spread> Trainer<B> {
                 return Ok(EpochEnd::Interrupted);
             }
             let step = self.optimizer.steps();
-            rate = self.schedule.rate(step, self.steps_per_epoch());
-            kl_weight = self.objective.kl_weight(step as f64 / self.steps_per_epoch() as f64);
+            (rate, kl_weight) = self.rates(step);
             let totals = self.batch(indices, epoch, kl_weight)?;
             let step_norm = self.norm();
             let step_loss = self.objective.loss(totals.recon_nats(), totals.kl_nats(), kl_weight);
@@ -204,9 +202,7 @@ impl<B: Spread> Trainer<B> {
         let parts = B::spread(&self.pool, &self.worker, micro_batches, Worker::measure)?;
         let mut sums = Totals::new(self.worker.latent());
         parts.iter().for_each(|part| sums.add(part));
-        let step = self.optimizer.steps();
-        let rate = self.schedule.rate(step.saturating_sub(1), self.steps_per_epoch());
-        let kl_weight = self.objective.kl_weight(step.saturating_sub(1) as f64 / self.steps_per_epoch() as f64);
+        let (rate, kl_weight) = self.rates(self.optimizer.steps().saturating_sub(1));
         let loss = self.objective.loss(sums.recon_nats(), sums.kl_nats(), kl_weight);
         let seconds = start.elapsed().as_secs_f64();
         Ok(self.metrics(self.epoch, Split::Validation, &sums, loss, kl_weight, rate, seconds))

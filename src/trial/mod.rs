@@ -4,7 +4,7 @@ mod pictures;
 
 use crate::backend::{DeviceError, Host};
 use crate::data::Split;
-use crate::files::{FileError, create_folder, remove_leftovers, write_whole};
+use crate::files::{FileError, create_folder, remove_files, remove_leftovers, write_whole};
 use crate::log::checkpoint::{self, CheckpointError};
 use crate::log::record::{Status, TrialRecord, now};
 use crate::log::tables;
@@ -14,7 +14,7 @@ use crate::spec::Device;
 use crate::train::{EpochEnd, Metrics, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -240,7 +240,8 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             }
         }
         if rows.is_empty() {
-            remove_events(run.folder)?;
+            // Events of a training that is begun anew would be drawn over the new ones.
+            remove_files(run.folder, tensorboard::FILE_PREFIX)?;
         }
         let epochs = trial.spec().train.epochs;
         (run.emit)(Event::Started { epochs_done: trainer.epoch(), epochs, steps: trial.steps(), note });
@@ -367,19 +368,6 @@ fn resume<B: Spread>(folder: &Path, trainer: &mut Trainer<B>, trial: &Trial) -> 
         return Ok(rows);
     }
     Err(CheckpointError::Content { path, reason: "does not have all epochs of the checkpoint".to_owned() })
-}
-
-/// Events of a training that is begun anew would be drawn over the new ones.
-fn remove_events(folder: &Path) -> Result<(), FileError> {
-    let entries = std::fs::read_dir(folder).map_err(FileError::at("read the folder", folder))?;
-    let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    let is_events = |path: &&PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(tensorboard::FILE_PREFIX))
-    };
-    paths
-        .iter()
-        .filter(is_events)
-        .try_for_each(|path| std::fs::remove_file(path).map_err(FileError::at("remove", path)))
 }
 
 fn finite(value: f64) -> Option<f64> {
