@@ -1,6 +1,8 @@
 //! Bias and activation, the last step of every layer, and their gradients.
 
 use super::elementary::tanh;
+use super::product::Start;
+use super::simd::vectorized;
 use super::sum::sum_of;
 
 /// What a layer applies to each of its outputs.
@@ -14,54 +16,76 @@ pub enum Activation {
     Tanh,
 }
 
-/// `values[r, o] = activation(values[r, o] + bias[o])`, in one pass.
-pub(super) fn add_bias_and_activate(activation: Activation, bias: &[f32], values: &mut [f32]) {
-    match activation {
-        Activation::Identity => with_bias(bias, values, |value| value),
-        Activation::Relu => with_bias(bias, values, |value| if value < 0.0 { 0.0 } else { value }),
-        Activation::Tanh => with_bias(bias, values, tanh),
+impl Activation {
+    /// Whether it is the one that products apply to their results.
+    pub(super) fn is_relu(self) -> bool {
+        self == Activation::Relu
+    }
+
+    /// Applies it to values of which a product has already made what [`Activation::is_relu`] says.
+    pub(super) fn finish(self, values: &mut [f32]) {
+        if self == Activation::Tanh {
+            vectorized(
+                #[inline(always)]
+                || values.iter_mut().for_each(|value| *value = tanh(*value)),
+            );
+        }
     }
 }
 
-#[inline(always)]
-fn with_bias(bias: &[f32], values: &mut [f32], activate: impl Fn(f32) -> f32) {
-    // One channel, as in a grey image, is a flat pass: rows of length 1 would not become vector code.
-    if let &[bias] = bias {
-        for value in values {
-            *value = activate(*value + bias);
-        }
-        return;
-    }
-    for row in values.chunks_exact_mut(bias.len()) {
-        for (value, &bias) in row.iter_mut().zip(bias) {
-            *value = activate(*value + bias);
-        }
-    }
+/// `result[r, c] = start + values[r, c]`, of which negative numbers become 0 with `relu`.
+pub(super) fn finish(values: &[f32], start: Start, relu: bool, result: &mut [f32]) {
+    let activate = |value: f32| if relu && value < 0.0 { 0.0 } else { value };
+    vectorized(
+        #[inline(always)]
+        || match start {
+            Start::Zero => result.iter_mut().zip(values).for_each(|(result, value)| *result = activate(*value)),
+            Start::Result => {
+                result.iter_mut().zip(values).for_each(|(result, value)| *result = activate(*result + value));
+            }
+            // One channel, as in a grey image, is a flat pass: rows of length 1 would not become vector code.
+            Start::Bias(&[bias]) => {
+                result.iter_mut().zip(values).for_each(|(result, value)| *result = activate(bias + value));
+            }
+            Start::Bias(bias) => {
+                let rows = result.chunks_exact_mut(bias.len()).zip(values.chunks_exact(bias.len()));
+                for (result, values) in rows {
+                    for ((result, value), bias) in result.iter_mut().zip(values).zip(bias) {
+                        *result = activate(bias + value);
+                    }
+                }
+            }
+        },
+    );
 }
 
 /// Turns the gradient by a layer's outputs `y` into the gradient by the values before the activation, and adds its sum
 /// over the rows to `dbias`. Both derivatives are functions of the output: `[y > 0]` for Relu, `1 - y^2` for Tanh.
 pub(super) fn activation_backward(activation: Activation, y: &[f32], dy: &mut [f32], dbias: &mut [f32]) {
-    match activation {
-        Activation::Identity => {}
-        Activation::Relu => {
-            for (dy, &y) in dy.iter_mut().zip(y) {
-                *dy = if y > 0.0 { *dy } else { 0.0 };
+    vectorized(
+        #[inline(always)]
+        || {
+            // In blocks of rows, which the sums find in the cache.
+            let length = ROWS * dbias.len();
+            for (dy, y) in dy.chunks_mut(length).zip(y.chunks(length)) {
+                let pairs = dy.iter_mut().zip(y);
+                match activation {
+                    Activation::Identity => {}
+                    Activation::Relu => pairs.for_each(|(dy, &y)| *dy = if y > 0.0 { *dy } else { 0.0 }),
+                    Activation::Tanh => pairs.for_each(|(dy, &y)| *dy *= 1.0 - y * y),
+                }
+                add_column_sums(dy, dbias);
             }
-        }
-        Activation::Tanh => {
-            for (dy, &y) in dy.iter_mut().zip(y) {
-                *dy *= 1.0 - y * y;
-            }
-        }
-    }
-    add_column_sums(dy, dbias);
+        },
+    );
 }
 
-/// Adds the sums of the columns of `values` (rows, length of `sums`) to `sums`.
+/// Rows added up before they meet the total: bounds the rounding error of long columns.
+const ROWS: usize = 64;
+
+/// Adds the sums of the columns of `values`, at most [`ROWS`] rows as long as `sums`, to `sums`.
+#[inline(always)]
 fn add_column_sums(values: &[f32], sums: &mut [f32]) {
-    /// Rows added up before they meet the total: bounds the rounding error of long columns.
-    const ROWS: usize = 64;
     /// Columns added up at a time, so that their sums stay in the nearest cache.
     const COLUMNS: usize = 64;
 
@@ -70,18 +94,16 @@ fn add_column_sums(values: &[f32], sums: &mut [f32]) {
         *sum += sum_of(values, values, values, |value, _, _| value) as f32;
         return;
     }
-    for block in values.chunks(ROWS * width) {
-        for first in (0..width).step_by(COLUMNS) {
-            let last = width.min(first + COLUMNS);
-            let mut partial = [0.0; COLUMNS];
-            for row in block.chunks_exact(width) {
-                for (partial, &value) in partial.iter_mut().zip(&row[first..last]) {
-                    *partial += value;
-                }
+    for first in (0..width).step_by(COLUMNS) {
+        let last = width.min(first + COLUMNS);
+        let mut partial = [0.0; COLUMNS];
+        for row in values.chunks_exact(width) {
+            for (partial, &value) in partial.iter_mut().zip(&row[first..last]) {
+                *partial += value;
             }
-            for (sum, &partial) in sums[first..last].iter_mut().zip(&partial) {
-                *sum += partial;
-            }
+        }
+        for (sum, &partial) in sums[first..last].iter_mut().zip(&partial) {
+            *sum += partial;
         }
     }
 }
@@ -101,17 +123,20 @@ mod tests {
             for row in wide(&values).chunks_exact(width) {
                 expected.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
             }
-            add_column_sums(&values, &mut sums);
+            activation_backward(Activation::Identity, &values, &mut values.clone(), &mut sums);
             assert_close("sums", &sums, &expected);
         }
     }
 
     #[test]
     fn nan_passes_every_activation() {
-        for activation in [Activation::Identity, Activation::Relu, Activation::Tanh] {
-            let mut values = [f32::NAN, 1.0];
-            add_bias_and_activate(activation, &[0.0, 0.0], &mut values);
-            assert!(values[0].is_nan() && values[1] > 0.0, "{activation:?}");
+        for relu in [false, true] {
+            let mut values = [0.0; 2];
+            finish(&[f32::NAN, 1.0], Start::Bias(&[0.0, 0.0]), relu, &mut values);
+            assert!(values[0].is_nan() && values[1] == 1.0);
         }
+        let mut values = [f32::NAN, 1.0];
+        Activation::Tanh.finish(&mut values);
+        assert!(values[0].is_nan() && values[1] > 0.0);
     }
 }

@@ -1,9 +1,9 @@
 //! 3x3 convolutions and their adjoints as layers: NHWC arrays, "SAME" padding as TensorFlow defines it.
 
-use super::activation::{Activation, activation_backward, add_bias_and_activate};
+use super::activation::{Activation, activation_backward};
 use super::assert_length;
-use super::lowering::{gather, scatter, weight_gradient};
-use super::product::Store;
+use super::lowering::{gather, gradients, scatter};
+use super::product::Start;
 
 /// Height and width of the window of weights.
 pub(super) const WINDOW: usize = 3;
@@ -54,6 +54,16 @@ impl ConvShape {
         self.out_height() * self.out_width()
     }
 
+    /// Height and width of the larger side.
+    pub(super) fn large_sides(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
+    /// Height and width of the smaller side.
+    pub(super) fn small_sides(&self) -> [usize; 2] {
+        [self.out_height(), self.out_width()]
+    }
+
     /// Numbers in an image on the larger side.
     pub(super) fn large_image(&self) -> usize {
         self.height * self.width * self.inputs
@@ -93,8 +103,8 @@ fn padding_before(size: usize, out: usize, stride: usize) -> usize {
 pub fn conv(shape: ConvShape, activation: Activation, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
     shape.check(["x", "y"], x, y, weight);
     assert_length("bias", bias, shape.outputs);
-    gather(shape, weight, x, Store::Replace, y);
-    add_bias_and_activate(activation, bias, y);
+    gather(shape, weight, x, Start::Bias(bias), activation.is_relu(), y);
+    activation.finish(y);
 }
 
 /// Adds the gradients of [`conv`] to `dx`, `dweight` and `dbias`, shaped as `x`, `weight` and `bias` are.
@@ -119,11 +129,10 @@ pub fn conv_backward(
     assert_length("dweight", dweight, weight.len());
     assert_length("dbias", dbias, shape.outputs);
     activation_backward(activation, y, dy, dbias);
-    weight_gradient(shape, x, dy, dweight);
-    if let Some(dx) = dx {
+    if let Some(dx) = &dx {
         assert_length("dx", dx, x.len());
-        scatter(shape, weight, dy, Store::Add, dx);
     }
+    gradients(shape, weight, x, dy, dx, dweight);
 }
 
 /// `y = activation(adjoint of the convolution of this shape and weight, applied to x, + bias)`.
@@ -141,8 +150,8 @@ pub fn conv_transpose(
 ) {
     shape.check(["y", "x"], y, x, weight);
     assert_length("bias", bias, shape.inputs);
-    scatter(shape, weight, x, Store::Replace, y);
-    add_bias_and_activate(activation, bias, y);
+    scatter(shape, weight, x, Start::Bias(bias), activation.is_relu(), y);
+    activation.finish(y);
 }
 
 /// Adds the gradients of [`conv_transpose`] to `dx`, `dweight` and `dbias`, shaped as `x`, `weight` and `bias` are.
@@ -167,10 +176,10 @@ pub fn conv_transpose_backward(
     assert_length("dweight", dweight, weight.len());
     assert_length("dbias", dbias, shape.inputs);
     activation_backward(activation, y, dy, dbias);
-    weight_gradient(shape, dy, x, dweight);
+    gradients(shape, weight, dy, x, None, dweight);
     if let Some(dx) = dx {
         assert_length("dx", dx, x.len());
-        gather(shape, weight, dy, Store::Add, dx);
+        gather(shape, weight, dy, Start::Result, false, dx);
     }
 }
 

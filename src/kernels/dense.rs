@@ -1,8 +1,8 @@
 //! Fully connected layers.
 
-use super::activation::{Activation, activation_backward, add_bias_and_activate};
+use super::activation::{Activation, activation_backward};
 use super::assert_length;
-use super::product::{Matrix, Store, matmul};
+use super::product::{Product, Segment, Start, dots};
 
 /// The sides of a dense layer's arrays; each is at least 1, but for `rows`, which may be 0.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +33,20 @@ impl DenseShape {
 pub fn dense(shape: DenseShape, activation: Activation, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
     shape.check(x, weight, bias, y);
     let DenseShape { rows, inputs, outputs } = shape;
-    matmul(Matrix::new(x, rows, inputs), Matrix::new(weight, inputs, outputs), Store::Replace, y);
-    add_bias_and_activate(activation, bias, y);
+    let multiples = |step: usize| (0..rows).map(|row| row * step).collect::<Vec<_>>();
+    let product = Product {
+        left: x,
+        rows: &multiples(inputs),
+        segments: &[Segment { start: 0, length: inputs, step: 1 }],
+        right: weight,
+        right_stride: outputs,
+        columns: outputs,
+        places: &multiples(outputs),
+        start: Start::Bias(bias),
+        relu: activation.is_relu(),
+    };
+    product.put_into(y);
+    activation.finish(y);
 }
 
 /// Adds the gradients of [`dense`] to `dx` (rows, inputs), `dweight` (inputs, outputs) and `dbias` (outputs).
@@ -59,11 +71,22 @@ pub fn dense_backward(
     assert_length("dy", dy, y.len());
     assert_length("dweight", dweight, weight.len());
     activation_backward(activation, y, dy, dbias);
-    let gradient = Matrix::new(dy, rows, outputs);
-    matmul(Matrix::new(x, rows, inputs).transposed(), gradient, Store::Add, dweight);
+    let features: Vec<usize> = (0..inputs).collect();
+    let product = Product {
+        left: x,
+        rows: &features,
+        segments: &[Segment { start: 0, length: rows, step: inputs }],
+        right: dy,
+        right_stride: outputs,
+        columns: outputs,
+        places: &features.iter().map(|feature| feature * outputs).collect::<Vec<_>>(),
+        start: Start::Result,
+        relu: false,
+    };
+    product.put_into(dweight);
     if let Some(dx) = dx {
         assert_length("dx", dx, x.len());
-        matmul(gradient, Matrix::new(weight, inputs, outputs).transposed(), Store::Add, dx);
+        dots(outputs, dy, weight, dx);
     }
 }
 

@@ -1,52 +1,68 @@
-//! Convolutions as matrix products: the linear maps between the two sides of a [`ConvShape`], without bias.
+//! Convolutions as sums of products: the linear maps between the two sides of a [`ConvShape`].
 //!
-//! `unfold` (im2col) writes the numbers under each position of the window as a row of a matrix; `fold_add` (col2im) is
-//! its adjoint. With them a convolution, its adjoint and its weight gradient are one product each, worked out for a
-//! group of images at a time so that the matrix stays in the cache.
+//! An image is copied once into a larger one with a border of zeros. In it the three rows of a window are three runs of
+//! consecutive numbers, wherever the window lies, so a product reads them in place: no matrix of windows (im2col) is
+//! made. The adjoint is read the same way: the pixels of the larger side whose rows and columns have the same
+//! remainders by the stride meet the same taps, and a product makes each of these classes.
 //!
-//! At stride 1 the padding is the same on all sides, so a convolution is also the adjoint of the convolution by the
-//! weight turned by 180 degrees with its channels exchanged. The matrix can thus be made on either side: it is made on
-//! the side with fewer channels, where it is smaller. A convolution from 32 channels to 1 would otherwise be a product
-//! with a single column.
+//! A side with very few channels would leave most of a vector empty where it is the result. There, at stride 1, the
+//! matrix of windows is made of products after all and summed up, or the gradient is taken of the same convolution seen
+//! from its other side, by the weight turned by 180 degrees with its channels exchanged.
 
-use std::ops::Range;
-
+use super::activation::finish;
 use super::conv::{ConvShape, WINDOW};
-use super::product::{Matrix, Store, matmul};
+use super::product::{Product, Segment, Start};
 use super::scratch::with_scratch;
+use super::winograd;
 
-/// Numbers in the matrix of a group of images: 512 KiB, half of a common second-level cache.
-const GROUP: usize = 128 * 1024;
+/// Channels of a result up to which its windows are made and summed up.
+const FEW: usize = 4;
 
-/// small = or += convolution of large: (batch, height, width, inputs) to (batch, out height, out width, outputs).
-pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], store: Store, small: &mut [f32]) {
-    // Folding costs more than unfolding, so it has to save half of the matrix.
-    if shape.stride == 1 && 2 * shape.outputs <= shape.inputs {
-        with_turned(shape, weight, |turned| by_folding(exchanged(shape), turned, large, store, small));
+/// small = start + convolution of large, of which negative numbers become 0 with `relu`: (batch, height, width, inputs)
+/// to (batch, out height, out width, outputs).
+pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
+    if winograd::suits(shape) {
+        winograd::convolve(shape, weight, large, start, relu, small);
+    } else if shape.stride == 1 && shape.outputs <= FEW && shape.outputs < shape.inputs {
+        by_windows(shape, weight, large, start, relu, small);
     } else {
-        by_unfolding(shape, weight, large, store, small);
+        by_gathering(shape, weight, large, start, relu, small);
     }
 }
 
-/// large = or += adjoint of the convolution, applied to small; the other way round than [`gather`].
-pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], store: Store, large: &mut [f32]) {
-    if shape.stride == 1 && shape.outputs < 2 * shape.inputs {
-        with_turned(shape, weight, |turned| by_unfolding(exchanged(shape), turned, small, store, large));
+/// large = start + adjoint of the convolution, applied to small; the other way round than [`gather`].
+pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
+    if shape.stride == 1 && (shape.inputs <= FEW || winograd::suits(shape)) {
+        with_turned(shape, weight, |turned| gather(exchanged(shape), turned, small, start, relu, large));
     } else {
-        by_folding(shape, weight, small, store, large);
+        by_scattering(shape, weight, small, start, relu, large);
     }
 }
 
-/// dweight += gradient of <convolution of large, small> by the weight (3, 3, inputs, outputs).
-pub(super) fn weight_gradient(shape: ConvShape, large: &[f32], small: &[f32], dweight: &mut [f32]) {
-    if shape.stride == 1 && shape.outputs < shape.inputs {
+/// dweight += gradient of <convolution of large, small> by the weight (3, 3, inputs, outputs); dlarge += the gradient by
+/// large.
+pub(super) fn gradients(
+    shape: ConvShape,
+    weight: &[f32],
+    large: &[f32],
+    small: &[f32],
+    dlarge: Option<&mut [f32]>,
+    dweight: &mut [f32],
+) {
+    if winograd::suits(shape) {
+        return winograd::backward(shape, weight, large, small, dlarge, dweight);
+    }
+    if shape.stride == 1 && shape.outputs < shape.inputs && shape.outputs <= FEW {
         with_scratch(dweight.len(), |turned| {
             turned.fill(0.0);
-            weight_gradient_by_unfolding(exchanged(shape), small, large, turned);
+            weight_gradient(exchanged(shape), small, large, turned);
             turn(exchanged(shape), turned, |to, value| dweight[to] += value);
         });
     } else {
-        weight_gradient_by_unfolding(shape, large, small, dweight);
+        weight_gradient(shape, large, small, dweight);
+    }
+    if let Some(dlarge) = dlarge {
+        scatter(shape, weight, small, Start::Result, false, dlarge);
     }
 }
 
@@ -76,155 +92,276 @@ fn turn(shape: ConvShape, weight: &[f32], mut put: impl FnMut(usize, f32)) {
     }
 }
 
-fn by_unfolding(shape: ConvShape, weight: &[f32], large: &[f32], store: Store, small: &mut [f32]) {
-    let weight = Matrix::new(weight, shape.window(), shape.outputs);
-    let group = images_per_group(shape);
-    let (large, small) = (large.chunks(group * shape.large_image()), small.chunks_mut(group * shape.small_image()));
-    with_windows(shape, |windows| {
-        for (large, small) in large.zip(small) {
-            matmul(unfold(shape, large, windows), weight, store, small);
-        }
-    });
-}
+/// The weight (3, 3, inputs, outputs) with its channels exchanged: (3, 3, outputs, inputs).
+pub(super) fn transpose_taps([inputs, outputs]: [usize; 2], weight: &[f32], transposed: &mut [f32]) {
+    /// Outputs worked on at once, so that what is written stays in the cache.
+    const BLOCK: usize = 16;
 
-fn by_folding(shape: ConvShape, weight: &[f32], small: &[f32], store: Store, large: &mut [f32]) {
-    let weight = Matrix::new(weight, shape.window(), shape.outputs).transposed();
-    let group = images_per_group(shape);
-    let (small, large) = (small.chunks(group * shape.small_image()), large.chunks_mut(group * shape.large_image()));
-    with_windows(shape, |windows| {
-        for (small, large) in small.zip(large) {
-            let rows = small.len() / shape.outputs;
-            let windows = &mut windows[..rows * shape.window()];
-            matmul(Matrix::new(small, rows, shape.outputs), weight, Store::Replace, windows);
-            if store == Store::Replace {
-                large.fill(0.0);
+    let taps = weight.chunks_exact(inputs * outputs);
+    for (tap, transposed) in taps.zip(transposed.chunks_exact_mut(inputs * outputs)) {
+        for first in (0..outputs).step_by(BLOCK) {
+            let last = outputs.min(first + BLOCK);
+            for (input, row) in tap.chunks_exact(outputs).enumerate() {
+                for (output, &value) in row[first..last].iter().enumerate() {
+                    transposed[(first + output) * inputs + input] = value;
+                }
             }
-            fold_add(shape, windows, large);
         }
-    });
+    }
 }
 
-fn weight_gradient_by_unfolding(shape: ConvShape, large: &[f32], small: &[f32], dweight: &mut [f32]) {
-    let group = images_per_group(shape);
-    let (large, small) = (large.chunks(group * shape.large_image()), small.chunks(group * shape.small_image()));
-    with_windows(shape, |windows| {
-        for (large, small) in large.zip(small) {
-            let small = Matrix::new(small, small.len() / shape.outputs, shape.outputs);
-            matmul(unfold(shape, large, windows).transposed(), small, Store::Add, dweight);
+/// Copies an image (height, width, channels) into a larger one of zeros; `before` are the rows and columns above it and
+/// to its left. What does not fit is left out: a window need not reach the last pixels.
+pub(super) fn pad(
+    [height, width]: [usize; 2],
+    channels: usize,
+    image: &[f32],
+    before: [usize; 2],
+    [padded_height, padded_width]: [usize; 2],
+    padded: &mut [f32],
+) {
+    let [above, left] = before;
+    let length = width.min(padded_width - left) * channels;
+    let (head, rest) = padded[..padded_height * padded_width * channels].split_at_mut(above * padded_width * channels);
+    head.fill(0.0);
+    let mut rows = rest.chunks_exact_mut(padded_width * channels);
+    for (row, padded) in image.chunks_exact(width * channels).zip(rows.by_ref()).take(height) {
+        let (head, rest) = padded.split_at_mut(left * channels);
+        let (middle, tail) = rest.split_at_mut(length);
+        head.fill(0.0);
+        middle.copy_from_slice(&row[..length]);
+        tail.fill(0.0);
+    }
+    rows.for_each(|row| row.fill(0.0));
+}
+
+/// A convolution's larger image with a border on which all windows lie.
+struct Border {
+    sides: [usize; 2],
+    before: [usize; 2],
+}
+
+impl Border {
+    fn of(shape: ConvShape) -> Border {
+        let side = |out: usize| (out - 1) * shape.stride + WINDOW;
+        Border {
+            sides: [side(shape.out_height()), side(shape.out_width())],
+            before: [shape.pad_top(), shape.pad_left()],
         }
-    });
-}
+    }
 
-/// How many images' windows are worked on at once. It depends on the shape alone, and so does the order of additions.
-fn images_per_group(shape: ConvShape) -> usize {
-    (GROUP / (shape.small_pixels() * shape.window())).clamp(1, shape.batch.max(1))
-}
-
-/// Calls `work` with room for the windows of a group of images.
-fn with_windows(shape: ConvShape, work: impl FnOnce(&mut [f32])) {
-    with_scratch(images_per_group(shape) * shape.small_pixels() * shape.window(), work);
-}
-
-/// Writes the windows of whole images, (images · out height · out width, 3 · 3 · inputs); zeros in the padding.
-fn unfold<'a>(shape: ConvShape, large: &[f32], windows: &'a mut [f32]) -> Matrix<'a> {
-    let rows = large.len() / shape.large_image() * shape.small_pixels();
-    let windows = &mut windows[..rows * shape.window()];
-    let images = large.chunks_exact(shape.large_image());
-    for (image, windows) in images.zip(windows.chunks_exact_mut(shape.small_pixels() * shape.window())) {
-        let write = |row: WindowRow| {
-            let target = &mut windows[row.in_windows];
-            if target.len() == row.in_image.len() {
-                target.copy_from_slice(&image[row.in_image]);
-            } else {
-                target.fill(0.0);
-                target[row.offset..][..row.in_image.len()].copy_from_slice(&image[row.in_image]);
+    /// Calls `work` with each image, padded, in turn.
+    fn each(&self, shape: ConvShape, large: &[f32], mut work: impl FnMut(&[f32])) {
+        let length = self.sides[0] * self.sides[1] * shape.inputs;
+        with_scratch(length, |padded| {
+            for image in large.chunks_exact(shape.large_image()) {
+                pad(shape.large_sides(), shape.inputs, image, self.before, self.sides, padded);
+                work(padded);
             }
+        });
+    }
+}
+
+fn by_gathering(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
+    let border = Border::of(shape);
+    let row = border.sides[1] * shape.inputs;
+    let pixels = (0..shape.out_height()).flat_map(|y| (0..shape.out_width()).map(move |x| (y, x)));
+    let rows: Vec<usize> = pixels.map(|(y, x)| shape.stride * (y * row + x * shape.inputs)).collect();
+    let places = multiples(rows.len(), shape.outputs);
+    let segments: [Segment; WINDOW] =
+        std::array::from_fn(|tap| Segment { start: tap * row, length: WINDOW * shape.inputs, step: 1 });
+    let mut results = small.chunks_exact_mut(shape.small_image());
+    border.each(shape, large, |padded| {
+        let product = Product {
+            left: padded,
+            rows: &rows,
+            segments: &segments,
+            right: weight,
+            right_stride: shape.outputs,
+            columns: shape.outputs,
+            places: &places,
+            start,
+            relu,
         };
-        for_each_window_row(shape, write);
-    }
-    Matrix::new(windows, rows, shape.window())
+        if let Some(result) = results.next() {
+            product.put_into(result);
+        }
+    });
 }
 
-/// Adds windows, as [`unfold`] writes them, to the pixels they lie over.
-fn fold_add(shape: ConvShape, windows: &[f32], large: &mut [f32]) {
-    let images = large.chunks_exact_mut(shape.large_image());
-    for (image, windows) in images.zip(windows.chunks_exact(shape.small_pixels() * shape.window())) {
-        let add = |row: WindowRow| {
-            let values = &windows[row.in_windows][row.offset..];
-            for (pixel, value) in image[row.in_image].iter_mut().zip(values) {
-                *pixel += value;
-            }
+fn weight_gradient(shape: ConvShape, large: &[f32], small: &[f32], dweight: &mut [f32]) {
+    let border = Border::of(shape);
+    let row = border.sides[1] * shape.inputs;
+    let rows: Vec<usize> =
+        (0..WINDOW).flat_map(|tap| tap * row..tap * row + WINDOW * shape.inputs).collect();
+    let places = multiples(rows.len(), shape.outputs);
+    let segments: Vec<Segment> = (0..shape.out_height())
+        .map(|y| Segment {
+            start: y * shape.stride * row,
+            length: shape.out_width(),
+            step: shape.stride * shape.inputs,
+        })
+        .collect();
+    let mut images = small.chunks_exact(shape.small_image());
+    border.each(shape, large, |padded| {
+        let Some(image) = images.next() else { return };
+        let product = Product {
+            left: padded,
+            rows: &rows,
+            segments: &segments,
+            right: image,
+            right_stride: shape.outputs,
+            columns: shape.outputs,
+            places: &places,
+            start: Start::Result,
+            relu: false,
         };
-        for_each_window_row(shape, add);
-    }
+        product.put_into(dweight);
+    });
 }
 
-/// One row of one window: 3 pixels, all their channels.
-struct WindowRow {
-    /// Its place among the windows of an image.
-    in_windows: Range<usize>,
-    /// The part of the image it lies over; empty where it lies in the padding.
-    in_image: Range<usize>,
-    /// How far into the row that part begins.
-    offset: usize,
+/// 0, `step`, 2 `step`, ...
+fn multiples(count: usize, step: usize) -> Vec<usize> {
+    (0..count).map(|index| index * step).collect()
 }
 
-/// Calls `visit` with every row of every window of an image, in the order of their places among the windows.
-#[inline(always)]
-fn for_each_window_row(shape: ConvShape, visit: impl FnMut(WindowRow)) {
-    // A constant makes the rows of a grey image so short that the compiler copies them without a call.
-    match shape.inputs {
-        1 => for_each_window_row_of(shape, 1, visit),
-        channels => for_each_window_row_of(shape, channels, visit),
-    }
+/// In one direction, the pixels of the larger side with one remainder by the stride.
+struct Class {
+    /// The taps that meet them, the last one first: the smaller side's pixels then come in their order.
+    taps: Vec<usize>,
+    /// Each pixel, and the first pixel of the smaller side that it meets, counted in the padded image.
+    pixels: Vec<(usize, usize)>,
 }
 
-#[inline(always)]
-fn for_each_window_row_of(shape: ConvShape, channels: usize, mut visit: impl FnMut(WindowRow)) {
-    let (pad_top, pad_left) = (shape.pad_top(), shape.pad_left());
-    let length = WINDOW * channels;
-    let mut start = 0;
-    for out_row in 0..shape.out_height() {
-        let vertical = overlap(out_row, shape.stride, pad_top, shape.height);
-        for out_column in 0..shape.out_width() {
-            let horizontal = overlap(out_column, shape.stride, pad_left, shape.width);
-            for tap in 0..WINDOW {
-                let in_windows = start..start + length;
-                start += length;
-                if !vertical.taps.contains(&tap) {
-                    visit(WindowRow { in_windows, in_image: 0..0, offset: 0 });
+/// Pixels of zeros before the smaller side in one direction: as many as a window reaches beyond its first pixel.
+fn reach(stride: usize) -> usize {
+    (WINDOW - 1) / stride
+}
+
+/// The classes of one direction, by remainder.
+fn classes(size: usize, padding: usize, stride: usize) -> Vec<Class> {
+    let class = |remainder: usize| {
+        let taps: Vec<usize> = (remainder..WINDOW).step_by(stride).rev().collect();
+        // Pixel p meets pixel (p + padding - tap) / stride of the smaller side.
+        let pixels = (0..size)
+            .filter(|pixel| (pixel + padding) % stride == remainder)
+            .map(|pixel| {
+                let last = (pixel + padding) / stride + reach(stride);
+                (pixel, last - taps.len().saturating_sub(1))
+            })
+            .collect();
+        Class { taps, pixels }
+    };
+    (0..stride).map(class).collect()
+}
+
+fn by_scattering(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
+    let ConvShape { height, width, inputs, outputs, stride, .. } = shape;
+    let before = reach(stride);
+    let side = |size: usize, padding: usize| (size - 1 + padding) / stride + 1 + before;
+    let sides = [side(height, shape.pad_top()), side(width, shape.pad_left())];
+    let row = sides[1] * outputs;
+    let (rows, columns) = (classes(height, shape.pad_top(), stride), classes(width, shape.pad_left(), stride));
+    let classes: Vec<(&Class, &Class)> = rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))).collect();
+
+    // The taps of each class, one after the other: (taps, outputs, inputs).
+    let mut taps = vec![0.0; weight.len()];
+    with_scratch(weight.len(), |transposed| {
+        transpose_taps([inputs, outputs], weight, transposed);
+        let tap = |row: usize, column: usize| &transposed[(row * WINDOW + column) * inputs * outputs..][..inputs * outputs];
+        let order = classes.iter().flat_map(|(rows, columns)| {
+            rows.taps.iter().flat_map(|&row| columns.taps.iter().map(move |&column| (row, column)))
+        });
+        for (target, (row, column)) in taps.chunks_exact_mut(inputs * outputs).zip(order) {
+            target.copy_from_slice(tap(row, column));
+        }
+    });
+
+    with_scratch(sides[0] * sides[1] * outputs, |padded| {
+        for (image, large) in small.chunks_exact(shape.small_image()).zip(large.chunks_exact_mut(shape.large_image())) {
+            pad(shape.small_sides(), outputs, image, [before, before], sides, padded);
+            let mut right = taps.as_slice();
+            for (rows, columns) in &classes {
+                let (taps, rest) = right.split_at(rows.taps.len() * columns.taps.len() * inputs * outputs);
+                right = rest;
+                let pixels = || rows.pixels.iter().flat_map(|&row| columns.pixels.iter().map(move |&column| (row, column)));
+                let lefts: Vec<usize> = pixels().map(|((_, y), (_, x))| y * row + x * outputs).collect();
+                let places: Vec<usize> = pixels().map(|((y, _), (x, _))| (y * width + x) * inputs).collect();
+                let segments: Vec<Segment> = (0..rows.taps.len())
+                    .map(|y| Segment { start: y * row, length: columns.taps.len() * outputs, step: 1 })
+                    .collect();
+                let product = Product {
+                    left: padded,
+                    rows: &lefts,
+                    segments: &segments,
+                    right: taps,
+                    right_stride: inputs,
+                    columns: inputs,
+                    places: &places,
+                    start,
+                    relu,
+                };
+                product.put_into(large);
+            }
+        }
+    });
+}
+
+/// [`gather`] at stride 1 to few channels: from each pixel of the larger side to the windows it lies under, then summed.
+fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
+    let exchanged = exchanged(shape);
+    let (window, pixels) = (exchanged.window(), shape.small_pixels());
+    let rows = multiples(pixels, shape.inputs);
+    let places = multiples(pixels, window);
+    with_scratch(shape.inputs * window, |right| {
+        // (inputs, 9 taps of the exchanged convolution, outputs)
+        for (tap, channels) in weight.chunks_exact(shape.inputs * shape.outputs).rev().enumerate() {
+            for (input, channels) in channels.chunks_exact(shape.outputs).enumerate() {
+                right[input * window + tap * shape.outputs..][..shape.outputs].copy_from_slice(channels);
+            }
+        }
+        with_scratch(pixels * window, |windows| {
+            let images = large.chunks_exact(shape.large_image());
+            for (image, small) in images.zip(small.chunks_exact_mut(shape.small_image())) {
+                let product = Product {
+                    left: image,
+                    rows: &rows,
+                    segments: &[Segment { start: 0, length: shape.inputs, step: 1 }],
+                    right,
+                    right_stride: window,
+                    columns: window,
+                    places: &places,
+                    start: Start::Zero,
+                    relu: false,
+                };
+                product.put_into(windows);
+                sum_windows(shape, windows, start, relu, small);
+            }
+        });
+    });
+}
+
+/// small = start + the sum of windows of 3x3 pixels of `outputs` channels, one around each pixel.
+fn sum_windows(shape: ConvShape, windows: &[f32], start: Start, relu: bool, small: &mut [f32]) {
+    let ConvShape { height, width, outputs, .. } = shape;
+    let run = WINDOW * outputs;
+    with_scratch((width + 2) * outputs, |sums| {
+        for (y, row) in small.chunks_exact_mut(width * outputs).enumerate() {
+            sums.fill(0.0);
+            // The windows around the row below reach it with their first row of taps, and so on.
+            for (tap, around) in [(0, y + 1), (1, y), (2, y.wrapping_sub(1))] {
+                if around >= height {
                     continue;
                 }
-                let row = vertical.pixel + tap - vertical.taps.start;
-                let first = (row * shape.width + horizontal.pixel) * channels;
-                // The usual case by itself: its length is a constant where `channels` is one.
-                if horizontal.taps.len() == WINDOW {
-                    visit(WindowRow { in_windows, in_image: first..first + length, offset: 0 });
-                } else {
-                    let in_image = first..first + horizontal.taps.len() * channels;
-                    visit(WindowRow { in_windows, in_image, offset: horizontal.taps.start * channels });
+                let windows = &windows[around * width * WINDOW * run..][..width * WINDOW * run];
+                for (x, window) in windows.chunks_exact(WINDOW * run).enumerate() {
+                    let values = &window[tap * run..][..run];
+                    sums[x * outputs..][..run].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
                 }
             }
+            finish(&sums[outputs..][..row.len()], start, relu, row);
         }
-    }
-}
-
-/// Where a window meets the pixels of an image in one direction.
-struct Overlap {
-    /// The taps of the window that lie on the image.
-    taps: Range<usize>,
-    /// The pixel under the first of them.
-    pixel: usize,
-}
-
-/// The overlap of the window at `position` with an image of `size` pixels after `padding` pixels of zeros. With "SAME"
-/// padding every window meets the image.
-#[inline(always)]
-fn overlap(position: usize, stride: usize, padding: usize, size: usize) -> Overlap {
-    let start = position * stride;
-    let first = padding.saturating_sub(start);
-    let last = WINDOW.min(size + padding - start);
-    Overlap { taps: first..last, pixel: start + first - padding }
+    });
 }
 
 #[cfg(test)]
@@ -234,26 +371,26 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Which route an operation takes depends on the channels; every route has to give the same result.
+        /// Which way an operation takes depends on the shape; every way has to give the same result.
         #[test]
-        fn both_routes_agree(
+        fn ways_agree(
             batch in 1..4usize, height in 1..12usize, width in 1..12usize,
-            inputs in 1..12usize, outputs in 1..12usize, seed: u64,
+            inputs in 1..12usize, outputs in 1..12usize, relu: bool, seed: u64,
         ) {
             let shape = ConvShape { batch, height, width, inputs, outputs, stride: 1 };
             let large = numbers(seed, batch * shape.large_image());
             let small = numbers(seed ^ 1, batch * shape.small_image());
             let weight = numbers(seed ^ 2, shape.window() * outputs);
-            with_turned(shape, &weight, |turned| {
-                let [mut unfolded, mut folded] = [small.clone(), small.clone()];
-                by_unfolding(shape, &weight, &large, Store::Add, &mut unfolded);
-                by_folding(exchanged(shape), turned, &large, Store::Add, &mut folded);
-                assert_close("gather", &folded, &wide(&unfolded));
+            let [mut gathered, mut summed] = [small.clone(), small.clone()];
+            by_gathering(shape, &weight, &large, Start::Result, relu, &mut gathered);
+            by_windows(shape, &weight, &large, Start::Result, relu, &mut summed);
+            assert_close("windows", &summed, &wide(&gathered));
 
-                let [mut unfolded, mut folded] = [large.clone(), large.clone()];
-                by_folding(shape, &weight, &small, Store::Add, &mut folded);
-                by_unfolding(exchanged(shape), turned, &small, Store::Add, &mut unfolded);
-                assert_close("scatter", &folded, &wide(&unfolded));
+            with_turned(shape, &weight, |turned| {
+                let [mut gathered, mut scattered] = [large.clone(), large.clone()];
+                by_gathering(exchanged(shape), turned, &small, Start::Result, relu, &mut gathered);
+                by_scattering(shape, &weight, &small, Start::Result, relu, &mut scattered);
+                assert_close("scatter", &scattered, &wide(&gathered));
             });
         }
 
@@ -264,6 +401,16 @@ mod tests {
             with_turned(shape, &weight, |once| {
                 with_turned(exchanged(shape), once, |twice| assert_eq!(twice, weight));
             });
+        }
+
+        #[test]
+        fn transposing_twice_changes_nothing(inputs in 1..40usize, outputs in 1..40usize, seed: u64) {
+            let weight = numbers(seed, 9 * inputs * outputs);
+            let [mut once, mut twice] = [weight.clone(), weight.clone()];
+            transpose_taps([inputs, outputs], &weight, &mut once);
+            transpose_taps([outputs, inputs], &once, &mut twice);
+            assert_eq!(twice, weight);
+            assert_eq!(once[(8 * outputs + outputs - 1) * inputs], weight[8 * inputs * outputs + outputs - 1]);
         }
     }
 }

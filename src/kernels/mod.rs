@@ -15,7 +15,9 @@ mod oracle;
 mod posterior;
 mod product;
 mod scratch;
+mod simd;
 mod sum;
+mod winograd;
 
 pub use activation::Activation;
 pub use conv::{ConvShape, conv, conv_backward, conv_transpose, conv_transpose_backward};

@@ -1,158 +1,559 @@
-//! The matrix product all layers are built on: a safe face for `gemm`.
+//! The two sums of products that all layers are made of, the only code with `unsafe`.
+//!
+//! [`Product`] multiplies a matrix whose elements may lie anywhere in an array, so that the windows of a convolution
+//! are read where they are and never copied, with a matrix of consecutive rows. It keeps a tile of the result, rows by
+//! two vectors of columns, in registers: for each term it reads two vectors of the right matrix once and one number of
+//! the left one for each row. [`dots`] multiplies by a transposed matrix: both are read along their rows.
+//!
+//! Each number of a result is one chain of additions in the order of the terms, whatever tile it is in: it does not
+//! depend on the other rows.
 
-use gemm::Parallelism;
+use pulp::{Simd, WithSimd};
 
-/// A matrix in row-major order, perhaps to be read transposed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Matrix<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
+use super::simd::{self, dispatch};
 
-impl<'a> Matrix<'a> {
-    /// `values` as the matrix (`rows`, `columns`).
-    #[track_caller]
-    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert_area("the matrix", values, rows, columns);
-        Self { values, rows, columns, row_stride: columns, column_stride: 1 }
-    }
-
-    /// The same numbers with rows and columns exchanged.
-    pub(super) fn transposed(self) -> Self {
-        Self {
-            values: self.values,
-            rows: self.columns,
-            columns: self.rows,
-            row_stride: self.column_stride,
-            column_stride: self.row_stride,
-        }
-    }
-}
-
-/// What becomes of the numbers already in a result's buffer.
+/// Terms of a product whose left numbers lie at equal distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Store {
-    /// They are overwritten.
-    Replace,
-    /// The result is added to them.
-    Add,
+pub(super) struct Segment {
+    /// Place of the first.
+    pub(super) start: usize,
+    /// How many.
+    pub(super) length: usize,
+    /// From one to the next.
+    pub(super) step: usize,
 }
 
-/// The product `left` · `right`, put into `result` (left rows, right columns), on this thread alone.
-#[track_caller]
-#[expect(unsafe_code, reason = "gemm takes raw pointers")]
-pub(super) fn matmul(left: Matrix, right: Matrix, into: Store, result: &mut [f32]) {
-    assert!(left.columns == right.rows, "inner sides of the product differ: {} and {}", left.columns, right.rows);
-    assert_area("the product", result, left.rows, right.columns);
-    if result.is_empty() {
-        return;
-    }
-    if left.columns == 0 {
-        if into == Store::Replace {
-            result.fill(0.0);
+/// What a sum is added to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Start<'a> {
+    /// Nothing: what the result held is overwritten.
+    Zero,
+    /// What the result holds.
+    Result,
+    /// A number for each column.
+    Bias(&'a [f32]),
+}
+
+/// `result[places[r] + c] = start + sum over the terms t of left[rows[r] + t] right[t, c]`.
+///
+/// The terms are those of the segments, one after the other; `right` holds a row of `columns` numbers for each, and its
+/// rows begin `right_stride` numbers apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product<'a> {
+    pub(super) left: &'a [f32],
+    pub(super) rows: &'a [usize],
+    pub(super) segments: &'a [Segment],
+    pub(super) right: &'a [f32],
+    pub(super) right_stride: usize,
+    pub(super) columns: usize,
+    pub(super) places: &'a [usize],
+    pub(super) start: Start<'a>,
+    /// Whether negative results become 0.
+    pub(super) relu: bool,
+}
+
+impl Product<'_> {
+    /// Works the product out on this thread alone.
+    ///
+    /// # Panics
+    /// A place lies outside its array.
+    #[track_caller]
+    pub(super) fn put_into(self, result: &mut [f32]) {
+        assert!(self.rows.len() == self.places.len(), "{} rows, {} places", self.rows.len(), self.places.len());
+        if self.columns == 0 || self.rows.is_empty() {
+            return;
         }
-        return;
-    }
-    // SAFETY: `Matrix` has private fields and is built by `new` and `transposed` only, so `rows * columns` of each
-    // operand is the length of its slice without overflow, and element (row, column) lies at
-    // `row * row_stride + column * column_stride`, inside the slice; `result` was checked above. No side is 0 here, so
-    // each stride is at most the length of a slice and fits an isize. `result` is borrowed mutably, so it overlaps
-    // neither operand. All numbers are initialised, as they come from slices.
-    unsafe {
-        gemm::gemm(
-            left.rows,
-            right.columns,
-            left.columns,
-            result.as_mut_ptr(),
-            1,
-            right.columns as isize,
-            into == Store::Add,
-            left.values.as_ptr(),
-            left.column_stride as isize,
-            left.row_stride as isize,
-            right.values.as_ptr(),
-            right.column_stride as isize,
-            right.row_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
+        let terms = self.segments.iter().fold(0usize, |sum, segment| sum.strict_add(segment.length));
+        if terms > 0 {
+            let ends = self.segments.iter().filter(|segment| segment.length > 0);
+            let end = ends.map(|segment| segment.start.strict_add((segment.length - 1).strict_mul(segment.step))).max();
+            let last = end.unwrap_or(0).strict_add(greatest(self.rows));
+            assert!(last < self.left.len(), "place {last} of {} on the left", self.left.len());
+            let end = (terms - 1).strict_mul(self.right_stride).strict_add(self.columns);
+            assert!(end <= self.right.len(), "{end} numbers of {} on the right", self.right.len());
+        }
+        let end = greatest(self.places).strict_add(self.columns);
+        assert!(end <= result.len(), "{end} numbers of {} in the result", result.len());
+        if let Start::Bias(bias) = self.start {
+            super::assert_length("bias", bias, self.columns);
+        }
+        dispatch(Checked { product: self, terms, result });
     }
 }
 
-/// Panics unless `rows` times `columns`, which must not overflow, is the length of `values`.
+fn greatest(places: &[usize]) -> usize {
+    places.iter().copied().max().unwrap_or(0)
+}
+
+/// Rows of a tile: as many as registers hold, two vectors each, beside a row of the right matrix and a left number.
+const fn tile_rows<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 12 } else { 6 }
+}
+
+/// A product whose places all lie inside their arrays.
+struct Checked<'a> {
+    product: Product<'a>,
+    terms: usize,
+    result: &'a mut [f32],
+}
+
+impl WithSimd for Checked<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "tiles are read and written by pointers")]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Checked { product, terms, result } = self;
+        let lanes = S::F32_LANES;
+        let mut first = 0;
+        while first < product.columns {
+            let columns = (product.columns - first).min(2 * lanes);
+            if columns == 2 * lanes && terms > 0 {
+                let right = Panel { values: &product.right[first..], stride: product.right_stride, first, columns };
+                // SAFETY: `put_into` checked all places. Two full vectors of columns are left in each row.
+                unsafe { panel::<S, 2>(simd, product, right, result) };
+            } else {
+                // The rest of each row, padded to whole vectors.
+                let vectors = columns.div_ceil(lanes);
+                let stride = vectors * lanes;
+                super::scratch::with_scratch(terms * stride, |padded| {
+                    for (term, padded) in padded.chunks_exact_mut(stride).enumerate() {
+                        let row = &product.right[term * product.right_stride + first..][..columns];
+                        padded[..columns].copy_from_slice(row);
+                        padded[columns..].fill(0.0);
+                    }
+                    let right = Panel { values: padded, stride, first, columns };
+                    // SAFETY: as above; the padded rows hold `vectors` full vectors.
+                    unsafe {
+                        if vectors == 2 {
+                            panel::<S, 2>(simd, product, right, result);
+                        } else {
+                            panel::<S, 1>(simd, product, right, result);
+                        }
+                    }
+                });
+            }
+            first += columns;
+        }
+    }
+}
+
+/// Some columns of the right matrix: for each term `V` vectors, of which `columns` numbers count.
+#[derive(Clone, Copy)]
+struct Panel<'a> {
+    values: &'a [f32],
+    stride: usize,
+    first: usize,
+    columns: usize,
+}
+
+/// All rows of the product by a panel.
+///
+/// # Safety
+/// All places of the product lie in its arrays; the panel holds `V` vectors for each term.
+#[inline(always)]
+#[expect(unsafe_code, reason = "tiles are read and written by pointers")]
+unsafe fn panel<S: Simd, const V: usize>(simd: S, product: Product, right: Panel, result: &mut [f32]) {
+    let mut row = 0;
+    while row < product.rows.len() {
+        let rows = (product.rows.len() - row).min(tile_rows::<S>());
+        macro_rules! tiles {
+            ($($rows:literal)*) => {
+                match rows {
+                    // SAFETY: the caller's promise; rows `row..row + rows` exist.
+                    $($rows => unsafe { tile::<S, $rows, V>(simd, product, right, row, result) },)*
+                    _ => {}
+                }
+            };
+        }
+        if S::REGISTER_COUNT >= 32 {
+            tiles!(1 2 3 4 5 6 7 8 9 10 11 12);
+        } else {
+            tiles!(1 2 3 4 5 6);
+        }
+        row += rows;
+    }
+}
+
+/// `R` rows from `row` on by a panel.
+///
+/// # Safety
+/// As for [`panel`]; the rows exist.
+#[inline(always)]
+#[expect(unsafe_code, reason = "tiles are read and written by pointers")]
+unsafe fn tile<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    product: Product,
+    right: Panel,
+    row: usize,
+    result: &mut [f32],
+) {
+    struct Tile<'a, S, const R: usize, const V: usize> {
+        simd: S,
+        product: Product<'a>,
+        right: Panel<'a>,
+        row: usize,
+        result: &'a mut [f32],
+    }
+    impl<S: Simd, const R: usize, const V: usize> pulp::NullaryFnOnce for Tile<'_, S, R, V> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            // SAFETY: the promise to the function around this type, which alone makes it.
+            unsafe { tile_inline::<S, R, V>(self.simd, self.product, self.right, self.row, self.result) }
+        }
+    }
+    // A function of its own for each tile: together they would be more than the compiler allots registers well in.
+    simd.vectorize(Tile::<S, R, V> { simd, product, right, row, result });
+}
+
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+#[expect(unsafe_code, reason = "tiles are read and written by pointers")]
+unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    product: Product,
+    right: Panel,
+    row: usize,
+    result: &mut [f32],
+) {
+    let lanes = S::F32_LANES;
+    let zero = simd.splat_f32s(0.0);
+    let mut sums = [[zero; V]; R];
+    let mut left = [product.left.as_ptr(); R];
+    for r in 0..R {
+        left[r] = left[r].wrapping_add(product.rows[row + r]);
+    }
+    let mut term = right.values.as_ptr();
+    for segment in product.segments {
+        let mut place = segment.start;
+        for _ in 0..segment.length {
+            let mut values = [zero; V];
+            for v in 0..V {
+                // SAFETY: the panel holds V vectors for each term.
+                values[v] = unsafe { term.add(v * lanes).cast::<S::f32s>().read_unaligned() };
+            }
+            for r in 0..R {
+                // SAFETY: `put_into` checked the greatest row with the greatest place of a segment.
+                let number = simd.splat_f32s(unsafe { *left[r].add(place) });
+                for v in 0..V {
+                    sums[r][v] = simd.mul_add_f32s(number, values[v], sums[r][v]);
+                }
+            }
+            term = term.wrapping_add(right.stride);
+            place = place.wrapping_add(segment.step);
+        }
+    }
+
+    // What follows is cut into short loops, so that the compiler unrolls each and keeps the sums in registers.
+    if let Start::Bias(bias) = product.start {
+        let bias = &bias[right.first..][..right.columns];
+        let mut values = [zero; V];
+        for v in 0..V {
+            values[v] = simd.partial_load_f32s(&bias[(v * lanes).min(bias.len())..]);
+        }
+        for r in 0..R {
+            for v in 0..V {
+                sums[r][v] = simd.add_f32s(sums[r][v], values[v]);
+            }
+        }
+    }
+    let mut targets = [result.as_mut_ptr(); R];
+    for r in 0..R {
+        targets[r] = targets[r].wrapping_add(product.places[row + r] + right.first);
+    }
+    if right.columns == V * lanes {
+        if let Start::Result = product.start {
+            for r in 0..R {
+                for v in 0..V {
+                    // SAFETY: `put_into` checked that all columns fit behind the greatest place.
+                    let before = unsafe { targets[r].add(v * lanes).cast::<S::f32s>().read_unaligned() };
+                    sums[r][v] = simd.add_f32s(before, sums[r][v]);
+                }
+            }
+        }
+        if product.relu {
+            for r in 0..R {
+                for v in 0..V {
+                    sums[r][v] = simd::relu(simd, sums[r][v]);
+                }
+            }
+        }
+        for r in 0..R {
+            for v in 0..V {
+                // SAFETY: as above.
+                unsafe { targets[r].add(v * lanes).cast::<S::f32s>().write_unaligned(sums[r][v]) };
+            }
+        }
+    } else {
+        let mut rest = [[zero; V]; R];
+        for r in 0..R {
+            for v in 0..V {
+                // A plain copy would make `sums` itself the array that is indexed below, and so not registers.
+                // SAFETY: a place of a local array.
+                unsafe { (&raw mut rest[r][v]).write_volatile(sums[r][v]) };
+            }
+        }
+        for r in 0..R {
+            let values: &[f32] = pulp::bytemuck::cast_slice(&rest[r]);
+            for (column, &value) in values[..right.columns].iter().enumerate() {
+                // SAFETY: as above.
+                let target = unsafe { &mut *targets[r].add(column) };
+                let value = if let Start::Result = product.start { *target + value } else { value };
+                *target = if product.relu && value < 0.0 { 0.0 } else { value };
+            }
+        }
+    }
+}
+
+/// `result[r, c] += sum over the terms t of left[r, t] right[c, t]`: a product by a transposed matrix.
+///
+/// `left` is (rows, terms), `right` (columns, terms), `result` (rows, columns).
 #[track_caller]
-fn assert_area(name: &str, values: &[f32], rows: usize, columns: usize) {
-    assert!(
-        rows.checked_mul(columns) == Some(values.len()),
-        "{name} holds {} numbers, its shape asks for {rows} x {columns}",
-        values.len()
-    );
+pub(super) fn dots(terms: usize, left: &[f32], right: &[f32], result: &mut [f32]) {
+    assert!(terms > 0, "rows of no length");
+    assert!(left.len().is_multiple_of(terms) && right.len().is_multiple_of(terms), "rows are not of {terms} terms");
+    let columns = right.len() / terms;
+    super::assert_length("result", result, (left.len() / terms).strict_mul(columns));
+    dispatch(Dots { terms, columns, left, right, result });
+}
+
+struct Dots<'a> {
+    terms: usize,
+    columns: usize,
+    left: &'a [f32],
+    right: &'a [f32],
+    result: &'a mut [f32],
+}
+
+impl WithSimd for Dots<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Dots { terms, columns, left, right, result } = self;
+        let (most_rows, most_columns) = if S::REGISTER_COUNT >= 32 { (6, 4) } else { (4, 2) };
+        let rows = left.len() / terms;
+        for (block, right) in right.chunks(most_columns * terms).enumerate() {
+            let column = block * most_columns;
+            for row in (0..rows).step_by(most_rows) {
+                let left = &left[row * terms..rows.min(row + most_rows) * terms];
+                let result = &mut result[row * columns + column..];
+                macro_rules! tiles {
+                    ($($rows:literal)*, $columns:literal) => {
+                        match (left.len() / terms, right.len() / terms) {
+                            $(($rows, $columns) => {
+                                simd.vectorize(DotTile::<S, $rows, $columns> { simd, terms, columns, left, right, result })
+                            })*
+                            // The last columns, one at a time.
+                            $(($rows, _) => {
+                                for (column, right) in right.chunks_exact(terms).enumerate() {
+                                    let result = &mut result[column..];
+                                    simd.vectorize(DotTile::<S, $rows, 1> { simd, terms, columns, left, right, result });
+                                }
+                            })*
+                            _ => {}
+                        }
+                    };
+                }
+                if S::REGISTER_COUNT >= 32 {
+                    tiles!(1 2 3 4 5 6, 4);
+                } else {
+                    tiles!(1 2 3 4, 2);
+                }
+            }
+        }
+    }
+}
+
+/// `R` rows by `C` rows.
+struct DotTile<'a, S, const R: usize, const C: usize> {
+    simd: S,
+    terms: usize,
+    columns: usize,
+    left: &'a [f32],
+    right: &'a [f32],
+    result: &'a mut [f32],
+}
+
+impl<S: Simd, const R: usize, const C: usize> pulp::NullaryFnOnce for DotTile<'_, S, R, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        // No closures around vectors: the compiler does not inline their operations into them.
+        let DotTile { simd, terms, columns, left, right, result } = self;
+        let zero = simd.splat_f32s(0.0);
+        let mut lefts: [(&[S::f32s], &[f32]); R] = [(&[], &[]); R];
+        let mut rights: [(&[S::f32s], &[f32]); C] = [(&[], &[]); C];
+        for (row, part) in lefts.iter_mut().enumerate() {
+            *part = S::as_simd_f32s(&left[row * terms..][..terms]);
+        }
+        for (row, part) in rights.iter_mut().enumerate() {
+            *part = S::as_simd_f32s(&right[row * terms..][..terms]);
+        }
+        let mut sums = [[zero; C]; R];
+        for vector in 0..terms / S::F32_LANES {
+            let mut values = [zero; C];
+            for c in 0..C {
+                values[c] = rights[c].0[vector];
+            }
+            for r in 0..R {
+                let number = lefts[r].0[vector];
+                for c in 0..C {
+                    sums[r][c] = simd.mul_add_f32s(number, values[c], sums[r][c]);
+                }
+            }
+        }
+        if !terms.is_multiple_of(S::F32_LANES) {
+            let mut values = [zero; C];
+            for c in 0..C {
+                values[c] = simd.partial_load_f32s(rights[c].1);
+            }
+            for r in 0..R {
+                let number = simd.partial_load_f32s(lefts[r].1);
+                for c in 0..C {
+                    sums[r][c] = simd.mul_add_f32s(number, values[c], sums[r][c]);
+                }
+            }
+        }
+        for r in 0..R {
+            for c in 0..C {
+                result[r * columns + c] += simd.reduce_sum_f32s(sums[r][c]);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{assert_close, numbers};
+    use crate::kernels::oracle::{assert_close, numbers, side, wide};
+    use crate::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
-    fn element(matrix: &Matrix, row: usize, column: usize) -> f64 {
-        f64::from(matrix.values[row * matrix.row_stride + column * matrix.column_stride])
-    }
-
     proptest! {
+        /// Rows, terms and places anywhere, as windows have them.
         #[test]
         fn product_is_the_sum_of_products(
-            rows in 1..70usize, inner in 1..70usize, columns in 1..70usize,
-            left_transposed: bool, right_transposed: bool, add: bool, seed: u64,
+            rows in proptest::collection::vec(0..50usize, 0..40),
+            segments in proptest::collection::vec((0..30usize, 0..9usize, 0..5usize), 0..6),
+            columns in side(), gap in 0..3usize, kind in 0..3usize, relu: bool, seed: u64,
         ) {
-            let (left, right) = (numbers(seed, rows * inner), numbers(seed ^ 1, inner * columns));
-            let mut result = numbers(seed ^ 2, rows * columns);
-            let read = |values, rows, columns, transposed| match transposed {
-                true => Matrix::new(values, columns, rows).transposed(),
-                false => Matrix::new(values, rows, columns),
-            };
-            let left = read(&left, rows, inner, left_transposed);
-            let right = read(&right, inner, columns, right_transposed);
-            let mut expected = vec![0.0; rows * columns];
-            for row in 0..rows {
+            let segments: Vec<Segment> =
+                segments.into_iter().map(|(start, length, step)| Segment { start, length, step }).collect();
+            let offsets: Vec<usize> = segments
+                .iter()
+                .flat_map(|segment| (0..segment.length).map(|term| segment.start + term * segment.step))
+                .collect();
+            let left = numbers(seed, 50 + 30 + 8 * 4);
+            let right_stride = columns + gap;
+            let right = numbers(seed ^ 1, offsets.len() * right_stride);
+            let bias = numbers(seed ^ 2, columns);
+            // Places in another order than the rows, with gaps.
+            let places: Vec<usize> = (0..rows.len()).rev().map(|row| 1 + row * (columns + gap)).collect();
+            let before = numbers(seed ^ 3, 2 + rows.len() * (columns + gap));
+            let start = [Start::Zero, Start::Result, Start::Bias(&bias)][kind];
+            let mut expected = wide(&before);
+            for (&row, &place) in rows.iter().zip(&places) {
                 for column in 0..columns {
-                    let before = if add { f64::from(result[row * columns + column]) } else { 0.0 };
-                    let terms = (0..inner).map(|i| element(&left, row, i) * element(&right, i, column));
-                    expected[row * columns + column] = before + terms.sum::<f64>();
+                    let terms = offsets.iter().enumerate().map(|(term, offset)| {
+                        f64::from(left[row + offset]) * f64::from(right[term * right_stride + column])
+                    });
+                    let from = match start {
+                        Start::Zero => 0.0,
+                        Start::Result => f64::from(before[place + column]),
+                        Start::Bias(bias) => f64::from(bias[column]),
+                    };
+                    let sum = from + terms.sum::<f64>();
+                    expected[place + column] = if relu { sum.max(0.0) } else { sum };
                 }
             }
-            matmul(left, right, if add { Store::Add } else { Store::Replace }, &mut result);
-            assert_close("product", &result, &expected);
+            on_every_arch(|| {
+                let mut result = before.clone();
+                let product = Product {
+                    left: &left, rows: &rows, segments: &segments, right: &right, right_stride, columns,
+                    places: &places, start, relu,
+                };
+                product.put_into(&mut result);
+                assert_close("product", &result, &expected);
+            });
+        }
+
+        #[test]
+        fn dots_are_the_sums_of_products(rows in 0..20usize, columns in 0..20usize, terms in side(), seed: u64) {
+            let (left, right) = (numbers(seed, rows * terms), numbers(seed ^ 1, columns * terms));
+            let before = numbers(seed ^ 2, rows * columns);
+            let mut expected = wide(&before);
+            for row in 0..rows {
+                for column in 0..columns {
+                    let products = (0..terms)
+                        .map(|term| f64::from(left[row * terms + term]) * f64::from(right[column * terms + term]));
+                    expected[row * columns + column] += products.sum::<f64>();
+                }
+            }
+            on_every_arch(|| {
+                let mut result = before.clone();
+                dots(terms, &left, &right, &mut result);
+                assert_close("dots", &result, &expected);
+            });
+        }
+    }
+
+    /// A product of one number a row, which each test below makes wrong in one way.
+    fn small<'a>() -> Product<'a> {
+        Product {
+            left: &[1.0; 4],
+            rows: &[0, 1],
+            segments: &[Segment { start: 1, length: 2, step: 1 }],
+            right: &[1.0; 4],
+            right_stride: 2,
+            columns: 2,
+            places: &[0, 2],
+            start: Start::Zero,
+            relu: false,
         }
     }
 
     #[test]
-    fn empty_inner_side_gives_zeros_or_leaves_the_sum() {
-        let (left, right) = (Matrix::new(&[], 2, 0), Matrix::new(&[], 0, 3));
-        let mut result = [7.0; 6];
-        matmul(left, right, Store::Add, &mut result);
-        assert_eq!(result, [7.0; 6]);
-        matmul(left, right, Store::Replace, &mut result);
-        assert_eq!(result, [0.0; 6]);
+    fn nan_passes_relu() {
+        on_every_arch(|| {
+            let mut result = [0.0; 4];
+            Product { left: &[f32::NAN; 4], relu: true, ..small() }.put_into(&mut result);
+            assert!(result.iter().all(|value| value.is_nan()));
+        });
     }
 
     #[test]
-    #[should_panic(expected = "its shape asks for")]
-    fn overflowing_sides_are_refused() {
-        Matrix::new(&[], usize::MAX / 2 + 1, 2);
+    #[should_panic(expected = "place 3 of 3 on the left")]
+    fn short_left_is_refused() {
+        Product { left: &[1.0; 3], ..small() }.put_into(&mut [0.0; 4]);
     }
 
     #[test]
-    #[should_panic(expected = "the product holds 3 numbers")]
+    #[should_panic(expected = "4 numbers of 3 on the right")]
+    fn short_right_is_refused() {
+        Product { right: &[1.0; 3], ..small() }.put_into(&mut [0.0; 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "4 numbers of 3 in the result")]
     fn short_result_is_refused() {
-        let values = [1.0; 4];
-        matmul(Matrix::new(&values, 2, 2), Matrix::new(&values, 2, 2), Store::Replace, &mut [0.0; 3]);
+        small().put_into(&mut [0.0; 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "2 rows, 1 places")]
+    fn missing_place_is_refused() {
+        Product { places: &[0], ..small() }.put_into(&mut [0.0; 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "overflow")]
+    fn overflowing_places_are_refused() {
+        let segments = [Segment { start: 0, length: 3, step: usize::MAX }];
+        Product { segments: &segments, ..small() }.put_into(&mut [0.0; 4]);
     }
 }
