@@ -1,11 +1,10 @@
 //! The loss, in the unit that the spec chose, and the nats behind it.
 
-use crate::backend::{Array, Backend, DeviceError, to_vec};
+use crate::backend::{Array, Backend, DeviceError};
 use crate::model::dims::Dim;
 use crate::model::{Code, Vae};
 use crate::spec::{self, Reduction};
-use dfdx::tensor::{PutTape, SplitTape, Tape};
-use dfdx::tensor_ops::{SumTo, TryAdd, TryMul};
+use dfdx::tensor::Tape;
 
 /// How reconstruction and KL become one number.
 ///
@@ -74,7 +73,7 @@ pub struct Terms<B: Backend, T> {
     pub total: Array<(), B, T>,
 }
 
-/// Computes the terms of images `(N, P)` with noise `(N, L)`.
+/// Computes the terms of images `(N, P)` with noise `(N, L)`, recorded on the tape.
 ///
 /// # Errors
 /// The device failed.
@@ -84,43 +83,31 @@ pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Devi
     noise: &Array<(N, L), B>,
     scale: f64,
     effective_beta: f64,
+    tape: T,
 ) -> Result<Terms<B, T>, DeviceError> {
-    let fail = DeviceError::from_device;
-    match model.encode(x.retaped::<T>())? {
+    let (z, mean, log_variance, kl) = match model.encode(x.clone().put_tape(tape))? {
         Code::Point(code) => {
             let (code, tape) = code.split_tape();
-            let mean = to_vec::<_, B, _>(&code);
-            let recon = model.likelihood().nats(model.decode(code.put_tape(tape))?, x)?;
-            let (recon_nats, recon) = read::<_, B, _>(recon);
-            let total = recon.try_mul(scale as f32).map_err(fail)?.try_sum::<(), _>().map_err(fail)?;
-            Ok(Terms { recon_nats, mean, log_variance: Vec::new(), total })
+            (code.clone().put_tape(tape), code, None, None)
         }
         Code::Gaussian { mean, log_variance, scale: deviation_scale } => {
             let (log_variance, tape) = log_variance.split_tape();
-            let variance_values = to_vec::<_, B, _>(&log_variance);
             // A weight of 0 takes the term out: an infinite KL times 0 is not a number, nor is its gradient.
             let (kl, tape) = if effective_beta == 0.0 {
                 (None, tape)
             } else {
-                let kl = B::kl(&mean, log_variance.clone().put_tape(tape))?;
-                let (kl, tape) = kl.try_mul(effective_beta as f32).map_err(fail)?.split_tape();
+                let (kl, tape) = B::kl(&mean, log_variance.clone().put_tape(tape))?.split_tape();
                 (Some(kl), tape)
             };
-            let z = B::reparameterize(&mean, log_variance.put_tape(tape), noise, deviation_scale)?;
-            let recon = model.likelihood().nats(model.decode(z)?, x)?;
-            let (recon_nats, recon) = read::<_, B, _>(recon);
-            let sum = match kl {
-                Some(kl) => recon.try_add(kl).map_err(fail)?,
-                None => recon,
-            };
-            let total = sum.try_mul(scale as f32).map_err(fail)?.try_sum::<(), _>().map_err(fail)?;
-            Ok(Terms { recon_nats, mean: to_vec::<_, B, _>(&mean), log_variance: variance_values, total })
+            let z = B::reparameterize(&mean, log_variance.clone().put_tape(tape), noise, deviation_scale)?;
+            (z, mean, Some(log_variance), kl)
         }
-    }
-}
-
-/// The values of a tensor, and the tensor.
-fn read<N: Dim, B: Backend, T: Tape<f32, B::Device>>(tensor: Array<(N,), B, T>) -> (Vec<f32>, Array<(N,), B, T>) {
-    let (tensor, tape) = tensor.split_tape();
-    (to_vec::<_, B, _>(&tensor), tensor.put_tape(tape))
+    };
+    let recon = model.likelihood().nats(model.decode(z)?, x)?;
+    Ok(Terms {
+        recon_nats: recon.to_vec(),
+        mean: mean.to_vec(),
+        log_variance: log_variance.map_or(Vec::new(), |log_variance| log_variance.to_vec()),
+        total: B::total(recon, kl, scale as f32, effective_beta as f32)?,
+    })
 }

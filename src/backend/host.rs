@@ -1,10 +1,16 @@
-//! The fast side: dfdx tensors and tape on the processor, computed by [`crate::kernels`].
+//! The fast side: dfdx's tape and gradients on the processor, arrays computed by [`crate::kernels`].
+//!
+//! Values lie in buffers that arrays share, so that no operation copies them. For each array dfdx knows an empty tensor,
+//! its slot, by which it keeps the array's gradient. A gradient begins empty: the first operation that finds a part of
+//! it writes it, the others add.
 
-use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Sum, to_vec};
-use crate::kernels::{self, ConvShape, DenseShape};
+use super::gradient::Rows;
+use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
+use crate::kernels::{self, Buffer, ConvShape, DenseShape, Sum};
 use crate::model::dims::{Dim, Stride};
-use dfdx::shapes::{HasShape, Shape};
-use dfdx::tensor::{Cpu, CpuError, PutTape, SplitTape, Tape, Tensor, TensorFromVec};
+use dfdx::shapes::Shape;
+use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, PutTape, Tape, Tensor, ZerosTensor};
+use dfdx::tensor_ops::Backward;
 use std::mem::take;
 use std::sync::Arc;
 
@@ -12,16 +18,72 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Host;
 
+/// What dfdx keeps a gradient for: a tensor without elements.
+type Slot = Tensor<(usize,), f32, Cpu>;
+
+fn slot(device: &Cpu) -> Result<Slot, DeviceError> {
+    device.try_zeros_like(&(0,)).map_err(DeviceError::from_device)
+}
+
+/// Values in host memory.
+#[derive(Clone, Debug)]
+pub struct HostTensor<S> {
+    values: Arc<Buffer>,
+    slot: Slot,
+    shape: S,
+}
+
+impl<S: Shape> HostTensor<S> {
+    /// A new tensor on the device of this one.
+    fn next<R: Shape>(&self, values: Buffer, shape: R) -> Result<HostTensor<R>, DeviceError> {
+        Ok(HostTensor { values: Arc::new(values), slot: slot(self.slot.device())?, shape })
+    }
+}
+
+/// The slots of a parameter's gradient.
+#[derive(Clone, Debug)]
+pub struct HostHandle {
+    /// The gradient.
+    sum: Slot,
+    /// For weights of dense layers, what the gradient is the product of; see [`Rows`].
+    x: Slot,
+    dy: Slot,
+}
+
 impl Backend for Host {
     type Device = Cpu;
 
-    type GradientReader = Box<dyn Fn(&mut Grads<Host>, Sum, &mut [f32]) -> Result<(), DeviceError> + Send + Sync>;
+    type Tensor<S: Shape> = HostTensor<S>;
+
+    type Handle<S: Shape> = HostHandle;
+
+    type GradientReader = Box<dyn Fn(&mut Grads<Host>) -> Result<Part, DeviceError> + Send + Sync>;
 
     const LANES: usize = 8;
 
     fn micro_batch(convolutional: bool) -> usize {
-        // Feature maps of 8 images stay in a second-level cache of 1 MiB; dense layers want rows for their products.
-        if convolutional { 8 } else { 32 }
+        // Feature maps of 8 images stay near a second-level cache of 1 MiB; dense layers want rows for their products.
+        if convolutional { 8 } else { 64 }
+    }
+
+    fn tensor<S: Shape>(device: &Cpu, values: Buffer, shape: S) -> Result<HostTensor<S>, DeviceError> {
+        Ok(HostTensor { values: Arc::new(values), slot: slot(device)?, shape })
+    }
+
+    fn shape<S: Shape>(tensor: &HostTensor<S>) -> S {
+        tensor.shape
+    }
+
+    fn to_vec<S: Shape>(tensor: &HostTensor<S>) -> Vec<f32> {
+        tensor.values.to_vec()
+    }
+
+    fn relabel<S: Shape, R: Shape, T: Tape<f32, Cpu>>(
+        x: Array<S, Self, T>,
+        shape: R,
+    ) -> Result<Array<R, Self, T>, DeviceError> {
+        let HostTensor { values, slot, .. } = x.tensor;
+        Ok(Array { tensor: HostTensor { values, slot, shape }, tape: x.tape })
     }
 
     fn dense<N: Dim, I: Dim, O: Dim, T: Tape<f32, Cpu>>(
@@ -31,21 +93,25 @@ impl Backend for Host {
         activation: Activation,
         input_gradient: bool,
     ) -> Result<Array<(N, O), Self, T>, DeviceError> {
-        let (x, mut tape) = x.split_tape();
-        let (rows, inputs) = *x.shape();
-        let outputs = weight.shape().1;
+        let Array { tensor: x, mut tape } = x;
+        let ((rows, inputs), outputs) = (x.shape, weight.shape().1);
         let shape = DenseShape { rows: rows.size(), inputs: inputs.size(), outputs: outputs.size() };
-        let x_values = to_vec::<_, Host, _>(&x);
-        let mut y = vec![0.0; shape.rows * shape.outputs];
-        kernels::dense(shape, activation, &x_values, &weight.values, &bias.values, &mut y);
-        let y = tensor(&x, y, (rows, outputs))?;
-        let layer = Layer::new(x, x_values, &y, weight, bias, input_gradient);
+        let mut y = Buffer::new(shape.rows * shape.outputs);
+        kernels::dense(shape, activation, &x.values, &weight.values, &bias.values, &mut y);
+        let y = x.next(y, (rows, outputs))?;
+        let layer = Layer::new(x, &y, weight, bias, input_gradient);
         tape.add_backward_op(move |gradients| {
-            layer.backward(gradients, |weight, x, y, dy, dx, dweight, dbias| {
-                kernels::dense_backward(shape, activation, x, weight, y, dy, dx, dweight, dbias);
-            })
+            let mut dy = layer.take_dy(gradients)?;
+            let mut dx = layer.take_dx(gradients)?;
+            let mut dbias = take_or_zeros(gradients, &layer.bias, shape.outputs)?;
+            let into = dx.as_mut().map(|(sum, dx)| (*sum, &mut **dx));
+            kernels::dense_backward(shape, activation, &layer.weight_values, &layer.y, &mut dy, into, &mut dbias);
+            put(gradients, &layer.bias, dbias)?;
+            put(gradients, &layer.weight.x, Buffer::copy_of(&layer.x.values))?;
+            put(gradients, &layer.weight.dy, dy)?;
+            layer.put_dx(gradients, dx)
         });
-        Ok(y.put_tape(tape))
+        Ok(Array { tensor: y, tape })
     }
 
     fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Cpu>>(
@@ -56,21 +122,19 @@ impl Backend for Host {
         activation: Activation,
         input_gradient: bool,
     ) -> Result<Array<(N, S::Side<H>, S::Side<W>, O), Self, T>, DeviceError> {
-        let (x, mut tape) = x.split_tape();
-        let (batch, height, width, inputs) = *x.shape();
-        let outputs = weight.shape().3;
+        let Array { tensor: x, mut tape } = x;
+        let ((batch, height, width, inputs), outputs) = (x.shape, weight.shape().3);
         let shape = conv_shape::<S>(batch, (height, width), inputs, outputs);
-        let x_values = to_vec::<_, Host, _>(&x);
-        let mut y = vec![0.0; shape.batch * shape.out_height() * shape.out_width() * shape.outputs];
-        kernels::conv(shape, activation, &x_values, &weight.values, &bias.values, &mut y);
-        let y = tensor(&x, y, (batch, S::side(height), S::side(width), outputs))?;
-        let layer = Layer::new(x, x_values, &y, weight, bias, input_gradient);
+        let mut y = Buffer::new(shape.batch * shape.out_height() * shape.out_width() * shape.outputs);
+        kernels::conv(shape, activation, &x.values, &weight.values, &bias.values, &mut y);
+        let y = x.next(y, (batch, S::side(height), S::side(width), outputs))?;
+        let layer = Layer::new(x, &y, weight, bias, input_gradient);
         tape.add_backward_op(move |gradients| {
-            layer.backward(gradients, |weight, x, y, dy, dx, dweight, dbias| {
+            layer.backward(gradients, shape.outputs, |weight, x, y, dy, dx, dweight, dbias| {
                 kernels::conv_backward(shape, activation, x, weight, y, dy, dx, dweight, dbias);
             })
         });
-        Ok(y.put_tape(tape))
+        Ok(Array { tensor: y, tape })
     }
 
     fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Cpu>>(
@@ -81,42 +145,39 @@ impl Backend for Host {
         _: S,
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError> {
-        let (x, mut tape) = x.split_tape();
-        let (batch, _, _, inputs) = *x.shape();
-        let outputs = weight.shape().2;
+        let Array { tensor: x, mut tape } = x;
+        let ((batch, _, _, inputs), outputs) = (x.shape, weight.shape().2);
         let shape = conv_shape::<S>(batch, sides, outputs, inputs);
-        let x_values = to_vec::<_, Host, _>(&x);
-        let mut y = vec![0.0; shape.batch * shape.height * shape.width * shape.inputs];
-        kernels::conv_transpose(shape, activation, &x_values, &weight.values, &bias.values, &mut y);
-        let y = tensor(&x, y, (batch, sides.0, sides.1, outputs))?;
-        let layer = Layer::new(x, x_values, &y, weight, bias, true);
+        let mut y = Buffer::new(shape.batch * shape.height * shape.width * shape.inputs);
+        kernels::conv_transpose(shape, activation, &x.values, &weight.values, &bias.values, &mut y);
+        let y = x.next(y, (batch, sides.0, sides.1, outputs))?;
+        let layer = Layer::new(x, &y, weight, bias, true);
         tape.add_backward_op(move |gradients| {
-            layer.backward(gradients, |weight, x, y, dy, dx, dweight, dbias| {
+            layer.backward(gradients, shape.inputs, |weight, x, y, dy, dx, dweight, dbias| {
                 kernels::conv_transpose_backward(shape, activation, x, weight, y, dy, dx, dweight, dbias);
             })
         });
-        Ok(y.put_tape(tape))
+        Ok(Array { tensor: y, tape })
     }
 
     fn bernoulli<N: Dim, P: Dim, T: Tape<f32, Cpu>>(
         logits: Array<(N, P), Self, T>,
         x: &Array<(N, P), Self>,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
-        let (logits, mut tape) = logits.split_tape();
-        let (batch, pixels) = *logits.shape();
+        let Array { tensor: logits, mut tape } = logits;
+        let (batch, pixels) = logits.shape;
         let pixels = pixels.size();
-        let (logit_values, x_values) = (to_vec::<_, Host, _>(&logits), to_vec::<_, Host, _>(x));
-        let mut nats = vec![0.0; batch.size()];
-        kernels::bernoulli(pixels, &logit_values, &x_values, &mut nats);
-        let nats = tensor(&logits, nats, (batch,))?;
-        let result = nats.clone();
+        let mut nats = Buffer::new(batch.size());
+        kernels::bernoulli(pixels, &logits.values, &x.tensor.values, &mut nats);
+        let nats = logits.next(nats, (batch,))?;
+        let (slot, x) = (nats.slot.clone(), x.tensor.values.clone());
         tape.add_backward_op(move |gradients| {
-            let dnats = take_gradient(gradients, &nats)?;
-            let dlogits = gradients.get_or_alloc_mut(&logits)?;
-            kernels::bernoulli_backward(pixels, &logit_values, &x_values, &dnats, dlogits);
-            Ok(())
+            let dnats = take_or_zeros(gradients, &slot, batch.size())?;
+            let mut dlogits = take_or_zeros(gradients, &logits.slot, logits.values.len())?;
+            kernels::bernoulli_backward(pixels, &logits.values, &x, &dnats, &mut dlogits);
+            put(gradients, &logits.slot, dlogits)
         });
-        Ok(result.put_tape(tape))
+        Ok(Array { tensor: nats, tape })
     }
 
     fn gaussian<N: Dim, P: Dim, V: Dim, T: Tape<f32, Cpu>>(
@@ -124,24 +185,24 @@ impl Backend for Host {
         log_variance: &Parameter<(V,), Self>,
         x: &Array<(N, P), Self>,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
-        let (mean, mut tape) = mean.split_tape();
-        let (batch, pixels) = *mean.shape();
+        let Array { tensor: mean, mut tape } = mean;
+        let (batch, pixels) = mean.shape;
         let pixels = pixels.size();
-        let (mean_values, x_values) = (to_vec::<_, Host, _>(&mean), to_vec::<_, Host, _>(x));
-        let mut nats = vec![0.0; batch.size()];
-        kernels::gaussian(pixels, &mean_values, &log_variance.values, &x_values, &mut nats);
-        let nats = tensor(&mean, nats, (batch,))?;
-        let result = nats.clone();
-        let (variance_values, variance) = (log_variance.values.clone(), log_variance.tensor.clone());
+        let mut nats = Buffer::new(batch.size());
+        kernels::gaussian(pixels, &mean.values, &log_variance.values, &x.tensor.values, &mut nats);
+        let nats = mean.next(nats, (batch,))?;
+        let (slot, x) = (nats.slot.clone(), x.tensor.values.clone());
+        let (log_variance, variance) = (log_variance.values.clone(), log_variance.handle.sum.clone());
         tape.add_backward_op(move |gradients| {
-            let dnats = take_gradient(gradients, &nats)?;
-            let mut dmean = take_gradient(gradients, &mean)?;
-            let dvariance = gradients.get_or_alloc_mut(&variance)?;
-            let (log_variance, dvariance) = (&variance_values, Some(dvariance.as_mut_slice()));
-            kernels::gaussian_backward(pixels, &mean_values, log_variance, &x_values, &dnats, &mut dmean, dvariance);
-            put_gradient(gradients, &mean, dmean)
+            let dnats = take_or_zeros(gradients, &slot, batch.size())?;
+            let mut dmean = take_or_zeros(gradients, &mean.slot, mean.values.len())?;
+            let mut dvariance = take_or_zeros(gradients, &variance, log_variance.len())?;
+            let into = Some(&mut *dvariance);
+            kernels::gaussian_backward(pixels, &mean.values, &log_variance, &x, &dnats, &mut dmean, into);
+            put(gradients, &variance, dvariance)?;
+            put(gradients, &mean.slot, dmean)
         });
-        Ok(result.put_tape(tape))
+        Ok(Array { tensor: nats, tape })
     }
 
     fn reparameterize<N: Dim, L: Dim, T: Tape<f32, Cpu>>(
@@ -150,63 +211,90 @@ impl Backend for Host {
         noise: &Array<(N, L), Self>,
         scale: f32,
     ) -> Result<Array<(N, L), Self, T>, DeviceError> {
-        let (log_variance, mut tape) = log_variance.split_tape();
-        let shape = *log_variance.shape();
-        let (variance_values, noise_values) = (to_vec::<_, Host, _>(&log_variance), to_vec::<_, Host, _>(noise));
-        let mut z = vec![0.0; shape.num_elements()];
-        kernels::reparameterize(scale, &to_vec::<_, Host, _>(mean), &variance_values, &noise_values, &mut z);
-        let z = tensor(&log_variance, z, shape)?;
-        let (result, mean) = (z.clone(), mean.clone());
+        let Array { tensor: log_variance, mut tape } = log_variance;
+        let mut z = Buffer::new(log_variance.values.len());
+        let noise = noise.tensor.values.clone();
+        kernels::reparameterize(scale, &mean.tensor.values, &log_variance.values, &noise, &mut z);
+        let z = log_variance.next(z, log_variance.shape)?;
+        let (slot, mean) = (z.slot.clone(), mean.tensor.slot.clone());
         tape.add_backward_op(move |gradients| {
-            let dz = take_gradient(gradients, &z)?;
-            let mut dmean = take_gradient(gradients, &mean)?;
-            let dvariance = gradients.get_or_alloc_mut(&log_variance)?;
-            kernels::reparameterize_backward(scale, &variance_values, &noise_values, &dz, &mut dmean, dvariance);
-            put_gradient(gradients, &mean, dmean)
+            let length = noise.len();
+            let dz = take_or_zeros(gradients, &slot, length)?;
+            let mut dmean = take_or_zeros(gradients, &mean, length)?;
+            let mut dvariance = take_or_zeros(gradients, &log_variance.slot, length)?;
+            let values = &log_variance.values;
+            kernels::reparameterize_backward(scale, values, &noise, &dz, &mut dmean, &mut dvariance);
+            put(gradients, &mean, dmean)?;
+            put(gradients, &log_variance.slot, dvariance)
         });
-        Ok(result.put_tape(tape))
+        Ok(Array { tensor: z, tape })
     }
 
     fn kl<N: Dim, L: Dim, T: Tape<f32, Cpu>>(
         mean: &Array<(N, L), Self>,
         log_variance: Array<(N, L), Self, T>,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
-        let (log_variance, mut tape) = log_variance.split_tape();
-        let (batch, latent) = *log_variance.shape();
+        let Array { tensor: log_variance, mut tape } = log_variance;
+        let mean = mean.tensor.clone();
+        let (batch, latent) = log_variance.shape;
         let latent = latent.size();
-        let (mean_values, variance_values) = (to_vec::<_, Host, _>(mean), to_vec::<_, Host, _>(&log_variance));
-        let mut nats = vec![0.0; batch.size()];
-        kernels::kl(latent, &mean_values, &variance_values, &mut nats);
-        let nats = tensor(&log_variance, nats, (batch,))?;
-        let (result, mean) = (nats.clone(), mean.clone());
+        let mut nats = Buffer::new(batch.size());
+        kernels::kl(latent, &mean.values, &log_variance.values, &mut nats);
+        let nats = log_variance.next(nats, (batch,))?;
+        let slot = nats.slot.clone();
         tape.add_backward_op(move |gradients| {
-            let dnats = take_gradient(gradients, &nats)?;
-            let mut dmean = take_gradient(gradients, &mean)?;
-            let dvariance = gradients.get_or_alloc_mut(&log_variance)?;
-            kernels::kl_backward(latent, &mean_values, &variance_values, &dnats, &mut dmean, dvariance);
-            put_gradient(gradients, &mean, dmean)
+            let dnats = take_or_zeros(gradients, &slot, batch.size())?;
+            let mut dmean = take_or_zeros(gradients, &mean.slot, mean.values.len())?;
+            let mut dvariance = take_or_zeros(gradients, &log_variance.slot, mean.values.len())?;
+            kernels::kl_backward(latent, &mean.values, &log_variance.values, &dnats, &mut dmean, &mut dvariance);
+            put(gradients, &mean.slot, dmean)?;
+            put(gradients, &log_variance.slot, dvariance)
         });
-        Ok(result.put_tape(tape))
+        Ok(Array { tensor: nats, tape })
+    }
+
+    fn total<N: Dim, T: Tape<f32, Cpu>>(
+        recon_nats: Array<(N,), Self, T>,
+        kl_nats: Option<Array<(N,), Self>>,
+        scale: f32,
+        beta: f32,
+    ) -> Result<Array<(), Self, T>, DeviceError> {
+        let Array { tensor: recon, mut tape } = recon_nats;
+        let sum = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>();
+        let kl = kl_nats.map(|kl| kl.tensor);
+        let nats = sum(&recon.values) + kl.as_ref().map_or(0.0, |kl| f64::from(beta) * sum(&kl.values));
+        let total = recon.next(Buffer::copy_of(&[(f64::from(scale) * nats) as f32]), ())?;
+        tape.add_backward_op(move |gradients| {
+            let images = recon.values.len();
+            put(gradients, &recon.slot, Buffer::filled(images, scale))?;
+            kl.map_or(Ok(()), |kl| put(gradients, &kl.slot, Buffer::filled(images, scale * beta)))
+        });
+        Ok(Array { tensor: total, tape })
+    }
+
+    fn backward(total: Array<(), Self, OwnedTape<f32, Cpu>>) -> Result<Grads<Host>, DeviceError> {
+        // dfdx runs a tape for a tensor without axes; the gradient by the total itself is the first operation's affair.
+        let one: Tensor<(), f32, Cpu, NoneTape> =
+            total.tensor.slot.device().try_zeros_like(&()).map_err(DeviceError::from_device)?;
+        one.put_tape(total.tape).try_backward().map_err(DeviceError::from_device)
+    }
+
+    fn handle<S: Shape>(device: &Cpu, _: S) -> Result<HostHandle, DeviceError> {
+        Ok(HostHandle { sum: slot(device)?, x: slot(device)?, dy: slot(device)? })
     }
 
     fn refresh<S: Shape>(_: &mut Parameter<S, Self>) {}
 
     fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader {
-        let ghost = parameter.tensor.ghost();
-        Box::new(move |gradients, how, sum| {
-            let gradient = gradients.get_or_alloc_mut(&ghost).map_err(DeviceError::from_device)?;
-            how.take(sum, gradient);
-            Ok(())
+        let handle = parameter.handle.clone();
+        let outputs = parameter.shape().concrete().into_iter().last().unwrap_or(1);
+        Box::new(move |gradients| {
+            let mut read = |slot| take_slot(gradients, slot).map_err(DeviceError::from_device);
+            let (sum, x, dy) = (read(&handle.sum)?, read(&handle.x)?, read(&handle.dy)?);
+            let outputs = if dy.is_empty() { 0 } else { outputs };
+            Ok(Part { sum, rows: Rows { x, dy, outputs } })
         })
     }
-}
-
-fn tensor<S: Shape, R: Shape>(
-    like: &Array<S, Host>,
-    values: Vec<f32>,
-    shape: R,
-) -> Result<Array<R, Host>, DeviceError> {
-    like.device().try_tensor_from_vec(values, shape).map_err(DeviceError::from_device)
 }
 
 fn conv_shape<S: Stride>(
@@ -225,61 +313,88 @@ fn conv_shape<S: Stride>(
     }
 }
 
-/// Takes a gradient's buffer out, so that others can be borrowed beside it.
-fn take_gradient<S: Shape>(gradients: &mut Grads<Host>, tensor: &Tensor<S, f32, Cpu>) -> Result<Vec<f32>, CpuError> {
-    Ok(take(&mut **gradients.get_or_alloc_mut(tensor)?))
+/// Takes out what a slot holds: nothing, where no operation has found a gradient yet.
+fn take_slot(gradients: &mut Grads<Host>, slot: &Slot) -> Result<Vec<f32>, CpuError> {
+    Ok(take(&mut **gradients.get_or_alloc_mut(slot)?))
 }
 
-fn put_gradient<S: Shape>(
-    gradients: &mut Grads<Host>,
-    tensor: &Tensor<S, f32, Cpu>,
-    gradient: Vec<f32>,
-) -> Result<(), CpuError> {
-    **gradients.get_or_alloc_mut(tensor)? = gradient;
+/// Takes a gradient out, so that others can be borrowed beside it.
+fn take_or_zeros(gradients: &mut Grads<Host>, slot: &Slot, length: usize) -> Result<Buffer, CpuError> {
+    let found = Buffer::from(take_slot(gradients, slot)?);
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    Ok(Buffer::filled(length, 0.0))
+}
+
+fn put(gradients: &mut Grads<Host>, slot: &Slot, gradient: Buffer) -> Result<(), CpuError> {
+    **gradients.get_or_alloc_mut(slot)? = gradient.into_vec();
     Ok(())
 }
 
 /// What the backward pass of a layer with weight, bias and activation needs.
-struct Layer<X: Shape, Y: Shape, K: Shape, B: Shape> {
-    x: Tensor<X, f32, Cpu>,
-    x_values: Vec<f32>,
-    y: Tensor<Y, f32, Cpu>,
-    weight: Tensor<K, f32, Cpu>,
+struct Layer<X> {
+    x: HostTensor<X>,
+    y: Arc<Buffer>,
+    y_slot: Slot,
     weight_values: Arc<Vec<f32>>,
-    bias: Tensor<B, f32, Cpu>,
+    weight: HostHandle,
+    bias: Slot,
     input_gradient: bool,
 }
 
-impl<X: Shape, Y: Shape, K: Shape, B: Shape> Layer<X, Y, K, B> {
-    fn new(
-        x: Tensor<X, f32, Cpu>,
-        x_values: Vec<f32>,
-        y: &Tensor<Y, f32, Cpu>,
+impl<X: Shape> Layer<X> {
+    fn new<Y: Shape, K: Shape, B: Shape>(
+        x: HostTensor<X>,
+        y: &HostTensor<Y>,
         weight: &Parameter<K, Host>,
         bias: &Parameter<B, Host>,
         input_gradient: bool,
     ) -> Self {
-        let (y, bias) = (y.clone(), bias.tensor.clone());
-        let (weight_values, weight) = (weight.values.clone(), weight.tensor.clone());
-        Layer { x, x_values, y, weight, weight_values, bias, input_gradient }
+        Layer {
+            x,
+            y: y.values.clone(),
+            y_slot: y.slot.clone(),
+            weight_values: weight.values.clone(),
+            weight: weight.handle.clone(),
+            bias: bias.handle.sum.clone(),
+            input_gradient,
+        }
+    }
+
+    fn take_dy(&self, gradients: &mut Grads<Host>) -> Result<Buffer, CpuError> {
+        take_or_zeros(gradients, &self.y_slot, self.y.len())
+    }
+
+    /// The gradient by the operand, and how to write it.
+    fn take_dx(&self, gradients: &mut Grads<Host>) -> Result<Option<(Sum, Buffer)>, CpuError> {
+        if !self.input_gradient {
+            return Ok(None);
+        }
+        let found = Buffer::from(take_slot(gradients, &self.x.slot)?);
+        let begin = found.is_empty();
+        Ok(Some(if begin { (Sum::Begin, Buffer::new(self.x.values.len())) } else { (Sum::Add, found) }))
+    }
+
+    fn put_dx(&self, gradients: &mut Grads<Host>, dx: Option<(Sum, Buffer)>) -> Result<(), CpuError> {
+        dx.map_or(Ok(()), |(_, dx)| put(gradients, &self.x.slot, dx))
     }
 
     /// Calls `kernel(weight, x, y, dy, dx, dweight, dbias)` on the gradients' buffers.
     fn backward(
         &self,
         gradients: &mut Grads<Host>,
-        kernel: impl FnOnce(&[f32], &[f32], &[f32], &mut [f32], Option<&mut [f32]>, &mut [f32], &mut [f32]),
+        outputs: usize,
+        kernel: impl FnOnce(&[f32], &[f32], &[f32], &mut [f32], Option<(Sum, &mut [f32])>, &mut [f32], &mut [f32]),
     ) -> Result<(), CpuError> {
-        let y = to_vec::<_, Host, _>(&self.y);
-        let mut dy = take_gradient(gradients, &self.y)?;
-        let mut dx = if self.input_gradient { Some(take_gradient(gradients, &self.x)?) } else { None };
-        let mut dweight = take_gradient(gradients, &self.weight)?;
-        let dbias = gradients.get_or_alloc_mut(&self.bias)?;
-        kernel(&self.weight_values, &self.x_values, &y, &mut dy, dx.as_deref_mut(), &mut dweight, dbias);
-        put_gradient(gradients, &self.weight, dweight)?;
-        if let Some(dx) = dx {
-            put_gradient(gradients, &self.x, dx)?;
-        }
-        Ok(())
+        let mut dy = self.take_dy(gradients)?;
+        let mut dx = self.take_dx(gradients)?;
+        let mut dweight = take_or_zeros(gradients, &self.weight.sum, self.weight_values.len())?;
+        let mut dbias = take_or_zeros(gradients, &self.bias, outputs)?;
+        let into = dx.as_mut().map(|(sum, dx)| (*sum, &mut **dx));
+        kernel(&self.weight_values, &self.x.values, &self.y, &mut dy, into, &mut dweight, &mut dbias);
+        put(gradients, &self.weight.sum, dweight)?;
+        put(gradients, &self.bias, dbias)?;
+        self.put_dx(gradients, dx)
     }
 }

@@ -1,15 +1,18 @@
 //! The fused operations of a VAE, behind one trait: kernels for the processor, dfdx's own operations for every device.
 
+mod gradient;
 mod host;
 mod portable;
 
 pub use crate::kernels::Activation;
+pub use gradient::{Part, chunk, put_sum};
 pub use host::Host;
 pub use portable::Portable;
 
+use crate::kernels::Buffer;
 use crate::model::dims::{Const, Dim, Stride};
 use dfdx::shapes::Shape;
-use dfdx::tensor::{Gradients, HasErr, NoneTape, Tape, Tensor, ZerosTensor};
+use dfdx::tensor::{Gradients, HasErr, NoneTape, OwnedTape, Tape};
 use dfdx::tensor_ops::Device;
 use std::fmt;
 use std::sync::Arc;
@@ -17,8 +20,58 @@ use std::sync::Arc;
 /// The side of every convolution's filter.
 pub type Filter = Const<3>;
 
-/// A tensor of shape `S` on a backend's device.
-pub type Array<S, B, T = NoneTape> = Tensor<S, f32, <B as Backend>::Device, T>;
+/// An array of shape `S` on a backend's device, with a tape that operations are recorded on, or without.
+#[derive(Debug)]
+pub struct Array<S: Shape, B: Backend, T = NoneTape> {
+    tensor: B::Tensor<S>,
+    tape: T,
+}
+
+impl<S: Shape, B: Backend> Clone for Array<S, B> {
+    fn clone(&self) -> Self {
+        Array { tensor: self.tensor.clone(), tape: NoneTape }
+    }
+}
+
+impl<S: Shape, B: Backend> Array<S, B> {
+    /// Puts row-major values on the device.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    pub fn new(device: &B::Device, values: Buffer, shape: S) -> Result<Self, DeviceError> {
+        Ok(Array { tensor: B::tensor(device, values, shape)?, tape: NoneTape })
+    }
+
+    /// The same array with a tape.
+    pub fn put_tape<T: Tape<f32, B::Device>>(self, tape: T) -> Array<S, B, T> {
+        Array { tensor: self.tensor, tape }
+    }
+}
+
+impl<S: Shape, B: Backend, T: Tape<f32, B::Device>> Array<S, B, T> {
+    /// Its sizes.
+    pub fn shape(&self) -> S {
+        B::shape(&self.tensor)
+    }
+
+    /// The array and its tape.
+    pub fn split_tape(self) -> (Array<S, B>, T) {
+        (Array { tensor: self.tensor, tape: NoneTape }, self.tape)
+    }
+
+    /// Its values, row-major.
+    pub fn to_vec(&self) -> Vec<f32> {
+        B::to_vec(&self.tensor)
+    }
+
+    /// Gives it other axes of the same number of elements. Free: nothing is moved.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn relabel<R: Shape>(self, shape: R) -> Result<Array<R, B, T>, DeviceError> {
+        B::relabel(self, shape)
+    }
+}
 
 /// Gradients on a backend's device.
 pub type Grads<B> = Gradients<f32, <B as Backend>::Device>;
@@ -35,34 +88,13 @@ impl DeviceError {
     }
 }
 
-/// How a gradient comes into an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sum {
-    /// It is the first: what was there is gone.
-    Begin,
-    /// It is added.
-    Add,
-}
-
-impl Sum {
-    /// Brings `part` into `sum`.
-    pub fn take(self, sum: &mut [f32], part: &[f32]) {
-        match self {
-            Sum::Begin => sum.copy_from_slice(part),
-            Sum::Add => sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part),
-        }
-    }
-}
-
-/// A trained array: its values in host memory, which the optimiser writes, and its tensor on the device.
-///
-/// A backend that computes in host memory reads `values` where they are, and the tensor only gives the gradient
-/// its identity; for other devices [`Backend::refresh`] copies the values over.
+/// A trained array: its values in host memory, which the optimiser writes, and what the backend keeps for it.
+#[derive(Debug)]
 pub struct Parameter<S: Shape, B: Backend> {
     /// Values, row-major.
     pub values: Arc<Vec<f32>>,
-    /// The tensor that gradients are kept for.
-    pub tensor: Array<S, B>,
+    /// The backend's own: what gradients are kept for, and where a device other than the host has the values.
+    pub handle: B::Handle<S>,
     shape: S,
 }
 
@@ -73,8 +105,7 @@ impl<S: Shape, B: Backend> Parameter<S, B> {
     /// The device is out of memory.
     pub fn zeros(device: &B::Device, shape: S) -> Result<Self, DeviceError> {
         let values = vec![0.0; shape.num_elements()];
-        let tensor = device.try_zeros_like(&shape).map_err(DeviceError::from_device)?;
-        Ok(Parameter { values: Arc::new(values), tensor, shape })
+        Ok(Parameter { values: Arc::new(values), handle: B::handle(device, shape)?, shape })
     }
 
     /// Its sizes.
@@ -91,8 +122,14 @@ pub trait Backend: 'static + Sized {
     /// Where its tensors are.
     type Device: Device<f32> + HasErr;
 
-    /// Reads one parameter's gradient after a backward pass, row-major: adds it to an array, or puts it there.
-    type GradientReader: Fn(&mut Grads<Self>, Sum, &mut [f32]) -> Result<(), DeviceError>;
+    /// An array's values and what its gradient is kept for. Clones share both.
+    type Tensor<S: Shape>: Clone + fmt::Debug;
+
+    /// What is kept for a parameter beside its values.
+    type Handle<S: Shape>: fmt::Debug;
+
+    /// Takes what some images add to one parameter's gradient, after a backward pass.
+    type GradientReader: Fn(&mut Grads<Self>) -> Result<Part, DeviceError>;
 
     /// Sums of gradients that are kept apart; as many threads can work on a batch.
     const LANES: usize;
@@ -100,10 +137,25 @@ pub trait Backend: 'static + Sized {
     /// Images that are best computed together; a batch is cut into such micro-batches.
     fn micro_batch(convolutional: bool) -> usize;
 
-    /// y = activation(x W + b): `(N, I)` with weight `(I, O)` and bias `(O)` to `(N, O)`.
+    /// Puts row-major values on the device.
     ///
     /// # Errors
     /// The device failed; so for all operations.
+    fn tensor<S: Shape>(device: &Self::Device, values: Buffer, shape: S) -> Result<Self::Tensor<S>, DeviceError>;
+
+    /// A tensor's sizes.
+    fn shape<S: Shape>(tensor: &Self::Tensor<S>) -> S;
+
+    /// A tensor's values, row-major.
+    fn to_vec<S: Shape>(tensor: &Self::Tensor<S>) -> Vec<f32>;
+
+    /// Other axes of the same number of elements.
+    fn relabel<S: Shape, R: Shape, T: Tape<f32, Self::Device>>(
+        x: Array<S, Self, T>,
+        shape: R,
+    ) -> Result<Array<R, Self, T>, DeviceError>;
+
+    /// y = activation(x W + b): `(N, I)` with weight `(I, O)` and bias `(O)` to `(N, O)`.
     fn dense<N: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Device>>(
         x: Array<(N, I), Self, T>,
         weight: &Parameter<(I, O), Self>,
@@ -162,20 +214,24 @@ pub trait Backend: 'static + Sized {
         log_variance: Array<(N, L), Self, T>,
     ) -> Result<Array<(N,), Self, T>, DeviceError>;
 
-    /// Makes the tensor equal to the values, after the optimiser changed them.
+    /// The sum over images of `scale * (recon_nats + beta * kl_nats)`: what is differentiated. The tape is that of
+    /// `recon_nats`.
+    fn total<N: Dim, T: Tape<f32, Self::Device>>(
+        recon_nats: Array<(N,), Self, T>,
+        kl_nats: Option<Array<(N,), Self>>,
+        scale: f32,
+        beta: f32,
+    ) -> Result<Array<(), Self, T>, DeviceError>;
+
+    /// The gradients of a total by all that its tape has seen.
+    fn backward(total: Array<(), Self, OwnedTape<f32, Self::Device>>) -> Result<Grads<Self>, DeviceError>;
+
+    /// What is to be kept for a new parameter, whose values are zeros.
+    fn handle<S: Shape>(device: &Self::Device, shape: S) -> Result<Self::Handle<S>, DeviceError>;
+
+    /// Brings the device up to date after the optimiser changed the values.
     fn refresh<S: Shape>(parameter: &mut Parameter<S, Self>);
 
     /// How a parameter's gradient is read.
     fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader;
-}
-
-/// The values of a tensor, row-major.
-pub fn to_vec<S: Shape, B: Backend, T>(tensor: &Array<S, B, T>) -> Vec<f32>
-where
-    B::Device: dfdx::tensor::CopySlice<f32>,
-{
-    use dfdx::shapes::HasShape;
-    let mut values = vec![0.0; tensor.shape().num_elements()];
-    tensor.copy_into(&mut values);
-    values
 }

@@ -1,16 +1,18 @@
 //! The portable side: the same operations from dfdx's own, on any of its devices. It is how CUDA computes, and, on
 //! the processor, what the kernels are compared with.
 
-use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Sum};
+use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
+use crate::kernels::Buffer;
 use crate::model::dims::{Dim, Stride};
 use dfdx::shapes::{Axis, HasShape, Rank1, Shape};
-use dfdx::tensor::{HasErr, NoneTape, Tape, Tensor, WithEmptyTape};
+use dfdx::tensor::{HasErr, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{
-    BroadcastTo, Device, GatherTo, PermuteTo, ReshapeTo, SumTo, TryAdd, TryConcatAlong, TryMatMul, TryMul, TrySub,
+    Backward, BroadcastTo, Device, GatherTo, PermuteTo, ReshapeTo, SumTo, TryAdd, TryConcatAlong, TryMatMul, TryMul, TrySub,
 };
 use std::marker::PhantomData;
 
 /// dfdx's operations on the device `D`.
+#[derive(Debug)]
 pub struct Portable<D>(PhantomData<D>);
 
 type Rows<D, T> = Tensor<(usize, usize), f32, D, T>;
@@ -18,7 +20,11 @@ type Rows<D, T> = Tensor<(usize, usize), f32, D, T>;
 impl<D: Device<f32> + HasErr> Backend for Portable<D> {
     type Device = D;
 
-    type GradientReader = Box<dyn Fn(&mut Grads<Self>, Sum, &mut [f32]) -> Result<(), DeviceError>>;
+    type Tensor<S: Shape> = Tensor<S, f32, D>;
+
+    type Handle<S: Shape> = Tensor<S, f32, D>;
+
+    type GradientReader = Box<dyn Fn(&mut Grads<Self>) -> Result<Part, DeviceError>>;
 
     // A GPU is one worker.
     const LANES: usize = 1;
@@ -28,6 +34,27 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         128
     }
 
+    fn tensor<S: Shape>(device: &D, values: Buffer, shape: S) -> Result<Tensor<S, f32, D>, DeviceError> {
+        device.try_tensor_from_vec(values.into_vec(), shape).map_err(DeviceError::from_device)
+    }
+
+    fn shape<S: Shape>(tensor: &Tensor<S, f32, D>) -> S {
+        *tensor.shape()
+    }
+
+    fn to_vec<S: Shape>(tensor: &Tensor<S, f32, D>) -> Vec<f32> {
+        let mut values = vec![0.0; tensor.shape().num_elements()];
+        tensor.copy_into(&mut values);
+        values
+    }
+
+    fn relabel<S: Shape, R: Shape, T: Tape<f32, D>>(
+        x: Array<S, Self, T>,
+        shape: R,
+    ) -> Result<Array<R, Self, T>, DeviceError> {
+        recorded(x).try_reshape_like(&shape).map_err(DeviceError::from_device).map(array)
+    }
+
     fn dense<N: Dim, I: Dim, O: Dim, T: Tape<f32, D>>(
         x: Array<(N, I), Self, T>,
         weight: &Parameter<(I, O), Self>,
@@ -35,10 +62,10 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         activation: Activation,
         _: bool,
     ) -> Result<Array<(N, O), Self, T>, DeviceError> {
-        let product = x.try_matmul(weight.tensor.clone()).map_err(DeviceError::from_device)?;
+        let product = recorded(x).try_matmul(weight.handle.clone()).map_err(DeviceError::from_device)?;
         let shape = *product.shape();
-        let bias = bias.tensor.clone().try_broadcast_like::<_, Axis<0>>(&shape).map_err(DeviceError::from_device)?;
-        activate(product.try_add(bias).map_err(DeviceError::from_device)?, activation)
+        let bias = bias.handle.clone().try_broadcast_like::<_, Axis<0>>(&shape).map_err(DeviceError::from_device)?;
+        activate(product.try_add(bias).map_err(DeviceError::from_device)?, activation).map(array)
     }
 
     fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, D>>(
@@ -49,21 +76,21 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         activation: Activation,
         _: bool,
     ) -> Result<Array<(N, S::Side<H>, S::Side<W>, O), Self, T>, DeviceError> {
-        let (batch, height, width, inputs) = *x.shape();
+        let (batch, height, width, inputs) = x.shape();
         let outputs = weight.shape().3;
         let (out_height, out_width) = (S::side(height), S::side(width));
         let taps = Taps::new((height.size(), width.size()), (out_height.size(), out_width.size()), S::STRIDE);
         let attempt = || -> Result<_, D::Err> {
-            let columns = gather(x, (batch.size(), height.size() * width.size(), inputs.size()), &taps.of_output())?;
+            let columns = gather(recorded(x), (batch.size(), height.size() * width.size(), inputs.size()), &taps.of_output())?;
             let rows = batch.size() * out_height.size() * out_width.size();
             let columns: Rows<D, T> = columns.try_reshape_like(&(rows, 9 * inputs.size()))?;
-            let weight = weight.tensor.clone().try_reshape_like(&(9 * inputs.size(), outputs.size()))?;
+            let weight = weight.handle.clone().try_reshape_like(&(9 * inputs.size(), outputs.size()))?;
             let y = columns.try_matmul(weight)?;
-            let bias = bias.tensor.clone().try_reshape_like(&(outputs.size(),))?;
+            let bias = bias.handle.clone().try_reshape_like(&(outputs.size(),))?;
             let bias = bias.try_broadcast_like::<_, Axis<0>>(&(rows, outputs.size()))?;
             y.try_add(bias)?.try_reshape_like(&(batch, out_height, out_width, outputs))
         };
-        activate(attempt().map_err(DeviceError::from_device)?, activation)
+        activate(attempt().map_err(DeviceError::from_device)?, activation).map(array)
     }
 
     fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, D>>(
@@ -74,24 +101,24 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         _: S,
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError> {
-        let (batch, in_height, in_width, inputs) = *x.shape();
+        let (batch, in_height, in_width, inputs) = x.shape();
         let outputs = weight.shape().2;
         let taps = Taps::new((height.size(), width.size()), (in_height.size(), in_width.size()), S::STRIDE);
         let (positions, from) = (height.size() * width.size(), in_height.size() * in_width.size());
         let attempt = || -> Result<_, D::Err> {
             // Each position spreads to its nine taps ...
-            let rows: Rows<D, T> = x.try_reshape_like(&(batch.size() * from, inputs.size()))?;
-            let weight = weight.tensor.clone().try_reshape_like(&(9 * outputs.size(), inputs.size()))?;
+            let rows: Rows<D, T> = recorded(x).try_reshape_like(&(batch.size() * from, inputs.size()))?;
+            let weight = weight.handle.clone().try_reshape_like(&(9 * outputs.size(), inputs.size()))?;
             let spread = rows.try_matmul(weight.try_permute::<(usize, usize), _>()?)?;
             // ... and each pixel gathers what reached it.
             let gathered = gather(spread, (batch.size(), 9 * from, outputs.size()), &taps.of_input())?;
             let gathered = gathered.try_reshape_like(&(batch.size() * positions, 9usize, outputs.size()))?;
             let y = gathered.try_sum::<(usize, usize), Axis<1>>()?;
-            let bias = bias.tensor.clone().try_reshape_like(&(outputs.size(),))?;
+            let bias = bias.handle.clone().try_reshape_like(&(outputs.size(),))?;
             let bias = bias.try_broadcast_like::<_, Axis<0>>(&(batch.size() * positions, outputs.size()))?;
             y.try_add(bias)?.try_reshape_like(&(batch, height, width, outputs))
         };
-        activate(attempt().map_err(DeviceError::from_device)?, activation)
+        activate(attempt().map_err(DeviceError::from_device)?, activation).map(array)
     }
 
     fn bernoulli<N: Dim, P: Dim, T: Tape<f32, D>>(
@@ -100,12 +127,13 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
         let attempt = || -> Result<_, D::Err> {
             // max(l, 0) - x l + log(1 + exp(-|l|))
+            let logits = recorded(logits);
             let positive = logits.with_empty_tape().try_relu()?;
-            let product = logits.with_empty_tape().try_mul(x.clone())?;
+            let product = logits.with_empty_tape().try_mul(x.tensor.clone())?;
             let rest = logits.try_abs()?.try_negate()?.try_exp()?.try_add(1.0)?.try_ln()?;
             rest.try_add(positive)?.try_sub(product)?.try_sum::<(N,), Axis<1>>()
         };
-        attempt().map_err(DeviceError::from_device)
+        attempt().map_err(DeviceError::from_device).map(array)
     }
 
     fn gaussian<N: Dim, P: Dim, V: Dim, T: Tape<f32, D>>(
@@ -113,10 +141,10 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         log_variance: &Parameter<(V,), Self>,
         x: &Array<(N, P), Self>,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
-        let shape = *mean.shape();
+        let shape = mean.shape();
         let attempt = || -> Result<_, D::Err> {
-            let (mean, tape) = dfdx::tensor::SplitTape::split_tape(mean);
-            let variance = dfdx::tensor::PutTape::put_tape(log_variance.tensor.clone(), tape);
+            let (mean, tape) = recorded(mean).split_tape();
+            let variance = log_variance.handle.clone().put_tape(tape);
             // One variance is repeated for all pixels; one for each pixel keeps its place.
             let pixels = (shape.1.size(),);
             let variance: Tensor<(usize,), f32, D, T> = if log_variance.shape().0.size() == 1 {
@@ -128,12 +156,12 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
             let log_variance = variance.try_broadcast_like::<_, Axis<0>>(&(shape.0.size(), shape.1.size()))?;
             let log_variance = log_variance.try_reshape_like(&shape)?;
             let precision = log_variance.with_empty_tape().try_negate()?.try_exp()?;
-            let squares = mean.retaped::<T>().try_sub(x.clone())?.try_square()?;
+            let squares = mean.retaped::<T>().try_sub(x.tensor.clone())?.try_square()?;
             let terms =
                 log_variance.try_add(squares.try_mul(precision)?)?.try_add((2.0 * std::f32::consts::PI).ln())?;
             terms.try_mul(0.5)?.try_sum::<(N,), Axis<1>>()
         };
-        attempt().map_err(DeviceError::from_device)
+        attempt().map_err(DeviceError::from_device).map(array)
     }
 
     fn reparameterize<N: Dim, L: Dim, T: Tape<f32, D>>(
@@ -143,9 +171,9 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         scale: f32,
     ) -> Result<Array<(N, L), Self, T>, DeviceError> {
         let attempt = || -> Result<_, D::Err> {
-            log_variance.try_mul(scale)?.try_exp()?.try_mul(noise.clone())?.try_add(mean.clone())
+            recorded(log_variance).try_mul(scale)?.try_exp()?.try_mul(noise.tensor.clone())?.try_add(mean.tensor.clone())
         };
-        attempt().map_err(DeviceError::from_device)
+        attempt().map_err(DeviceError::from_device).map(array)
     }
 
     fn kl<N: Dim, L: Dim, T: Tape<f32, D>>(
@@ -153,26 +181,65 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         log_variance: Array<(N, L), Self, T>,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
         let attempt = || -> Result<_, D::Err> {
-            let squares = mean.retaped::<T>().try_square()?;
+            let log_variance = recorded(log_variance);
+            let squares = mean.tensor.retaped::<T>().try_square()?;
             let variance = log_variance.with_empty_tape().try_exp()?;
             let terms = log_variance.try_negate()?.try_add(squares)?.try_add(variance)?.try_sub(1.0)?;
             terms.try_mul(0.5)?.try_sum::<(N,), Axis<1>>()
         };
-        attempt().map_err(DeviceError::from_device)
+        attempt().map_err(DeviceError::from_device).map(array)
+    }
+
+    fn total<N: Dim, T: Tape<f32, D>>(
+        recon_nats: Array<(N,), Self, T>,
+        kl_nats: Option<Array<(N,), Self>>,
+        scale: f32,
+        beta: f32,
+    ) -> Result<Array<(), Self, T>, DeviceError> {
+        let attempt = || -> Result<_, D::Err> {
+            let recon_nats = recorded(recon_nats);
+            let nats = match kl_nats {
+                Some(kl_nats) => recon_nats.try_add(kl_nats.tensor.retaped::<T>().try_mul(beta)?)?,
+                None => recon_nats,
+            };
+            nats.try_mul(scale)?.try_sum::<(), _>()
+        };
+        attempt().map_err(DeviceError::from_device).map(array)
+    }
+
+    fn backward(total: Array<(), Self, OwnedTape<f32, D>>) -> Result<Grads<Self>, DeviceError> {
+        recorded(total).try_backward().map_err(DeviceError::from_device)
+    }
+
+    fn handle<S: Shape>(device: &D, shape: S) -> Result<Tensor<S, f32, D>, DeviceError> {
+        device.try_zeros_like(&shape).map_err(DeviceError::from_device)
     }
 
     fn refresh<S: Shape>(parameter: &mut Parameter<S, Self>) {
-        parameter.tensor.copy_from(&parameter.values);
+        parameter.handle.copy_from(&parameter.values);
     }
 
     fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader {
-        let ghost = parameter.tensor.ghost();
-        Box::new(move |gradients, how, sum| {
+        let ghost = parameter.handle.ghost();
+        Box::new(move |gradients| {
             gradients.get_or_alloc_mut(&ghost).map_err(DeviceError::from_device)?;
-            how.take(sum, &gradients.get(&ghost).as_vec());
-            Ok(())
+            Ok(Part { sum: gradients.get(&ghost).as_vec(), ..Part::default() })
         })
     }
+}
+
+/// The array as dfdx has it: a tensor with its tape.
+fn recorded<S: Shape, D: Device<f32> + HasErr, T: Tape<f32, D>>(
+    x: Array<S, Portable<D>, T>,
+) -> Tensor<S, f32, D, T> {
+    x.tensor.put_tape(x.tape)
+}
+
+fn array<S: Shape, D: Device<f32> + HasErr, T: Tape<f32, D>>(
+    tensor: Tensor<S, f32, D, T>,
+) -> Array<S, Portable<D>, T> {
+    let (tensor, tape) = tensor.split_tape();
+    Array { tensor, tape }
 }
 
 fn activate<S: Shape, D: Device<f32>, T: Tape<f32, D>>(

@@ -1,7 +1,7 @@
 //! 3x3 convolutions and their adjoints as layers: NHWC arrays, "SAME" padding as TensorFlow defines it.
 
 use super::activation::{Activation, activation_backward};
-use super::assert_length;
+use super::{Sum, assert_length};
 use super::lowering::{gather, gradients, scatter};
 use super::product::Start;
 
@@ -120,7 +120,7 @@ pub fn conv_backward(
     weight: &[f32],
     y: &[f32],
     dy: &mut [f32],
-    dx: Option<&mut [f32]>,
+    dx: Option<(Sum, &mut [f32])>,
     dweight: &mut [f32],
     dbias: &mut [f32],
 ) {
@@ -129,7 +129,7 @@ pub fn conv_backward(
     assert_length("dweight", dweight, weight.len());
     assert_length("dbias", dbias, shape.outputs);
     activation_backward(activation, y, dy, dbias);
-    if let Some(dx) = &dx {
+    if let Some((_, dx)) = &dx {
         assert_length("dx", dx, x.len());
     }
     gradients(shape, weight, x, dy, dx, dweight);
@@ -167,7 +167,7 @@ pub fn conv_transpose_backward(
     weight: &[f32],
     y: &[f32],
     dy: &mut [f32],
-    dx: Option<&mut [f32]>,
+    dx: Option<(Sum, &mut [f32])>,
     dweight: &mut [f32],
     dbias: &mut [f32],
 ) {
@@ -177,9 +177,9 @@ pub fn conv_transpose_backward(
     assert_length("dbias", dbias, shape.inputs);
     activation_backward(activation, y, dy, dbias);
     gradients(shape, weight, dy, x, None, dweight);
-    if let Some(dx) = dx {
+    if let Some((sum, dx)) = dx {
         assert_length("dx", dx, x.len());
-        gather(shape, weight, dy, Start::Result, false, dx);
+        gather(shape, weight, dy, sum.start(), false, dx);
     }
 }
 
@@ -236,7 +236,7 @@ mod tests {
                 oracle::column_sums(shape.outputs, &by_value),
             ];
             let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
-            conv_backward(shape, activation, &x, &weight, &y, &mut dy, Some(&mut dx), &mut dweight, &mut dbias);
+            conv_backward(shape, activation, &x, &weight, &y, &mut dy, Some((Sum::Add, &mut dx)), &mut dweight, &mut dbias);
             assert_close("dy", &dy, &by_value);
             assert_close("dx", &dx, &expected_dx);
             assert_close("dweight", &dweight, &expected_dweight);
@@ -262,7 +262,7 @@ mod tests {
             ];
             let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
             conv_transpose_backward(
-                shape, activation, &x, &weight, &y, &mut dy, Some(&mut dx), &mut dweight, &mut dbias,
+                shape, activation, &x, &weight, &y, &mut dy, Some((Sum::Add, &mut dx)), &mut dweight, &mut dbias,
             );
             assert_close("dy", &dy, &by_value);
             assert_close("dx", &dx, &expected_dx);
@@ -334,7 +334,7 @@ mod tests {
                 let [mut dx, mut out, mut dweight] = arrays(&shape, 9);
                 let (bias, mut dbias) = (numbers(10, outputs), numbers(11, outputs));
                 conv(shape, Activation::Tanh, &x, &weight, &bias, &mut out);
-                let gradients = (Some(dx.as_mut_slice()), &mut dweight, &mut dbias);
+                let gradients = (Some((Sum::Add, dx.as_mut_slice())), &mut dweight, &mut dbias);
                 let mut dy = y.clone();
                 conv_backward(
                     shape,

@@ -1,7 +1,8 @@
 //! Fully connected layers.
 
 use super::activation::{Activation, activation_backward};
-use super::assert_length;
+use super::{Sum, assert_length};
+use std::ops::Range;
 use super::product::{Product, Segment, Start, dots};
 
 /// The sides of a dense layer's arrays; each is at least 1, but for `rows`, which may be 0.
@@ -49,45 +50,64 @@ pub fn dense(shape: DenseShape, activation: Activation, x: &[f32], weight: &[f32
     activation.finish(y);
 }
 
-/// Adds the gradients of [`dense`] to `dx` (rows, inputs), `dweight` (inputs, outputs) and `dbias` (outputs).
+/// Adds the gradients of [`dense`] to `dx` (rows, inputs) and `dbias` (outputs); that by the weight is left to
+/// [`dense_weight_gradient`].
 ///
 /// `y` is the layer's output; `dy` (rows, outputs) the gradient by it, which is used up: it becomes the gradient by the
 /// values before the activation. Leave `dx` out for a layer whose input needs no gradient.
 #[track_caller]
-#[expect(clippy::too_many_arguments, reason = "a layer's arrays and their gradients")]
 pub fn dense_backward(
     shape: DenseShape,
     activation: Activation,
-    x: &[f32],
     weight: &[f32],
     y: &[f32],
     dy: &mut [f32],
-    dx: Option<&mut [f32]>,
-    dweight: &mut [f32],
+    dx: Option<(Sum, &mut [f32])>,
     dbias: &mut [f32],
 ) {
-    shape.check(x, weight, dbias, y);
     let DenseShape { rows, inputs, outputs } = shape;
+    assert_length("weight", weight, inputs * outputs);
+    assert_length("y", y, rows * outputs);
     assert_length("dy", dy, y.len());
-    assert_length("dweight", dweight, weight.len());
+    assert_length("dbias", dbias, outputs);
     activation_backward(activation, y, dy, dbias);
-    let features: Vec<usize> = (0..inputs).collect();
+    if let Some((sum, dx)) = dx {
+        assert_length("dx", dx, rows * inputs);
+        dots(outputs, dy, weight, sum, dx);
+    }
+}
+
+/// The gradient of [`dense`] by some rows of the weight, those of the inputs `features`:
+/// `dweight[i, o] = sum over the rows r of x[r, i] dy[r, o]`.
+///
+/// `x` is (rows, inputs), `dweight` (features, outputs); `dy` (rows, outputs) is the gradient by the values before the
+/// activation, as [`dense_backward`] leaves it.
+#[track_caller]
+pub fn dense_weight_gradient(
+    shape: DenseShape,
+    features: Range<usize>,
+    x: &[f32],
+    dy: &[f32],
+    sum: Sum,
+    dweight: &mut [f32],
+) {
+    let DenseShape { rows, inputs, outputs } = shape;
+    assert!(features.end <= inputs, "features {features:?} of {inputs}");
+    assert_length("x", x, rows * inputs);
+    assert_length("dy", dy, rows * outputs);
+    assert_length("dweight", dweight, features.len() * outputs);
     let product = Product {
         left: x,
-        rows: &features,
+        places: &(0..features.len()).map(|feature| feature * outputs).collect::<Vec<_>>(),
+        rows: &features.collect::<Vec<_>>(),
         segments: &[Segment { start: 0, length: rows, step: inputs }],
         right: dy,
         right_stride: outputs,
         columns: outputs,
-        places: &features.iter().map(|feature| feature * outputs).collect::<Vec<_>>(),
-        start: Start::Result,
+        start: sum.start(),
         relu: false,
     };
     product.put_into(dweight);
-    if let Some(dx) = dx {
-        assert_length("dx", dx, x.len());
-        dots(outputs, dy, weight, dx);
-    }
 }
 
 #[cfg(test)]
@@ -114,9 +134,19 @@ mod tests {
             let [mut dx, mut dweight, mut dbias] = [&x, &weight, &bias].map(|of| numbers(seed ^ 5, of.len()));
             let by_value = oracle::before_activation(activation, &y, &dy);
             let expected = oracle::dense_backward(shape, &wide(&x), &wide(&weight), &by_value);
+            let first_dx = expected[0].clone();
             let [expected_dx, expected_dweight, expected_dbias] = oracle::plus([&dx, &dweight, &dbias], expected);
-            dense_backward(shape, activation, &x, &weight, &y, &mut dy, Some(&mut dx), &mut dweight, &mut dbias);
+            let mut first = vec![f32::NAN; dx.len()];
+            let begin = Some((Sum::Begin, first.as_mut_slice()));
+            dense_backward(shape, activation, &weight, &y, &mut dy.clone(), begin, &mut dbias.clone());
+            dense_backward(shape, activation, &weight, &y, &mut dy, Some((Sum::Add, &mut dx)), &mut dbias);
             assert_close("dy", &dy, &by_value);
+            // Some rows of the weight after the others, as threads share them out.
+            let split = inputs / 3;
+            let (head, tail) = dweight.split_at_mut(split * outputs);
+            dense_weight_gradient(shape, 0..split, &x, &dy, Sum::Add, head);
+            dense_weight_gradient(shape, split..inputs, &x, &dy, Sum::Add, tail);
+            assert_close("first dx", &first, &first_dx);
             assert_close("dx", &dx, &expected_dx);
             assert_close("dweight", &dweight, &expected_dweight);
             assert_close("dbias", &dbias, &expected_dbias);
@@ -127,9 +157,7 @@ mod tests {
     #[should_panic(expected = "dx holds 5 numbers, its shape asks for 6")]
     fn wrong_length_is_refused() {
         let shape = DenseShape { rows: 2, inputs: 3, outputs: 1 };
-        let (mut dy, mut dx, mut dweight, mut dbias) = ([0.0; 2], [0.0; 5], [0.0; 3], [0.0; 1]);
-        let (x, weight, y) = ([0.0; 6], [0.0; 3], [0.0; 2]);
-        let activation = Activation::Identity;
-        dense_backward(shape, activation, &x, &weight, &y, &mut dy, Some(&mut dx), &mut dweight, &mut dbias);
+        let dx = Some((Sum::Add, &mut [0.0; 5][..]));
+        dense_backward(shape, Activation::Identity, &[0.0; 3], &[0.0; 2], &mut [0.0; 2], dx, &mut [0.0; 1]);
     }
 }

@@ -5,6 +5,7 @@ use std::f64::consts::TAU;
 use super::assert_length;
 use super::elementary::{exp, ln_1p_of_unit, sigmoid};
 use super::scratch::with_scratch;
+use super::simd::vectorized;
 use super::sum::sum_of;
 
 #[track_caller]
@@ -23,11 +24,17 @@ pub fn bernoulli(pixels: usize, logits: &[f32], x: &[f32], nats: &mut [f32]) {
     assert_length("logits", logits, x.len());
     let rows = logits.chunks_exact(pixels).zip(x.chunks_exact(pixels));
     for ((logits, x), nats) in rows.zip(nats) {
-        *nats = sum_of(logits, x, x, |logit, x, _| {
-            // max(logit, 0) - x logit, arranged so that nothing cancels for x in 0..=1.
-            let linear = if logit > 0.0 { logit * (1.0 - x) } else { -logit * x };
-            linear + ln_1p_of_unit(exp(-logit.abs()))
-        }) as f32;
+        vectorized(
+            #[inline(always)]
+            || {
+                let sum = sum_of(logits, x, x, |logit, x, _| {
+                    // max(logit, 0) - x logit, arranged so that nothing cancels for x in 0..=1.
+                    let linear = if logit > 0.0 { logit * (1.0 - x) } else { -logit * x };
+                    linear + ln_1p_of_unit(exp(-logit.abs()))
+                });
+                *nats = sum as f32;
+            },
+        );
     }
 }
 
@@ -39,9 +46,14 @@ pub fn bernoulli_backward(pixels: usize, logits: &[f32], x: &[f32], dnats: &[f32
     assert_length("dlogits", dlogits, x.len());
     let rows = logits.chunks_exact(pixels).zip(x.chunks_exact(pixels)).zip(dlogits.chunks_exact_mut(pixels));
     for (((logits, x), dlogits), &dnats) in rows.zip(dnats) {
-        for ((dlogit, &logit), &x) in dlogits.iter_mut().zip(logits).zip(x) {
-            *dlogit += dnats * (sigmoid(logit) - x);
-        }
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((dlogit, &logit), &x) in dlogits.iter_mut().zip(logits).zip(x) {
+                    *dlogit += dnats * (sigmoid(logit) - x);
+                }
+            },
+        );
     }
 }
 

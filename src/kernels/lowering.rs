@@ -9,6 +9,7 @@
 //! matrix of windows is made of products after all and summed up, or the gradient is taken of the same convolution seen
 //! from its other side, by the weight turned by 180 degrees with its channels exchanged.
 
+use super::Sum;
 use super::activation::finish;
 use super::conv::{ConvShape, WINDOW};
 use super::product::{Product, Segment, Start};
@@ -46,7 +47,7 @@ pub(super) fn gradients(
     weight: &[f32],
     large: &[f32],
     small: &[f32],
-    dlarge: Option<&mut [f32]>,
+    dlarge: Option<(Sum, &mut [f32])>,
     dweight: &mut [f32],
 ) {
     if winograd::suits(shape) {
@@ -61,8 +62,8 @@ pub(super) fn gradients(
     } else {
         weight_gradient(shape, large, small, dweight);
     }
-    if let Some(dlarge) = dlarge {
-        scatter(shape, weight, small, Start::Result, false, dlarge);
+    if let Some((sum, dlarge)) = dlarge {
+        scatter(shape, weight, small, sum.start(), false, dlarge);
     }
 }
 

@@ -1,8 +1,12 @@
 //! CPU kernels of the models: layers, likelihoods and the posterior, each with its gradient.
 //!
 //! All arrays are row-major `f32` slices. Every function checks the length of its slices and panics where one does not
-//! fit its shape. Gradients are always *added* to the buffers they are returned in. Each kernel runs on the calling
-//! thread alone and gives the same bits for the same input; threads are for the caller to spend, on micro-batches.
+//! fit its shape. Gradients are *added* to the buffers they are returned in, unless a [`Sum`] says otherwise. Each
+//! kernel runs on the calling thread alone and gives the same bits for the same input; threads are for the caller to
+//! spend, on micro-batches.
+//!
+//! The vector instructions are chosen when the program runs: AVX-512, AVX2 with FMA, NEON, or none. Sums are chained
+//! differently with each, so that results agree to rounding between machines, and to the bit on one machine.
 
 mod activation;
 mod conv;
@@ -20,10 +24,32 @@ mod sum;
 mod winograd;
 
 pub use activation::Activation;
+pub use scratch::Buffer;
+pub use simd::vectorized;
+pub use sum::sum_of_squares;
+
 pub use conv::{ConvShape, conv, conv_backward, conv_transpose, conv_transpose_backward};
-pub use dense::{DenseShape, dense, dense_backward};
+pub use dense::{DenseShape, dense, dense_backward, dense_weight_gradient};
 pub use likelihood::{bernoulli, bernoulli_backward, gaussian, gaussian_backward};
 pub use posterior::{kl, kl_backward, reparameterize, reparameterize_backward};
+
+/// How a gradient comes into an array.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sum {
+    /// It is the first: what was there is gone.
+    Begin,
+    /// It is added.
+    Add,
+}
+
+impl Sum {
+    fn start(self) -> product::Start<'static> {
+        match self {
+            Sum::Begin => product::Start::Zero,
+            Sum::Add => product::Start::Result,
+        }
+    }
+}
 
 /// Panics unless `values`, called `name` in the message, holds `expected` numbers.
 #[track_caller]

@@ -10,6 +10,7 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::Sum;
 use super::simd::{self, dispatch};
 
 /// Terms of a product whose left numbers lie at equal distances.
@@ -308,16 +309,16 @@ unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// `result[r, c] += sum over the terms t of left[r, t] right[c, t]`: a product by a transposed matrix.
+/// `result[r, c] (+)= sum over the terms t of left[r, t] right[c, t]`: a product by a transposed matrix.
 ///
 /// `left` is (rows, terms), `right` (columns, terms), `result` (rows, columns).
 #[track_caller]
-pub(super) fn dots(terms: usize, left: &[f32], right: &[f32], result: &mut [f32]) {
+pub(super) fn dots(terms: usize, left: &[f32], right: &[f32], sum: Sum, result: &mut [f32]) {
     assert!(terms > 0, "rows of no length");
     assert!(left.len().is_multiple_of(terms) && right.len().is_multiple_of(terms), "rows are not of {terms} terms");
     let columns = right.len() / terms;
     super::assert_length("result", result, (left.len() / terms).strict_mul(columns));
-    dispatch(Dots { terms, columns, left, right, result });
+    dispatch(Dots { terms, columns, left, right, sum, result });
 }
 
 struct Dots<'a> {
@@ -325,6 +326,7 @@ struct Dots<'a> {
     columns: usize,
     left: &'a [f32],
     right: &'a [f32],
+    sum: Sum,
     result: &'a mut [f32],
 }
 
@@ -333,7 +335,7 @@ impl WithSimd for Dots<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Dots { terms, columns, left, right, result } = self;
+        let Dots { terms, columns, left, right, sum, result } = self;
         let (most_rows, most_columns) = if S::REGISTER_COUNT >= 32 { (6, 4) } else { (4, 2) };
         let rows = left.len() / terms;
         for (block, right) in right.chunks(most_columns * terms).enumerate() {
@@ -345,13 +347,13 @@ impl WithSimd for Dots<'_> {
                     ($($rows:literal)*, $columns:literal) => {
                         match (left.len() / terms, right.len() / terms) {
                             $(($rows, $columns) => {
-                                simd.vectorize(DotTile::<S, $rows, $columns> { simd, terms, columns, left, right, result })
+                                simd.vectorize(DotTile::<S, $rows, $columns> { simd, terms, columns, left, right, sum, result })
                             })*
                             // The last columns, one at a time.
                             $(($rows, _) => {
                                 for (column, right) in right.chunks_exact(terms).enumerate() {
                                     let result = &mut result[column..];
-                                    simd.vectorize(DotTile::<S, $rows, 1> { simd, terms, columns, left, right, result });
+                                    simd.vectorize(DotTile::<S, $rows, 1> { simd, terms, columns, left, right, sum, result });
                                 }
                             })*
                             _ => {}
@@ -375,6 +377,7 @@ struct DotTile<'a, S, const R: usize, const C: usize> {
     columns: usize,
     left: &'a [f32],
     right: &'a [f32],
+    sum: Sum,
     result: &'a mut [f32],
 }
 
@@ -384,7 +387,7 @@ impl<S: Simd, const R: usize, const C: usize> pulp::NullaryFnOnce for DotTile<'_
     #[inline(always)]
     fn call(self) {
         // No closures around vectors: the compiler does not inline their operations into them.
-        let DotTile { simd, terms, columns, left, right, result } = self;
+        let DotTile { simd, terms, columns, left, right, sum, result } = self;
         let zero = simd.splat_f32s(0.0);
         let mut lefts: [(&[S::f32s], &[f32]); R] = [(&[], &[]); R];
         let mut rights: [(&[S::f32s], &[f32]); C] = [(&[], &[]); C];
@@ -421,7 +424,9 @@ impl<S: Simd, const R: usize, const C: usize> pulp::NullaryFnOnce for DotTile<'_
         }
         for r in 0..R {
             for c in 0..C {
-                result[r * columns + c] += simd.reduce_sum_f32s(sums[r][c]);
+                let dot = simd.reduce_sum_f32s(sums[r][c]);
+                let result = &mut result[r * columns + c];
+                *result = if sum == Sum::Add { *result + dot } else { dot };
             }
         }
     }
@@ -496,7 +501,7 @@ mod tests {
             }
             on_every_arch(|| {
                 let mut result = before.clone();
-                dots(terms, &left, &right, &mut result);
+                dots(terms, &left, &right, Sum::Add, &mut result);
                 assert_close("dots", &result, &expected);
             });
         }

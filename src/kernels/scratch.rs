@@ -1,22 +1,95 @@
-//! Buffers that outlive a kernel's call, so that the training loop does not allocate.
+//! Buffers that are used again, so that the training loop neither allocates nor clears memory.
 
 use std::cell::RefCell;
+use std::mem::take;
+use std::ops::{Deref, DerefMut};
 
 thread_local! {
-    /// The buffers of this thread that no kernel is using now.
+    /// The buffers of this thread that nobody is using now.
     static IDLE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Buffers that a thread keeps: some more than the arrays of a deep model's pass.
+const MOST: usize = 256;
+
+/// Room for some numbers. Dropped, it is kept for the next user on the thread that drops it.
+#[derive(Debug, Default)]
+pub struct Buffer(Vec<f32>);
+
+impl Buffer {
+    /// `length` numbers, which hold whatever their last user left: write before reading.
+    pub fn new(length: usize) -> Buffer {
+        let idle = IDLE.with_borrow_mut(|idle| {
+            // The smallest that is large enough and not far too large; the last returned of these is the warmest.
+            let fits = |buffer: &Vec<f32>| buffer.capacity() >= length && buffer.capacity() / 2 <= length;
+            let place = (0..idle.len()).rev().filter(|&place| fits(&idle[place]));
+            place.min_by_key(|&place| idle[place].capacity()).map(|place| idle.remove(place))
+        });
+        let mut buffer = idle.unwrap_or_default();
+        buffer.resize(length, 0.0);
+        Buffer(buffer)
+    }
+
+    /// `length` times the same number.
+    pub fn filled(length: usize, value: f32) -> Buffer {
+        let mut buffer = Buffer::new(length);
+        buffer.fill(value);
+        buffer
+    }
+
+    /// A copy of some values.
+    pub fn copy_of(values: &[f32]) -> Buffer {
+        let mut buffer = Buffer::new(values.len());
+        buffer.copy_from_slice(values);
+        buffer
+    }
+
+    /// The memory itself, which then is not used again.
+    pub fn into_vec(mut self) -> Vec<f32> {
+        take(&mut self.0)
+    }
+}
+
+impl From<Vec<f32>> for Buffer {
+    fn from(values: Vec<f32>) -> Buffer {
+        Buffer(values)
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let buffer = take(&mut self.0);
+        if buffer.capacity() > 0 {
+            // Where the thread itself is ending, the buffer ends with it.
+            let _ = IDLE.try_with(|idle| {
+                let mut idle = idle.borrow_mut();
+                if idle.len() == MOST {
+                    idle.remove(0);
+                }
+                idle.push(buffer);
+            });
+        }
+    }
 }
 
 /// Calls `work` with `length` numbers of scratch space. They hold whatever the last user left: write before reading.
 /// Calls may be nested; each level has a buffer of its own.
 pub(super) fn with_scratch<T>(length: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
-    let mut buffer = IDLE.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if buffer.len() < length {
-        buffer.resize(length, 0.0);
-    }
-    let result = work(&mut buffer[..length]);
-    IDLE.with_borrow_mut(|idle| idle.push(buffer));
-    result
+    work(&mut Buffer::new(length))
 }
 
 #[cfg(test)]
@@ -34,5 +107,17 @@ mod tests {
             assert_eq!(outer, [1.0; 3]);
         });
         with_scratch(2, |again| assert_eq!(again.len(), 2));
+    }
+
+    #[test]
+    fn a_dropped_buffer_serves_again_where_it_is_not_far_too_large() {
+        let place = |buffer: &Buffer| buffer.as_ptr();
+        let large = Buffer::new(1000);
+        let first = place(&large);
+        drop(large);
+        let small = Buffer::new(10);
+        assert_ne!(place(&small), first);
+        assert_eq!(place(&Buffer::new(900)), first);
+        assert_eq!(Buffer::new(1001).len(), 1001);
     }
 }

@@ -20,9 +20,9 @@ pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     BEST.dispatch(work)
 }
 
-/// As [`dispatch`], for plain loops; mark the closure `#[inline(always)]`.
+/// Runs plain loops with the best vector instructions this processor has; mark the closure `#[inline(always)]`.
 #[inline]
-pub(super) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     dispatch(work)
 }
 

@@ -1,5 +1,7 @@
 //! Sums that stay exact over many terms and still become vector code.
 
+use super::simd::vectorized;
+
 /// How many terms are worked out side by side.
 const LANES: usize = 8;
 
@@ -23,6 +25,23 @@ pub(super) fn sum_of(a: &[f32], b: &[f32], c: &[f32], term: impl Fn(f32, f32, f3
     sums.iter().sum::<f64>() + rest
 }
 
+/// The sum of the squares of some numbers.
+pub fn sum_of_squares(values: &[f32]) -> f64 {
+    vectorized(
+        #[inline(always)]
+        || {
+            let (chunks, rest) = values.as_chunks::<{ 2 * LANES }>();
+            let mut sums = [0.0; 2 * LANES];
+            for chunk in chunks {
+                for (sum, &value) in sums.iter_mut().zip(chunk) {
+                    *sum += f64::from(value) * f64::from(value);
+                }
+            }
+            sums.iter().sum::<f64>() + rest.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>()
+        },
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,6 +53,7 @@ mod tests {
             let sum = sum_of(&values, &values, &values, |a, b, c| a * b + c);
             let expected: f64 = (1..=length).map(|value| f64::from(value * value + value)).sum();
             assert_eq!(sum, expected);
+            assert_eq!(sum_of_squares(&values), values.iter().map(|value| f64::from(value * value)).sum());
         }
     }
 

@@ -13,6 +13,7 @@ use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 
 use super::conv::ConvShape;
+use super::Sum;
 use super::activation::finish;
 use super::lowering::{pad, transpose_taps};
 use super::product::{Product, Segment, Start};
@@ -100,14 +101,14 @@ pub(super) fn backward(
     weight: &[f32],
     large: &[f32],
     small: &[f32],
-    dlarge: Option<&mut [f32]>,
+    dlarge: Option<(Sum, &mut [f32])>,
     dweight: &mut [f32],
 ) {
     let tiles = Tiles::of(shape);
     let sides @ [inputs, outputs] = [shape.inputs, shape.outputs];
     let group = tiles.images_per_group(shape);
     let (rows, channels) = (group * tiles.count(), inputs * outputs);
-    let mut dlarge = dlarge.map(|dlarge| dlarge.chunks_mut(group * shape.large_image()));
+    let mut dlarge = dlarge.map(|(sum, dlarge)| (sum, dlarge.chunks_mut(group * shape.large_image())));
     with_points([channels, channels, rows * inputs, rows * outputs], |[filters, dfilters, points, dproducts]| {
         dfilters.fill(0.0);
         if dlarge.is_some() {
@@ -122,9 +123,11 @@ pub(super) fn backward(
             input_points(shape, tiles, large, points);
             output_adjoint(shape, tiles, small, dproducts);
             multiply_transposed(rows, sides, points, dproducts, dfilters);
-            let Some(dlarge) = dlarge.as_mut().and_then(Iterator::next) else { continue };
-            multiply(rows, [outputs, inputs], dproducts, filters, points);
-            input_adjoint(shape, tiles, points, dlarge);
+            let Some((sum, dlarge)) = &mut dlarge else { continue };
+            if let Some(dlarge) = dlarge.next() {
+                multiply(rows, [outputs, inputs], dproducts, filters, points);
+                input_adjoint(shape, tiles, points, *sum, dlarge);
+            }
         }
         add(FilterAdjoint, Grid::points(channels), dfilters, Grid::taps(channels), dweight);
     });
@@ -238,7 +241,7 @@ fn output_adjoint(shape: ConvShape, tiles: Tiles, small: &[f32], dproducts: &mut
 }
 
 /// Adds `B t B'` of all tiles, which overlap, to some images.
-fn input_adjoint(shape: ConvShape, tiles: Tiles, dpoints: &[f32], dlarge: &mut [f32]) {
+fn input_adjoint(shape: ConvShape, tiles: Tiles, dpoints: &[f32], sum: Sum, dlarge: &mut [f32]) {
     let channels = shape.inputs;
     let sides = tiles.padded_inputs();
     let grid = Grid::image(sides[1], channels);
@@ -251,7 +254,7 @@ fn input_adjoint(shape: ConvShape, tiles: Tiles, dpoints: &[f32], dlarge: &mut [
             }
             let rows = padded.chunks_exact(sides[1] * channels).skip(1);
             for (row, padded) in image.chunks_exact_mut(shape.width * channels).zip(rows) {
-                finish(&padded[channels..][..row.len()], Start::Result, false, row);
+                finish(&padded[channels..][..row.len()], sum.start(), false, row);
             }
         }
     });

@@ -2,10 +2,10 @@
 
 use super::architecture::{ConvSpec, ConvStride};
 use super::dims::{Channels, Dim, Features, Grey, Halving, Height, Same, Width};
-use super::layers::{Conv, ConvTranspose, Dense, DenseStack, relabel};
+use super::layers::{Conv, ConvTranspose, Dense, DenseStack};
 use super::parameters::{Module, Visitor};
 use crate::backend::{Activation, Array, Backend, DeviceError};
-use dfdx::shapes::{Const, HasShape};
+use dfdx::shapes::Const;
 use dfdx::tensor::Tape;
 
 /// Sides of an image or of a feature map.
@@ -48,8 +48,8 @@ impl<B: Backend> AnyConv<B> {
             AnyConv::Same(conv) => conv.forward(x),
             AnyConv::Halving(conv) => {
                 let y = conv.forward(x)?;
-                let (batch, height, width, channels) = *y.shape();
-                relabel::<_, _, B, _>(y, (batch, Height(height.size()), Width(width.size()), channels))
+                let (batch, height, width, channels) = y.shape();
+                y.relabel((batch, Height(height.size()), Width(width.size()), channels))
             }
         }
     }
@@ -105,11 +105,11 @@ impl<P: Dim, H: Dim, B: Backend> ConvEncoder<P, H, B> {
         x: Array<(N, P), B, T>,
     ) -> Result<Array<(N, H), B, T>, DeviceError> {
         let batch = x.shape().0;
-        let x = relabel::<_, _, B, _>(x, (batch, self.sides.0, self.sides.1, Channels(1)))?;
+        let x = x.relabel((batch, self.sides.0, self.sides.1, Channels(1)))?;
         let x = self.convs.iter().try_fold(x, |x, conv| conv.forward(x))?;
-        let (_, height, width, channels) = *x.shape();
+        let (_, height, width, channels) = x.shape();
         let features = Features(height.0 * width.0 * channels.0);
-        self.dense.forward(relabel::<_, _, B, _>(x, (batch, features))?)
+        self.dense.forward(x.relabel((batch, features))?)
     }
 }
 
@@ -147,9 +147,9 @@ impl<B: Backend> Up<B> {
         x: FeatureMap<N, B, T>,
     ) -> Result<FeatureMap<N, B, T>, DeviceError> {
         use super::dims::{Half, Stride};
-        let (batch, _, _, channels) = *x.shape();
+        let (batch, _, _, channels) = x.shape();
         let halves: (Half<Height>, Half<Width>) = (Halving::side(self.sides.0), Halving::side(self.sides.1));
-        self.layer.forward(relabel::<_, _, B, _>(x, (batch, halves.0, halves.1, channels))?, self.sides)
+        self.layer.forward(x.relabel((batch, halves.0, halves.1, channels))?, self.sides)
     }
 }
 
@@ -196,9 +196,9 @@ impl<L: Dim, P: Dim, B: Backend> ConvDecoder<L, P, B> {
     ) -> Result<Array<(N, P), B, T>, DeviceError> {
         let batch = z.shape().0;
         let (height, width, channels) = self.grid;
-        let x = relabel::<_, _, B, _>(self.dense.forward(z)?, (batch, height, width, channels))?;
+        let x = self.dense.forward(z)?.relabel((batch, height, width, channels))?;
         let x = self.ups.iter().try_fold(x, |x, up| up.forward(x))?;
-        relabel::<_, _, B, _>(self.output.forward(x)?, (batch, self.pixels))
+        self.output.forward(x)?.relabel((batch, self.pixels))
     }
 }
 

@@ -6,7 +6,7 @@ use super::layers::Dense;
 use super::parameters::{AnyParameter, Module, Visit, Visitor};
 use crate::backend::{Activation, Array, Backend, DeviceError, Parameter};
 use crate::spec::PosteriorScale;
-use dfdx::tensor::{PutTape, SplitTape, Tape};
+use dfdx::tensor::Tape;
 
 /// The posterior of a batch of images. The tape is in the last tensor.
 pub enum Code<N: Dim, L: Dim, B: Backend, T> {

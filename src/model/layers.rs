@@ -3,17 +3,8 @@
 use super::dims::{Dim, Hidden, Stride};
 use super::parameters::{Fans, Module, Visit, Visitor};
 use crate::backend::{Activation, Array, Backend, DeviceError, Filter, Parameter};
-use dfdx::shapes::{Const, HasShape, Shape};
+use dfdx::shapes::{Const, Shape};
 use dfdx::tensor::Tape;
-use dfdx::tensor_ops::ReshapeTo;
-
-/// Gives a tensor other axes of the same number of elements. Free: nothing is moved.
-pub fn relabel<S: Shape, R: Shape, B: Backend, T: Tape<f32, B::Device>>(
-    x: Array<S, B, T>,
-    shape: R,
-) -> Result<Array<R, B, T>, DeviceError> {
-    x.try_reshape_like(&shape).map_err(DeviceError::from_device)
-}
 
 fn visit_weight_and_bias<K: Shape, O: Shape, B: Backend>(
     path: &str,
@@ -112,9 +103,9 @@ impl<I: Dim, O: Dim, B: Backend> DenseStack<I, O, B> {
         x: Array<(N, I), B, T>,
     ) -> Result<Array<(N, O), B, T>, DeviceError> {
         let batch = x.shape().0;
-        let x = relabel::<_, _, B, _>(x, (batch, Hidden(self.inputs.size())))?;
+        let x = x.relabel((batch, Hidden(self.inputs.size())))?;
         let x = self.layers.iter().try_fold(x, |x, layer| layer.forward(x))?;
-        relabel::<_, _, B, _>(x, (batch, self.outputs))
+        x.relabel((batch, self.outputs))
     }
 }
 

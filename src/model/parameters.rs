@@ -1,6 +1,6 @@
 //! Walking over a model's parameters: one list of names, sizes and values serves initialising, training and saving.
 
-use crate::backend::{Backend, DeviceError, Grads, Parameter, Sum};
+use crate::backend::{Backend, DeviceError, Grads, Parameter, Part};
 use crate::random::{Purpose, Stream};
 use crate::spec::Initializer;
 use dfdx::shapes::Shape;
@@ -114,11 +114,20 @@ impl<B: Backend> GradientMap<B> {
         self.length
     }
 
-    /// Reads all gradients into `sum`.
+    /// Where each parameter lies, in the order of the walk.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        self.entries.iter().map(|(range, _)| range.clone())
+    }
+
+    /// Adds what a backward pass found to the parts of all parameters, in the order of the walk; none at first.
     ///
     /// # Errors
     /// The device failed.
-    pub fn read(&self, gradients: &mut Grads<B>, how: Sum, sum: &mut [f32]) -> Result<(), DeviceError> {
-        self.entries.iter().try_for_each(|(range, read)| read(gradients, how, &mut sum[range.clone()]))
+    pub fn read(&self, gradients: &mut Grads<B>, parts: &mut Vec<Part>) -> Result<(), DeviceError> {
+        parts.resize_with(self.entries.len(), Part::default);
+        self.entries.iter().zip(parts).try_for_each(|((_, read), part)| {
+            part.add(read(gradients)?);
+            Ok(())
+        })
     }
 }

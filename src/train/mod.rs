@@ -12,8 +12,9 @@ pub use optimizer::Optimizer;
 pub use schedule::Schedule;
 pub use worker::Spread;
 
-use crate::backend::DeviceError;
+use crate::backend::{self, DeviceError, Part};
 use crate::data::{Pixels, Split};
+use crate::kernels::sum_of_squares;
 use crate::model::architecture::{Architecture, Network};
 use crate::model::parameters::{self, GradientMap, Module};
 use crate::model::{BuildError, Model};
@@ -22,6 +23,7 @@ use crate::plan::Trial;
 use crate::random::{Purpose, Stream, permutation};
 use crate::spec::Spec;
 use rayon::prelude::*;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use totals::Totals;
@@ -83,8 +85,9 @@ pub struct Trainer<B: Spread> {
     steps_per_epoch: u64,
     pool: rayon::ThreadPool,
     micro_batch: usize,
-    lanes: Vec<Lane>,
     gradient: Vec<f32>,
+    /// Sum of the gradient's squares.
+    squares: f64,
     epoch: u64,
 }
 
@@ -98,7 +101,9 @@ impl<B: Spread> Trainer<B> {
         let mut model = Model::<B>::new(&device, architecture)?;
         parameters::initialize(&mut model, architecture.initializer, spec.seed);
         let map = GradientMap::new(&mut model);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads);
+        // With this thread among them, as no step then waits for another to wake up; a thread can join one pool only.
+        let pool = pool().use_current_thread().build().or_else(|_| pool().build());
         let [low, high] = spec.data.range;
         Ok(Trainer {
             optimizer: Optimizer::new(&spec.train, map.length()),
@@ -107,8 +112,8 @@ impl<B: Spread> Trainer<B> {
             steps_per_epoch: trial.steps_per_epoch(),
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
             micro_batch: micro_batch::<B>(architecture, spec.train.batch_size as usize),
-            lanes: Vec::new(),
             gradient: vec![0.0; map.length()],
+            squares: 0.0,
             epoch: 0,
             worker: Worker {
                 pixels: Pixels { binarize: spec.data.binarize, range: [low as f32, high as f32], seed: spec.seed },
@@ -171,7 +176,7 @@ impl<B: Spread> Trainer<B> {
             let step = self.optimizer.steps();
             (rate, kl_weight) = self.rates(step);
             let totals = self.batch(indices, epoch, kl_weight)?;
-            let step_norm = self.norm();
+            let step_norm = self.squares.sqrt();
             let step_loss = self.objective.loss(totals.recon_nats(), totals.kl_nats(), kl_weight);
             loss += step_loss * totals.images();
             (norm, steps) = (norm + step_norm, steps + 1.0);
@@ -245,40 +250,34 @@ impl<B: Spread> Trainer<B> {
     fn batch(&mut self, indices: &[u32], epoch: u64, kl_weight: f64) -> Result<Totals, DeviceError> {
         let scale = self.objective.scale() / indices.len() as f64;
         let effective_beta = self.objective.effective_beta(kl_weight);
-        let mut lanes = std::mem::take(&mut self.lanes);
         let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
-        let groups: Vec<&[&[u32]]> = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES)).collect();
-        let latent = self.worker.latent();
-        lanes.resize_with(groups.len().max(lanes.len()), || Lane {
-            gradient: vec![0.0; self.worker.map.length()],
-            totals: Totals::new(latent),
-        });
-        let tasks = lanes.iter_mut().zip(&groups);
-        let tasks = tasks.map(|(lane, micro_batches)| LaneTask { lane, micro_batches, epoch, scale, effective_beta });
-        let result = B::spread(&self.pool, &self.worker, tasks.collect(), Worker::learn);
-        let mut totals = Totals::new(latent);
-        let used = &lanes[..groups.len()];
-        used.iter().for_each(|lane| totals.add(&lane.totals));
-        let gradient = &mut self.gradient;
-        self.pool.install(|| {
-            gradient.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, sums)| {
-                let range = chunk * CHUNK..chunk * CHUNK + sums.len();
-                sums.copy_from_slice(&used[0].gradient[range.clone()]);
-                for lane in &used[1..] {
-                    sums.iter_mut().zip(&lane.gradient[range.clone()]).for_each(|(sum, part)| *sum += part);
-                }
-            });
-        });
-        self.lanes = lanes;
-        result.map(|_| totals)
+        let groups = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES));
+        let tasks = groups.map(|micro_batches| LaneTask { micro_batches, epoch, scale, effective_beta });
+        let lanes = B::spread(&self.pool, &self.worker, tasks.collect(), Worker::learn)?;
+        let mut totals = Totals::new(self.worker.latent());
+        lanes.iter().for_each(|lane| totals.add(&lane.totals));
+        self.squares = self.sum(&lanes);
+        Ok(totals)
     }
 
-    /// Euclidean norm of the gradient, summed in a fixed order.
-    fn norm(&self) -> f64 {
-        let square = |chunk: &[f32]| chunk.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
-        let gradient = &self.gradient;
-        let parts: Vec<f64> = self.pool.install(|| gradient.par_chunks(CHUNK).map(square).collect());
-        parts.iter().sum::<f64>().sqrt()
+    /// Sums the lanes' parts into `self.gradient`, in a fixed order; the sum of its squares.
+    fn sum(&mut self, lanes: &[Lane]) -> f64 {
+        let mut rest = self.gradient.as_mut_slice();
+        let mut tasks = Vec::new();
+        for (parameter, range) in self.worker.map.ranges().enumerate() {
+            let (gradient, after) = rest.split_at_mut(range.len());
+            rest = after;
+            let parts: Arc<[&Part]> = lanes.iter().map(|lane| &lane.parts[parameter]).collect();
+            let chunk = backend::chunk(&parts, CHUNK);
+            let chunks = gradient.chunks_mut(chunk).enumerate();
+            tasks.extend(chunks.map(|(index, gradient)| (parts.clone(), index * chunk, gradient)));
+        }
+        let work = |(parts, first, gradient): (Arc<[&Part]>, usize, &mut [f32])| -> f64 {
+            backend::put_sum(&parts, first, gradient);
+            sum_of_squares(gradient)
+        };
+        let squares: Vec<f64> = self.pool.install(|| tasks.into_par_iter().map(work).collect());
+        squares.iter().sum()
     }
 
     fn update(&mut self, rate: f64, norm: f64) {
@@ -291,10 +290,11 @@ impl<B: Spread> Trainer<B> {
         let update = self.optimizer.begin(rate);
         let mut offset = 0;
         let (optimizer, gradient) = (&mut self.optimizer, &self.gradient);
+        let pool = &self.pool;
         self.worker.model.visit("", &mut |visit| {
             visit.parameter.update(&mut |weights| {
                 let part = &gradient[offset..offset + weights.len()];
-                optimizer.apply(update, offset, weights, part);
+                pool.install(|| optimizer.apply(update, offset, weights, part));
                 offset += part.len();
             });
         });

@@ -1,6 +1,8 @@
 //! Update rules of the weights, in one pass over one long array, with state that can be saved.
 
+use crate::kernels::vectorized;
 use crate::spec::{self, Optimizer as Kind};
+use rayon::prelude::*;
 
 /// An update rule with its state.
 #[derive(Clone, Debug)]
@@ -88,45 +90,83 @@ impl Optimizer {
         Update { rate: rate as f32, corrections }
     }
 
-    /// Updates the parameters that begin at `offset` of the long array, by their gradient.
+    /// Updates the parameters that begin at `offset` of the long array, by their gradient. Threads of the pool that this
+    /// is called in share the work; each number is updated by itself.
     pub fn apply(&mut self, update: Update, offset: usize, weights: &mut [f32], gradient: &[f32]) {
         let range = offset..offset + weights.len();
-        let rate = update.rate;
         let mut moments = self.moments.iter_mut().map(|(_, values)| &mut values[range.clone()]);
-        let (first, second) = (moments.next(), moments.next());
+        let empty: &mut [f32] = &mut [];
+        let (first, second) = (moments.next().unwrap_or(empty), moments.next().unwrap_or(&mut []));
+        let rule = self.rule;
+        if weights.len() <= CHUNK {
+            return rule.apply(update, weights, gradient, first, second);
+        }
+        // A rule without a moment has no chunks of it.
+        let chunks = weights.len().div_ceil(CHUNK);
+        let split = |values| -> Vec<&mut [f32]> {
+            let mut parts: Vec<_> = <[f32]>::chunks_mut(values, CHUNK).collect();
+            parts.resize_with(chunks, || &mut []);
+            parts
+        };
+        let tasks = weights.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
+        let tasks = tasks.zip(split(first)).zip(split(second));
+        tasks.for_each(|(((weights, gradient), first), second)| rule.apply(update, weights, gradient, first, second));
+    }
+}
+
+impl Rule {
+    fn apply(self, update: Update, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
+        vectorized(
+            #[inline(always)]
+            || self.apply_inline(update, weights, gradient, first, second),
+        );
+    }
+
+    #[inline(always)]
+    fn apply_inline(
+        self,
+        update: Update,
+        weights: &mut [f32],
+        gradient: &[f32],
+        first: &mut [f32],
+        second: &mut [f32],
+    ) {
+        let rate = update.rate;
         let pairs = weights.iter_mut().zip(gradient);
-        match (self.rule, first, second) {
-            (Rule::Sgd { momentum }, Some(velocity), _) => {
-                for ((weight, gradient), velocity) in pairs.zip(velocity) {
+        match self {
+            Rule::Sgd { momentum: 0.0 } => pairs.for_each(|(weight, gradient)| *weight -= rate * gradient),
+            Rule::Sgd { momentum } => {
+                for ((weight, gradient), velocity) in pairs.zip(first) {
                     *velocity = momentum * *velocity + gradient;
                     *weight -= rate * *velocity;
                 }
             }
-            (Rule::Rmsprop { rho, epsilon }, Some(square), _) => {
-                for ((weight, gradient), square) in pairs.zip(square) {
+            Rule::Rmsprop { rho, epsilon } => {
+                for ((weight, gradient), square) in pairs.zip(first) {
                     *square = rho * *square + (1.0 - rho) * gradient * gradient;
                     *weight -= rate * gradient / (square.sqrt() + epsilon);
                 }
             }
-            (Rule::Adam { beta1, beta2, epsilon, weight_decay }, Some(mean), Some(square)) => {
+            Rule::Adam { beta1, beta2, epsilon, weight_decay } => {
                 let (beta1, beta2) = (beta1 as f32, beta2 as f32);
                 let (mean_correction, root_correction) = update.corrections;
                 let (step, decay) = (rate / mean_correction, 1.0 - rate * weight_decay);
-                for (((weight, gradient), mean), square) in pairs.zip(mean).zip(square) {
+                let root_correction = 1.0 / root_correction;
+                for (((weight, gradient), mean), square) in pairs.zip(first).zip(second) {
                     *mean = beta1 * *mean + (1.0 - beta1) * gradient;
                     *square = beta2 * *square + (1.0 - beta2) * gradient * gradient;
-                    *weight = *weight * decay - step * *mean / (square.sqrt() / root_correction + epsilon);
+                    *weight = *weight * decay - step * *mean / (square.sqrt() * root_correction + epsilon);
                 }
             }
-            (Rule::Adagrad { epsilon }, Some(square), _) => {
-                for ((weight, gradient), square) in pairs.zip(square) {
+            Rule::Adagrad { epsilon } => {
+                for ((weight, gradient), square) in pairs.zip(first) {
                     *square += gradient * gradient;
                     *weight -= rate * gradient / (square.sqrt() + epsilon);
                 }
             }
-            (Rule::Sgd { .. } | Rule::Rmsprop { .. } | Rule::Adam { .. } | Rule::Adagrad { .. }, ..) => {
-                pairs.for_each(|(weight, gradient)| *weight -= rate * gradient);
-            }
         }
     }
 }
+
+/// Numbers that one task updates.
+const CHUNK: usize = 1 << 14;

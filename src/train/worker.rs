@@ -1,15 +1,16 @@
 //! What worker threads do: micro-batches forward and backward, on a model that none of them changes.
 
 use super::totals::Totals;
-use crate::backend::{Array, Backend, DeviceError, Host, Portable, Sum, to_vec};
+use crate::backend::{Array, Backend, DeviceError, Host, Part, Portable};
 use crate::data::{Dataset, Images, Pixels, Split};
+use crate::kernels::Buffer;
 use crate::model::dims::{self, Batch, Latent};
 use crate::model::parameters::GradientMap;
 use crate::model::{Code, Model};
 use crate::objective;
 use crate::random::{Purpose, Stream};
-use dfdx::tensor::{NoneTape, OwnedTape, TensorFromVec};
-use dfdx::tensor_ops::{Backward, Device};
+use dfdx::tensor::{NoneTape, OwnedTape};
+use dfdx::tensor_ops::Device;
 use rayon::prelude::*;
 
 /// What is shared by all workers.
@@ -61,13 +62,13 @@ impl<D: Device<f32>> Spread for Portable<D> {
 
 /// Consecutive micro-batches of a batch; their gradients are summed as they come.
 pub(super) struct Lane {
-    pub(super) gradient: Vec<f32>,
+    /// What they add to each parameter's gradient.
+    pub(super) parts: Vec<Part>,
     pub(super) totals: Totals,
 }
 
 /// The work of one lane in one step.
 pub(super) struct LaneTask<'a> {
-    pub(super) lane: &'a mut Lane,
     pub(super) micro_batches: &'a [&'a [u32]],
     pub(super) epoch: u64,
     /// Weight of an image in the step's loss, in the objective's unit.
@@ -82,26 +83,25 @@ impl<B: Backend> Worker<B> {
     }
 
     /// Micro-batches of training images, forward and backward.
-    pub(super) fn learn(&self, task: LaneTask<'_>) -> Result<(), DeviceError> {
-        let LaneTask { lane, micro_batches, epoch, scale, effective_beta } = task;
-        lane.totals = Totals::new(self.latent());
-        let mut how = Sum::Begin;
-        micro_batches.iter().try_for_each(|indices| {
+    pub(super) fn learn(&self, task: LaneTask<'_>) -> Result<Lane, DeviceError> {
+        let LaneTask { micro_batches, epoch, scale, effective_beta } = task;
+        let mut lane = Lane { parts: Vec::new(), totals: Totals::new(self.latent()) };
+        for indices in micro_batches {
             let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
             let noise = self.noise(indices, Purpose::TrainNoise, epoch)?;
-            type Taped<B> = OwnedTape<f32, <B as Backend>::Device>;
-            let terms = objective::evaluate::<_, _, _, _, B, Taped<B>>(&self.model, &x, &noise, scale, effective_beta)?;
+            let tape = OwnedTape::default();
+            let terms = objective::evaluate(&self.model, &x, &noise, scale, effective_beta, tape)?;
             lane.totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
-            let mut gradients = terms.total.try_backward().map_err(DeviceError::from_device)?;
-            self.map.read(&mut gradients, std::mem::replace(&mut how, Sum::Add), &mut lane.gradient)
-        })
+            self.map.read(&mut B::backward(terms.total)?, &mut lane.parts)?;
+        }
+        Ok(lane)
     }
 
     /// A micro-batch of validation images, forward.
     pub(super) fn measure(&self, indices: &[u32]) -> Result<Totals, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let noise = self.noise(indices, Purpose::ValidationNoise, 0)?;
-        let terms = objective::evaluate::<_, _, _, _, B, NoneTape>(&self.model, &x, &noise, 1.0, 1.0)?;
+        let terms = objective::evaluate(&self.model, &x, &noise, 1.0, 1.0, NoneTape)?;
         let mut totals = Totals::new(self.latent());
         totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
         Ok(totals)
@@ -110,9 +110,9 @@ impl<B: Backend> Worker<B> {
     /// Validation images and their posterior means: (Images, Pixels) and (Images, Latent).
     pub(super) fn encode(&self, indices: &[u32]) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
-        let inputs = to_vec::<_, B, _>(&x);
+        let inputs = x.to_vec();
         let codes = match self.model.encode(x)? {
-            Code::Gaussian { mean, .. } | Code::Point(mean) => to_vec::<_, B, _>(&mean),
+            Code::Gaussian { mean, .. } | Code::Point(mean) => mean.to_vec(),
         };
         Ok((inputs, codes))
     }
@@ -120,8 +120,8 @@ impl<B: Backend> Worker<B> {
     /// Expected pixels of codes: (Codes, Latent) to (Codes, Pixels).
     pub(super) fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let shape = (Batch(codes.len() / self.latent()), self.model.latent());
-        let z = self.device.try_tensor_from_vec(codes.to_vec(), shape).map_err(DeviceError::from_device)?;
-        let mut pixels = to_vec::<_, B, _>(&self.model.decode(z)?);
+        let z = Array::new(&self.device, Buffer::copy_of(codes), shape)?;
+        let mut pixels = self.model.decode(z)?.to_vec();
         self.model.likelihood().expected(&mut pixels);
         Ok(pixels)
     }
@@ -133,19 +133,19 @@ impl<B: Backend> Worker<B> {
         split: Split,
         epoch: u64,
     ) -> Result<Array<(Batch, dims::Pixels), B>, DeviceError> {
-        let mut values = vec![0.0; indices.len() * images.pixels_per_image()];
+        let mut values = Buffer::new(indices.len() * images.pixels_per_image());
         self.pixels.fill(images, indices, split, epoch, &mut values);
         let shape = (Batch(indices.len()), self.model.pixels());
-        self.device.try_tensor_from_vec(values, shape).map_err(DeviceError::from_device)
+        Array::new(&self.device, values, shape)
     }
 
     /// Noise is addressed by the image: neither the batch nor the thread that it is in matters.
     fn noise(&self, indices: &[u32], purpose: Purpose, epoch: u64) -> Result<Array<(Batch, Latent), B>, DeviceError> {
-        let mut values = vec![0.0; indices.len() * self.latent()];
+        let mut values = Buffer::new(indices.len() * self.latent());
         for (index, noise) in indices.iter().zip(values.chunks_mut(self.latent())) {
             Stream::new(self.seed, purpose, epoch, u64::from(*index)).fill_normal(noise);
         }
         let shape = (Batch(indices.len()), self.model.latent());
-        self.device.try_tensor_from_vec(values, shape).map_err(DeviceError::from_device)
+        Array::new(&self.device, values, shape)
     }
 }
