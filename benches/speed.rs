@@ -1,10 +1,10 @@
 //! How fast the kernels are, in GFLOP/s and as a share of what a plain matrix product reaches on the same core.
-#![expect(clippy::print_stdout, missing_docs, reason = "a program that prints a table")]
+#![expect(clippy::print_stdout, reason = "a program that prints a table")]
 
 use criterion::{Criterion, measurement::WallTime};
 use std::hint::black_box;
 use std::time::Duration;
-use vaex::kernels::{self, Activation, ConvShape, DenseShape};
+use vaex::kernels::{self, Activation, ConvShape, DenseShape, Sum};
 
 /// Images at once, as in training.
 const IMAGES: usize = 8;
@@ -44,8 +44,25 @@ fn peak(bench: &mut Bench) {
         #[expect(unsafe_code, reason = "gemm takes raw pointers")]
         unsafe {
             gemm::gemm(
-                side, side, side, result, 1, stride, false, left, 1, stride, right, 1, stride, 0.0, 1.0, false, false,
-                false, gemm::Parallelism::None,
+                side,
+                side,
+                side,
+                result,
+                1,
+                stride,
+                false,
+                left,
+                1,
+                stride,
+                right,
+                1,
+                stride,
+                0.0,
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
             );
         }
     });
@@ -57,7 +74,8 @@ const PEAK: &str = "matrix product 512x512x512, gemm";
 fn convolution(bench: &mut Bench, name: &str, shape: ConvShape, transpose: bool, input_gradient: bool) {
     let large = shape.batch * shape.height * shape.width * shape.inputs;
     let small = shape.batch * shape.out_height() * shape.out_width() * shape.outputs;
-    let (weight, mut dweight) = (numbers(9 * shape.inputs * shape.outputs), vec![0.0; 9 * shape.inputs * shape.outputs]);
+    let (weight, mut dweight) =
+        (numbers(9 * shape.inputs * shape.outputs), vec![0.0; 9 * shape.inputs * shape.outputs]);
     let operations = 18.0 * (small * shape.inputs) as f64;
     let relu = Activation::Relu;
     let (length, results, channels) =
@@ -71,7 +89,7 @@ fn convolution(bench: &mut Bench, name: &str, shape: ConvShape, transpose: bool,
     let backward = if transpose { kernels::conv_transpose_backward } else { kernels::conv_backward };
     let passes = if input_gradient { 2.0 } else { 1.0 };
     bench.time(&format!("{name}, backward"), passes * operations, || {
-        let dx = input_gradient.then_some(dx.as_mut_slice());
+        let dx = input_gradient.then_some((Sum::Begin, dx.as_mut_slice()));
         backward(shape, relu, black_box(&x), &weight, &y, &mut dy, dx, &mut dweight, &mut dbias);
     });
 }
@@ -88,17 +106,9 @@ fn dense(bench: &mut Bench, rows: usize, inputs: usize, outputs: usize) {
     let (mut dy, mut dx, mut dbias) = (numbers(rows * outputs), vec![0.0; rows * inputs], vec![0.0; outputs]);
     let mut dweight = vec![0.0; weight.len()];
     bench.time(&format!("{name}, backward"), 2.0 * operations, || {
-        kernels::dense_backward(
-            shape,
-            Activation::Relu,
-            black_box(&x),
-            &weight,
-            &y,
-            &mut dy,
-            Some(&mut dx),
-            &mut dweight,
-            &mut dbias,
-        );
+        let into = Some((Sum::Begin, dx.as_mut_slice()));
+        kernels::dense_backward(shape, Activation::Relu, &weight, &y, &mut dy, into, &mut dbias);
+        kernels::dense_weight_gradient(shape, 0..inputs, black_box(&x), &dy, Sum::Begin, &mut dweight);
     });
 }
 
@@ -110,7 +120,8 @@ fn main() {
         .configure_from_args();
     let mut bench = Bench { criterion, measured: Vec::new() };
     peak(&mut bench);
-    let shape = |side, inputs, outputs, stride| ConvShape { batch: IMAGES, height: side, width: side, inputs, outputs, stride };
+    let shape =
+        |side, inputs, outputs, stride| ConvShape { batch: IMAGES, height: side, width: side, inputs, outputs, stride };
     convolution(&mut bench, "conv 1 to 32, 28x28", shape(28, 1, 32, 1), false, false);
     convolution(&mut bench, "conv 32 to 64, 28x28, stride 2", shape(28, 32, 64, 2), false, true);
     convolution(&mut bench, "conv 64 to 64, 14x14", shape(14, 64, 64, 1), false, true);
@@ -123,9 +134,6 @@ fn main() {
     dense(&mut bench, ROWS, 500, 20);
     dense(&mut bench, ROWS, 500, 784);
     dense(&mut bench, IMAGES, 500, 784);
-    for measured in &bench.measured {
-        println!("{}", measured.name);
-    }
     print_table(&bench.measured);
 }
 

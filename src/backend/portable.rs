@@ -7,7 +7,8 @@ use crate::model::dims::{Dim, Stride};
 use dfdx::shapes::{Axis, HasShape, Rank1, Shape};
 use dfdx::tensor::{HasErr, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{
-    Backward, BroadcastTo, Device, GatherTo, PermuteTo, ReshapeTo, SumTo, TryAdd, TryConcatAlong, TryMatMul, TryMul, TrySub,
+    Backward, BroadcastTo, Device, GatherTo, PermuteTo, ReshapeTo, SumTo, TryAdd, TryConcatAlong, TryMatMul, TryMul,
+    TrySub,
 };
 use std::marker::PhantomData;
 
@@ -81,7 +82,8 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         let (out_height, out_width) = (S::side(height), S::side(width));
         let taps = Taps::new((height.size(), width.size()), (out_height.size(), out_width.size()), S::STRIDE);
         let attempt = || -> Result<_, D::Err> {
-            let columns = gather(recorded(x), (batch.size(), height.size() * width.size(), inputs.size()), &taps.of_output())?;
+            let columns =
+                gather(recorded(x), (batch.size(), height.size() * width.size(), inputs.size()), &taps.of_output())?;
             let rows = batch.size() * out_height.size() * out_width.size();
             let columns: Rows<D, T> = columns.try_reshape_like(&(rows, 9 * inputs.size()))?;
             let weight = weight.handle.clone().try_reshape_like(&(9 * inputs.size(), outputs.size()))?;
@@ -171,7 +173,11 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         scale: f32,
     ) -> Result<Array<(N, L), Self, T>, DeviceError> {
         let attempt = || -> Result<_, D::Err> {
-            recorded(log_variance).try_mul(scale)?.try_exp()?.try_mul(noise.tensor.clone())?.try_add(mean.tensor.clone())
+            recorded(log_variance)
+                .try_mul(scale)?
+                .try_exp()?
+                .try_mul(noise.tensor.clone())?
+                .try_add(mean.tensor.clone())
         };
         attempt().map_err(DeviceError::from_device).map(array)
     }
@@ -229,15 +235,11 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
 }
 
 /// The array as dfdx has it: a tensor with its tape.
-fn recorded<S: Shape, D: Device<f32> + HasErr, T: Tape<f32, D>>(
-    x: Array<S, Portable<D>, T>,
-) -> Tensor<S, f32, D, T> {
+fn recorded<S: Shape, D: Device<f32> + HasErr, T: Tape<f32, D>>(x: Array<S, Portable<D>, T>) -> Tensor<S, f32, D, T> {
     x.tensor.put_tape(x.tape)
 }
 
-fn array<S: Shape, D: Device<f32> + HasErr, T: Tape<f32, D>>(
-    tensor: Tensor<S, f32, D, T>,
-) -> Array<S, Portable<D>, T> {
+fn array<S: Shape, D: Device<f32> + HasErr, T: Tape<f32, D>>(tensor: Tensor<S, f32, D, T>) -> Array<S, Portable<D>, T> {
     let (tensor, tape) = tensor.split_tape();
     Array { tensor, tape }
 }

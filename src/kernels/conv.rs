@@ -1,9 +1,9 @@
 //! 3x3 convolutions and their adjoints as layers: NHWC arrays, "SAME" padding as TensorFlow defines it.
 
 use super::activation::{Activation, activation_backward};
-use super::{Sum, assert_length};
 use super::lowering::{gather, gradients, scatter};
 use super::product::Start;
+use super::{Sum, assert_length};
 
 /// Height and width of the window of weights.
 pub(super) const WINDOW: usize = 3;

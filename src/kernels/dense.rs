@@ -1,9 +1,10 @@
 //! Fully connected layers.
 
 use super::activation::{Activation, activation_backward};
+use super::product::{Product, Segment, Start};
+use super::scratch::with_scratch;
 use super::{Sum, assert_length};
 use std::ops::Range;
-use super::product::{Product, Segment, Start, dots};
 
 /// The sides of a dense layer's arrays; each is at least 1, but for `rows`, which may be 0.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +74,55 @@ pub fn dense_backward(
     activation_backward(activation, y, dy, dbias);
     if let Some((sum, dx)) = dx {
         assert_length("dx", dx, rows * inputs);
-        dots(outputs, dy, weight, sum, dx);
+        input_gradient(shape, weight, dy, sum, dx);
+    }
+}
+
+/// `dx[r, i] (+)= sum over o of dy[r, o] weight[i, o]`, worked out transposed: the weight is then read along its rows.
+fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Sum, dx: &mut [f32]) {
+    /// Inputs worked on at once.
+    const BLOCK: usize = 96;
+
+    let DenseShape { rows, inputs, outputs } = shape;
+    with_scratch(outputs * rows, |right| {
+        transpose([rows, outputs], dy, right);
+        with_scratch(BLOCK * rows, |result| {
+            let multiples = |step: usize| (0..BLOCK).map(|row| row * step).collect::<Vec<_>>();
+            let (lefts, places) = (multiples(outputs), multiples(rows));
+            for (block, weight) in weight.chunks(BLOCK * outputs).enumerate() {
+                let features = weight.len() / outputs;
+                let product = Product {
+                    left: weight,
+                    rows: &lefts[..features],
+                    segments: &[Segment { start: 0, length: outputs, step: 1 }],
+                    right,
+                    right_stride: rows,
+                    columns: rows,
+                    places: &places[..features],
+                    start: Start::Zero,
+                    relu: false,
+                };
+                product.put_into(result);
+                let first = block * BLOCK;
+                for (row, dx) in dx.chunks_exact_mut(inputs).enumerate() {
+                    let values = result[row..].iter().step_by(rows);
+                    let pairs = dx[first..first + features].iter_mut().zip(values);
+                    match sum {
+                        Sum::Begin => pairs.for_each(|(dx, value)| *dx = *value),
+                        Sum::Add => pairs.for_each(|(dx, value)| *dx += value),
+                    }
+                }
+            }
+        });
+    });
+}
+
+/// A matrix (rows, columns) with rows and columns exchanged.
+fn transpose([rows, columns]: [usize; 2], matrix: &[f32], transposed: &mut [f32]) {
+    for (row, values) in matrix.chunks_exact(columns).enumerate() {
+        for (value, transposed) in values.iter().zip(transposed.chunks_exact_mut(rows)) {
+            transposed[row] = *value;
+        }
     }
 }
 

@@ -111,29 +111,22 @@ pub(super) fn transpose_taps([inputs, outputs]: [usize; 2], weight: &[f32], tran
     }
 }
 
-/// Copies an image (height, width, channels) into a larger one of zeros; `before` are the rows and columns above it and
-/// to its left. What does not fit is left out: a window need not reach the last pixels.
-pub(super) fn pad(
+/// Copies an image (height, width, channels) into a larger one; `before` are the rows and columns above it and to its
+/// left. What does not fit is left out: a window need not reach the last pixels. Nothing else is written: the border is
+/// cleared once for many images.
+pub(super) fn place(
     [height, width]: [usize; 2],
     channels: usize,
     image: &[f32],
-    before: [usize; 2],
-    [padded_height, padded_width]: [usize; 2],
+    [above, left]: [usize; 2],
+    padded_width: usize,
     padded: &mut [f32],
 ) {
-    let [above, left] = before;
     let length = width.min(padded_width - left) * channels;
-    let (head, rest) = padded[..padded_height * padded_width * channels].split_at_mut(above * padded_width * channels);
-    head.fill(0.0);
-    let mut rows = rest.chunks_exact_mut(padded_width * channels);
-    for (row, padded) in image.chunks_exact(width * channels).zip(rows.by_ref()).take(height) {
-        let (head, rest) = padded.split_at_mut(left * channels);
-        let (middle, tail) = rest.split_at_mut(length);
-        head.fill(0.0);
-        middle.copy_from_slice(&row[..length]);
-        tail.fill(0.0);
+    let rows = padded.chunks_exact_mut(padded_width * channels).skip(above);
+    for (row, padded) in image.chunks_exact(width * channels).zip(rows).take(height) {
+        padded[left * channels..][..length].copy_from_slice(&row[..length]);
     }
-    rows.for_each(|row| row.fill(0.0));
 }
 
 /// A convolution's larger image with a border on which all windows lie.
@@ -155,8 +148,9 @@ impl Border {
     fn each(&self, shape: ConvShape, large: &[f32], mut work: impl FnMut(&[f32])) {
         let length = self.sides[0] * self.sides[1] * shape.inputs;
         with_scratch(length, |padded| {
+            padded.fill(0.0);
             for image in large.chunks_exact(shape.large_image()) {
-                pad(shape.large_sides(), shape.inputs, image, self.before, self.sides, padded);
+                place(shape.large_sides(), shape.inputs, image, self.before, self.sides[1], padded);
                 work(padded);
             }
         });
@@ -193,8 +187,7 @@ fn by_gathering(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, r
 fn weight_gradient(shape: ConvShape, large: &[f32], small: &[f32], dweight: &mut [f32]) {
     let border = Border::of(shape);
     let row = border.sides[1] * shape.inputs;
-    let rows: Vec<usize> =
-        (0..WINDOW).flat_map(|tap| tap * row..tap * row + WINDOW * shape.inputs).collect();
+    let rows: Vec<usize> = (0..WINDOW).flat_map(|tap| tap * row..tap * row + WINDOW * shape.inputs).collect();
     let places = multiples(rows.len(), shape.outputs);
     let segments: Vec<Segment> = (0..shape.out_height())
         .map(|y| Segment {
@@ -263,13 +256,15 @@ fn by_scattering(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, 
     let sides = [side(height, shape.pad_top()), side(width, shape.pad_left())];
     let row = sides[1] * outputs;
     let (rows, columns) = (classes(height, shape.pad_top(), stride), classes(width, shape.pad_left(), stride));
-    let classes: Vec<(&Class, &Class)> = rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))).collect();
+    let classes: Vec<(&Class, &Class)> =
+        rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))).collect();
 
     // The taps of each class, one after the other: (taps, outputs, inputs).
     let mut taps = vec![0.0; weight.len()];
     with_scratch(weight.len(), |transposed| {
         transpose_taps([inputs, outputs], weight, transposed);
-        let tap = |row: usize, column: usize| &transposed[(row * WINDOW + column) * inputs * outputs..][..inputs * outputs];
+        let tap =
+            |row: usize, column: usize| &transposed[(row * WINDOW + column) * inputs * outputs..][..inputs * outputs];
         let order = classes.iter().flat_map(|(rows, columns)| {
             rows.taps.iter().flat_map(|&row| columns.taps.iter().map(move |&column| (row, column)))
         });
@@ -279,13 +274,15 @@ fn by_scattering(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, 
     });
 
     with_scratch(sides[0] * sides[1] * outputs, |padded| {
+        padded.fill(0.0);
         for (image, large) in small.chunks_exact(shape.small_image()).zip(large.chunks_exact_mut(shape.large_image())) {
-            pad(shape.small_sides(), outputs, image, [before, before], sides, padded);
+            place(shape.small_sides(), outputs, image, [before, before], sides[1], padded);
             let mut right = taps.as_slice();
             for (rows, columns) in &classes {
                 let (taps, rest) = right.split_at(rows.taps.len() * columns.taps.len() * inputs * outputs);
                 right = rest;
-                let pixels = || rows.pixels.iter().flat_map(|&row| columns.pixels.iter().map(move |&column| (row, column)));
+                let pixels =
+                    || rows.pixels.iter().flat_map(|&row| columns.pixels.iter().map(move |&column| (row, column)));
                 let lefts: Vec<usize> = pixels().map(|((_, y), (_, x))| y * row + x * outputs).collect();
                 let places: Vec<usize> = pixels().map(|((y, _), (x, _))| (y * width + x) * inputs).collect();
                 let segments: Vec<Segment> = (0..rows.taps.len())
@@ -313,7 +310,10 @@ fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, rel
     let exchanged = exchanged(shape);
     let (window, pixels) = (exchanged.window(), shape.small_pixels());
     let rows = multiples(pixels, shape.inputs);
-    let places = multiples(pixels, window);
+    // Each window's sums, on a grid with a border of zeros.
+    let grid = [shape.height + 2, shape.width + 2];
+    let places: Vec<usize> =
+        (0..pixels).map(|pixel| ((pixel / shape.width + 1) * grid[1] + pixel % shape.width + 1) * window).collect();
     with_scratch(shape.inputs * window, |right| {
         // (inputs, 9 taps of the exchanged convolution, outputs)
         for (tap, channels) in weight.chunks_exact(shape.inputs * shape.outputs).rev().enumerate() {
@@ -321,7 +321,8 @@ fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, rel
                 right[input * window + tap * shape.outputs..][..shape.outputs].copy_from_slice(channels);
             }
         }
-        with_scratch(pixels * window, |windows| {
+        with_scratch(grid[0] * grid[1] * window, |windows| {
+            windows.fill(0.0);
             let images = large.chunks_exact(shape.large_image());
             for (image, small) in images.zip(small.chunks_exact_mut(shape.small_image())) {
                 let product = Product {
@@ -342,25 +343,26 @@ fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, rel
     });
 }
 
-/// small = start + the sum of windows of 3x3 pixels of `outputs` channels, one around each pixel.
+/// small = start + the sum of the windows around each pixel's neighbours, where they lie over that pixel.
 fn sum_windows(shape: ConvShape, windows: &[f32], start: Start, relu: bool, small: &mut [f32]) {
-    let ConvShape { height, width, outputs, .. } = shape;
-    let run = WINDOW * outputs;
-    with_scratch((width + 2) * outputs, |sums| {
-        for (y, row) in small.chunks_exact_mut(width * outputs).enumerate() {
-            sums.fill(0.0);
-            // The windows around the row below reach it with their first row of taps, and so on.
-            for (tap, around) in [(0, y + 1), (1, y), (2, y.wrapping_sub(1))] {
-                if around >= height {
-                    continue;
-                }
-                let windows = &windows[around * width * WINDOW * run..][..width * WINDOW * run];
-                for (x, window) in windows.chunks_exact(WINDOW * run).enumerate() {
-                    let values = &window[tap * run..][..run];
-                    sums[x * outputs..][..run].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    let ConvShape { width, outputs, .. } = shape;
+    let window = WINDOW * WINDOW * outputs;
+    let row = (width + 2) * window;
+    // From the window of the pixel's upper left neighbour, whose last tap it is, to that of its lower right one.
+    let places: [usize; WINDOW * WINDOW] = std::array::from_fn(|neighbour| {
+        let tap = WINDOW * WINDOW - 1 - neighbour;
+        neighbour / WINDOW * row + neighbour % WINDOW * window + tap * outputs
+    });
+    let reach = places[WINDOW * WINDOW - 1] + outputs;
+    with_scratch(width * outputs, |sums| {
+        for (y, small) in small.chunks_exact_mut(width * outputs).enumerate() {
+            for (x, sums) in sums.chunks_exact_mut(outputs).enumerate() {
+                let around = &windows[y * row + x * window..][..reach];
+                for (output, sum) in sums.iter_mut().enumerate() {
+                    *sum = places.iter().map(|place| around[place + output]).sum();
                 }
             }
-            finish(&sums[outputs..][..row.len()], start, relu, row);
+            finish(sums, start, relu, small);
         }
     });
 }

@@ -1,16 +1,15 @@
-//! The two sums of products that all layers are made of, the only code with `unsafe`.
+//! The sum of products that all layers are made of, the only code with `unsafe`.
 //!
 //! [`Product`] multiplies a matrix whose elements may lie anywhere in an array, so that the windows of a convolution
 //! are read where they are and never copied, with a matrix of consecutive rows. It keeps a tile of the result, rows by
 //! two vectors of columns, in registers: for each term it reads two vectors of the right matrix once and one number of
-//! the left one for each row. [`dots`] multiplies by a transposed matrix: both are read along their rows.
+//! the left one for each row.
 //!
 //! Each number of a result is one chain of additions in the order of the terms, whatever tile it is in: it does not
 //! depend on the other rows.
 
 use pulp::{Simd, WithSimd};
 
-use super::Sum;
 use super::simd::{self, dispatch};
 
 /// Terms of a product whose left numbers lie at equal distances.
@@ -309,129 +308,6 @@ unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
     }
 }
 
-/// `result[r, c] (+)= sum over the terms t of left[r, t] right[c, t]`: a product by a transposed matrix.
-///
-/// `left` is (rows, terms), `right` (columns, terms), `result` (rows, columns).
-#[track_caller]
-pub(super) fn dots(terms: usize, left: &[f32], right: &[f32], sum: Sum, result: &mut [f32]) {
-    assert!(terms > 0, "rows of no length");
-    assert!(left.len().is_multiple_of(terms) && right.len().is_multiple_of(terms), "rows are not of {terms} terms");
-    let columns = right.len() / terms;
-    super::assert_length("result", result, (left.len() / terms).strict_mul(columns));
-    dispatch(Dots { terms, columns, left, right, sum, result });
-}
-
-struct Dots<'a> {
-    terms: usize,
-    columns: usize,
-    left: &'a [f32],
-    right: &'a [f32],
-    sum: Sum,
-    result: &'a mut [f32],
-}
-
-impl WithSimd for Dots<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Dots { terms, columns, left, right, sum, result } = self;
-        let (most_rows, most_columns) = if S::REGISTER_COUNT >= 32 { (6, 4) } else { (4, 2) };
-        let rows = left.len() / terms;
-        for (block, right) in right.chunks(most_columns * terms).enumerate() {
-            let column = block * most_columns;
-            for row in (0..rows).step_by(most_rows) {
-                let left = &left[row * terms..rows.min(row + most_rows) * terms];
-                let result = &mut result[row * columns + column..];
-                macro_rules! tiles {
-                    ($($rows:literal)*, $columns:literal) => {
-                        match (left.len() / terms, right.len() / terms) {
-                            $(($rows, $columns) => {
-                                simd.vectorize(DotTile::<S, $rows, $columns> { simd, terms, columns, left, right, sum, result })
-                            })*
-                            // The last columns, one at a time.
-                            $(($rows, _) => {
-                                for (column, right) in right.chunks_exact(terms).enumerate() {
-                                    let result = &mut result[column..];
-                                    simd.vectorize(DotTile::<S, $rows, 1> { simd, terms, columns, left, right, sum, result });
-                                }
-                            })*
-                            _ => {}
-                        }
-                    };
-                }
-                if S::REGISTER_COUNT >= 32 {
-                    tiles!(1 2 3 4 5 6, 4);
-                } else {
-                    tiles!(1 2 3 4, 2);
-                }
-            }
-        }
-    }
-}
-
-/// `R` rows by `C` rows.
-struct DotTile<'a, S, const R: usize, const C: usize> {
-    simd: S,
-    terms: usize,
-    columns: usize,
-    left: &'a [f32],
-    right: &'a [f32],
-    sum: Sum,
-    result: &'a mut [f32],
-}
-
-impl<S: Simd, const R: usize, const C: usize> pulp::NullaryFnOnce for DotTile<'_, S, R, C> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        // No closures around vectors: the compiler does not inline their operations into them.
-        let DotTile { simd, terms, columns, left, right, sum, result } = self;
-        let zero = simd.splat_f32s(0.0);
-        let mut lefts: [(&[S::f32s], &[f32]); R] = [(&[], &[]); R];
-        let mut rights: [(&[S::f32s], &[f32]); C] = [(&[], &[]); C];
-        for (row, part) in lefts.iter_mut().enumerate() {
-            *part = S::as_simd_f32s(&left[row * terms..][..terms]);
-        }
-        for (row, part) in rights.iter_mut().enumerate() {
-            *part = S::as_simd_f32s(&right[row * terms..][..terms]);
-        }
-        let mut sums = [[zero; C]; R];
-        for vector in 0..terms / S::F32_LANES {
-            let mut values = [zero; C];
-            for c in 0..C {
-                values[c] = rights[c].0[vector];
-            }
-            for r in 0..R {
-                let number = lefts[r].0[vector];
-                for c in 0..C {
-                    sums[r][c] = simd.mul_add_f32s(number, values[c], sums[r][c]);
-                }
-            }
-        }
-        if !terms.is_multiple_of(S::F32_LANES) {
-            let mut values = [zero; C];
-            for c in 0..C {
-                values[c] = simd.partial_load_f32s(rights[c].1);
-            }
-            for r in 0..R {
-                let number = simd.partial_load_f32s(lefts[r].1);
-                for c in 0..C {
-                    sums[r][c] = simd.mul_add_f32s(number, values[c], sums[r][c]);
-                }
-            }
-        }
-        for r in 0..R {
-            for c in 0..C {
-                let dot = simd.reduce_sum_f32s(sums[r][c]);
-                let result = &mut result[r * columns + c];
-                *result = if sum == Sum::Add { *result + dot } else { dot };
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -484,25 +360,6 @@ mod tests {
                 };
                 product.put_into(&mut result);
                 assert_close("product", &result, &expected);
-            });
-        }
-
-        #[test]
-        fn dots_are_the_sums_of_products(rows in 0..20usize, columns in 0..20usize, terms in side(), seed: u64) {
-            let (left, right) = (numbers(seed, rows * terms), numbers(seed ^ 1, columns * terms));
-            let before = numbers(seed ^ 2, rows * columns);
-            let mut expected = wide(&before);
-            for row in 0..rows {
-                for column in 0..columns {
-                    let products = (0..terms)
-                        .map(|term| f64::from(left[row * terms + term]) * f64::from(right[column * terms + term]));
-                    expected[row * columns + column] += products.sum::<f64>();
-                }
-            }
-            on_every_arch(|| {
-                let mut result = before.clone();
-                dots(terms, &left, &right, Sum::Add, &mut result);
-                assert_close("dots", &result, &expected);
             });
         }
     }

@@ -14,20 +14,22 @@ const MOST: usize = 256;
 
 /// Room for some numbers. Dropped, it is kept for the next user on the thread that drops it.
 #[derive(Debug, Default)]
-pub struct Buffer(Vec<f32>);
+pub struct Buffer {
+    /// At least `length` numbers; the rest is left as it is, as clearing it would cost time.
+    values: Vec<f32>,
+    length: usize,
+}
 
 impl Buffer {
     /// `length` numbers, which hold whatever their last user left: write before reading.
     pub fn new(length: usize) -> Buffer {
         let idle = IDLE.with_borrow_mut(|idle| {
             // The smallest that is large enough and not far too large; the last returned of these is the warmest.
-            let fits = |buffer: &Vec<f32>| buffer.capacity() >= length && buffer.capacity() / 2 <= length;
+            let fits = |buffer: &Vec<f32>| buffer.len() >= length && buffer.len() / 2 <= length;
             let place = (0..idle.len()).rev().filter(|&place| fits(&idle[place]));
-            place.min_by_key(|&place| idle[place].capacity()).map(|place| idle.remove(place))
+            place.min_by_key(|&place| idle[place].len()).map(|place| idle.remove(place))
         });
-        let mut buffer = idle.unwrap_or_default();
-        buffer.resize(length, 0.0);
-        Buffer(buffer)
+        Buffer { values: idle.unwrap_or_else(|| vec![0.0; length]), length }
     }
 
     /// `length` times the same number.
@@ -46,13 +48,15 @@ impl Buffer {
 
     /// The memory itself, which then is not used again.
     pub fn into_vec(mut self) -> Vec<f32> {
-        take(&mut self.0)
+        let mut values = take(&mut self.values);
+        values.truncate(self.length);
+        values
     }
 }
 
 impl From<Vec<f32>> for Buffer {
     fn from(values: Vec<f32>) -> Buffer {
-        Buffer(values)
+        Buffer { length: values.len(), values }
     }
 }
 
@@ -60,20 +64,20 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.0
+        &self.values[..self.length]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.0
+        &mut self.values[..self.length]
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let buffer = take(&mut self.0);
-        if buffer.capacity() > 0 {
+        let buffer = take(&mut self.values);
+        if !buffer.is_empty() {
             // Where the thread itself is ending, the buffer ends with it.
             let _ = IDLE.try_with(|idle| {
                 let mut idle = idle.borrow_mut();

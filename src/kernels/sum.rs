@@ -53,7 +53,7 @@ mod tests {
             let sum = sum_of(&values, &values, &values, |a, b, c| a * b + c);
             let expected: f64 = (1..=length).map(|value| f64::from(value * value + value)).sum();
             assert_eq!(sum, expected);
-            assert_eq!(sum_of_squares(&values), values.iter().map(|value| f64::from(value * value)).sum());
+            assert_eq!(sum_of_squares(&values), values.iter().map(|value| f64::from(value * value)).sum::<f64>());
         }
     }
 

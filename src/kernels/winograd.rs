@@ -12,13 +12,12 @@
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 
-use super::conv::ConvShape;
 use super::Sum;
-use super::activation::finish;
-use super::lowering::{pad, transpose_taps};
+use super::conv::ConvShape;
+use super::lowering::{place, transpose_taps};
 use super::product::{Product, Segment, Start};
 use super::scratch::with_scratch;
-use super::simd::{WIDEST, dispatch, load, store};
+use super::simd::{self, WIDEST, dispatch, load, store};
 
 /// Outputs on a side of a tile.
 const OUTPUTS: usize = 4;
@@ -55,9 +54,15 @@ impl Tiles {
         self.rows * self.columns
     }
 
-    /// Where the tile begins in an image without the border's offset.
+    /// Row and column of the tile's first output.
+    fn corner(self, tile: usize) -> [usize; 2] {
+        [tile / self.columns * OUTPUTS, tile % self.columns * OUTPUTS]
+    }
+
+    /// Where the tile begins in an array of images.
     fn place(self, tile: usize, grid: Grid) -> usize {
-        OUTPUTS * (tile / self.columns * grid.row + tile % self.columns * grid.channels)
+        let [row, column] = self.corner(tile);
+        row * grid.row + column * grid.column
     }
 
     /// Images that are worked on at once.
@@ -82,9 +87,10 @@ pub(super) fn convolve(shape: ConvShape, weight: &[f32], large: &[f32], start: S
     let sides @ [inputs, outputs] = [shape.inputs, shape.outputs];
     let group = tiles.images_per_group(shape);
     let rows = group * tiles.count();
-    with_points([inputs * outputs, rows * inputs, rows * outputs], |[filters, points, products]| {
-        let channels = inputs * outputs;
-        put(Filter, Grid::taps(channels), weight, Grid::points(channels), filters);
+    let channels = inputs * outputs;
+    let filter = filter_stride(channels);
+    with_points([filter, rows * inputs, rows * outputs], |[filters, points, products]| {
+        put(Filter, Grid::taps(channels), weight, Grid::filter(channels), filters);
         let groups = large.chunks(group * shape.large_image());
         for (large, small) in groups.zip(small.chunks_mut(group * shape.small_image())) {
             let rows = large.len() / shape.large_image() * tiles.count();
@@ -109,12 +115,13 @@ pub(super) fn backward(
     let group = tiles.images_per_group(shape);
     let (rows, channels) = (group * tiles.count(), inputs * outputs);
     let mut dlarge = dlarge.map(|(sum, dlarge)| (sum, dlarge.chunks_mut(group * shape.large_image())));
-    with_points([channels, channels, rows * inputs, rows * outputs], |[filters, dfilters, points, dproducts]| {
+    let filter = filter_stride(channels);
+    with_points([filter, filter, rows * inputs, rows * outputs], |[filters, dfilters, points, dproducts]| {
         dfilters.fill(0.0);
         if dlarge.is_some() {
             with_scratch(weight.len(), |transposed| {
                 transpose_taps(sides, weight, transposed);
-                put(Filter, Grid::taps(channels), transposed, Grid::points(channels), filters);
+                put(Filter, Grid::taps(channels), transposed, Grid::filter(channels), filters);
             });
         }
         let groups = large.chunks(group * shape.large_image());
@@ -129,25 +136,27 @@ pub(super) fn backward(
                 input_adjoint(shape, tiles, points, *sum, dlarge);
             }
         }
-        add(FilterAdjoint, Grid::points(channels), dfilters, Grid::taps(channels), dweight);
+        add(FilterAdjoint, Grid::filter(channels), dfilters, Grid::taps(channels), dweight);
     });
 }
 
 /// Scratch space for the 36 points of each of some numbers.
 fn with_points<const N: usize>(numbers: [usize; N], work: impl FnOnce([&mut [f32]; N])) {
     let lengths = numbers.map(|numbers| numbers * POINTS);
-    with_scratch(lengths.iter().sum(), |mut space| work(lengths.map(|length| {
-        let (part, rest) = std::mem::take(&mut space).split_at_mut(length);
-        space = rest;
-        part
-    })));
+    with_scratch(lengths.iter().sum(), |mut space| {
+        work(lengths.map(|length| {
+            let (part, rest) = std::mem::take(&mut space).split_at_mut(length);
+            space = rest;
+            part
+        }))
+    });
 }
 
 /// `result[row, point, c] = sum over k of points[row, point, k] filters[point, k, c]`.
 fn multiply(rows: usize, [inner, columns]: [usize; 2], points: &[f32], filters: &[f32], result: &mut [f32]) {
     let at = |stride: usize| -> Vec<usize> { (0..rows).map(|row| row * stride).collect() };
     let (lefts, places) = (at(POINTS * inner), at(POINTS * columns));
-    for (point, filter) in filters.chunks_exact(inner * columns).enumerate() {
+    for (point, filter) in filters.chunks_exact(filter_stride(inner * columns)).enumerate() {
         let product = Product {
             left: &points[point * inner..],
             rows: &lefts,
@@ -173,7 +182,7 @@ fn multiply_transposed(
 ) {
     let lefts: Vec<usize> = (0..inner).collect();
     let places: Vec<usize> = (0..inner).map(|row| row * columns).collect();
-    for (point, result) in result.chunks_exact_mut(inner * columns).enumerate() {
+    for (point, result) in result.chunks_exact_mut(filter_stride(inner * columns)).enumerate() {
         let product = Product {
             left: &points[point * inner..],
             rows: &lefts,
@@ -195,9 +204,10 @@ fn input_points(shape: ConvShape, tiles: Tiles, large: &[f32], points: &mut [f32
     let sides = tiles.padded_inputs();
     let grid = Grid::image(sides[1], channels);
     with_scratch(sides[0] * sides[1] * channels, |padded| {
+        padded.fill(0.0);
         let images = large.chunks_exact(shape.large_image());
         for (image, points) in images.zip(points.chunks_exact_mut(tiles.count() * POINTS * channels)) {
-            pad(shape.large_sides(), channels, image, [1, 1], sides, padded);
+            place(shape.large_sides(), channels, image, [1, 1], sides[1], padded);
             for (tile, points) in points.chunks_exact_mut(POINTS * channels).enumerate() {
                 put(Input, grid, &padded[tiles.place(tile, grid)..], Grid::points(channels), points);
             }
@@ -208,20 +218,17 @@ fn input_points(shape: ConvShape, tiles: Tiles, large: &[f32], points: &mut [f32
 /// start + `A' m A` of all tiles of some images.
 fn output_images(shape: ConvShape, tiles: Tiles, products: &[f32], start: Start, relu: bool, small: &mut [f32]) {
     let channels = shape.outputs;
-    let sides = tiles.padded_outputs();
-    let grid = Grid::image(sides[1], channels);
-    with_scratch(sides[0] * sides[1] * channels, |padded| {
-        let images = small.chunks_exact_mut(shape.small_image());
-        for (image, products) in images.zip(products.chunks_exact(tiles.count() * POINTS * channels)) {
-            for (tile, products) in products.chunks_exact(POINTS * channels).enumerate() {
-                put(Output, Grid::points(channels), products, grid, &mut padded[tiles.place(tile, grid)..]);
-            }
-            let rows = padded.chunks_exact(sides[1] * channels);
-            for (row, padded) in image.chunks_exact_mut(shape.width * channels).zip(rows) {
-                finish(&padded[..row.len()], start, relu, row);
-            }
+    let grid = Grid::image(shape.width, channels);
+    let images = small.chunks_exact_mut(shape.small_image());
+    for (image, products) in images.zip(products.chunks_exact(tiles.count() * POINTS * channels)) {
+        for (tile, products) in products.chunks_exact(POINTS * channels).enumerate() {
+            let [row, column] = tiles.corner(tile);
+            // The last tiles may reach beyond the image.
+            let limits = [shape.height - row, shape.width - column];
+            let target = &mut image[tiles.place(tile, grid)..];
+            transform(Output, Grid::points(channels), products, grid, target, Ending { start, relu, limits });
         }
-    });
+    }
 }
 
 /// `A dy A'` of all tiles of some images.
@@ -230,9 +237,10 @@ fn output_adjoint(shape: ConvShape, tiles: Tiles, small: &[f32], dproducts: &mut
     let sides = tiles.padded_outputs();
     let grid = Grid::image(sides[1], channels);
     with_scratch(sides[0] * sides[1] * channels, |padded| {
+        padded.fill(0.0);
         let images = small.chunks_exact(shape.small_image());
         for (image, dproducts) in images.zip(dproducts.chunks_exact_mut(tiles.count() * POINTS * channels)) {
-            pad(shape.small_sides(), channels, image, [0, 0], sides, padded);
+            place(shape.small_sides(), channels, image, [0, 0], sides[1], padded);
             for (tile, dproducts) in dproducts.chunks_exact_mut(POINTS * channels).enumerate() {
                 put(OutputAdjoint, grid, &padded[tiles.place(tile, grid)..], Grid::points(channels), dproducts);
             }
@@ -254,7 +262,11 @@ fn input_adjoint(shape: ConvShape, tiles: Tiles, dpoints: &[f32], sum: Sum, dlar
             }
             let rows = padded.chunks_exact(sides[1] * channels).skip(1);
             for (row, padded) in image.chunks_exact_mut(shape.width * channels).zip(rows) {
-                finish(&padded[channels..][..row.len()], sum.start(), false, row);
+                let values = &padded[channels..][..row.len()];
+                match sum {
+                    Sum::Begin => row.copy_from_slice(values),
+                    Sum::Add => row.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
+                }
             }
         }
     });
@@ -265,17 +277,18 @@ fn input_adjoint(shape: ConvShape, tiles: Tiles, dpoints: &[f32], sum: Sum, dlar
 struct Grid {
     /// From one row of the square to the next.
     row: usize,
-    /// From one place of a row to the next: the number of channels.
+    /// From one place of a row to the next.
+    column: usize,
     channels: usize,
 }
 
 impl Grid {
     /// Pixels of an image of that width.
     fn image(width: usize, channels: usize) -> Grid {
-        Grid { row: width * channels, channels }
+        Grid { row: width * channels, column: channels, channels }
     }
 
-    /// The 36 points of a tile or a filter.
+    /// The 36 points of a tile.
     fn points(channels: usize) -> Grid {
         Grid::image(INPUTS, channels)
     }
@@ -284,11 +297,39 @@ impl Grid {
     fn taps(channels: usize) -> Grid {
         Grid::image(TAPS, channels)
     }
+
+    /// The 36 points of a filter.
+    fn filter(channels: usize) -> Grid {
+        let column = filter_stride(channels);
+        Grid { row: INPUTS * column, column, channels }
+    }
+}
+
+/// From one point of the filters to the next: a little more than their number, often a power of 2, lest the points of a
+/// filter meet in one place of the cache.
+fn filter_stride(channels: usize) -> usize {
+    channels + WIDEST
 }
 
 /// A linear map of a row or a column of vectors.
 trait Line<const I: usize, const O: usize> {
     fn map<S: Simd>(simd: S, from: [S::f32s; I]) -> [S::f32s; O];
+}
+
+/// How a transformed square is written.
+#[derive(Clone, Copy)]
+struct Ending<'a> {
+    start: Start<'a>,
+    /// Whether negative results become 0.
+    relu: bool,
+    /// Rows and columns that there is room for.
+    limits: [usize; 2],
+}
+
+impl Ending<'static> {
+    fn new(start: Start<'static>) -> Self {
+        Ending { start, relu: false, limits: [usize::MAX; 2] }
+    }
 }
 
 /// A square of vectors to another, by a map of its columns and then its rows.
@@ -298,18 +339,40 @@ struct Transform<'a, L, const I: usize, const O: usize> {
     source: &'a [f32],
     to: Grid,
     target: &'a mut [f32],
-    /// Whether the result is added to what the target holds.
-    add: bool,
+    ending: Ending<'a>,
+}
+
+fn transform<L: Line<I, O>, const I: usize, const O: usize>(
+    _: L,
+    from: Grid,
+    source: &[f32],
+    to: Grid,
+    target: &mut [f32],
+    ending: Ending,
+) {
+    dispatch(Transform::<L, I, O> { line: PhantomData, from, source, to, target, ending });
 }
 
 /// Overwrites the target's square with the transformed source's.
-fn put<L: Line<I, O>, const I: usize, const O: usize>(_: L, from: Grid, source: &[f32], to: Grid, target: &mut [f32]) {
-    dispatch(Transform::<L, I, O> { line: PhantomData, from, source, to, target, add: false });
+fn put<L: Line<I, O>, const I: usize, const O: usize>(
+    line: L,
+    from: Grid,
+    source: &[f32],
+    to: Grid,
+    target: &mut [f32],
+) {
+    transform(line, from, source, to, target, Ending::new(Start::Zero));
 }
 
 /// Adds the transformed source's square to the target's.
-fn add<L: Line<I, O>, const I: usize, const O: usize>(_: L, from: Grid, source: &[f32], to: Grid, target: &mut [f32]) {
-    dispatch(Transform::<L, I, O> { line: PhantomData, from, source, to, target, add: true });
+fn add<L: Line<I, O>, const I: usize, const O: usize>(
+    line: L,
+    from: Grid,
+    source: &[f32],
+    to: Grid,
+    target: &mut [f32],
+) {
+    transform(line, from, source, to, target, Ending::new(Start::Result));
 }
 
 impl<L: Line<I, O>, const I: usize, const O: usize> WithSimd for Transform<'_, L, I, O> {
@@ -318,29 +381,40 @@ impl<L: Line<I, O>, const I: usize, const O: usize> WithSimd for Transform<'_, L
     // No closures below: the compiler does not inline vector operations into them.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Transform { from, source, to, target, add, .. } = self;
+        let Transform { from, source, to, target, ending: Ending { start, relu, limits }, .. } = self;
         let zero = simd.splat_f32s(0.0);
         for channel in (0..from.channels).step_by(S::F32_LANES) {
             let mut half = [[zero; I]; O];
             for column in 0..I {
                 let mut values = [zero; I];
                 for row in 0..I {
-                    values[row] = load(simd, source, row * from.row + column * from.channels + channel);
+                    values[row] = load(simd, source, row * from.row + column * from.column + channel);
                 }
                 let mapped = L::map(simd, values);
                 for row in 0..O {
                     half[row][column] = mapped[row];
                 }
             }
-            for row in 0..O {
+            let bias = match start {
+                Start::Bias(bias) => load(simd, bias, channel),
+                Start::Zero | Start::Result => zero,
+            };
+            for row in 0..O.min(limits[0]) {
                 let mapped = L::map(simd, half[row]);
                 for column in 0..O {
-                    let place = row * to.row + column * to.channels + channel;
-                    let mut value = mapped[column];
-                    if add {
-                        value = simd.add_f32s(load(simd, target, place), value);
+                    if column < limits[1] {
+                        let place = row * to.row + column * to.column + channel;
+                        let mut value = mapped[column];
+                        match start {
+                            Start::Zero => {}
+                            Start::Result => value = simd.add_f32s(load(simd, target, place), value),
+                            Start::Bias(_) => value = simd.add_f32s(bias, value),
+                        }
+                        if relu {
+                            value = simd::relu(simd, value);
+                        }
+                        store(simd, target, place, value);
                     }
-                    store(simd, target, place, value);
                 }
             }
         }
@@ -395,14 +469,7 @@ impl Line<3, 6> for Filter {
         let (a, b) = (scaled(simd, -1.0 / 6.0, simd.add_f32s(g0, g2)), scaled(simd, -1.0 / 6.0, g1));
         let c = simd.mul_add_f32s(simd.splat_f32s(1.0 / 24.0), g0, scaled(simd, 1.0 / 6.0, g2));
         let d = scaled(simd, 1.0 / 12.0, g1);
-        [
-            scaled(simd, 0.25, g0),
-            simd.add_f32s(a, b),
-            simd.sub_f32s(a, b),
-            simd.add_f32s(c, d),
-            simd.sub_f32s(c, d),
-            g2,
-        ]
+        [scaled(simd, 0.25, g0), simd.add_f32s(a, b), simd.sub_f32s(a, b), simd.add_f32s(c, d), simd.sub_f32s(c, d), g2]
     }
 }
 
@@ -431,7 +498,12 @@ impl Line<6, 4> for Output {
     fn map<S: Simd>(simd: S, [m0, m1, m2, m3, m4, m5]: [S::f32s; 6]) -> [S::f32s; 4] {
         let (a, b) = (simd.add_f32s(m1, m2), simd.sub_f32s(m1, m2));
         let (c, d) = (simd.add_f32s(m3, m4), simd.sub_f32s(m3, m4));
-        [simd.add_f32s(m0, simd.add_f32s(a, c)), times(simd, 2.0, d, b), times(simd, 4.0, c, a), times(simd, 8.0, d, simd.add_f32s(b, m5))]
+        [
+            simd.add_f32s(m0, simd.add_f32s(a, c)),
+            times(simd, 2.0, d, b),
+            times(simd, 4.0, c, a),
+            times(simd, 8.0, d, simd.add_f32s(b, m5)),
+        ]
     }
 }
 

@@ -1,10 +1,9 @@
 //! Losses and gradients against PyTorch's autograd, on both backends. The fixtures are made by
 //! tests/fixtures/make_fixtures.py.
 
-use dfdx::tensor::{Cpu, OwnedTape, TensorFromVec};
-use dfdx::tensor_ops::Backward;
+use dfdx::tensor::{Cpu, OwnedTape};
 use std::path::{Path, PathBuf};
-use vaex::backend::{Backend, Host, Portable, Sum, to_vec};
+use vaex::backend::{Array, Backend, Host, Portable, put_sum};
 use vaex::log::checkpoint::Stored;
 use vaex::model::dims::Batch;
 use vaex::model::parameters::{GradientMap, Module};
@@ -61,12 +60,14 @@ fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
         });
         let image = fixture.values("image").unwrap();
         let batch = Batch(image.len() / architecture.pixels());
-        let x = device.tensor_from_vec(image, (batch, model.pixels()));
-        let noise = device.tensor_from_vec(fixture.values("noise").unwrap(), (batch, model.latent()));
+        let x = Array::<_, B>::new(&device, image.into(), (batch, model.pixels())).unwrap();
+        let noise = fixture.values("noise").unwrap().into();
+        let noise = Array::<_, B>::new(&device, noise, (batch, model.latent())).unwrap();
         let objective = Objective::new(&trial.spec().objective, architecture.pixels(), architecture.latent);
         let weight = objective.kl_weight(1e9);
         let (scale, beta) = (objective.scale() / batch.0 as f64, objective.effective_beta(weight));
-        let terms = evaluate::<_, _, _, _, B, OwnedTape<f32, Cpu>>(&model, &x, &noise, scale, beta).unwrap();
+        let tape = OwnedTape::<f32, Cpu>::default();
+        let terms = evaluate(&model, &x, &noise, scale, beta, tape).unwrap();
 
         let recon = terms.recon_nats.iter().map(|nats| f64::from(*nats)).sum::<f64>() / batch.0 as f64;
         let close = |what: &str, found: f64| {
@@ -75,13 +76,14 @@ fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
             assert!(off < 1e-5 || found == expected, "{name}: {what} is {found}, PyTorch says {expected}");
         };
         close("recon_nats", recon);
-        close("loss", f64::from(to_vec::<_, B, _>(&terms.total)[0]));
+        close("loss", f64::from(terms.total.to_vec()[0]));
         close("loss", objective.loss(recon, f64::from(fixture.values("kl_nats").unwrap()[0]), weight));
 
         let map = GradientMap::new(&mut model);
-        let mut gradients = terms.total.backward();
-        let mut found = vec![0.0; map.length()];
-        map.read(&mut gradients, Sum::Begin, &mut found).unwrap();
+        let mut gradients = B::backward(terms.total).unwrap();
+        let (mut parts, mut found) = (Vec::new(), vec![0.0; map.length()]);
+        map.read(&mut gradients, &mut parts).unwrap();
+        map.ranges().zip(&parts).for_each(|(range, part)| put_sum(&[part], 0, &mut found[range]));
         let mut offset = 0;
         for (parameter, length) in names {
             let expected = fixture.values(&format!("gradient/{parameter}")).unwrap();
@@ -96,7 +98,7 @@ fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
             }
             Code::Point(code) => code,
         };
-        let output = to_vec::<_, B, _>(&model.decode(code).unwrap());
+        let output = model.decode(code).unwrap().to_vec();
         let off = difference(&fixture.values("reconstruction").unwrap(), &output);
         assert!(off < 1e-5, "{name}: the decoder's output is off by {off}");
     }
