@@ -1,25 +1,25 @@
 //! Gradients of parameters as threads find them, and their sum.
 
-use crate::kernels::{self, DenseShape, Sum};
+use crate::kernels::{self, Buffer, DenseShape, Sum};
 use std::ops::Range;
 
 /// What some images add to a parameter's gradient.
 #[derive(Debug, Default)]
 pub struct Part {
     /// A gradient, row-major; empty where all of it is in `rows`.
-    pub sum: Vec<f32>,
-    /// A gradient not yet worked out: that of a dense layer's weight.
-    pub rows: Rows,
+    pub sum: Buffer,
+    /// Gradients not yet worked out: those of a dense layer's weight.
+    pub rows: Vec<Rows>,
 }
 
 /// What the weight gradient of a dense layer is the product of. Kept apart, it is worked out once for a whole batch,
 /// and no thread writes an array of the weight's size.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rows {
     /// Inputs, (Images, Inputs).
-    pub x: Vec<f32>,
+    pub x: Buffer,
     /// Gradients by the values before the activation, (Images, Outputs).
-    pub dy: Vec<f32>,
+    pub dy: Buffer,
     /// Outputs of the layer.
     pub outputs: usize,
 }
@@ -38,35 +38,34 @@ impl Rows {
 impl Part {
     /// Adds what further images found.
     pub fn add(&mut self, other: Part) {
-        if self.sum.is_empty() {
-            self.sum = other.sum;
-        } else {
-            self.sum.iter_mut().zip(other.sum).for_each(|(sum, value)| *sum += value);
-        }
-        if self.rows.x.is_empty() {
-            self.rows = other.rows;
-        } else {
-            self.rows.x.extend(other.rows.x);
-            self.rows.dy.extend(other.rows.dy);
-        }
-        // More rows than the gradient has numbers are not worth their memory.
-        if !self.rows.dy.is_empty() {
-            let shape = self.rows.shape();
-            let length = shape.inputs * shape.outputs;
-            if self.rows.x.len() + self.rows.dy.len() > length {
-                self.sum.resize(length, 0.0);
-                self.rows.multiply(0..shape.inputs, Sum::Add, &mut self.sum);
-                self.rows = Rows::default();
+        self.add_sum(other.sum);
+        self.rows.extend(other.rows);
+        // Rows of more numbers than the gradient has are not worth their memory.
+        let numbers: usize = self.rows.iter().map(|rows| rows.x.len() + rows.dy.len()).sum();
+        let Some(shape) = self.rows.first().map(Rows::shape) else { return };
+        if numbers > shape.inputs * shape.outputs {
+            let mut sum = Buffer::new(shape.inputs * shape.outputs);
+            for (place, rows) in self.rows.drain(..).enumerate() {
+                rows.multiply(0..shape.inputs, if place == 0 { Sum::Begin } else { Sum::Add }, &mut sum);
             }
+            self.add_sum(sum);
+        }
+    }
+
+    fn add_sum(&mut self, other: Buffer) {
+        if self.sum.is_empty() {
+            self.sum = other;
+        } else {
+            self.sum.iter_mut().zip(&*other).for_each(|(sum, value)| *sum += value);
         }
     }
 }
 
 /// Numbers of a parameter's gradient that [`put_sum`] is best given at once: whole rows of a weight matrix.
 pub fn chunk(parts: &[&Part], about: usize) -> usize {
-    match parts.iter().map(|part| part.rows.outputs).max() {
-        Some(outputs) if outputs > 0 => about.div_ceil(outputs) * outputs,
-        _ => about,
+    match parts.iter().flat_map(|part| &part.rows).map(|rows| rows.outputs).next() {
+        Some(outputs) => about.div_ceil(outputs) * outputs,
+        None => about,
     }
 }
 
@@ -82,9 +81,9 @@ pub fn put_sum(parts: &[&Part], first: usize, gradient: &mut [f32]) {
             }
             sum = Sum::Add;
         }
-        let outputs = part.rows.outputs;
-        if outputs > 0 {
-            part.rows.multiply(first / outputs..(first + gradient.len()) / outputs, sum, gradient);
+        for rows in &part.rows {
+            let features = first / rows.outputs..(first + gradient.len()) / rows.outputs;
+            rows.multiply(features, sum, gradient);
             sum = Sum::Add;
         }
     }
@@ -97,9 +96,14 @@ pub fn put_sum(parts: &[&Part], first: usize, gradient: &mut [f32]) {
 mod tests {
     use super::*;
 
-    fn rows(images: usize) -> Part {
-        let values = |length: usize| (0..length).map(|value| value as f32).collect();
-        Part { sum: Vec::new(), rows: Rows { x: values(images * 3), dy: values(images * 2), outputs: 2 } }
+    /// x is (0 1 2) and dy (0 1).
+    fn rows() -> Part {
+        let values = |length: usize| (0..length).map(|value| value as f32).collect::<Vec<_>>().into();
+        Part { rows: vec![Rows { x: values(3), dy: values(2), outputs: 2 }], ..Part::default() }
+    }
+
+    fn ones() -> Part {
+        Part { sum: vec![1.0; 6].into(), rows: Vec::new() }
     }
 
     fn total(parts: &[&Part]) -> Vec<f32> {
@@ -112,22 +116,20 @@ mod tests {
 
     #[test]
     fn parts_are_summed_whether_worked_out_or_not() {
-        // x is (0 1 2), dy (0 1).
-        assert_eq!(total(&[&rows(1)]), [0.0, 0.0, 0.0, 1.0, 0.0, 2.0]);
-        let sum = Part { sum: vec![10.0; 6], rows: Rows::default() };
-        assert_eq!(total(&[&rows(1), &sum, &rows(1)]), [10.0, 10.0, 10.0, 12.0, 10.0, 14.0]);
+        assert_eq!(total(&[&rows()]), [0.0, 0.0, 0.0, 1.0, 0.0, 2.0]);
+        assert_eq!(total(&[&rows(), &ones(), &rows()]), [1.0, 1.0, 1.0, 3.0, 1.0, 5.0]);
         assert_eq!(total(&[]), [0.0; 6]);
     }
 
     #[test]
     fn many_rows_are_worked_out_on_the_way() {
-        let mut part = rows(1);
-        part.add(Part { sum: vec![1.0; 6], rows: Rows::default() });
-        assert_eq!((part.sum.len(), part.rows.x.len()), (6, 3));
-        part.add(rows(1));
-        assert_eq!(part.rows.x.len(), 0);
+        let mut part = rows();
+        part.add(ones());
+        assert_eq!((part.sum.len(), part.rows.len()), (6, 1));
+        part.add(rows());
+        assert_eq!(part.rows.len(), 0);
         assert_eq!(total(&[&part]), [1.0, 1.0, 1.0, 3.0, 1.0, 5.0]);
-        part.add(Part { sum: vec![1.0; 6], rows: Rows::default() });
+        part.add(ones());
         assert_eq!(total(&[&part]), [2.0, 2.0, 2.0, 4.0, 2.0, 6.0]);
     }
 }

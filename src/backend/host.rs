@@ -291,8 +291,8 @@ impl Backend for Host {
         Box::new(move |gradients| {
             let mut read = |slot| take_slot(gradients, slot).map_err(DeviceError::from_device);
             let (sum, x, dy) = (read(&handle.sum)?, read(&handle.x)?, read(&handle.dy)?);
-            let outputs = if dy.is_empty() { 0 } else { outputs };
-            Ok(Part { sum, rows: Rows { x, dy, outputs } })
+            let rows = if dy.is_empty() { Vec::new() } else { vec![Rows { x, dy, outputs }] };
+            Ok(Part { sum, rows })
         })
     }
 }
@@ -314,13 +314,13 @@ fn conv_shape<S: Stride>(
 }
 
 /// Takes out what a slot holds: nothing, where no operation has found a gradient yet.
-fn take_slot(gradients: &mut Grads<Host>, slot: &Slot) -> Result<Vec<f32>, CpuError> {
-    Ok(take(&mut **gradients.get_or_alloc_mut(slot)?))
+fn take_slot(gradients: &mut Grads<Host>, slot: &Slot) -> Result<Buffer, CpuError> {
+    Ok(take(&mut **gradients.get_or_alloc_mut(slot)?).into())
 }
 
 /// Takes a gradient out, so that others can be borrowed beside it.
 fn take_or_zeros(gradients: &mut Grads<Host>, slot: &Slot, length: usize) -> Result<Buffer, CpuError> {
-    let found = Buffer::from(take_slot(gradients, slot)?);
+    let found = take_slot(gradients, slot)?;
     if !found.is_empty() {
         return Ok(found);
     }
@@ -371,7 +371,7 @@ impl<X: Shape> Layer<X> {
         if !self.input_gradient {
             return Ok(None);
         }
-        let found = Buffer::from(take_slot(gradients, &self.x.slot)?);
+        let found = take_slot(gradients, &self.x.slot)?;
         let begin = found.is_empty();
         Ok(Some(if begin { (Sum::Begin, Buffer::new(self.x.values.len())) } else { (Sum::Add, found) }))
     }

@@ -229,7 +229,7 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         let ghost = parameter.handle.ghost();
         Box::new(move |gradients| {
             gradients.get_or_alloc_mut(&ghost).map_err(DeviceError::from_device)?;
-            Ok(Part { sum: gradients.get(&ghost).as_vec(), ..Part::default() })
+            Ok(Part { sum: gradients.get(&ghost).as_vec().into(), ..Part::default() })
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::activation::{Activation, activation_backward};
 use super::product::{Product, Segment, Start};
 use super::scratch::with_scratch;
+use super::simd::WIDEST;
 use super::{Sum, assert_length};
 use std::ops::Range;
 
@@ -35,15 +36,14 @@ impl DenseShape {
 pub fn dense(shape: DenseShape, activation: Activation, x: &[f32], weight: &[f32], bias: &[f32], y: &mut [f32]) {
     shape.check(x, weight, bias, y);
     let DenseShape { rows, inputs, outputs } = shape;
-    let multiples = |step: usize| (0..rows).map(|row| row * step).collect::<Vec<_>>();
     let product = Product {
         left: x,
-        rows: &multiples(inputs),
+        rows: &multiples(rows, inputs),
         segments: &[Segment { start: 0, length: inputs, step: 1 }],
         right: weight,
         right_stride: outputs,
         columns: outputs,
-        places: &multiples(outputs),
+        places: &multiples(rows, outputs),
         start: Start::Bias(bias),
         relu: activation.is_relu(),
     };
@@ -78,17 +78,34 @@ pub fn dense_backward(
     }
 }
 
-/// `dx[r, i] (+)= sum over o of dy[r, o] weight[i, o]`, worked out transposed: the weight is then read along its rows.
+/// `dx[r, i] (+)= sum over o of dy[r, o] weight[i, o]`.
 fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Sum, dx: &mut [f32]) {
-    /// Inputs worked on at once.
-    const BLOCK: usize = 96;
-
     let DenseShape { rows, inputs, outputs } = shape;
-    with_scratch(outputs * rows, |right| {
-        transpose([rows, outputs], dy, right);
-        with_scratch(BLOCK * rows, |result| {
-            let multiples = |step: usize| (0..BLOCK).map(|row| row * step).collect::<Vec<_>>();
-            let (lefts, places) = (multiples(outputs), multiples(rows));
+    if inputs < rows {
+        with_scratch(weight.len(), |transposed| {
+            transpose([inputs, outputs], weight, inputs, transposed);
+            let product = Product {
+                left: dy,
+                rows: &multiples(rows, outputs),
+                segments: &[Segment { start: 0, length: outputs, step: 1 }],
+                right: transposed,
+                right_stride: inputs,
+                columns: inputs,
+                places: &multiples(rows, inputs),
+                start: sum.start(),
+                relu: false,
+            };
+            product.put_into(dx);
+        });
+        return;
+    }
+    // Worked out transposed, the weight is read along its rows; some columns more make whole vectors.
+    let columns = rows.next_multiple_of(WIDEST);
+    let (lefts, places) = (multiples(BLOCK, outputs), multiples(BLOCK, columns));
+    with_scratch(outputs * columns, |right| {
+        right.fill(0.0);
+        transpose([rows, outputs], dy, columns, right);
+        with_scratch(BLOCK * columns, |result| {
             for (block, weight) in weight.chunks(BLOCK * outputs).enumerate() {
                 let features = weight.len() / outputs;
                 let product = Product {
@@ -96,8 +113,8 @@ fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Sum, dx: &
                     rows: &lefts[..features],
                     segments: &[Segment { start: 0, length: outputs, step: 1 }],
                     right,
-                    right_stride: rows,
-                    columns: rows,
+                    right_stride: columns,
+                    columns,
                     places: &places[..features],
                     start: Start::Zero,
                     relu: false,
@@ -105,7 +122,7 @@ fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Sum, dx: &
                 product.put_into(result);
                 let first = block * BLOCK;
                 for (row, dx) in dx.chunks_exact_mut(inputs).enumerate() {
-                    let values = result[row..].iter().step_by(rows);
+                    let values = result[row..].iter().step_by(columns);
                     let pairs = dx[first..first + features].iter_mut().zip(values);
                     match sum {
                         Sum::Begin => pairs.for_each(|(dx, value)| *dx = *value),
@@ -117,11 +134,22 @@ fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Sum, dx: &
     });
 }
 
-/// A matrix (rows, columns) with rows and columns exchanged.
-fn transpose([rows, columns]: [usize; 2], matrix: &[f32], transposed: &mut [f32]) {
-    for (row, values) in matrix.chunks_exact(columns).enumerate() {
-        for (value, transposed) in values.iter().zip(transposed.chunks_exact_mut(rows)) {
-            transposed[row] = *value;
+/// Inputs whose gradients are worked out at once.
+const BLOCK: usize = 96;
+
+/// 0, `step`, 2 `step`, ...
+fn multiples(count: usize, step: usize) -> Vec<usize> {
+    (0..count).map(|index| index * step).collect()
+}
+
+/// A matrix (rows, columns) with rows and columns exchanged; its new rows begin `stride` numbers apart.
+fn transpose([rows, columns]: [usize; 2], matrix: &[f32], stride: usize, transposed: &mut [f32]) {
+    for first in (0..rows).step_by(WIDEST) {
+        for column in 0..columns {
+            let target = &mut transposed[column * stride..][..rows];
+            for row in first..rows.min(first + WIDEST) {
+                target[row] = matrix[row * columns + column];
+            }
         }
     }
 }
@@ -147,7 +175,7 @@ pub fn dense_weight_gradient(
     assert_length("dweight", dweight, features.len() * outputs);
     let product = Product {
         left: x,
-        places: &(0..features.len()).map(|feature| feature * outputs).collect::<Vec<_>>(),
+        places: &multiples(features.len(), outputs),
         rows: &features.collect::<Vec<_>>(),
         segments: &[Segment { start: 0, length: rows, step: inputs }],
         right: dy,

@@ -14,6 +14,7 @@ use super::activation::finish;
 use super::conv::{ConvShape, WINDOW};
 use super::product::{Product, Segment, Start};
 use super::scratch::with_scratch;
+use super::simd::WIDEST;
 use super::winograd;
 
 /// Channels of a result up to which its windows are made and summed up.
@@ -308,7 +309,8 @@ fn by_scattering(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, 
 /// [`gather`] at stride 1 to few channels: from each pixel of the larger side to the windows it lies under, then summed.
 fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
     let exchanged = exchanged(shape);
-    let (window, pixels) = (exchanged.window(), shape.small_pixels());
+    // Some numbers more make whole vectors.
+    let (window, pixels) = (exchanged.window().next_multiple_of(WIDEST), shape.small_pixels());
     let rows = multiples(pixels, shape.inputs);
     // Each window's sums, on a grid with a border of zeros.
     let grid = [shape.height + 2, shape.width + 2];
@@ -316,6 +318,7 @@ fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, rel
         (0..pixels).map(|pixel| ((pixel / shape.width + 1) * grid[1] + pixel % shape.width + 1) * window).collect();
     with_scratch(shape.inputs * window, |right| {
         // (inputs, 9 taps of the exchanged convolution, outputs)
+        right.fill(0.0);
         for (tap, channels) in weight.chunks_exact(shape.inputs * shape.outputs).rev().enumerate() {
             for (input, channels) in channels.chunks_exact(shape.outputs).enumerate() {
                 right[input * window + tap * shape.outputs..][..shape.outputs].copy_from_slice(channels);
@@ -337,16 +340,22 @@ fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, rel
                     relu: false,
                 };
                 product.put_into(windows);
-                sum_windows(shape, windows, start, relu, small);
+                sum_windows(shape, window, windows, start, relu, small);
             }
         });
     });
 }
 
 /// small = start + the sum of the windows around each pixel's neighbours, where they lie over that pixel.
-fn sum_windows(shape: ConvShape, windows: &[f32], start: Start, relu: bool, small: &mut [f32]) {
+fn sum_windows(
+    shape: ConvShape,
+    window: usize,
+    windows: &[f32],
+    start: Start,
+    relu: bool,
+    small: &mut [f32],
+) {
     let ConvShape { width, outputs, .. } = shape;
-    let window = WINDOW * WINDOW * outputs;
     let row = (width + 2) * window;
     // From the window of the pixel's upper left neighbour, whose last tap it is, to that of its lower right one.
     let places: [usize; WINDOW * WINDOW] = std::array::from_fn(|neighbour| {

@@ -3,19 +3,28 @@
 use std::cell::RefCell;
 use std::mem::take;
 use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
+
+/// Arrays that nobody is using now.
+static IDLE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// The buffers of this thread that nobody is using now.
-    static IDLE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    /// The scratch space of this thread that no kernel is using now.
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Buffers that a thread keeps: some more than the arrays of a deep model's pass.
-const MOST: usize = 256;
+/// Takes the smallest array out that is large enough and not far too large; of these the last returned, which is the
+/// warmest. Its length is at least the one asked for: what is beyond is left as it is, as clearing it would cost time.
+fn take_fitting(idle: &mut Vec<Vec<f32>>, length: usize) -> Option<Vec<f32>> {
+    let fits = |array: &Vec<f32>| array.len() >= length && array.len() / 2 <= length;
+    let places = (0..idle.len()).rev().filter(|&place| fits(&idle[place]));
+    places.min_by_key(|&place| idle[place].len()).map(|place| idle.remove(place))
+}
 
-/// Room for some numbers. Dropped, it is kept for the next user on the thread that drops it.
+/// An array of numbers that is used again: dropped, it is kept for the next user on any thread.
 #[derive(Debug, Default)]
 pub struct Buffer {
-    /// At least `length` numbers; the rest is left as it is, as clearing it would cost time.
+    /// At least `length` numbers.
     values: Vec<f32>,
     length: usize,
 }
@@ -23,12 +32,7 @@ pub struct Buffer {
 impl Buffer {
     /// `length` numbers, which hold whatever their last user left: write before reading.
     pub fn new(length: usize) -> Buffer {
-        let idle = IDLE.with_borrow_mut(|idle| {
-            // The smallest that is large enough and not far too large; the last returned of these is the warmest.
-            let fits = |buffer: &Vec<f32>| buffer.len() >= length && buffer.len() / 2 <= length;
-            let place = (0..idle.len()).rev().filter(|&place| fits(&idle[place]));
-            place.min_by_key(|&place| idle[place].len()).map(|place| idle.remove(place))
-        });
+        let idle = IDLE.lock().ok().and_then(|mut idle| take_fitting(&mut idle, length));
         Buffer { values: idle.unwrap_or_else(|| vec![0.0; length]), length }
     }
 
@@ -76,24 +80,23 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let buffer = take(&mut self.values);
-        if !buffer.is_empty() {
-            // Where the thread itself is ending, the buffer ends with it.
-            let _ = IDLE.try_with(|idle| {
-                let mut idle = idle.borrow_mut();
-                if idle.len() == MOST {
-                    idle.remove(0);
-                }
-                idle.push(buffer);
-            });
+        let values = take(&mut self.values);
+        if !values.is_empty()
+            && let Ok(mut idle) = IDLE.lock()
+        {
+            idle.push(values);
         }
     }
 }
 
 /// Calls `work` with `length` numbers of scratch space. They hold whatever the last user left: write before reading.
-/// Calls may be nested; each level has a buffer of its own.
+/// Calls may be nested; each level has an array of its own.
 pub(super) fn with_scratch<T>(length: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
-    work(&mut Buffer::new(length))
+    let idle = SCRATCH.with_borrow_mut(|idle| take_fitting(idle, length));
+    let mut values = idle.unwrap_or_else(|| vec![0.0; length]);
+    let result = work(&mut values[..length]);
+    SCRATCH.with_borrow_mut(|idle| idle.push(values));
+    result
 }
 
 #[cfg(test)]
@@ -114,14 +117,20 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_buffer_serves_again_where_it_is_not_far_too_large() {
-        let place = |buffer: &Buffer| buffer.as_ptr();
-        let large = Buffer::new(1000);
-        let first = place(&large);
-        drop(large);
-        let small = Buffer::new(10);
-        assert_ne!(place(&small), first);
-        assert_eq!(place(&Buffer::new(900)), first);
-        assert_eq!(Buffer::new(1001).len(), 1001);
+    fn an_array_serves_again_where_it_is_not_far_too_large() {
+        let mut idle = vec![vec![0.0; 1000], vec![1.0; 90], vec![2.0; 100], vec![3.0; 100]];
+        assert_eq!(take_fitting(&mut idle, 60), Some(vec![1.0; 90]));
+        assert_eq!(take_fitting(&mut idle, 60), Some(vec![3.0; 100]));
+        assert_eq!(take_fitting(&mut idle, 101), None);
+        assert_eq!(take_fitting(&mut idle, 900).map(|array| array.len()), Some(1000));
+        assert_eq!(idle, [vec![2.0; 100]]);
+    }
+
+    #[test]
+    fn buffers_have_the_length_asked_for_and_give_their_values_away() {
+        drop(Buffer::filled(10, 1.0));
+        assert_eq!(Buffer::filled(7, 2.0).into_vec(), [2.0; 7]);
+        assert_eq!(*Buffer::copy_of(&[1.0, 2.0]), [1.0, 2.0]);
+        assert_eq!(Buffer::from(vec![3.0]).len(), 1);
     }
 }
