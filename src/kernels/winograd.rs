@@ -117,26 +117,28 @@ pub(super) fn backward(
     let mut dlarge = dlarge.map(|(sum, dlarge)| (sum, dlarge.chunks_mut(group * shape.large_image())));
     let filter = filter_stride(channels);
     with_points([filter, filter, rows * inputs, rows * outputs], |[filters, dfilters, points, dproducts]| {
-        dfilters.fill(0.0);
         if dlarge.is_some() {
             with_scratch(weight.len(), |transposed| {
                 transpose_taps(sides, weight, transposed);
                 put(Filter, Grid::taps(channels), transposed, Grid::filter(channels), filters);
             });
         }
+        let mut found = Sum::Begin;
         let groups = large.chunks(group * shape.large_image());
         for (large, small) in groups.zip(small.chunks(group * shape.small_image())) {
             let rows = large.len() / shape.large_image() * tiles.count();
             input_points(shape, tiles, large, points);
             output_adjoint(shape, tiles, small, dproducts);
-            multiply_transposed(rows, sides, points, dproducts, dfilters);
+            multiply_transposed(rows, sides, points, dproducts, std::mem::replace(&mut found, Sum::Add), dfilters);
             let Some((sum, dlarge)) = &mut dlarge else { continue };
             if let Some(dlarge) = dlarge.next() {
                 multiply(rows, [outputs, inputs], dproducts, filters, points);
                 input_adjoint(shape, tiles, points, *sum, dlarge);
             }
         }
-        add(FilterAdjoint, Grid::filter(channels), dfilters, Grid::taps(channels), dweight);
+        if found == Sum::Add {
+            add(FilterAdjoint, Grid::filter(channels), dfilters, Grid::taps(channels), dweight);
+        }
     });
 }
 
@@ -172,12 +174,13 @@ fn multiply(rows: usize, [inner, columns]: [usize; 2], points: &[f32], filters: 
     }
 }
 
-/// `result[point, k, c] += sum over the rows of points[row, point, k] products[row, point, c]`.
+/// `result[point, k, c] (+)= sum over the rows of points[row, point, k] products[row, point, c]`.
 fn multiply_transposed(
     rows: usize,
     [inner, columns]: [usize; 2],
     points: &[f32],
     products: &[f32],
+    sum: Sum,
     result: &mut [f32],
 ) {
     let lefts: Vec<usize> = (0..inner).collect();
@@ -191,7 +194,7 @@ fn multiply_transposed(
             right_stride: POINTS * columns,
             columns,
             places: &places,
-            start: Start::Result,
+            start: sum.start(),
             relu: false,
         };
         product.put_into(result);

@@ -255,12 +255,13 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn train(mut self, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
         self.announce(record)?;
         self.note(record);
+        // The first step is told at once: whoever watches sees that it goes.
+        let mut last: Option<Instant> = None;
         while self.trainer.epoch() < self.trial.spec().train.epochs {
-            let mut last = Instant::now();
             let emit = &mut self.run.emit;
             let mut progress = |progress: Progress| {
-                if last.elapsed() > Duration::from_millis(100) {
-                    last = Instant::now();
+                if last.is_none_or(|last| last.elapsed() > Duration::from_millis(100)) {
+                    last = Some(Instant::now());
                     let Progress { epoch, step, loss, images_per_second } = progress;
                     emit(Event::Progress { epoch, step, loss: finite(loss), images_per_second });
                 }
