@@ -188,18 +188,18 @@ mod tests {
     use super::*;
     use crate::kernels::oracle::{self, activations, assert_close, assert_close_at, numbers, plus, side, wide};
     use crate::kernels::scratch::with_scratch;
+    use crate::kernels::simd::tests::on_every_arch;
+    use crate::kernels::winograd;
     use proptest::prelude::*;
 
-    /// Shapes small enough for the oracle: many channels come with few pixels.
+    /// Shapes small enough for the oracle: many channels come with few pixels, many pixels with few images.
     fn shapes() -> impl Strategy<Value = ConvShape> {
-        (0..7usize, 1..34usize, 1..34usize, side(), side(), 1..3usize).prop_map(
+        (0..18usize, 1..34usize, 1..34usize, side(), side(), 1..3usize).prop_map(
             |(batch, height, width, inputs, outputs, stride)| {
-                let shape = ConvShape { batch, height, width, inputs, outputs, stride };
-                if inputs * outputs > 400 {
-                    ConvShape { height: height % 9 + 1, width: width % 9 + 1, ..shape }
-                } else {
-                    shape
-                }
+                let pixels = (100_000 / (inputs * outputs)).max(1);
+                let width = width.min(pixels);
+                let height = height.min(pixels / width);
+                ConvShape { batch: batch.min(pixels / (width * height)), height, width, inputs, outputs, stride }
             },
         )
     }
@@ -215,59 +215,93 @@ mod tests {
         })
     }
 
+    fn check_conv(shape: ConvShape, activation: Activation, seed: u64) {
+        let [x, mut y, weight] = arrays(&shape, seed);
+        let bias = numbers(seed ^ 1, shape.outputs);
+        conv(shape, activation, &x, &weight, &bias, &mut y);
+        let expected = oracle::conv(&shape, &wide(&x), &wide(&weight));
+        let (scale, expected) = oracle::activate(activation, &wide(&bias), expected);
+        assert_close_at(scale, "y", &y, &expected);
+
+        let [mut dx, mut dy, mut dweight] = arrays(&shape, seed ^ 2);
+        let mut dbias = numbers(seed ^ 3, shape.outputs);
+        let by_value = oracle::before_activation(activation, &y, &dy);
+        let expected = [
+            oracle::conv_transpose(&shape, &by_value, &wide(&weight)),
+            oracle::conv_weight_gradient(&shape, &wide(&x), &by_value),
+            oracle::column_sums(shape.outputs, &by_value),
+        ];
+        let first_dx = expected[0].clone();
+        let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
+        let mut first = vec![f32::NAN; dx.len()];
+        let (begin, [mut dw, mut db]) = (Some((Sum::Begin, first.as_mut_slice())), [dweight.clone(), dbias.clone()]);
+        conv_backward(shape, activation, &x, &weight, &y, &mut dy.clone(), begin, &mut dw, &mut db);
+        let add = Some((Sum::Add, dx.as_mut_slice()));
+        conv_backward(shape, activation, &x, &weight, &y, &mut dy, add, &mut dweight, &mut dbias);
+        assert_close("dy", &dy, &by_value);
+        assert_close("first dx", &first, &first_dx);
+        assert_close("dx", &dx, &expected_dx);
+        assert_close("dweight", &dweight, &expected_dweight);
+        assert_close("dbias", &dbias, &expected_dbias);
+    }
+
+    fn check_conv_transpose(shape: ConvShape, activation: Activation, seed: u64) {
+        let [mut y, x, weight] = arrays(&shape, seed);
+        let bias = numbers(seed ^ 1, shape.inputs);
+        conv_transpose(shape, activation, &x, &weight, &bias, &mut y);
+        let expected = oracle::conv_transpose(&shape, &wide(&x), &wide(&weight));
+        let (scale, expected) = oracle::activate(activation, &wide(&bias), expected);
+        assert_close_at(scale, "y", &y, &expected);
+
+        let [mut dy, mut dx, mut dweight] = arrays(&shape, seed ^ 2);
+        let mut dbias = numbers(seed ^ 3, shape.inputs);
+        let by_value = oracle::before_activation(activation, &y, &dy);
+        let expected = [
+            oracle::conv(&shape, &by_value, &wide(&weight)),
+            oracle::conv_weight_gradient(&shape, &by_value, &wide(&x)),
+            oracle::column_sums(shape.inputs, &by_value),
+        ];
+        let first_dx = expected[0].clone();
+        let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
+        let mut first = vec![f32::NAN; dx.len()];
+        let (begin, [mut dw, mut db]) = (Some((Sum::Begin, first.as_mut_slice())), [dweight.clone(), dbias.clone()]);
+        conv_transpose_backward(shape, activation, &x, &weight, &y, &mut dy.clone(), begin, &mut dw, &mut db);
+        let add = Some((Sum::Add, dx.as_mut_slice()));
+        conv_transpose_backward(shape, activation, &x, &weight, &y, &mut dy, add, &mut dweight, &mut dbias);
+        assert_close("dy", &dy, &by_value);
+        assert_close("first dx", &first, &first_dx);
+        assert_close("dx", &dx, &expected_dx);
+        assert_close("dweight", &dweight, &expected_dweight);
+        assert_close("dbias", &dbias, &expected_dbias);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
         fn conv_agrees_with_the_oracle(shape in shapes(), activation in activations(), seed: u64) {
-            let [x, mut y, weight] = arrays(&shape, seed);
-            let bias = numbers(seed ^ 1, shape.outputs);
-            conv(shape, activation, &x, &weight, &bias, &mut y);
-            let expected = oracle::conv(&shape, &wide(&x), &wide(&weight));
-            let (scale, expected) = oracle::activate(activation, &wide(&bias), expected);
-            assert_close_at(scale, "y", &y, &expected);
-
-            let [mut dx, mut dy, mut dweight] = arrays(&shape, seed ^ 2);
-            let mut dbias = numbers(seed ^ 3, shape.outputs);
-            let by_value = oracle::before_activation(activation, &y, &dy);
-            let expected = [
-                oracle::conv_transpose(&shape, &by_value, &wide(&weight)),
-                oracle::conv_weight_gradient(&shape, &wide(&x), &by_value),
-                oracle::column_sums(shape.outputs, &by_value),
-            ];
-            let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
-            conv_backward(shape, activation, &x, &weight, &y, &mut dy, Some((Sum::Add, &mut dx)), &mut dweight, &mut dbias);
-            assert_close("dy", &dy, &by_value);
-            assert_close("dx", &dx, &expected_dx);
-            assert_close("dweight", &dweight, &expected_dweight);
-            assert_close("dbias", &dbias, &expected_dbias);
+            on_every_arch(|| check_conv(shape, activation, seed));
         }
 
         #[test]
         fn conv_transpose_agrees_with_the_oracle(shape in shapes(), activation in activations(), seed: u64) {
-            let [mut y, x, weight] = arrays(&shape, seed);
-            let bias = numbers(seed ^ 1, shape.inputs);
-            conv_transpose(shape, activation, &x, &weight, &bias, &mut y);
-            let expected = oracle::conv_transpose(&shape, &wide(&x), &wide(&weight));
-            let (scale, expected) = oracle::activate(activation, &wide(&bias), expected);
-            assert_close_at(scale, "y", &y, &expected);
+            on_every_arch(|| check_conv_transpose(shape, activation, seed));
+        }
 
-            let [mut dy, mut dx, mut dweight] = arrays(&shape, seed ^ 2);
-            let mut dbias = numbers(seed ^ 3, shape.inputs);
-            let by_value = oracle::before_activation(activation, &y, &dy);
-            let expected = [
-                oracle::conv(&shape, &by_value, &wide(&weight)),
-                oracle::conv_weight_gradient(&shape, &by_value, &wide(&x)),
-                oracle::column_sums(shape.inputs, &by_value),
-            ];
-            let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
-            conv_transpose_backward(
-                shape, activation, &x, &weight, &y, &mut dy, Some((Sum::Add, &mut dx)), &mut dweight, &mut dbias,
-            );
-            assert_close("dy", &dy, &by_value);
-            assert_close("dx", &dx, &expected_dx);
-            assert_close("dweight", &dweight, &expected_dweight);
-            assert_close("dbias", &dbias, &expected_dbias);
+        /// Shapes that are worked out by Winograd's filtering, on tiles that reach beyond the image and on whole ones.
+        #[test]
+        fn winograd_agrees_with_the_oracle(
+            batch in 1..7usize, height in 4..21usize, width in 4..21usize,
+            inputs in prop_oneof![4 => Just(16), 2 => Just(32), 1 => Just(48), 1 => Just(128)],
+            outputs in prop_oneof![4 => Just(16), 2 => Just(32), 1 => Just(64), 1 => Just(112)],
+            activation in activations(), seed: u64,
+        ) {
+            let (height, width) = if inputs * outputs > 600 { (4 + height % 5, 4 + width % 5) } else { (height, width) };
+            let batch = if inputs * outputs > 600 { 1 } else { batch };
+            let shape = ConvShape { batch, height, width, inputs, outputs, stride: 1 };
+            prop_assert!(winograd::suits(shape));
+            on_every_arch(|| check_conv(shape, activation, seed));
+            on_every_arch(|| check_conv_transpose(shape, activation, seed));
         }
 
         /// <conv(x), y> = <x, conv_transpose(y)>, the definition of an adjoint; and both are linear in the weight, so
@@ -325,8 +359,8 @@ mod tests {
     /// The same bits on every thread, whatever earlier calls left in the scratch space.
     #[test]
     fn results_depend_on_the_arguments_alone() {
-        // Channels for either route, and images for more than one group.
-        for (inputs, outputs, stride) in [(9, 20, 1), (20, 9, 1), (20, 20, 2)] {
+        // Channels for every way, and images for more than one group.
+        for (inputs, outputs, stride) in [(9, 20, 1), (20, 9, 1), (20, 20, 2), (9, 1, 1), (16, 32, 1)] {
             let shape = ConvShape { batch: 6, height: 28, width: 27, inputs, outputs, stride };
             let [x, y, weight] = arrays(&shape, 7);
             let run = || {

@@ -347,14 +347,7 @@ fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, rel
 }
 
 /// small = start + the sum of the windows around each pixel's neighbours, where they lie over that pixel.
-fn sum_windows(
-    shape: ConvShape,
-    window: usize,
-    windows: &[f32],
-    start: Start,
-    relu: bool,
-    small: &mut [f32],
-) {
+fn sum_windows(shape: ConvShape, window: usize, windows: &[f32], start: Start, relu: bool, small: &mut [f32]) {
     let ConvShape { width, outputs, .. } = shape;
     let row = (width + 2) * window;
     // From the window of the pixel's upper left neighbour, whose last tap it is, to that of its lower right one.

@@ -212,6 +212,7 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
 /// As for [`tile`].
 #[inline(always)]
 #[expect(unsafe_code, reason = "tiles are read and written by pointers")]
+#[expect(clippy::needless_range_loop, reason = "with plain indices the compiler keeps the sums in registers")]
 unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
     simd: S,
     product: Product,
