@@ -383,6 +383,7 @@ impl<L: Line<I, O>, const I: usize, const O: usize> WithSimd for Transform<'_, L
 
     // No closures below: the compiler does not inline vector operations into them.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "rows and columns of two squares at once")]
     fn with_simd<S: Simd>(self, simd: S) {
         let Transform { from, source, to, target, ending: Ending { start, relu, limits }, .. } = self;
         let zero = simd.splat_f32s(0.0);
