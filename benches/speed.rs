@@ -1,10 +1,21 @@
-//! How fast the kernels are, in GFLOP/s and as a share of what a plain matrix product reaches on the same core.
-#![expect(clippy::print_stdout, reason = "a program that prints a table")]
+//! How fast the kernels and whole training steps are on one core, in GFLOP/s and as a share of what a plain matrix
+//! product reaches on it. Operations are counted by the definition: Winograd's filtering, which takes fewer, can pass
+//! 100 %.
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a program that prints a table or stops")]
 
 use criterion::{Criterion, measurement::WallTime};
+use dfdx::tensor::Cpu;
 use std::hint::black_box;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use vaex::backend::Host;
 use vaex::kernels::{self, Activation, ConvShape, DenseShape, Sum};
+use vaex::plan::Plan;
+use vaex::train::Trainer;
+
+/// The program's own allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Images at once, as in training.
 const IMAGES: usize = 8;
@@ -112,6 +123,33 @@ fn dense(bench: &mut Bench, rows: usize, inputs: usize, outputs: usize) {
     });
 }
 
+/// Whole steps: noise, forward, backward, optimiser and metrics.
+fn steps(bench: &mut Bench, family: &str, latent: usize, batch: usize, operations: f64) {
+    /// Images of an epoch, a multiple of the batch sizes.
+    const EPOCH: usize = 128;
+
+    let spec = format!(
+        "[data]\nlimit = {}\nvalidation = 1\n[model]\nfamily = \"{family}\"\nlatent_dim = {latent}\n{}[train]\nbatch_size = \
+         {batch}\nlearning_rate = 1e-4\n",
+        EPOCH + 1,
+        if family == "mlp" { "hidden = [500]\n" } else { "" },
+    );
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("spec.toml");
+    std::fs::write(&path, spec).expect("a file in it");
+    let plan = Plan::read(&path, &[]).expect("a sound spec");
+    let mut trainer = Trainer::<Host>::new(Cpu::default(), &plan.trials()[0], 1).expect("a model in memory");
+    let go_on = AtomicBool::new(false);
+    bench.time(&format!("{family}, steps of {batch} images"), EPOCH as f64 * operations, || {
+        trainer.train_epoch(&go_on, &mut |_| ()).expect("a step");
+    });
+}
+
+/// Operations of a step for an image: a product forward, and two backward but for the layer on the data.
+fn operations(multiplications: &[usize]) -> f64 {
+    2.0 * (3 * multiplications.iter().sum::<usize>() - multiplications[0]) as f64
+}
+
 fn main() {
     let criterion = Criterion::default()
         .sample_size(20)
@@ -134,6 +172,22 @@ fn main() {
     dense(&mut bench, ROWS, 500, 20);
     dense(&mut bench, ROWS, 500, 784);
     dense(&mut bench, IMAGES, 500, 784);
+    let conv = operations(&[
+        28 * 28 * 9 * 32,
+        14 * 14 * 9 * 32 * 64,
+        14 * 14 * 9 * 64 * 64,
+        14 * 14 * 9 * 64 * 64,
+        12544 * 32,
+        2 * 32 * 2,
+        2 * 12544,
+        14 * 14 * 9 * 64 * 32,
+        28 * 28 * 9 * 32,
+    ]);
+    let mlp = operations(&[784 * 500, 2 * 500 * 20, 20 * 500, 500 * 784]);
+    for batch in [128, 16] {
+        steps(&mut bench, "conv", 2, batch, conv);
+        steps(&mut bench, "mlp", 20, batch, mlp);
+    }
     print_table(&bench.measured);
 }
 

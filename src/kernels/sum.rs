@@ -3,7 +3,7 @@
 use super::simd::vectorized;
 
 /// How many terms are worked out side by side.
-const LANES: usize = 8;
+const LANES: usize = 16;
 
 /// The sum of `term(a, b, c)` over three slices of one length. Terms are `f32`, sums `f64`, so that the rounding of the
 /// terms is all that is lost. The order of the additions is fixed.
@@ -30,8 +30,8 @@ pub fn sum_of_squares(values: &[f32]) -> f64 {
     vectorized(
         #[inline(always)]
         || {
-            let (chunks, rest) = values.as_chunks::<{ 2 * LANES }>();
-            let mut sums = [0.0; 2 * LANES];
+            let (chunks, rest) = values.as_chunks::<LANES>();
+            let mut sums = [0.0; LANES];
             for chunk in chunks {
                 for (sum, &value) in sums.iter_mut().zip(chunk) {
                     *sum += f64::from(value) * f64::from(value);
