@@ -235,10 +235,10 @@ impl<Input: Read> Source<'_, Input> {
         }
         let header = content.header() as u64;
         let expected = header + claimed;
-        if !self.gzipped {
-            // What is there is read at once, without copies on the way; a failure shows when it is read.
-            let _ = bytes.try_reserve_exact(claimed.min(self.stored) as usize);
-        }
+        // What is there is read at once, without copies on the way; a failure shows when it is read. Images seldom
+        // shrink more than to a sixteenth; room for more is made when more comes.
+        let likely = if self.gzipped { self.stored.saturating_mul(16) } else { self.stored };
+        let _ = bytes.try_reserve_exact(claimed.min(likely) as usize);
         self.fill(bytes, claimed)?;
         if (bytes.len() as u64) < claimed {
             return Err(IdxError::Truncated { path, found: header + bytes.len() as u64, expected });
