@@ -167,28 +167,32 @@ fn a_plain_autoencoder_has_no_kl_and_reconstructs_better() {
     assert!(both[1].recon_nats < both[0].recon_nats, "{} and {}", both[1].recon_nats, both[0].recon_nats);
 }
 
+/// Ten epochs of the walkthrough's model and objective on the embedded images. Rounding changes single runs more than it
+/// changes their mean, as it decides when a run leaves a plateau: the means over seeds are compared with the seeds' spread.
 #[test]
-#[ignore = "takes minutes; its figures are in docs/performance.md"]
+#[ignore = "takes ten minutes; its figures are in docs/performance.md"]
 fn the_walkthroughs_model_ends_as_well_with_the_kernels_as_by_definition() {
-    type Run = fn(Cpu, &Trial, usize, u64) -> (Vec<f32>, Vec<Metrics>);
-    // With few images a run ends on the plateau before the second latent axis is used or beyond it, as rounding has it.
-    const SPEC: &str = "[data]\nlimit = 1000\n[model]\nlatent_dim = 2\n[train]\nbatch_size = 16\n";
-    let backends: [(&str, Run); 2] = [("kernels", train::<Host>), ("reference", train::<Portable<Cpu>>)];
-    // The last epoch's losses in training and in validation, by backend and seed.
-    let ends = backends.map(|(name, train)| {
-        [0, 1, 2].map(|seed| {
+    const SPEC: &str = "[model]\nlatent_dim = 2\n[objective]\nkl_weight = 5e-4\nreduction = \"mean\"\n\
+        [train]\nbatch_size = 16\noptimizer = \"rmsprop\"\n";
+    let ends = |name: &str, train: fn(Cpu, &Trial, usize, u64) -> (Vec<f32>, Vec<Metrics>)| {
+        let end = |seed| {
             let rows = train(Cpu::default(), &trial(SPEC, &[&format!("seed={seed}")]), 1, 10).1;
             let [.., training, validation] = &rows[..] else { panic!("{rows:?}") };
-            println!("{name}, seed {seed}: training loss {:.3}, validation loss {:.3}", training.loss, validation.loss);
+            println!("{name}, seed {seed}: training {:.5}, validation {:.5}", training.loss, validation.loss);
             [training.loss, validation.loss]
+        };
+        std::thread::scope(|scope| {
+            let runs = [0, 1, 2].map(|seed| scope.spawn(move || end(seed)));
+            runs.map(|run| run.join().unwrap())
         })
-    });
+    };
+    let (kernels, reference) = (ends("kernels", train::<Host>), ends("reference", train::<Portable<Cpu>>));
     for (split, name) in ["training", "validation"].into_iter().enumerate() {
-        let [kernels, reference] = ends.map(|ends| ends.map(|losses| losses[split]));
-        let mean = |losses: [f64; 3]| losses.iter().sum::<f64>() / losses.len() as f64;
-        let spread = reference.into_iter().fold(f64::MIN, f64::max) - reference.into_iter().fold(f64::MAX, f64::min);
-        let off = (mean(kernels) - mean(reference)).abs();
-        println!("{name} losses: means differ by {off:.3}, the reference's seeds by {spread:.3}");
-        assert!(off < spread, "mean {name} losses differ by {off}, the reference's seeds by {spread}");
+        let (kernels, reference) = (kernels.map(|losses| losses[split]), reference.map(|losses| losses[split]));
+        let mean = kernels.iter().sum::<f64>() / kernels.len() as f64;
+        let least = reference.into_iter().fold(f64::MAX, f64::min);
+        let greatest = reference.into_iter().fold(f64::MIN, f64::max);
+        println!("{name}: the kernels' mean is {mean:.5}, the reference's seeds are {least:.5} to {greatest:.5}");
+        assert!((least..=greatest).contains(&mean), "{name}: {mean} is not from {least} to {greatest}");
     }
 }
