@@ -111,23 +111,38 @@ fn add_column_sums(values: &[f32], sums: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{assert_close, numbers, wide};
+    use crate::kernels::oracle::{
+        self, activations, assert_close, assert_close_at, numbers, numbers_between, plus, side, wide,
+    };
     use crate::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn column_sums_are_the_sums_of_columns(rows in 1..300usize, width in 1..140usize, seed: u64) {
-            let values = numbers(seed, rows * width);
-            let sums = numbers(seed ^ 1, width);
-            let mut expected = wide(&sums);
-            for row in wide(&values).chunks_exact(width) {
-                expected.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-            }
+        fn agree_with_the_oracle(rows in 0..18usize, width in side(), activation in activations(), seed: u64) {
+            let (values, bias) = (numbers_between(seed, rows * width, -9.0, 9.0), numbers(seed ^ 1, width));
+            let (scale, expected) = oracle::activate(activation, &wide(&bias), wide(&values));
             on_every_arch(|| {
-                let mut sums = sums.clone();
-                activation_backward(Activation::Identity, &values, &mut values.clone(), &mut sums);
-                assert_close("sums", &sums, &expected);
+                let mut y = vec![f32::NAN; values.len()];
+                finish(&values, Start::Bias(&bias), activation.is_relu(), &mut y);
+                activation.finish(&mut y);
+                assert_close_at(scale, "y", &y, &expected);
+            });
+        }
+
+        #[test]
+        fn gradients_agree_with_the_oracle(
+            rows in 1..300usize, width in 1..140usize, activation in activations(), seed: u64,
+        ) {
+            let (y, dy) = (numbers(seed, rows * width), numbers(seed ^ 1, rows * width));
+            let dbias = numbers(seed ^ 2, width);
+            let by_value = oracle::before_activation(activation, &y, &dy);
+            let [expected] = plus([&dbias], [oracle::column_sums(width, &by_value)]);
+            on_every_arch(|| {
+                let (mut dy, mut dbias) = (dy.clone(), dbias.clone());
+                activation_backward(activation, &y, &mut dy, &mut dbias);
+                assert_close("dy", &dy, &by_value);
+                assert_close("dbias", &dbias, &expected);
             });
         }
     }

@@ -186,20 +186,45 @@ pub fn conv_transpose_backward(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{self, activations, assert_close, assert_close_at, numbers, plus, side, wide};
+    use crate::kernels::oracle::{
+        self, Remembered, activations, assert_close, assert_close_to, numbers, plus, side, wide,
+    };
     use crate::kernels::scratch::with_scratch;
     use crate::kernels::simd::tests::on_every_arch;
     use crate::kernels::winograd;
     use proptest::prelude::*;
 
-    /// Shapes small enough for the oracle: many channels come with few pixels, many pixels with few images.
+    /// Products of a channel before and one after at a pixel that are few enough for the oracle.
+    const FEW_ENOUGH: usize = 200_000;
+
+    /// Shapes small enough for the oracle. Any of the batch and the sides may be the one that keeps its size beside many
+    /// channels.
     fn shapes() -> impl Strategy<Value = ConvShape> {
-        (0..18usize, 1..34usize, 1..34usize, side(), side(), 1..3usize).prop_map(
-            |(batch, height, width, inputs, outputs, stride)| {
-                let pixels = (100_000 / (inputs * outputs)).max(1);
-                let width = width.min(pixels);
+        (0..18usize, 1..34usize, 1..34usize, side(), side(), 1..3usize, 0..3usize).prop_map(
+            |(batch, height, width, inputs, outputs, stride, first)| {
+                let mut sides = [batch, height, width];
+                let mut left = FEW_ENOUGH / (inputs * outputs);
+                for place in first..first + 3 {
+                    let side = &mut sides[place % 3];
+                    *side = left.min(*side);
+                    left /= (*side).max(1);
+                }
+                let [batch, height, width] = sides;
+                ConvShape { batch, height, width, inputs, outputs, stride }
+            },
+        )
+    }
+
+    /// Shapes that are worked out by Winograd's filtering, on tiles that reach beyond the image and on whole ones.
+    fn winograd_shapes() -> impl Strategy<Value = ConvShape> {
+        let channels = || prop_oneof![3 => Just(16usize), 2 => Just(32), 1 => Just(48), 1 => Just(64), 1 => Just(128)];
+        (1..7usize, 4..21usize, 4..21usize, channels(), channels()).prop_map(
+            |(batch, height, width, inputs, outputs)| {
+                // Leaves at least 36 pixels, so that no side gets below 4.
+                let pixels = 3 * FEW_ENOUGH / (inputs * outputs);
+                let width = width.min(pixels / 4);
                 let height = height.min(pixels / width);
-                ConvShape { batch: batch.min(pixels / (width * height)), height, width, inputs, outputs, stride }
+                ConvShape { batch: batch.min(pixels / (width * height)), height, width, inputs, outputs, stride: 1 }
             },
         )
     }
@@ -215,64 +240,88 @@ mod tests {
         })
     }
 
-    fn check_conv(shape: ConvShape, activation: Activation, seed: u64) {
-        let [x, mut y, weight] = arrays(&shape, seed);
-        let bias = numbers(seed ^ 1, shape.outputs);
-        conv(shape, activation, &x, &weight, &bias, &mut y);
-        let expected = oracle::conv(&shape, &wide(&x), &wide(&weight));
-        let (scale, expected) = oracle::activate(activation, &wide(&bias), expected);
-        assert_close_at(scale, "y", &y, &expected);
+    /// Largest error allowed, as a share of the largest number. Sums of products were seen to err by 1.5e-6;
+    /// Winograd's filtering, whose terms are larger than its results, by 1.2e-5, with 128 channels.
+    fn tolerance(shape: ConvShape) -> f64 {
+        if winograd::suits(shape) { 3e-5 } else { 1e-5 }
+    }
 
-        let [mut dx, mut dy, mut dweight] = arrays(&shape, seed ^ 2);
-        let mut dbias = numbers(seed ^ 3, shape.outputs);
-        let by_value = oracle::before_activation(activation, &y, &dy);
-        let expected = [
-            oracle::conv_transpose(&shape, &by_value, &wide(&weight)),
-            oracle::conv_weight_gradient(&shape, &wide(&x), &by_value),
-            oracle::column_sums(shape.outputs, &by_value),
-        ];
-        let first_dx = expected[0].clone();
-        let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
-        let mut first = vec![f32::NAN; dx.len()];
-        let (begin, [mut dw, mut db]) = (Some((Sum::Begin, first.as_mut_slice())), [dweight.clone(), dbias.clone()]);
-        conv_backward(shape, activation, &x, &weight, &y, &mut dy.clone(), begin, &mut dw, &mut db);
-        let add = Some((Sum::Add, dx.as_mut_slice()));
-        conv_backward(shape, activation, &x, &weight, &y, &mut dy, add, &mut dweight, &mut dbias);
-        assert_close("dy", &dy, &by_value);
-        assert_close("first dx", &first, &first_dx);
-        assert_close("dx", &dx, &expected_dx);
-        assert_close("dweight", &dweight, &expected_dweight);
-        assert_close("dbias", &dbias, &expected_dbias);
+    fn check_conv(shape: ConvShape, activation: Activation, seed: u64) {
+        let [x, y, weight] = arrays(&shape, seed);
+        let bias = numbers(seed ^ 1, shape.outputs);
+        let expected = oracle::conv(&shape, &wide(&x), &wide(&weight));
+        let (scale, expected_y) = oracle::activate(activation, &wide(&bias), expected);
+        let [dx, dy, dweight] = arrays(&shape, seed ^ 2);
+        let dbias = numbers(seed ^ 3, shape.outputs);
+        let mut remembered = Remembered::default();
+        on_every_arch(|| {
+            let mut y = y.clone();
+            conv(shape, activation, &x, &weight, &bias, &mut y);
+            assert_close_to(tolerance(shape), scale, "y", &y, &expected_y);
+
+            let by_value = oracle::before_activation(activation, &y, &dy);
+            let expected = remembered.get(&by_value, |by_value| {
+                [
+                    oracle::conv_transpose(&shape, by_value, &wide(&weight)),
+                    oracle::conv_weight_gradient(&shape, &wide(&x), by_value),
+                    oracle::column_sums(shape.outputs, by_value),
+                ]
+            });
+            let first_dx = expected[0].clone();
+            let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
+            let mut first = vec![f32::NAN; dx.len()];
+            let begin = Some((Sum::Begin, first.as_mut_slice()));
+            let (mut dw, mut db) = (dweight.clone(), dbias.clone());
+            conv_backward(shape, activation, &x, &weight, &y, &mut dy.clone(), begin, &mut dw, &mut db);
+            let [mut dx, mut dy, mut dweight, mut dbias] = [&dx, &dy, &dweight, &dbias].map(Clone::clone);
+            let add = Some((Sum::Add, dx.as_mut_slice()));
+            conv_backward(shape, activation, &x, &weight, &y, &mut dy, add, &mut dweight, &mut dbias);
+            assert_close("dy", &dy, &by_value);
+            assert_close_to(tolerance(shape), 1.0, "first dx", &first, &first_dx);
+            assert_close_to(tolerance(shape), 1.0, "dx", &dx, &expected_dx);
+            assert_close_to(tolerance(shape), 1.0, "dweight", &dweight, &expected_dweight);
+            assert_close("dbias", &dbias, &expected_dbias);
+            assert_eq!((dw, db), (dweight, dbias), "whatever becomes of dx");
+        });
     }
 
     fn check_conv_transpose(shape: ConvShape, activation: Activation, seed: u64) {
-        let [mut y, x, weight] = arrays(&shape, seed);
+        let [y, x, weight] = arrays(&shape, seed);
         let bias = numbers(seed ^ 1, shape.inputs);
-        conv_transpose(shape, activation, &x, &weight, &bias, &mut y);
         let expected = oracle::conv_transpose(&shape, &wide(&x), &wide(&weight));
-        let (scale, expected) = oracle::activate(activation, &wide(&bias), expected);
-        assert_close_at(scale, "y", &y, &expected);
+        let (scale, expected_y) = oracle::activate(activation, &wide(&bias), expected);
+        let [dy, dx, dweight] = arrays(&shape, seed ^ 2);
+        let dbias = numbers(seed ^ 3, shape.inputs);
+        let mut remembered = Remembered::default();
+        on_every_arch(|| {
+            let mut y = y.clone();
+            conv_transpose(shape, activation, &x, &weight, &bias, &mut y);
+            assert_close_to(tolerance(shape), scale, "y", &y, &expected_y);
 
-        let [mut dy, mut dx, mut dweight] = arrays(&shape, seed ^ 2);
-        let mut dbias = numbers(seed ^ 3, shape.inputs);
-        let by_value = oracle::before_activation(activation, &y, &dy);
-        let expected = [
-            oracle::conv(&shape, &by_value, &wide(&weight)),
-            oracle::conv_weight_gradient(&shape, &by_value, &wide(&x)),
-            oracle::column_sums(shape.inputs, &by_value),
-        ];
-        let first_dx = expected[0].clone();
-        let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
-        let mut first = vec![f32::NAN; dx.len()];
-        let (begin, [mut dw, mut db]) = (Some((Sum::Begin, first.as_mut_slice())), [dweight.clone(), dbias.clone()]);
-        conv_transpose_backward(shape, activation, &x, &weight, &y, &mut dy.clone(), begin, &mut dw, &mut db);
-        let add = Some((Sum::Add, dx.as_mut_slice()));
-        conv_transpose_backward(shape, activation, &x, &weight, &y, &mut dy, add, &mut dweight, &mut dbias);
-        assert_close("dy", &dy, &by_value);
-        assert_close("first dx", &first, &first_dx);
-        assert_close("dx", &dx, &expected_dx);
-        assert_close("dweight", &dweight, &expected_dweight);
-        assert_close("dbias", &dbias, &expected_dbias);
+            let by_value = oracle::before_activation(activation, &y, &dy);
+            let expected = remembered.get(&by_value, |by_value| {
+                [
+                    oracle::conv(&shape, by_value, &wide(&weight)),
+                    oracle::conv_weight_gradient(&shape, by_value, &wide(&x)),
+                    oracle::column_sums(shape.inputs, by_value),
+                ]
+            });
+            let first_dx = expected[0].clone();
+            let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
+            let mut first = vec![f32::NAN; dx.len()];
+            let begin = Some((Sum::Begin, first.as_mut_slice()));
+            let (mut dw, mut db) = (dweight.clone(), dbias.clone());
+            conv_transpose_backward(shape, activation, &x, &weight, &y, &mut dy.clone(), begin, &mut dw, &mut db);
+            let [mut dx, mut dy, mut dweight, mut dbias] = [&dx, &dy, &dweight, &dbias].map(Clone::clone);
+            let add = Some((Sum::Add, dx.as_mut_slice()));
+            conv_transpose_backward(shape, activation, &x, &weight, &y, &mut dy, add, &mut dweight, &mut dbias);
+            assert_close("dy", &dy, &by_value);
+            assert_close_to(tolerance(shape), 1.0, "first dx", &first, &first_dx);
+            assert_close_to(tolerance(shape), 1.0, "dx", &dx, &expected_dx);
+            assert_close_to(tolerance(shape), 1.0, "dweight", &dweight, &expected_dweight);
+            assert_close("dbias", &dbias, &expected_dbias);
+            assert_eq!((dw, db), (dweight, dbias), "whatever becomes of dx");
+        });
     }
 
     proptest! {
@@ -280,28 +329,19 @@ mod tests {
 
         #[test]
         fn conv_agrees_with_the_oracle(shape in shapes(), activation in activations(), seed: u64) {
-            on_every_arch(|| check_conv(shape, activation, seed));
+            check_conv(shape, activation, seed);
         }
 
         #[test]
         fn conv_transpose_agrees_with_the_oracle(shape in shapes(), activation in activations(), seed: u64) {
-            on_every_arch(|| check_conv_transpose(shape, activation, seed));
+            check_conv_transpose(shape, activation, seed);
         }
 
-        /// Shapes that are worked out by Winograd's filtering, on tiles that reach beyond the image and on whole ones.
         #[test]
-        fn winograd_agrees_with_the_oracle(
-            batch in 1..7usize, height in 4..21usize, width in 4..21usize,
-            inputs in prop_oneof![4 => Just(16), 2 => Just(32), 1 => Just(48), 1 => Just(128)],
-            outputs in prop_oneof![4 => Just(16), 2 => Just(32), 1 => Just(64), 1 => Just(112)],
-            activation in activations(), seed: u64,
-        ) {
-            let (height, width) = if inputs * outputs > 600 { (4 + height % 5, 4 + width % 5) } else { (height, width) };
-            let batch = if inputs * outputs > 600 { 1 } else { batch };
-            let shape = ConvShape { batch, height, width, inputs, outputs, stride: 1 };
-            prop_assert!(winograd::suits(shape));
-            on_every_arch(|| check_conv(shape, activation, seed));
-            on_every_arch(|| check_conv_transpose(shape, activation, seed));
+        fn winograd_agrees_with_the_oracle(shape in winograd_shapes(), activation in activations(), seed: u64) {
+            prop_assert!(winograd::suits(shape), "{:?}", shape);
+            check_conv(shape, activation, seed);
+            check_conv_transpose(shape, activation, seed);
         }
 
         /// <conv(x), y> = <x, conv_transpose(y)>, the definition of an adjoint; and both are linear in the weight, so
@@ -321,6 +361,30 @@ mod tests {
             let forward = product(&image, &y);
             prop_assert!((forward - product(&x, &adjoint)).abs() < 1e-5 * scale);
             prop_assert!((forward - product(&weight, &dweight)).abs() < 1e-5 * scale);
+        }
+    }
+
+    /// What chance may leave out.
+    #[test]
+    fn the_ends_of_every_range_agree_with_the_oracle() {
+        let sizes = [
+            [17, 33, 33, 1, 1],
+            [1, 33, 33, 1, 130],
+            [1, 33, 33, 130, 1],
+            [17, 1, 1, 130, 130],
+            [1, 33, 1, 130, 129],
+            [1, 1, 33, 129, 130],
+            [17, 1, 33, 130, 3],
+            [17, 33, 1, 3, 130],
+            [17, 1, 1, 1, 1],
+            [0, 33, 33, 130, 130],
+        ];
+        for [batch, height, width, inputs, outputs] in sizes {
+            for stride in [1, 2] {
+                let shape = ConvShape { batch, height, width, inputs, outputs, stride };
+                check_conv(shape, Activation::Tanh, 1);
+                check_conv_transpose(shape, Activation::Relu, 2);
+            }
         }
     }
 
