@@ -172,32 +172,27 @@ fn a_plain_autoencoder_has_no_kl_and_reconstructs_better() {
     assert!(both[1].recon_nats < both[0].recon_nats, "{} and {}", both[1].recon_nats, both[0].recon_nats);
 }
 
-/// Ten epochs of the walkthrough's model and objective on the embedded images. Rounding changes single runs more than it
-/// changes their mean, as it decides when a run leaves a plateau: the means over seeds are compared with the seeds' spread.
+/// Rounding differs, as Winograd's filtering errs more than sums of products do, and ten epochs let the difference grow.
+/// It has to stay far below what another seed changes: it was 5 % of that. The runs are short of the plateau that this
+/// model comes to later, where rounding decides when a run leaves it.
 #[test]
-#[ignore = "takes ten minutes; its figures are in docs/performance.md"]
-fn the_walkthroughs_model_ends_as_well_with_the_kernels_as_by_definition() {
-    const SPEC: &str = "[model]\nlatent_dim = 2\n[objective]\nkl_weight = 5e-4\nreduction = \"mean\"\n\
-        [train]\nbatch_size = 16\noptimizer = \"rmsprop\"\n";
-    let ends = |name: &str, train: fn(Cpu, &Trial, usize, u64) -> (Vec<f32>, Vec<Metrics>)| {
-        let end = |seed| {
-            let rows = train(Cpu::default(), &trial(SPEC, &[&format!("seed={seed}")]), 1, 10).1;
-            let [.., training, validation] = &rows[..] else { panic!("{rows:?}") };
-            println!("{name}, seed {seed}: training {:.5}, validation {:.5}", training.loss, validation.loss);
-            [training.loss, validation.loss]
-        };
-        std::thread::scope(|scope| {
-            let runs = [0, 1, 2].map(|seed| scope.spawn(move || end(seed)));
-            runs.map(|run| run.join().unwrap())
+#[ignore = "takes minutes; its figures are in docs/performance.md"]
+fn the_kernels_train_as_well_as_plain_operations() {
+    let losses = |rows: Vec<Metrics>| [rows[rows.len() - 2].loss, rows[rows.len() - 1].loss];
+    let both: Vec<[[f64; 2]; 2]> = (0..3)
+        .map(|seed| {
+            let trial = trial("[data]\nlimit = 600\n", &[&format!("seed={seed}")]);
+            let kernels = losses(train::<Host>(Cpu::default(), &trial, 1, 10).1);
+            let portable = losses(train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 10).1);
+            [kernels, portable]
         })
-    };
-    let (kernels, reference) = (ends("kernels", train::<Host>), ends("reference", train::<Portable<Cpu>>));
-    for (split, name) in ["training", "validation"].into_iter().enumerate() {
-        let (kernels, reference) = (kernels.map(|losses| losses[split]), reference.map(|losses| losses[split]));
-        let mean = kernels.iter().sum::<f64>() / kernels.len() as f64;
-        let least = reference.into_iter().fold(f64::MAX, f64::min);
-        let greatest = reference.into_iter().fold(f64::MIN, f64::max);
-        println!("{name}: the kernels' mean is {mean:.5}, the reference's seeds are {least:.5} to {greatest:.5}");
-        assert!((least..=greatest).contains(&mean), "{name}: {mean} is not from {least} to {greatest}");
+        .collect();
+    for (place, split) in ["training", "validation"].into_iter().enumerate() {
+        let portable = || both.iter().map(|[_, portable]| portable[place]);
+        let (least, most) = (portable().fold(f64::INFINITY, f64::min), portable().fold(0.0, f64::max));
+        for (seed, [kernels, portable]) in both.iter().enumerate() {
+            let off = (kernels[place] - portable[place]).abs();
+            assert!(off < 0.25 * (most - least), "{split}, seed {seed}: off by {off}, seeds differ by {least}..{most}");
+        }
     }
 }
