@@ -3,7 +3,7 @@
 //! Decoding takes a code and nothing else. `(Batch, Latent)` is decoded:
 //!
 //! ```
-//! use dfdx::tensor::{Cpu, ZerosTensor};
+//! use dfdx::tensor::Cpu;
 //! use vaex::backend::{Activation, Array, Host};
 //! use vaex::model::dims::{Batch, Hidden, Latent, Pixels};
 //! use vaex::model::mlp::MlpDecoder;
@@ -11,14 +11,14 @@
 //! let device = Cpu::default();
 //! let decoder = MlpDecoder::<Latent, Pixels, Host>::new(&device, Latent(4), &[3], Pixels(6), Activation::Relu);
 //! let decoder = decoder.unwrap().unwrap();
-//! let code: Array<(Batch, Latent), Host> = device.zeros_like(&(Batch(2), Latent(4)));
+//! let code: Array<(Batch, Latent), Host> = Array::new(&device, vec![0.0; 8].into(), (Batch(2), Latent(4))).unwrap();
 //! let images: Array<(Batch, Pixels), Host> = decoder.forward(code).unwrap();
 //! ```
 //!
 //! `(Batch, Hidden)` is not, though its size is the same:
 //!
 //! ```compile_fail
-//! use dfdx::tensor::{Cpu, ZerosTensor};
+//! use dfdx::tensor::Cpu;
 //! use vaex::backend::{Activation, Array, Host};
 //! use vaex::model::dims::{Batch, Hidden, Latent, Pixels};
 //! use vaex::model::mlp::MlpDecoder;
@@ -26,7 +26,7 @@
 //! let device = Cpu::default();
 //! let decoder = MlpDecoder::<Latent, Pixels, Host>::new(&device, Latent(4), &[3], Pixels(6), Activation::Relu);
 //! let decoder = decoder.unwrap().unwrap();
-//! let code: Array<(Batch, Hidden), Host> = device.zeros_like(&(Batch(2), Hidden(4)));
+//! let code: Array<(Batch, Hidden), Host> = Array::new(&device, vec![0.0; 8].into(), (Batch(2), Hidden(4))).unwrap();
 //! let images: Array<(Batch, Pixels), Host> = decoder.forward(code).unwrap();
 //! ```
 
