@@ -315,7 +315,7 @@ fn conv_shape<S: Stride>(
 
 /// Takes out what a slot holds: nothing, where no operation has found a gradient yet.
 fn take_slot(gradients: &mut Grads<Host>, slot: &Slot) -> Result<Buffer, CpuError> {
-    Ok(take(&mut **gradients.get_or_alloc_mut(slot)?).into())
+    Ok(Buffer::again(take(&mut **gradients.get_or_alloc_mut(slot)?)))
 }
 
 /// Takes a gradient out, so that others can be borrowed beside it.

@@ -21,19 +21,22 @@ fn take_fitting(idle: &mut Vec<Vec<f32>>, length: usize) -> Option<Vec<f32>> {
     places.min_by_key(|&place| idle[place].len()).map(|place| idle.remove(place))
 }
 
-/// An array of numbers that is used again: dropped, it is kept for the next user on any thread.
+/// An array of numbers that is used again: dropped, it is kept for the next user on any thread, but for one that was
+/// made from a vector.
 #[derive(Debug, Default)]
 pub struct Buffer {
     /// At least `length` numbers.
     values: Vec<f32>,
     length: usize,
+    /// Whether it is kept: memory from elsewhere would add up.
+    kept: bool,
 }
 
 impl Buffer {
     /// `length` numbers, which hold whatever their last user left: write before reading.
     pub fn new(length: usize) -> Buffer {
         let idle = IDLE.lock().ok().and_then(|mut idle| take_fitting(&mut idle, length));
-        Buffer { values: idle.unwrap_or_else(|| vec![0.0; length]), length }
+        Buffer { values: idle.unwrap_or_else(|| vec![0.0; length]), length, kept: true }
     }
 
     /// `length` times the same number.
@@ -50,7 +53,12 @@ impl Buffer {
         buffer
     }
 
-    /// The memory itself, which then is not used again.
+    /// A buffer again of what [`Buffer::into_vec`] gave.
+    pub fn again(values: Vec<f32>) -> Buffer {
+        Buffer { length: values.len(), values, kept: true }
+    }
+
+    /// The memory itself.
     pub fn into_vec(mut self) -> Vec<f32> {
         let mut values = take(&mut self.values);
         values.truncate(self.length);
@@ -60,7 +68,7 @@ impl Buffer {
 
 impl From<Vec<f32>> for Buffer {
     fn from(values: Vec<f32>) -> Buffer {
-        Buffer { length: values.len(), values }
+        Buffer { length: values.len(), values, kept: false }
     }
 }
 
@@ -81,7 +89,8 @@ impl DerefMut for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let values = take(&mut self.values);
-        if !values.is_empty()
+        if self.kept
+            && !values.is_empty()
             && let Ok(mut idle) = IDLE.lock()
         {
             idle.push(values);
