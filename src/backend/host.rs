@@ -107,8 +107,8 @@ impl Backend for Host {
             let into = dx.as_mut().map(|(sum, dx)| (*sum, &mut **dx));
             kernels::dense_backward(shape, activation, &layer.weight_values, &layer.y, &mut dy, into, &mut dbias);
             put(gradients, &layer.bias, dbias)?;
-            put(gradients, &layer.weight.x, Buffer::copy_of(&layer.x.values))?;
-            put(gradients, &layer.weight.dy, dy)?;
+            append(gradients, &layer.weight.x, Buffer::copy_of(&layer.x.values))?;
+            append(gradients, &layer.weight.dy, dy)?;
             layer.put_dx(gradients, dx)
         });
         Ok(Array { tensor: y, tape })
@@ -330,6 +330,16 @@ fn take_or_zeros(gradients: &mut Grads<Host>, slot: &Slot, length: usize) -> Res
 fn put(gradients: &mut Grads<Host>, slot: &Slot, gradient: Buffer) -> Result<(), CpuError> {
     **gradients.get_or_alloc_mut(slot)? = gradient.into_vec();
     Ok(())
+}
+
+/// Puts rows behind those of other uses of the same weight, mostly none.
+fn append(gradients: &mut Grads<Host>, slot: &Slot, rows: Buffer) -> Result<(), CpuError> {
+    let mut found = take_slot(gradients, slot)?.into_vec();
+    if found.is_empty() {
+        return put(gradients, slot, rows);
+    }
+    found.extend_from_slice(&rows);
+    put(gradients, slot, Buffer::again(found))
 }
 
 /// What the backward pass of a layer with weight, bias and activation needs.

@@ -5,8 +5,7 @@
 //! kernel runs on the calling thread alone and gives the same bits for the same input; threads are for the caller to
 //! spend, on micro-batches.
 //!
-//! The vector instructions are chosen when the program runs: AVX-512, AVX2 with FMA, NEON, or none. Sums are chained
-//! differently with each, so that results agree to rounding between machines, and to the bit on one machine.
+//! The vector instructions are chosen when the program runs: AVX-512, AVX2 with FMA, NEON, or none.
 
 mod activation;
 mod conv;

@@ -63,6 +63,7 @@ impl Product<'_> {
         if self.columns == 0 || self.rows.is_empty() {
             return;
         }
+        assert!(self.right_stride >= self.columns, "rows of {} columns, {} apart", self.columns, self.right_stride);
         let terms = self.segments.iter().fold(0usize, |sum, segment| sum.strict_add(segment.length));
         if terms > 0 {
             let ends = self.segments.iter().filter(|segment| segment.length > 0);
@@ -411,6 +412,12 @@ mod tests {
     #[should_panic(expected = "2 rows, 1 places")]
     fn missing_place_is_refused() {
         Product { places: &[0], ..small() }.put_into(&mut [0.0; 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "rows of 2 columns, 0 apart")]
+    fn overlapping_rows_on_the_right_are_refused() {
+        Product { right_stride: 0, ..small() }.put_into(&mut [0.0; 4]);
     }
 
     #[test]
