@@ -1,7 +1,7 @@
 //! 3x3 convolutions and their adjoints as layers: NHWC arrays, "SAME" padding as TensorFlow defines it.
 
 use super::activation::{Activation, activation_backward};
-use super::lowering::{gather, gradients, scatter};
+use super::lowering::{Side, gather, gradients, scatter};
 use super::product::Start;
 use super::{Sum, assert_length};
 
@@ -132,7 +132,7 @@ pub fn conv_backward(
     if let Some((_, dx)) = &dx {
         assert_length("dx", dx, x.len());
     }
-    gradients(shape, weight, x, dy, dx, dweight);
+    gradients(shape, weight, x, dy, dx.map(|(sum, dx)| Side::Large(sum, dx)), dweight);
 }
 
 /// `y = activation(adjoint of the convolution of this shape and weight, applied to x, + bias)`.
@@ -176,11 +176,10 @@ pub fn conv_transpose_backward(
     assert_length("dweight", dweight, weight.len());
     assert_length("dbias", dbias, shape.inputs);
     activation_backward(activation, y, dy, dbias);
-    gradients(shape, weight, dy, x, None, dweight);
-    if let Some((sum, dx)) = dx {
+    if let Some((_, dx)) = &dx {
         assert_length("dx", dx, x.len());
-        gather(shape, weight, dy, sum.start(), false, dx);
     }
+    gradients(shape, weight, dy, x, dx.map(|(sum, dx)| Side::Small(sum, dx)), dweight);
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Fully connected layers.
 
 use super::activation::{Activation, activation_backward};
-use super::product::{Product, Segment, Start};
+use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
 use super::simd::WIDEST;
 use super::{Sum, assert_length};
@@ -136,11 +136,6 @@ fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Sum, dx: &
 
 /// Inputs whose gradients are worked out at once.
 const BLOCK: usize = 96;
-
-/// 0, `step`, 2 `step`, ...
-fn multiples(count: usize, step: usize) -> Vec<usize> {
-    (0..count).map(|index| index * step).collect()
-}
 
 /// A matrix (rows, columns) with rows and columns exchanged; its new rows begin `stride` numbers apart.
 fn transpose([rows, columns]: [usize; 2], matrix: &[f32], stride: usize, transposed: &mut [f32]) {

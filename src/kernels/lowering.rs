@@ -12,7 +12,7 @@
 use super::Sum;
 use super::activation::finish;
 use super::conv::{ConvShape, WINDOW};
-use super::product::{Product, Segment, Start};
+use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
 use super::simd::WIDEST;
 use super::winograd;
@@ -24,7 +24,7 @@ const FEW: usize = 4;
 /// to (batch, out height, out width, outputs).
 pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
     if winograd::suits(shape) {
-        winograd::convolve(shape, weight, large, start, relu, small);
+        winograd::gather(shape, weight, large, start, relu, small);
     } else if shape.stride == 1 && shape.outputs <= FEW && shape.outputs < shape.inputs {
         by_windows(shape, weight, large, start, relu, small);
     } else {
@@ -34,25 +34,34 @@ pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Sta
 
 /// large = start + adjoint of the convolution, applied to small; the other way round than [`gather`].
 pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
-    if shape.stride == 1 && (shape.inputs <= FEW || winograd::suits(shape)) {
+    let filtered = winograd::suits(shape);
+    if shape.stride == 1 && (shape.inputs <= FEW || filtered) {
         with_turned(shape, weight, |turned| gather(exchanged(shape), turned, small, start, relu, large));
+    } else if filtered {
+        winograd::scatter(shape, weight, small, start, relu, large);
     } else {
         by_scattering(shape, weight, small, start, relu, large);
     }
 }
 
-/// dweight += gradient of <convolution of large, small> by the weight (3, 3, inputs, outputs); dlarge += the gradient by
-/// large.
+/// A side of a convolution, and where the gradient by it goes.
+pub(super) enum Side<'a> {
+    Large(Sum, &'a mut [f32]),
+    Small(Sum, &'a mut [f32]),
+}
+
+/// dweight += gradient of <convolution of large, small> by the weight (3, 3, inputs, outputs); the gradient by one side
+/// goes into `by_side`.
 pub(super) fn gradients(
     shape: ConvShape,
     weight: &[f32],
     large: &[f32],
     small: &[f32],
-    dlarge: Option<(Sum, &mut [f32])>,
+    by_side: Option<Side>,
     dweight: &mut [f32],
 ) {
     if winograd::suits(shape) {
-        return winograd::backward(shape, weight, large, small, dlarge, dweight);
+        return winograd::gradients(shape, weight, large, small, by_side, dweight);
     }
     if shape.stride == 1 && shape.outputs < shape.inputs && shape.outputs <= FEW {
         with_scratch(dweight.len(), |turned| {
@@ -63,8 +72,10 @@ pub(super) fn gradients(
     } else {
         weight_gradient(shape, large, small, dweight);
     }
-    if let Some((sum, dlarge)) = dlarge {
-        scatter(shape, weight, small, sum.start(), false, dlarge);
+    match by_side {
+        None => {}
+        Some(Side::Large(sum, dlarge)) => scatter(shape, weight, small, sum.start(), false, dlarge),
+        Some(Side::Small(sum, dsmall)) => gather(shape, weight, large, sum.start(), false, dsmall),
     }
 }
 
@@ -213,11 +224,6 @@ fn weight_gradient(shape: ConvShape, large: &[f32], small: &[f32], dweight: &mut
         };
         product.put_into(dweight);
     });
-}
-
-/// 0, `step`, 2 `step`, ...
-fn multiples(count: usize, step: usize) -> Vec<usize> {
-    (0..count).map(|index| index * step).collect()
 }
 
 /// In one direction, the pixels of the larger side with one remainder by the stride.

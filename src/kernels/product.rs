@@ -82,6 +82,11 @@ impl Product<'_> {
     }
 }
 
+/// 0, `step`, 2 `step`, ...
+pub(super) fn multiples(count: usize, step: usize) -> Vec<usize> {
+    (0..count).map(|index| index * step).collect()
+}
+
 fn greatest(places: &[usize]) -> usize {
     places.iter().copied().max().unwrap_or(0)
 }

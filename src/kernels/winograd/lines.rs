@@ -1,0 +1,408 @@
+//! The linear maps of Winograd's filtering in one direction, and their use on squares of vectors of channels.
+//!
+//! With `d` a line of inputs, `g` the three taps and `y` a line of outputs, a direction is `y = A' [(G g) * (B' d)]`,
+//! where `'` transposes and `*` multiplies number by number. There are three kinds:
+//!
+//! - Four outputs, F(4, 3), at the points 0, 1, -1, 2, -2 and infinity: Lavin and Gray 2016, "Fast Algorithms for
+//!   Convolutional Neural Networks", section 4.3 (<https://arxiv.org/abs/1509.09308>).
+//! - Two outputs, F(2, 3), at 0, 1, -1 and infinity. Its `B'` is scaled so that it shares the filter's numbers at
+//!   these points, `G` above, with the first kind.
+//! - Two outputs at stride 2. The first and the last tap meet the even inputs, F(2, 2) at 0, -1 and infinity; the
+//!   middle one meets the odd inputs, whose two products are added to those at 0 and infinity.
+
+use pulp::{Simd, WithSimd};
+use std::marker::PhantomData;
+
+use super::super::product::Start;
+use super::super::simd::{self, dispatch, load, store};
+
+/// Where the vectors of channels of a small square lie in an array.
+#[derive(Clone, Copy)]
+pub(super) struct Grid {
+    /// From one row of the square to the next.
+    pub(super) row: usize,
+    /// From one place of a row to the next.
+    pub(super) column: usize,
+    pub(super) channels: usize,
+}
+
+impl Grid {
+    /// Squares of an image of that width.
+    pub(super) fn image(width: usize, channels: usize) -> Grid {
+        Grid { row: width * channels, column: channels, channels }
+    }
+
+    /// Where the square begins whose upper left corner that is.
+    pub(super) fn place(self, [row, column]: [usize; 2]) -> usize {
+        row * self.row + column * self.column
+    }
+}
+
+/// A linear map of a row or a column of vectors.
+pub(super) trait Line<const I: usize, const O: usize> {
+    /// Where in its row or column each vector comes from.
+    const FROM: [usize; I] = in_order();
+    /// Where each goes.
+    const TO: [usize; O] = in_order();
+
+    fn map<S: Simd>(simd: S, from: [S::f32s; I]) -> [S::f32s; O];
+}
+
+/// 0, 1, 2, ...
+const fn in_order<const N: usize>() -> [usize; N] {
+    let mut places = [0; N];
+    let mut place = 0;
+    while place < N {
+        places[place] = place;
+        place += 1;
+    }
+    places
+}
+
+/// The points of a line of four outputs that one of two has as well.
+pub(super) const SHARED: [usize; 4] = [0, 1, 2, 5];
+
+/// How a transformed square is written.
+#[derive(Clone, Copy)]
+pub(super) struct Ending<'a> {
+    pub(super) start: Start<'a>,
+    /// Whether negative results become 0.
+    pub(super) relu: bool,
+    /// Rows and columns that there is room for.
+    pub(super) limits: [usize; 2],
+}
+
+/// A square of vectors to another, by a map of its columns and then one of its rows.
+struct Transform<'a, R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize> {
+    maps: PhantomData<(R, C)>,
+    from: Grid,
+    source: &'a [f32],
+    to: Grid,
+    target: &'a mut [f32],
+    ending: Ending<'a>,
+}
+
+/// Writes the transformed source's square into the target's: `R` makes rows of rows, `C` columns of columns.
+pub(super) fn transform<R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize>(
+    _: (R, C),
+    from: Grid,
+    source: &[f32],
+    to: Grid,
+    target: &mut [f32],
+    ending: Ending,
+) where
+    R: Line<RI, RO>,
+    C: Line<CI, CO>,
+{
+    dispatch(Transform { maps: PhantomData::<(R, C)>, from, source, to, target, ending });
+}
+
+/// Overwrites the target's square with the transformed source's.
+pub(super) fn put<R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize>(
+    maps: (R, C),
+    from: Grid,
+    source: &[f32],
+    to: Grid,
+    target: &mut [f32],
+) where
+    R: Line<RI, RO>,
+    C: Line<CI, CO>,
+{
+    transform(maps, from, source, to, target, Ending { start: Start::Zero, relu: false, limits: [usize::MAX; 2] });
+}
+
+/// Adds the transformed source's square to the target's.
+pub(super) fn add<R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize>(
+    maps: (R, C),
+    from: Grid,
+    source: &[f32],
+    to: Grid,
+    target: &mut [f32],
+) where
+    R: Line<RI, RO>,
+    C: Line<CI, CO>,
+{
+    transform(maps, from, source, to, target, Ending { start: Start::Result, relu: false, limits: [usize::MAX; 2] });
+}
+
+impl<R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize> WithSimd
+    for Transform<'_, R, C, RI, RO, CI, CO>
+where
+    R: Line<RI, RO>,
+    C: Line<CI, CO>,
+{
+    type Output = ();
+
+    // No closures below: the compiler does not inline vector operations into them.
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "rows and columns of two squares at once")]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Transform { from, source, to, target, ending: Ending { start, relu, limits }, .. } = self;
+        let zero = simd.splat_f32s(0.0);
+        for channel in (0..from.channels).step_by(S::F32_LANES) {
+            let mut half = [[zero; CI]; RO];
+            for column in 0..CI {
+                let mut values = [zero; RI];
+                for row in 0..RI {
+                    let place = R::FROM[row] * from.row + C::FROM[column] * from.column + channel;
+                    values[row] = load(simd, source, place);
+                }
+                let mapped = R::map(simd, values);
+                for row in 0..RO {
+                    half[row][column] = mapped[row];
+                }
+            }
+            let bias = match start {
+                Start::Bias(bias) => load(simd, bias, channel),
+                Start::Zero | Start::Result => zero,
+            };
+            for row in 0..RO.min(limits[0]) {
+                let mapped = C::map(simd, half[row]);
+                for column in 0..CO {
+                    if column < limits[1] {
+                        let place = R::TO[row] * to.row + C::TO[column] * to.column + channel;
+                        let mut value = mapped[column];
+                        match start {
+                            Start::Zero => {}
+                            Start::Result => value = simd.add_f32s(load(simd, target, place), value),
+                            Start::Bias(_) => value = simd.add_f32s(bias, value),
+                        }
+                        if relu {
+                            value = simd::relu(simd, value);
+                        }
+                        store(simd, target, place, value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `B'`: 6 to 6.
+pub(super) struct Input;
+
+impl Line<6, 6> for Input {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [d0, d1, d2, d3, d4, d5]: [S::f32s; 6]) -> [S::f32s; 6] {
+        let (a, b) = (times(simd, -4.0, d2, d4), times(simd, -4.0, d1, d3));
+        let (c, d) = (simd.sub_f32s(d4, d2), simd.sub_f32s(d3, d1));
+        [
+            times(simd, 4.0, d0, times(simd, -5.0, d2, d4)),
+            simd.add_f32s(a, b),
+            simd.sub_f32s(a, b),
+            times(simd, 2.0, d, c),
+            times(simd, -2.0, d, c),
+            times(simd, 4.0, d1, times(simd, -5.0, d3, d5)),
+        ]
+    }
+}
+
+/// `B`: 6 to 6.
+pub(super) struct InputAdjoint;
+
+impl Line<6, 6> for InputAdjoint {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [t0, t1, t2, t3, t4, t5]: [S::f32s; 6]) -> [S::f32s; 6] {
+        let (a, b) = (simd.add_f32s(t1, t2), simd.sub_f32s(t1, t2));
+        let (c, d) = (simd.add_f32s(t3, t4), simd.sub_f32s(t3, t4));
+        let four = simd.splat_f32s(4.0);
+        [
+            simd.mul_f32s(four, t0),
+            times(simd, -2.0, d, simd.mul_f32s(four, simd.sub_f32s(t5, b))),
+            times(simd, -5.0, t0, simd.neg_f32s(times(simd, 4.0, a, c))),
+            times(simd, -5.0, t5, times(simd, 2.0, d, b)),
+            simd.add_f32s(t0, simd.add_f32s(a, c)),
+            t5,
+        ]
+    }
+}
+
+/// `G`: 3 to 6.
+pub(super) struct Filter;
+
+impl Line<3, 6> for Filter {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [g0, g1, g2]: [S::f32s; 3]) -> [S::f32s; 6] {
+        let (a, b) = (scaled(simd, -1.0 / 6.0, simd.add_f32s(g0, g2)), scaled(simd, -1.0 / 6.0, g1));
+        let c = simd.mul_add_f32s(simd.splat_f32s(1.0 / 24.0), g0, scaled(simd, 1.0 / 6.0, g2));
+        let d = scaled(simd, 1.0 / 12.0, g1);
+        [scaled(simd, 0.25, g0), simd.add_f32s(a, b), simd.sub_f32s(a, b), simd.add_f32s(c, d), simd.sub_f32s(c, d), g2]
+    }
+}
+
+/// `G'`: 6 to 3.
+pub(super) struct FilterAdjoint;
+
+impl Line<6, 3> for FilterAdjoint {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [u0, u1, u2, u3, u4, u5]: [S::f32s; 6]) -> [S::f32s; 3] {
+        let (a, b) = (simd.add_f32s(u1, u2), simd.sub_f32s(u1, u2));
+        let (c, d) = (simd.add_f32s(u3, u4), simd.sub_f32s(u3, u4));
+        let sixth = simd.mul_f32s(simd.splat_f32s(-1.0 / 6.0), a);
+        [
+            times(simd, 0.25, u0, times(simd, 1.0 / 24.0, c, sixth)),
+            times(simd, -1.0 / 6.0, b, simd.mul_f32s(simd.splat_f32s(1.0 / 12.0), d)),
+            times(simd, 1.0 / 6.0, c, simd.add_f32s(sixth, u5)),
+        ]
+    }
+}
+
+/// `A'`: 6 to 4.
+pub(super) struct Output;
+
+impl Line<6, 4> for Output {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [m0, m1, m2, m3, m4, m5]: [S::f32s; 6]) -> [S::f32s; 4] {
+        let (a, b) = (simd.add_f32s(m1, m2), simd.sub_f32s(m1, m2));
+        let (c, d) = (simd.add_f32s(m3, m4), simd.sub_f32s(m3, m4));
+        [
+            simd.add_f32s(m0, simd.add_f32s(a, c)),
+            times(simd, 2.0, d, b),
+            times(simd, 4.0, c, a),
+            times(simd, 8.0, d, simd.add_f32s(b, m5)),
+        ]
+    }
+}
+
+/// `A`: 4 to 6.
+pub(super) struct OutputAdjoint;
+
+impl Line<4, 6> for OutputAdjoint {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [y0, y1, y2, y3]: [S::f32s; 4]) -> [S::f32s; 6] {
+        let (a, b) = (simd.add_f32s(y0, y2), simd.add_f32s(y1, y3));
+        let (c, d) = (times(simd, 4.0, y2, y0), times(simd, 4.0, y3, y1));
+        [y0, simd.add_f32s(a, b), simd.sub_f32s(a, b), times(simd, 2.0, d, c), times(simd, -2.0, d, c), y3]
+    }
+}
+
+/// `B'` of two outputs: 4 to 4.
+pub(super) struct InputOfTwo;
+
+impl Line<4, 4> for InputOfTwo {
+    const TO: [usize; 4] = SHARED;
+
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [d0, d1, d2, d3]: [S::f32s; 4]) -> [S::f32s; 4] {
+        [
+            scaled(simd, 4.0, simd.sub_f32s(d0, d2)),
+            scaled(simd, -3.0, simd.add_f32s(d1, d2)),
+            scaled(simd, 3.0, simd.sub_f32s(d1, d2)),
+            simd.sub_f32s(d3, d1),
+        ]
+    }
+}
+
+/// `B` of two outputs: 4 to 4.
+pub(super) struct InputOfTwoAdjoint;
+
+impl Line<4, 4> for InputOfTwoAdjoint {
+    const FROM: [usize; 4] = SHARED;
+
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [t0, t1, t2, t5]: [S::f32s; 4]) -> [S::f32s; 4] {
+        let t0 = scaled(simd, 4.0, t0);
+        [
+            t0,
+            simd.sub_f32s(scaled(simd, 3.0, simd.sub_f32s(t2, t1)), t5),
+            simd.sub_f32s(scaled(simd, -3.0, simd.add_f32s(t1, t2)), t0),
+            t5,
+        ]
+    }
+}
+
+/// `A'` of two outputs: 4 to 2.
+pub(super) struct OutputOfTwo;
+
+impl Line<4, 2> for OutputOfTwo {
+    const FROM: [usize; 4] = SHARED;
+
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [m0, m1, m2, m5]: [S::f32s; 4]) -> [S::f32s; 2] {
+        [simd.add_f32s(m0, simd.add_f32s(m1, m2)), simd.add_f32s(simd.sub_f32s(m1, m2), m5)]
+    }
+}
+
+/// `A` of two outputs: 2 to 4.
+pub(super) struct OutputOfTwoAdjoint;
+
+impl Line<2, 4> for OutputOfTwoAdjoint {
+    const TO: [usize; 4] = SHARED;
+
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [y0, y1]: [S::f32s; 2]) -> [S::f32s; 4] {
+        [y0, simd.add_f32s(y0, y1), simd.sub_f32s(y0, y1), y1]
+    }
+}
+
+/// `B'` at stride 2: 5 to 5.
+pub(super) struct StridedInput;
+
+impl Line<5, 5> for StridedInput {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [d0, d1, d2, d3, d4]: [S::f32s; 5]) -> [S::f32s; 5] {
+        [simd.sub_f32s(d0, d2), d1, d2, simd.sub_f32s(d4, d2), d3]
+    }
+}
+
+/// `B` at stride 2: 5 to 5.
+pub(super) struct StridedInputAdjoint;
+
+impl Line<5, 5> for StridedInputAdjoint {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [t0, t1, t2, t3, t4]: [S::f32s; 5]) -> [S::f32s; 5] {
+        [t0, t1, simd.sub_f32s(t2, simd.add_f32s(t0, t3)), t4, t3]
+    }
+}
+
+/// `G` at stride 2: 3 to 5.
+pub(super) struct StridedFilter;
+
+impl Line<3, 5> for StridedFilter {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [g0, g1, g2]: [S::f32s; 3]) -> [S::f32s; 5] {
+        [g0, g1, simd.add_f32s(g0, g2), g2, g1]
+    }
+}
+
+/// `G'` at stride 2: 5 to 3.
+pub(super) struct StridedFilterAdjoint;
+
+impl Line<5, 3> for StridedFilterAdjoint {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [u0, u1, u2, u3, u4]: [S::f32s; 5]) -> [S::f32s; 3] {
+        [simd.add_f32s(u0, u2), simd.add_f32s(u1, u4), simd.add_f32s(u2, u3)]
+    }
+}
+
+/// `A'` at stride 2, of products already added up where they meet: 3 to 2.
+pub(super) struct StridedOutput;
+
+impl Line<3, 2> for StridedOutput {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [m0, m1, m2]: [S::f32s; 3]) -> [S::f32s; 2] {
+        [simd.add_f32s(m0, m1), simd.add_f32s(m1, m2)]
+    }
+}
+
+/// `A` at stride 2: 2 to 3.
+pub(super) struct StridedOutputAdjoint;
+
+impl Line<2, 3> for StridedOutputAdjoint {
+    #[inline(always)]
+    fn map<S: Simd>(simd: S, [y0, y1]: [S::f32s; 2]) -> [S::f32s; 3] {
+        [y0, simd.add_f32s(y0, y1), y1]
+    }
+}
+
+/// factor · a + b
+#[inline(always)]
+fn times<S: Simd>(simd: S, factor: f32, a: S::f32s, b: S::f32s) -> S::f32s {
+    simd.mul_add_f32s(simd.splat_f32s(factor), a, b)
+}
+
+/// factor · a
+#[inline(always)]
+fn scaled<S: Simd>(simd: S, factor: f32, a: S::f32s) -> S::f32s {
+    simd.mul_f32s(simd.splat_f32s(factor), a)
+}
