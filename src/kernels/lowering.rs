@@ -34,11 +34,8 @@ pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Sta
 
 /// large = start + adjoint of the convolution, applied to small; the other way round than [`gather`].
 pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
-    let filtered = winograd::suits(shape);
-    if shape.stride == 1 && (shape.inputs <= FEW || filtered) {
+    if shape.stride == 1 && (shape.inputs <= FEW || winograd::suits(shape)) {
         with_turned(shape, weight, |turned| gather(exchanged(shape), turned, small, start, relu, large));
-    } else if filtered {
-        winograd::scatter(shape, weight, small, start, relu, large);
     } else {
         by_scattering(shape, weight, small, start, relu, large);
     }

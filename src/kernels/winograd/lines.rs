@@ -16,7 +16,8 @@ use std::marker::PhantomData;
 use super::super::product::Start;
 use super::super::simd::{self, dispatch, load, store};
 
-/// Where the vectors of channels of a small square lie in an array.
+/// Where the vectors of channels of a small square lie in an array. Those outside an image are zeros where they are
+/// read, and dropped where they are written.
 #[derive(Clone, Copy)]
 pub(super) struct Grid {
     /// From one row of the square to the next.
@@ -24,17 +25,51 @@ pub(super) struct Grid {
     /// From one place of a row to the next.
     pub(super) column: usize,
     pub(super) channels: usize,
+    /// The first row and column that lies inside: where the array begins.
+    first: [usize; 2],
+    /// The first that no longer does.
+    end: [usize; 2],
 }
 
 impl Grid {
-    /// Squares of an image of that width.
-    pub(super) fn image(width: usize, channels: usize) -> Grid {
-        Grid { row: width * channels, column: channels, channels }
+    pub(super) fn new(row: usize, column: usize, channels: usize) -> Grid {
+        Grid { row, column, channels, first: [0; 2], end: [usize::MAX; 2] }
     }
 
-    /// Where the square begins whose upper left corner that is.
-    pub(super) fn place(self, [row, column]: [usize; 2]) -> usize {
-        row * self.row + column * self.column
+    /// Squares of that many columns, one after the other.
+    pub(super) fn square(columns: usize, channels: usize) -> Grid {
+        Grid::new(columns * channels, channels, channels)
+    }
+
+    /// A square of an image (height, width, channels), and where the image's part of it begins. Its corner is counted
+    /// from the first pixel of a border above the image and to its left, of `before` rows and columns.
+    pub(super) fn of_image(
+        sides: [usize; 2],
+        channels: usize,
+        before: [usize; 2],
+        corner: [usize; 2],
+    ) -> (Grid, usize) {
+        let mut grid = Grid::square(sides[1], channels);
+        let mut place = 0;
+        for (direction, step) in [grid.row, grid.column].into_iter().enumerate() {
+            let (before, corner) = (before[direction], corner[direction]);
+            grid.first[direction] = before.saturating_sub(corner);
+            grid.end[direction] = sides[direction] + before - corner;
+            place += corner.saturating_sub(before) * step;
+        }
+        (grid, place)
+    }
+
+    /// Whether a row, direction 0, or a column, direction 1, lies inside.
+    #[inline(always)]
+    fn has(self, direction: usize, place: usize) -> bool {
+        self.first[direction] <= place && place < self.end[direction]
+    }
+
+    /// The place of a vector that lies inside.
+    #[inline(always)]
+    fn place(self, row: usize, column: usize) -> usize {
+        (row - self.first[0]) * self.row + (column - self.first[1]) * self.column
     }
 }
 
@@ -68,8 +103,8 @@ pub(super) struct Ending<'a> {
     pub(super) start: Start<'a>,
     /// Whether negative results become 0.
     pub(super) relu: bool,
-    /// Rows and columns that there is room for.
-    pub(super) limits: [usize; 2],
+    /// First rows and first columns of which something is written already, which is added to.
+    pub(super) begun: [usize; 2],
 }
 
 /// A square of vectors to another, by a map of its columns and then one of its rows.
@@ -108,7 +143,7 @@ pub(super) fn put<R, C, const RI: usize, const RO: usize, const CI: usize, const
     R: Line<RI, RO>,
     C: Line<CI, CO>,
 {
-    transform(maps, from, source, to, target, Ending { start: Start::Zero, relu: false, limits: [usize::MAX; 2] });
+    transform(maps, from, source, to, target, Ending { start: Start::Zero, relu: false, begun: [0; 2] });
 }
 
 /// Adds the transformed source's square to the target's.
@@ -122,7 +157,7 @@ pub(super) fn add<R, C, const RI: usize, const RO: usize, const CI: usize, const
     R: Line<RI, RO>,
     C: Line<CI, CO>,
 {
-    transform(maps, from, source, to, target, Ending { start: Start::Result, relu: false, limits: [usize::MAX; 2] });
+    transform(maps, from, source, to, target, Ending { start: Start::Result, relu: false, begun: [0; 2] });
 }
 
 impl<R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize> WithSimd
@@ -137,15 +172,22 @@ where
     #[inline(always)]
     #[expect(clippy::needless_range_loop, reason = "rows and columns of two squares at once")]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Transform { from, source, to, target, ending: Ending { start, relu, limits }, .. } = self;
+        let Transform { from, source, to, target, ending: Ending { start, relu, begun }, .. } = self;
         let zero = simd.splat_f32s(0.0);
+        // Made once: to clear it takes time, and columns outside stay zeros.
+        let mut half = [[zero; CI]; RO];
         for channel in (0..from.channels).step_by(S::F32_LANES) {
-            let mut half = [[zero; CI]; RO];
             for column in 0..CI {
+                let from_column = C::FROM[column];
+                if !from.has(1, from_column) {
+                    continue;
+                }
                 let mut values = [zero; RI];
                 for row in 0..RI {
-                    let place = R::FROM[row] * from.row + C::FROM[column] * from.column + channel;
-                    values[row] = load(simd, source, place);
+                    let from_row = R::FROM[row];
+                    if from.has(0, from_row) {
+                        values[row] = load(simd, source, from.place(from_row, from_column) + channel);
+                    }
                 }
                 let mapped = R::map(simd, values);
                 for row in 0..RO {
@@ -156,22 +198,28 @@ where
                 Start::Bias(bias) => load(simd, bias, channel),
                 Start::Zero | Start::Result => zero,
             };
-            for row in 0..RO.min(limits[0]) {
+            for row in 0..RO {
+                let to_row = R::TO[row];
+                if !to.has(0, to_row) {
+                    continue;
+                }
                 let mapped = C::map(simd, half[row]);
                 for column in 0..CO {
-                    if column < limits[1] {
-                        let place = R::TO[row] * to.row + C::TO[column] * to.column + channel;
-                        let mut value = mapped[column];
-                        match start {
-                            Start::Zero => {}
-                            Start::Result => value = simd.add_f32s(load(simd, target, place), value),
-                            Start::Bias(_) => value = simd.add_f32s(bias, value),
-                        }
-                        if relu {
-                            value = simd::relu(simd, value);
-                        }
-                        store(simd, target, place, value);
+                    let to_column = C::TO[column];
+                    if !to.has(1, to_column) {
+                        continue;
                     }
+                    let place = to.place(to_row, to_column) + channel;
+                    let mut value = mapped[column];
+                    match start {
+                        Start::Zero if to_row >= begun[0] && to_column >= begun[1] => {}
+                        Start::Zero | Start::Result => value = simd.add_f32s(load(simd, target, place), value),
+                        Start::Bias(_) => value = simd.add_f32s(bias, value),
+                    }
+                    if relu {
+                        value = simd::relu(simd, value);
+                    }
+                    store(simd, target, place, value);
                 }
             }
         }

@@ -13,16 +13,15 @@ mod lines;
 mod tiles;
 
 use super::Sum;
-use super::activation::finish;
 use super::conv::ConvShape;
-use super::lowering::{Side, place, transpose_taps};
+use super::lowering::{Side, transpose_taps};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
 use super::simd::WIDEST;
 use std::ops::Range;
 
 use lines::{Ending, Grid, add, put, transform};
-use tiles::{Kind, Tiles};
+use tiles::{Kind, Tile, Tiles};
 
 /// Taps on a side of a filter.
 const TAPS: usize = 3;
@@ -69,19 +68,6 @@ pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Sta
     });
 }
 
-/// large = start + adjoint of the convolution, applied to small.
-pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
-    let filtering = Filtering::of(shape);
-    with_arrays([filtering.filters(), filtering.points(), filtering.sums()], |[filters, points, sums]| {
-        filtering.transposed_filter_points(weight, filters);
-        for range in filtering.groups() {
-            filtering.output_adjoint(&small[scaled(&range, shape.small_image())], sums);
-            filtering.multiply_adjoint(range.len(), sums, filters, points);
-            filtering.input_adjoint(points, start, relu, &mut large[scaled(&range, shape.large_image())]);
-        }
-    });
-}
-
 /// dweight += gradient of <convolution of large, small> by the weight; the gradient by one side goes into `by_side`.
 pub(super) fn gradients(
     shape: ConvShape,
@@ -113,7 +99,7 @@ pub(super) fn gradients(
                 Some(Side::Large(sum, dlarge)) => {
                     filtering.multiply_adjoint(images, sums, filters, points);
                     let dlarge = &mut dlarge[scaled(&range, shape.large_image())];
-                    filtering.input_adjoint(points, sum.start(), false, dlarge);
+                    filtering.input_adjoint(points, *sum, dlarge);
                 }
                 Some(Side::Small(sum, dsmall)) => {
                     filtering.multiply(images, points, filters, sums);
@@ -190,7 +176,7 @@ impl Filtering {
     /// of them meet in one place of the cache.
     fn filter_grid(&self) -> Grid {
         let channels = self.shape.inputs * self.shape.outputs;
-        Grid { row: self.tiles.points() * channels + WIDEST, column: channels, channels }
+        Grid::new(self.tiles.points() * channels + WIDEST, channels, channels)
     }
 
     /// Where the filter's point of that row and column begins.
@@ -201,7 +187,7 @@ impl Filtering {
 
     /// `G g G'`, of each point (inputs, outputs).
     fn filter_points(&self, weight: &[f32], filters: &mut [f32]) {
-        let (from, to) = (Grid::image(TAPS, self.filter_grid().channels), self.filter_grid());
+        let (from, to) = (Grid::square(TAPS, self.filter_grid().channels), self.filter_grid());
         if self.shape.stride == 1 {
             put((lines::Filter, lines::Filter), from, weight, to, filters);
         } else {
@@ -219,7 +205,7 @@ impl Filtering {
 
     /// dweight += `G' u G`.
     fn add_filter_adjoint(&self, dfilters: &[f32], dweight: &mut [f32]) {
-        let (from, to) = (self.filter_grid(), Grid::image(TAPS, self.filter_grid().channels));
+        let (from, to) = (self.filter_grid(), Grid::square(TAPS, self.filter_grid().channels));
         if self.shape.stride == 1 {
             add((lines::FilterAdjoint, lines::FilterAdjoint), from, dfilters, to, dweight);
         } else {
@@ -227,42 +213,46 @@ impl Filtering {
         }
     }
 
+    /// A tile's inputs, or their gradients, in an image of the larger side, and where they begin in it.
+    fn inputs_of_tile(&self, tile: Tile) -> (Grid, usize) {
+        let shape = self.shape;
+        let corner = tile.corner.map(|first| first * shape.stride);
+        Grid::of_image(shape.large_sides(), shape.inputs, [shape.pad_top(), shape.pad_left()], corner)
+    }
+
+    /// A tile's outputs, or their gradients, in an image of the smaller side, and where they begin in it.
+    fn outputs_of_tile(&self, tile: Tile) -> (Grid, usize) {
+        Grid::of_image(self.shape.small_sides(), self.shape.outputs, [0; 2], tile.corner)
+    }
+
     /// `B' d B` of all tiles of a group's images.
     fn input_points(&self, large: &[f32], points: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
-        let channels = shape.inputs;
-        let sides = tiles.inputs();
-        let (from, to) = (Grid::image(sides[1], channels), Grid::image(tiles.points(), channels));
-        with_scratch(sides[0] * sides[1] * channels, |padded| {
-            padded.fill(0.0);
-            let images = large.chunks_exact(shape.large_image());
-            let count = images.len();
-            for (image, large) in images.enumerate() {
-                place(shape.large_sides(), channels, large, [shape.pad_top(), shape.pad_left()], sides[1], padded);
-                for &tile in &tiles.tiles {
-                    let source = &padded[from.place(tile.corner.map(|first| first * shape.stride))..];
-                    let target = &mut points[tiles.row(count, image, tile) * self.points_of_tile()..];
-                    by_kind!(tile, Input, InputOfTwo, StridedInput, |maps| put(maps, from, source, to, target));
-                }
+        let to = Grid::square(tiles.points(), shape.inputs);
+        let images = large.chunks_exact(shape.large_image());
+        let count = images.len();
+        for (image, large) in images.enumerate() {
+            for &tile in &tiles.tiles {
+                let (from, place) = self.inputs_of_tile(tile);
+                let target = &mut points[tiles.row(count, image, tile) * self.points_of_tile()..];
+                by_kind!(tile, Input, InputOfTwo, StridedInput, |maps| put(maps, from, &large[place..], to, target));
             }
-        });
+        }
     }
 
     /// start + `A' m A` of all tiles of a group's images.
     fn output_images(&self, sums: &[f32], start: Start, relu: bool, small: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
-        let (from, to) = (Grid::image(tiles.sums(), shape.outputs), Grid::image(shape.out_width(), shape.outputs));
+        let from = Grid::square(tiles.sums(), shape.outputs);
+        let ending = Ending { start, relu, begun: [0; 2] };
         let images = small.chunks_exact_mut(shape.small_image());
         let count = images.len();
         for (image, small) in images.enumerate() {
             for &tile in &tiles.tiles {
-                // The last tiles may reach beyond the image.
-                let limits = [shape.out_height() - tile.corner[0], shape.out_width() - tile.corner[1]];
+                let (to, place) = self.outputs_of_tile(tile);
                 let source = &sums[tiles.row(count, image, tile) * self.sums_of_tile()..];
-                let target = &mut small[to.place(tile.corner)..];
-                let ending = Ending { start, relu, limits };
                 by_kind!(tile, Output, OutputOfTwo, StridedOutput, |maps| {
-                    transform(maps, from, source, to, target, ending);
+                    transform(maps, from, source, to, &mut small[place..], ending);
                 });
             }
         }
@@ -271,57 +261,38 @@ impl Filtering {
     /// `A dy A'` of all tiles of a group's images.
     fn output_adjoint(&self, small: &[f32], sums: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
-        let channels = shape.outputs;
-        let sides = tiles.outputs;
-        let (from, to) = (Grid::image(sides[1], channels), Grid::image(tiles.sums(), channels));
+        let to = Grid::square(tiles.sums(), shape.outputs);
         let images = small.chunks_exact(shape.small_image());
         let count = images.len();
-        let mut image_sums = |image: usize, small: &[f32]| {
+        for (image, small) in images.enumerate() {
             for &tile in &tiles.tiles {
-                let source = &small[from.place(tile.corner)..];
+                let (from, place) = self.outputs_of_tile(tile);
                 let target = &mut sums[tiles.row(count, image, tile) * self.sums_of_tile()..];
                 by_kind!(tile, OutputAdjoint, OutputOfTwoAdjoint, StridedOutputAdjoint, |maps| {
-                    put(maps, from, source, to, target);
+                    put(maps, from, &small[place..], to, target);
                 });
             }
-        };
-        if sides == shape.small_sides() {
-            images.enumerate().for_each(|(image, small)| image_sums(image, small));
-        } else {
-            with_scratch(sides[0] * sides[1] * channels, |padded| {
-                padded.fill(0.0);
-                for (image, small) in images.enumerate() {
-                    place(shape.small_sides(), channels, small, [0, 0], sides[1], padded);
-                    image_sums(image, padded);
-                }
-            });
         }
     }
 
-    /// start + `B t B'` of all tiles, which overlap, of a group's images.
-    fn input_adjoint(&self, dpoints: &[f32], start: Start, relu: bool, large: &mut [f32]) {
+    /// `B t B'` of all tiles, which overlap, of a group's images.
+    fn input_adjoint(&self, dpoints: &[f32], sum: Sum, dlarge: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
-        let channels = shape.inputs;
-        let sides = tiles.inputs();
-        let (from, to) = (Grid::image(tiles.points(), channels), Grid::image(sides[1], channels));
-        with_scratch(sides[0] * sides[1] * channels, |padded| {
-            let images = large.chunks_exact_mut(shape.large_image());
-            let count = images.len();
-            for (image, large) in images.enumerate() {
-                padded.fill(0.0);
-                for &tile in &tiles.tiles {
-                    let source = &dpoints[tiles.row(count, image, tile) * self.points_of_tile()..];
-                    let target = &mut padded[to.place(tile.corner.map(|first| first * shape.stride))..];
-                    by_kind!(tile, InputAdjoint, InputOfTwoAdjoint, StridedInputAdjoint, |maps| {
-                        add(maps, from, source, to, target);
-                    });
-                }
-                let rows = padded.chunks_exact(to.row).skip(shape.pad_top());
-                for (row, padded) in large.chunks_exact_mut(shape.width * channels).zip(rows) {
-                    finish(&padded[shape.pad_left() * channels..][..row.len()], start, relu, row);
-                }
+        let from = Grid::square(tiles.points(), shape.inputs);
+        let images = dlarge.chunks_exact_mut(shape.large_image());
+        let count = images.len();
+        for (image, dlarge) in images.enumerate() {
+            for &tile in &tiles.tiles {
+                let (to, place) = self.inputs_of_tile(tile);
+                let source = &dpoints[tiles.row(count, image, tile) * self.points_of_tile()..];
+                // The first rows and columns are the last ones of the tiles above and to the left.
+                let begun = tile.corner.map(|first| if first > 0 { TAPS - shape.stride } else { 0 });
+                let ending = Ending { start: sum.start(), relu: false, begun };
+                by_kind!(tile, InputAdjoint, InputOfTwoAdjoint, StridedInputAdjoint, |maps| {
+                    transform(maps, from, source, to, &mut dlarge[place..], ending);
+                });
             }
-        });
+        }
     }
 
     /// Each point's product with the filter's, added up to the tiles' sums.

@@ -36,8 +36,6 @@ pub(super) struct Tile {
 #[derive(Debug)]
 pub(super) struct Tiles {
     stride: usize,
-    /// Height and width of an image made of the tiles' outputs.
-    pub(super) outputs: [usize; 2],
     /// The tiles of one image.
     pub(super) tiles: Vec<Tile>,
     /// Tiles of an image in each class.
@@ -61,8 +59,7 @@ impl Tiles {
                 counts[class] += 1;
             }
         }
-        let outputs = [rows, columns].map(|tiles| tiles.last().map_or(0, |&(first, kind)| first + kind.outputs()));
-        Tiles { stride: shape.stride, outputs, tiles, counts }
+        Tiles { stride: shape.stride, tiles, counts }
     }
 
     /// Products of numbers that an image takes, for an input and an output channel.
@@ -89,11 +86,6 @@ impl Tiles {
     /// Numbers that become a line of outputs.
     pub(super) fn sums(&self) -> usize {
         if self.stride == 1 { 6 } else { 3 }
-    }
-
-    /// Height and width of an image with a border, such that the inputs of all tiles lie on it.
-    pub(super) fn inputs(&self) -> [usize; 2] {
-        self.outputs.map(|outputs| outputs * self.stride + 3 - self.stride)
     }
 
     /// The place of an image's tile among those of a group of so many images.
@@ -153,12 +145,8 @@ mod tests {
     #[test]
     fn tiles_fit_the_image() {
         assert_eq!(tiles(14, 14, 1).products(), 22 * 22);
-        assert_eq!(tiles(14, 14, 1).outputs, [14, 14]);
-        assert_eq!(tiles(14, 14, 1).inputs(), [16, 16]);
         assert_eq!(tiles(7, 5, 1).products(), 12 * 10);
-        assert_eq!(tiles(7, 5, 1).outputs, [8, 6]);
         assert_eq!(tiles(28, 28, 2).products(), 49 * 25);
-        assert_eq!(tiles(28, 28, 2).inputs(), [29, 29]);
     }
 
     /// Each tile of each image has a row of its own, and a point's rows are those of the tiles that have it.
