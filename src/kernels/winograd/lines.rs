@@ -13,63 +13,93 @@
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 
+use super::super::Sum;
 use super::super::product::Start;
 use super::super::simd::{self, dispatch, load, store};
 
-/// Where the vectors of channels of a small square lie in an array. Those outside an image are zeros where they are
-/// read, and dropped where they are written.
+/// Where the vectors of channels of a small square lie in an array.
+pub(super) trait Grid: Copy {
+    /// Channels of each place.
+    fn channels(self) -> usize;
+
+    /// Whether the array has that row, direction 0, or column, direction 1. What it has not is zeros where it is read,
+    /// and dropped where it is written.
+    fn has(self, direction: usize, place: usize) -> bool;
+
+    /// Where the vectors of a place begin, which the array has.
+    fn place(self, row: usize, column: usize) -> usize;
+}
+
+/// A square all of which is there.
 #[derive(Clone, Copy)]
-pub(super) struct Grid {
+pub(super) struct Whole {
     /// From one row of the square to the next.
     pub(super) row: usize,
     /// From one place of a row to the next.
     pub(super) column: usize,
     pub(super) channels: usize,
-    /// The first row and column that lies inside: where the array begins.
+}
+
+impl Whole {
+    /// A square of that many columns.
+    pub(super) fn square(columns: usize, channels: usize) -> Whole {
+        Whole { row: columns * channels, column: channels, channels }
+    }
+}
+
+impl Grid for Whole {
+    #[inline(always)]
+    fn channels(self) -> usize {
+        self.channels
+    }
+
+    #[inline(always)]
+    fn has(self, _: usize, _: usize) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn place(self, row: usize, column: usize) -> usize {
+        row * self.row + column * self.column
+    }
+}
+
+/// A square of an image, of which some rows and columns may lie outside. The array begins with the first place inside.
+#[derive(Clone, Copy)]
+pub(super) struct Cut {
+    grid: Whole,
+    /// The first row and column inside.
     first: [usize; 2],
-    /// The first that no longer does.
+    /// The first behind the image.
     end: [usize; 2],
 }
 
-impl Grid {
-    pub(super) fn new(row: usize, column: usize, channels: usize) -> Grid {
-        Grid { row, column, channels, first: [0; 2], end: [usize::MAX; 2] }
+impl Cut {
+    /// A square of an image (height, width, channels), and where it begins in the image. Its corner is counted from the
+    /// first pixel of a border of `before` rows and columns above the image and to its left.
+    pub(super) fn new(sides: [usize; 2], channels: usize, before: [usize; 2], corner: [usize; 2]) -> (Cut, usize) {
+        let grid = Whole::square(sides[1], channels);
+        let [inside_row, inside_column] = [0, 1].map(|direction| corner[direction].saturating_sub(before[direction]));
+        let first = [0, 1].map(|direction| before[direction].saturating_sub(corner[direction]));
+        let end = [0, 1].map(|direction| sides[direction] + before[direction] - corner[direction]);
+        (Cut { grid, first, end }, grid.place(inside_row, inside_column))
+    }
+}
+
+impl Grid for Cut {
+    #[inline(always)]
+    fn channels(self) -> usize {
+        self.grid.channels
     }
 
-    /// Squares of that many columns, one after the other.
-    pub(super) fn square(columns: usize, channels: usize) -> Grid {
-        Grid::new(columns * channels, channels, channels)
-    }
-
-    /// A square of an image (height, width, channels), and where the image's part of it begins. Its corner is counted
-    /// from the first pixel of a border above the image and to its left, of `before` rows and columns.
-    pub(super) fn of_image(
-        sides: [usize; 2],
-        channels: usize,
-        before: [usize; 2],
-        corner: [usize; 2],
-    ) -> (Grid, usize) {
-        let mut grid = Grid::square(sides[1], channels);
-        let mut place = 0;
-        for (direction, step) in [grid.row, grid.column].into_iter().enumerate() {
-            let (before, corner) = (before[direction], corner[direction]);
-            grid.first[direction] = before.saturating_sub(corner);
-            grid.end[direction] = sides[direction] + before - corner;
-            place += corner.saturating_sub(before) * step;
-        }
-        (grid, place)
-    }
-
-    /// Whether a row, direction 0, or a column, direction 1, lies inside.
     #[inline(always)]
     fn has(self, direction: usize, place: usize) -> bool {
         self.first[direction] <= place && place < self.end[direction]
     }
 
-    /// The place of a vector that lies inside.
     #[inline(always)]
     fn place(self, row: usize, column: usize) -> usize {
-        (row - self.first[0]) * self.row + (column - self.first[1]) * self.column
+        self.grid.place(row - self.first[0], column - self.first[1])
     }
 }
 
@@ -107,64 +137,48 @@ pub(super) struct Ending<'a> {
     pub(super) begun: [usize; 2],
 }
 
+impl Ending<'static> {
+    /// Overwrites the target, or adds to it.
+    pub(super) fn new(sum: Sum) -> Self {
+        Ending { start: sum.start(), relu: false, begun: [0; 2] }
+    }
+}
+
 /// A square of vectors to another, by a map of its columns and then one of its rows.
-struct Transform<'a, R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize> {
+struct Transform<'a, R, C, F, T, const RI: usize, const RO: usize, const CI: usize, const CO: usize> {
     maps: PhantomData<(R, C)>,
-    from: Grid,
+    from: F,
     source: &'a [f32],
-    to: Grid,
+    to: T,
     target: &'a mut [f32],
     ending: Ending<'a>,
 }
 
-/// Writes the transformed source's square into the target's: `R` makes rows of rows, `C` columns of columns.
-pub(super) fn transform<R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize>(
+/// Writes the transformed source's square into the target's. The first map makes rows of rows, the second columns of
+/// columns.
+pub(super) fn transform<R, C, F, T, const RI: usize, const RO: usize, const CI: usize, const CO: usize>(
     _: (R, C),
-    from: Grid,
+    from: F,
     source: &[f32],
-    to: Grid,
+    to: T,
     target: &mut [f32],
     ending: Ending,
 ) where
     R: Line<RI, RO>,
     C: Line<CI, CO>,
+    F: Grid,
+    T: Grid,
 {
     dispatch(Transform { maps: PhantomData::<(R, C)>, from, source, to, target, ending });
 }
 
-/// Overwrites the target's square with the transformed source's.
-pub(super) fn put<R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize>(
-    maps: (R, C),
-    from: Grid,
-    source: &[f32],
-    to: Grid,
-    target: &mut [f32],
-) where
-    R: Line<RI, RO>,
-    C: Line<CI, CO>,
-{
-    transform(maps, from, source, to, target, Ending { start: Start::Zero, relu: false, begun: [0; 2] });
-}
-
-/// Adds the transformed source's square to the target's.
-pub(super) fn add<R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize>(
-    maps: (R, C),
-    from: Grid,
-    source: &[f32],
-    to: Grid,
-    target: &mut [f32],
-) where
-    R: Line<RI, RO>,
-    C: Line<CI, CO>,
-{
-    transform(maps, from, source, to, target, Ending { start: Start::Result, relu: false, begun: [0; 2] });
-}
-
-impl<R, C, const RI: usize, const RO: usize, const CI: usize, const CO: usize> WithSimd
-    for Transform<'_, R, C, RI, RO, CI, CO>
+impl<R, C, F, T, const RI: usize, const RO: usize, const CI: usize, const CO: usize> WithSimd
+    for Transform<'_, R, C, F, T, RI, RO, CI, CO>
 where
     R: Line<RI, RO>,
     C: Line<CI, CO>,
+    F: Grid,
+    T: Grid,
 {
     type Output = ();
 
@@ -176,7 +190,7 @@ where
         let zero = simd.splat_f32s(0.0);
         // Made once: to clear it takes time, and columns outside stay zeros.
         let mut half = [[zero; CI]; RO];
-        for channel in (0..from.channels).step_by(S::F32_LANES) {
+        for channel in (0..from.channels()).step_by(S::F32_LANES) {
             for column in 0..CI {
                 let from_column = C::FROM[column];
                 if !from.has(1, from_column) {

@@ -20,7 +20,7 @@ use super::scratch::with_scratch;
 use super::simd::WIDEST;
 use std::ops::Range;
 
-use lines::{Ending, Grid, add, put, transform};
+use lines::{Cut, Ending, Whole, transform};
 use tiles::{Kind, Tile, Tiles};
 
 /// Taps on a side of a filter.
@@ -174,9 +174,9 @@ impl Filtering {
 
     /// The filter's points. A little more than the channels, often a power of 2, lies between rows of points, lest all
     /// of them meet in one place of the cache.
-    fn filter_grid(&self) -> Grid {
+    fn filter_grid(&self) -> Whole {
         let channels = self.shape.inputs * self.shape.outputs;
-        Grid::new(self.tiles.points() * channels + WIDEST, channels, channels)
+        Whole { row: self.tiles.points() * channels + WIDEST, column: channels, channels }
     }
 
     /// Where the filter's point of that row and column begins.
@@ -187,11 +187,11 @@ impl Filtering {
 
     /// `G g G'`, of each point (inputs, outputs).
     fn filter_points(&self, weight: &[f32], filters: &mut [f32]) {
-        let (from, to) = (Grid::square(TAPS, self.filter_grid().channels), self.filter_grid());
+        let (from, to) = (Whole::square(TAPS, self.filter_grid().channels), self.filter_grid());
         if self.shape.stride == 1 {
-            put((lines::Filter, lines::Filter), from, weight, to, filters);
+            transform((lines::Filter, lines::Filter), from, weight, to, filters, Ending::new(Sum::Begin));
         } else {
-            put((lines::StridedFilter, lines::StridedFilter), from, weight, to, filters);
+            transform((lines::StridedFilter, lines::StridedFilter), from, weight, to, filters, Ending::new(Sum::Begin));
         }
     }
 
@@ -205,37 +205,51 @@ impl Filtering {
 
     /// dweight += `G' u G`.
     fn add_filter_adjoint(&self, dfilters: &[f32], dweight: &mut [f32]) {
-        let (from, to) = (self.filter_grid(), Grid::square(TAPS, self.filter_grid().channels));
+        let (from, to) = (self.filter_grid(), Whole::square(TAPS, self.filter_grid().channels));
         if self.shape.stride == 1 {
-            add((lines::FilterAdjoint, lines::FilterAdjoint), from, dfilters, to, dweight);
+            transform((lines::FilterAdjoint, lines::FilterAdjoint), from, dfilters, to, dweight, Ending::new(Sum::Add));
         } else {
-            add((lines::StridedFilterAdjoint, lines::StridedFilterAdjoint), from, dfilters, to, dweight);
+            transform(
+                (lines::StridedFilterAdjoint, lines::StridedFilterAdjoint),
+                from,
+                dfilters,
+                to,
+                dweight,
+                Ending::new(Sum::Add),
+            );
         }
     }
 
     /// A tile's inputs, or their gradients, in an image of the larger side, and where they begin in it.
-    fn inputs_of_tile(&self, tile: Tile) -> (Grid, usize) {
+    fn inputs_of_tile(&self, tile: Tile) -> (Cut, usize) {
         let shape = self.shape;
         let corner = tile.corner.map(|first| first * shape.stride);
-        Grid::of_image(shape.large_sides(), shape.inputs, [shape.pad_top(), shape.pad_left()], corner)
+        Cut::new(shape.large_sides(), shape.inputs, [shape.pad_top(), shape.pad_left()], corner)
     }
 
     /// A tile's outputs, or their gradients, in an image of the smaller side, and where they begin in it.
-    fn outputs_of_tile(&self, tile: Tile) -> (Grid, usize) {
-        Grid::of_image(self.shape.small_sides(), self.shape.outputs, [0; 2], tile.corner)
+    fn outputs_of_tile(&self, tile: Tile) -> (Cut, usize) {
+        Cut::new(self.shape.small_sides(), self.shape.outputs, [0; 2], tile.corner)
     }
 
     /// `B' d B` of all tiles of a group's images.
     fn input_points(&self, large: &[f32], points: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
-        let to = Grid::square(tiles.points(), shape.inputs);
+        let to = Whole::square(tiles.points(), shape.inputs);
         let images = large.chunks_exact(shape.large_image());
         let count = images.len();
         for (image, large) in images.enumerate() {
             for &tile in &tiles.tiles {
                 let (from, place) = self.inputs_of_tile(tile);
                 let target = &mut points[tiles.row(count, image, tile) * self.points_of_tile()..];
-                by_kind!(tile, Input, InputOfTwo, StridedInput, |maps| put(maps, from, &large[place..], to, target));
+                by_kind!(tile, Input, InputOfTwo, StridedInput, |maps| transform(
+                    maps,
+                    from,
+                    &large[place..],
+                    to,
+                    target,
+                    Ending::new(Sum::Begin)
+                ));
             }
         }
     }
@@ -243,7 +257,7 @@ impl Filtering {
     /// start + `A' m A` of all tiles of a group's images.
     fn output_images(&self, sums: &[f32], start: Start, relu: bool, small: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
-        let from = Grid::square(tiles.sums(), shape.outputs);
+        let from = Whole::square(tiles.sums(), shape.outputs);
         let ending = Ending { start, relu, begun: [0; 2] };
         let images = small.chunks_exact_mut(shape.small_image());
         let count = images.len();
@@ -261,7 +275,7 @@ impl Filtering {
     /// `A dy A'` of all tiles of a group's images.
     fn output_adjoint(&self, small: &[f32], sums: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
-        let to = Grid::square(tiles.sums(), shape.outputs);
+        let to = Whole::square(tiles.sums(), shape.outputs);
         let images = small.chunks_exact(shape.small_image());
         let count = images.len();
         for (image, small) in images.enumerate() {
@@ -269,7 +283,7 @@ impl Filtering {
                 let (from, place) = self.outputs_of_tile(tile);
                 let target = &mut sums[tiles.row(count, image, tile) * self.sums_of_tile()..];
                 by_kind!(tile, OutputAdjoint, OutputOfTwoAdjoint, StridedOutputAdjoint, |maps| {
-                    put(maps, from, &small[place..], to, target);
+                    transform(maps, from, &small[place..], to, target, Ending::new(Sum::Begin));
                 });
             }
         }
@@ -278,7 +292,7 @@ impl Filtering {
     /// `B t B'` of all tiles, which overlap, of a group's images.
     fn input_adjoint(&self, dpoints: &[f32], sum: Sum, dlarge: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
-        let from = Grid::square(tiles.points(), shape.inputs);
+        let from = Whole::square(tiles.points(), shape.inputs);
         let images = dlarge.chunks_exact_mut(shape.large_image());
         let count = images.len();
         for (image, dlarge) in images.enumerate() {
@@ -287,7 +301,7 @@ impl Filtering {
                 let source = &dpoints[tiles.row(count, image, tile) * self.points_of_tile()..];
                 // The first rows and columns are the last ones of the tiles above and to the left.
                 let begun = tile.corner.map(|first| if first > 0 { TAPS - shape.stride } else { 0 });
-                let ending = Ending { start: sum.start(), relu: false, begun };
+                let ending = Ending { begun, ..Ending::new(sum) };
                 by_kind!(tile, InputAdjoint, InputOfTwoAdjoint, StridedInputAdjoint, |maps| {
                     transform(maps, from, source, to, &mut dlarge[place..], ending);
                 });
