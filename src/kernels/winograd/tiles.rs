@@ -104,7 +104,8 @@ impl Tiles {
             [false, true] => (low, low + whole + narrow),
             [false, false] => (low, low + whole),
         };
-        first * images..last * images
+        // Where no tile has it, a place that exists.
+        if first == last { 0..0 } else { first * images..last * images }
     }
 }
 
