@@ -1,8 +1,8 @@
 //! The fast side: dfdx's tape and gradients on the processor, arrays computed by [`crate::kernels`].
 //!
-//! Values lie in buffers that arrays share, so that no operation copies them. For each array dfdx knows an empty tensor,
-//! its slot, by which it keeps the array's gradient. A gradient begins empty: the first operation that finds a part of
-//! it writes it, the others add.
+//! Values lie in buffers that arrays share. For each array dfdx knows an empty tensor, its slot, by which it keeps the
+//! array's gradient. A gradient begins empty: the first operation that finds a part of it writes it, the others add.
+//! Values are copied in one place: a dense layer's inputs, into a slot, as slots own what they hold (see [`Rows`]).
 
 use super::gradient::Rows;
 use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
@@ -334,12 +334,14 @@ fn put(gradients: &mut Grads<Host>, slot: &Slot, gradient: Buffer) -> Result<(),
 
 /// Puts rows behind those of other uses of the same weight, mostly none.
 fn append(gradients: &mut Grads<Host>, slot: &Slot, rows: Buffer) -> Result<(), CpuError> {
-    let mut found = take_slot(gradients, slot)?.into_vec();
+    let found = take_slot(gradients, slot)?;
     if found.is_empty() {
         return put(gradients, slot, rows);
     }
-    found.extend_from_slice(&rows);
-    put(gradients, slot, Buffer::again(found))
+    let mut both = Buffer::new(found.len() + rows.len());
+    both[..found.len()].copy_from_slice(&found);
+    both[found.len()..].copy_from_slice(&rows);
+    put(gradients, slot, both)
 }
 
 /// What the backward pass of a layer with weight, bias and activation needs.

@@ -1,4 +1,5 @@
-//! Buffers that are used again, so that the training loop neither allocates nor clears memory.
+//! Buffers that are used again, so that the training loop seldom allocates large arrays, and clears only those that have
+//! to begin with zeros.
 
 use std::cell::RefCell;
 use std::mem::take;
@@ -15,10 +16,20 @@ thread_local! {
 
 /// Takes the smallest array out that is large enough and not far too large; of these the last returned, which is the
 /// warmest. Its length is at least the one asked for: what is beyond is left as it is, as clearing it would cost time.
+///
+/// What must not be far too large is the memory, as [`Buffer::into_vec`] shortens an array for good: so none ends with
+/// less than half of its memory in use, or too short for all that may take it.
 fn take_fitting(idle: &mut Vec<Vec<f32>>, length: usize) -> Option<Vec<f32>> {
-    let fits = |array: &Vec<f32>| array.len() >= length && array.len() / 2 <= length;
+    let fits = |array: &Vec<f32>| array.len() >= length && array.capacity() / 2 <= length;
     let places = (0..idle.len()).rev().filter(|&place| fits(&idle[place]));
     places.min_by_key(|&place| idle[place].len()).map(|place| idle.remove(place))
+}
+
+/// In tests, fills memory with NaN whose last user's numbers must not be read.
+fn poison(values: &mut [f32]) {
+    if cfg!(test) {
+        values.fill(f32::NAN);
+    }
 }
 
 /// An array of numbers that is used again: dropped, it is kept for the next user on any thread, but for one that was
@@ -36,7 +47,9 @@ impl Buffer {
     /// `length` numbers, which hold whatever their last user left: write before reading.
     pub fn new(length: usize) -> Buffer {
         let idle = IDLE.lock().ok().and_then(|mut idle| take_fitting(&mut idle, length));
-        Buffer { values: idle.unwrap_or_else(|| vec![0.0; length]), length, kept: true }
+        let mut values = idle.unwrap_or_else(|| vec![0.0; length]);
+        poison(&mut values);
+        Buffer { values, length, kept: true }
     }
 
     /// `length` times the same number.
@@ -103,6 +116,7 @@ impl Drop for Buffer {
 pub(super) fn with_scratch<T>(length: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     let idle = SCRATCH.with_borrow_mut(|idle| take_fitting(idle, length));
     let mut values = idle.unwrap_or_else(|| vec![0.0; length]);
+    poison(&mut values);
     let result = work(&mut values[..length]);
     SCRATCH.with_borrow_mut(|idle| idle.push(values));
     result
@@ -133,6 +147,28 @@ mod tests {
         assert_eq!(take_fitting(&mut idle, 101), None);
         assert_eq!(take_fitting(&mut idle, 900).map(|array| array.len()), Some(1000));
         assert_eq!(idle, [vec![2.0; 100]]);
+    }
+
+    #[test]
+    fn an_array_is_not_shortened_to_less_than_half_of_its_memory() {
+        let mut array = Vec::with_capacity(1000);
+        array.resize(600, 0.0);
+        let mut idle = vec![array];
+        assert_eq!(take_fitting(&mut idle, 499), None);
+        assert_eq!(take_fitting(&mut idle, 500).map(|array| array.len()), Some(600));
+    }
+
+    #[test]
+    fn what_is_not_written_yet_is_nan_in_tests() {
+        for _ in 0..2 {
+            with_scratch(9, |values| {
+                assert!(values.iter().all(|value| value.is_nan()));
+                values.fill(1.0);
+            });
+            let mut buffer = Buffer::new(11);
+            assert!(buffer.iter().all(|value| value.is_nan()));
+            buffer.fill(1.0);
+        }
     }
 
     #[test]
