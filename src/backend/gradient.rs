@@ -55,34 +55,36 @@ impl Part {
     fn add_sum(&mut self, other: Buffer) {
         if self.sum.is_empty() {
             self.sum = other;
-        } else {
-            self.sum.iter_mut().zip(&*other).for_each(|(sum, value)| *sum += value);
+        } else if !other.is_empty() {
+            Sum::Add.put(&other, &mut self.sum);
         }
     }
 }
 
-/// Numbers of a parameter's gradient that [`put_sum`] is best given at once: whole rows of a weight matrix.
-pub fn chunk(parts: &[&Part], about: usize) -> usize {
+/// How many numbers of a parameter's gradient to have from [`put_sum`] at once: `about` so many, but whole rows of a
+/// weight matrix.
+pub(crate) fn whole_rows(parts: &[&Part], about: usize) -> usize {
     match parts.iter().flat_map(|part| &part.rows).map(|rows| rows.outputs).next() {
         Some(outputs) => about.div_ceil(outputs) * outputs,
         None => about,
     }
 }
 
-/// Writes the sum of the parts, in their order, of the numbers from `first` on.
+/// Writes the sum of the parts, in their order, of the numbers from `first` on. Where parts have [`Rows`], these are
+/// whole rows of the weight.
+#[track_caller]
 pub fn put_sum(parts: &[&Part], first: usize, gradient: &mut [f32]) {
     let mut sum = Sum::Begin;
     for part in parts {
         if !part.sum.is_empty() {
-            let values = &part.sum[first..first + gradient.len()];
-            match sum {
-                Sum::Begin => gradient.copy_from_slice(values),
-                Sum::Add => gradient.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
-            }
+            sum.put(&part.sum[first..first + gradient.len()], gradient);
             sum = Sum::Add;
         }
         for rows in &part.rows {
-            let features = first / rows.outputs..(first + gradient.len()) / rows.outputs;
+            let (length, outputs) = (gradient.len(), rows.outputs);
+            let whole = first.is_multiple_of(outputs) && length.is_multiple_of(outputs);
+            assert!(whole, "{length} numbers from {first} on are not whole rows of {outputs}");
+            let features = first / outputs..(first + length) / outputs;
             rows.multiply(features, sum, gradient);
             sum = Sum::Add;
         }
@@ -108,7 +110,7 @@ mod tests {
 
     fn total(parts: &[&Part]) -> Vec<f32> {
         let mut gradient = vec![f32::NAN; 6];
-        let (head, tail) = gradient.split_at_mut(chunk(parts, 3));
+        let (head, tail) = gradient.split_at_mut(whole_rows(parts, 3));
         put_sum(parts, 0, head);
         put_sum(parts, head.len(), tail);
         gradient
@@ -131,5 +133,23 @@ mod tests {
         assert_eq!(total(&[&part]), [1.0, 1.0, 1.0, 3.0, 1.0, 5.0]);
         part.add(ones());
         assert_eq!(total(&[&part]), [2.0, 2.0, 2.0, 4.0, 2.0, 6.0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "2 numbers from 1 on are not whole rows of 2")]
+    fn a_sum_from_amid_a_row_is_refused() {
+        put_sum(&[&rows()], 1, &mut [0.0; 2]);
+    }
+
+    #[test]
+    #[should_panic(expected = "3 numbers from 2 on are not whole rows of 2")]
+    fn a_sum_to_amid_a_row_is_refused() {
+        put_sum(&[&rows()], 2, &mut [0.0; 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "5 numbers do not fit a sum of 6")]
+    fn sums_of_another_length_are_refused() {
+        ones().add(Part { sum: vec![1.0; 5].into(), rows: Vec::new() });
     }
 }

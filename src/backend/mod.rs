@@ -5,7 +5,8 @@ mod host;
 mod portable;
 
 pub use crate::kernels::Activation;
-pub use gradient::{Part, chunk, put_sum};
+pub(crate) use gradient::whole_rows;
+pub use gradient::{Part, put_sum};
 pub use host::Host;
 pub use portable::Portable;
 

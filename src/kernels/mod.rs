@@ -24,7 +24,7 @@ mod winograd;
 
 pub use activation::Activation;
 pub use scratch::Buffer;
-pub use simd::vectorized;
+pub(crate) use simd::vectorized;
 pub use sum::sum_of_squares;
 
 pub use conv::{ConvShape, conv, conv_backward, conv_transpose, conv_transpose_backward};
@@ -46,6 +46,17 @@ impl Sum {
         match self {
             Sum::Begin => product::Start::Zero,
             Sum::Add => product::Start::Result,
+        }
+    }
+
+    /// Brings `values` into an array of the same length.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn put(self, values: &[f32], into: &mut [f32]) {
+        assert!(values.len() == into.len(), "{} numbers do not fit a sum of {}", values.len(), into.len());
+        match self {
+            Sum::Begin => into.copy_from_slice(values),
+            Sum::Add => into.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
         }
     }
 }

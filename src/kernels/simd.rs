@@ -22,7 +22,7 @@ pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
 
 /// Runs plain loops with the best vector instructions this processor has; mark the closure `#[inline(always)]`.
 #[inline]
-pub fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     dispatch(work)
 }
 

@@ -23,6 +23,7 @@ use crate::plan::Trial;
 use crate::random::{Purpose, Stream, permutation};
 use crate::spec::Spec;
 use rayon::prelude::*;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -75,7 +76,7 @@ pub struct Progress {
     pub images_per_second: f64,
 }
 
-/// One model in training.
+/// One model in training, on the thread that made it.
 pub struct Trainer<B: Spread> {
     spec: Spec,
     worker: Worker<B>,
@@ -89,6 +90,8 @@ pub struct Trainer<B: Spread> {
     /// Sum of the gradient's squares.
     squares: f64,
     epoch: u64,
+    /// Keeps it on the thread that made it, which is in its pool: work given to the pool from another would wait for it.
+    stays: PhantomData<*const ()>,
 }
 
 impl<B: Spread> Trainer<B> {
@@ -115,6 +118,7 @@ impl<B: Spread> Trainer<B> {
             gradient: vec![0.0; map.length()],
             squares: 0.0,
             epoch: 0,
+            stays: PhantomData,
             worker: Worker {
                 pixels: Pixels { binarize: spec.data.binarize, range: [low as f32, high as f32], seed: spec.seed },
                 dataset: trial.dataset().clone(),
@@ -268,7 +272,7 @@ impl<B: Spread> Trainer<B> {
             let (gradient, after) = rest.split_at_mut(range.len());
             rest = after;
             let parts: Arc<[&Part]> = lanes.iter().map(|lane| &lane.parts[parameter]).collect();
-            let chunk = backend::chunk(&parts, CHUNK);
+            let chunk = backend::whole_rows(&parts, CHUNK);
             let chunks = gradient.chunks_mut(chunk).enumerate();
             tasks.extend(chunks.map(|(index, gradient)| (parts.clone(), index * chunk, gradient)));
         }

@@ -1,5 +1,6 @@
 //! Update rules of the weights, in one pass over one long array, with state that can be saved.
 
+use super::CHUNK;
 use crate::kernels::vectorized;
 use crate::spec::{self, Optimizer as Kind};
 use rayon::prelude::*;
@@ -167,6 +168,3 @@ impl Rule {
         }
     }
 }
-
-/// Numbers that one task updates.
-const CHUNK: usize = 1 << 14;
