@@ -255,7 +255,7 @@ def start(machine, args):
     note = ("Wall seconds with 1 thread. The first step is from the start of the program to the event with which `vaex "
             "run --json` tells that step 1 is done, all data read, checked and hashed. PyTorch's is to the end of its "
             "fourth step, the first that it tells of, with noise for images. Ratios are PyTorch by vaex.")
-    return table("Start", note, ["", "vaex", "PyTorch", "ratio"], rows)
+    return table("Start", note, ["", "vaex", "PyTorch, fourth step", "ratio"], rows)
 
 
 def setting(machine):
