@@ -263,49 +263,53 @@ fn by_scattering(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, 
     let classes: Vec<(&Class, &Class)> =
         rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))).collect();
 
-    // The taps of each class, one after the other: (taps, outputs, inputs).
-    let mut taps = vec![0.0; weight.len()];
-    with_scratch(weight.len(), |transposed| {
-        transpose_taps([inputs, outputs], weight, transposed);
-        let tap =
-            |row: usize, column: usize| &transposed[(row * WINDOW + column) * inputs * outputs..][..inputs * outputs];
-        let order = classes.iter().flat_map(|(rows, columns)| {
-            rows.taps.iter().flat_map(|&row| columns.taps.iter().map(move |&column| (row, column)))
-        });
-        for (target, (row, column)) in taps.chunks_exact_mut(inputs * outputs).zip(order) {
-            target.copy_from_slice(tap(row, column));
-        }
-    });
-
-    with_scratch(sides[0] * sides[1] * outputs, |padded| {
-        padded.fill(0.0);
-        for (image, large) in small.chunks_exact(shape.small_image()).zip(large.chunks_exact_mut(shape.large_image())) {
-            place(shape.small_sides(), outputs, image, [before, before], sides[1], padded);
-            let mut right = taps.as_slice();
-            for (rows, columns) in &classes {
-                let (taps, rest) = right.split_at(rows.taps.len() * columns.taps.len() * inputs * outputs);
-                right = rest;
-                let pixels =
-                    || rows.pixels.iter().flat_map(|&row| columns.pixels.iter().map(move |&column| (row, column)));
-                let lefts: Vec<usize> = pixels().map(|((_, y), (_, x))| y * row + x * outputs).collect();
-                let places: Vec<usize> = pixels().map(|((y, _), (x, _))| (y * width + x) * inputs).collect();
-                let segments: Vec<Segment> = (0..rows.taps.len())
-                    .map(|y| Segment { start: y * row, length: columns.taps.len() * outputs, step: 1 })
-                    .collect();
-                let product = Product {
-                    left: padded,
-                    rows: &lefts,
-                    segments: &segments,
-                    right: taps,
-                    right_stride: inputs,
-                    columns: inputs,
-                    places: &places,
-                    start,
-                    relu,
-                };
-                product.put_into(large);
+    with_scratch(weight.len(), |taps| {
+        // The taps of each class, one after the other: (taps, outputs, inputs).
+        with_scratch(weight.len(), |transposed| {
+            transpose_taps([inputs, outputs], weight, transposed);
+            let tap = |row: usize, column: usize| {
+                &transposed[(row * WINDOW + column) * inputs * outputs..][..inputs * outputs]
+            };
+            let order = classes.iter().flat_map(|(rows, columns)| {
+                rows.taps.iter().flat_map(|&row| columns.taps.iter().map(move |&column| (row, column)))
+            });
+            for (target, (row, column)) in taps.chunks_exact_mut(inputs * outputs).zip(order) {
+                target.copy_from_slice(tap(row, column));
             }
-        }
+        });
+
+        with_scratch(sides[0] * sides[1] * outputs, |padded| {
+            padded.fill(0.0);
+            for (image, large) in
+                small.chunks_exact(shape.small_image()).zip(large.chunks_exact_mut(shape.large_image()))
+            {
+                place(shape.small_sides(), outputs, image, [before, before], sides[1], padded);
+                let mut right = &taps[..];
+                for (rows, columns) in &classes {
+                    let (taps, rest) = right.split_at(rows.taps.len() * columns.taps.len() * inputs * outputs);
+                    right = rest;
+                    let pixels =
+                        || rows.pixels.iter().flat_map(|&row| columns.pixels.iter().map(move |&column| (row, column)));
+                    let lefts: Vec<usize> = pixels().map(|((_, y), (_, x))| y * row + x * outputs).collect();
+                    let places: Vec<usize> = pixels().map(|((y, _), (x, _))| (y * width + x) * inputs).collect();
+                    let segments: Vec<Segment> = (0..rows.taps.len())
+                        .map(|y| Segment { start: y * row, length: columns.taps.len() * outputs, step: 1 })
+                        .collect();
+                    let product = Product {
+                        left: padded,
+                        rows: &lefts,
+                        segments: &segments,
+                        right: taps,
+                        right_stride: inputs,
+                        columns: inputs,
+                        places: &places,
+                        start,
+                        relu,
+                    };
+                    product.put_into(large);
+                }
+            }
+        });
     });
 }
 

@@ -37,7 +37,7 @@ pub(super) enum Start<'a> {
 /// `result[places[r] + c] = start + sum over the terms t of left[rows[r] + t] right[t, c]`.
 ///
 /// The terms are those of the segments, one after the other; `right` holds a row of `columns` numbers for each, and its
-/// rows begin `right_stride` numbers apart.
+/// rows begin `right_stride` numbers apart. Rows of the result do not overlap: a place written twice keeps one of the sums.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product<'a> {
     pub(super) left: &'a [f32],
