@@ -7,7 +7,7 @@
 //!   Convolutional Neural Networks", section 4.3 (<https://arxiv.org/abs/1509.09308>).
 //! - Two outputs, F(2, 3), at 0, 1, -1 and infinity. Its `B'` is scaled so that it shares the filter's numbers at
 //!   these points, `G` above, with the first kind.
-//! - Two outputs at stride 2. The first and the last tap meet the even inputs, F(2, 2) at 0, -1 and infinity; the
+//! - Two outputs at stride 2. The first and the last tap meet the even inputs, F(2, 2) at 0, 1 and infinity; the
 //!   middle one meets the odd inputs, whose two products are added to those at 0 and infinity.
 
 use pulp::{Simd, WithSimd};

@@ -13,7 +13,7 @@ mod lines;
 mod tiles;
 
 use super::Sum;
-use super::conv::ConvShape;
+use super::conv::{ConvShape, WINDOW};
 use super::lowering::{Side, transpose_taps};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
@@ -23,13 +23,10 @@ use std::ops::Range;
 use lines::{Cut, Ending, Whole, transform};
 use tiles::{Kind, Tile, Tiles};
 
-/// Taps on a side of a filter.
-const TAPS: usize = 3;
-
 /// Whether this way is faster, and the channels fill vectors.
 pub(super) fn suits(shape: ConvShape) -> bool {
     let ConvShape { inputs, outputs, stride, .. } = shape;
-    let by_definition = shape.small_pixels() * TAPS * TAPS;
+    let by_definition = shape.small_pixels() * WINDOW * WINDOW;
     let enough = match stride {
         1 => true,
         // Fewer products are saved, of pairs of channels: they pay for the transforms, of channels, from 32 and 64 on.
@@ -195,7 +192,7 @@ impl Filtering {
 
     /// `G g G'`, of each point (inputs, outputs).
     fn filter_points(&self, weight: &[f32], filters: &mut [f32]) {
-        let (from, to) = (Whole::square(TAPS, self.filter_grid().channels), self.filter_grid());
+        let (from, to) = (Whole::square(WINDOW, self.filter_grid().channels), self.filter_grid());
         if self.shape.stride == 1 {
             transform((lines::Filter, lines::Filter), from, weight, to, filters, Ending::new(Sum::Begin));
         } else {
@@ -213,7 +210,7 @@ impl Filtering {
 
     /// dweight += `G' u G`.
     fn add_filter_adjoint(&self, dfilters: &[f32], dweight: &mut [f32]) {
-        let (from, to) = (self.filter_grid(), Whole::square(TAPS, self.filter_grid().channels));
+        let (from, to) = (self.filter_grid(), Whole::square(WINDOW, self.filter_grid().channels));
         if self.shape.stride == 1 {
             transform((lines::FilterAdjoint, lines::FilterAdjoint), from, dfilters, to, dweight, Ending::new(Sum::Add));
         } else {
@@ -250,14 +247,9 @@ impl Filtering {
             for &tile in &tiles.tiles {
                 let (from, place) = self.inputs_of_tile(tile);
                 let target = &mut points[tiles.row(count, image, tile) * self.points_of_tile()..];
-                by_kind!(tile, Input, InputOfTwo, StridedInput, |maps| transform(
-                    maps,
-                    from,
-                    &large[place..],
-                    to,
-                    target,
-                    Ending::new(Sum::Begin)
-                ));
+                by_kind!(tile, Input, InputOfTwo, StridedInput, |maps| {
+                    transform(maps, from, &large[place..], to, target, Ending::new(Sum::Begin));
+                });
             }
         }
     }
@@ -308,7 +300,7 @@ impl Filtering {
                 let (to, place) = self.inputs_of_tile(tile);
                 let source = &dpoints[tiles.row(count, image, tile) * self.points_of_tile()..];
                 // The first rows and columns are the last ones of the tiles above and to the left.
-                let begun = tile.corner.map(|first| if first > 0 { TAPS - shape.stride } else { 0 });
+                let begun = tile.corner.map(|first| if first > 0 { WINDOW - shape.stride } else { 0 });
                 let ending = Ending { begun, ..Ending::new(sum) };
                 by_kind!(tile, InputAdjoint, InputOfTwoAdjoint, StridedInputAdjoint, |maps| {
                     transform(maps, from, source, to, &mut dlarge[place..], ending);
