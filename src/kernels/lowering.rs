@@ -8,6 +8,8 @@
 //! A side with very few channels would leave most of a vector empty where it is the result. There, at stride 1, the
 //! matrix of windows is made of products after all and summed up, or the gradient is taken of the same convolution seen
 //! from its other side, by the weight turned by 180 degrees with its channels exchanged.
+//!
+//! Where [`winograd`](super::winograd) is faster, it does the work instead.
 
 use super::Sum;
 use super::activation::finish;
@@ -15,7 +17,7 @@ use super::conv::{ConvShape, WINDOW};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
 use super::simd::WIDEST;
-use super::winograd;
+use super::winograd::Filtering;
 
 /// Channels of a result up to which its windows are made and summed up.
 const FEW: usize = 4;
@@ -23,8 +25,8 @@ const FEW: usize = 4;
 /// small = start + convolution of large, of which negative numbers become 0 with `relu`: (batch, height, width, inputs)
 /// to (batch, out height, out width, outputs).
 pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
-    if winograd::suits(shape) {
-        winograd::gather(shape, weight, large, start, relu, small);
+    if let Some(filtering) = Filtering::fitting(shape) {
+        filtering.gather(weight, large, start, relu, small);
     } else if shape.stride == 1 && shape.outputs <= FEW && shape.outputs < shape.inputs {
         by_windows(shape, weight, large, start, relu, small);
     } else {
@@ -34,7 +36,8 @@ pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Sta
 
 /// large = start + adjoint of the convolution, applied to small; the other way round than [`gather`].
 pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
-    if shape.stride == 1 && (shape.inputs <= FEW || winograd::suits(shape)) {
+    // At stride 2 filtering would have to add up overlapping tiles before bias and ReLU, in a pass that takes what it saves.
+    if shape.stride == 1 && (shape.inputs <= FEW || Filtering::fitting(shape).is_some()) {
         with_turned(shape, weight, |turned| gather(exchanged(shape), turned, small, start, relu, large));
     } else {
         by_scattering(shape, weight, small, start, relu, large);
@@ -57,8 +60,8 @@ pub(super) fn gradients(
     by_side: Option<Side>,
     dweight: &mut [f32],
 ) {
-    if winograd::suits(shape) {
-        return winograd::gradients(shape, weight, large, small, by_side, dweight);
+    if let Some(filtering) = Filtering::fitting(shape) {
+        return filtering.gradients(weight, large, small, by_side, dweight);
     }
     if shape.stride == 1 && shape.outputs < shape.inputs && shape.outputs <= FEW {
         with_scratch(dweight.len(), |turned| {
@@ -123,7 +126,7 @@ pub(super) fn transpose_taps([inputs, outputs]: [usize; 2], weight: &[f32], tran
 /// Copies an image (height, width, channels) into a larger one; `before` are the rows and columns above it and to its
 /// left. What does not fit is left out: a window need not reach the last pixels. Nothing else is written: the border is
 /// cleared once for many images.
-pub(super) fn place(
+fn place(
     [height, width]: [usize; 2],
     channels: usize,
     image: &[f32],

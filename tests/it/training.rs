@@ -172,27 +172,41 @@ fn a_plain_autoencoder_has_no_kl_and_reconstructs_better() {
     assert!(both[1].recon_nats < both[0].recon_nats, "{} and {}", both[1].recon_nats, both[0].recon_nats);
 }
 
-/// Rounding differs, as Winograd's filtering errs more than sums of products do, and ten epochs let the difference grow.
-/// It has to stay far below what another seed changes: it was 5 % of that. The runs are short of the plateau that this
-/// model comes to later, where rounding decides when a run leaves it.
+/// Rounding differs, as Winograd's filtering errs more than sums of products do. After three epochs the losses still
+/// agree, seed by seed, to a small part of what another seed changes; a bias would show. Then training amplifies every
+/// difference: single seeds end up to 10 nats apart, as they do when anything else about the rounding changes, and what
+/// is left to ask is that the kernels end among the reference's seeds.
 #[test]
 #[ignore = "takes minutes; its figures are in docs/performance.md"]
 fn the_kernels_train_as_well_as_plain_operations() {
-    let losses = |rows: Vec<Metrics>| [rows[rows.len() - 2].loss, rows[rows.len() - 1].loss];
-    let both: Vec<[[f64; 2]; 2]> = (0..3)
+    const EARLY: usize = 3;
+    const LAST: usize = 10;
+    // Of each epoch, training and validation.
+    let losses = |rows: Vec<Metrics>| rows.chunks(2).map(|pair| [pair[0].loss, pair[1].loss]).collect::<Vec<_>>();
+    let both: Vec<[Vec<[f64; 2]>; 2]> = (0..3)
         .map(|seed| {
             let trial = trial("[data]\nlimit = 600\n", &[&format!("seed={seed}")]);
-            let kernels = losses(train::<Host>(Cpu::default(), &trial, 1, 10).1);
-            let portable = losses(train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 10).1);
-            [kernels, portable]
+            let kernels = losses(train::<Host>(Cpu::default(), &trial, 1, LAST as u64).1);
+            let reference = losses(train::<Portable<Cpu>>(Cpu::default(), &trial, 1, LAST as u64).1);
+            for epoch in [EARLY, LAST] {
+                // For the table in docs/performance.md, with --nocapture.
+                println!("seed {seed}, epoch {epoch}: {:?}, {:?}", kernels[epoch - 1], reference[epoch - 1]);
+            }
+            [kernels, reference]
         })
         .collect();
     for (place, split) in ["training", "validation"].into_iter().enumerate() {
-        let portable = || both.iter().map(|[_, portable]| portable[place]);
-        let (least, most) = (portable().fold(f64::INFINITY, f64::min), portable().fold(0.0, f64::max));
-        for (seed, [kernels, portable]) in both.iter().enumerate() {
-            let off = (kernels[place] - portable[place]).abs();
-            assert!(off < 0.25 * (most - least), "{split}, seed {seed}: off by {off}, seeds differ by {least}..{most}");
+        let range = |epoch: usize| {
+            let reference = || both.iter().map(|[_, reference]| reference[epoch - 1][place]);
+            (reference().fold(f64::INFINITY, f64::min), reference().fold(0.0, f64::max))
+        };
+        let (least, most) = range(EARLY);
+        for (seed, [kernels, reference]) in both.iter().enumerate() {
+            let off = (kernels[EARLY - 1][place] - reference[EARLY - 1][place]).abs();
+            assert!(off < 0.05 * (most - least), "{split}, seed {seed}: off by {off}, seeds differ by {least}..{most}");
         }
+        let (least, most) = range(LAST);
+        let mean = both.iter().map(|[kernels, _]| kernels[LAST - 1][place]).sum::<f64>() / both.len() as f64;
+        assert!((least..most).contains(&mean), "{split} ends at {mean}, the reference's seeds at {least}..{most}");
     }
 }

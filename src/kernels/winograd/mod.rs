@@ -7,7 +7,7 @@
 //! Summed over channels or tiles, each of the numbers that `*` multiplies, the points, is a matrix product of its own.
 //! At stride 2 some of these are parts of one sum.
 //!
-//! Rounding errors are some 10 times those of the definition at stride 1, and hardly greater than those at stride 2.
+//! At stride 1 rounding errors are some 10 times those of the definition, at stride 2 hardly greater.
 
 mod lines;
 mod tiles;
@@ -22,22 +22,6 @@ use std::ops::Range;
 
 use lines::{Cut, Ending, Whole, transform};
 use tiles::{Kind, Tile, Tiles};
-
-/// Whether this way is faster, and the channels fill vectors.
-pub(super) fn suits(shape: ConvShape) -> bool {
-    let ConvShape { inputs, outputs, stride, .. } = shape;
-    let by_definition = shape.small_pixels() * WINDOW * WINDOW;
-    let enough = match stride {
-        1 => true,
-        // Fewer products are saved, of pairs of channels: they pay for the transforms, of channels, from 32 and 64 on.
-        2 => 3 * inputs * outputs >= 64 * (inputs + outputs),
-        _ => false,
-    };
-    enough
-        && inputs.is_multiple_of(WIDEST)
-        && outputs.is_multiple_of(WIDEST)
-        && 4 * Tiles::of(shape).products() < 3 * by_definition
-}
 
 /// Calls `$work` with the maps of a tile's kinds, downwards and across.
 macro_rules! by_kind {
@@ -59,66 +43,8 @@ macro_rules! by_kind {
     }};
 }
 
-/// small = start + convolution of large, of which negative numbers become 0 with `relu`.
-pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
-    let filtering = Filtering::of(shape);
-    with_arrays([filtering.filters(), filtering.points(), filtering.sums()], |[filters, points, sums]| {
-        filtering.filter_points(weight, filters);
-        for range in filtering.groups() {
-            let images = range.len();
-            filtering.input_points(&large[scaled(&range, shape.large_image())], points);
-            filtering.multiply(images, points, filters, sums);
-            filtering.output_images(sums, start, relu, &mut small[scaled(&range, shape.small_image())]);
-        }
-    });
-}
-
-/// dweight += gradient of <convolution of large, small> by the weight; the gradient by one side goes into `by_side`.
-pub(super) fn gradients(
-    shape: ConvShape,
-    weight: &[f32],
-    large: &[f32],
-    small: &[f32],
-    mut by_side: Option<Side>,
-    dweight: &mut [f32],
-) {
-    if shape.batch == 0 {
-        return;
-    }
-    let filtering = Filtering::of(shape);
-    let lengths = [filtering.filters(), filtering.filters(), filtering.points(), filtering.sums()];
-    with_arrays(lengths, |[filters, dfilters, points, sums]| {
-        match by_side {
-            None => {}
-            Some(Side::Large(..)) => filtering.transposed_filter_points(weight, filters),
-            Some(Side::Small(..)) => filtering.filter_points(weight, filters),
-        }
-        for range in filtering.groups() {
-            let images = range.len();
-            filtering.input_points(&large[scaled(&range, shape.large_image())], points);
-            filtering.output_adjoint(&small[scaled(&range, shape.small_image())], sums);
-            let sum = if range.start == 0 { Sum::Begin } else { Sum::Add };
-            filtering.multiply_transposed(images, points, sums, sum, dfilters);
-            match &mut by_side {
-                None => {}
-                Some(Side::Large(sum, dlarge)) => {
-                    filtering.multiply_adjoint(images, sums, filters, points);
-                    let dlarge = &mut dlarge[scaled(&range, shape.large_image())];
-                    filtering.input_adjoint(points, *sum, dlarge);
-                }
-                Some(Side::Small(sum, dsmall)) => {
-                    filtering.multiply(images, points, filters, sums);
-                    let dsmall = &mut dsmall[scaled(&range, shape.small_image())];
-                    filtering.output_images(sums, sum.start(), false, dsmall);
-                }
-            }
-        }
-        filtering.add_filter_adjoint(dfilters, dweight);
-    });
-}
-
 /// Where some images lie, of so many numbers each.
-fn scaled(images: &Range<usize>, numbers: usize) -> Range<usize> {
+fn of_images(images: &Range<usize>, numbers: usize) -> Range<usize> {
     images.start * numbers..images.end * numbers
 }
 
@@ -134,7 +60,7 @@ fn with_arrays<const N: usize>(lengths: [usize; N], work: impl FnOnce([&mut [f32
 }
 
 /// A convolution and how it is cut. Points and sums of tiles lie side by side: (tile, row, column, channel).
-struct Filtering {
+pub(super) struct Filtering {
     shape: ConvShape,
     tiles: Tiles,
     /// Images worked on at once.
@@ -142,9 +68,83 @@ struct Filtering {
 }
 
 impl Filtering {
+    /// The filtering of a convolution for which it is faster, and whose channels fill vectors.
+    pub(super) fn fitting(shape: ConvShape) -> Option<Filtering> {
+        let ConvShape { inputs, outputs, stride, .. } = shape;
+        let enough = match stride {
+            1 => true,
+            // Fewer products are saved, of pairs of channels: they pay for the transforms, of channels, from 32 and 64
+            // on.
+            2 => 3 * inputs * outputs >= 64 * (inputs + outputs),
+            _ => false,
+        };
+        if !enough || !inputs.is_multiple_of(WIDEST) || !outputs.is_multiple_of(WIDEST) {
+            return None;
+        }
+        let filtering = Filtering::of(shape);
+        let by_definition = shape.small_pixels() * WINDOW * WINDOW;
+        (4 * filtering.tiles.products() < 3 * by_definition).then_some(filtering)
+    }
+
     fn of(shape: ConvShape) -> Filtering {
         let tiles = Tiles::of(shape);
         Filtering { shape, group: tiles.images_per_group(shape.batch), tiles }
+    }
+
+    /// small = start + convolution of large, of which negative numbers become 0 with `relu`.
+    pub(super) fn gather(&self, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
+        let shape = self.shape;
+        with_arrays([self.filters(), self.points(), self.sums()], |[filters, points, sums]| {
+            self.filter_points(weight, filters);
+            for range in self.groups() {
+                self.input_points(&large[of_images(&range, shape.large_image())], points);
+                self.multiply(range.len(), points, filters, sums);
+                self.output_images(sums, start, relu, &mut small[of_images(&range, shape.small_image())]);
+            }
+        });
+    }
+
+    /// dweight += gradient of <convolution of large, small> by the weight; the gradient by one side goes into `by_side`.
+    pub(super) fn gradients(
+        &self,
+        weight: &[f32],
+        large: &[f32],
+        small: &[f32],
+        mut by_side: Option<Side>,
+        dweight: &mut [f32],
+    ) {
+        let shape = self.shape;
+        if shape.batch == 0 {
+            return;
+        }
+        let lengths = [self.filters(), self.filters(), self.points(), self.sums()];
+        with_arrays(lengths, |[filters, dfilters, points, sums]| {
+            match by_side {
+                None => {}
+                Some(Side::Large(..)) => self.transposed_filter_points(weight, filters),
+                Some(Side::Small(..)) => self.filter_points(weight, filters),
+            }
+            for range in self.groups() {
+                let images = range.len();
+                self.input_points(&large[of_images(&range, shape.large_image())], points);
+                self.output_adjoint(&small[of_images(&range, shape.small_image())], sums);
+                let found = if range.start == 0 { Sum::Begin } else { Sum::Add };
+                self.multiply_transposed(images, points, sums, found, dfilters);
+                match &mut by_side {
+                    None => {}
+                    Some(Side::Large(sum, dlarge)) => {
+                        self.multiply_adjoint(images, sums, filters, points);
+                        self.input_adjoint(points, *sum, &mut dlarge[of_images(&range, shape.large_image())]);
+                    }
+                    Some(Side::Small(sum, dsmall)) => {
+                        self.multiply(images, points, filters, sums);
+                        let dsmall = &mut dsmall[of_images(&range, shape.small_image())];
+                        self.output_images(sums, sum.start(), false, dsmall);
+                    }
+                }
+            }
+            self.add_filter_adjoint(dfilters, dweight);
+        });
     }
 
     fn groups(&self) -> impl Iterator<Item = Range<usize>> {
@@ -177,8 +177,8 @@ impl Filtering {
         self.tiles.points() * self.filter_grid().row
     }
 
-    /// The filter's points. A little more than the channels, often a power of 2, lies between rows of points, lest all
-    /// of them meet in one place of the cache.
+    /// The filter's points. Those of a row follow each other, as [`Filtering::multiply`] has it; between rows lies a little
+    /// more, lest points that are a power of 2 apart all meet in one place of the cache.
     fn filter_grid(&self) -> Whole {
         let channels = self.shape.inputs * self.shape.outputs;
         Whole { row: self.tiles.points() * channels + WIDEST, column: channels, channels }
@@ -192,11 +192,12 @@ impl Filtering {
 
     /// `G g G'`, of each point (inputs, outputs).
     fn filter_points(&self, weight: &[f32], filters: &mut [f32]) {
+        use lines::{Filter, StridedFilter};
         let (from, to) = (Whole::square(WINDOW, self.filter_grid().channels), self.filter_grid());
-        if self.shape.stride == 1 {
-            transform((lines::Filter, lines::Filter), from, weight, to, filters, Ending::new(Sum::Begin));
-        } else {
-            transform((lines::StridedFilter, lines::StridedFilter), from, weight, to, filters, Ending::new(Sum::Begin));
+        let ending = Ending::new(Sum::Begin);
+        match self.shape.stride {
+            1 => transform((Filter, Filter), from, weight, to, filters, ending),
+            _ => transform((StridedFilter, StridedFilter), from, weight, to, filters, ending),
         }
     }
 
@@ -210,18 +211,12 @@ impl Filtering {
 
     /// dweight += `G' u G`.
     fn add_filter_adjoint(&self, dfilters: &[f32], dweight: &mut [f32]) {
+        use lines::{FilterAdjoint, StridedFilterAdjoint};
         let (from, to) = (self.filter_grid(), Whole::square(WINDOW, self.filter_grid().channels));
-        if self.shape.stride == 1 {
-            transform((lines::FilterAdjoint, lines::FilterAdjoint), from, dfilters, to, dweight, Ending::new(Sum::Add));
-        } else {
-            transform(
-                (lines::StridedFilterAdjoint, lines::StridedFilterAdjoint),
-                from,
-                dfilters,
-                to,
-                dweight,
-                Ending::new(Sum::Add),
-            );
+        let ending = Ending::new(Sum::Add);
+        match self.shape.stride {
+            1 => transform((FilterAdjoint, FilterAdjoint), from, dfilters, to, dweight, ending),
+            _ => transform((StridedFilterAdjoint, StridedFilterAdjoint), from, dfilters, to, dweight, ending),
         }
     }
 
@@ -391,5 +386,65 @@ impl Filtering {
                 work(row, column, self.tiles.sum_of(row) * self.tiles.sums() + self.tiles.sum_of(column));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::oracle::{self, assert_close_to, numbers, plus, wide};
+    use crate::kernels::simd::tests::on_every_arch;
+
+    /// Also shapes that the definition serves better: every way in which tiles can be cut by an image's edges, no image,
+    /// and more than one group of them.
+    #[test]
+    fn every_cut_agrees_with_the_oracle() {
+        for (stride, batch) in [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 3)] {
+            for side in 0..100 {
+                let (height, width) = (1 + side / 10, 1 + side % 10);
+                check(ConvShape { batch, height, width, inputs: 16, outputs: 32, stride });
+            }
+            check(ConvShape { batch, height: 23, width: 25, inputs: 32, outputs: 16, stride });
+        }
+    }
+
+    fn check(shape: ConvShape) {
+        let tolerance = if shape.stride == 1 { 3e-5 } else { 1e-5 };
+        let filtering = Filtering::of(shape);
+        let lengths = [shape.batch * shape.large_image(), shape.batch * shape.small_image()];
+        let [large, dlarge] = [1, 2].map(|seed| numbers(seed, lengths[0]));
+        let [small, dsmall] = [3, 4].map(|seed| numbers(seed, lengths[1]));
+        let [weight, dweight] = [5, 6].map(|seed| numbers(seed, shape.window() * shape.outputs));
+        let gathered = oracle::conv(&shape, &wide(&large), &wide(&weight));
+        let scattered = oracle::conv_transpose(&shape, &wide(&small), &wide(&weight));
+        let by_weight = oracle::conv_weight_gradient(&shape, &wide(&large), &wide(&small));
+        let [expected_dweight] = plus([&dweight], [by_weight]);
+        let [added_to_small] = plus([&dsmall], [gathered.clone()]);
+        let [added_to_large] = plus([&dlarge], [scattered.clone()]);
+        on_every_arch(|| {
+            let close = |name, found: &[f32], expected: &[f64]| assert_close_to(tolerance, 1.0, name, found, expected);
+            let mut found = vec![f32::NAN; small.len()];
+            filtering.gather(&weight, &large, Start::Zero, false, &mut found);
+            close("gathered", &found, &gathered);
+
+            let gradients = |side: Option<Side<'_>>| {
+                let mut found = dweight.clone();
+                filtering.gradients(&weight, &large, &small, side, &mut found);
+                close("dweight", &found, &expected_dweight);
+            };
+            gradients(None);
+            let mut found = vec![f32::NAN; small.len()];
+            gradients(Some(Side::Small(Sum::Begin, &mut found)));
+            close("first dsmall", &found, &gathered);
+            let mut found = dsmall.clone();
+            gradients(Some(Side::Small(Sum::Add, &mut found)));
+            close("dsmall", &found, &added_to_small);
+            let mut found = vec![f32::NAN; large.len()];
+            gradients(Some(Side::Large(Sum::Begin, &mut found)));
+            close("first dlarge", &found, &scattered);
+            let mut found = dlarge.clone();
+            gradients(Some(Side::Large(Sum::Add, &mut found)));
+            close("dlarge", &found, &added_to_large);
+        });
     }
 }
