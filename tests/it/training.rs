@@ -178,6 +178,7 @@ fn a_plain_autoencoder_has_no_kl_and_reconstructs_better() {
 /// is left to ask is that the kernels end among the reference's seeds.
 #[test]
 #[ignore = "takes minutes; its figures are in docs/performance.md"]
+#[expect(clippy::print_stdout, reason = "figures for docs/performance.md")]
 fn the_kernels_train_as_well_as_plain_operations() {
     const EARLY: usize = 3;
     const LAST: usize = 10;
@@ -189,7 +190,6 @@ fn the_kernels_train_as_well_as_plain_operations() {
             let kernels = losses(train::<Host>(Cpu::default(), &trial, 1, LAST as u64).1);
             let reference = losses(train::<Portable<Cpu>>(Cpu::default(), &trial, 1, LAST as u64).1);
             for epoch in [EARLY, LAST] {
-                // For the table in docs/performance.md, with --nocapture.
                 println!("seed {seed}, epoch {epoch}: {:?}, {:?}", kernels[epoch - 1], reference[epoch - 1]);
             }
             [kernels, reference]
