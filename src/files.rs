@@ -1,5 +1,7 @@
 //! Files that appear whole or not at all: a sibling temporary file, fsync, rename.
 
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,18 @@ impl FileError {
         let path = path.to_path_buf();
         move |source| FileError { action, path, source }
     }
+}
+
+/// The first hexadecimal digits of SHA-256 over some bytes, one after the other.
+pub fn digest(parts: &[&[u8]], digits: usize) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    let mut hex = hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    hex.truncate(digits);
+    hex
 }
 
 /// How the names of unfinished files begin.

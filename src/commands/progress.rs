@@ -97,9 +97,14 @@ fn line(plan: &Plan, notice: &Notice<'_>, ended: &mut usize) -> Option<String> {
     };
     let text = match event {
         Event::Progress { .. } => return None,
-        Event::Started { epochs_done: 0, note: None, .. } => "started".to_owned(),
-        Event::Started { note: Some(note), .. } => format!("started; {note}"),
-        Event::Started { epochs_done, .. } => format!("goes on after epoch {epochs_done}"),
+        Event::Started { epochs_done, steps_done, note, .. } => {
+            let from = match (epochs_done, steps_done) {
+                (_, 0) => "started".to_owned(),
+                (0, steps) => format!("goes on after step {steps}"),
+                (epochs, _) => format!("goes on after epoch {epochs}"),
+            };
+            note.as_ref().map_or(from.clone(), |note| format!("{from}, {note}"))
+        }
         Event::Epoch { epoch, loss, validation_loss, images_per_second, .. } => format!(
             "epoch {epoch}/{}, loss {}, validation {}, {images_per_second:.0} images/s",
             trial.spec().train.epochs,

@@ -1,9 +1,10 @@
 //! Weights and training state as safetensors files.
 
 use crate::backend::Backend;
-use crate::files::{FileError, write_whole};
+use crate::files::{FileError, digest, write_whole};
+use crate::log::tables;
 use crate::model::parameters::Module;
-use crate::train::{Spread, Trainer};
+use crate::train::{Metrics, Position, Spread, Trainer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -28,32 +29,48 @@ pub enum CheckpointError {
 /// Named arrays on their way into a file.
 #[derive(Default)]
 pub struct Arrays {
-    entries: Vec<(String, Vec<usize>, Vec<u8>)>,
+    entries: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
 }
+
+/// The note that holds the SHA-256 of the file, which is taken with zeros in its place.
+const CHECKSUM: &str = "checksum";
+
+/// What stands in the place of the checksum while it is worked out.
+const NO_CHECKSUM: [u8; 64] = [b'0'; 64];
 
 impl Arrays {
     /// Adds an array, row-major.
     pub fn push(&mut self, name: impl Into<String>, sizes: Vec<usize>, values: &[f32]) {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.entries.push((name.into(), sizes, bytes));
+        self.entries.push((name.into(), Dtype::F32, sizes, bytes));
     }
 
-    /// Writes the file, whole or not at all.
+    /// Adds bytes.
+    fn push_bytes(&mut self, name: &str, bytes: Vec<u8>) {
+        self.entries.push((name.to_owned(), Dtype::U8, vec![bytes.len()], bytes));
+    }
+
+    /// Writes the file, whole or not at all, with a checksum among its notes.
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write(&self, path: &Path, notes: BTreeMap<String, String>) -> Result<(), CheckpointError> {
+    pub fn write(&self, path: &Path, mut notes: BTreeMap<String, String>) -> Result<(), CheckpointError> {
         let wrong = |error: safetensors::SafeTensorError| CheckpointError::Content {
             path: path.to_path_buf(),
             reason: error.to_string(),
         };
+        notes.insert(CHECKSUM.to_owned(), String::from_utf8_lossy(&NO_CHECKSUM).into_owned());
         let in_order = serde_json::json!(notes).to_string();
-        let views = self.entries.iter().map(|(name, sizes, bytes)| {
-            Ok((name.as_str(), TensorView::new(Dtype::F32, sizes.clone(), bytes).map_err(wrong)?))
+        let views = self.entries.iter().map(|(name, dtype, sizes, bytes)| {
+            Ok((name.as_str(), TensorView::new(*dtype, sizes.clone(), bytes).map_err(wrong)?))
         });
         let views = views.collect::<Result<Vec<_>, CheckpointError>>()?;
         let mut bytes = safetensors::serialize(views, Some(notes.into_iter().collect())).map_err(wrong)?;
         sort_notes(&mut bytes, in_order.as_bytes());
+        let checksum = digest(&[&bytes], NO_CHECKSUM.len());
+        if let Some(place) = checksum_in(&mut bytes) {
+            place.copy_from_slice(checksum.as_bytes());
+        }
         Ok(write_whole(path, |file| file.write_all(&bytes))?)
     }
 }
@@ -70,6 +87,13 @@ fn sort_notes(file: &mut [u8], in_order: &[u8]) {
     }
 }
 
+/// The checksum in a file, among the notes, with which it begins.
+fn checksum_in(file: &mut [u8]) -> Option<&mut [u8]> {
+    let key = format!("\"{CHECKSUM}\":\"");
+    let start = file.windows(key.len()).position(|bytes| bytes == key.as_bytes())? + key.len();
+    file.get_mut(start..start + NO_CHECKSUM.len())
+}
+
 /// A file of named arrays, read.
 pub struct Stored {
     path: PathBuf,
@@ -79,7 +103,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Reads and checks a file.
+    /// Reads a file of any program.
     ///
     /// # Errors
     /// It cannot be read, or is no safetensors file.
@@ -94,12 +118,35 @@ impl Stored {
         Ok(Stored { path: path.to_path_buf(), notes: header.metadata().clone().unwrap_or_default(), bytes })
     }
 
+    /// Reads a file that [`Arrays::write`] wrote, and checks it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not as it was written.
+    pub fn read_own(path: &Path) -> Result<Stored, CheckpointError> {
+        let mut stored = Stored::read(path)?;
+        let noted = stored.notes.get(CHECKSUM).cloned();
+        if let Some(place) = checksum_in(&mut stored.bytes) {
+            place.copy_from_slice(&NO_CHECKSUM);
+        }
+        match noted == Some(digest(&[&stored.bytes], NO_CHECKSUM.len())) {
+            true => Ok(stored),
+            false => Err(stored.wrong("is damaged: its checksum differs")),
+        }
+    }
+
+    fn wrong(&self, reason: impl Into<String>) -> CheckpointError {
+        CheckpointError::Content { path: self.path.clone(), reason: reason.into() }
+    }
+
     /// The values of an array; nothing where there is none of that name.
     pub fn values(&self, name: &str) -> Option<Vec<f32>> {
-        let tensors = SafeTensors::deserialize(&self.bytes).ok()?;
-        let tensor = tensors.tensor(name).ok().filter(|tensor| tensor.dtype() == Dtype::F32)?;
-        let (words, _) = tensor.data().as_chunks::<4>();
+        let words = self.array(name, Dtype::F32)?.as_chunks().0;
         Some(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
+    }
+
+    fn array(&self, name: &str, dtype: Dtype) -> Option<&[u8]> {
+        let tensors = SafeTensors::deserialize(&self.bytes).ok()?;
+        tensors.tensor(name).ok().filter(|tensor| tensor.dtype() == dtype).map(|tensor| tensor.data())
     }
 
     /// A whole number that was noted.
@@ -119,10 +166,7 @@ impl Stored {
             }
             _ => fault = Some(format!("has no array `{}` of the model's size", visit.name)),
         });
-        match fault {
-            None => Ok(()),
-            Some(reason) => Err(CheckpointError::Content { path: self.path.clone(), reason }),
-        }
+        fault.map_or(Ok(()), |reason| Err(self.wrong(reason)))
     }
 }
 
@@ -143,39 +187,53 @@ pub fn write_model<B: Spread>(path: &Path, trainer: &mut Trainer<B>, spec: &str)
     weights(trainer).write(path, notes.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
 }
 
-/// Writes checkpoint.safetensors: the weights, the optimiser's state, and where training is.
+/// Names of a checkpoint's arrays beside the weights and the optimiser's.
+const TALLY: &str = "epoch.tally";
+const METRICS: &str = "metrics.parquet";
+
+/// Writes a checkpoint: the weights, the optimiser's state, where training is, and the figures of the epochs so far.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_checkpoint<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<(), CheckpointError> {
+pub fn write_checkpoint<B: Spread>(
+    path: &Path,
+    trainer: &mut Trainer<B>,
+    trial: &str,
+    rows: &[Metrics],
+) -> Result<(), CheckpointError> {
     let mut arrays = weights(trainer);
     for (name, values) in trainer.optimizer().moments() {
         arrays.push(format!("optimizer.{name}"), vec![values.len()], values);
     }
-    let notes = [
-        ("trial", trial.to_owned()),
-        ("epoch", trainer.epoch().to_string()),
-        ("steps", trainer.optimizer().steps().to_string()),
-    ];
+    let Position { epoch, steps, tally } = trainer.position();
+    arrays.push_bytes(TALLY, tally.iter().flat_map(|number| number.to_le_bytes()).collect());
+    arrays.push_bytes(METRICS, tables::metrics_bytes(rows).map_err(FileError::at("write", path))?);
+    let notes = [("trial", trial.to_owned()), ("epoch", epoch.to_string()), ("steps", steps.to_string())];
     arrays.write(path, notes.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
-/// Puts training back where a checkpoint left it.
+/// Puts training back where a checkpoint left it; the figures of the epochs before.
 ///
 /// # Errors
-/// The file cannot be read, or is not one of this trial.
-pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<(), CheckpointError> {
-    let stored = Stored::read(path)?;
-    let wrong = |reason: &str| CheckpointError::Content { path: path.to_path_buf(), reason: reason.to_owned() };
+/// The file cannot be read, is damaged, or is not one of this trial.
+pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<Vec<Metrics>, CheckpointError> {
+    let stored = Stored::read_own(path)?;
     if stored.notes.get("trial").map(String::as_str) != Some(trial) {
-        return Err(wrong("is of another trial"));
+        return Err(stored.wrong("is of another trial"));
     }
-    let (Some(epoch), Some(steps)) = (stored.number("epoch"), stored.number("steps")) else {
-        return Err(wrong("does not say where training was"));
+    let position = || {
+        let tally = stored.array(TALLY, Dtype::U8)?.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
+        Some(Position { epoch: stored.number("epoch")?, steps: stored.number("steps")?, tally: tally.collect() })
     };
+    let position = position().ok_or_else(|| stored.wrong("does not say where training was"))?;
+    let rows = stored.array(METRICS, Dtype::U8).map(<[u8]>::to_vec).unwrap_or_default();
+    let rows = tables::metrics_of(rows).map_err(|error| stored.wrong(error.to_string()))?;
+    if rows.len() as u64 != 2 * position.epoch {
+        return Err(stored.wrong("does not have the figures of all epochs"));
+    }
     stored.load(trainer.model())?;
-    match trainer.resume(epoch, steps, |name| stored.values(&format!("optimizer.{name}"))) {
-        true => Ok(()),
-        false => Err(wrong("does not have the optimiser's state")),
+    match trainer.resume(&position, |name| stored.values(&format!("optimizer.{name}"))) {
+        true => Ok(rows),
+        false => Err(stored.wrong("does not have the optimiser's state")),
     }
 }

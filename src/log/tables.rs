@@ -17,26 +17,39 @@ pub fn write_metrics(path: &Path, metrics: &[Metrics]) -> Result<(), FileError> 
     write_columns(path, metrics_columns(metrics.iter()))
 }
 
+/// The bytes of such a file.
+pub(crate) fn metrics_bytes(metrics: &[Metrics]) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes, metrics_columns(metrics.iter()))?;
+    Ok(bytes)
+}
+
 /// Reads metrics.parquet; further columns are ignored.
 ///
 /// # Errors
 /// The file can't be read, is not parquet or is damaged, or lacks a column or a value.
 pub fn read_metrics(path: &Path) -> Result<Vec<Metrics>, FileError> {
     let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
-    decoded(bytes).and_then(|frame| rows(&frame)).map_err(|error| {
-        let source = io::Error::new(io::ErrorKind::InvalidData, format!("not a table of metrics: {error}"));
-        FileError::at("read", path)(source)
-    })
+    metrics_of(bytes).map_err(FileError::at("read", path))
+}
+
+/// Reads the bytes of such a file.
+pub(crate) fn metrics_of(bytes: Vec<u8>) -> io::Result<Vec<Metrics>> {
+    decoded(bytes)
+        .and_then(|frame| rows(&frame))
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("not a table of metrics: {error}")))
 }
 
 /// Writes columns of equal length as a parquet file, whole or not at all.
 pub(crate) fn write_columns(path: &Path, columns: Vec<Column>) -> Result<(), FileError> {
-    files::write_whole(path, |file| {
-        let mut frame = DataFrame::new_infer_height(columns).map_err(io::Error::other)?;
-        // Snappy is what every reader of parquet has; the tables are small, so threads would only cost.
-        let writer = ParquetWriter::new(file).with_compression(ParquetCompression::Snappy).set_parallel(false);
-        writer.finish(&mut frame).map(drop).map_err(io::Error::other)
-    })
+    files::write_whole(path, |file| encode(file, columns))
+}
+
+fn encode(file: impl io::Write, columns: Vec<Column>) -> io::Result<()> {
+    let mut frame = DataFrame::new_infer_height(columns).map_err(io::Error::other)?;
+    // Snappy is what every reader of parquet has; the tables are small, so threads would only cost.
+    let writer = ParquetWriter::new(file).with_compression(ParquetCompression::Snappy).set_parallel(false);
+    writer.finish(&mut frame).map(drop).map_err(io::Error::other)
 }
 
 /// The columns of metrics.parquet.

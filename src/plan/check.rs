@@ -209,6 +209,9 @@ pub(super) fn train(checks: &mut Checks, spec: &Spec, images: Option<&Images>) {
     if let Some(norm) = train.clip_norm {
         checks.number("train.clip_norm", norm, norm > 0.0, "above 0");
     }
+    let message = || "`train.checkpoint_steps` must be 1 or more, found 0".to_owned();
+    let help = "leave it out to save after every epoch only";
+    checks.require(train.checkpoint_steps != Some(0), &["train.checkpoint_steps"], message, help);
     schedule(checks, train);
     optimizer(checks, train);
     let message = || "`train.device` is \"cuda\", but this vaex was built without CUDA".to_owned();

@@ -3,12 +3,11 @@
 use super::check::{self, Checks};
 use super::{Problem, to_toml};
 use crate::data::Dataset;
+use crate::files::digest;
 use crate::model::Architecture;
 use crate::spec::Spec;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// One training that can run: nothing that is known before the first step can be wrong with it.
 #[derive(Clone, Debug)]
@@ -38,7 +37,7 @@ impl Trial {
         match (architecture, dataset) {
             (Some(architecture), Ok(dataset)) if checks.problems.is_empty() => {
                 let spec_hash = spec_hash(&spec);
-                let id = digest(&[&spec_hash, &dataset.hash], 10);
+                let id = digest(&[spec_hash.as_bytes(), dataset.hash.as_bytes()], 10);
                 Ok(Trial { id, spec, spec_hash, dataset, architecture })
             }
             (_, Ok(_)) => Err(checks.problems),
@@ -132,7 +131,7 @@ fn flatten(prefix: &str, value: &Value, values: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// What does not change the result does not change the hash: the name, and where the files are.
+/// What does not change the result does not change the hash: the name, where the files are, and how often it is saved.
 fn spec_hash(spec: &Spec) -> String {
     let mut spec = spec.clone();
     spec.name = None;
@@ -140,17 +139,6 @@ fn spec_hash(spec: &Spec) -> String {
     spec.data.labels = None;
     spec.data.test_images = None;
     spec.data.test_labels = None;
-    digest(&[&to_toml(&spec)], 32)
-}
-
-/// The first hexadecimal digits of SHA-256 over texts.
-fn digest(texts: &[&str], digits: usize) -> String {
-    let mut hash = Sha256::new();
-    texts.iter().for_each(|text| hash.update(text.as_bytes()));
-    let mut hex = hash.finalize().iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    hex.truncate(digits);
-    hex
+    spec.train.checkpoint_steps = None;
+    digest(&[to_toml(&spec).as_bytes()], 32)
 }

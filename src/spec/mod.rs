@@ -370,6 +370,10 @@ pub struct Train {
     /// Gradients with a larger Euclidean norm are scaled down to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_norm: Option<f64>,
+    /// Save the state of training after every so many steps too; it is saved after every epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub checkpoint_steps: Option<u64>,
     /// What computes.
     pub device: Device,
 }
@@ -392,6 +396,7 @@ impl Default for Train {
             epsilon: None,
             weight_decay: None,
             clip_norm: None,
+            checkpoint_steps: None,
             device: Device::default(),
         }
     }

@@ -4,12 +4,14 @@
 pub mod metrics;
 mod optimizer;
 mod schedule;
+mod tally;
 mod totals;
 mod worker;
 
 pub use metrics::Metrics;
 pub use optimizer::Optimizer;
 pub use schedule::Schedule;
+pub use tally::Position;
 pub use worker::Spread;
 
 use crate::backend::{self, DeviceError, Part};
@@ -27,6 +29,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use tally::Tally;
 use totals::Totals;
 use worker::{Lane, LaneTask, Worker};
 
@@ -59,8 +62,10 @@ pub enum EpochEnd {
     Finished(Metrics),
     /// The loss or the gradient is not finite; the figures are up to there.
     Diverged(Metrics),
-    /// It was asked to stop, and did so between two steps.
+    /// It was asked to stop, and did so between two steps. The next call goes on from there.
     Interrupted,
+    /// `train.checkpoint_steps` are over. The next call goes on from there.
+    Pause,
 }
 
 /// Where training is, after a step.
@@ -90,6 +95,8 @@ pub struct Trainer<B: Spread> {
     /// Sum of the gradient's squares.
     squares: f64,
     epoch: u64,
+    /// The epoch that was left between two steps.
+    tally: Option<Tally>,
     /// Keeps it on the thread that made it, which is in its pool: work given to the pool from another would wait for it.
     stays: PhantomData<*const ()>,
 }
@@ -118,6 +125,7 @@ impl<B: Spread> Trainer<B> {
             gradient: vec![0.0; map.length()],
             squares: 0.0,
             epoch: 0,
+            tally: None,
             stays: PhantomData,
             worker: Worker {
                 pixels: Pixels { binarize: spec.data.binarize, range: [low as f32, high as f32], seed: spec.seed },
@@ -146,10 +154,17 @@ impl<B: Spread> Trainer<B> {
         &self.optimizer
     }
 
-    /// Puts training where a checkpoint left it: the weights are in the model already. Whether the state fits.
-    pub fn resume(&mut self, epoch: u64, steps: u64, find: impl FnMut(&str) -> Option<Vec<f32>>) -> bool {
-        self.epoch = epoch;
-        self.optimizer.restore(steps, find)
+    /// Where training is.
+    pub fn position(&self) -> Position {
+        let tally = self.tally.as_ref().map(Tally::numbers).unwrap_or_default();
+        Position { epoch: self.epoch, steps: self.optimizer.steps(), tally }
+    }
+
+    /// Puts training where a checkpoint left it: the weights are in the model already. Whether all of it fits.
+    pub fn resume(&mut self, position: &Position, find: impl FnMut(&str) -> Option<Vec<f32>>) -> bool {
+        self.epoch = position.epoch;
+        self.tally = Tally::from_numbers(self.worker.latent(), &position.tally);
+        self.tally.is_some() != position.tally.is_empty() && self.optimizer.restore(position.steps, find)
     }
 
     /// Learning rate and KL weight of a step, from 0.
@@ -158,7 +173,7 @@ impl<B: Spread> Trainer<B> {
         (self.schedule.rate(step, self.steps_per_epoch), self.objective.kl_weight(epochs))
     }
 
-    /// Trains one epoch, in an order that the seed and the epoch determine.
+    /// Trains one epoch, in an order that the seed and the epoch determine, or goes on with the one that was left.
     ///
     /// # Errors
     /// The device failed.
@@ -170,34 +185,47 @@ impl<B: Spread> Trainer<B> {
         let start = Instant::now();
         let epoch = self.epoch + 1;
         let order = permutation(self.spec.seed, epoch, self.worker.dataset.train.len() as u32);
-        let mut sums = Totals::new(self.worker.latent());
-        let (mut loss, mut norm, mut rate, mut kl_weight) = (0.0, 0.0, 0.0, 0.0);
-        let mut steps = 0.0;
-        for indices in order.chunks(self.spec.train.batch_size as usize) {
+        let mut tally = self.tally.take().unwrap_or_else(|| Tally::new(self.worker.latent()));
+        let before = tally.seconds;
+        let left = order.get(tally.seen..).unwrap_or_default();
+        for indices in left.chunks(self.spec.train.batch_size as usize) {
             if stop.load(Ordering::Relaxed) {
+                self.tally = (tally.seen > 0).then_some(tally);
                 return Ok(EpochEnd::Interrupted);
             }
             let step = self.optimizer.steps();
-            (rate, kl_weight) = self.rates(step);
+            let (rate, kl_weight) = self.rates(step);
             let totals = self.batch(indices, epoch, kl_weight)?;
             let step_norm = self.squares.sqrt();
             let step_loss = self.objective.loss(totals.recon_nats(), totals.kl_nats(), kl_weight);
-            loss += step_loss * totals.images();
-            (norm, steps) = (norm + step_norm, steps + 1.0);
-            sums.add(&totals);
-            let seconds = start.elapsed().as_secs_f64();
+            tally.seen += indices.len();
+            tally.totals.add(&totals);
+            tally.loss += step_loss * totals.images();
+            tally.norm += step_norm;
+            tally.steps += 1.0;
+            tally.seconds = before + start.elapsed().as_secs_f64();
             if !step_loss.is_finite() || !step_norm.is_finite() {
-                let metrics = self.metrics(epoch, Split::Train, &sums, loss / sums.images(), kl_weight, rate, seconds);
-                return Ok(EpochEnd::Diverged(Metrics { grad_norm: Some(norm / steps), ..metrics }));
+                return Ok(EpochEnd::Diverged(self.train_metrics(epoch, &tally, kl_weight, rate)));
             }
             self.update(rate, step_norm);
-            let images_per_second = sums.images() / seconds;
-            progress(Progress { epoch, step: step + 1, loss: loss / sums.images(), images_per_second });
+            let (step, images) = (step + 1, tally.totals.images());
+            progress(Progress { epoch, step, loss: tally.loss / images, images_per_second: images / tally.seconds });
+            let pause = self.spec.train.checkpoint_steps.is_some_and(|steps| step.is_multiple_of(steps));
+            if pause && tally.seen < order.len() {
+                self.tally = Some(tally);
+                return Ok(EpochEnd::Pause);
+            }
         }
         self.epoch = epoch;
-        let seconds = start.elapsed().as_secs_f64();
-        let metrics = self.metrics(epoch, Split::Train, &sums, loss / sums.images(), kl_weight, rate, seconds);
-        Ok(EpochEnd::Finished(Metrics { grad_norm: Some(norm / steps), ..metrics }))
+        tally.seconds = before + start.elapsed().as_secs_f64();
+        let (rate, kl_weight) = self.rates(self.optimizer.steps().saturating_sub(1));
+        Ok(EpochEnd::Finished(self.train_metrics(epoch, &tally, kl_weight, rate)))
+    }
+
+    fn train_metrics(&self, epoch: u64, tally: &Tally, kl_weight: f64, rate: f64) -> Metrics {
+        let loss = tally.loss / tally.totals.images();
+        let metrics = self.metrics(epoch, Split::Train, &tally.totals, loss, kl_weight, rate, tally.seconds);
+        Metrics { grad_norm: Some(tally.norm / tally.steps), ..metrics }
     }
 
     /// Measures the validation images with the present weights and noise that never changes.

@@ -61,6 +61,23 @@ impl Totals {
         }
     }
 
+    /// All of it as numbers, from which [`Totals::from_numbers`] makes the same again.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        let mut numbers = vec![self.images, self.recon_nats, self.kl_nats, f64::from(u8::from(self.has_kl))];
+        numbers.extend(self.axes.iter().flat_map(|axis| [axis.kl_nats, axis.mean, axis.mean_square]));
+        numbers
+    }
+
+    /// What [`Totals::numbers`] gave, where it is as many numbers as that many axes have.
+    pub(super) fn from_numbers(latent: usize, numbers: &[f64]) -> Option<Totals> {
+        let &[images, recon_nats, kl_nats, has_kl, ref axes @ ..] = numbers else { return None };
+        let (axes, rest) = axes.as_chunks();
+        let axes: Vec<Axis> =
+            axes.iter().map(|&[kl_nats, mean, mean_square]| Axis { kl_nats, mean, mean_square }).collect();
+        let fits = axes.len() == latent && rest.is_empty();
+        fits.then_some(Totals { images, recon_nats, kl_nats, axes, has_kl: has_kl != 0.0 })
+    }
+
     pub(super) fn images(&self) -> f64 {
         self.images
     }

@@ -11,7 +11,7 @@ use crate::log::tables;
 use crate::log::tensorboard::{self, EventWriter};
 use crate::plan::Trial;
 use crate::spec::Device;
-use crate::train::{EpochEnd, Metrics, Progress, Spread, TrainError, Trainer};
+use crate::train::{EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::Path;
@@ -28,6 +28,8 @@ pub mod names {
     pub const MODEL: &str = "model.safetensors";
     /// Everything that resuming needs.
     pub const CHECKPOINT: &str = "checkpoint.safetensors";
+    /// The checkpoint before, should the last one be damaged.
+    pub const PREVIOUS: &str = "checkpoint.previous.safetensors";
     /// The pictures' folder.
     pub const IMAGES: &str = "images";
 }
@@ -36,10 +38,12 @@ pub mod names {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// Training begins after that many finished epochs.
+    /// Training begins, or goes on from a checkpoint.
     Started {
         /// Epochs that an earlier process finished.
         epochs_done: u64,
+        /// Steps that earlier processes took.
+        steps_done: u64,
         /// Epochs in all.
         epochs: u64,
         /// Steps in all.
@@ -228,25 +232,37 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         create_folder(&images)?;
         [run.folder, &images].into_iter().try_for_each(remove_leftovers)?;
         let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
-        let (mut rows, mut note) = (Vec::new(), None);
-        if run.folder.join(names::CHECKPOINT).exists() {
-            match resume(run.folder, &mut trainer, trial) {
-                Ok(earlier) => rows = earlier,
+        let (mut rows, mut faults) = (Vec::new(), Vec::new());
+        for name in [names::CHECKPOINT, names::PREVIOUS] {
+            let path = run.folder.join(name);
+            if !path.exists() {
+                continue;
+            }
+            match checkpoint::resume(&path, &mut trainer, trial.id()) {
+                Ok(earlier) => {
+                    rows = earlier;
+                    break;
+                }
                 Err(error) => {
-                    note = Some(format!("trained anew, since its checkpoint is of no use: {error}"));
+                    faults.push(error.to_string());
+                    // It must not take the place of a sound one.
+                    std::fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
                     // A checkpoint that breaks off may have changed some weights already.
-                    trainer = Trainer::new(device, trial, run.threads)?;
+                    trainer = Trainer::new(device.clone(), trial, run.threads)?;
                 }
             }
         }
-        if rows.is_empty() {
+        let begins = trainer.position() == Position::default();
+        let note = (!faults.is_empty()).then(|| format!("not from {}", faults.join("; nor from ")));
+        if begins {
             // Events of a training that is begun anew would be drawn over the new ones.
             remove_files(run.folder, tensorboard::FILE_PREFIX)?;
         }
         let epochs = trial.spec().train.epochs;
-        (run.emit)(Event::Started { epochs_done: trainer.epoch(), epochs, steps: trial.steps(), note });
+        let Position { epoch: epochs_done, steps: steps_done, .. } = trainer.position();
+        (run.emit)(Event::Started { epochs_done, steps_done, epochs, steps: trial.steps(), note });
         let mut events = EventWriter::create(run.folder, trainer.optimizer().steps())?;
-        if rows.is_empty() {
+        if begins {
             events.text("spec", &tensorboard::code_block(&trial.toml()))?;
         }
         Ok(Session { trial, clock, run, trainer, rows, events })
@@ -267,11 +283,17 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                 }
             };
             match self.trainer.train_epoch(self.run.stop, &mut progress)? {
-                EpochEnd::Interrupted => return Ok(Outcome::Interrupted),
+                EpochEnd::Interrupted => {
+                    self.save()?;
+                    return Ok(Outcome::Interrupted);
+                }
+                EpochEnd::Pause => self.save()?,
                 EpochEnd::Diverged(metrics) => return self.diverged(metrics, record),
                 EpochEnd::Finished(metrics) => self.epoch(metrics, record)?,
             }
         }
+        // The last checkpoint may have come into being without it.
+        tables::write_metrics(&self.run.folder.join(names::METRICS), &self.rows)?;
         let model = self.run.folder.join(names::MODEL);
         checkpoint::write_model(&model, &mut self.trainer, &self.trial.toml())?;
         self.events.hparams_end(true)?;
@@ -306,10 +328,18 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         self.pictures()?;
         self.events.flush()?;
         // After all that whoever resumes must find, and before the record, which counts the time up to here.
-        let path = self.run.folder.join(names::CHECKPOINT);
-        checkpoint::write_checkpoint(&path, &mut self.trainer, self.trial.id())?;
+        self.save()?;
         self.note(record);
         Ok(record.write(self.run.folder)?)
+    }
+
+    /// Writes a checkpoint; the last one becomes the one before.
+    fn save(&mut self) -> Result<(), TrialError> {
+        let [path, previous] = [names::CHECKPOINT, names::PREVIOUS].map(|name| self.run.folder.join(name));
+        if path.exists() {
+            std::fs::rename(&path, &previous).map_err(FileError::at("rename", &path))?;
+        }
+        Ok(checkpoint::write_checkpoint(&path, &mut self.trainer, self.trial.id(), &self.rows)?)
     }
 
     /// Brings the record's figures up to date, so that a killed trial's are those of its last epoch.
@@ -357,18 +387,6 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         }
         Ok(())
     }
-}
-
-/// Loads the checkpoint; the rows of the epochs that it has.
-fn resume<B: Spread>(folder: &Path, trainer: &mut Trainer<B>, trial: &Trial) -> Result<Vec<Metrics>, CheckpointError> {
-    checkpoint::resume(&folder.join(names::CHECKPOINT), trainer, trial.id())?;
-    let path = folder.join(names::METRICS);
-    let mut rows = tables::read_metrics(&path)?;
-    rows.retain(|row| row.epoch <= trainer.epoch());
-    if rows.len() as u64 == 2 * trainer.epoch() {
-        return Ok(rows);
-    }
-    Err(CheckpointError::Content { path, reason: "does not have all epochs of the checkpoint".to_owned() })
 }
 
 fn finite(value: f64) -> Option<f64> {

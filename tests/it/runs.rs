@@ -317,19 +317,32 @@ fn files_of_a_finished_trial_that_are_gone_are_made_again() {
     }
 }
 
+/// Of two epochs, one is in each checkpoint.
 #[test]
-fn a_checkpoint_that_is_damaged_is_said_and_trained_anew() {
+fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
     let workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml"]);
     workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
+    let names = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
     for (id, folder) in workspace.trials("runs/tiny") {
-        let checkpoint = folder.join("checkpoint.safetensors");
-        let bytes = std::fs::read(&checkpoint).unwrap();
-        std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
-        let record = std::fs::read_to_string(folder.join("trial.json")).unwrap();
-        std::fs::write(folder.join("trial.json"), record.replace("\"done\"", "\"running\"")).unwrap();
-        let output = workspace.succeed(&["run", "spec.toml"]);
-        assert!(output.contains("started; trained anew, since its checkpoint is of no use: "), "{output}");
-        same_bits(&folder, &workspace.path("undisturbed/tiny").join(id));
+        for (damaged, from) in [(&names[..1], "goes on after epoch 1"), (&names[..], "started")] {
+            for name in damaged {
+                let mut bytes = std::fs::read(folder.join(name)).unwrap();
+                // One bit of a weight.
+                let last = bytes.len() - 1000;
+                bytes[last] ^= 1;
+                std::fs::write(folder.join(name), bytes).unwrap();
+            }
+            let record = std::fs::read_to_string(folder.join("trial.json")).unwrap();
+            std::fs::write(folder.join("trial.json"), record.replace("\"done\"", "\"running\"")).unwrap();
+            let output = workspace.succeed(&["run", "spec.toml"]);
+            let faults = damaged
+                .iter()
+                .map(|name| format!("runs/tiny/{id}/{name}: is damaged: its checksum differs"))
+                .collect::<Vec<_>>()
+                .join("; nor from ");
+            assert!(output.contains(&format!(": {from}, not from {faults}\n")), "{output}");
+            same_bits(&folder, &workspace.path("undisturbed/tiny").join(&id));
+        }
     }
 }

@@ -1,13 +1,14 @@
 //! Training as the library does it: the same bits for any number of threads, the same course on both backends.
 
 use dfdx::tensor::Cpu;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vaex::backend::{Host, Portable};
+use vaex::log::checkpoint;
 use vaex::model::parameters::Module;
 use vaex::model::{Model, parameters};
 use vaex::plan::{Plan, Trial};
 use vaex::spec::Override;
-use vaex::train::{EpochEnd, Metrics, Spread, Trainer};
+use vaex::train::{EpochEnd, Metrics, Progress, Spread, Trainer};
 
 const CONV: &str = "[data]\nlimit = 60\n[model]\nchannels = [3, 5]\nstrides = [1, 2]\nhidden = [7]\n\
     [train]\nbatch_size = 17\nlearning_rate = 0.01\n";
@@ -150,6 +151,39 @@ fn without_a_kl_weight_an_infinite_kl_does_no_harm() {
     let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
     let EpochEnd::Finished(metrics) = end else { panic!("{end:?}") };
     assert!(metrics.loss.is_finite() && metrics.grad_norm.is_some_and(f64::is_finite), "{metrics:?}");
+}
+
+/// Left after any step, saved, and gone on with by another trainer, training ends with the same bits.
+#[test]
+fn training_goes_on_from_any_step_with_the_same_bits() {
+    // 54 or 72 images make 4 or 3 steps an epoch, the last one short.
+    for (spec, steps) in [(CONV, 8), (MLP, 6)] {
+        let trial = trial(spec, &["train.optimizer=\"adam\""]);
+        let (expected_weights, expected_rows) = train::<Host>(Cpu::default(), &trial, 1, 2);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        for leave_after in 1..=steps {
+            let stop = AtomicBool::new(false);
+            let mut rows = Vec::new();
+            let mut trainer = Trainer::<Host>::new(Cpu::default(), &trial, 1).unwrap();
+            while trainer.epoch() < 2 {
+                let leave = &mut |progress: Progress| stop.store(progress.step == leave_after, Ordering::Relaxed);
+                match trainer.train_epoch(&stop, leave).unwrap() {
+                    EpochEnd::Finished(metrics) => rows.extend([metrics, trainer.validate().unwrap()]),
+                    EpochEnd::Interrupted => {
+                        checkpoint::write_checkpoint(&path, &mut trainer, "a trial", &rows).unwrap();
+                        trainer = Trainer::new(Cpu::default(), &trial, 2).unwrap();
+                        rows = checkpoint::resume(&path, &mut trainer, "a trial").unwrap();
+                        stop.store(false, Ordering::Relaxed);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            rows.iter_mut().for_each(|row| (row.seconds, row.images_per_second) = (0.0, 0.0));
+            assert_eq!(weights(trainer.model()), expected_weights, "after step {leave_after}");
+            assert_eq!(rows, expected_rows, "after step {leave_after}");
+        }
+    }
 }
 
 #[test]
