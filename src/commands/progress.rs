@@ -1,11 +1,13 @@
 //! What a run shows while it goes on: bars on a terminal, lines elsewhere, events as JSON where asked for.
 
 use super::say;
-use crate::launch::Notice;
+use crate::data::counted;
+use crate::launch::{Changes, Notice};
 use crate::plan::{Plan, Trial};
 use crate::trial::Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::io::IsTerminal;
 
 /// The display of one plan's run.
@@ -76,11 +78,23 @@ fn label(plan: &Plan, trial: &Trial) -> String {
 
 fn json(notice: &Notice<'_>) -> serde_json::Value {
     let (trial, mut value) = match notice {
+        Notice::Changed(Changes { added, kept, dropped }) => {
+            return serde_json::json!({ "event": "changed", "added": added, "kept": kept, "dropped": dropped });
+        }
         Notice::Kept(trial) => (trial, serde_json::json!({ "event": "kept" })),
         Notice::Event(trial, event) => (trial, serde_json::to_value(event).unwrap_or_default()),
     };
     value["trial"] = trial.id().into();
     value
+}
+
+/// What changed since the last run, in a line.
+fn changed(plan: &Plan, Changes { added, kept, dropped }: &Changes) -> String {
+    let mut line = format!("{}: since the last run {} added, {kept} kept", plan.name(), counted(*added, "trial"));
+    if !dropped.is_empty() {
+        let _ = write!(line, ", {} no longer asked for, whose folders stay: {}", dropped.len(), dropped.join(" "));
+    }
+    line
 }
 
 fn number(value: Option<f64>) -> String {
@@ -89,6 +103,7 @@ fn number(value: Option<f64>) -> String {
 
 fn line(plan: &Plan, notice: &Notice<'_>, ended: &mut usize) -> Option<String> {
     let (trial, event) = match notice {
+        Notice::Changed(changes) => return Some(changed(plan, changes)),
         Notice::Kept(trial) => {
             *ended += 1;
             return Some(format!("{}: finished before", label(plan, trial)));
@@ -128,6 +143,11 @@ fn bars(
     trials: &mut BTreeMap<String, ProgressBar>,
 ) {
     let (trial, event) = match notice {
+        Notice::Changed(changes) => {
+            // A line above the bars, as below.
+            let _ = all.println(changed(plan, changes));
+            return;
+        }
         Notice::Kept(_) => return total.inc(1),
         Notice::Event(trial, event) => (trial, event),
     };

@@ -32,9 +32,22 @@ pub struct Options {
     pub fresh: bool,
 }
 
+/// How a plan differs from the one that its folder had before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Trials that are new.
+    pub added: usize,
+    /// Trials that were asked for before too.
+    pub kept: usize,
+    /// Ids of trials that are no longer asked for; their folders stay.
+    pub dropped: Vec<String>,
+}
+
 /// What happens while a plan runs.
 #[derive(Debug)]
 pub enum Notice<'a> {
+    /// The plan is not the one that was run before.
+    Changed(&'a Changes),
     /// The trial was finished before and is not trained again.
     Kept(&'a Trial),
     /// Something happened in a trial.
@@ -80,6 +93,7 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, Laun
     let experiment = folder(plan, &options.runs);
     create_folder(&experiment)?;
     let lock = lock(&experiment)?;
+    let changes = changes(plan, &experiment);
     freeze(plan, &experiment)?;
     let mut kept = Vec::new();
     let mut waiting = VecDeque::new();
@@ -111,7 +125,7 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, Laun
     let queue = waiting.into_iter().map(|(trial, folder, _)| (trial, folder)).collect();
     let (sender, receiver) = channel();
     let (running, summary) = (Vec::new(), Summary::default());
-    Ok(Launch { program, kept, queue, jobs, threads, running, sender, receiver, summary, _lock: lock })
+    Ok(Launch { program, changes, kept, queue, jobs, threads, running, sender, receiver, summary, _lock: lock })
 }
 
 /// Whether a trial is done and has what it was trained for; files that someone removed are made again.
@@ -128,6 +142,18 @@ fn lock(experiment: &Path) -> Result<File, LaunchError> {
         Err(TryLockError::WouldBlock) => Err(LaunchError::Busy(experiment.to_path_buf())),
         Err(TryLockError::Error(error)) => Err(FileError::at("lock", experiment)(error).into()),
     }
+}
+
+/// How the plan differs from the frozen one; nothing where there is none that can be read, or both have the same trials.
+fn changes(plan: &Plan, experiment: &Path) -> Option<Changes> {
+    let before = std::fs::read(experiment.join(PLAN_FILE)).ok()?;
+    let before: serde_json::Value = serde_json::from_slice(&before).ok()?;
+    let before: Vec<&str> = before["trials"].as_array()?.iter().filter_map(|trial| trial["trial"].as_str()).collect();
+    let kept = plan.trials().iter().filter(|trial| before.contains(&trial.id())).count();
+    let asked = |id: &&str| plan.trials().iter().any(|trial| trial.id() == *id);
+    let dropped: Vec<String> = before.into_iter().filter(|id| !asked(id)).map(str::to_owned).collect();
+    let changes = Changes { added: plan.trials().len() - kept, kept, dropped };
+    (changes.added > 0 || !changes.dropped.is_empty()).then_some(changes)
 }
 
 /// Writes plan.json: what was asked for, resolved.
@@ -153,6 +179,7 @@ fn share(options: &Options, trials: usize) -> (usize, usize) {
 /// A plan that is ready to run, in a folder that is this process's own.
 pub struct Launch<'p> {
     program: PathBuf,
+    changes: Option<Changes>,
     kept: Vec<&'p Trial>,
     queue: VecDeque<(&'p Trial, PathBuf)>,
     jobs: usize,
@@ -167,6 +194,9 @@ pub struct Launch<'p> {
 impl<'p> Launch<'p> {
     /// Runs every trial that is not finished, until all ended or `stop` is set.
     pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) -> Summary {
+        if let Some(changes) = &self.changes {
+            observe(Notice::Changed(changes));
+        }
         for trial in &self.kept {
             self.summary.done += 1;
             observe(Notice::Kept(trial));

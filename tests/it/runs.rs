@@ -346,3 +346,29 @@ fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
         }
     }
 }
+
+#[test]
+fn a_changed_sweep_says_what_was_added_kept_and_left_out() {
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    let before: Vec<String> = workspace.trials("runs/tiny").into_iter().map(|(id, _)| id).collect();
+    let again = workspace.succeed(&["run", "spec.toml"]);
+    assert!(!again.contains("since the last run"), "{again}");
+    // A comment and another order change nothing; a value in place of another does.
+    let other = |values: &str| {
+        assert!(TINY.contains("[0.5, 1.0]"));
+        format!("# Another.\n{}", TINY.replace("[0.5, 1.0]", values))
+    };
+    workspace.write("spec.toml", other("[1.0, 0.5]"));
+    let again = workspace.succeed(&["run", "spec.toml"]);
+    assert!(!again.contains("since the last run"), "{again}");
+    workspace.write("spec.toml", other("[1.0, 0.25]"));
+    let changed = workspace.succeed(&["run", "spec.toml"]);
+    let now: Vec<String> = workspace.trials("runs/tiny").into_iter().map(|(id, _)| id).collect();
+    assert!(before.iter().all(|id| now.contains(id)), "what was finished is not lost");
+    let line = changed.lines().next().unwrap();
+    let known = before.iter().find(|id| line.ends_with(&format!("whose folders stay: {id}"))).expect(line);
+    let expected =
+        format!("tiny: since the last run 1 trial added, 1 kept, 1 no longer asked for, whose folders stay: {known}");
+    assert_eq!(line, expected);
+}
