@@ -351,7 +351,7 @@ fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
 fn a_changed_sweep_says_what_was_added_kept_and_left_out() {
     let mut workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml"]);
-    let before: Vec<String> = workspace.trials("runs/tiny").into_iter().map(|(id, _)| id).collect();
+    let before: Vec<String> = workspace.trials("runs/tiny").into_keys().collect();
     let again = workspace.succeed(&["run", "spec.toml"]);
     assert!(!again.contains("since the last run"), "{again}");
     // A comment and another order change nothing; a value in place of another does.
@@ -364,7 +364,7 @@ fn a_changed_sweep_says_what_was_added_kept_and_left_out() {
     assert!(!again.contains("since the last run"), "{again}");
     workspace.write("spec.toml", other("[1.0, 0.25]"));
     let changed = workspace.succeed(&["run", "spec.toml"]);
-    let now: Vec<String> = workspace.trials("runs/tiny").into_iter().map(|(id, _)| id).collect();
+    let now: Vec<String> = workspace.trials("runs/tiny").into_keys().collect();
     assert!(before.iter().all(|id| now.contains(id)), "what was finished is not lost");
     let line = changed.lines().next().unwrap();
     let known = before.iter().find(|id| line.ends_with(&format!("whose folders stay: {id}"))).expect(line);
