@@ -92,16 +92,26 @@ pub fn remove_files(folder: &Path, prefix: &str) -> Result<(), FileError> {
         .try_for_each(|path| std::fs::remove_file(&path).map_err(FileError::at("remove", &path)))
 }
 
+/// Name of the file that a process locks while it is at work in a folder.
+pub const LOCK_FILE: &str = ".lock";
+
 /// Opens the file that a process locks while it is at work in a folder.
 ///
 /// # Errors
 /// The file cannot be made.
 pub fn open_lock(folder: &Path) -> Result<File, FileError> {
-    let path = folder.join(".lock");
+    let path = folder.join(LOCK_FILE);
     File::options().create(true).append(true).open(&path).map_err(FileError::at("write", &path))
 }
 
 /// Creates a folder and those above it.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).map_err(FileError::at("create the folder", path))
+}
+
+/// The machine's name where the system tells it, so that files of several machines can be told apart.
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    if name.is_empty() { "vaex".to_owned() } else { name }
 }

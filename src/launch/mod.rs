@@ -1,16 +1,18 @@
 //! Running a plan: a folder and a process for each trial, a few at a time. A crash costs its own trial alone.
 
 mod child;
+mod lock;
 
 pub use child::stop_with_parent;
+pub use lock::Holder;
 
-use crate::files::{FileError, create_folder, open_lock, write_whole};
+use crate::files::{FileError, create_folder, write_whole};
 use crate::log::record::{Status, TrialRecord, now};
 use crate::plan::{Plan, Trial};
 use crate::trial::{self, Event, names};
 use child::{Child, Message};
 use std::collections::VecDeque;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -72,8 +74,17 @@ pub enum LaunchError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Another run is going on in the experiment's folder.
-    #[error("another vaex is at work in {}; wait for it, stop it, or choose another folder with --runs", _0.display())]
-    Busy(PathBuf),
+    #[error(
+        "another vaex is at work in {}{}; wait for it, stop it, or choose another folder with --runs",
+        folder.display(),
+        holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default()
+    )]
+    Busy {
+        /// The experiment's folder.
+        folder: PathBuf,
+        /// Who works there, where it could be read.
+        holder: Option<Holder>,
+    },
     /// The program's own file cannot be found, to start trials with.
     #[error("cannot find the vaex program to start trials with: {0}")]
     Program(std::io::Error),
@@ -92,7 +103,7 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, Laun
     let program = std::env::current_exe().map_err(LaunchError::Program)?;
     let experiment = folder(plan, &options.runs);
     create_folder(&experiment)?;
-    let lock = lock(&experiment)?;
+    let lock = lock::take(&experiment)?;
     let changes = changes(plan, &experiment);
     freeze(plan, &experiment)?;
     let mut kept = Vec::new();
@@ -132,16 +143,6 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, Laun
 fn is_finished(folder: &Path, record: &TrialRecord) -> bool {
     let there = [names::MODEL, names::METRICS].iter().all(|name| folder.join(name).exists());
     record.status == Status::Done && there
-}
-
-/// Takes the experiment's folder for this process, for as long as the file is open.
-fn lock(experiment: &Path) -> Result<File, LaunchError> {
-    let file = open_lock(experiment)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LaunchError::Busy(experiment.to_path_buf())),
-        Err(TryLockError::Error(error)) => Err(FileError::at("lock", experiment)(error).into()),
-    }
 }
 
 /// How the plan differs from the frozen one; nothing where there is none that can be read, or both have the same trials.

@@ -5,7 +5,7 @@
 
 use super::images::Grid;
 use crate::data::Split;
-use crate::files::FileError;
+use crate::files::{FileError, host_name};
 use crate::log::record::now;
 use crate::train::metrics::Metrics;
 use protobuf::well_known_types::Value as ProtobufValue;
@@ -289,13 +289,6 @@ fn latest(folder: &Path) -> Result<Option<u64>, FileError> {
         latest = latest.max(seconds);
     }
     Ok(latest)
-}
-
-/// The machine's name where the system tells it, so that files of several machines can be told apart.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    if name.is_empty() { "vaex".to_owned() } else { name }
 }
 
 #[cfg(test)]
