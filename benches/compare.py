@@ -266,14 +266,11 @@ def setting(machine):
     except SystemExit as error:
         stop(f"no PyTorch to compare with: name a Python that has torch and numpy with --python\n{error}")
     version = machine.call([machine.vaex, "--version"])[0].strip()
-    command, folder = machine.spec(model__family="mlp", train__epochs=1)
-    machine.call(command)
-    commit = machine.record(folder)["git_commit"] or "unknown"
     cpuinfo = Path("/proc/cpuinfo")
     cpu = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
     cores = ", ".join(map(str, sorted(machine.cores))) + ("" if PINNED else " (not pinned)")
     cpu = cpu[1] if cpu else platform.processor()
-    return f"{version} (commit {commit}), PyTorch {torch}, Python {python}; {cpu}; cores {cores}"
+    return f"{version}, PyTorch {torch}, Python {python}; {cpu}; cores {cores}"
 
 
 def arguments():

@@ -16,7 +16,8 @@ import duckdb
 import pyarrow.parquet as pq
 
 TRIALS = ["trial", "status", "model.latent_dim", "objective.kl_weight", "parameters", "seconds", "images_per_second",
-          "peak_rss_mb", "spec_hash", "data_hash", "version", "git_commit", "error"]
+          "peak_rss_mb", "spec_hash", "data_hash", "version", "git_commit", "git_dirty", "lock_hash",
+          "processor", "host", "threads", "started", "ended", "error"]
 METRICS = ["epoch", "split", "step", "loss", "recon_nats", "kl_nats", "elbo_nats", "effective_beta", "kl_weight",
            "learning_rate", "grad_norm", "active_units", "images_per_second", "seconds"]
 CURVES = ["trial", *METRICS]
@@ -134,7 +135,8 @@ def check_trial(folder, row, curves):
     expected = dict(record["spec"])
     if row["status"] == record["status"]:
         fields = ["trial", "status", "parameters", "seconds", "images_per_second", "peak_rss_mb", "spec_hash",
-                  "data_hash", "version", "git_commit", "error"]
+                  "data_hash", "version", "git_commit", "git_dirty", "lock_hash",
+          "processor", "host", "threads", "started", "ended", "error"]
         expected |= {field: record.get(field) for field in fields}
     for key, value in expected.items():
         if key not in row:

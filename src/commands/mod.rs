@@ -25,7 +25,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Declarative experiments with variational autoencoders.
 #[derive(Debug, Parser)]
-#[command(name = "vaex", version, max_term_width = 100)]
+#[command(name = "vaex", version = env!("VAEX_VERSION"), max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

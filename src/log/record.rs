@@ -68,6 +68,18 @@ pub struct TrialRecord {
     pub version: String,
     /// Commit that vaex was built from, where known.
     pub git_commit: Option<String>,
+    /// Whether vaex's files differed from that commit.
+    #[serde(default)]
+    pub git_dirty: Option<bool>,
+    /// Hash of Cargo.lock: the versions of all that vaex was built from.
+    #[serde(default)]
+    pub lock_hash: String,
+    /// The processor's name, where the system tells it.
+    #[serde(default)]
+    pub processor: Option<String>,
+    /// The machine's name.
+    #[serde(default)]
+    pub host: String,
     /// Worker threads.
     pub threads: u64,
     /// Start of the first attempt, seconds since 1970.

@@ -70,6 +70,16 @@ fn provenance(trials: &[&Trial]) -> Vec<Column> {
         strings("data_hash", trials, |trial| Some(trial.record.data_hash.clone())),
         strings("version", trials, |trial| Some(trial.record.version.clone())),
         strings("git_commit", trials, |trial| trial.record.git_commit.clone()),
+        Column::new(
+            "git_dirty".into(),
+            trials.iter().map(|trial| trial.record.git_dirty).collect::<Vec<Option<bool>>>(),
+        ),
+        strings("lock_hash", trials, |trial| Some(trial.record.lock_hash.clone())),
+        strings("processor", trials, |trial| trial.record.processor.clone()),
+        strings("host", trials, |trial| Some(trial.record.host.clone())),
+        integers("threads", trials, |trial| Some(trial.record.threads)),
+        floats("started", trials, |trial| Some(trial.record.started)),
+        floats("ended", trials, |trial| trial.record.ended),
         strings("error", trials, |trial| trial.record.error.clone()),
     ]
 }

@@ -4,7 +4,7 @@ mod pictures;
 
 use crate::backend::{DeviceError, Host};
 use crate::data::Split;
-use crate::files::{FileError, create_folder, remove_files, remove_leftovers, write_whole};
+use crate::files::{FileError, create_folder, host_name, remove_files, remove_leftovers, write_whole};
 use crate::log::checkpoint::{self, CheckpointError};
 use crate::log::record::{Status, TrialRecord, now};
 use crate::log::tables;
@@ -133,6 +133,10 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         data_hash: trial.dataset().hash.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit: (!commit.is_empty()).then(|| commit.to_owned()),
+        git_dirty: env!("VAEX_GIT_DIRTY").parse().ok(),
+        lock_hash: env!("VAEX_LOCK_HASH").to_owned(),
+        processor: processor(),
+        host: host_name(),
         threads: threads as u64,
         started: now(),
         ended: None,
@@ -391,6 +395,13 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
 
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
+}
+
+/// The processor's name.
+fn processor() -> Option<String> {
+    let processors = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = processors.lines().find_map(|line| line.strip_prefix("model name"))?;
+    Some(line.trim_start_matches([' ', '\t', ':']).trim().to_owned())
 }
 
 /// Largest resident memory of this process, MiB, where the system tells.
