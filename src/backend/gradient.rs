@@ -70,7 +70,7 @@ pub(crate) fn whole_rows(parts: &[&Part], about: usize) -> usize {
     }
 }
 
-/// Writes the sum of the parts, in their order, of the numbers from `first` on. Where parts have [`Rows`], these are
+/// Writes the sum of the parts, in their order, of the numbers from `first` on. Where parts have `Rows`, these are
 /// whole rows of the weight.
 #[track_caller]
 pub fn put_sum(parts: &[&Part], first: usize, gradient: &mut [f32]) {
