@@ -75,6 +75,9 @@ struct RunArgs {
     /// Train everything again, finished trials as well.
     #[arg(long)]
     fresh: bool,
+    /// Stop all trials as soon as one fails; without it the others go on.
+    #[arg(long)]
+    fail_fast: bool,
     /// Print what happens as JSON, an event a line.
     #[arg(long)]
     json: bool,
@@ -189,10 +192,11 @@ fn complain(line: &str) {
 }
 
 /// How a run ended, as an exit status.
-fn exit_status(summary: launch::Summary) -> u8 {
+fn exit_status(summary: launch::Summary, stopped: bool) -> u8 {
     match summary {
-        launch::Summary { interrupted: 1.., .. } => INTERRUPTED,
+        launch::Summary { interrupted: 1.., .. } if stopped => INTERRUPTED,
         launch::Summary { failed: 1.., .. } => FAILED,
+        launch::Summary { interrupted: 1.., .. } => INTERRUPTED,
         launch::Summary { .. } => DONE,
     }
 }

@@ -12,7 +12,13 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let Some(plans) = plans(args) else { return Ok(WRONG) };
-    let options = Options { runs: args.runs.clone(), jobs: args.jobs, threads: args.threads, fresh: args.fresh };
+    let options = Options {
+        runs: args.runs.clone(),
+        jobs: args.jobs,
+        threads: args.threads,
+        fresh: args.fresh,
+        fail_fast: args.fail_fast,
+    };
     ctrlc::set_handler(interrupt).context("cannot watch for signals")?;
     let mut worst = 0;
     // All are ready before the first begins: an error means that nothing was started.
@@ -28,8 +34,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
             }
             remark(plan, args, summary);
         }
-        worst = exit_status(summary).max(worst);
-        if worst == INTERRUPTED {
+        worst = exit_status(summary, STOP.load(Ordering::Relaxed)).max(worst);
+        if summary.interrupted > 0 {
             break;
         }
     }

@@ -32,6 +32,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Train finished trials again, from the start.
     pub fresh: bool,
+    /// Stop all trials as soon as one fails.
+    pub fail_fast: bool,
 }
 
 /// How a plan differs from the one that its folder had before.
@@ -135,8 +137,22 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, Laun
     }
     let queue = waiting.into_iter().map(|(trial, folder, _)| (trial, folder)).collect();
     let (sender, receiver) = channel();
+    let fail_fast = options.fail_fast;
     let (running, summary) = (Vec::new(), Summary::default());
-    Ok(Launch { program, changes, kept, queue, jobs, threads, running, sender, receiver, summary, _lock: lock })
+    Ok(Launch {
+        program,
+        changes,
+        kept,
+        queue,
+        jobs,
+        threads,
+        fail_fast,
+        running,
+        sender,
+        receiver,
+        summary,
+        _lock: lock,
+    })
 }
 
 /// Whether a trial is done and has what it was trained for; files that someone removed are made again.
@@ -185,6 +201,7 @@ pub struct Launch<'p> {
     queue: VecDeque<(&'p Trial, PathBuf)>,
     jobs: usize,
     threads: usize,
+    fail_fast: bool,
     running: Vec<(&'p Trial, Child)>,
     sender: Sender<(String, Message)>,
     receiver: Receiver<(String, Message)>,
@@ -193,7 +210,7 @@ pub struct Launch<'p> {
 }
 
 impl<'p> Launch<'p> {
-    /// Runs every trial that is not finished, until all ended or `stop` is set.
+    /// Runs every trial that is not finished, until all ended, `stop` is set, or one fails that is to stop the others.
     pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) -> Summary {
         if let Some(changes) = &self.changes {
             observe(Notice::Changed(changes));
@@ -203,7 +220,7 @@ impl<'p> Launch<'p> {
             observe(Notice::Kept(trial));
         }
         loop {
-            if stop.load(Ordering::Relaxed) {
+            if stop.load(Ordering::Relaxed) || self.fail_fast && self.summary.failed > 0 {
                 self.summary.interrupted += self.queue.len();
                 self.queue.clear();
                 self.running.iter_mut().for_each(|(_, child)| child.ask_to_stop());

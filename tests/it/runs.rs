@@ -1,6 +1,7 @@
 //! `vaex run` from the outside: files, repetition, threads, crashes and signals. Equal means equal bits.
 
 use crate::harness::{Workspace, json};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -159,13 +160,27 @@ epochs = 2
     }
 }
 
-#[test]
-fn a_trial_that_diverges_costs_no_other() {
-    let spec = TINY.replace(
+/// The first of two trials diverges.
+fn diverging() -> Workspace {
+    Workspace::with_spec(&TINY.replace(
         "[sweep.grid]\n\"objective.kl_weight\" = [0.5, 1.0]",
         "optimizer = \"sgd\"\n\n[sweep.grid]\n\"train.learning_rate\" = [1e20, 1e-4]",
-    );
-    let workspace = Workspace::with_spec(&spec);
+    ))
+}
+
+#[test]
+fn with_fail_fast_a_trial_that_diverges_stops_the_others() {
+    let workspace = diverging();
+    let outcome = workspace.vaex(&["run", "spec.toml", "--fail-fast", "--jobs", "1"]);
+    assert_eq!((outcome.status, &*outcome.stderr), (Some(1), ""), "{}", outcome.stdout);
+    let statuses: BTreeSet<_> = workspace.trials("runs/tiny").values().map(|folder| status(folder)).collect();
+    assert_eq!(statuses, ["diverged".to_owned(), "planned".to_owned()].into());
+    assert!(outcome.stdout.contains("1 unfinished trial; go on with: "), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_trial_that_diverges_costs_no_other() {
+    let workspace = diverging();
     let outcome = workspace.vaex(&["run", "spec.toml"]);
     assert_eq!((outcome.status, &*outcome.stderr), (Some(1), ""), "{}", outcome.stdout);
     let mut statuses = Vec::new();
