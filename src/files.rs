@@ -1,9 +1,11 @@
-//! Files that appear whole or not at all: a sibling temporary file, fsync, rename.
+//! Files that appear whole or not at all: a sibling temporary file, fsync, rename. And checksums, which tell whether a
+//! file is still as it was written.
 
 use sha2::{Digest, Sha256};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// A file operation that failed, with the file it was about.
@@ -38,29 +40,125 @@ pub fn digest(parts: &[&[u8]], digits: usize) -> String {
     hex
 }
 
+/// Digits of a whole SHA-256.
+const SEAL_DIGITS: usize = 64;
+
+/// What stands in a file in the place of its checksum while that is worked out.
+pub const BLANK_SEAL: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The name that a file's checksum has in it.
+pub const SEAL_NAME: &str = "checksum";
+
+/// Where in a file its checksum is.
+#[derive(Clone, Copy, Debug)]
+pub enum SealPlace {
+    /// The first thing of that name.
+    First,
+    /// The last thing of that name.
+    Last,
+}
+
+impl SealPlace {
+    /// The digits' place: they follow the name after at most a few other bytes.
+    fn find(self, file: &[u8]) -> Option<Range<usize>> {
+        let name = SEAL_NAME.as_bytes();
+        let digits_after = |start: usize| {
+            let after = start + name.len();
+            let starts = after..after + 8;
+            let is_seal = |start: &usize| {
+                let digits = file.get(*start..*start + SEAL_DIGITS);
+                digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            };
+            starts.into_iter().find(is_seal).map(|start| start..start + SEAL_DIGITS)
+        };
+        let mut names =
+            file.windows(name.len()).enumerate().filter(|(_, bytes)| *bytes == name).map(|(start, _)| start);
+        match self {
+            SealPlace::First => names.find_map(digits_after),
+            SealPlace::Last => names.rev().find_map(digits_after),
+        }
+    }
+
+    /// Puts the SHA-256 of a file where it has a blank one.
+    pub fn seal(self, file: &mut [u8]) {
+        let checksum = digest(&[file], SEAL_DIGITS);
+        if let Some(place) = self.find(file).and_then(|place| file.get_mut(place)) {
+            place.copy_from_slice(checksum.as_bytes());
+        }
+    }
+
+    /// Whether a file is as it was sealed.
+    pub fn holds(self, file: &[u8]) -> bool {
+        let Some(place) = self.find(file) else { return false };
+        let (before, after) = (&file[..place.start], &file[place.end..]);
+        digest(&[before, BLANK_SEAL.as_bytes(), after], SEAL_DIGITS).as_bytes() == &file[place]
+    }
+}
+
+/// What is said of a file that is not as it was written.
+pub const DAMAGED: &str = "it is damaged: its checksum differs";
+
+/// The error of a file that is not as it was written.
+pub fn damaged(path: &Path) -> FileError {
+    let source = io::Error::new(ErrorKind::InvalidData, DAMAGED);
+    FileError { action: "read", path: path.to_path_buf(), source }
+}
+
 /// How the names of unfinished files begin.
 const TEMPORARY_PREFIX: &str = ".vaex-";
 
-/// Writes `path` through `write`, so that a reader sees the old content or the new, never a part.
-pub fn write_whole(
-    path: &Path,
-    write: impl FnOnce(&mut io::BufWriter<&mut File>) -> io::Result<()>,
-) -> Result<(), FileError> {
+/// Whether a file is an unfinished one.
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(TEMPORARY_PREFIX)
+}
+
+/// Writes `path`, so that a reader sees the old content or the new, never a part.
+///
+/// # Errors
+/// The file cannot be written; where there is no room for it, how much it needs.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let attempt = || -> io::Result<()> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY_PREFIX).suffix(".tmp");
         readable_by_others(&mut builder);
         let mut temporary = builder.tempfile_in(folder)?;
-        let mut buffered = io::BufWriter::new(temporary.as_file_mut());
-        write(&mut buffered)?;
-        buffered.flush()?;
-        drop(buffered);
+        temporary.as_file_mut().write_all(content)?;
         temporary.as_file().sync_all()?;
         temporary.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    attempt().map_err(FileError::at("write", path))
+    let again = |error: io::Error| match error.kind() {
+        // A process that begins to work in the folder takes the temporary file for a leftover.
+        ErrorKind::NotFound => attempt(),
+        _ => Err(error),
+    };
+    let written = attempt().or_else(again);
+    written.map_err(|error| room_needed(error, path, content.len() as u64)).map_err(FileError::at("write", path))
+}
+
+/// Where a file has no room, says how much it needs.
+pub(crate) fn room_needed(error: io::Error, path: &Path, bytes: u64) -> io::Error {
+    let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);
+    if !full {
+        return error;
+    }
+    let free = free_bytes(path.parent().unwrap_or(Path::new(".")));
+    let free = free.map(|free| format!(", and the disk has {free} free")).unwrap_or_default();
+    io::Error::new(error.kind(), format!("{error}; it needs {bytes} bytes{free}"))
+}
+
+/// Bytes that may still be written to the disk of a folder.
+#[cfg(unix)]
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder).ok()?;
+    #[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
+    Some(disk.blocks_available() as u64 * disk.fragment_size() as u64)
+}
+
+#[cfg(not(unix))]
+fn free_bytes(_: &Path) -> Option<u64> {
+    None
 }
 
 /// Temporary files are private; what these become is an ordinary file, as far as the user's mask lets it be.
@@ -94,15 +192,6 @@ pub fn remove_files(folder: &Path, prefix: &str) -> Result<(), FileError> {
 
 /// Name of the file that a process locks while it is at work in a folder.
 pub const LOCK_FILE: &str = ".lock";
-
-/// Opens the file that a process locks while it is at work in a folder.
-///
-/// # Errors
-/// The file cannot be made.
-pub fn open_lock(folder: &Path) -> Result<File, FileError> {
-    let path = folder.join(LOCK_FILE);
-    File::options().create(true).append(true).open(&path).map_err(FileError::at("write", &path))
-}
 
 /// Creates a folder and those above it.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {

@@ -78,6 +78,13 @@ struct RunArgs {
     /// Stop all trials as soon as one fails; without it the others go on.
     #[arg(long)]
     fail_fast: bool,
+    /// Run the trials again that failed or diverged before. What was stopped from outside (killed, a full disk) goes on
+    /// without it.
+    #[arg(long)]
+    retry_failed: bool,
+    /// End a trial that takes no step for so many seconds; it has failed then. Validation and pictures count as well.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    stall_timeout: Option<u64>,
     /// Print what happens as JSON, an event a line.
     #[arg(long)]
     json: bool,
@@ -160,7 +167,7 @@ pub fn schema_text() -> String {
 fn schema() -> anyhow::Result<u8> {
     let path = PathBuf::from(SCHEMA_FILE);
     crate::files::create_folder(path.parent().unwrap_or(&path))?;
-    crate::files::write_whole(&path, |file| file.write_all(schema_text().as_bytes()))?;
+    crate::files::write_whole(&path, schema_text().as_bytes())?;
     say(&format!("wrote {SCHEMA_FILE}"));
     Ok(DONE)
 }

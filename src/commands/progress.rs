@@ -3,6 +3,7 @@
 use super::say;
 use crate::data::counted;
 use crate::launch::{Changes, Notice};
+use crate::log::record::{Status, TrialRecord};
 use crate::plan::{Plan, Trial};
 use crate::trial::Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -81,7 +82,11 @@ fn json(notice: &Notice<'_>) -> serde_json::Value {
         Notice::Changed(Changes { added, kept, dropped }) => {
             return serde_json::json!({ "event": "changed", "added": added, "kept": kept, "dropped": dropped });
         }
-        Notice::Kept(trial) => (trial, serde_json::json!({ "event": "kept" })),
+        Notice::Damaged(fault) => return serde_json::json!({ "event": "damaged", "error": fault }),
+        Notice::Kept(trial) => (trial, serde_json::json!({ "event": "kept", "status": Status::Done })),
+        Notice::KeptFailed(trial, record) => {
+            (trial, serde_json::json!({ "event": "kept", "status": record.status, "error": record.error }))
+        }
         Notice::Event(trial, event) => (trial, serde_json::to_value(event).unwrap_or_default()),
     };
     value["trial"] = trial.id().into();
@@ -97,6 +102,11 @@ fn changed(plan: &Plan, Changes { added, kept, dropped }: &Changes) -> String {
     line
 }
 
+/// What is said of a trial that is not tried again.
+fn failed_before(record: &TrialRecord) -> String {
+    format!("{} before: {}", record.status.name(), record.error.as_deref().unwrap_or_default())
+}
+
 fn number(value: Option<f64>) -> String {
     value.map_or("not finite".to_owned(), |value| format!("{value:.4}"))
 }
@@ -104,9 +114,14 @@ fn number(value: Option<f64>) -> String {
 fn line(plan: &Plan, notice: &Notice<'_>, ended: &mut usize) -> Option<String> {
     let (trial, event) = match notice {
         Notice::Changed(changes) => return Some(changed(plan, changes)),
+        Notice::Damaged(fault) => return Some((*fault).to_owned()),
         Notice::Kept(trial) => {
             *ended += 1;
             return Some(format!("{}: finished before", label(plan, trial)));
+        }
+        Notice::KeptFailed(trial, record) => {
+            *ended += 1;
+            return Some(format!("{}: {}", label(plan, trial), failed_before(record)));
         }
         Notice::Event(trial, event) => (trial, event),
     };
@@ -148,7 +163,15 @@ fn bars(
             let _ = all.println(changed(plan, changes));
             return;
         }
+        Notice::Damaged(fault) => {
+            let _ = all.println(fault);
+            return;
+        }
         Notice::Kept(_) => return total.inc(1),
+        Notice::KeptFailed(trial, record) => {
+            let _ = all.println(format!("{}: {}", label(plan, trial), failed_before(record)));
+            return total.inc(1);
+        }
         Notice::Event(trial, event) => (trial, event),
     };
     match event {

@@ -7,6 +7,7 @@ use crate::launch::{self, Options, Summary};
 use crate::plan::Plan;
 use anyhow::Context;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -18,6 +19,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
         threads: args.threads,
         fresh: args.fresh,
         fail_fast: args.fail_fast,
+        retry_failed: args.retry_failed,
+        stall_timeout: args.stall_timeout.map(Duration::from_secs),
     };
     ctrlc::set_handler(interrupt).context("cannot watch for signals")?;
     let mut worst = 0;
@@ -89,6 +92,10 @@ fn remark(plan: &Plan, args: &RunArgs, summary: Summary) {
         let count = counted(summary.interrupted, "unfinished trial");
         say(&format!("{count}; go on with: {}", same_command()));
     } else {
+        if summary.failed_before > 0 {
+            let count = counted(summary.failed_before, "trial");
+            say(&format!("{count} failed before and not tried again; --retry-failed runs what failed"));
+        }
         say(&format!("look at it with: tensorboard --logdir {}", shell_word(&folder.to_string_lossy())));
     }
 }

@@ -1,13 +1,13 @@
 //! `vaex trial FOLDER`, hidden: the process of one trial. Events go to its output, one a line.
 
 use super::{DONE, FAILED, INTERRUPTED, TrialArgs, say};
-use crate::files::{FileError, open_lock};
-use crate::launch::stop_with_parent;
+use crate::launch::{lock, stop_with_parent};
 use crate::log::record::{Status, TrialRecord};
 use crate::plan::Plan;
 use crate::trial::{self, Event, Run, names};
 use anyhow::{Context, bail};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -15,8 +15,7 @@ pub(super) fn run(args: &TrialArgs) -> anyhow::Result<u8> {
     stop_with_parent(&STOP);
     ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot watch for signals")?;
     // A process of an earlier run may still be in its last step.
-    let lock = open_lock(&args.folder)?;
-    lock.lock().map_err(FileError::at("lock", &args.folder))?;
+    let _lock = lock::take(&args.folder, Duration::MAX)?;
     let record = TrialRecord::read(&args.folder)?;
     let plan = Plan::read(&args.folder.join(names::SPEC), &[])?;
     let Some(trial) = plan.trials().iter().find(|trial| trial.id() == record.trial) else {

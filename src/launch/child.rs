@@ -9,6 +9,7 @@ use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// Lines of a crashed process's error output that are kept.
 const KEPT_LINES: usize = 12;
@@ -17,14 +18,27 @@ const KEPT_LINES: usize = 12;
 pub(super) enum Message {
     /// Something happened in the trial.
     Event(Event),
-    /// The process is gone; what its end looked like, if it was no orderly one.
-    Exited { crash: Option<String> },
+    /// The process has closed its output, and is ending; the last lines of its errors.
+    Closed(String),
+}
+
+/// How a process ended that did not say so itself.
+pub(super) struct Crash {
+    /// What its end looked like.
+    pub(super) text: String,
+    /// Whether it was ended from outside.
+    pub(super) from_outside: bool,
 }
 
 /// A running trial.
 pub(super) struct Child {
     pub(super) folder: PathBuf,
+    process: Process,
     stdin: Option<ChildStdin>,
+    /// When it last told something.
+    pub(super) heard: Instant,
+    /// How long it had told nothing when it was ended for that.
+    stalled: Option<Duration>,
 }
 
 impl Child {
@@ -40,39 +54,53 @@ impl Child {
         command.arg("trial").arg(folder).arg("--threads").arg(threads.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(FileError::at("run", program))?;
-        let stdin = process.stdin.take();
+        let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let (id, sender) = (id.to_owned(), sender.clone());
         std::thread::spawn(move || {
-            let crash = follow(process, &id, &sender);
-            // Nobody listens any more when the parent is on its way out.
-            let _ = sender.send((id, Message::Exited { crash }));
+            let errors = stderr.map(last_lines);
+            if let Some(output) = stdout {
+                for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                    if let Ok(event) = serde_json::from_slice(&line) {
+                        // Nobody listens any more when the parent is on its way out.
+                        let _ = sender.send((id.clone(), Message::Event(event)));
+                    }
+                }
+            }
+            let lines = errors.and_then(|errors| errors.join().ok()).unwrap_or_default();
+            let _ = sender.send((id, Message::Closed(lines)));
         });
-        Ok(Child { folder: folder.to_path_buf(), stdin })
+        Ok(Child { folder: folder.to_path_buf(), process, stdin, heard: Instant::now(), stalled: None })
     }
 
     /// Closes the pipe that the process watches: it stops after its present step.
     pub(super) fn ask_to_stop(&mut self) {
         self.stdin = None;
     }
-}
 
-/// Passes on a process's events until it ends.
-fn follow(mut process: Process, id: &str, sender: &Sender<(String, Message)>) -> Option<String> {
-    let errors = process.stderr.take().map(last_lines);
-    if let Some(output) = process.stdout.take() {
-        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-            if let Ok(event) = serde_json::from_slice(&line) {
-                let _ = sender.send((id.to_owned(), Message::Event(event)));
-            }
+    /// Ends the process if it has told nothing for so long.
+    pub(super) fn end_if_stalled(&mut self, limit: Duration) {
+        if self.stalled.is_none() && self.heard.elapsed() > limit {
+            self.stalled = Some(limit);
+            // It may be ending by itself at this moment.
+            let _ = self.process.kill();
         }
     }
-    let end = match process.wait() {
-        Ok(status) if status.success() => return None,
-        Ok(status) => describe(status),
-        Err(error) => format!("its process cannot be waited for: {error}"),
-    };
-    let lines = errors.and_then(|errors| errors.join().ok()).unwrap_or_default();
-    Some(if lines.is_empty() { end } else { format!("{end}: {lines}") })
+
+    /// Waits for the end of the process, which has closed its output; what it looked like, if it was no orderly one.
+    pub(super) fn wait(mut self, lines: &str) -> Option<Crash> {
+        let status = self.process.wait();
+        let (end, from_outside) = match (self.stalled, status) {
+            (Some(limit), _) => {
+                let seconds = limit.as_secs_f64();
+                (format!("it made no progress for {seconds} seconds, and its process was ended"), false)
+            }
+            (None, Ok(status)) if status.success() => return None,
+            (None, Ok(status)) => describe(status),
+            (None, Err(error)) => (format!("its process cannot be waited for: {error}"), true),
+        };
+        let text = if lines.is_empty() { end } else { format!("{end}: {lines}") };
+        Some(Crash { text, from_outside })
+    }
 }
 
 fn last_lines(errors: impl Read + Send + 'static) -> JoinHandle<String> {
@@ -88,19 +116,35 @@ fn last_lines(errors: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
+/// The status with which Rust ends a process that panicked.
+const PANICKED: i32 = 101;
+
+/// How a process ended, and whether that came from outside.
 #[cfg(unix)]
-fn describe(status: ExitStatus) -> String {
+fn describe(status: ExitStatus) -> (String, bool) {
+    use nix::sys::signal::Signal;
     use std::os::unix::process::ExitStatusExt;
-    match status.signal() {
-        Some(9) => "its process was killed (signal 9; perhaps the system was out of memory)".to_owned(),
-        Some(signal) => format!("its process was ended by signal {signal}"),
-        None => format!("its process ended with status {}", status.code().unwrap_or_default()),
-    }
+    let Some(number) = status.signal() else {
+        let code = status.code().unwrap_or_default();
+        return (format!("its process ended with status {code}"), code != PANICKED);
+    };
+    let why = match Signal::try_from(number) {
+        Ok(Signal::SIGKILL) => {
+            return ("its process was killed (signal 9; perhaps the system was out of memory)".to_owned(), true);
+        }
+        Ok(Signal::SIGXFSZ) => "a file grew beyond the limit on the size of files, `ulimit -f`",
+        Ok(Signal::SIGXCPU) => "it used up the limit on processor time, `ulimit -t`",
+        Ok(Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP) => "",
+        // Signals that a process brings upon itself.
+        _ => return (format!("its process was ended by signal {number}"), false),
+    };
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    (format!("its process was ended by signal {number}{why}"), true)
 }
 
 #[cfg(not(unix))]
-fn describe(status: ExitStatus) -> String {
-    format!("its process ended with {status}")
+fn describe(status: ExitStatus) -> (String, bool) {
+    (format!("its process ended with {status}"), status.code() != Some(PANICKED))
 }
 
 /// In the trial's process: sets `stop` when the parent closes its pipe, or is gone.

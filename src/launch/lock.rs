@@ -1,10 +1,10 @@
-//! One run at a time in an experiment's folder, on any host that shares it.
+//! One process at a time in a folder, on any host that shares it: one run in an experiment's, one training in a trial's.
 //!
 //! The lock is the system's own on an open file, so it ends with its process, however that ends; on network file systems
 //! it holds between hosts. What is written in the file only tells others who holds it.
 
 use super::LaunchError;
-use crate::files::{FileError, host_name, open_lock};
+use crate::files::{FileError, LOCK_FILE, host_name};
 use crate::log::record::now;
 use indicatif::HumanDuration;
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,15 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Who is at work in a folder.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Holder {
-    process: u32,
-    host: String,
+    /// The process's id on its host.
+    pub process: u32,
+    /// The host's name.
+    pub host: String,
     /// Seconds since 1970.
     since: f64,
 }
@@ -26,29 +28,53 @@ pub struct Holder {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Holder { process, host, since } = self;
-        // Clocks of two hosts may differ.
+        // Clocks of two hosts may differ, and be set back.
         let duration = Duration::try_from_secs_f64(now() - since).unwrap_or_default();
         write!(f, "process {process} on {host}, for {}", HumanDuration(duration))
     }
 }
 
-/// Takes the experiment's folder for this process, for as long as the file is open.
-pub(super) fn take(experiment: &Path) -> Result<File, LaunchError> {
-    let mut file = open_lock(experiment)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let holder = std::fs::read(experiment.join(crate::files::LOCK_FILE)).ok();
-            let holder = holder.and_then(|holder| serde_json::from_slice(&holder).ok());
-            return Err(LaunchError::Busy { folder: experiment.to_path_buf(), holder });
+/// A folder that is this process's own for as long as this lives.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "it is open, which is all that counts")] File);
+
+/// Takes a folder for this process; waits for another one as long as `patience` says.
+///
+/// # Errors
+/// Another process holds it still, or the lock's file cannot be written.
+pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
+    let path = folder.join(LOCK_FILE);
+    let mut file = File::options().create(true).append(true).open(&path).map_err(FileError::at("write", &path))?;
+    let start = Instant::now();
+    while let Err(error) = file.try_lock() {
+        match error {
+            TryLockError::WouldBlock if start.elapsed() < patience => std::thread::sleep(Duration::from_millis(20)),
+            TryLockError::WouldBlock => {
+                return Err(LaunchError::Busy { folder: folder.to_path_buf(), holder: written(&path) });
+            }
+            TryLockError::Error(error) => return Err(FileError::at("lock", &path)(error).into()),
         }
-        Err(TryLockError::Error(error)) => return Err(FileError::at("lock", experiment)(error).into()),
     }
     let holder = Holder { process: std::process::id(), host: host_name(), since: now() };
     let note = |file: &mut File| -> std::io::Result<()> {
         file.set_len(0)?;
         file.write_all(serde_json::to_string(&holder)?.as_bytes())
     };
-    note(&mut file).map_err(FileError::at("write", &experiment.join(crate::files::LOCK_FILE)))?;
-    Ok(file)
+    note(&mut file).map_err(FileError::at("write", &path))?;
+    Ok(Lock(file))
+}
+
+/// Who is at work in a folder at this moment; `None` where nobody is. Who it is may not be known.
+pub fn holder(folder: &Path) -> Option<Option<Holder>> {
+    let path = folder.join(LOCK_FILE);
+    // A lock for reading, which keeps other readers from nothing.
+    let file = File::open(&path).ok()?;
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => Some(written(&path)),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+    }
+}
+
+fn written(path: &Path) -> Option<Holder> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }

@@ -1,25 +1,31 @@
 //! Running a plan: a folder and a process for each trial, a few at a time. A crash costs its own trial alone.
 
 mod child;
-mod lock;
+mod frozen;
+pub mod lock;
 
 pub use child::stop_with_parent;
+pub use frozen::{Changes, Frozen};
 pub use lock::Holder;
 
-use crate::files::{FileError, create_folder, write_whole};
-use crate::log::record::{Status, TrialRecord, now};
+use crate::files::{FileError, create_folder, remove_leftovers};
+use crate::log::record::{RECORD_FILE, Status, TrialRecord, now};
 use crate::plan::{Plan, Trial};
 use crate::trial::{self, Event, names};
-use child::{Child, Message};
+use child::{Child, Crash, Message};
+use lock::Lock;
 use std::collections::VecDeque;
-use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Name of the frozen plan's file in an experiment's folder.
-const PLAN_FILE: &str = "plan.json";
+/// How long a run waits for the processes of one that was killed: they stop after their present step.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The spec's key of the tags.
+const TAGS: &str = "tags";
 
 /// How to run a plan.
 #[derive(Clone, Debug)]
@@ -34,17 +40,10 @@ pub struct Options {
     pub fresh: bool,
     /// Stop all trials as soon as one fails.
     pub fail_fast: bool,
-}
-
-/// How a plan differs from the one that its folder had before.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Trials that are new.
-    pub added: usize,
-    /// Trials that were asked for before too.
-    pub kept: usize,
-    /// Ids of trials that are no longer asked for; their folders stay.
-    pub dropped: Vec<String>,
+    /// Run trials again that failed by themselves.
+    pub retry_failed: bool,
+    /// End a trial that makes no progress for so long.
+    pub stall_timeout: Option<Duration>,
 }
 
 /// What happens while a plan runs.
@@ -52,8 +51,12 @@ pub struct Changes {
 pub enum Notice<'a> {
     /// The plan is not the one that was run before.
     Changed(&'a Changes),
+    /// A file of an earlier run is damaged, and is made again.
+    Damaged(&'a str),
     /// The trial was finished before and is not trained again.
     Kept(&'a Trial),
+    /// The trial failed before, by itself, and is not tried again.
+    KeptFailed(&'a Trial, &'a TrialRecord),
     /// Something happened in a trial.
     Event(&'a Trial, &'a Event),
 }
@@ -65,6 +68,8 @@ pub struct Summary {
     pub done: usize,
     /// Failed or diverged.
     pub failed: usize,
+    /// Of these, the ones that failed before and were not tried again.
+    pub failed_before: usize,
     /// Stopped, or not started since the run was stopped.
     pub interrupted: usize,
 }
@@ -75,14 +80,14 @@ pub enum LaunchError {
     /// A file or folder of the experiment cannot be written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Another run is going on in the experiment's folder.
+    /// Another process is at work in an experiment's or a trial's folder.
     #[error(
         "another vaex is at work in {}{}; wait for it, stop it, or choose another folder with --runs",
         folder.display(),
         holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default()
     )]
     Busy {
-        /// The experiment's folder.
+        /// The folder.
         folder: PathBuf,
         /// Who works there, where it could be read.
         holder: Option<Holder>,
@@ -102,87 +107,107 @@ pub fn folder(plan: &Plan, runs: &Path) -> PathBuf {
 /// # Errors
 /// A folder or file cannot be written, or another process is at work in the experiment's folder.
 pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, LaunchError> {
-    let program = std::env::current_exe().map_err(LaunchError::Program)?;
     let experiment = folder(plan, &options.runs);
     create_folder(&experiment)?;
-    let lock = lock::take(&experiment)?;
-    let changes = changes(plan, &experiment);
-    freeze(plan, &experiment)?;
-    let mut kept = Vec::new();
-    let mut waiting = VecDeque::new();
+    let lock = lock::take(&experiment, Duration::ZERO)?;
+    remove_leftovers(&experiment)?;
+    let (changes, fault) = match frozen::changes(plan, &experiment) {
+        Ok(changes) => (changes, None),
+        Err(error) => (None, Some(format!("{error}; it is written anew, and what changed cannot be said"))),
+    };
+    let mut launch = Launch::new(options, Some(lock))?;
+    launch.changes = changes;
+    launch.damaged.extend(fault);
+    let mut waiting = Vec::new();
     for trial in plan.trials() {
         let folder = experiment.join(trial.id());
-        let earlier = TrialRecord::read(&folder).ok();
-        if !options.fresh && earlier.as_ref().is_some_and(|record| is_finished(&folder, record)) {
-            kept.push(trial);
-        } else {
-            waiting.push_back((trial, folder, earlier));
+        let earlier = match Earlier::of(&folder, options) {
+            Earlier::Done(mut record) => {
+                let spec = trial.values();
+                // Tags are no part of what was trained, and may change.
+                if record.spec.get(TAGS) != spec.get(TAGS) {
+                    record.spec = spec;
+                    record.write(&folder)?;
+                }
+                launch.kept.push(trial);
+                continue;
+            }
+            Earlier::Failed(record) => {
+                launch.failed.push((trial, record));
+                continue;
+            }
+            Earlier::Unfinished(record) => record,
+            Earlier::Damaged(record, fault) => {
+                launch.damaged.push(fault);
+                record
+            }
+        };
+        if folder.exists() {
+            drop(lock::take(&folder, PATIENCE)?);
+        }
+        waiting.push((trial, folder, earlier));
+    }
+    frozen::freeze(plan, &experiment)?;
+    (launch.jobs, launch.threads) = share(options, waiting.len());
+    for (trial, folder, earlier) in waiting {
+        if options.fresh && folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(FileError::at("remove the folder", &folder))?;
+        }
+        let mut record = trial::planned(trial, plan.varied(), launch.threads);
+        if let Some(earlier) = earlier {
+            record.seconds = earlier.seconds;
+            record.started = earlier.started;
+            record.images_per_second = earlier.images_per_second;
+        }
+        trial::prepare(&folder, trial, &record)?;
+        launch.queue.push_back((trial, folder));
+    }
+    Ok(launch)
+}
+
+/// What an earlier run left of a trial.
+enum Earlier {
+    /// All that it was trained for.
+    Done(Box<TrialRecord>),
+    /// It failed by itself, and would again.
+    Failed(Box<TrialRecord>),
+    /// It is to be trained, or to go on.
+    Unfinished(Option<Box<TrialRecord>>),
+    /// It was further, but something is wrong with its files.
+    Damaged(Option<Box<TrialRecord>>, String),
+}
+
+impl Earlier {
+    fn of(folder: &Path, options: &Options) -> Earlier {
+        if options.fresh {
+            return Earlier::Unfinished(None);
+        }
+        let record = match TrialRecord::read(folder) {
+            Ok(record) => Box::new(record),
+            Err(error) if error.source.kind() == ErrorKind::NotFound => {
+                let trained = [names::CHECKPOINT, names::PREVIOUS].iter().any(|name| folder.join(name).exists());
+                let path = folder.join(RECORD_FILE);
+                return match trained {
+                    true => Earlier::Damaged(None, format!("{} is missing; the trial goes on", path.display())),
+                    false => Earlier::Unfinished(None),
+                };
+            }
+            Err(error) => return Earlier::Damaged(None, format!("{error}; the trial goes on")),
+        };
+        match record.status {
+            Status::Done => match trial::fault(folder, &record) {
+                None => Earlier::Done(record),
+                Some(path) => {
+                    let fault = format!("{} is damaged or missing; the trial makes it again", path.display());
+                    Earlier::Damaged(Some(record), fault)
+                }
+            },
+            Status::Failed | Status::Diverged if !options.retry_failed && !record.from_outside => {
+                Earlier::Failed(record)
+            }
+            _ => Earlier::Unfinished(Some(record)),
         }
     }
-    let (jobs, threads) = share(options, waiting.len());
-    for (trial, folder, earlier) in &waiting {
-        let mut record = trial::planned(trial, plan.varied(), threads);
-        match earlier {
-            Some(earlier) if !options.fresh => {
-                record.seconds = earlier.seconds;
-                record.started = earlier.started;
-                record.images_per_second = earlier.images_per_second;
-            }
-            _ if options.fresh && folder.exists() => {
-                std::fs::remove_dir_all(folder).map_err(FileError::at("remove the folder", folder))?;
-            }
-            Some(_) | None => {}
-        }
-        trial::prepare(folder, trial, &record)?;
-    }
-    let queue = waiting.into_iter().map(|(trial, folder, _)| (trial, folder)).collect();
-    let (sender, receiver) = channel();
-    let fail_fast = options.fail_fast;
-    let (running, summary) = (Vec::new(), Summary::default());
-    Ok(Launch {
-        program,
-        changes,
-        kept,
-        queue,
-        jobs,
-        threads,
-        fail_fast,
-        running,
-        sender,
-        receiver,
-        summary,
-        _lock: lock,
-    })
-}
-
-/// Whether a trial is done and has what it was trained for; files that someone removed are made again.
-fn is_finished(folder: &Path, record: &TrialRecord) -> bool {
-    let there = [names::MODEL, names::METRICS].iter().all(|name| folder.join(name).exists());
-    record.status == Status::Done && there
-}
-
-/// How the plan differs from the frozen one; nothing where there is none that can be read, or both have the same trials.
-fn changes(plan: &Plan, experiment: &Path) -> Option<Changes> {
-    let before = std::fs::read(experiment.join(PLAN_FILE)).ok()?;
-    let before: serde_json::Value = serde_json::from_slice(&before).ok()?;
-    let before: Vec<&str> = before["trials"].as_array()?.iter().filter_map(|trial| trial["trial"].as_str()).collect();
-    let kept = plan.trials().iter().filter(|trial| before.contains(&trial.id())).count();
-    let asked = |id: &&str| plan.trials().iter().any(|trial| trial.id() == *id);
-    let dropped: Vec<String> = before.into_iter().filter(|id| !asked(id)).map(str::to_owned).collect();
-    let changes = Changes { added: plan.trials().len() - kept, kept, dropped };
-    (changes.added > 0 || !changes.dropped.is_empty()).then_some(changes)
-}
-
-/// Writes plan.json: what was asked for, resolved.
-fn freeze(plan: &Plan, experiment: &Path) -> Result<(), FileError> {
-    let trials = plan.trials().iter().map(|trial| serde_json::json!({ "trial": trial.id(), "spec": trial.spec() }));
-    let content = serde_json::json!({
-        "name": plan.name(),
-        "version": env!("CARGO_PKG_VERSION"),
-        "varied": plan.varied(),
-        "trials": trials.collect::<Vec<_>>(),
-    });
-    write_whole(&experiment.join(PLAN_FILE), |file| Ok(serde_json::to_writer_pretty(file, &content)?))
 }
 
 /// Trials at a time, and threads of each.
@@ -197,30 +222,69 @@ fn share(options: &Options, trials: usize) -> (usize, usize) {
 pub struct Launch<'p> {
     program: PathBuf,
     changes: Option<Changes>,
+    /// What is wrong with files of an earlier run.
+    damaged: Vec<String>,
     kept: Vec<&'p Trial>,
+    failed: Vec<(&'p Trial, Box<TrialRecord>)>,
     queue: VecDeque<(&'p Trial, PathBuf)>,
     jobs: usize,
     threads: usize,
     fail_fast: bool,
+    stall_timeout: Option<Duration>,
     running: Vec<(&'p Trial, Child)>,
     sender: Sender<(String, Message)>,
     receiver: Receiver<(String, Message)>,
     summary: Summary,
-    _lock: File,
+    _lock: Option<Lock>,
 }
 
 impl<'p> Launch<'p> {
-    /// Runs every trial that is not finished, until all ended, `stop` is set, or one fails that is to stop the others.
-    pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) -> Summary {
+    fn new(options: &Options, lock: Option<Lock>) -> Result<Launch<'p>, LaunchError> {
+        let (sender, receiver) = channel();
+        Ok(Launch {
+            program: std::env::current_exe().map_err(LaunchError::Program)?,
+            changes: None,
+            damaged: Vec::new(),
+            kept: Vec::new(),
+            failed: Vec::new(),
+            queue: VecDeque::new(),
+            jobs: 1,
+            threads: options.threads.unwrap_or(1),
+            fail_fast: options.fail_fast,
+            stall_timeout: options.stall_timeout,
+            running: Vec::new(),
+            sender,
+            receiver,
+            summary: Summary::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Tells what earlier runs left, and counts it.
+    fn tell_of_earlier(&mut self, observe: &mut dyn FnMut(Notice<'_>)) {
         if let Some(changes) = &self.changes {
             observe(Notice::Changed(changes));
+        }
+        for fault in &self.damaged {
+            observe(Notice::Damaged(fault));
         }
         for trial in &self.kept {
             self.summary.done += 1;
             observe(Notice::Kept(trial));
         }
+        for (trial, record) in &self.failed {
+            self.summary.failed += 1;
+            self.summary.failed_before += 1;
+            observe(Notice::KeptFailed(trial, record));
+        }
+    }
+
+    /// Runs every trial that is not finished, until all ended, `stop` is set, or one fails that is to stop the others.
+    pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) -> Summary {
+        self.tell_of_earlier(observe);
         loop {
-            if stop.load(Ordering::Relaxed) || self.fail_fast && self.summary.failed > 0 {
+            let failed = self.summary.failed > self.summary.failed_before;
+            if stop.load(Ordering::Relaxed) || self.fail_fast && failed {
                 self.summary.interrupted += self.queue.len();
                 self.queue.clear();
                 self.running.iter_mut().for_each(|(_, child)| child.ask_to_stop());
@@ -230,16 +294,22 @@ impl<'p> Launch<'p> {
             {
                 match Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender) {
                     Ok(child) => self.running.push((trial, child)),
-                    Err(error) => self.end(trial, &folder, Some(format!("cannot start its process: {error}")), observe),
+                    Err(error) => {
+                        let text = format!("cannot start its process: {error}");
+                        self.end(trial, &folder, Some(Crash { text, from_outside: true }), observe);
+                    }
                 }
             }
-            if self.running.is_empty() {
+            if self.running.is_empty() && self.queue.is_empty() {
                 return self.summary;
             }
             match self.receiver.recv_timeout(Duration::from_millis(100)) {
                 Ok((id, message)) => self.handle(&id, message, observe),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.summary,
+            }
+            if let Some(limit) = self.stall_timeout {
+                self.running.iter_mut().for_each(|(_, child)| child.end_if_stalled(limit));
             }
         }
     }
@@ -249,27 +319,36 @@ impl<'p> Launch<'p> {
         match message {
             // The record has the last word on how it ended; it is read when the process is gone.
             Message::Event(Event::Ended { .. }) => {}
-            Message::Event(event) => observe(Notice::Event(self.running[index].0, &event)),
-            Message::Exited { crash } => {
+            Message::Event(event) => {
+                let (trial, child) = &mut self.running[index];
+                child.heard = Instant::now();
+                observe(Notice::Event(trial, &event));
+            }
+            Message::Closed(lines) => {
                 let (trial, child) = self.running.swap_remove(index);
-                self.end(trial, &child.folder, crash, observe)
+                let folder = child.folder.clone();
+                let crash = child.wait(&lines);
+                self.end(trial, &folder, crash, observe)
             }
         }
     }
 
     /// Notes how a trial ended; a crash goes into its record.
-    fn end(&mut self, trial: &'p Trial, folder: &Path, crash: Option<String>, observe: &mut dyn FnMut(Notice<'_>)) {
+    fn end(&mut self, trial: &'p Trial, folder: &Path, crash: Option<Crash>, observe: &mut dyn FnMut(Notice<'_>)) {
         let (status, error) = match TrialRecord::read(folder) {
             Ok(record) if !matches!(record.status, Status::Planned | Status::Running) => (record.status, record.error),
-            Ok(record) => {
-                let error = crash.unwrap_or_else(|| "its process ended without a word".to_owned());
-                let ended = Some(now());
-                let record = TrialRecord { status: Status::Failed, error: Some(error.clone()), ended, ..record };
+            Ok(mut record) => {
+                let silent = || Crash { text: "its process ended without a word".to_owned(), from_outside: true };
+                let Crash { text, from_outside } = crash.unwrap_or_else(silent);
+                record.status = Status::Failed;
+                record.error = Some(text.clone());
+                record.from_outside = from_outside;
+                record.ended = Some(now());
                 // The sweep goes on without the record; the user reads of both.
-                let written = record.write(folder).map_err(|second| format!("{error}; and {second}"));
-                (Status::Failed, Some(written.err().unwrap_or(error)))
+                let written = record.write(folder).map_err(|second| format!("{text}; and {second}"));
+                (Status::Failed, Some(written.err().unwrap_or(text)))
             }
-            Err(error) => (Status::Failed, Some(crash.unwrap_or_else(|| error.to_string()))),
+            Err(error) => (Status::Failed, Some(crash.map_or_else(|| error.to_string(), |crash| crash.text))),
         };
         match status {
             Status::Done => self.summary.done += 1,

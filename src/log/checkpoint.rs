@@ -1,13 +1,13 @@
 //! Weights and training state as safetensors files.
 
 use crate::backend::Backend;
-use crate::files::{FileError, digest, write_whole};
+use crate::files::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
 use crate::log::tables;
+use crate::log::tensorboard::LogSeal;
 use crate::model::parameters::Module;
 use crate::train::{Metrics, Position, Spread, Trainer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// A file of weights or state that cannot be used.
@@ -32,12 +32,6 @@ pub struct Arrays {
     entries: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
 }
 
-/// The note that holds the SHA-256 of the file, which is taken with zeros in its place.
-const CHECKSUM: &str = "checksum";
-
-/// What stands in the place of the checksum while it is worked out.
-const NO_CHECKSUM: [u8; 64] = [b'0'; 64];
-
 impl Arrays {
     /// Adds an array, row-major.
     pub fn push(&mut self, name: impl Into<String>, sizes: Vec<usize>, values: &[f32]) {
@@ -59,7 +53,7 @@ impl Arrays {
             path: path.to_path_buf(),
             reason: error.to_string(),
         };
-        notes.insert(CHECKSUM.to_owned(), String::from_utf8_lossy(&NO_CHECKSUM).into_owned());
+        notes.insert(SEAL_NAME.to_owned(), BLANK_SEAL.to_owned());
         let in_order = serde_json::json!(notes).to_string();
         let views = self.entries.iter().map(|(name, dtype, sizes, bytes)| {
             Ok((name.as_str(), TensorView::new(*dtype, sizes.clone(), bytes).map_err(wrong)?))
@@ -67,11 +61,8 @@ impl Arrays {
         let views = views.collect::<Result<Vec<_>, CheckpointError>>()?;
         let mut bytes = safetensors::serialize(views, Some(notes.into_iter().collect())).map_err(wrong)?;
         sort_notes(&mut bytes, in_order.as_bytes());
-        let checksum = digest(&[&bytes], NO_CHECKSUM.len());
-        if let Some(place) = checksum_in(&mut bytes) {
-            place.copy_from_slice(checksum.as_bytes());
-        }
-        Ok(write_whole(path, |file| file.write_all(&bytes))?)
+        SealPlace::First.seal(&mut bytes);
+        Ok(write_whole(path, &bytes)?)
     }
 }
 
@@ -85,13 +76,6 @@ fn sort_notes(file: &mut [u8], in_order: &[u8]) {
     {
         notes.copy_from_slice(in_order);
     }
-}
-
-/// The checksum in a file, among the notes, with which it begins.
-fn checksum_in(file: &mut [u8]) -> Option<&mut [u8]> {
-    let key = format!("\"{CHECKSUM}\":\"");
-    let start = file.windows(key.len()).position(|bytes| bytes == key.as_bytes())? + key.len();
-    file.get_mut(start..start + NO_CHECKSUM.len())
 }
 
 /// A file of named arrays, read.
@@ -123,14 +107,10 @@ impl Stored {
     /// # Errors
     /// It cannot be read, or is not as it was written.
     pub fn read_own(path: &Path) -> Result<Stored, CheckpointError> {
-        let mut stored = Stored::read(path)?;
-        let noted = stored.notes.get(CHECKSUM).cloned();
-        if let Some(place) = checksum_in(&mut stored.bytes) {
-            place.copy_from_slice(&NO_CHECKSUM);
-        }
-        match noted == Some(digest(&[&stored.bytes], NO_CHECKSUM.len())) {
+        let stored = Stored::read(path)?;
+        match SealPlace::First.holds(&stored.bytes) {
             true => Ok(stored),
-            false => Err(stored.wrong("is damaged: its checksum differs")),
+            false => Err(stored.wrong(DAMAGED)),
         }
     }
 
@@ -190,8 +170,19 @@ pub fn write_model<B: Spread>(path: &Path, trainer: &mut Trainer<B>, spec: &str)
 /// Names of a checkpoint's arrays beside the weights and the optimiser's.
 const TALLY: &str = "epoch.tally";
 const METRICS: &str = "metrics.parquet";
+/// Name of the note on event files.
+const LOG: &str = "log";
 
-/// Writes a checkpoint: the weights, the optimiser's state, where training is, and the figures of the epochs so far.
+/// What a trial has to show for its steps so far, beside the weights.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// The figures of the epochs that are done.
+    pub rows: Vec<Metrics>,
+    /// Event files, by their names.
+    pub log: BTreeMap<String, LogSeal>,
+}
+
+/// Writes a checkpoint: the weights, the optimiser's state, where training is, and what it has to show.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -199,7 +190,7 @@ pub fn write_checkpoint<B: Spread>(
     path: &Path,
     trainer: &mut Trainer<B>,
     trial: &str,
-    rows: &[Metrics],
+    past: &Past,
 ) -> Result<(), CheckpointError> {
     let mut arrays = weights(trainer);
     for (name, values) in trainer.optimizer().moments() {
@@ -207,16 +198,17 @@ pub fn write_checkpoint<B: Spread>(
     }
     let Position { epoch, steps, tally } = trainer.position();
     arrays.push_bytes(TALLY, tally.iter().flat_map(|number| number.to_le_bytes()).collect());
-    arrays.push_bytes(METRICS, tables::metrics_bytes(rows).map_err(FileError::at("write", path))?);
-    let notes = [("trial", trial.to_owned()), ("epoch", epoch.to_string()), ("steps", steps.to_string())];
+    arrays.push_bytes(METRICS, tables::metrics_bytes(&past.rows).map_err(FileError::at("write", path))?);
+    let log = serde_json::json!(past.log).to_string();
+    let notes = [("trial", trial.to_owned()), ("epoch", epoch.to_string()), ("steps", steps.to_string()), (LOG, log)];
     arrays.write(path, notes.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
-/// Puts training back where a checkpoint left it; the figures of the epochs before.
+/// Puts training back where a checkpoint left it; what it had to show by then.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or is not one of this trial.
-pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<Vec<Metrics>, CheckpointError> {
+pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<Past, CheckpointError> {
     let stored = Stored::read_own(path)?;
     if stored.notes.get("trial").map(String::as_str) != Some(trial) {
         return Err(stored.wrong("is of another trial"));
@@ -231,9 +223,11 @@ pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> 
     if rows.len() as u64 != 2 * position.epoch {
         return Err(stored.wrong("does not have the figures of all epochs"));
     }
+    let log = stored.notes.get(LOG).and_then(|log| serde_json::from_str(log).ok());
+    let log = log.ok_or_else(|| stored.wrong("does not say which event files there were"))?;
     stored.load(trainer.model())?;
     match trainer.resume(&position, |name| stored.values(&format!("optimizer.{name}"))) {
-        true => Ok(rows),
+        true => Ok(Past { rows, log }),
         false => Err(stored.wrong("does not have the optimiser's state")),
     }
 }

@@ -1,7 +1,7 @@
 //! Grids of grey tiles as PNG pictures, and the latent coordinates of the manifold picture.
 
 use crate::files::{self, FileError};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 /// Grey of the lines between tiles and of tiles that are missing.
@@ -84,7 +84,7 @@ impl Grid {
     /// # Errors
     /// The file can't be written, or the picture is as [`Grid::png`] refuses it.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
-        files::write_whole(path, |file| file.write_all(&self.png()?))
+        files::write_whole(path, &self.png().map_err(FileError::at("write", path))?)
     }
 
     /// Draws a tile with its upper left pixel at `corner` = [row, column].

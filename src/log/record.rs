@@ -1,6 +1,6 @@
 //! trial.json: how a trial stands, and where it came from.
 
-use crate::files::{FileError, write_whole};
+use crate::files::{self, BLANK_SEAL, FileError, SealPlace, write_whole};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -42,6 +42,8 @@ impl Status {
 /// The content of trial.json.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialRecord {
+    /// SHA-256 of the file, taken with zeros in its place.
+    pub checksum: String,
     /// The trial's id, also its folder's name.
     pub trial: String,
     /// The experiment's name.
@@ -69,16 +71,12 @@ pub struct TrialRecord {
     /// Commit that vaex was built from, where known.
     pub git_commit: Option<String>,
     /// Whether vaex's files differed from that commit.
-    #[serde(default)]
     pub git_dirty: Option<bool>,
     /// Hash of Cargo.lock: the versions of all that vaex was built from.
-    #[serde(default)]
     pub lock_hash: String,
     /// The processor's name, where the system tells it.
-    #[serde(default)]
     pub processor: Option<String>,
     /// The machine's name.
-    #[serde(default)]
     pub host: String,
     /// Worker threads.
     pub threads: u64,
@@ -88,6 +86,10 @@ pub struct TrialRecord {
     pub ended: Option<f64>,
     /// What went wrong.
     pub error: Option<String>,
+    /// Whether that came from outside, as a full disk or a signal does, so that the next run goes on with the trial.
+    pub from_outside: bool,
+    /// SHA-256 of the other files of a trial that is done, by their names; checkpoints, which it no longer needs, apart.
+    pub files: BTreeMap<String, String>,
 }
 
 /// Seconds since 1970.
@@ -102,18 +104,26 @@ impl TrialRecord {
     /// Reads a trial's record.
     ///
     /// # Errors
-    /// The file cannot be read, or holds something else.
+    /// The file cannot be read, is damaged, or holds something else.
     pub fn read(folder: &Path) -> Result<TrialRecord, FileError> {
         let path = folder.join(RECORD_FILE);
         let bytes = std::fs::read(&path).map_err(FileError::at("read", &path))?;
+        if !SealPlace::First.holds(&bytes) {
+            return Err(files::damaged(&path));
+        }
         serde_json::from_slice(&bytes).map_err(io::Error::from).map_err(FileError::at("read", &path))
     }
 
-    /// Writes it, whole or not at all.
+    /// Writes it, whole or not at all, with its checksum.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), FileError> {
-        write_whole(&folder.join(RECORD_FILE), |file| Ok(serde_json::to_writer_pretty(file, self)?))
+        let path = folder.join(RECORD_FILE);
+        let blank = TrialRecord { checksum: BLANK_SEAL.to_owned(), ..self.clone() };
+        let bytes = serde_json::to_vec_pretty(&blank).map_err(io::Error::from);
+        let mut bytes = bytes.map_err(FileError::at("write", &path))?;
+        SealPlace::First.seal(&mut bytes);
+        write_whole(&path, &bytes)
     }
 }

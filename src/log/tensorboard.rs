@@ -5,11 +5,12 @@
 
 use super::images::Grid;
 use crate::data::Split;
-use crate::files::{FileError, host_name};
+use crate::files::{FileError, digest, host_name, room_needed};
 use crate::log::record::now;
 use crate::train::metrics::Metrics;
 use protobuf::well_known_types::Value as ProtobufValue;
 use protobuf::{Message, RepeatedField};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -26,6 +27,30 @@ use tensorboard_rs::record_writer::RecordWriter;
 
 pub(crate) const FILE_PREFIX: &str = "events.out.tfevents.";
 
+/// How an event file was when a checkpoint was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSeal {
+    bytes: usize,
+    sha256: String,
+}
+
+impl LogSeal {
+    /// Of a file as it is.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn of(path: &Path) -> Result<LogSeal, FileError> {
+        let content = std::fs::read(path).map_err(FileError::at("read", path))?;
+        Ok(LogSeal { bytes: content.len(), sha256: digest(&[&content], usize::MAX) })
+    }
+
+    /// Whether a file begins as it was; more may have come after.
+    pub fn holds(&self, path: &Path) -> bool {
+        let content = std::fs::read(path).unwrap_or_default();
+        content.get(..self.bytes).is_some_and(|before| digest(&[before], usize::MAX) == self.sha256)
+    }
+}
+
 /// Files opened by this process: the last part of their names.
 static OPENED: AtomicU64 = AtomicU64::new(0);
 
@@ -35,6 +60,8 @@ pub struct EventWriter {
     records: RecordWriter<BufWriter<File>>,
     /// Tags that were written already: a tag's metadata are read from its first event alone.
     described: HashSet<String>,
+    /// Bytes that the system may not have yet.
+    unflushed: u64,
 }
 
 impl EventWriter {
@@ -49,7 +76,7 @@ impl EventWriter {
         let path = folder.join(file_name(folder)?);
         let file = File::create_new(&path).map_err(FileError::at("create", &path))?;
         let records = RecordWriter::new(BufWriter::new(file));
-        let mut writer = EventWriter { path, records, described: HashSet::new() };
+        let mut writer = EventWriter { path, records, described: HashSet::new(), unflushed: 0 };
         let mut version = Event::new();
         version.set_file_version("brain.Event:2".to_owned());
         writer.event(0, version)?;
@@ -142,7 +169,10 @@ impl EventWriter {
     /// # Errors
     /// The file can't be written.
     pub fn flush(&mut self) -> Result<(), FileError> {
-        self.records.flush().map_err(FileError::at("write", &self.path))
+        let flushed = self.records.flush();
+        self.checked(flushed)?;
+        self.unflushed = 0;
+        Ok(())
     }
 
     /// TensorBoard takes the first start of a trial as such; a later one drops the events from its step on.
@@ -205,8 +235,15 @@ impl EventWriter {
     fn event(&mut self, step: u64, mut event: Event) -> Result<(), FileError> {
         event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
         event.set_wall_time(now());
-        let bytes = event.write_to_bytes().map_err(io::Error::from);
-        bytes.and_then(|bytes| self.records.write(&bytes)).map_err(FileError::at("write", &self.path))
+        let bytes = event.write_to_bytes().map_err(io::Error::from).map_err(FileError::at("write", &self.path))?;
+        self.unflushed += bytes.len() as u64 + 16;
+        let written = self.records.write(&bytes);
+        self.checked(written)
+    }
+
+    fn checked<T>(&self, result: io::Result<T>) -> Result<(), FileError> {
+        let result = result.map_err(|error| room_needed(error, &self.path, self.unflushed));
+        result.map(drop).map_err(FileError::at("write", &self.path))
     }
 }
 

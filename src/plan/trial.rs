@@ -131,10 +131,11 @@ fn flatten(prefix: &str, value: &Value, values: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// What does not change the result does not change the hash: the name, where the files are, and how often it is saved.
+/// What does not change the result does not change the hash: names, where the files are, and how often it is saved.
 fn spec_hash(spec: &Spec) -> String {
     let mut spec = spec.clone();
     spec.name = None;
+    spec.tags = Vec::new();
     spec.data.images = None;
     spec.data.labels = None;
     spec.data.test_images = None;

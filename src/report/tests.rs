@@ -39,6 +39,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         ("objective.kl_weight", json!(kl_weight)),
     ];
     TrialRecord {
+        checksum: String::new(),
         trial: name.to_owned(),
         experiment: "sweep".to_owned(),
         status,
@@ -60,13 +61,15 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         started: 1.7e9,
         ended: None,
         error: None,
+        from_outside: false,
+        files: Default::default(),
     }
 }
 
 fn write(experiment: &Path, record: &TrialRecord, metrics: Option<&[Metrics]>) -> PathBuf {
     let folder = experiment.join(&record.trial);
     std::fs::create_dir_all(folder.join("images")).unwrap();
-    std::fs::write(folder.join("trial.json"), serde_json::to_vec(record).unwrap()).unwrap();
+    record.write(&folder).unwrap();
     if let Some(metrics) = metrics {
         tables::write_metrics(&folder.join("metrics.parquet"), metrics).unwrap();
     }

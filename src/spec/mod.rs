@@ -20,6 +20,9 @@ use std::path::PathBuf;
 pub struct Spec {
     /// The experiment's name and its folder under the runs folder; the file's stem if left out.
     pub name: Option<String>,
+    /// Words to find the trials by, in trial.json and the tables; they change nothing else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Seed of everything random: weights, order of the images, noise, binarisation.
     pub seed: u64,
     /// Which images to train on.

@@ -1,19 +1,22 @@
 //! One trial in its folder: trains it, and keeps the folder's files up to date after every epoch.
 
 mod pictures;
+mod seals;
+
+pub use seals::fault;
 
 use crate::backend::{DeviceError, Host};
 use crate::data::Split;
 use crate::files::{FileError, create_folder, host_name, remove_files, remove_leftovers, write_whole};
-use crate::log::checkpoint::{self, CheckpointError};
+use crate::log::checkpoint::{self, CheckpointError, Past};
 use crate::log::record::{Status, TrialRecord, now};
 use crate::log::tables;
-use crate::log::tensorboard::{self, EventWriter};
+use crate::log::tensorboard::{self, EventWriter, LogSeal};
 use crate::plan::Trial;
 use crate::spec::Device;
 use crate::train::{EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -120,6 +123,7 @@ pub struct Run<'a> {
 pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord {
     let commit = env!("VAEX_GIT_COMMIT");
     TrialRecord {
+        checksum: String::new(),
         trial: trial.id().to_owned(),
         experiment: trial.name().to_owned(),
         status: Status::Planned,
@@ -141,6 +145,8 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         started: now(),
         ended: None,
         error: None,
+        from_outside: false,
+        files: BTreeMap::new(),
     }
 }
 
@@ -150,7 +156,7 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
 /// The folder or a file cannot be written.
 pub fn prepare(folder: &Path, trial: &Trial, record: &TrialRecord) -> Result<(), FileError> {
     create_folder(folder)?;
-    write_whole(&folder.join(names::SPEC), |file| file.write_all(trial.toml().as_bytes()))?;
+    write_whole(&folder.join(names::SPEC), trial.toml().as_bytes())?;
     record.write(folder)
 }
 
@@ -158,11 +164,14 @@ pub fn prepare(folder: &Path, trial: &Trial, record: &TrialRecord) -> Result<(),
 ///
 /// # Errors
 /// The record cannot be written. What else goes wrong is in the record.
-pub fn run(trial: &Trial, mut record: TrialRecord, mut run: Run<'_>) -> Result<Status, FileError> {
-    let clock = Clock { begin: Instant::now(), earlier: record.seconds };
+pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Status, FileError> {
+    let clock = Clock { begin: Instant::now(), earlier: earlier.seconds };
+    // Who planned the trial may have been another machine, or an earlier vaex.
+    let mut record = planned(trial, &earlier.varied, run.threads);
     record.status = Status::Running;
-    record.error = None;
-    record.ended = None;
+    record.started = earlier.started;
+    record.seconds = earlier.seconds;
+    record.images_per_second = earlier.images_per_second;
     record.write(run.folder)?;
     let outcome = match trial.spec().train.device {
         Device::Cpu => {
@@ -171,10 +180,17 @@ pub fn run(trial: &Trial, mut record: TrialRecord, mut run: Run<'_>) -> Result<S
         Device::Cuda => on_cuda(trial, clock, &mut run, &mut record),
     };
     let (status, error) = match outcome {
-        Ok(Outcome::Done) => (Status::Done, None),
+        Ok(Outcome::Done) => {
+            record.files = seals::checksums(run.folder)?;
+            (Status::Done, None)
+        }
         Ok(Outcome::Interrupted) => (Status::Interrupted, None),
         Ok(Outcome::Diverged(message)) => (Status::Diverged, Some(message)),
-        Err(error) => (Status::Failed, Some(error.to_string())),
+        Err(error) => {
+            // The trial itself was in order: a disk was full, a device was missing.
+            record.from_outside = true;
+            (Status::Failed, Some(error.to_string()))
+        }
     };
     record.status = status;
     record.error = error.clone();
@@ -226,8 +242,10 @@ struct Session<'s, 'r, B: Spread> {
     clock: Clock,
     run: &'s mut Run<'r>,
     trainer: Trainer<B>,
-    rows: Vec<Metrics>,
+    past: Past,
     events: EventWriter,
+    /// Whether the event log has nothing but what this process writes.
+    log_is_new: bool,
 }
 
 impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
@@ -236,7 +254,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         create_folder(&images)?;
         [run.folder, &images].into_iter().try_for_each(remove_leftovers)?;
         let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
-        let (mut rows, mut faults) = (Vec::new(), Vec::new());
+        let (mut past, mut faults) = (Past::default(), Vec::new());
         for name in [names::CHECKPOINT, names::PREVIOUS] {
             let path = run.folder.join(name);
             if !path.exists() {
@@ -244,11 +262,11 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             }
             match checkpoint::resume(&path, &mut trainer, trial.id()) {
                 Ok(earlier) => {
-                    rows = earlier;
+                    past = earlier;
                     break;
                 }
                 Err(error) => {
-                    faults.push(error.to_string());
+                    faults.push(format!("not from {error}"));
                     // It must not take the place of a sound one.
                     std::fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
                     // A checkpoint that breaks off may have changed some weights already.
@@ -256,20 +274,27 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                 }
             }
         }
-        let begins = trainer.position() == Position::default();
-        let note = (!faults.is_empty()).then(|| format!("not from {}", faults.join("; nor from ")));
-        if begins {
-            // Events of a training that is begun anew would be drawn over the new ones.
+        let Position { epoch: epochs_done, steps: steps_done, .. } = trainer.position();
+        let mut damaged = past.log.iter().map(|(name, seal)| (run.folder.join(name), seal));
+        if let Some((path, _)) = damaged.find(|(path, seal)| !seal.holds(path)) {
+            let path = path.display();
+            faults.push(format!("with an event log written anew, without earlier pictures, as {path} is damaged"));
+            past.log.clear();
+        }
+        // Events of a training that is begun anew would be drawn over the new ones.
+        let log_is_new = past.log.is_empty();
+        if log_is_new {
             remove_files(run.folder, tensorboard::FILE_PREFIX)?;
         }
         let epochs = trial.spec().train.epochs;
-        let Position { epoch: epochs_done, steps: steps_done, .. } = trainer.position();
+        let note = (!faults.is_empty()).then(|| faults.join("; "));
         (run.emit)(Event::Started { epochs_done, steps_done, epochs, steps: trial.steps(), note });
-        let mut events = EventWriter::create(run.folder, trainer.optimizer().steps())?;
-        if begins {
+        let mut events = EventWriter::create(run.folder, if log_is_new { 0 } else { steps_done })?;
+        if log_is_new {
             events.text("spec", &tensorboard::code_block(&trial.toml()))?;
+            past.rows.iter().try_for_each(|row| events.metrics(row))?;
         }
-        Ok(Session { trial, clock, run, trainer, rows, events })
+        Ok(Session { trial, clock, run, trainer, past, events, log_is_new })
     }
 
     fn train(mut self, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
@@ -277,6 +302,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         self.note(record);
         // The first step is told at once: whoever watches sees that it goes.
         let mut last: Option<Instant> = None;
+        let ended_before = self.trainer.epoch() == self.trial.spec().train.epochs;
         while self.trainer.epoch() < self.trial.spec().train.epochs {
             let emit = &mut self.run.emit;
             let mut progress = |progress: Progress| {
@@ -296,8 +322,11 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                 EpochEnd::Finished(metrics) => self.epoch(metrics, record)?,
             }
         }
-        // The last checkpoint may have come into being without it.
-        tables::write_metrics(&self.run.folder.join(names::METRICS), &self.rows)?;
+        if ended_before {
+            // Whatever of the last epoch's files was lost since its checkpoint is made again.
+            self.metrics()?;
+            self.pictures(self.log_is_new)?;
+        }
         let model = self.run.folder.join(names::MODEL);
         checkpoint::write_model(&model, &mut self.trainer, &self.trial.toml())?;
         self.events.hparams_end(true)?;
@@ -328,9 +357,8 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         });
         self.log(metrics)?;
         self.log(validation)?;
-        tables::write_metrics(&self.run.folder.join(names::METRICS), &self.rows)?;
-        self.pictures()?;
-        self.events.flush()?;
+        self.metrics()?;
+        self.pictures(true)?;
         // After all that whoever resumes must find, and before the record, which counts the time up to here.
         self.save()?;
         self.note(record);
@@ -343,12 +371,20 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         if path.exists() {
             std::fs::rename(&path, &previous).map_err(FileError::at("rename", &path))?;
         }
-        Ok(checkpoint::write_checkpoint(&path, &mut self.trainer, self.trial.id(), &self.rows)?)
+        self.events.flush()?;
+        let log = self.events.path();
+        let name = log.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        self.past.log.insert(name, LogSeal::of(log)?);
+        Ok(checkpoint::write_checkpoint(&path, &mut self.trainer, self.trial.id(), &self.past)?)
+    }
+
+    fn metrics(&self) -> Result<(), FileError> {
+        tables::write_metrics(&self.run.folder.join(names::METRICS), &self.past.rows)
     }
 
     /// Brings the record's figures up to date, so that a killed trial's are those of its last epoch.
     fn note(&self, record: &mut TrialRecord) {
-        let train = || self.rows.iter().filter(|row| row.split == Split::Train);
+        let train = || self.past.rows.iter().filter(|row| row.split == Split::Train);
         let seconds: f64 = train().map(|row| row.seconds).sum();
         let images: f64 = train().map(|row| row.images_per_second * row.seconds).sum();
         record.images_per_second = finite(images / seconds);
@@ -358,7 +394,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
 
     fn log(&mut self, metrics: Metrics) -> Result<(), FileError> {
         self.events.metrics(&metrics)?;
-        self.rows.push(metrics);
+        self.past.rows.push(metrics);
         Ok(())
     }
 
@@ -371,14 +407,14 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         );
         self.log(metrics)?;
         self.note(record);
-        tables::write_metrics(&self.run.folder.join(names::METRICS), &self.rows)?;
+        self.metrics()?;
         self.events.hparams_end(false)?;
         self.events.flush()?;
         Ok(Outcome::Diverged(message))
     }
 
     /// Pictures after epochs 1, 2, 4, 8, ... and the last.
-    fn pictures(&mut self) -> Result<(), TrialError> {
+    fn pictures(&mut self, logged: bool) -> Result<(), TrialError> {
         let epoch = self.trainer.epoch();
         if !epoch.is_power_of_two() && epoch != self.trial.spec().train.epochs {
             return Ok(());
@@ -387,7 +423,9 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         let step = self.trainer.optimizer().steps();
         for (tag, grid) in pictures::draw(&self.trainer, self.trial, &folder)? {
             grid.write(&folder.join(format!("{tag}.png")))?;
-            self.events.image(tag, step, &grid)?;
+            if logged {
+                self.events.image(tag, step, &grid)?;
+            }
         }
         Ok(())
     }

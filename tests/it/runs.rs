@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
+use vaex::log::record::{Status, TrialRecord};
 use vaex::log::tables::read_metrics;
 use vaex::train::Metrics;
 
@@ -352,14 +353,14 @@ fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
                 bytes[last] ^= 1;
                 std::fs::write(folder.join(name), bytes).unwrap();
             }
-            let record = std::fs::read_to_string(folder.join("trial.json")).unwrap();
-            std::fs::write(folder.join("trial.json"), record.replace("\"done\"", "\"running\"")).unwrap();
+            let record = TrialRecord::read(&folder).unwrap();
+            TrialRecord { status: Status::Running, ..record }.write(&folder).unwrap();
             let output = workspace.succeed(&["run", "spec.toml"]);
             let faults = damaged
                 .iter()
-                .map(|name| format!("runs/tiny/{id}/{name}: is damaged: its checksum differs"))
+                .map(|name| format!("runs/tiny/{id}/{name}: it is damaged: its checksum differs"))
                 .collect::<Vec<_>>()
-                .join("; nor from ");
+                .join("; not from ");
             assert!(output.contains(&format!(": {from}, not from {faults}\n")), "{output}");
             same_bits(&folder, &workspace.path("undisturbed/tiny").join(&id));
         }

@@ -3,7 +3,7 @@
 use dfdx::tensor::Cpu;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vaex::backend::{Host, Portable};
-use vaex::log::checkpoint;
+use vaex::log::checkpoint::{self, Past};
 use vaex::model::parameters::Module;
 use vaex::model::{Model, parameters};
 use vaex::plan::{Plan, Trial};
@@ -171,9 +171,10 @@ fn training_goes_on_from_any_step_with_the_same_bits() {
                 match trainer.train_epoch(&stop, leave).unwrap() {
                     EpochEnd::Finished(metrics) => rows.extend([metrics, trainer.validate().unwrap()]),
                     EpochEnd::Interrupted => {
-                        checkpoint::write_checkpoint(&path, &mut trainer, "a trial", &rows).unwrap();
+                        let past = Past { rows, ..Past::default() };
+                        checkpoint::write_checkpoint(&path, &mut trainer, "a trial", &past).unwrap();
                         trainer = Trainer::new(Cpu::default(), &trial, 2).unwrap();
-                        rows = checkpoint::resume(&path, &mut trainer, "a trial").unwrap();
+                        rows = checkpoint::resume(&path, &mut trainer, "a trial").unwrap().rows;
                         stop.store(false, Ordering::Relaxed);
                     }
                     other => panic!("{other:?}"),

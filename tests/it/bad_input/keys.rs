@@ -89,7 +89,7 @@ error: unknown table `[zzz]`
 1 | [zzz]
   |  ^^^
   |
-  = help: what can be here: `[data]`, `[model]`, `[objective]`, `[sweep]`, `[train]`, `name`, `seed`
+  = help: what can be here: `[data]`, `[model]`, `[objective]`, `[sweep]`, `[train]`, `name`, `seed`, `tags`
 ",
     );
 }
