@@ -2,14 +2,16 @@
 
 use super::say;
 use crate::data::counted;
+use crate::launch::cluster::Task;
 use crate::launch::{Changes, Notice};
 use crate::log::record::{Status, TrialRecord};
 use crate::plan::{Plan, Trial};
 use crate::trial::Event;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 /// The display of one plan's run.
 pub(super) struct Progress<'p> {
@@ -18,10 +20,51 @@ pub(super) struct Progress<'p> {
     ended: usize,
 }
 
+/// A bar for each running trial, and below them one for the sweep.
+struct Bars {
+    all: MultiProgress,
+    total: ProgressBar,
+    trials: BTreeMap<String, ProgressBar>,
+    work: Work,
+}
+
+/// How much of the sweep's work is left, in images to train on.
+struct Work {
+    start: Instant,
+    /// Trained on since the start.
+    done: u64,
+    left: BTreeMap<String, u64>,
+}
+
+impl Work {
+    /// All of a plan's.
+    fn of(plan: &Plan) -> Work {
+        let images = |trial: &Trial| trial.dataset().train.len() as u64 * trial.spec().train.epochs;
+        let left = plan.trials().iter().map(|trial| (trial.id().to_owned(), images(trial))).collect();
+        Work { start: Instant::now(), done: 0, left }
+    }
+
+    /// A trial has so many steps left; what it did before this run does not count as done by it.
+    fn set(&mut self, trial: &Trial, step: u64, counts: bool) {
+        let left = trial.steps().saturating_sub(step) * trial.spec().train.batch_size;
+        let before = self.left.insert(trial.id().to_owned(), left);
+        if counts {
+            self.done += before.unwrap_or(left).saturating_sub(left);
+        }
+    }
+
+    /// What is left at the pace so far.
+    fn time_left(&self) -> Option<Duration> {
+        let left: u64 = self.left.values().sum();
+        let factor = left as f64 / self.done as f64;
+        Duration::try_from_secs_f64(self.start.elapsed().as_secs_f64() * factor).ok()
+    }
+}
+
 enum Mode {
     Json,
     Lines,
-    Bars { all: MultiProgress, total: ProgressBar, trials: BTreeMap<String, ProgressBar> },
+    Bars(Bars),
 }
 
 impl<'p> Progress<'p> {
@@ -31,10 +74,10 @@ impl<'p> Progress<'p> {
         } else if std::io::stderr().is_terminal() {
             let all = MultiProgress::new();
             let total = all.add(ProgressBar::new(plan.trials().len() as u64));
-            total.set_style(style("{prefix} {wide_bar} {pos}/{len} trials, {elapsed} so far"));
+            total.set_style(style("{prefix} {wide_bar} {pos}/{len} trials, {elapsed} so far{msg}"));
             total.set_prefix(plan.name().to_owned());
-            total.enable_steady_tick(std::time::Duration::from_millis(500));
-            Mode::Bars { all, total, trials: BTreeMap::new() }
+            total.enable_steady_tick(Duration::from_millis(500));
+            Mode::Bars(Bars { all, total, trials: BTreeMap::new(), work: Work::of(plan) })
         } else {
             Mode::Lines
         };
@@ -50,13 +93,13 @@ impl<'p> Progress<'p> {
                     say(&line);
                 }
             }
-            Mode::Bars { all, total, trials } => bars(self.plan, notice, all, total, trials),
+            Mode::Bars(bars) => bars.show(self.plan, notice),
         }
     }
 
     /// Clears the bars.
     pub(super) fn finish(self) {
-        if let Mode::Bars { all, total, .. } = self.mode {
+        if let Mode::Bars(Bars { all, total, .. }) = self.mode {
             total.finish_and_clear();
             // What cannot be cleared stays on the screen.
             let _ = all.clear();
@@ -84,6 +127,9 @@ fn json(notice: &Notice<'_>) -> serde_json::Value {
         }
         Notice::Damaged(fault) => return serde_json::json!({ "event": "damaged", "error": fault }),
         Notice::Kept(trial) => (trial, serde_json::json!({ "event": "kept", "status": Status::Done })),
+        Notice::Submitted(trial, task) => {
+            (trial, serde_json::json!({ "event": "submitted", "task": task.name, "running": task.running }))
+        }
         Notice::KeptFailed(trial, record) => {
             (trial, serde_json::json!({ "event": "kept", "status": record.status, "error": record.error }))
         }
@@ -100,6 +146,11 @@ fn changed(plan: &Plan, Changes { added, kept, dropped }: &Changes) -> String {
         let _ = write!(line, ", {} no longer asked for, whose folders stay: {}", dropped.len(), dropped.join(" "));
     }
     line
+}
+
+/// What is said of a trial that the scheduler has.
+fn submitted(task: &Task) -> String {
+    format!("{} in the scheduler as {}", if task.running { "runs" } else { "waits" }, task.name)
 }
 
 /// What is said of a trial that is not tried again.
@@ -119,6 +170,7 @@ fn line(plan: &Plan, notice: &Notice<'_>, ended: &mut usize) -> Option<String> {
             *ended += 1;
             return Some(format!("{}: finished before", label(plan, trial)));
         }
+        Notice::Submitted(trial, task) => return Some(format!("{}: {}", label(plan, trial), submitted(task))),
         Notice::KeptFailed(trial, record) => {
             *ended += 1;
             return Some(format!("{}: {}", label(plan, trial), failed_before(record)));
@@ -150,54 +202,66 @@ fn line(plan: &Plan, notice: &Notice<'_>, ended: &mut usize) -> Option<String> {
     Some(format!("{}: {text}", label(plan, trial)))
 }
 
-fn bars(
-    plan: &Plan,
-    notice: &Notice<'_>,
-    all: &MultiProgress,
-    total: &ProgressBar,
-    trials: &mut BTreeMap<String, ProgressBar>,
-) {
-    let (trial, event) = match notice {
-        Notice::Changed(changes) => {
-            // A line above the bars, as below.
-            let _ = all.println(changed(plan, changes));
-            return;
-        }
-        Notice::Damaged(fault) => {
-            let _ = all.println(fault);
-            return;
-        }
-        Notice::Kept(_) => return total.inc(1),
-        Notice::KeptFailed(trial, record) => {
-            let _ = all.println(format!("{}: {}", label(plan, trial), failed_before(record)));
-            return total.inc(1);
-        }
-        Notice::Event(trial, event) => (trial, event),
-    };
-    match event {
-        Event::Started { steps, .. } => {
-            let bar = all.insert_before(total, ProgressBar::new(*steps));
-            bar.set_style(style("  {prefix} {wide_bar} {msg}"));
-            bar.set_prefix(label(plan, trial));
-            trials.insert(trial.id().to_owned(), bar);
-        }
-        Event::Progress { epoch, step, loss, images_per_second }
-        | Event::Epoch { epoch, step, loss, images_per_second, .. } => {
-            if let Some(bar) = trials.get(trial.id()) {
-                bar.set_position(*step);
-                let epochs = trial.spec().train.epochs;
-                bar.set_message(format!("epoch {epoch}/{epochs} loss {} {images_per_second:.0} img/s", number(*loss)));
+impl Bars {
+    fn show(&mut self, plan: &Plan, notice: &Notice<'_>) {
+        // A line above the bars; where the terminal is gone there is nobody to tell.
+        let print = |line: String| drop(self.all.println(line));
+        match notice {
+            Notice::Changed(changes) => print(changed(plan, changes)),
+            Notice::Damaged(fault) => print((*fault).to_owned()),
+            Notice::Kept(trial) => {
+                self.work.set(trial, trial.steps(), false);
+                self.total.inc(1);
             }
+            Notice::Submitted(trial, task) => print(format!("{}: {}", label(plan, trial), submitted(task))),
+            Notice::KeptFailed(trial, record) => {
+                print(format!("{}: {}", label(plan, trial), failed_before(record)));
+                self.work.set(trial, trial.steps(), false);
+                self.total.inc(1);
+            }
+            Notice::Event(trial, event) => self.event(plan, trial, event),
         }
-        Event::Ended { status, error } => {
-            if let Some(bar) = trials.remove(trial.id()) {
-                bar.finish_and_clear();
+        let left = self.work.time_left().filter(|left| !left.is_zero());
+        let message = left.map(|left| format!(", {} left", HumanDuration(left))).unwrap_or_default();
+        self.total.set_message(message);
+    }
+
+    fn event(&mut self, plan: &Plan, trial: &Trial, event: &Event) {
+        match event {
+            Event::Started { steps_done, steps, note, .. } => {
+                if let Some(note) = note {
+                    // As above.
+                    let _ = self.all.println(format!("{}: goes on, {note}", label(plan, trial)));
+                }
+                let bar = self.all.insert_before(&self.total, ProgressBar::new(*steps));
+                bar.set_style(style("  {prefix} {wide_bar} {msg}"));
+                bar.set_prefix(label(plan, trial));
+                bar.set_position(*steps_done);
+                self.trials.insert(trial.id().to_owned(), bar);
+                self.work.set(trial, *steps_done, false);
             }
-            if let Some(error) = error {
-                // A line above the bars; where the terminal is gone there is nobody to tell.
-                let _ = all.println(format!("{}: {}: {error}", label(plan, trial), status.name()));
+            Event::Progress { epoch, step, loss, images_per_second }
+            | Event::Epoch { epoch, step, loss, images_per_second, .. } => {
+                if let Some(bar) = self.trials.get(trial.id()) {
+                    bar.set_position(*step);
+                    let epochs = trial.spec().train.epochs;
+                    let loss = number(*loss);
+                    bar.set_message(format!("epoch {epoch}/{epochs} loss {loss} {images_per_second:.0} img/s"));
+                }
+                self.work.set(trial, *step, true);
             }
-            total.inc(1);
+            Event::Ended { status, error } => {
+                if let Some(bar) = self.trials.remove(trial.id()) {
+                    bar.finish_and_clear();
+                }
+                if let Some(error) = error {
+                    // As above.
+                    let _ = self.all.println(format!("{}: {}: {error}", label(plan, trial), status.name()));
+                }
+                // Of a trial that failed nothing is left to do either.
+                self.work.set(trial, trial.steps(), false);
+                self.total.inc(1);
+            }
         }
     }
 }

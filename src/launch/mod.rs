@@ -1,20 +1,24 @@
 //! Running a plan: a folder and a process for each trial, a few at a time. A crash costs its own trial alone.
 
 mod child;
+pub mod cluster;
 mod frozen;
 pub mod lock;
+mod states;
 
 pub use child::stop_with_parent;
 pub use frozen::{Changes, Frozen};
 pub use lock::Holder;
+pub use states::{Phase, State, states};
 
 use crate::files::{FileError, create_folder, remove_leftovers};
 use crate::log::record::{RECORD_FILE, Status, TrialRecord, now};
 use crate::plan::{Plan, Trial};
 use crate::trial::{self, Event, names};
 use child::{Child, Crash, Message};
+use cluster::Task;
 use lock::Lock;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +59,8 @@ pub enum Notice<'a> {
     Damaged(&'a str),
     /// The trial was finished before and is not trained again.
     Kept(&'a Trial),
+    /// A scheduler has the trial already.
+    Submitted(&'a Trial, &'a Task),
     /// The trial failed before, by itself, and is not tried again.
     KeptFailed(&'a Trial, &'a TrialRecord),
     /// Something happened in a trial.
@@ -92,6 +98,14 @@ pub enum LaunchError {
         /// Who works there, where it could be read.
         holder: Option<Holder>,
     },
+    /// A scheduler's command cannot be run, or fails.
+    #[error("`{command}` failed: {reason}")]
+    Scheduler {
+        /// The command.
+        command: String,
+        /// Why.
+        reason: String,
+    },
     /// The program's own file cannot be found, to start trials with.
     #[error("cannot find the vaex program to start trials with: {0}")]
     Program(std::io::Error),
@@ -102,11 +116,23 @@ pub fn folder(plan: &Plan, runs: &Path) -> PathBuf {
     runs.join(plan.name())
 }
 
+/// Trials that a run would train.
+pub fn unfinished(plan: &Plan, options: &Options) -> usize {
+    let experiment = folder(plan, &options.runs);
+    let earlier = plan.trials().iter().map(|trial| Earlier::of(&experiment.join(trial.id()), options));
+    earlier.filter(|earlier| matches!(earlier, Earlier::Unfinished(_) | Earlier::Damaged(..))).count()
+}
+
 /// Makes a plan ready to run: locks its folder, writes plan.json and the folders of the trials that are not finished.
+/// Trials that a scheduler has already are left to it.
 ///
 /// # Errors
 /// A folder or file cannot be written, or another process is at work in the experiment's folder.
-pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, LaunchError> {
+pub fn prepare<'p>(
+    plan: &'p Plan,
+    options: &Options,
+    submitted: &BTreeMap<String, Task>,
+) -> Result<Launch<'p>, LaunchError> {
     let experiment = folder(plan, &options.runs);
     create_folder(&experiment)?;
     let lock = lock::take(&experiment, Duration::ZERO)?;
@@ -120,6 +146,10 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, Laun
     launch.damaged.extend(fault);
     let mut waiting = Vec::new();
     for trial in plan.trials() {
+        if let Some(task) = submitted.get(trial.id()) {
+            launch.submitted.push((trial, task.clone()));
+            continue;
+        }
         let folder = experiment.join(trial.id());
         let earlier = match Earlier::of(&folder, options) {
             Earlier::Done(mut record) => {
@@ -161,6 +191,24 @@ pub fn prepare<'p>(plan: &'p Plan, options: &Options) -> Result<Launch<'p>, Laun
         }
         trial::prepare(&folder, trial, &record)?;
         launch.queue.push_back((trial, folder));
+    }
+    Ok(launch)
+}
+
+/// Makes a trial ready that an earlier command prepared; nothing where it is finished.
+///
+/// # Errors
+/// Its folder cannot be written.
+pub fn prepare_alone<'p>(trial: &'p Trial, folder: &Path, options: &Options) -> Result<Launch<'p>, LaunchError> {
+    let mut launch = Launch::new(options, None)?;
+    match Earlier::of(folder, options) {
+        Earlier::Done(_) => launch.kept.push(trial),
+        Earlier::Failed(record) => launch.failed.push((trial, record)),
+        Earlier::Unfinished(_) => launch.queue.push_back((trial, folder.to_path_buf())),
+        Earlier::Damaged(_, fault) => {
+            launch.damaged.push(fault);
+            launch.queue.push_back((trial, folder.to_path_buf()));
+        }
     }
     Ok(launch)
 }
@@ -225,6 +273,8 @@ pub struct Launch<'p> {
     /// What is wrong with files of an earlier run.
     damaged: Vec<String>,
     kept: Vec<&'p Trial>,
+    /// Trials that are a scheduler's.
+    submitted: Vec<(&'p Trial, Task)>,
     failed: Vec<(&'p Trial, Box<TrialRecord>)>,
     queue: VecDeque<(&'p Trial, PathBuf)>,
     jobs: usize,
@@ -246,6 +296,7 @@ impl<'p> Launch<'p> {
             changes: None,
             damaged: Vec::new(),
             kept: Vec::new(),
+            submitted: Vec::new(),
             failed: Vec::new(),
             queue: VecDeque::new(),
             jobs: 1,
@@ -260,8 +311,13 @@ impl<'p> Launch<'p> {
         })
     }
 
+    /// Trials that are to be trained.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Tells what earlier runs left, and counts it.
-    fn tell_of_earlier(&mut self, observe: &mut dyn FnMut(Notice<'_>)) {
+    pub fn tell_of_earlier(&mut self, observe: &mut dyn FnMut(Notice<'_>)) {
         if let Some(changes) = &self.changes {
             observe(Notice::Changed(changes));
         }
@@ -271,6 +327,9 @@ impl<'p> Launch<'p> {
         for trial in &self.kept {
             self.summary.done += 1;
             observe(Notice::Kept(trial));
+        }
+        for (trial, task) in &self.submitted {
+            observe(Notice::Submitted(trial, task));
         }
         for (trial, record) in &self.failed {
             self.summary.failed += 1;
