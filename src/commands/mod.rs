@@ -1,17 +1,26 @@
 //! The commands, each a short script over the stages. Only they print.
 
+mod cancel;
 mod plan;
 mod progress;
 mod report;
+mod repro;
 mod run;
+mod status;
+mod submit;
+mod task;
 mod trial;
 
 use crate::launch;
-use crate::plan::PlanError;
+use crate::log::record::TrialRecord;
+use crate::plan::{Plan, PlanError, Trial};
 use crate::spec::{self, Device, Override};
+use crate::trial::names;
+use anyhow::bail;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All went well.
@@ -39,11 +48,18 @@ enum Command {
     Plan(PlanArgs),
     /// Sum up what was trained: a table here, trials.parquet and curves.parquet in the folder.
     Report(ReportArgs),
+    /// Show how the trials of an experiment stand, here and in the scheduler.
+    Status(StatusArgs),
+    /// Stop what is at work on an experiment: a run on this machine, and its jobs in Slurm.
+    Cancel(CancelArgs),
     /// Write the JSON schema of a spec to schemas/experiment.schema.json.
     Schema,
     /// Train one trial in its folder; how `run` starts its processes.
     #[command(hide = true)]
     Trial(TrialArgs),
+    /// Run one trial of a submission; what a scheduler's task starts.
+    #[command(hide = true)]
+    Task(TaskArgs),
 }
 
 #[derive(Debug, Args)]
@@ -59,7 +75,7 @@ struct SpecArgs {
 #[derive(Debug, Args)]
 struct RunArgs {
     /// Experiment files.
-    #[arg(required = true, value_name = "SPEC")]
+    #[arg(required_unless_present = "verify_repro", value_name = "SPEC")]
     specs: Vec<PathBuf>,
     /// The folder that the experiments' folders are in.
     #[arg(long, default_value = "runs", value_name = "DIR")]
@@ -88,6 +104,81 @@ struct RunArgs {
     /// Print what happens as JSON, an event a line.
     #[arg(long)]
     json: bool,
+    /// Train a trial that is done again, in another folder, and say whether the bits agree.
+    #[arg(long, value_name = "TRIAL", conflicts_with_all = ["specs", "fresh", "retry_failed", "runs", "jobs", "overrides"])]
+    verify_repro: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Schedulers")]
+    submit: SubmitArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Schedulers")]
+struct SubmitArgs {
+    /// What runs the trials.
+    #[arg(long, value_enum, default_value = "local")]
+    launcher: Launcher,
+    /// Slurm's partition.
+    #[arg(long, value_name = "NAME")]
+    partition: Option<String>,
+    /// Slurm's time limit of a trial, such as 2:00:00. Shortly before it the trial is saved and queued again.
+    #[arg(long, value_name = "TIME")]
+    time: Option<String>,
+    /// GPUs of a trial.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    gpus: Option<u64>,
+    /// Trials at a time.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    max_parallel: Option<usize>,
+    /// A further argument of sbatch, such as --sbatch-arg=--mem=2G; may be given several times.
+    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
+    sbatch_arg: Vec<String>,
+    /// Of `--launcher command`: the template of the script that submits.
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
+    /// Print the script, and submit nothing.
+    #[arg(long)]
+    print: bool,
+    /// Follow what was submitted until it ended.
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Launcher {
+    /// Processes of this one.
+    Local,
+    /// A Slurm job array.
+    Slurm,
+    /// Whatever the script of `--template` does.
+    Command,
+}
+
+#[derive(Debug, Args)]
+struct StatusArgs {
+    /// An experiment's folder, or the one that holds experiments.
+    #[arg(default_value = "runs")]
+    folder: PathBuf,
+    /// Print it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct CancelArgs {
+    /// An experiment's folder.
+    folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct TaskArgs {
+    /// The submission's folder.
+    folder: PathBuf,
+    /// The line of the trial in its list, from 0.
+    number: usize,
+    #[arg(long)]
+    threads: usize,
+    #[arg(long)]
+    stall_timeout: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -147,7 +238,10 @@ impl Cli {
             Command::Plan(args) => plan::run(&args),
             Command::Report(args) => report::run(&args),
             Command::Schema => schema(),
+            Command::Status(args) => status::run(&args),
+            Command::Cancel(args) => cancel::run(&args),
             Command::Trial(args) => trial::run(&args),
+            Command::Task(args) => task::run(&args),
         };
         ExitCode::from(result.unwrap_or_else(|error| {
             explain(&error);
@@ -196,6 +290,25 @@ fn say(line: &str) {
 
 fn complain(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// A trial's record, the plan of its spec, and the only trial of that.
+fn prepared_trial(folder: &Path) -> anyhow::Result<(TrialRecord, Plan, Trial)> {
+    let record = TrialRecord::read(folder)?;
+    let path = folder.join(names::SPEC);
+    let plan = Plan::read(&path, &[])?;
+    match plan.trials() {
+        [trial] if trial.id() == record.trial => Ok((record, plan.clone(), trial.clone())),
+        _ => bail!("{} is not the spec of trial {}, or its data has changed", path.display(), record.trial),
+    }
+}
+
+/// A table with a line below its header and no other.
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table
 }
 
 /// How a run ended, as an exit status.

@@ -1,8 +1,8 @@
 //! `vaex plan`: the trials of a spec as a table.
 
-use super::{DONE, PlanArgs, say};
+use super::{DONE, PlanArgs, plain_table, say};
 use crate::plan::Plan;
-use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
+use comfy_table::{CellAlignment, Table};
 
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
     let plan = Plan::read(&args.spec_file, &args.spec.overrides())?;
@@ -20,9 +20,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
 }
 
 fn table(plan: &Plan) -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
-    table.set_content_arrangement(ContentArrangement::Disabled);
+    let mut table = plain_table();
     let varied = plan.varied().iter().map(String::as_str);
     table.set_header(["trial"].into_iter().chain(varied).chain(["parameters", "steps"]));
     for trial in plan.trials() {

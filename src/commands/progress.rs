@@ -69,9 +69,7 @@ enum Mode {
 
 impl<'p> Progress<'p> {
     pub(super) fn new(plan: &'p Plan, json: bool) -> Progress<'p> {
-        let mode = if json {
-            Mode::Json
-        } else if std::io::stderr().is_terminal() {
+        let mode = if !json && std::io::stderr().is_terminal() {
             let all = MultiProgress::new();
             let total = all.add(ProgressBar::new(plan.trials().len() as u64));
             total.set_style(style("{prefix} {wide_bar} {pos}/{len} trials, {elapsed} so far{msg}"));
@@ -79,8 +77,14 @@ impl<'p> Progress<'p> {
             total.enable_steady_tick(Duration::from_millis(500));
             Mode::Bars(Bars { all, total, trials: BTreeMap::new(), work: Work::of(plan) })
         } else {
-            Mode::Lines
+            return Progress::lines(plan, json);
         };
+        Progress { plan, mode, ended: 0 }
+    }
+
+    /// Without bars.
+    pub(super) fn lines(plan: &'p Plan, json: bool) -> Progress<'p> {
+        let mode = if json { Mode::Json } else { Mode::Lines };
         Progress { plan, mode, ended: 0 }
     }
 

@@ -1,31 +1,32 @@
 //! `vaex run`: plans everything, trains what is not finished, and ends with the report.
 
 use super::progress::Progress;
-use super::{FAILED, INTERRUPTED, RunArgs, WRONG, complain, exit_status, explain, report, say};
+use super::{FAILED, INTERRUPTED, RunArgs, WRONG, complain, exit_status, explain, report, repro, say, submit};
 use crate::data::counted;
+use crate::launch::cluster::shell_word;
 use crate::launch::{self, Options, Summary};
 use crate::plan::Plan;
 use anyhow::Context;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-static STOP: AtomicBool = AtomicBool::new(false);
+pub(super) static STOP: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
+    if let Some(trial) = &args.verify_repro {
+        return repro::run(trial, args);
+    }
     let Some(plans) = plans(args) else { return Ok(WRONG) };
-    let options = Options {
-        runs: args.runs.clone(),
-        jobs: args.jobs,
-        threads: args.threads,
-        fresh: args.fresh,
-        fail_fast: args.fail_fast,
-        retry_failed: args.retry_failed,
-        stall_timeout: args.stall_timeout.map(Duration::from_secs),
-    };
-    ctrlc::set_handler(interrupt).context("cannot watch for signals")?;
+    if let Some(scheduler) = submit::scheduler(&args.submit)? {
+        return submit::run(&plans, args, &scheduler);
+    }
+    let options = options(args);
+    watch_for_signals()?;
     let mut worst = 0;
     // All are ready before the first begins: an error means that nothing was started.
-    let launches = plans.iter().map(|plan| launch::prepare(plan, &options)).collect::<Result<Vec<_>, _>>()?;
+    let launch = |plan| launch::prepare(plan, &options, &BTreeMap::new());
+    let launches = plans.iter().map(launch).collect::<Result<Vec<_>, _>>()?;
     for (plan, launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
         let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
@@ -43,6 +44,24 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
         }
     }
     Ok(worst)
+}
+
+/// The options of a run on this machine.
+pub(super) fn options(args: &RunArgs) -> Options {
+    Options {
+        runs: args.runs.clone(),
+        jobs: args.jobs,
+        threads: args.threads,
+        fresh: args.fresh,
+        fail_fast: args.fail_fast,
+        retry_failed: args.retry_failed,
+        stall_timeout: args.stall_timeout.map(Duration::from_secs),
+    }
+}
+
+/// From now on a signal sets `STOP`.
+pub(super) fn watch_for_signals() -> anyhow::Result<()> {
+    ctrlc::set_handler(interrupt).context("cannot watch for signals")
 }
 
 /// The plans of all specs; nothing where any is wrong, which is said of each.
@@ -67,15 +86,9 @@ fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
 }
 
 /// The command that goes on with what is not finished: this one, without `--fresh`, which would begin anew.
-fn same_command() -> String {
+pub(super) fn same_command() -> String {
     let arguments = std::env::args_os().filter(|argument| argument != "--fresh");
     arguments.map(|argument| shell_word(&argument.to_string_lossy())).collect::<Vec<_>>().join(" ")
-}
-
-/// A word as a shell takes it, in quotes where it needs them.
-fn shell_word(word: &str) -> String {
-    let plain = word.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c)) && !word.is_empty();
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// The first signal stops the trials after their present step, the second stops at once.

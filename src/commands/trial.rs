@@ -1,11 +1,10 @@
 //! `vaex trial FOLDER`, hidden: the process of one trial. Events go to its output, one a line.
 
-use super::{DONE, FAILED, INTERRUPTED, TrialArgs, say};
+use super::{DONE, FAILED, INTERRUPTED, TrialArgs, prepared_trial, say};
 use crate::launch::{lock, stop_with_parent};
-use crate::log::record::{Status, TrialRecord};
-use crate::plan::Plan;
-use crate::trial::{self, Event, Run, names};
-use anyhow::{Context, bail};
+use crate::log::record::Status;
+use crate::trial::{self, Event, Run};
+use anyhow::Context;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -16,14 +15,10 @@ pub(super) fn run(args: &TrialArgs) -> anyhow::Result<u8> {
     ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot watch for signals")?;
     // A process of an earlier run may still be in its last step.
     let _lock = lock::take(&args.folder, Duration::MAX)?;
-    let record = TrialRecord::read(&args.folder)?;
-    let plan = Plan::read(&args.folder.join(names::SPEC), &[])?;
-    let Some(trial) = plan.trials().iter().find(|trial| trial.id() == record.trial) else {
-        bail!("{} is not the spec of trial {}, or its data has changed", names::SPEC, record.trial);
-    };
+    let (record, _, trial) = prepared_trial(&args.folder)?;
     let mut emit = |event: Event| say(&serde_json::to_string(&event).unwrap_or_default());
     let run = Run { folder: &args.folder, threads: args.threads, stop: &STOP, emit: &mut emit };
-    Ok(match trial::run(trial, record, run)? {
+    Ok(match trial::run(&trial, record, run)? {
         Status::Done => DONE,
         Status::Interrupted => INTERRUPTED,
         Status::Failed | Status::Diverged | Status::Planned | Status::Running => FAILED,

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Name of the file in an experiment's folder.
-const PLAN_FILE: &str = "plan.json";
+pub const PLAN_FILE: &str = "plan.json";
 
 /// How a plan differs from the one that its folder had before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ pub mod lock;
 mod states;
 
 pub use child::stop_with_parent;
-pub use frozen::{Changes, Frozen};
+pub use frozen::{Changes, Frozen, PLAN_FILE};
 pub use lock::Holder;
 pub use states::{Phase, State, states};
 
@@ -317,7 +317,7 @@ impl<'p> Launch<'p> {
     }
 
     /// Tells what earlier runs left, and counts it.
-    pub fn tell_of_earlier(&mut self, observe: &mut dyn FnMut(Notice<'_>)) {
+    pub fn tell(&mut self, observe: &mut dyn FnMut(Notice<'_>)) {
         if let Some(changes) = &self.changes {
             observe(Notice::Changed(changes));
         }
@@ -340,7 +340,7 @@ impl<'p> Launch<'p> {
 
     /// Runs every trial that is not finished, until all ended, `stop` is set, or one fails that is to stop the others.
     pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) -> Summary {
-        self.tell_of_earlier(observe);
+        self.tell(observe);
         loop {
             let failed = self.summary.failed > self.summary.failed_before;
             if stop.load(Ordering::Relaxed) || self.fail_fast && failed {

@@ -7,7 +7,7 @@ use crate::log::tensorboard::LogSeal;
 use crate::model::parameters::Module;
 use crate::train::{Metrics, Position, Spread, Trainer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 /// A file of weights or state that cannot be used.
@@ -230,4 +230,30 @@ pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> 
         true => Ok(Past { rows, log }),
         false => Err(stored.wrong("does not have the optimiser's state")),
     }
+}
+
+/// What differs between the arrays of two files of ours, in words; nothing where all bits agree.
+///
+/// # Errors
+/// A file cannot be read, or is damaged.
+pub fn differences(before: &Path, after: &Path) -> Result<Vec<String>, CheckpointError> {
+    let (before, after) = (Stored::read_own(before)?, Stored::read_own(after)?);
+    let names = |stored: &Stored| -> BTreeSet<String> {
+        let tensors = SafeTensors::deserialize(&stored.bytes).ok();
+        tensors.map(|tensors| tensors.names().into_iter().map(str::to_owned).collect()).unwrap_or_default()
+    };
+    let mut differences = Vec::new();
+    for name in names(&before).union(&names(&after)) {
+        let [one, other] = [&before, &after].map(|stored| stored.values(name).unwrap_or_default());
+        if one.len() != other.len() {
+            differences.push(format!("{name}: {} numbers, and {} now", one.len(), other.len()));
+            continue;
+        }
+        let count = one.iter().zip(&other).filter(|(one, other)| one.to_bits() != other.to_bits()).count();
+        if count > 0 {
+            let most = one.iter().zip(&other).fold(0f32, |most, (one, other)| most.max((one - other).abs()));
+            differences.push(format!("{name}: {count} of {} numbers, by at most {most:e}", one.len()));
+        }
+    }
+    Ok(differences)
 }

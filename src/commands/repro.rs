@@ -1,0 +1,78 @@
+//! `vaex run --verify-repro TRIAL`: trains a finished trial again, elsewhere, and compares the bits.
+
+use super::progress::Progress;
+use super::run::{STOP, options, watch_for_signals};
+use super::{DONE, FAILED, INTERRUPTED, RunArgs, prepared_trial, say};
+use crate::launch::{self, Options};
+use crate::log::checkpoint;
+use crate::log::record::{Status, TrialRecord};
+use crate::log::tables::read_metrics;
+use crate::plan::value_text;
+use crate::train::Metrics;
+use crate::trial::{self, names};
+use anyhow::{Context, bail};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
+    let (record, plan, _) = prepared_trial(folder)?;
+    if record.status != Status::Done {
+        bail!("{} is {}; only a trial that is done can be compared", folder.display(), record.status.name());
+    }
+    if let Some(path) = trial::fault(folder, &record) {
+        bail!("{} is damaged or missing", path.display());
+    }
+    let elsewhere = tempfile::tempdir().context("cannot create a temporary folder")?;
+    let options = Options { runs: elsewhere.path().to_path_buf(), ..options(args) };
+    watch_for_signals()?;
+    let launch = launch::prepare(&plan, &options, &BTreeMap::new())?;
+    let mut progress = Progress::new(&plan, args.json);
+    let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
+    progress.finish();
+    if STOP.load(Ordering::Relaxed) {
+        return Ok(INTERRUPTED);
+    }
+    let again = launch::folder(&plan, &options.runs).join(&record.trial);
+    let record_again = TrialRecord::read(&again)?;
+    if summary.done == 0 {
+        bail!("the second training failed: {}", record_again.error.unwrap_or_default());
+    }
+    let mut differences = checkpoint::differences(&folder.join(names::MODEL), &again.join(names::MODEL))?;
+    let rows = [folder, &again].map(|folder| read_metrics(&folder.join(names::METRICS)));
+    let [before, after] = rows;
+    differences.extend(in_metrics(&before?, &after?));
+    if args.json {
+        let result = serde_json::json!({ "event": "verified", "trial": record.trial, "differences": differences });
+        say(&result.to_string());
+    } else if differences.is_empty() {
+        say(&format!("{}: the bits agree, of all weights and all figures of each epoch", record.trial));
+    } else {
+        say(&format!("{}: the bits differ", record.trial));
+        differences.iter().for_each(|difference| say(&format!("  {difference}")));
+        surroundings(&record, &record_again).iter().for_each(|line| say(&format!("  {line}")));
+    }
+    Ok(if differences.is_empty() { DONE } else { FAILED })
+}
+
+/// The first epoch whose figures differ; the clock's apart.
+fn in_metrics(before: &[Metrics], after: &[Metrics]) -> Option<String> {
+    let text = |row: &Metrics| format!("{:?}", Metrics { seconds: 0.0, images_per_second: 0.0, ..row.clone() });
+    if before.len() != after.len() {
+        return Some(format!("{}: {} rows, and {} now", names::METRICS, before.len(), after.len()));
+    }
+    let (one, other) = before.iter().zip(after).find(|(one, other)| text(one) != text(other))?;
+    let (epoch, split) = (one.epoch, one.split.name());
+    Some(format!("{}: from epoch {epoch} on ({split}: loss {}, and {} now)", names::METRICS, one.loss, other.loss))
+}
+
+/// What was different about the two trainings, which may explain it.
+fn surroundings(before: &TrialRecord, after: &TrialRecord) -> Vec<String> {
+    let values = |record: &TrialRecord| serde_json::to_value(record).unwrap_or_default();
+    let (before, after) = (values(before), values(after));
+    let keys = ["version", "git_commit", "git_dirty", "lock_hash", "processor", "host", "threads"];
+    let differs = keys.into_iter().filter(|key| before[key] != after[key]);
+    differs
+        .map(|key| format!("{key}: {}, and {} now", value_text(before.get(key)), value_text(after.get(key))))
+        .collect()
+}

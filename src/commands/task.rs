@@ -1,0 +1,31 @@
+//! `vaex task SUBMISSION NUMBER`, hidden: what a scheduler's task runs, one trial of a submission, and watches.
+
+use super::progress::Progress;
+use super::{TaskArgs, exit_status, prepared_trial, say};
+use crate::launch::{self, Options, cluster};
+use anyhow::Context;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+static STOP: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
+    // A scheduler may send its signal to the script and to this process: the second one says no more than the first.
+    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot watch for signals")?;
+    let folder = cluster::trial_folder(&args.folder, args.number)?;
+    let (_, plan, trial) = prepared_trial(&folder)?;
+    say(&format!("trial {} on {}, process {}", trial.id(), crate::files::host_name(), std::process::id()));
+    let options = Options {
+        runs: folder.clone(),
+        jobs: Some(1),
+        threads: Some(args.threads),
+        fresh: false,
+        fail_fast: false,
+        retry_failed: false,
+        stall_timeout: args.stall_timeout.map(Duration::from_secs),
+    };
+    let mut progress = Progress::lines(&plan, false);
+    let launch = launch::prepare_alone(&trial, &folder, &options)?;
+    let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
+    Ok(exit_status(summary, STOP.load(Ordering::Relaxed)))
+}

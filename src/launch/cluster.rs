@@ -1,0 +1,320 @@
+//! Handing a plan's trials to a scheduler: a folder a submission, with the script, the list of its trials, and the logs.
+//!
+//! The scheduler schedules and the trials' folders are the state: nothing of ours keeps running. A task is `vaex task`
+//! with its number in the list.
+
+use super::{Launch, LaunchError};
+use crate::files::{FileError, create_folder, write_whole};
+use crate::log::record::now;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folder of an experiment's submissions.
+const JOBS_FOLDER: &str = "jobs";
+/// The submitted script, in a submission's folder.
+const SCRIPT_FILE: &str = "script.sh";
+/// The ids of its trials, a line each: a task's number is that of its line, from 0.
+const TRIALS_FILE: &str = "trials.txt";
+/// What the scheduler said.
+const JOB_FILE: &str = "job.json";
+
+/// Seconds before the time limit at which Slurm tells a task to stop: enough for a step and a checkpoint.
+const NOTICE_SECONDS: u64 = 60;
+
+/// A scheduler.
+#[derive(Clone, Debug)]
+pub enum Scheduler {
+    /// Slurm, through sbatch.
+    Slurm {
+        /// `--partition`.
+        partition: Option<String>,
+        /// `--time`.
+        time: Option<String>,
+        /// `--gpus` of a task.
+        gpus: Option<u64>,
+        /// Tasks at a time.
+        max_parallel: Option<usize>,
+        /// Further arguments of sbatch.
+        arguments: Vec<String>,
+    },
+    /// Any other, through a template of a shell script that submits.
+    Template(String),
+}
+
+/// How a submission's tasks run.
+#[derive(Clone, Debug)]
+pub struct Tasks {
+    /// Worker threads of each.
+    pub threads: usize,
+    /// What `--stall-timeout` says.
+    pub stall_timeout: Option<u64>,
+}
+
+/// What was submitted.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// Whether it was Slurm that took it.
+    slurm: bool,
+    /// The scheduler's name for it, or all that it said.
+    pub job: String,
+    /// Trials in it.
+    pub trials: usize,
+    /// Seconds since 1970.
+    submitted: f64,
+}
+
+/// A trial in the scheduler's hands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The job's and the task's number.
+    pub name: String,
+    /// Whether it has begun.
+    pub running: bool,
+}
+
+/// Text as one word of a shell's command.
+pub fn shell_word(word: &str) -> String {
+    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c)) && !word.is_empty();
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// A submission's place in an experiment's folder, and what it is to run.
+struct Submission<'a> {
+    name: &'a str,
+    folder: PathBuf,
+    count: usize,
+    tasks: &'a Tasks,
+    program: PathBuf,
+}
+
+impl Submission<'_> {
+    /// The command of a task, without its number.
+    fn task_command(&self) -> String {
+        let word = |path: &Path| shell_word(&path.to_string_lossy());
+        let Tasks { threads, stall_timeout } = self.tasks;
+        let stall = stall_timeout.map(|seconds| format!(" --stall-timeout {seconds}")).unwrap_or_default();
+        format!("{} task --threads {threads}{stall} {}", word(&self.program), word(&self.folder))
+    }
+
+    fn script(&self, scheduler: &Scheduler) -> String {
+        match scheduler {
+            Scheduler::Slurm { partition, time, gpus, max_parallel, arguments } => {
+                let at_a_time = max_parallel.map(|limit| format!("%{limit}")).unwrap_or_default();
+                let option =
+                    |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("--{name}={value}"));
+                let options = [
+                    Some(format!("--job-name={}", quoted(&format!("vaex {}", self.name)))),
+                    Some(format!("--array=0-{}{at_a_time}", self.count.saturating_sub(1))),
+                    Some(format!("--output={}", quoted(&format!("{}/%a.log", escaped(&self.folder))))),
+                    Some("--open-mode=append".to_owned()),
+                    Some("--requeue".to_owned()),
+                    Some(format!("--signal=B:USR1@{NOTICE_SECONDS}")),
+                    Some("--ntasks=1".to_owned()),
+                    Some(format!("--cpus-per-task={}", self.tasks.threads)),
+                    option("partition", partition),
+                    option("time", time),
+                    option("gpus", &gpus.map(|gpus| gpus.to_string())),
+                ];
+                let options = options.into_iter().flatten().chain(arguments.iter().cloned());
+                let options: String = options.map(|option| format!("#SBATCH {option}\n")).collect();
+                SLURM_SCRIPT.replace("{options}\n", &options).replace("{task}", &self.task_command())
+            }
+            Scheduler::Template(template) => {
+                let values = [
+                    ("{task}", self.task_command()),
+                    ("{count}", self.count.to_string()),
+                    ("{last}", self.count.saturating_sub(1).to_string()),
+                    ("{name}", shell_word(self.name)),
+                    ("{threads}", self.tasks.threads.to_string()),
+                    ("{folder}", shell_word(&self.folder.to_string_lossy())),
+                ];
+                values.iter().fold(template.clone(), |text, (name, value)| text.replace(name, value))
+            }
+        }
+    }
+}
+
+/// Slurm's way of quoting an option's value in a script.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A path in which Slurm is to replace nothing.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace('%', "%%")
+}
+
+/// The script of a Slurm job.
+const SLURM_SCRIPT: &str = r#"#!/bin/bash
+{options}
+# Each task trains the trial of its number in trials.txt.
+again=
+{task} "$SLURM_ARRAY_TASK_ID" &
+task=$!
+# The time limit is near: the trial writes a checkpoint, and the task goes back into the queue.
+trap 'again=yes; kill -TERM "$task"' USR1
+trap 'kill -TERM "$task"' TERM INT
+# A signal ends `wait`, not the task.
+while wait "$task"; status=$?; kill -0 "$task" 2>/dev/null; do :; done
+if [ -n "$again" ] && [ "$status" -eq 130 ]; then
+    scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+fi
+exit "$status"
+"#;
+
+/// The script that would be submitted for so many trials.
+///
+/// # Errors
+/// The program's own file cannot be found.
+pub fn preview(
+    experiment: &Path,
+    name: &str,
+    count: usize,
+    scheduler: &Scheduler,
+    tasks: &Tasks,
+) -> Result<String, LaunchError> {
+    let folder = next_folder(&absolute(experiment)?);
+    let program = std::env::current_exe().map_err(LaunchError::Program)?;
+    Ok(Submission { name, folder, count, tasks, program }.script(scheduler))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, FileError> {
+    std::path::absolute(path).map_err(FileError::at("find the folder", path))
+}
+
+/// The folder of the next submission: one more than the last.
+fn next_folder(experiment: &Path) -> PathBuf {
+    let jobs = experiment.join(JOBS_FOLDER);
+    let number = submissions(&jobs).last().map_or(1, |(number, _)| number + 1);
+    jobs.join(number.to_string())
+}
+
+/// The submissions of an experiment, by number.
+fn submissions(jobs: &Path) -> Vec<(u64, PathBuf)> {
+    let entries = std::fs::read_dir(jobs).into_iter().flatten().flatten();
+    let numbered = entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
+    let mut numbered: Vec<(u64, PathBuf)> = numbered.collect();
+    numbered.sort();
+    numbered
+}
+
+impl Launch<'_> {
+    /// Hands what is not finished to a scheduler.
+    ///
+    /// # Errors
+    /// A file cannot be written, or the scheduler refuses.
+    pub fn submit(&self, experiment: &Path, scheduler: &Scheduler, tasks: &Tasks) -> Result<Job, LaunchError> {
+        let folder = next_folder(&absolute(experiment)?);
+        create_folder(&folder)?;
+        let ids: String = self.queue.iter().map(|(trial, _)| format!("{}\n", trial.id())).collect();
+        write_whole(&folder.join(TRIALS_FILE), ids.as_bytes())?;
+        let name = self.queue.front().map_or("", |(trial, _)| trial.name());
+        let program = self.program.clone();
+        let submission = Submission { name, folder: folder.clone(), count: self.queue.len(), tasks, program };
+        let script = folder.join(SCRIPT_FILE);
+        write_whole(&script, submission.script(scheduler).as_bytes())?;
+        let (slurm, mut command) = match scheduler {
+            Scheduler::Slurm { .. } => (true, Command::new("sbatch")),
+            Scheduler::Template(_) => (false, Command::new("sh")),
+        };
+        if slurm {
+            command.arg("--parsable");
+        }
+        let said = output(command.arg(&script))?;
+        // `17`, or `17;cluster`.
+        let job = if slurm { said.split(';').next().unwrap_or_default().to_owned() } else { said };
+        let job = Job { slurm, job, trials: submission.count, submitted: now() };
+        let path = folder.join(JOB_FILE);
+        let text =
+            serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
+        write_whole(&path, &text)?;
+        Ok(job)
+    }
+}
+
+/// What a scheduler's command prints.
+fn output(command: &mut Command) -> Result<String, LaunchError> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let failed = |reason: String| LaunchError::Scheduler { command: name.clone(), reason };
+    let output = command.output().map_err(|error| failed(error.to_string()))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    match output.status.success() {
+        true => Ok(text(&output.stdout)),
+        false => Err(failed(format!("{}: {}", output.status, text(&output.stderr)))),
+    }
+}
+
+/// The jobs of an experiment that Slurm took, and their trials.
+fn slurm_jobs(experiment: &Path) -> Result<Vec<(Job, Vec<String>)>, FileError> {
+    let mut jobs = Vec::new();
+    for (_, folder) in submissions(&experiment.join(JOBS_FOLDER)) {
+        let path = folder.join(JOB_FILE);
+        let bytes = match std::fs::read(&path) {
+            // A submission that the scheduler refused.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            bytes => bytes.map_err(FileError::at("read", &path))?,
+        };
+        let job: Job = serde_json::from_slice(&bytes).map_err(|error| FileError::at("read", &path)(error.into()))?;
+        if job.slurm {
+            jobs.push((job, read_trials(&folder)?));
+        }
+    }
+    Ok(jobs)
+}
+
+fn read_trials(folder: &Path) -> Result<Vec<String>, FileError> {
+    let path = folder.join(TRIALS_FILE);
+    let text = std::fs::read_to_string(&path).map_err(FileError::at("read", &path))?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// The folder of a task's trial.
+///
+/// # Errors
+/// The list cannot be read, or has no such line.
+pub fn trial_folder(submission: &Path, number: usize) -> Result<PathBuf, FileError> {
+    let missing = || {
+        let path = submission.join(TRIALS_FILE);
+        FileError::at("read", &path)(std::io::Error::other(format!("it has no line for task {number}")))
+    };
+    let id = read_trials(submission)?.into_iter().nth(number).ok_or_else(missing)?;
+    let experiment = submission.parent().and_then(Path::parent).ok_or_else(missing)?;
+    Ok(experiment.join(id))
+}
+
+/// The trials that Slurm has waiting or running, by id; none where there is no Slurm to ask.
+///
+/// # Errors
+/// The files of a submission cannot be read.
+pub fn active(experiment: &Path) -> Result<BTreeMap<String, Task>, FileError> {
+    let mut active = BTreeMap::new();
+    for (job, trials) in slurm_jobs(experiment)? {
+        // Of a job that has long ended, Slurm knows nothing.
+        let lines =
+            output(Command::new("squeue").args(["-h", "-r", "-o", "%K %T", "-j", &job.job])).unwrap_or_default();
+        for line in lines.lines() {
+            let Some((number, state)) = line.split_once(' ') else { continue };
+            let Some(id) = number.parse().ok().and_then(|number: usize| trials.get(number)) else { continue };
+            let running =
+                matches!(state, "RUNNING" | "COMPLETING" | "SUSPENDED" | "STOPPED" | "SIGNALING" | "STAGE_OUT");
+            active.insert(id.clone(), Task { name: format!("{}_{number}", job.job), running });
+        }
+    }
+    Ok(active)
+}
+
+/// Ends the jobs of an experiment that Slurm has waiting or running; their names.
+///
+/// # Errors
+/// The files of a submission cannot be read, or scancel fails.
+pub fn cancel(experiment: &Path) -> Result<BTreeSet<String>, LaunchError> {
+    let tasks = active(experiment)?.into_values();
+    let jobs: BTreeSet<String> = tasks.filter_map(|task| Some(task.name.rsplit_once('_')?.0.to_owned())).collect();
+    for job in &jobs {
+        output(Command::new("scancel").arg(job))?;
+    }
+    Ok(jobs)
+}
