@@ -179,6 +179,9 @@ struct TaskArgs {
     threads: usize,
     #[arg(long)]
     stall_timeout: Option<u64>,
+    /// Stop when the process that started this one is gone.
+    #[arg(long)]
+    stop_with_parent: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,9 @@ static STOP: AtomicBool = AtomicBool::new(false);
 pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
     // A scheduler may send its signal to the script and to this process: the second one says no more than the first.
     ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot watch for signals")?;
+    if args.stop_with_parent {
+        stop_with_parent();
+    }
     let folder = cluster::trial_folder(&args.folder, args.number)?;
     let (_, plan, trial) = prepared_trial(&folder)?;
     say(&format!("trial {} on {}, process {}", trial.id(), crate::files::host_name(), std::process::id()));
@@ -29,3 +32,18 @@ pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
     let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
     Ok(exit_status(summary, STOP.load(Ordering::Relaxed)))
 }
+
+/// Stops when the process that started this one is gone; there is no pipe that would tell.
+#[cfg(unix)]
+fn stop_with_parent() {
+    let parent = std::os::unix::process::parent_id();
+    std::thread::spawn(move || {
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        STOP.store(true, Ordering::Relaxed);
+    });
+}
+
+#[cfg(not(unix))]
+fn stop_with_parent() {}

@@ -152,11 +152,13 @@ const SLURM_SCRIPT: &str = r#"#!/bin/bash
 {options}
 # Each task trains the trial of its number in trials.txt.
 again=
-{task} "$SLURM_ARRAY_TASK_ID" &
-task=$!
+task=
+stop() { [ -z "$task" ] || kill -TERM "$task"; }
 # The time limit is near: the trial writes a checkpoint, and the task goes back into the queue.
-trap 'again=yes; kill -TERM "$task"' USR1
-trap 'kill -TERM "$task"' TERM INT
+trap 'again=yes; stop' USR1
+trap stop TERM INT
+{task} --stop-with-parent "$SLURM_ARRAY_TASK_ID" &
+task=$!
 # A signal ends `wait`, not the task.
 while wait "$task"; status=$?; kill -0 "$task" 2>/dev/null; do :; done
 if [ -n "$again" ] && [ "$status" -eq 130 ]; then
@@ -223,7 +225,7 @@ impl Launch<'_> {
         if slurm {
             command.arg("--parsable");
         }
-        let said = output(command.arg(&script))?;
+        let said = output(command.arg(&script)).map_err(|error| explained(error, submission.count))?;
         // `17`, or `17;cluster`.
         let job = if slurm { said.split(';').next().unwrap_or_default().to_owned() } else { said };
         let job = Job { slurm, job, trials: submission.count, submitted: now() };
@@ -232,6 +234,21 @@ impl Launch<'_> {
             serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
         write_whole(&path, &text)?;
         Ok(job)
+    }
+}
+
+/// Adds what to do to what Slurm says of an array that is too large for it.
+fn explained(error: LaunchError, trials: usize) -> LaunchError {
+    match error {
+        LaunchError::Scheduler { command, reason } if reason.contains("Invalid job array specification") => {
+            let most = output(Command::new("scontrol").args(["show", "config"])).unwrap_or_default();
+            let most =
+                most.lines().find_map(|line| line.strip_prefix("MaxArraySize")?.split('=').nth(1)?.trim().parse().ok());
+            let most = most.map(|size: usize| format!(", and this one takes {}", size.saturating_sub(1)));
+            let help = format!("the sweep has {trials} trials to run{}", most.unwrap_or_default());
+            LaunchError::Scheduler { command, reason: format!("{reason}\n{help}; split the experiment") }
+        }
+        other => other,
     }
 }
 

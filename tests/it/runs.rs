@@ -10,7 +10,7 @@ use vaex::log::record::{Status, TrialRecord};
 use vaex::log::tables::read_metrics;
 use vaex::train::Metrics;
 
-const TINY: &str = "\
+pub(crate) const TINY: &str = "\
 name = \"tiny\"
 
 [data]
@@ -29,7 +29,7 @@ epochs = 2
 ";
 
 /// Epochs enough to be disturbed in their midst.
-const LONG: &str = "\
+pub(crate) const LONG: &str = "\
 name = \"long\"
 
 [data]
@@ -44,12 +44,12 @@ batch_size = 20
 epochs = 40
 ";
 
-fn status(folder: &Path) -> String {
+pub(crate) fn status(folder: &Path) -> String {
     json(&folder.join("trial.json"))["status"].as_str().unwrap().to_owned()
 }
 
 /// The rows of metrics.parquet without what the clock decides.
-fn rows(folder: &Path) -> Vec<Metrics> {
+pub(crate) fn rows(folder: &Path) -> Vec<Metrics> {
     let rows = read_metrics(&folder.join("metrics.parquet")).unwrap();
     rows.into_iter().map(|row| Metrics { seconds: 0.0, images_per_second: 0.0, ..row }).collect()
 }
@@ -59,13 +59,13 @@ fn model(folder: &Path) -> Vec<u8> {
 }
 
 #[track_caller]
-fn same_bits(one: &Path, two: &Path) {
+pub(crate) fn same_bits(one: &Path, two: &Path) {
     assert_eq!(rows(one), rows(two));
     assert!(model(one) == model(two), "the weights differ");
 }
 
 /// The folder of the only trial.
-fn only(workspace: &Workspace, runs: &str) -> PathBuf {
+pub(crate) fn only(workspace: &Workspace, runs: &str) -> PathBuf {
     let trials = workspace.trials(runs);
     assert_eq!(trials.len(), 1);
     trials.into_values().next().unwrap()
@@ -203,7 +203,7 @@ fn a_trial_that_diverges_costs_no_other() {
 }
 
 /// A run that has ended its second epoch, and is in the midst of the others.
-fn in_training(workspace: &Workspace) -> Child {
+pub(crate) fn in_training(workspace: &Workspace) -> Child {
     let mut process = workspace.command(&["run", "spec.toml", "--json", "--threads", "1"]).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
     let second = lines.find(|line| {
@@ -215,7 +215,7 @@ fn in_training(workspace: &Workspace) -> Child {
     process
 }
 
-fn signal(name: &str, process: u32) {
+pub(crate) fn signal(name: &str, process: u32) {
     assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
 }
 
@@ -238,10 +238,10 @@ fn is_running(process: u32) -> bool {
 }
 
 #[track_caller]
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what} took too long");
+        assert!(start.elapsed() < Duration::from_secs(60), "{what} took too long");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,0 +1,262 @@
+//! `vaex run --launcher`, `vaex status` and `vaex cancel`. The tests with Slurm in their name need a real one.
+
+use crate::harness::{Workspace, json};
+use crate::runs::{LONG, TINY, in_training, only, rows, same_bits, signal, status, wait_for};
+use std::path::Path;
+use std::process::Command;
+use vaex::log::record::TrialRecord;
+
+/// A scheduler that runs the tasks one after the other.
+const TEMPLATE: &str = "\
+for number in $(seq 0 {last}); do
+    {task} $number > {folder}/$number.log 2>&1 || true
+done
+echo job of {count} for {name}
+";
+
+#[test]
+#[cfg(unix)]
+fn any_scheduler_can_run_the_trials() {
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.write("template.sh", TEMPLATE);
+    let command = ["run", "spec.toml", "--launcher", "command", "--template", "template.sh"];
+    let printed = workspace.succeed(&[&command[..], &["--print"]].concat());
+    assert!(printed.starts_with("for number in $(seq 0 1); do\n    "), "{printed}");
+    workspace.holds_nothing_more();
+    let said = workspace.succeed(&command);
+    let expected = "\
+tiny: 2 trials submitted as job of 2 for tiny
+see how they stand with: vaex status runs/tiny; stop them with: vaex cancel runs/tiny
+";
+    assert_eq!(said, expected);
+    workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
+    for (number, id) in ids(&workspace, "runs/tiny/jobs/1/trials.txt").iter().enumerate() {
+        same_bits(&workspace.path("runs/tiny").join(id), &workspace.path("local/tiny").join(id));
+        let log = std::fs::read_to_string(workspace.path(&format!("runs/tiny/jobs/1/{number}.log"))).unwrap();
+        assert!(log.ends_with(": done (1 of 1 trials)\n"), "{log}");
+    }
+    let script = std::fs::read_to_string(workspace.path("runs/tiny/jobs/1/script.sh")).unwrap();
+    assert_eq!(script.trim_end(), printed.trim_end());
+    assert!(workspace.succeed(&command).contains("\ntiny: nothing to submit\n"));
+    assert!(workspace.succeed(&["status", "runs/tiny"]).starts_with("tiny: 2 done\n"));
+    assert_eq!(workspace.succeed(&["cancel", "runs/tiny"]), "runs/tiny: nothing is at work\n");
+}
+
+#[test]
+fn what_a_launcher_cannot_do_is_refused() {
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.write("template.sh", "echo\n");
+    for (arguments, message) in [
+        (&["--partition", "p"][..], "--partition needs --launcher slurm"),
+        (&["--wait"], "--wait needs --launcher slurm or --launcher command"),
+        (&["--launcher", "slurm", "--template", "template.sh"], "--template needs --launcher command"),
+        (&["--launcher", "command"], "--launcher command needs --template FILE"),
+        (
+            &["--launcher", "command", "--template", "nowhere"],
+            "cannot read the template nowhere: No such file or directory (os error 2)",
+        ),
+        (
+            &["--launcher", "command", "--template", "template.sh"],
+            "template.sh has no {task}, the command that trains a trial",
+        ),
+        (
+            &["--launcher", "slurm", "--jobs", "2"],
+            "--jobs and --fail-fast are for trials on this machine; with Slurm see --max-parallel",
+        ),
+    ] {
+        workspace.refuse(&[&["run", "spec.toml"], arguments].concat(), &format!("error: {message}\n"));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_on_this_machine_is_shown_and_cancelled() {
+    let workspace = Workspace::with_spec(LONG);
+    let process = in_training(&workspace);
+    let shown = workspace.succeed(&["status"]);
+    assert!(shown.starts_with("long: 1 running\n"), "{shown}");
+    assert!(shown.contains(&format!("at work: process {} on ", process.id())), "{shown}");
+    let said = workspace.succeed(&["cancel", "runs/long"]);
+    assert_eq!(said, format!("runs/long: stopped process {}\n", process.id()));
+    assert_eq!(process.wait_with_output().unwrap().status.code(), Some(130));
+    assert!(workspace.succeed(&["status", "runs"]).starts_with("long: 1 interrupted\n"));
+    let shown: serde_json::Value = serde_json::from_str(&workspace.succeed(&["status", "--json"])).unwrap();
+    let epoch = shown[0]["trials"][0]["epoch"].as_u64().unwrap();
+    assert_eq!(epoch as usize * 2, rows(&only(&workspace, "runs/long")).len());
+}
+
+#[test]
+fn a_folder_without_a_plan_is_no_experiment() {
+    let mut workspace = Workspace::new();
+    workspace.create_folder("empty");
+    for command in ["status", "cancel"] {
+        let message = "error: empty is no experiment's folder: it has no plan.json\n";
+        workspace.refuse(&[command, "empty"], message);
+        workspace.refuse(&[command, "nowhere"], "error: nowhere is not a folder\n");
+    }
+}
+
+fn ids(workspace: &Workspace, list: &str) -> Vec<String> {
+    std::fs::read_to_string(workspace.path(list)).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// What a command of Slurm's prints.
+fn slurm(command: &str, arguments: &[&str]) -> String {
+    let output = Command::new(command).args(arguments).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Slurm lets a task wait for two minutes before it runs again.
+fn start_now(task: &str) {
+    wait_for("the task's place in the queue", || {
+        Command::new("scontrol").args(["update", &format!("JobId={task}"), "StartTime=now"]).status().unwrap().success()
+    });
+}
+
+/// The process that trains in a folder.
+fn trainer(folder: &Path) -> Option<u32> {
+    let found = Command::new("pgrep").args(["-f", &format!("vaex trial {}", folder.display())]).output().unwrap();
+    String::from_utf8(found.stdout).unwrap().trim().parse().ok()
+}
+
+/// Waits until a trial has ended some epochs.
+fn trained(folder: &Path) {
+    wait_for("training", || {
+        vaex::log::tables::read_metrics(&folder.join("metrics.parquet")).is_ok_and(|rows| rows.len() >= 4)
+    });
+}
+
+/// Six trials that take some seconds; the last one diverges.
+const SIX: &str = "\
+name = \"six\"
+
+[data]
+limit = 400
+
+[model]
+family = \"mlp\"
+hidden = [64]
+
+[train]
+batch_size = 4
+epochs = 40
+optimizer = \"sgd\"
+checkpoint_steps = 30
+
+[sweep.grid]
+\"train.learning_rate\" = [1e-5, 2e-5, 3e-5, 4e-5, 5e-5, 1e20]
+";
+
+/// The trials of `SIX` trained here, undisturbed.
+fn six() -> Workspace {
+    let workspace = Workspace::with_spec(SIX);
+    let local = workspace.vaex(&["run", "spec.toml", "--runs", "local"]);
+    assert_eq!(local.status, Some(1), "{}", local.stderr);
+    workspace
+}
+
+#[track_caller]
+fn six_are_as_trained_here(workspace: &Workspace) {
+    let trials = workspace.trials("runs/six");
+    assert_eq!(trials.len(), 6);
+    for (id, folder) in trials {
+        let local = workspace.path("local/six").join(&id);
+        assert_eq!(status(&folder), status(&local));
+        match &*status(&folder) {
+            "done" => same_bits(&folder, &local),
+            // A loss that is not finite equals nothing.
+            other => assert_eq!(other, "diverged"),
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Slurm, as tests/slurm.sh starts it"]
+fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
+    let workspace = six();
+    let submit = ["run", "spec.toml", "--launcher", "slurm", "--max-parallel", "2", "--time", "30"];
+    let following = workspace.command(&[&submit[..], &["--wait"]].concat()).spawn().unwrap();
+    let job_file = workspace.path("runs/six/jobs/1/job.json");
+    wait_for("the submission", || job_file.exists());
+    let job = json(&job_file)["job"].as_str().unwrap().to_owned();
+    let ids = ids(&workspace, "runs/six/jobs/1/trials.txt");
+    let folder = workspace.path("runs/six").join(&ids[1]);
+    trained(&folder);
+    let steps = |folder: &Path| rows(folder).last().unwrap().step;
+    let before = steps(&folder);
+    signal("-KILL", trainer(&folder).unwrap());
+    wait_for("the record of the crash", || status(&folder) == "failed");
+    let record = TrialRecord::read(&folder).unwrap();
+    let error = "its process was killed (signal 9; perhaps the system was out of memory)";
+    assert_eq!((record.error.as_deref(), record.from_outside), (Some(error), true));
+    let task = format!("{job}_1");
+    wait_for("the end of the task", || !slurm("squeue", &["-h", "-r", "-j", &job, "-o", "%i"]).contains(&task));
+    // Slurm's word for running a task again, by an operator or after the loss of a node.
+    slurm("scontrol", &["requeue", &task]);
+    start_now(&task);
+    let output = following.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.starts_with(&format!("six: 6 trials submitted as {job}\n")), "{said}");
+    assert!(said.contains("six: 5 done, 1 diverged\n"), "{said}");
+    let log = std::fs::read_to_string(workspace.path("runs/six/jobs/1/1.log")).unwrap();
+    assert!(log.contains(": goes on after epoch "), "{log}");
+    assert!(steps(&folder) > before);
+    six_are_as_trained_here(&workspace);
+    let again = workspace.succeed(&submit);
+    assert!(again.contains(": diverged before: the "), "{again}");
+    assert!(again.contains("\nsix: nothing to submit\n"), "{again}");
+}
+
+#[test]
+#[ignore = "needs Slurm, as tests/slurm.sh starts it"]
+fn slurm_stops_trials_at_the_time_limit_and_cancels_them() {
+    let workspace = six();
+    let submit = ["run", "spec.toml", "--launcher", "slurm"];
+    workspace.succeed(&submit);
+    let job = json(&workspace.path("runs/six/jobs/1/job.json"))["job"].as_str().unwrap().to_owned();
+    let ids = ids(&workspace, "runs/six/jobs/1/trials.txt");
+    let folder = workspace.path("runs/six").join(&ids[0]);
+    trained(&folder);
+    // The signal that Slurm sends shortly before the time limit, and to whom.
+    slurm("scancel", &["--signal=USR1", "--batch", &format!("{job}_0")]);
+    wait_for("the checkpoint", || status(&folder) == "interrupted");
+    let task = format!("{job}_0");
+    wait_for("the queue", || {
+        slurm("squeue", &["-h", "-r", "-j", &job, "-o", "%i %T"]).contains(&format!("{task} PENDING"))
+    });
+    let shown = workspace.succeed(&["status", "runs/six"]);
+    assert!(shown.contains(" queued "), "{shown}");
+    // What is in the queue is not submitted once more.
+    let again = workspace.succeed(&submit);
+    assert!(again.contains(&format!(": waits in the scheduler as {task}\n")), "{again}");
+    assert!(again.contains("\nsix: nothing to submit\n"), "{again}");
+    start_now(&task);
+    wait_for("the second start", || status(&folder) == "running");
+    assert_eq!(workspace.succeed(&["cancel", "runs/six"]), format!("runs/six: cancelled job {job}\n"));
+    wait_for("the end of the job", || slurm("squeue", &["-h", "-j", &job]).is_empty());
+    assert_eq!(trainer(&folder), None, "a process is left");
+    assert_eq!(status(&folder), "interrupted");
+    // Whatever was trained there goes on here.
+    let outcome = workspace.vaex(&["run", "spec.toml"]);
+    assert_eq!((outcome.status, &*outcome.stderr), (Some(1), ""), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains(&format!("{} learning_rate=1e-5: goes on after ", ids[0])), "{}", outcome.stdout);
+    six_are_as_trained_here(&workspace);
+}
+
+#[test]
+#[ignore = "needs Slurm, as tests/slurm.sh starts it"]
+fn slurm_says_why_it_refuses() {
+    let workspace = Workspace::with_spec(TINY);
+    let submit = ["run", "spec.toml", "--launcher", "slurm", "--partition", "nowhere"];
+    let outcome = workspace.vaex(&submit);
+    let message = "\
+error: `sbatch` failed: exit status: 1: sbatch: error: invalid partition specified: nowhere
+sbatch: error: Batch job submission failed: Invalid partition name specified
+";
+    assert_eq!((outcome.status, &*outcome.stderr), (Some(2), message));
+    workspace.succeed(&["run", "spec.toml", "--launcher", "slurm", "--wait"]);
+    for folder in workspace.trials("runs/tiny").values() {
+        assert_eq!(status(folder), "done");
+    }
+}
