@@ -43,7 +43,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train every trial of the experiments that is not finished yet.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show the trials of an experiment without training.
     Plan(PlanArgs),
     /// Sum up what was trained: a table here, trials.parquet and curves.parquet in the folder.

@@ -11,14 +11,15 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Lines of a crashed process's error output that are kept.
-const KEPT_LINES: usize = 12;
+/// Lines of a crashed process's error output that are kept, of its beginning and of its end: a panic says first what
+/// happened, and then, where it is asked to, at length where.
+const KEPT_LINES: usize = 6;
 
 /// What the parent hears of a trial's process.
 pub(super) enum Message {
     /// Something happened in the trial.
     Event(Event),
-    /// The process has closed its output, and is ending; the last lines of its errors.
+    /// The process has closed its output, and is ending; lines of its errors.
     Closed(String),
 }
 
@@ -57,7 +58,7 @@ impl Child {
         let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let (id, sender) = (id.to_owned(), sender.clone());
         std::thread::spawn(move || {
-            let errors = stderr.map(last_lines);
+            let errors = stderr.map(kept_lines);
             if let Some(output) = stdout {
                 for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
                     if let Ok(event) = serde_json::from_slice(&line) {
@@ -103,16 +104,22 @@ impl Child {
     }
 }
 
-fn last_lines(errors: impl Read + Send + 'static) -> JoinHandle<String> {
+fn kept_lines(errors: impl Read + Send + 'static) -> JoinHandle<String> {
     std::thread::spawn(move || {
-        let mut kept = VecDeque::new();
+        let (mut first, mut last) = (Vec::new(), VecDeque::new());
         for line in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
-            kept.push_back(String::from_utf8_lossy(&line).into_owned());
-            if kept.len() > KEPT_LINES {
-                kept.pop_front();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if first.len() < KEPT_LINES {
+                first.push(line);
+            } else {
+                last.push_back(line);
+            }
+            if last.len() > KEPT_LINES {
+                last.pop_front();
             }
         }
-        Vec::from(kept).join("\n")
+        first.extend(last);
+        first.join("\n")
     })
 }
 

@@ -75,6 +75,10 @@ pub fn holder(folder: &Path) -> Option<Option<Holder>> {
     }
 }
 
+/// What a lock's file says of who holds it; who has just taken it may be about to write.
 fn written(path: &Path) -> Option<Holder> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    (0..20).find_map(|attempt| {
+        std::thread::sleep(Duration::from_millis(5 * attempt.min(1)));
+        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    })
 }

@@ -254,10 +254,16 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         create_folder(&images)?;
         [run.folder, &images].into_iter().try_for_each(remove_leftovers)?;
         let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
+        // Where an epoch has ended, its two rows are in the table, and it has a checkpoint.
+        let rows = tables::read_metrics(&run.folder.join(names::METRICS)).unwrap_or_default();
+        let saved = rows.len() > 1 || run.folder.join(names::PREVIOUS).exists();
         let (mut past, mut faults) = (Past::default(), Vec::new());
         for name in [names::CHECKPOINT, names::PREVIOUS] {
             let path = run.folder.join(name);
             if !path.exists() {
+                if saved && name == names::CHECKPOINT {
+                    faults.push(format!("not from {}: it is missing", path.display()));
+                }
                 continue;
             }
             match checkpoint::resume(&path, &mut trainer, trial.id()) {

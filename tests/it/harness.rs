@@ -9,6 +9,9 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
+/// The built program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vaex");
+
 /// A fresh working directory; it goes away with this.
 pub(crate) struct Workspace {
     folder: TempDir,
@@ -52,7 +55,7 @@ impl Workspace {
 
     /// The program, ready to run here without a terminal.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vaex"));
+        let mut command = Command::new(PROGRAM);
         command.args(arguments).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command

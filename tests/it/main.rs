@@ -4,6 +4,7 @@
 mod bad_input;
 mod cluster;
 mod command_line;
+mod faults;
 mod gradients;
 mod harness;
 mod optimizers;

@@ -54,7 +54,7 @@ pub(crate) fn rows(folder: &Path) -> Vec<Metrics> {
     rows.into_iter().map(|row| Metrics { seconds: 0.0, images_per_second: 0.0, ..row }).collect()
 }
 
-fn model(folder: &Path) -> Vec<u8> {
+pub(crate) fn model(folder: &Path) -> Vec<u8> {
     std::fs::read(folder.join("model.safetensors")).unwrap()
 }
 
@@ -220,7 +220,7 @@ pub(crate) fn signal(name: &str, process: u32) {
 }
 
 /// The processes that a process started.
-fn children(parent: u32) -> Vec<u32> {
+pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     let is_child = |process: &u32| {
@@ -232,7 +232,7 @@ fn children(parent: u32) -> Vec<u32> {
     processes.filter(is_child).collect()
 }
 
-fn is_running(process: u32) -> bool {
+pub(crate) fn is_running(process: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
 }

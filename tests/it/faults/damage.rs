@@ -1,0 +1,267 @@
+//! Files of a run's folder truncated, with a flipped bit, emptied or removed.
+
+use super::{Dice, nothing_left_over};
+use crate::harness::Workspace;
+use crate::runs::{in_training, same_bits, signal};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use vaex::launch::Frozen;
+use vaex::log::record::TrialRecord;
+use vaex::log::tables::read_metrics;
+use walkdir::WalkDir;
+
+/// One small trial, with a checkpoint of each of its last epochs.
+const SMALL: &str = "\
+name = \"small\"
+
+[data]
+limit = 20
+
+[model]
+family = \"mlp\"
+hidden = [3]
+
+[train]
+batch_size = 6
+epochs = 3
+";
+
+/// Long enough to be interrupted.
+const MIDST: &str = "\
+name = \"long\"
+
+[data]
+limit = 100
+
+[model]
+family = \"mlp\"
+hidden = [8]
+
+[train]
+batch_size = 4
+epochs = 60
+";
+
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    Truncated(usize),
+    Flipped(usize),
+    Removed,
+}
+
+impl Damage {
+    fn apply(self, path: &Path) {
+        let mut bytes = std::fs::read(path).unwrap();
+        match self {
+            Damage::Truncated(length) => std::fs::write(path, &bytes[..length]).unwrap(),
+            Damage::Flipped(place) => {
+                bytes[place] ^= 1 << (place / 64 % 8);
+                std::fs::write(path, bytes).unwrap();
+            }
+            Damage::Removed => std::fs::remove_file(path).unwrap(),
+        }
+    }
+
+    /// Emptied, truncated and flipped at every `step`th byte, and removed.
+    fn all(length: usize, step: usize) -> Vec<Damage> {
+        let places = (0..length).step_by(step);
+        let mut all: Vec<Damage> =
+            places.flat_map(|place| [Damage::Truncated(place), Damage::Flipped(place)]).collect();
+        all.push(Damage::Removed);
+        all
+    }
+
+    /// Emptied, truncated and flipped at `count` places, and removed.
+    fn some(length: usize, count: usize, dice: &mut Dice) -> Vec<Damage> {
+        let mut some = vec![Damage::Truncated(0), Damage::Removed];
+        for _ in 0..count {
+            some.push(Damage::Truncated(dice.below(length as u64) as usize));
+            some.push(Damage::Flipped(dice.below(length as u64) as usize));
+        }
+        some
+    }
+}
+
+/// The files of a folder, with their contents.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = WalkDir::new(folder).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    let content = |path: PathBuf| (path.strip_prefix(folder).unwrap().to_path_buf(), std::fs::read(&path).unwrap());
+    files.map(|entry| content(entry.into_path())).collect()
+}
+
+fn restore(folder: &Path, contents: &BTreeMap<PathBuf, Vec<u8>>) {
+    let _ = std::fs::remove_dir_all(folder);
+    for (name, bytes) in contents {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+}
+
+/// What a trial that is done does without: its lock, and the checkpoints, which have served.
+fn is_of_no_use(name: &Path) -> bool {
+    let name = name.file_name().unwrap().to_str().unwrap();
+    name == ".lock" || name.starts_with("checkpoint") || name == "trials.parquet" || name == "curves.parquet"
+}
+
+/// Every damage to every file of a finished trial is found.
+#[test]
+fn damage_of_a_finished_trial_is_found_wherever_it_is() {
+    let workspace = Workspace::with_spec(SMALL);
+    workspace.succeed(&["run", "spec.toml"]);
+    let experiment = workspace.path("runs/small");
+    let pristine = contents(&experiment);
+    let (id, folder) = workspace.trials("runs/small").pop_first().unwrap();
+    let record = TrialRecord::read(&folder).unwrap();
+    assert_eq!(vaex::trial::fault(&folder, &record), None);
+    let mut tried = 0;
+    for (name, bytes) in pristine.iter().filter(|(name, _)| !is_of_no_use(name)) {
+        let path = experiment.join(name);
+        for damage in Damage::all(bytes.len(), 64) {
+            damage.apply(&path);
+            tried += 1;
+            let in_trial = name.strip_prefix(&id).ok().map(|name| name.to_str().unwrap());
+            let found = match in_trial {
+                None => Frozen::read(&experiment).is_err(),
+                Some("trial.json") => TrialRecord::read(&folder).is_err(),
+                Some("metrics.parquet") => read_metrics(&path).is_err(),
+                Some(_) => true,
+            };
+            assert!(found, "{name:?}: {damage:?}");
+            if in_trial.is_some_and(|name| name != "trial.json") {
+                assert_eq!(vaex::trial::fault(&folder, &record), Some(path.clone()), "{damage:?}");
+            }
+            // What a report makes of it is tried below; here, that it makes something of it.
+            if matches!(in_trial, Some("trial.json" | "metrics.parquet")) {
+                let warned = match vaex::report::collect(&experiment) {
+                    Ok(report) => !report.warnings.is_empty(),
+                    Err(_) => true,
+                };
+                assert!(warned, "{name:?}: {damage:?}");
+            }
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+    println!("{tried} damages of a finished trial's files");
+}
+
+fn repair_finished(places: usize) {
+    let workspace = Workspace::with_spec(SMALL);
+    workspace.succeed(&["run", "spec.toml"]);
+    let experiment = workspace.path("runs/small");
+    let pristine = contents(&experiment);
+    let (id, folder) = workspace.trials("runs/small").pop_first().unwrap();
+    let mut dice = Dice(1);
+    let mut tried = 0;
+    for (name, bytes) in pristine.iter().filter(|(name, _)| !is_of_no_use(name)) {
+        for damage in Damage::some(bytes.len(), places, &mut dice) {
+            let path = experiment.join(name);
+            damage.apply(&path);
+            tried += 1;
+            let report = workspace.vaex(&["report", "runs/small"]);
+            let file = name.file_name().unwrap().to_str().unwrap();
+            let said = report.stdout.clone() + &report.stderr;
+            assert!(matches!(report.status, Some(0 | 2)) && !said.contains("panicked"), "{said}");
+            if file == "metrics.parquet" || file == "trial.json" && !matches!(damage, Damage::Removed) {
+                assert!(said.contains(file), "{name:?}: {damage:?}: {said}");
+            }
+            let output = workspace.succeed(&["run", "spec.toml"]);
+            // Without a plan there is nothing that changes could be told from.
+            if file != "plan.json" || !matches!(damage, Damage::Removed) {
+                let shown = format!("runs/small/{}", name.display());
+                let line = output.lines().next().unwrap();
+                assert!(line.contains(&shown), "{name:?}: {damage:?}: {output}");
+                assert!(line.contains("damaged") || line.contains("missing"), "{name:?}: {damage:?}: {output}");
+            }
+            let after = contents(&folder);
+            for (name, before) in
+                pristine.iter().filter_map(|(name, bytes)| Some((name.strip_prefix(&id).ok()?, bytes)))
+            {
+                let file = name.to_str().unwrap();
+                if file == "model.safetensors" || file == "spec.toml" || file.starts_with("images/") {
+                    assert!(after[name] == *before, "{file} differs after {damage:?}");
+                }
+            }
+            let events = |files: &BTreeMap<PathBuf, Vec<u8>>| {
+                files.keys().filter(|name| name.to_str().unwrap().starts_with("events.")).count()
+            };
+            assert!(events(&after) > 0);
+            assert!(workspace.succeed(&["run", "spec.toml"]).starts_with(&format!("{id}: finished before\n")));
+            restore(&experiment, &pristine);
+        }
+    }
+    nothing_left_over(&experiment);
+    println!("{tried} damages of a finished trial's files, each made good by the same command");
+}
+
+#[test]
+fn damage_of_a_finished_trial_is_said_and_made_good() {
+    repair_finished(1);
+}
+
+#[test]
+#[ignore = "long form: 20 places in each file"]
+fn long_form_of_damage_to_a_finished_trial() {
+    repair_finished(20);
+}
+
+fn repair_interrupted(places: usize) {
+    let workspace = Workspace::with_spec(MIDST);
+    workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
+    let process = in_training(&workspace);
+    signal("-INT", process.id());
+    assert_eq!(process.wait_with_output().unwrap().status.code(), Some(130));
+    let (id, folder) = workspace.trials("runs/long").pop_first().unwrap();
+    let experiment = workspace.path("runs/long");
+    let pristine = contents(&experiment);
+    let mut dice = Dice(2);
+    let mut tried = 0;
+    let both = ["checkpoint.safetensors", "checkpoint.previous.safetensors"].map(|name| Path::new(&id).join(name));
+    let single = pristine.keys().filter(|name| !name.ends_with(".lock")).map(|name| vec![name.clone()]);
+    for names in single.chain([both.to_vec()]) {
+        for damage in Damage::some(pristine[&names[0]].len(), places, &mut dice) {
+            for name in &names {
+                let least = pristine[name].len() - 1;
+                let damage = match damage {
+                    Damage::Truncated(place) => Damage::Truncated(place.min(least)),
+                    Damage::Flipped(place) => Damage::Flipped(place.min(least)),
+                    Damage::Removed => Damage::Removed,
+                };
+                damage.apply(&experiment.join(name));
+            }
+            tried += 1;
+            let report = workspace.vaex(&["report", "runs/long"]);
+            let said = report.stdout + &report.stderr;
+            assert!(matches!(report.status, Some(0 | 2)) && !said.contains("panicked"), "{said}");
+            let output = workspace.succeed(&["run", "spec.toml"]);
+            let file = names[0].file_name().unwrap().to_str().unwrap();
+            // The last checkpoint alone is looked at, where it is sound.
+            let looked_at = file == "checkpoint.safetensors"
+                || file == "trial.json"
+                || file.starts_with("events.")
+                || file == "plan.json" && !matches!(damage, Damage::Removed);
+            if looked_at {
+                assert!(output.contains(file), "{names:?}: {damage:?}: {output}");
+                assert!(output.contains("damaged") || output.contains("missing") || output.contains("no safetensors"));
+            }
+            let begins = if names.len() == 2 { ": started, not from " } else { ": goes on after " };
+            assert!(output.contains(begins), "{names:?}: {damage:?}: {output}");
+            same_bits(&folder, &workspace.path("undisturbed/long").join(&id));
+            restore(&experiment, &pristine);
+        }
+    }
+    println!("{tried} damages of an interrupted trial's files, each made good by the same command");
+}
+
+#[test]
+#[cfg(unix)]
+fn damage_of_an_interrupted_trial_is_said_and_made_good() {
+    repair_interrupted(1);
+}
+
+#[test]
+#[cfg(unix)]
+#[ignore = "long form: 20 places in each file"]
+fn long_form_of_damage_to_an_interrupted_trial() {
+    repair_interrupted(20);
+}
