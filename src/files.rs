@@ -122,7 +122,7 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(TEMPORARY_PREFIX).suffix(".tmp");
         readable_by_others(&mut builder);
-        let mut temporary = builder.tempfile_in(folder)?;
+        let mut temporary = builder.tempfile_in(folder).map_err(without_path)?;
         temporary.as_file_mut().write_all(content)?;
         temporary.as_file().sync_all()?;
         temporary.persist(path).map_err(|error| error.error)?;
@@ -135,6 +135,15 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
     };
     let written = attempt().or_else(again);
     written.map_err(|error| room_needed(error, path, content.len() as u64)).map_err(FileError::at("write", path))
+}
+
+/// An error of the temporary file, which does not concern the reader: it names that file after the reason.
+fn without_path(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path ") {
+        Some((reason, _)) => io::Error::new(error.kind(), reason),
+        None => error,
+    }
 }
 
 /// Where a file has no room, says how much it needs.

@@ -31,6 +31,8 @@ pub enum Purpose {
     ValidationBinarize = 7,
     /// Codes that images are generated from.
     Samples = 8,
+    /// Values of `[sweep.random]`; the epoch is the sample, the index a hash of the key.
+    Sweep = 9,
 }
 
 /// The random numbers of one address.

@@ -35,7 +35,8 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CryptoType=crypto/munge
-AuthInfo=socket=$dir/munge/munge.socket
+# A task that goes back into the queue waits as long as a credential is good for.
+AuthInfo=socket=$dir/munge/munge.socket,cred_expire=5
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none

@@ -1,6 +1,7 @@
 //! The commands, each a short script over the stages. Only they print.
 
 mod cancel;
+mod new;
 mod plan;
 mod progress;
 mod report;
@@ -52,6 +53,8 @@ enum Command {
     Status(StatusArgs),
     /// Stop what is at work on an experiment: a run on this machine, and its jobs in Slurm.
     Cancel(CancelArgs),
+    /// Write an experiment file to begin with, every key explained.
+    New(NewArgs),
     /// Write the JSON schema of a spec to schemas/experiment.schema.json.
     Schema,
     /// Train one trial in its folder; how `run` starts its processes.
@@ -70,6 +73,12 @@ struct SpecArgs {
     /// What computes, whatever the spec says.
     #[arg(long)]
     device: Option<DeviceArg>,
+    /// Only trials with this value of a key, or `trial=ID`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    only: Vec<String>,
+    /// Only so many trials, the first ones.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    limit: Option<usize>,
 }
 
 #[derive(Debug, Args)]
@@ -154,6 +163,24 @@ enum Launcher {
 }
 
 #[derive(Debug, Args)]
+struct NewArgs {
+    /// The experiment's name; the file is NAME.toml.
+    name: String,
+    /// The kind of network.
+    #[arg(long, value_enum, default_value = "conv")]
+    family: FamilyArg,
+    /// An IDX file of training images; without it, images that come with vaex.
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FamilyArg {
+    Conv,
+    Mlp,
+}
+
+#[derive(Debug, Args)]
 struct StatusArgs {
     /// An experiment's folder, or the one that holds experiments.
     #[arg(default_value = "runs")]
@@ -190,6 +217,15 @@ struct PlanArgs {
     spec_file: PathBuf,
     #[command(flatten)]
     spec: SpecArgs,
+    /// The folder that the experiments' folders are in, to tell what is done.
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    runs: PathBuf,
+    /// Train with each kind of trial for a moment, and say how long it will take.
+    #[arg(long)]
+    measure: bool,
+    /// Print the whole spec of a trial, and where each value came from; of the first one that --only leaves.
+    #[arg(long, conflicts_with = "json")]
+    resolved: bool,
     /// Print the plan as JSON.
     #[arg(long)]
     json: bool,
@@ -224,6 +260,14 @@ fn positive(text: &str) -> Result<usize, String> {
 }
 
 impl SpecArgs {
+    /// The plan of a spec file, with what is selected of it.
+    fn plan(&self, path: &Path) -> anyhow::Result<Plan> {
+        let mut plan = Plan::read(path, &self.overrides())?;
+        plan.select(&self.only, self.limit).map_err(anyhow::Error::msg)?;
+        Ok(plan)
+    }
+
+    /// What the command line sets on top of the file.
     fn overrides(&self) -> Vec<Override> {
         let device = self.device.map(|device| match device {
             DeviceArg::Cpu => Override::Device(Device::Cpu),
@@ -240,6 +284,7 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Plan(args) => plan::run(&args),
             Command::Report(args) => report::run(&args),
+            Command::New(args) => new::run(&args),
             Command::Schema => schema(),
             Command::Status(args) => status::run(&args),
             Command::Cancel(args) => cancel::run(&args),
@@ -267,6 +312,28 @@ fn schema() -> anyhow::Result<u8> {
     crate::files::write_whole(&path, schema_text().as_bytes())?;
     say(&format!("wrote {SCHEMA_FILE}"));
     Ok(DONE)
+}
+
+/// Prints an error as JSON where that is asked for and it is a spec's, else as text.
+fn explain_as(error: &anyhow::Error, json: bool) {
+    match error.downcast_ref::<PlanError>() {
+        Some(PlanError::Spec(diagnostics)) if json => {
+            say(&serde_json::json!({ "errors": diagnostics.json() }).to_string());
+        }
+        _ => explain(error),
+    }
+}
+
+/// A number of bytes as people say it.
+fn bytes(count: f64) -> String {
+    if count < 1e9 { format!("{:.0} MB", count / 1e6) } else { format!("{:.1} GB", count / 1e9) }
+}
+
+/// Prints what deserves a look.
+fn warn(plan: &Plan) {
+    if !plan.warnings().is_empty() {
+        complain(&plan.warnings().render(std::io::stderr().is_terminal()));
+    }
 }
 
 /// Prints an error; a spec's as the snippets that it is made of.

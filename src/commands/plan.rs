@@ -1,43 +1,135 @@
-//! `vaex plan`: the trials of a spec as a table.
+//! `vaex plan`: the trials of a spec as a table, or one of them whole.
 
-use super::{DONE, PlanArgs, plain_table, say};
-use crate::plan::Plan;
+use super::{DONE, PlanArgs, WRONG, bytes, explain_as, plain_table, say, warn};
+use crate::data::counted;
+use crate::launch::{self, Options, Prospect};
+use crate::plan::{Origin, Plan, Trial};
+use crate::trial::estimate;
 use comfy_table::{CellAlignment, Table};
+use indicatif::HumanDuration;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long `--measure` trains with each kind of trial.
+const MOMENT: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
-    let plan = Plan::read(&args.spec_file, &args.spec.overrides())?;
-    if args.json {
-        say(&json(&plan).to_string());
-    } else {
-        say(&table(&plan).to_string());
-        let dataset = plan.trials().first().map(|trial| trial.dataset());
-        let (train, validation) = dataset.map_or((0, 0), |data| (data.train.len(), data.validation.len()));
-        let count = plan.trials().len();
-        let trials = if count == 1 { "1 trial".to_owned() } else { format!("{count} trials") };
-        say(&format!("{}: {trials}, {train} training and {validation} validation images", plan.name()));
+    let plan = match args.spec.plan(&args.spec_file) {
+        Ok(plan) => plan,
+        Err(error) => {
+            explain_as(&error, args.json);
+            return Ok(WRONG);
+        }
+    };
+    let experiment = launch::folder(&plan, &args.runs);
+    if !args.json {
+        warn(&plan);
     }
+    if args.resolved {
+        plan.selected().take(1).for_each(|trial| say(resolved(&plan, trial).trim_end()));
+        return Ok(DONE);
+    }
+    let times = if args.measure { times(&plan)? } else { BTreeMap::new() };
+    if args.json {
+        say(&json(&plan, &experiment, &times).to_string());
+        return Ok(DONE);
+    }
+    say(&table(&plan, &experiment, &times).to_string());
+    let dataset = plan.trials().first().map(|trial| trial.dataset());
+    let (train, validation) = dataset.map_or((0, 0), |data| (data.train.len(), data.validation.len()));
+    let (all, selected) = (plan.trials().len(), plan.selected().count());
+    let of = if selected < all { format!(" of {all}") } else { String::new() };
+    let trials = counted(selected, "trial");
+    say(&format!("{}: {trials}{of}, {train} training and {validation} validation images", plan.name()));
     Ok(DONE)
 }
 
-fn table(plan: &Plan) -> Table {
+/// What `vaex run` would do with a trial.
+fn prospect(experiment: &Path, trial: &Trial) -> Prospect {
+    let options = Options {
+        runs: experiment.to_path_buf(),
+        jobs: None,
+        threads: None,
+        fresh: false,
+        fail_fast: false,
+        retry_failed: false,
+        stall_timeout: None,
+    };
+    launch::prospect(experiment, trial, &options)
+}
+
+/// How long each trial will take with one thread, by id. Trials whose steps take equally long are measured once.
+fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
+    let mut measured: BTreeMap<String, Duration> = BTreeMap::new();
+    let mut times = BTreeMap::new();
+    for trial in plan.selected() {
+        let (spec, images) = (trial.spec(), trial.dataset().train.len());
+        let train = (spec.train.batch_size, spec.train.optimizer, spec.train.epochs, spec.data.binarize);
+        let kind = format!("{:?} {train:?} {images}", trial.architecture());
+        let time = match measured.get(&kind) {
+            Some(time) => *time,
+            None => *measured.entry(kind).or_insert(estimate::duration(trial, 1, MOMENT)?),
+        };
+        times.insert(trial.id(), time);
+    }
+    Ok(times)
+}
+
+fn table(plan: &Plan, experiment: &Path, times: &BTreeMap<&str, Duration>) -> Table {
     let mut table = plain_table();
     let varied = plan.varied().iter().map(String::as_str);
-    table.set_header(["trial"].into_iter().chain(varied).chain(["parameters", "steps"]));
-    for trial in plan.trials() {
+    let measured = (!times.is_empty()).then_some("time");
+    let columns = ["parameters", "steps", "GFLOP", "memory"].into_iter().chain(measured).chain(["state"]);
+    table.set_header(["trial"].into_iter().chain(varied).chain(columns));
+    for trial in plan.selected() {
         let values = trial.texts(plan.varied());
-        let sizes = [trial.architecture().parameters().to_string(), trial.steps().to_string()];
-        table.add_row([trial.id().to_owned()].into_iter().chain(values).chain(sizes));
+        let billions = estimate::operations(trial) / 1e9;
+        let operations = if billions < 10.0 { format!("{billions:.2}") } else { format!("{billions:.0}") };
+        let memory = bytes(estimate::memory(trial, 1));
+        let sizes = [trial.architecture().parameters().to_string(), trial.steps().to_string(), operations, memory];
+        let time = times.get(trial.id()).map(|time| HumanDuration(*time).to_string());
+        let state = prospect(experiment, trial).name().to_owned();
+        table.add_row([trial.id().to_owned()].into_iter().chain(values).chain(sizes).chain(time).chain([state]));
     }
-    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    let last = table.column_count().saturating_sub(1);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        let is_text = index == 0 || index == last;
+        column.set_cell_alignment(if is_text { CellAlignment::Left } else { CellAlignment::Right });
+    }
     table
 }
 
-fn json(plan: &Plan) -> serde_json::Value {
-    let trials = plan.trials().iter().map(|trial| {
+/// A trial's whole spec, each line with where its value came from.
+fn resolved(plan: &Plan, trial: &Trial) -> String {
+    let (text, origin, mut table) = (trial.toml(), plan.origins(trial), String::new());
+    let lines = text.lines().map(|line| {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            table = format!("{name}.");
+        }
+        let Some((key, _)) = line.split_once(" = ") else { return line.to_owned() };
+        let origin = match origin(&format!("{table}{key}")) {
+            Origin::Written(place) => place,
+            Origin::Swept(place) => format!("{place}, swept"),
+            Origin::Default if table.is_empty() && key == "name" => "the file's name".to_owned(),
+            Origin::Default => "default".to_owned(),
+        };
+        format!("{line}  # {origin}")
+    });
+    let lines: Vec<String> = lines.collect();
+    format!("# trial {} of {}\n{}\n", trial.id(), plan.name(), lines.join("\n"))
+}
+
+fn json(plan: &Plan, experiment: &Path, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
+    let trials = plan.selected().map(|trial| {
         serde_json::json!({
             "trial": trial.id(),
+            "state": prospect(experiment, trial).name(),
             "parameters": trial.architecture().parameters() as u64,
             "steps": trial.steps(),
+            "operations": estimate::operations(trial),
+            "memory_bytes": estimate::memory(trial, 1),
+            "seconds": times.get(trial.id()).map(Duration::as_secs_f64),
             "training_images": trial.dataset().train.len(),
             "validation_images": trial.dataset().validation.len(),
             "spec_hash": trial.spec_hash(),
@@ -45,5 +137,8 @@ fn json(plan: &Plan) -> serde_json::Value {
             "spec": trial.values(),
         })
     });
-    serde_json::json!({ "name": plan.name(), "varied": plan.varied(), "trials": trials.collect::<Vec<_>>() })
+    let trials: Vec<_> = trials.collect();
+    serde_json::json!({
+        "name": plan.name(), "varied": plan.varied(), "warnings": plan.warnings().json(), "trials": trials,
+    })
 }

@@ -40,7 +40,7 @@ impl Work {
     /// All of a plan's.
     fn of(plan: &Plan) -> Work {
         let images = |trial: &Trial| trial.dataset().train.len() as u64 * trial.spec().train.epochs;
-        let left = plan.trials().iter().map(|trial| (trial.id().to_owned(), images(trial))).collect();
+        let left = plan.selected().map(|trial| (trial.id().to_owned(), images(trial))).collect();
         Work { start: Instant::now(), done: 0, left }
     }
 
@@ -71,7 +71,7 @@ impl<'p> Progress<'p> {
     pub(super) fn new(plan: &'p Plan, json: bool) -> Progress<'p> {
         let mode = if !json && std::io::stderr().is_terminal() {
             let all = MultiProgress::new();
-            let total = all.add(ProgressBar::new(plan.trials().len() as u64));
+            let total = all.add(ProgressBar::new(plan.selected().count() as u64));
             total.set_style(style("{prefix} {wide_bar} {pos}/{len} trials, {elapsed} so far{msg}"));
             total.set_prefix(plan.name().to_owned());
             total.enable_steady_tick(Duration::from_millis(500));
@@ -199,7 +199,7 @@ fn line(plan: &Plan, notice: &Notice<'_>, ended: &mut usize) -> Option<String> {
         ),
         Event::Ended { status, error } => {
             *ended += 1;
-            let of = format!("{} ({ended} of {} trials)", status.name(), plan.trials().len());
+            let of = format!("{} ({ended} of {} trials)", status.name(), plan.selected().count());
             error.as_ref().map_or(of.clone(), |error| format!("{of}: {error}"))
         }
     };

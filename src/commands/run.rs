@@ -1,12 +1,16 @@
 //! `vaex run`: plans everything, trains what is not finished, and ends with the report.
 
 use super::progress::Progress;
-use super::{FAILED, INTERRUPTED, RunArgs, WRONG, complain, exit_status, explain, report, repro, say, submit};
+use super::{
+    FAILED, INTERRUPTED, RunArgs, WRONG, bytes, complain, exit_status, explain, explain_as, report, repro, say, submit,
+    warn,
+};
 use crate::data::counted;
 use crate::launch::cluster::shell_word;
 use crate::launch::{self, Options, Summary};
-use crate::plan::Plan;
-use anyhow::Context;
+use crate::plan::{Plan, Trial};
+use crate::trial::estimate;
+use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,6 +26,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
         return submit::run(&plans, args, &scheduler);
     }
     let options = options(args);
+    plans.iter().try_for_each(|plan| enough_memory(plan, &options))?;
     watch_for_signals()?;
     let mut worst = 0;
     // All are ready before the first begins: an error means that nothing was started.
@@ -44,6 +49,30 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
         }
     }
     Ok(worst)
+}
+
+/// Refuses a trial that is too large for the memory of this machine, and warns of too many at a time.
+fn enough_memory(plan: &Plan, options: &Options) -> anyhow::Result<()> {
+    let Some(free) = estimate::free_memory() else { return Ok(()) };
+    let (jobs, threads) = launch::share(options, plan.selected().count());
+    let mut needs: Vec<(f64, &Trial)> =
+        plan.selected().map(|trial| (estimate::memory(trial, threads), trial)).collect();
+    needs.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let together: f64 = needs.iter().take(jobs).map(|(need, _)| need).sum();
+    match needs.first() {
+        Some((need, trial)) if *need > free => {
+            let (id, name, need, free) = (trial.id(), plan.name(), bytes(*need), bytes(free));
+            bail!("trial {id} of `{name}` needs about {need} of memory, and {free} are free; make its model smaller")
+        }
+        _ if together > free => {
+            let (together, free) = (bytes(together), bytes(free));
+            complain(&format!(
+                "warning: {jobs} trials at a time need about {together} of memory, and {free} are free; lower --jobs"
+            ));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The options of a run on this machine.
@@ -69,16 +98,21 @@ fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
     let mut plans: Vec<Plan> = Vec::new();
     let mut wrong = false;
     for spec in &args.specs {
-        match Plan::read(spec, &args.spec.overrides()) {
+        match args.spec.plan(spec) {
             Ok(plan) if plans.iter().any(|other| other.name() == plan.name()) => {
                 wrong = true;
                 let (path, name) = (spec.display(), plan.name());
                 complain(&format!("error: {path} is of the name `{name}` too; give each experiment a name of its own"));
             }
-            Ok(plan) => plans.push(plan),
+            Ok(plan) => {
+                if !args.json {
+                    warn(&plan);
+                }
+                plans.push(plan);
+            }
             Err(error) => {
                 wrong = true;
-                explain(&error.into());
+                explain_as(&error, args.json);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! it holds between hosts. What is written in the file only tells others who holds it.
 
 use super::LaunchError;
-use crate::files::{FileError, LOCK_FILE, host_name};
+use crate::files::{FileError, LOCK_FILE, host_name, room_needed};
 use crate::log::record::now;
 use indicatif::HumanDuration;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,14 @@ impl fmt::Display for Holder {
 
 /// A folder that is this process's own for as long as this lives.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "it is open, which is all that counts")] File);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Whoever comes while the next one has not written yet is not to read of this process. The lock ends anyway.
+        let _ = self.0.set_len(0);
+    }
+}
 
 /// Takes a folder for this process; waits for another one as long as `patience` says.
 ///
@@ -56,11 +63,9 @@ pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
         }
     }
     let holder = Holder { process: std::process::id(), host: host_name(), since: now() };
-    let note = |file: &mut File| -> std::io::Result<()> {
-        file.set_len(0)?;
-        file.write_all(serde_json::to_string(&holder)?.as_bytes())
-    };
-    note(&mut file).map_err(FileError::at("write", &path))?;
+    let text = serde_json::to_string(&holder).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
+    let noted = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
+    noted.map_err(|error| room_needed(error, &path, text.len() as u64)).map_err(FileError::at("write", &path))?;
     Ok(Lock(file))
 }
 

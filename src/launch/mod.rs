@@ -116,10 +116,49 @@ pub fn folder(plan: &Plan, runs: &Path) -> PathBuf {
     runs.join(plan.name())
 }
 
+/// What a run would do with a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prospect {
+    /// Train it from the start.
+    New,
+    /// Go on with it.
+    Resume,
+    /// Nothing: it is done.
+    Done,
+    /// Nothing: it failed before.
+    Failed,
+}
+
+impl Prospect {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Prospect::New => "new",
+            Prospect::Resume => "to resume",
+            Prospect::Done => "done",
+            Prospect::Failed => "failed",
+        }
+    }
+}
+
+/// What a run would do with a trial of an experiment.
+pub fn prospect(experiment: &Path, trial: &Trial, options: &Options) -> Prospect {
+    let folder = experiment.join(trial.id());
+    match Earlier::of(&folder, options) {
+        Earlier::Done(_) => Prospect::Done,
+        Earlier::Failed(_) => Prospect::Failed,
+        Earlier::Unfinished(None) => Prospect::New,
+        Earlier::Unfinished(Some(_)) | Earlier::Damaged(..) => {
+            let saved = [names::CHECKPOINT, names::PREVIOUS].iter().any(|name| folder.join(name).exists());
+            if saved { Prospect::Resume } else { Prospect::New }
+        }
+    }
+}
+
 /// Trials that a run would train.
 pub fn unfinished(plan: &Plan, options: &Options) -> usize {
     let experiment = folder(plan, &options.runs);
-    let earlier = plan.trials().iter().map(|trial| Earlier::of(&experiment.join(trial.id()), options));
+    let earlier = plan.selected().map(|trial| Earlier::of(&experiment.join(trial.id()), options));
     earlier.filter(|earlier| matches!(earlier, Earlier::Unfinished(_) | Earlier::Damaged(..))).count()
 }
 
@@ -136,7 +175,8 @@ pub fn prepare<'p>(
     let experiment = folder(plan, &options.runs);
     create_folder(&experiment)?;
     let lock = lock::take(&experiment, Duration::ZERO)?;
-    remove_leftovers(&experiment)?;
+    // Of killed runs and reports.
+    [&experiment, &options.runs].into_iter().try_for_each(|folder| remove_leftovers(folder))?;
     let (changes, fault) = match frozen::changes(plan, &experiment) {
         Ok(changes) => (changes, None),
         Err(error) => (None, Some(format!("{error}; it is written anew, and what changed cannot be said"))),
@@ -145,7 +185,7 @@ pub fn prepare<'p>(
     launch.changes = changes;
     launch.damaged.extend(fault);
     let mut waiting = Vec::new();
-    for trial in plan.trials() {
+    for trial in plan.selected() {
         if let Some(task) = submitted.get(trial.id()) {
             launch.submitted.push((trial, task.clone()));
             continue;
@@ -259,7 +299,7 @@ impl Earlier {
 }
 
 /// Trials at a time, and threads of each.
-fn share(options: &Options, trials: usize) -> (usize, usize) {
+pub fn share(options: &Options, trials: usize) -> (usize, usize) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let wanted = options.jobs.unwrap_or_else(|| cores / options.threads.unwrap_or(1).max(1));
     let jobs = wanted.clamp(1, trials.max(1));

@@ -73,6 +73,8 @@ fn state(experiment: &Path, id: &str, tasks: &mut BTreeMap<String, Task>) -> Sta
     let folder = experiment.join(id);
     let (record, error) = match TrialRecord::read(&folder) {
         Ok(record) => (Some(record), None),
+        // It was left out so far.
+        Err(_) if !folder.exists() => (None, None),
         Err(error) => (None, Some(error.to_string())),
     };
     let task = tasks.remove(id);
@@ -84,6 +86,7 @@ fn state(experiment: &Path, id: &str, tasks: &mut BTreeMap<String, Task>) -> Sta
         (Some(Status::Running), None) if lock::holder(&folder).is_some() => Phase::Running,
         (Some(Status::Running), None) => Phase::Stopped,
         (Some(status), None) => Phase::Recorded(status),
+        (None, None) if error.is_none() => Phase::Recorded(Status::Planned),
         (None, None) => Phase::Unknown,
     };
     let rows = tables::read_metrics(&folder.join(names::METRICS)).unwrap_or_default();

@@ -96,51 +96,128 @@ impl Architecture {
 
     /// Trained numbers of the model, without building it.
     pub fn parameters(&self) -> u128 {
-        // Sizes come from a spec: what is too much for a model may be too much for 128 bits.
-        let dense = |inputs: u128, outputs: u128| inputs.saturating_add(1).saturating_mul(outputs);
-        let chain = |start: u128, sizes: &mut dyn Iterator<Item = u128>| {
-            sizes.fold((start, 0), |(inputs, total), outputs| {
-                (outputs, u128::saturating_add(total, dense(inputs, outputs)))
-            })
+        let variances = match self.likelihood {
+            LikelihoodKind::Gaussian(VarianceKind::Learned) => 1,
+            LikelihoodKind::Gaussian(VarianceKind::PerPixel) => self.pixels() as u128,
+            LikelihoodKind::Gaussian(VarianceKind::Fixed(_)) | LikelihoodKind::Bernoulli => 0,
         };
-        let (pixels, latent) = (self.height as u128 * self.width as u128, self.latent as u128);
-        let (encoder_end, layers) = match &self.network {
+        self.sum(|layer| layer.parameters).saturating_add(variances)
+    }
+
+    /// Multiplications of weights with an image's numbers, once through the model.
+    pub fn multiplications(&self) -> u128 {
+        self.sum(|layer| layer.multiplications)
+    }
+
+    /// Numbers that an image becomes on its way, layer by layer.
+    pub fn activations(&self) -> u128 {
+        self.sum(|layer| layer.outputs)
+    }
+
+    fn sum(&self, number: impl Fn(&Layer) -> u128) -> u128 {
+        self.layers().iter().fold(0, |sum, layer| sum.saturating_add(number(layer)))
+    }
+
+    /// The layers in their order. Sizes come from a spec: what is too much for a model may be too much for 128 bits.
+    fn layers(&self) -> Vec<Layer> {
+        let mut layers = Vec::new();
+        let mut dense = |inputs: u128, outputs: u128| {
+            layers.push(Layer {
+                parameters: inputs.saturating_add(1).saturating_mul(outputs),
+                multiplications: inputs.saturating_mul(outputs),
+                outputs,
+            });
+            outputs
+        };
+        let (pixels, latent) = (self.pixels() as u128, self.latent as u128);
+        let heads = if self.posterior == PosteriorKind::None { 1 } else { 2 };
+        match &self.network {
             Network::Mlp { hidden, .. } => {
-                let sizes = || hidden.iter().map(|size| *size as u128);
-                let (end, encoder) = chain(pixels, &mut sizes());
-                let (decoder_end, decoder) = chain(latent, &mut sizes().rev());
-                (end, encoder.saturating_add(decoder).saturating_add(dense(decoder_end, pixels)))
+                let end = hidden.iter().fold(pixels, |inputs, size| dense(inputs, *size as u128));
+                for _ in 0..heads {
+                    dense(end, latent);
+                }
+                let end = hidden.iter().rev().fold(latent, |inputs, size| dense(inputs, *size as u128));
+                dense(end, pixels);
             }
             Network::Conv { convs, hidden } => {
-                let (mut height, mut width) = (self.height as u128, self.width as u128);
-                let (mut channels, mut total) = (1u128, 0u128);
-                let mut ups = Vec::new();
+                let (mut height, mut width, mut channels) = (self.height as u128, self.width as u128, 1u128);
+                // Channels and sides of each transposed convolution's result, and positions of what it reads.
+                let (mut ups, mut stack) = (Vec::new(), Vec::new());
                 for (index, conv) in convs.iter().enumerate() {
                     let outputs = conv.channels as u128;
-                    total = total.saturating_add(dense(channels.saturating_mul(9), outputs));
+                    let above = (height, width);
                     if conv.stride == ConvStride::Two {
                         (height, width) = (height.div_ceil(2), width.div_ceil(2));
-                        ups.push(if index == 0 { outputs } else { channels });
+                        ups.push((if index == 0 { outputs } else { channels }, above, height * width));
                     }
+                    stack.push(convolution(channels, outputs, height * width, height * width));
                     channels = outputs;
                 }
                 let features = (height * width).saturating_mul(channels);
-                let (end, encoder) = chain(features, &mut hidden.iter().map(|size| *size as u128));
-                total = total.saturating_add(encoder).saturating_add(dense(latent, features));
-                for outputs in ups.into_iter().rev() {
-                    total = total.saturating_add(dense(channels.saturating_mul(9), outputs));
+                let end = hidden.iter().fold(features, |inputs, size| dense(inputs, *size as u128));
+                for _ in 0..heads {
+                    dense(end, latent);
+                }
+                dense(latent, features);
+                for (outputs, (height, width), read) in ups.into_iter().rev() {
+                    stack.push(convolution(channels, outputs, read, height * width));
                     channels = outputs;
                 }
-                (end, total.saturating_add(dense(channels.saturating_mul(9), 1)))
+                stack.push(convolution(channels, 1, pixels, pixels));
+                layers.extend(stack);
             }
-        };
-        let heads = if self.posterior == PosteriorKind::None { 1 } else { 2 };
-        let variances = match self.likelihood {
-            LikelihoodKind::Gaussian(VarianceKind::Learned) => 1,
-            LikelihoodKind::Gaussian(VarianceKind::PerPixel) => pixels,
-            LikelihoodKind::Gaussian(VarianceKind::Fixed(_)) | LikelihoodKind::Bernoulli => 0,
-        };
-        let heads = dense(encoder_end, latent).saturating_mul(heads);
-        layers.saturating_add(heads).saturating_add(variances)
+        }
+        layers
+    }
+}
+
+/// What a layer takes for an image.
+struct Layer {
+    parameters: u128,
+    multiplications: u128,
+    outputs: u128,
+}
+
+/// A 3x3 convolution, or its adjoint: every weight meets the smaller of the two maps at each of its positions.
+fn convolution(inputs: u128, outputs: u128, positions: u128, output_positions: u128) -> Layer {
+    let taps = inputs.saturating_mul(9);
+    Layer {
+        parameters: taps.saturating_add(1).saturating_mul(outputs),
+        multiplications: taps.saturating_mul(outputs).saturating_mul(positions),
+        outputs: outputs.saturating_mul(output_positions),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::architecture::PosteriorKind;
+
+    fn architecture(network: Network) -> Architecture {
+        Architecture {
+            height: 28,
+            width: 28,
+            latent: 2,
+            network,
+            likelihood: LikelihoodKind::Bernoulli,
+            posterior: PosteriorKind::None,
+            initializer: Initializer::default(),
+        }
+    }
+
+    #[test]
+    fn layers_are_counted_by_hand() {
+        let mlp = architecture(Network::Mlp { hidden: vec![500], activation: Activation::Relu });
+        assert_eq!(mlp.multiplications(), 2 * (784 * 500 + 500 * 2));
+        assert_eq!(mlp.activations(), 500 + 2 + 500 + 784);
+        let conv = |channels, stride| ConvSpec { channels, stride };
+        let convs = vec![conv(4, ConvStride::One), conv(8, ConvStride::Two)];
+        let conv = architecture(Network::Conv { convs, hidden: vec![] });
+        let (side, half) = (28 * 28, 14 * 14);
+        let encoder = 9 * 4 * side + 9 * 4 * 8 * half + half * 8 * 2;
+        let decoder = 2 * half * 8 + 9 * 8 * 4 * half + 9 * 4 * side;
+        assert_eq!(conv.multiplications(), encoder + decoder);
+        assert_eq!(conv.activations(), 4 * side + 8 * half + 2 + half * 8 + 4 * side + side);
     }
 }

@@ -365,6 +365,53 @@ fn likelihood(model: &spec::Model) -> LikelihoodKind {
     }
 }
 
+/// What a trial can run with, and its author may not have meant.
+pub(super) fn warnings(trial: &super::Trial) -> Vec<Problem> {
+    let mut checks = Checks::default();
+    let (spec, architecture) = (trial.spec(), trial.architecture());
+    let hidden = spec.model.hidden.as_deref().unwrap_or_default();
+    let latent = spec.model.latent_dim;
+    let narrowest = hidden.iter().min().copied().unwrap_or(u64::MAX);
+    let message = || format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer");
+    let keys = ["model.latent_dim", "model.hidden"];
+    checks.require(latent <= narrowest, &keys, message, "codes cannot carry more than the layers around them");
+    if let Some(weight) = spec.objective.kl_weight.filter(|weight| *weight > 0.0) {
+        let objective = crate::objective::Objective::new(&spec.objective, architecture.pixels(), architecture.latent);
+        let beta = objective.effective_beta(weight);
+        let message =
+            || format!("`objective.kl_weight` of {} is an effective beta of {}", in_words(weight), digits(beta));
+        let help = "so much the KL weighs beside the reconstruction, both in nats; 1 is the evidence lower bound";
+        checks.require((0.01..=100.0).contains(&beta), &["objective.kl_weight"], message, help);
+    }
+    let (train, epochs) = (&spec.train, spec.train.epochs);
+    let late = train.milestones.iter().flatten().find(|milestone| **milestone as f64 >= epochs as f64);
+    let message = || format!("a milestone is after the last of {}", counted(epochs as usize, "epoch"));
+    checks.require(late.is_none(), &["train.milestones"], message, "the rate is not changed there any more");
+    let message = || format!("`train.warmup_epochs` is as long as all of {}", counted(epochs as usize, "epoch"));
+    let help = "the rate is never, or only just, what `train.learning_rate` says";
+    checks.require(
+        train.warmup_epochs < epochs as f64 || train.warmup_epochs == 0.0,
+        &["train.warmup_epochs"],
+        message,
+        help,
+    );
+    let warmup = spec.objective.kl_warmup_epochs.unwrap_or(0.0);
+    let message = || format!("`objective.kl_warmup_epochs` is as long as all of {}", counted(epochs as usize, "epoch"));
+    let help = "the KL's weight is never, or only just, what `objective.kl_weight` says";
+    checks.require(warmup < epochs as f64 || warmup == 0.0, &["objective.kl_warmup_epochs"], message, help);
+    let default = spec::Data::default().validation;
+    let message = || "`data.validation` is not used: `data.test_images` is the validation split".to_owned();
+    let unused = spec.data.test_images.is_some() && spec.data.validation != default;
+    checks.require(!unused, &["data.validation"], message, "remove one of them");
+    checks.problems
+}
+
+/// A number with three digits.
+fn digits(value: f64) -> String {
+    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
+    in_words(rounded)
+}
+
 /// IDX paths become absolute, so that a trial's own spec runs from anywhere.
 pub(super) fn absolute_paths(spec: &mut Spec, folder: &std::path::Path) {
     if spec.data.source != Source::Idx {

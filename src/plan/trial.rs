@@ -92,9 +92,7 @@ impl Trial {
 
     /// Every key of the resolved spec, dotted.
     pub fn values(&self) -> BTreeMap<String, Value> {
-        let mut values = BTreeMap::new();
-        flatten("", &serde_json::to_value(&self.spec).unwrap_or_default(), &mut values);
-        values
+        values_of(&self.spec)
     }
 
     /// The values of dotted keys, as text; `-` where the trial does not have one.
@@ -115,6 +113,13 @@ pub fn value_text(value: Option<&Value>) -> String {
         }
         Some(other) => other.to_string(),
     }
+}
+
+/// Every key of a spec that has a value, dotted.
+pub(super) fn values_of(spec: &Spec) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    flatten("", &serde_json::to_value(spec).unwrap_or_default(), &mut values);
+    values
 }
 
 fn flatten(prefix: &str, value: &Value, values: &mut BTreeMap<String, Value>) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
-/// A text that a spec was read from: the file, or one `--set` argument.
+/// A text that a spec was read from: the file, one that it extends, or an argument of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The file's path as the user gave it, or `--set`.
@@ -41,12 +41,21 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// Which trials it touches, where these are not all.
+    pub note: Option<String>,
+    /// Whether it stops nothing.
+    pub is_warning: bool,
 }
 
 impl Diagnostic {
     /// A diagnostic at a place.
     pub fn at(location: &Location, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { location: Some(location.clone()), message: message.into(), help: None }
+        Diagnostic::new(Some(location.clone()), message)
+    }
+
+    /// A diagnostic at a place, or of what is left out.
+    pub fn new(location: Option<Location>, message: impl Into<String>) -> Diagnostic {
+        Diagnostic { location, message: message.into(), help: None, note: None, is_warning: false }
     }
 
     /// Adds what to do about it.
@@ -71,7 +80,8 @@ impl Diagnostics {
     }
 
     fn groups<'a>(&'a self, item: &'a Diagnostic) -> Group<'a> {
-        let title = Level::ERROR.primary_title(item.message.as_str());
+        let level = if item.is_warning { Level::WARNING } else { Level::ERROR };
+        let title = level.primary_title(item.message.as_str());
         let mut group = match &item.location {
             Some(location) => {
                 let source = &self.sources[location.source];
@@ -86,7 +96,42 @@ impl Diagnostics {
         if let Some(help) = &item.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
+        if let Some(note) = &item.note {
+            group = group.element(Level::NOTE.message(note.as_str()));
+        }
         group
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// For programs: a list of objects with `level`, `message`, `help`, `note`, `file`, and the `line` and `column` (in
+    /// characters, from 1) of the first and `end_line` and `end_column` of the last character meant.
+    pub fn json(&self) -> serde_json::Value {
+        let item = |item: &Diagnostic| {
+            let mut value = serde_json::json!({
+                "level": if item.is_warning { "warning" } else { "error" },
+                "message": item.message,
+                "help": item.help,
+                "note": item.note,
+                "file": self.sources.first().map(|source| &source.name),
+            });
+            if let Some((location, source)) =
+                item.location.as_ref().and_then(|at| Some((at, self.sources.get(at.source)?)))
+            {
+                let (line, column) = line_and_column(&source.text, location.start);
+                let (end_line, end_column) = line_and_column(&source.text, location.end);
+                value["file"] = source.name.clone().into();
+                value["line"] = line.into();
+                value["column"] = column.into();
+                value["end_line"] = end_line.into();
+                value["end_column"] = end_column.into();
+            }
+            value
+        };
+        self.items.iter().map(item).collect()
     }
 
     /// The text for a terminal (`colour`) or for a file.
@@ -95,6 +140,14 @@ impl Diagnostics {
         let snippets: Vec<String> = self.items.iter().map(|item| renderer.render(&[self.groups(item)])).collect();
         snippets.join("\n\n")
     }
+}
+
+/// Where a byte of a text is, in lines and characters from 1.
+pub fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (line, column)
 }
 
 impl fmt::Display for Diagnostics {

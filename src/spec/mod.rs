@@ -5,8 +5,10 @@
 pub mod diagnostics;
 mod document;
 mod schema;
+pub mod sweep;
 
-pub use document::{Axis, Document, Entry, Key, Override};
+pub(crate) use document::nearest;
+pub use document::{Document, Entry, Key, Override, ReadError};
 pub use schema::{json_schema, known_keys};
 
 use schemars::JsonSchema;
@@ -18,6 +20,14 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Spec {
+    /// The version of this language that the file is written in; 1 is the only one yet.
+    #[serde(skip_serializing)]
+    #[schemars(range(min = 1, max = 1))]
+    pub spec_version: Option<u64>,
+    /// A file, or several, whose keys this one has too unless it gives them itself; paths relative to this file. The
+    /// name is not taken over.
+    #[serde(skip_serializing)]
+    pub extends: Option<Extends>,
     /// The experiment's name and its folder under the runs folder; the file's stem if left out.
     pub name: Option<String>,
     /// Words to find the trials by, in trial.json and the tables; they change nothing else.
@@ -36,6 +46,19 @@ pub struct Spec {
     /// What to vary: one trial for each combination of the listed values.
     #[serde(skip_serializing_if = "Sweep::is_empty")]
     pub sweep: Sweep,
+}
+
+/// The version of the language of specs.
+pub const SPEC_VERSION: u64 = 1;
+
+/// What a file is built upon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a path in quotes, or a list of them")]
+pub enum Extends {
+    /// One file.
+    One(PathBuf),
+    /// Several; later ones win.
+    Several(Vec<PathBuf>),
 }
 
 /// Where images come from.
@@ -405,17 +428,110 @@ impl Default for Train {
     }
 }
 
-/// The `[sweep]` table.
+/// The `[sweep]` table: what to vary. Trials are the product of the samples, the zipped lists, the lists of the grid and
+/// the seeds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sweep {
-    /// Dotted keys of this file, each with the list of values to try: `"objective.kl_weight" = [0.1, 1.0]`.
-    #[schemars(with = "BTreeMap<String, Vec<serde_json::Value>>")]
-    pub grid: BTreeMap<String, Vec<toml::Value>>,
+    /// Dotted keys, each with the values to try, or a range of numbers: every combination is a trial.
+    pub grid: BTreeMap<String, Values>,
+    /// Dotted keys, each with as many values as the others: the first of each are a trial, then the second, and so on.
+    pub zip: BTreeMap<String, Values>,
+    /// Dotted keys, each with how its values are drawn.
+    pub random: Random,
+    /// How many seeds each setting is trained with, from 0 on, or a list of them.
+    pub seeds: Option<Seeds>,
+    /// Further trials: tables of dotted keys and their values.
+    pub include: Vec<BTreeMap<String, AnyValue>>,
+    /// Trials to leave out: those with all values of one of these tables; a list means any of its values.
+    pub exclude: Vec<BTreeMap<String, AnyValue>>,
+    /// Trials that there may be.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 100_000))]
+    pub limit: Option<u64>,
+}
+
+/// A value of some key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AnyValue(#[schemars(with = "serde_json::Value")] pub toml::Value);
+
+/// The values of a key that is varied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Values {
+    /// One after the other.
+    List(Vec<AnyValue>),
+    /// Numbers at equal distances.
+    Range(Range),
+}
+
+/// Numbers at equal distances, on a linear or a logarithmic scale.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    /// The first.
+    pub from: f64,
+    /// The last.
+    pub to: f64,
+    /// How many.
+    #[schemars(range(min = 2))]
+    pub steps: u64,
+    /// `linear` or `log`.
+    #[serde(default)]
+    pub scale: Scale,
+}
+
+/// How numbers are spaced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// By equal differences.
+    #[default]
+    Linear,
+    /// By equal ratios.
+    Log,
+}
+
+/// Seeds of each setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Seeds {
+    /// 0, 1, ... so many.
+    Count(u64),
+    /// These.
+    List(Vec<u64>),
+}
+
+/// The `[sweep.random]` table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Random {
+    /// How many samples to draw.
+    #[schemars(range(min = 1))]
+    pub samples: Option<u64>,
+    /// Seed of the draws; the same seed, key and number of the sample give the same value.
+    pub seed: Option<u64>,
+    /// How the values of dotted keys are drawn.
+    #[serde(flatten)]
+    pub keys: BTreeMap<String, Distribution>,
+}
+
+/// How the values of a key are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Distribution {
+    /// Numbers between two, each equally likely.
+    Uniform([f64; 2]),
+    /// Numbers between two, their logarithms equally likely.
+    LogUniform([f64; 2]),
+    /// Whole numbers from the first to the second, both among them.
+    Int([i64; 2]),
+    /// Values of a list.
+    Choice(Vec<AnyValue>),
 }
 
 impl Sweep {
     fn is_empty(&self) -> bool {
-        self.grid.is_empty()
+        *self == Sweep::default()
     }
 }

@@ -363,7 +363,7 @@ impl<B: Spread> Trainer<B> {
 
 /// Images in a micro-batch: at most what suits the backend, and where it has lanes at most half a batch, so that two
 /// threads have work.
-fn micro_batch<B: Spread>(architecture: &Architecture, batch_size: usize) -> usize {
+pub fn micro_batch<B: Spread>(architecture: &Architecture, batch_size: usize) -> usize {
     let convolutional = matches!(architecture.network, Network::Conv { .. });
     let share = if B::LANES > 1 { batch_size.div_ceil(2) } else { batch_size };
     B::micro_batch(convolutional).min(share).max(1)

@@ -1,5 +1,6 @@
 //! One trial in its folder: trains it, and keeps the folder's files up to date after every epoch.
 
+pub mod estimate;
 mod pictures;
 mod seals;
 
@@ -197,7 +198,13 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Stat
     record.seconds = clock.seconds();
     record.ended = Some(now());
     record.peak_rss_mb = peak_rss_mb();
-    record.write(run.folder)?;
+    record.write(run.folder).map_err(|second| match &error {
+        // A full disk has no room for the record of that either.
+        Some(error) => {
+            FileError { source: std::io::Error::other(format!("{}; before that: {error}", second.source)), ..second }
+        }
+        None => second,
+    })?;
     (run.emit)(Event::Ended { status, error });
     Ok(status)
 }

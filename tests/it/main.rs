@@ -10,4 +10,5 @@ mod harness;
 mod optimizers;
 mod runs;
 mod shapes;
+mod sweeps;
 mod training;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod combinations;
+mod composition;
 mod data;
 mod files;
 mod keys;

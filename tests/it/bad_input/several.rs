@@ -76,6 +76,8 @@ error: `objective.kl_weight` must be 0 or more, found -1
    |
 17 | "objective.kl_weight" = [0.1, -1.0]
    |                               ^^^^
+   |
+   = note: in 1 of 2 trials
 "#,
     );
 }

@@ -198,6 +198,8 @@ seed = [0, 1, 2]
   |
 2 | "model.latent_dim" = [2, 0]
   |                          ^
+  |
+  = note: in 3 of 6 trials
 "#,
     );
 }
@@ -219,7 +221,7 @@ fn a_sweep_of_too_many_trials_is_reported() {
 2 | "seed" = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
   |           ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: shorten the lists of `[sweep.grid]`, or split the experiment
+  = help: shorten its lists, split the experiment, or raise `sweep.limit`
 "#,
     );
 }

@@ -2,6 +2,7 @@
 //! command, which must end with the bits of a run that was never disturbed.
 //!
 //! The long forms: `cargo test --release -- --ignored --test-threads 1 long_form`. Each prints how many faults it tried.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the faults that were tried, and those that cannot be")]
 
 mod damage;
 mod disk;

@@ -1,0 +1,374 @@
+//! What a sweep asks for: blocks of points, whose product is the trials.
+//!
+//! A point gives values to some keys. `[sweep.random]` is a block with a point a sample, `[sweep.zip]` one with a point a
+//! place in its lists, each key of `[sweep.grid]` one with a point a value, and `seeds` one with a point a seed.
+
+use super::diagnostics::{Diagnostic, Location};
+use super::document::{Entry, Key};
+use crate::files::digest;
+use crate::random::{Purpose, Stream};
+use std::collections::BTreeMap;
+use toml::Value;
+
+/// Trials that one experiment may have, unless `sweep.limit` says more.
+pub const TRIAL_LIMIT: u64 = 100_000;
+
+/// Trials that an experiment may have at all: they are kept in memory.
+pub(super) const HARD_LIMIT: u64 = 1_000_000;
+
+/// A key's value in some trials, and where it was written.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// The dotted key.
+    pub key: Key,
+    /// Its value.
+    pub value: Value,
+    /// Where that, or what it was made from, was written.
+    pub location: Location,
+}
+
+/// Values of some keys.
+pub type Point = Vec<Assignment>;
+
+/// Points of which each trial has one.
+pub type Block = Vec<Point>;
+
+/// The sweep of a spec.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    /// The blocks whose product is the trials; the first varies slowest.
+    pub blocks: Vec<Block>,
+    /// Further trials, each with the values of one of these points beside the spec's own.
+    pub include: Vec<Point>,
+    /// The block of the seeds, which further trials have too.
+    pub seeds: Block,
+    /// Trials with all values of one of these patterns are left out: for each key the values that match.
+    pub exclude: Vec<Pattern>,
+    /// Trials that there may be.
+    pub limit: u64,
+}
+
+/// Keys, each with the values of which a trial must have one.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    /// The values by key.
+    pub values: BTreeMap<Key, Vec<Value>>,
+    /// Where it was written.
+    pub location: Location,
+}
+
+impl Sweep {
+    /// The dotted keys that vary, in the order of the blocks.
+    pub fn keys(&self) -> Vec<Key> {
+        let points = self.blocks.iter().filter_map(|block| block.first()).chain(&self.include);
+        let mut keys: Vec<Key> = Vec::new();
+        for assignment in points.flatten() {
+            if !keys.contains(&assignment.key) {
+                keys.push(assignment.key.clone());
+            }
+        }
+        keys
+    }
+
+    /// How many trials the product has, and the further ones; nothing where these are too many to count.
+    pub fn count(&self) -> Option<u64> {
+        let mut lengths = self.blocks.iter().map(|block| block.len() as u64);
+        let product = lengths.try_fold(1u64, u64::checked_mul);
+        let further = (self.include.len() as u64).checked_mul(self.seeds.len().max(1) as u64);
+        product?.checked_add(further?)
+    }
+
+    /// The points of each trial of the product, then of each further one.
+    pub fn trials(&self) -> impl Iterator<Item = Vec<&Point>> {
+        let count: usize = self.blocks.iter().map(Vec::len).product();
+        let of_product = (0..count).map(|number| choose(&self.blocks, number));
+        let seeds: Vec<Option<&Point>> = match self.seeds.is_empty() {
+            true => vec![None],
+            false => self.seeds.iter().map(Some).collect(),
+        };
+        let with_seeds =
+            move |point| seeds.clone().into_iter().map(move |seed| seed.into_iter().chain([point]).collect());
+        of_product.chain(self.include.iter().flat_map(with_seeds))
+    }
+
+    /// The longest list.
+    pub fn longest(&self) -> Option<Location> {
+        let block = self.blocks.iter().rev().max_by_key(|block| block.len())?;
+        let (first, last) = (block.first()?.first()?, block.last()?.first()?);
+        let same = first.location.source == last.location.source;
+        Some(Location { end: if same { last.location.end } else { first.location.end }, ..first.location.clone() })
+    }
+}
+
+/// The points of one trial of the product: for each block, one.
+fn choose(blocks: &[Block], number: usize) -> Vec<&Point> {
+    let mut rest = number;
+    let mut choice: Vec<&Point> = Vec::new();
+    for block in blocks.iter().rev() {
+        choice.extend(block.get(rest % block.len().max(1)));
+        rest /= block.len().max(1);
+    }
+    choice.reverse();
+    choice
+}
+
+/// A range of numbers, `{ from = 1e-4, to = 1.0, steps = 9, scale = "log" }`, as its numbers.
+///
+/// # Errors
+/// What is wrong with it, and what to write.
+pub(super) fn range(table: &toml::Table) -> Result<Vec<f64>, String> {
+    if let Some(key) = table.keys().find(|key| !["from", "to", "steps", "scale"].contains(&key.as_str())) {
+        return Err(format!("a range has no `{key}`"));
+    }
+    let number = |key: &str| number_of(table.get(key)).ok_or_else(|| format!("a range needs a number `{key}`"));
+    let (from, to) = (number("from")?, number("to")?);
+    let steps = table.get("steps").and_then(Value::as_integer).filter(|steps| *steps > 1);
+    let steps = steps.ok_or("a range needs `steps`, 2 or more of them")? as u64;
+    if steps > TRIAL_LIMIT {
+        return Err("a range has at most 100,000 steps".to_owned());
+    }
+    let log = match table.get("scale").map(|scale| scale.as_str().unwrap_or_default()) {
+        None | Some("linear") => false,
+        Some("log") => true,
+        Some(_) => return Err("the `scale` of a range is \"linear\" or \"log\"".to_owned()),
+    };
+    if log && (from <= 0.0 || to <= 0.0) {
+        return Err("a range on a logarithmic scale needs `from` and `to` above 0".to_owned());
+    }
+    let at = |step: u64| {
+        let share = step as f64 / (steps - 1) as f64;
+        match step {
+            // The ends as they were written.
+            0 => from,
+            _ if step == steps - 1 => to,
+            _ if log => short((from.ln() + share * (to.ln() - from.ln())).exp()),
+            _ => short(from + share * (to - from)),
+        }
+    };
+    Ok((0..steps).map(at).collect())
+}
+
+/// A finite number.
+fn number_of(value: Option<&Value>) -> Option<f64> {
+    match value? {
+        Value::Integer(integer) => Some(*integer as f64),
+        Value::Float(float) => Some(*float).filter(|float| float.is_finite()),
+        _ => None,
+    }
+}
+
+/// Four digits: as many as a label can have, and so few that the last digit of a logarithm, which differs between
+/// systems, does not show.
+fn short(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap_or(value)
+}
+
+/// How values of a key are drawn.
+#[derive(Clone, Debug)]
+pub(super) enum Draw {
+    Uniform(f64, f64),
+    LogUniform(f64, f64),
+    Int(i64, i64),
+    Choice(Vec<Value>),
+}
+
+impl Draw {
+    /// Reads `{ log_uniform = [1e-4, 1.0] }`, how a key is drawn.
+    pub(super) fn read(key: &str, value: &Value) -> Result<Draw, String> {
+        let mut entries = value.as_table().into_iter().flatten();
+        let (Some((name, bounds)), None) = (entries.next(), entries.next()) else {
+            return Err(format!("`{key}` needs one of `uniform`, `log_uniform`, `int` and `choice`"));
+        };
+        let list = bounds.as_array().cloned().unwrap_or_default();
+        let numbers = match &list[..] {
+            [low, high] => number_of(Some(low)).zip(number_of(Some(high))).filter(|(low, high)| low < high),
+            _ => None,
+        };
+        let rising = || numbers.ok_or_else(|| format!("`{name}` of `{key}` needs a list of two numbers that rise"));
+        match name.as_str() {
+            "uniform" => rising().map(|(low, high)| Draw::Uniform(low, high)),
+            "log_uniform" => match rising()? {
+                (low, high) if low > 0.0 => Ok(Draw::LogUniform(low, high)),
+                _ => Err(format!("`log_uniform` of `{key}` needs two numbers above 0")),
+            },
+            "int" => match &list[..] {
+                [Value::Integer(low), Value::Integer(high)] if low < high => Ok(Draw::Int(*low, *high)),
+                _ => Err(format!("`int` of `{key}` needs a list of two whole numbers that rise")),
+            },
+            "choice" if !list.is_empty() => Ok(Draw::Choice(list)),
+            "choice" => Err(format!("`choice` of `{key}` needs a list of values")),
+            other => Err(format!(
+                "`{key}` cannot be drawn by `{other}`: there are `uniform`, `log_uniform`, `int` and `choice`"
+            )),
+        }
+    }
+
+    /// Values that show which type it draws, and its bounds.
+    pub(super) fn examples(&self) -> Vec<Value> {
+        match self {
+            Draw::Uniform(low, high) | Draw::LogUniform(low, high) => vec![Value::Float(*low), Value::Float(*high)],
+            Draw::Int(low, high) => vec![Value::Integer(*low), Value::Integer(*high)],
+            Draw::Choice(values) => values.clone(),
+        }
+    }
+
+    /// The value of a sample: it depends on nothing but the seed, the key and the sample's number.
+    pub(super) fn value(&self, seed: u64, key: &str, sample: u64) -> Value {
+        let of_key = u64::from_str_radix(&digest(&[key.as_bytes()], 16), 16).unwrap_or_default();
+        let mut stream = Stream::new(seed, Purpose::Sweep, sample, of_key);
+        let mut share = || stream.below(1 << 53) as f64 / (1u64 << 53) as f64;
+        match self {
+            Draw::Uniform(low, high) => Value::Float(short(low + share() * (high - low)).clamp(*low, *high)),
+            Draw::LogUniform(low, high) => {
+                let drawn = short((low.ln() + share() * (high.ln() - low.ln())).exp());
+                Value::Float(drawn.clamp(*low, *high))
+            }
+            Draw::Int(low, high) => {
+                let span = high.abs_diff(*low).saturating_add(1);
+                Value::Integer(low.wrapping_add_unsigned(stream.below(span)))
+            }
+            Draw::Choice(values) => {
+                let index = stream.below(values.len() as u64) as usize;
+                values.get(index).cloned().unwrap_or(Value::Boolean(false))
+            }
+        }
+    }
+}
+
+/// What was written of a sweep, from one source after another: later ones replace single keys.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// Values of the keys of `[sweep.grid]`.
+    pub(super) grid: BTreeMap<Key, Listed>,
+    /// Of `[sweep.zip]`.
+    pub(super) zip: BTreeMap<Key, Listed>,
+    /// Of `[sweep.random]`.
+    pub(super) random: BTreeMap<Key, (Entry, Draw)>,
+    pub(super) samples: Option<Entry>,
+    pub(super) draw_seed: Option<Entry>,
+    pub(super) seeds: Option<Listed>,
+    pub(super) limit: Option<Entry>,
+    pub(super) include: Vec<Point>,
+    pub(super) exclude: Vec<Pattern>,
+}
+
+/// A key with the values that it takes.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) entry: Entry,
+    pub(super) values: Vec<(Value, Location)>,
+}
+
+impl Draft {
+    /// A key is no longer varied by what another source said.
+    pub(super) fn forget(&mut self, key: &str, source: usize) {
+        let other = |entry: &Entry| entry.key.source != source;
+        for table in [&mut self.grid, &mut self.zip] {
+            if table.get(key).is_some_and(|listed| other(&listed.entry)) {
+                table.remove(key);
+            }
+        }
+        if self.random.get(key).is_some_and(|(entry, _)| other(entry)) {
+            self.random.remove(key);
+        }
+        if key == "seed" && self.seeds.as_ref().is_some_and(|listed| other(&listed.entry)) {
+            self.seeds = None;
+        }
+    }
+
+    /// The sweep, and what is wrong with its parts together.
+    pub(super) fn finish(self) -> (Sweep, Vec<Diagnostic>) {
+        let mut faults = self.varied_twice();
+        let whole = |entry: &Option<Entry>| {
+            let value = entry.as_ref().and_then(|entry| entry.content.as_integer());
+            value.and_then(|value| u64::try_from(value).ok())
+        };
+        let limit = whole(&self.limit).unwrap_or(TRIAL_LIMIT);
+        let mut blocks = Vec::new();
+        if let Some((first, _)) = self.random.values().next() {
+            match (whole(&self.samples), &self.samples) {
+                (Some(samples), Some(entry)) if samples > limit => {
+                    let message = format!("{samples} samples are more than the limit of {limit} trials");
+                    faults.push(Diagnostic::at(&entry.value, message).with_help("draw fewer, or raise `sweep.limit`"));
+                }
+                (Some(samples @ 1..), _) => blocks.push(self.draw(samples, whole(&self.draw_seed).unwrap_or(0))),
+                (None, None) => {
+                    let fault = Diagnostic::at(&first.key, "`[sweep.random]` does not say how many trials to draw");
+                    faults.push(fault.with_help("add a line like `samples = 20`"));
+                }
+                // What is no count was reported before.
+                (Some(0) | None, Some(_)) | (Some(_), None) => {}
+            }
+        }
+        match zipped(&self.zip) {
+            Ok(block) => blocks.extend(block),
+            Err(fault) => faults.push(fault),
+        }
+        let mut grid: Vec<(Key, Listed)> = self.grid.into_iter().collect();
+        grid.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
+        blocks.extend(grid.into_iter().map(|(key, listed)| alone(&key, listed)));
+        let seeds = self.seeds.map(|listed| alone("seed", listed)).unwrap_or_default();
+        if !seeds.is_empty() {
+            blocks.push(seeds.clone());
+        }
+        (Sweep { blocks, include: self.include, seeds, exclude: self.exclude, limit }, faults)
+    }
+
+    /// A key must be in one part only.
+    fn varied_twice(&self) -> Vec<Diagnostic> {
+        let grid = self.grid.iter().map(|(key, listed)| (key, "[sweep.grid]", &listed.entry));
+        let zip = self.zip.iter().map(|(key, listed)| (key, "[sweep.zip]", &listed.entry));
+        let random = self.random.iter().map(|(key, (entry, _))| (key, "[sweep.random]", entry));
+        let seed = "seed".to_owned();
+        let seeds = self.seeds.iter().map(|listed| (&seed, "sweep.seeds", &listed.entry));
+        let mut known: BTreeMap<&Key, &str> = BTreeMap::new();
+        let mut faults = Vec::new();
+        for (key, part, entry) in grid.chain(zip).chain(random).chain(seeds) {
+            if let Some(other) = known.insert(key, part) {
+                let message = format!("`{key}` is varied twice, by `{other}` and by `{part}`");
+                faults.push(Diagnostic::at(&entry.key, message).with_help("remove one of them"));
+            }
+        }
+        faults
+    }
+
+    fn draw(&self, samples: u64, seed: u64) -> Block {
+        let point = |sample: u64| {
+            let assignment = |(key, (entry, draw)): (&Key, &(Entry, Draw))| Assignment {
+                key: key.clone(),
+                value: draw.value(seed, key, sample),
+                location: entry.value.clone(),
+            };
+            self.random.iter().map(assignment).collect()
+        };
+        (0..samples).map(point).collect()
+    }
+}
+
+/// A block of one key.
+fn alone(key: &str, listed: Listed) -> Block {
+    let point = |(value, location)| vec![Assignment { key: key.to_owned(), value, location }];
+    listed.values.into_iter().map(point).collect()
+}
+
+/// The block of `[sweep.zip]`, whose lists go side by side.
+fn zipped(zip: &BTreeMap<Key, Listed>) -> Result<Option<Block>, Diagnostic> {
+    let mut lists: Vec<(&Key, &Listed)> = zip.iter().collect();
+    lists.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
+    let Some((first_key, first)) = lists.first() else { return Ok(None) };
+    let length = first.values.len();
+    if let Some((key, other)) = lists.iter().find(|(_, listed)| listed.values.len() != length) {
+        let (key, count) = (key.as_str(), other.values.len());
+        let message = format!("`{key}` has {count} values in `[sweep.zip]`, but `{first_key}` has {length}");
+        let fault = Diagnostic::at(&other.entry.value, message);
+        return Err(fault.with_help("these lists go side by side: give them the same length"));
+    }
+    let point = |place: usize| {
+        let assignment = |(key, listed): &(&Key, &Listed)| {
+            let (value, location) = listed.values.get(place)?.clone();
+            Some(Assignment { key: (*key).clone(), value, location })
+        };
+        lists.iter().filter_map(assignment).collect()
+    };
+    Ok(Some((0..length).map(point).collect()))
+}

@@ -1,0 +1,72 @@
+//! What a trial will take, before it runs: operations, memory, time.
+
+use super::TrialError;
+use crate::backend::{Backend, Host};
+use crate::model::architecture::Network;
+use crate::plan::Trial;
+use crate::spec::Optimizer;
+use crate::train::{EpochEnd, Progress, Trainer, micro_batch};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Bytes of a process that trains next to nothing.
+const PROCESS: f64 = 55e6;
+
+/// How many times the activations of a micro-batch a thread holds: forward, backward, and the kernels' rearranged copies.
+/// Found by measuring processes; see the test.
+const ACTIVATIONS: f64 = 10.0;
+
+/// Floating-point operations of a trial's training, by the definition of its layers: forward, and twice as much back.
+pub fn operations(trial: &Trial) -> f64 {
+    let dataset = trial.dataset();
+    let passes = 3.0 * dataset.train.len() as f64 + dataset.validation.len() as f64;
+    2.0 * trial.architecture().multiplications() as f64 * passes * trial.spec().train.epochs as f64
+}
+
+/// Bytes of memory that a trial's process will take at most, about.
+pub fn memory(trial: &Trial, threads: usize) -> f64 {
+    let (architecture, train) = (trial.architecture(), &trial.spec().train);
+    let weights = 4.0 * architecture.parameters() as f64;
+    let moments = match train.optimizer {
+        Optimizer::Sgd | Optimizer::Rmsprop | Optimizer::Adagrad => 1.0,
+        Optimizer::Adam | Optimizer::Adamw => 2.0,
+    };
+    // Weights, gradient and moments; while a checkpoint is written, two copies of all but the gradient.
+    let kept = weights * (2.0 + moments + 2.0 * (1.0 + moments));
+    let convolutional = matches!(architecture.network, Network::Conv { .. });
+    let images = micro_batch::<Host>(architecture, train.batch_size as usize) as f64;
+    let worked_on = 4.0 * images * architecture.activations() as f64 * ACTIVATIONS;
+    // Convolutions sum their weights' gradients lane by lane.
+    let of_thread = worked_on + if convolutional { weights } else { 0.0 };
+    let pixels = (trial.dataset().train.len() + trial.dataset().validation.len()) * architecture.pixels();
+    PROCESS + pixels as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
+}
+
+/// Bytes of memory that are free, where the system tells.
+pub fn free_memory() -> Option<f64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(1024.0 * line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()?)
+}
+
+/// How long a trial will take on the processor, from training with it for a moment.
+///
+/// # Errors
+/// Training cannot begin.
+pub fn duration(trial: &Trial, threads: usize, moment: Duration) -> Result<Duration, TrialError> {
+    let mut trainer = Trainer::<Host>::new(Default::default(), trial, threads)?;
+    let (stop, start) = (AtomicBool::new(false), Instant::now());
+    let mut images_per_second = 0.0;
+    let mut progress = |progress: Progress| {
+        images_per_second = progress.images_per_second;
+        stop.store(start.elapsed() > moment, Ordering::Relaxed);
+    };
+    while !stop.load(Ordering::Relaxed) && trainer.epoch() < trial.spec().train.epochs {
+        if let EpochEnd::Diverged(_) = trainer.train_epoch(&stop, &mut progress)? {
+            break;
+        }
+    }
+    let validation = trainer.validate()?;
+    let epoch = trial.dataset().train.len() as f64 / images_per_second + validation.seconds;
+    Ok(Duration::try_from_secs_f64(epoch * trial.spec().train.epochs as f64).unwrap_or(Duration::MAX))
+}
