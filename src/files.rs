@@ -2,8 +2,8 @@
 //! file is still as it was written.
 
 use sha2::{Digest, Sha256};
-use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -107,11 +107,6 @@ pub fn damaged(path: &Path) -> FileError {
 /// How the names of unfinished files begin.
 const TEMPORARY_PREFIX: &str = ".vaex-";
 
-/// Whether a file is an unfinished one.
-pub fn is_temporary(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with(TEMPORARY_PREFIX)
-}
-
 /// Writes `path`, so that a reader sees the old content or the new, never a part.
 ///
 /// # Errors
@@ -126,6 +121,8 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
         temporary.as_file_mut().write_all(content)?;
         temporary.as_file().sync_all()?;
         temporary.persist(path).map_err(|error| error.error)?;
+        // The new name is to last as well; where a folder cannot be synced, there is nothing to do about it.
+        let _ = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     };
     let again = |error: io::Error| match error.kind() {
@@ -195,8 +192,11 @@ pub fn remove_leftovers(folder: &Path) -> Result<(), FileError> {
 pub fn remove_files(folder: &Path, prefix: &str) -> Result<(), FileError> {
     let entries = std::fs::read_dir(folder).map_err(FileError::at("read the folder", folder))?;
     let left = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
-    left.map(|entry| entry.path())
-        .try_for_each(|path| std::fs::remove_file(&path).map_err(FileError::at("remove", &path)))
+    left.map(|entry| entry.path()).try_for_each(|path| match std::fs::remove_file(&path) {
+        // Whoever wrote it was faster.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(FileError::at("remove", &path)),
+    })
 }
 
 /// Name of the file that a process locks while it is at work in a folder.

@@ -1,8 +1,8 @@
 //! `vaex cancel`: stops what is at work on an experiment. Its trials keep their checkpoints.
 
-use super::{CancelArgs, DONE, say, status};
+use super::{CancelArgs, DONE, say};
 use crate::files::host_name;
-use crate::launch::{Holder, cluster, lock};
+use crate::launch::{self, Frozen, Holder, cluster, lock};
 use anyhow::{Context, bail};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,20 +11,31 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn run(args: &CancelArgs) -> anyhow::Result<u8> {
-    for experiment in status::experiments(&args.folder)? {
-        let mut idle = true;
-        for job in cluster::cancel(&experiment)? {
-            say(&format!("{}: cancelled job {job}", experiment.display()));
+    let experiment = &args.folder;
+    // Nothing else is ended than what the user names: not all experiments of a folder.
+    if !experiment.join(launch::PLAN_FILE).exists() {
+        bail!("{} is no experiment's folder: it has no {}", experiment.display(), launch::PLAN_FILE);
+    }
+    let plan = Frozen::read(experiment)?;
+    let mut idle = true;
+    for job in cluster::cancel(experiment, &plan.name)? {
+        say(&format!("{}: cancelled job {job}", experiment.display()));
+        idle = false;
+    }
+    // A run, and then what it has not stopped: tasks of other schedulers.
+    let trials = plan.trials.iter().map(|trial| experiment.join(&trial.id));
+    let cancelled = !idle;
+    for folder in std::iter::once(experiment.clone()).chain(trials) {
+        // Tasks of the jobs that were just cancelled are about to end by themselves.
+        if let Some(holder) = lock::holder(&folder).filter(|_| !cancelled || folder == *experiment) {
+            let holder = holder
+                .with_context(|| format!("a process is at work in {}, and does not say which", folder.display()))?;
+            stop(&folder, &holder)?;
             idle = false;
         }
-        if let Some(holder) = lock::holder(&experiment) {
-            let holder = holder.context("a process is at work there, and does not say which")?;
-            stop(&experiment, &holder)?;
-            idle = false;
-        }
-        if idle {
-            say(&format!("{}: nothing is at work", experiment.display()));
-        }
+    }
+    if idle {
+        say(&format!("{}: nothing is at work", experiment.display()));
     }
     Ok(DONE)
 }

@@ -13,7 +13,6 @@ mod task;
 mod trial;
 
 use crate::launch;
-use crate::log::record::TrialRecord;
 use crate::plan::{Plan, PlanError, Trial};
 use crate::spec::{self, Device, Override};
 use crate::trial::names;
@@ -56,7 +55,7 @@ enum Command {
     /// Write an experiment file to begin with, every key explained.
     New(NewArgs),
     /// Write the JSON schema of a spec to schemas/experiment.schema.json.
-    Schema,
+    Schema(SchemaArgs),
     /// Train one trial in its folder; how `run` starts its processes.
     #[command(hide = true)]
     Trial(TrialArgs),
@@ -114,7 +113,7 @@ struct RunArgs {
     #[arg(long)]
     json: bool,
     /// Train a trial that is done again, in another folder, and say whether the bits agree.
-    #[arg(long, value_name = "TRIAL", conflicts_with_all = ["specs", "fresh", "retry_failed", "runs", "jobs", "overrides"])]
+    #[arg(long, value_name = "TRIAL", conflicts_with_all = ["specs", "fresh", "retry_failed", "runs", "jobs", "overrides", "only", "limit", "fail_fast"])]
     verify_repro: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Schedulers")]
     submit: SubmitArgs,
@@ -163,6 +162,13 @@ enum Launcher {
 }
 
 #[derive(Debug, Args)]
+struct SchemaArgs {
+    /// Print the reference of all keys as Markdown instead.
+    #[arg(long)]
+    reference: bool,
+}
+
+#[derive(Debug, Args)]
 struct NewArgs {
     /// The experiment's name; the file is NAME.toml.
     name: String,
@@ -192,7 +198,7 @@ struct StatusArgs {
 
 #[derive(Debug, Args)]
 struct CancelArgs {
-    /// An experiment's folder.
+    /// The experiment's folder.
     folder: PathBuf,
 }
 
@@ -285,7 +291,11 @@ impl Cli {
             Command::Plan(args) => plan::run(&args),
             Command::Report(args) => report::run(&args),
             Command::New(args) => new::run(&args),
-            Command::Schema => schema(),
+            Command::Schema(args) if args.reference => {
+                say(spec::reference().trim_end());
+                Ok(DONE)
+            }
+            Command::Schema(_) => schema(),
             Command::Status(args) => status::run(&args),
             Command::Cancel(args) => cancel::run(&args),
             Command::Trial(args) => trial::run(&args),
@@ -362,14 +372,13 @@ fn complain(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// A trial's record, the plan of its spec, and the only trial of that.
-fn prepared_trial(folder: &Path) -> anyhow::Result<(TrialRecord, Plan, Trial)> {
-    let record = TrialRecord::read(folder)?;
+/// The plan of the spec in a trial's folder, and its only trial, whose id is known.
+fn prepared_trial(folder: &Path, id: &str) -> anyhow::Result<(Plan, Trial)> {
     let path = folder.join(names::SPEC);
     let plan = Plan::read(&path, &[])?;
     match plan.trials() {
-        [trial] if trial.id() == record.trial => Ok((record, plan.clone(), trial.clone())),
-        _ => bail!("{} is not the spec of trial {}, or its data has changed", path.display(), record.trial),
+        [trial] if trial.id() == id => Ok((plan.clone(), trial.clone())),
+        _ => bail!("{} is not the spec of trial {id}, or its data has changed", path.display()),
     }
 }
 

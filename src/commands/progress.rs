@@ -183,6 +183,7 @@ fn line(plan: &Plan, notice: &Notice<'_>, ended: &mut usize) -> Option<String> {
     };
     let text = match event {
         Event::Progress { .. } => return None,
+        Event::Waiting { holder } => format!("waits for {holder}"),
         Event::Started { epochs_done, steps_done, note, .. } => {
             let from = match (epochs_done, steps_done) {
                 (_, 0) => "started".to_owned(),
@@ -232,6 +233,10 @@ impl Bars {
 
     fn event(&mut self, plan: &Plan, trial: &Trial, event: &Event) {
         match event {
+            Event::Waiting { holder } => {
+                // As above.
+                let _ = self.all.println(format!("{}: waits for {holder}", label(plan, trial)));
+            }
             Event::Started { steps_done, steps, note, .. } => {
                 if let Some(note) = note {
                     // As above.

@@ -2,10 +2,10 @@
 
 use super::progress::Progress;
 use super::run::{STOP, options, watch_for_signals};
-use super::{DONE, FAILED, INTERRUPTED, RunArgs, prepared_trial, say};
+use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, prepared_trial, say};
 use crate::launch::{self, Options};
 use crate::log::checkpoint;
-use crate::log::record::{Status, TrialRecord};
+use crate::log::record::{RECORD_FILE, Status, TrialRecord};
 use crate::log::tables::read_metrics;
 use crate::plan::value_text;
 use crate::train::Metrics;
@@ -16,7 +16,14 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
-    let (record, plan, _) = prepared_trial(folder)?;
+    if !folder.join(RECORD_FILE).exists() {
+        bail!("{} is no trial's folder: it has no {RECORD_FILE}", folder.display());
+    }
+    if args.submit.launcher != Launcher::Local || args.submit.print || args.submit.wait {
+        bail!("--verify-repro trains on this machine");
+    }
+    let record = TrialRecord::read(folder)?;
+    let (plan, _) = prepared_trial(folder, &record.trial)?;
     if record.status != Status::Done {
         bail!("{} is {}; only a trial that is done can be compared", folder.display(), record.status.name());
     }

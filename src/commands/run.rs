@@ -44,7 +44,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
             remark(plan, args, summary);
         }
         worst = exit_status(summary, STOP.load(Ordering::Relaxed)).max(worst);
-        if summary.interrupted > 0 {
+        if summary.interrupted > 0 || args.fail_fast && summary.failed > summary.failed_before {
             break;
         }
     }

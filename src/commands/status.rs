@@ -1,6 +1,6 @@
 //! `vaex status`: how the trials of an experiment stand.
 
-use super::{DONE, StatusArgs, plain_table, say};
+use super::{DONE, StatusArgs, WRONG, explain, plain_table, say};
 use crate::launch::{self, Frozen, State, lock};
 use crate::plan::value_text;
 use anyhow::bail;
@@ -11,8 +11,17 @@ use std::path::{Path, PathBuf};
 pub(super) fn run(args: &StatusArgs) -> anyhow::Result<u8> {
     let experiments = experiments(&args.folder)?;
     let mut all = Vec::new();
+    let mut worst = DONE;
     for experiment in &experiments {
-        let plan = Frozen::read(experiment)?;
+        let plan = match Frozen::read(experiment) {
+            Ok(plan) => plan,
+            // The others may be in order.
+            Err(error) => {
+                explain(&error.into());
+                worst = WRONG;
+                continue;
+            }
+        };
         let states = launch::states(experiment, &plan)?;
         if args.json {
             all.push(json(experiment, &plan, &states));
@@ -23,7 +32,7 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<u8> {
     if args.json {
         say(&serde_json::Value::from(all).to_string());
     }
-    Ok(DONE)
+    Ok(worst)
 }
 
 /// The folder itself where it has a plan, or those in it that have one.

@@ -2,11 +2,11 @@
 
 use super::progress::Progress;
 use super::run::{STOP, options, watch_for_signals};
-use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, SubmitArgs, report, say};
+use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, SubmitArgs, complain, explain, report, say};
 use crate::data::counted;
 use crate::files::FileError;
 use crate::launch::cluster::{self, Scheduler, Tasks, shell_word};
-use crate::launch::{self, Frozen, Phase, State};
+use crate::launch::{self, Frozen, Options, Phase, State};
 use crate::log::record::Status;
 use crate::plan::Plan;
 use anyhow::bail;
@@ -62,67 +62,123 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
     let options = options(args);
     let tasks = Tasks { threads: args.threads.unwrap_or(1), stall_timeout: args.stall_timeout };
     watch_for_signals()?;
-    let mut experiments = Vec::new();
+    let mut submitted_before = false;
     for plan in plans {
         let experiment = launch::folder(plan, &options.runs);
-        if args.submit.print {
-            let count = launch::unfinished(plan, &options);
-            say(cluster::preview(&experiment, plan.name(), count, scheduler, &tasks)?.trim_end());
-            continue;
+        let result = submit(plan, &experiment, args, &options, scheduler, &tasks);
+        // Status 2 says that nothing was started.
+        match result {
+            Err(error) if submitted_before => {
+                explain(&error);
+                return Ok(FAILED);
+            }
+            result => result?,
         }
-        let submitted = cluster::active(&experiment)?;
-        let mut launch = launch::prepare(plan, &options, &submitted)?;
-        let mut progress = Progress::lines(plan, args.json);
-        launch.tell(&mut |notice| progress.show(&notice));
-        let name = plan.name();
-        if launch.waiting() == 0 {
-            say(&format!("{name}: nothing to submit"));
-        } else {
-            let job = launch.submit(&experiment, scheduler, &tasks)?;
-            say(&format!("{name}: {} submitted as {}", counted(job.trials, "trial"), job.job));
-        }
-        let folder = shell_word(&experiment.to_string_lossy());
-        say(&format!("see how they stand with: vaex status {folder}; stop them with: vaex cancel {folder}"));
-        experiments.push((experiment, progress));
-    }
-    if !args.submit.wait {
-        return Ok(DONE);
+        submitted_before = true;
     }
     let mut worst = DONE;
-    for (experiment, _) in &experiments {
-        let states = follow(experiment)?;
+    for plan in plans.iter().filter(|_| args.submit.wait && !args.submit.print) {
+        let experiment = launch::folder(plan, &options.runs);
+        let states = follow(&experiment, plan, scheduler, args.json)?;
         if STOP.load(Ordering::Relaxed) {
-            say("no longer followed; what was submitted goes on");
+            complain("no longer followed; what was submitted goes on");
             return Ok(INTERRUPTED);
         }
-        report::print(experiment)?;
+        if !args.json {
+            report::print(&experiment)?;
+        }
+        let failed = [Phase::Recorded(Status::Failed), Phase::Recorded(Status::Diverged)];
+        let any = |phases: &[Phase]| states.iter().any(|state| phases.contains(&state.phase));
         let all_done = states.iter().all(|state| state.phase == Phase::Recorded(Status::Done));
-        worst = worst.max(if all_done { DONE } else { FAILED });
+        let status = if any(&failed) {
+            FAILED
+        } else if all_done {
+            DONE
+        } else {
+            INTERRUPTED
+        };
+        worst = worst.max(status);
     }
     Ok(worst)
 }
 
-/// Tells what changes until nothing more is to come, or a signal came.
-fn follow(experiment: &Path) -> anyhow::Result<Vec<State>> {
-    let plan = Frozen::read(experiment)?;
+/// Submits one plan, or shows what would be.
+fn submit(
+    plan: &Plan,
+    experiment: &Path,
+    args: &RunArgs,
+    options: &Options,
+    scheduler: &Scheduler,
+    tasks: &Tasks,
+) -> anyhow::Result<()> {
+    let submitted = cluster::active(experiment, plan.name())?;
+    let name = plan.name();
+    if args.submit.print {
+        match launch::unfinished(plan, options, &submitted) {
+            0 => complain(&format!("{name}: nothing to submit")),
+            count => say(cluster::preview(experiment, name, count, scheduler, tasks)?.trim_end()),
+        }
+        return Ok(());
+    }
+    let mut launch = launch::prepare(plan, options, &submitted)?;
+    let mut progress = Progress::lines(plan, args.json);
+    launch.tell(&mut |notice| progress.show(&notice));
+    let job = match launch.waiting() {
+        0 => None,
+        _ => Some(launch.submit(experiment, scheduler, tasks)?),
+    };
+    if args.json {
+        let (job, trials) = job.map_or((None, 0), |job| (Some(job.job), job.trials));
+        say(&serde_json::json!({ "event": "job", "name": name, "job": job, "trials": trials }).to_string());
+        return Ok(());
+    }
+    match job {
+        Some(job) => say(&format!("{name}: {} submitted as {}", counted(job.trials, "trial"), job.job)),
+        None => say(&format!("{name}: nothing to submit")),
+    }
+    let folder = shell_word(&experiment.to_string_lossy());
+    say(&format!("see how they stand with: vaex status {folder}; stop them with: vaex cancel {folder}"));
+    Ok(())
+}
+
+/// Tells what changes until nothing more is to come, or a signal came; how the plan's trials stand then.
+fn follow(experiment: &Path, plan: &Plan, scheduler: &Scheduler, json: bool) -> anyhow::Result<Vec<State>> {
+    let frozen = Frozen::read(experiment)?;
     let mut known: BTreeMap<String, (&'static str, Option<u64>)> = BTreeMap::new();
     let mut quiet = 0;
     loop {
-        let states = launch::states(experiment, &plan)?;
-        for State { id, phase, epoch, error, .. } in &states {
-            let now = (phase.name(), epoch.map(|(epoch, _)| epoch));
-            if known.insert(id.clone(), now) != Some(now) {
-                let epoch =
-                    epoch.map(|(epoch, loss)| format!(", epoch {epoch}, validation {loss:.4}")).unwrap_or_default();
-                let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-                say(&format!("{id}: {}{epoch}{error}", phase.name()));
+        let mut states = launch::states(experiment, &frozen)?;
+        states.retain(|state| plan.selected().any(|trial| trial.id() == state.id));
+        for state in &states {
+            let now = (state.phase.name(), state.epoch.map(|(epoch, _)| epoch));
+            if known.insert(state.id.clone(), now) != Some(now) {
+                say(&line(state, json));
             }
         }
+        // Slurm knows what waits; of another scheduler's tasks only the trials' folders tell.
+        let is_coming = |state: &State| match scheduler {
+            Scheduler::Slurm { .. } => state.phase.is_pending(),
+            Scheduler::Template(_) => state.phase.is_pending() || state.phase == Phase::Recorded(Status::Planned),
+        };
         // Between two states of a scheduler a trial may be in neither.
-        quiet = if states.iter().any(|state| state.phase.is_pending()) { 0 } else { quiet + 1 };
+        quiet = if states.iter().any(is_coming) { 0 } else { quiet + 1 };
         if quiet > 3 || STOP.load(Ordering::Relaxed) {
             return Ok(states);
         }
         std::thread::sleep(Duration::from_secs(1));
     }
+}
+
+fn line(state: &State, json: bool) -> String {
+    let State { id, phase, epoch, error, .. } = state;
+    if json {
+        let (epoch, loss) = epoch.map_or((None, None), |(epoch, loss)| (Some(epoch), Some(loss)));
+        let value = serde_json::json!({
+            "event": "state", "trial": id, "state": phase.name(), "epoch": epoch, "validation_loss": loss, "error": error,
+        });
+        return value.to_string();
+    }
+    let epoch = epoch.map(|(epoch, loss)| format!(", epoch {epoch}, validation {loss:.4}")).unwrap_or_default();
+    let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    format!("{id}: {}{epoch}{error}", phase.name())
 }

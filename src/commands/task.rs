@@ -16,7 +16,8 @@ pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
         stop_with_parent();
     }
     let folder = cluster::trial_folder(&args.folder, args.number)?;
-    let (_, plan, trial) = prepared_trial(&folder)?;
+    let id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (plan, trial) = prepared_trial(&folder, &id)?;
     say(&format!("trial {} on {}, process {}", trial.id(), crate::files::host_name(), std::process::id()));
     let options = Options {
         runs: folder.clone(),

@@ -1,6 +1,7 @@
 //! A trial's process, from the parent's side and from its own.
 
 use crate::files::FileError;
+use crate::log::record::Status;
 use crate::trial::Event;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,14 @@ pub(super) enum Message {
     Event(Event),
     /// The process has closed its output, and is ending; lines of its errors.
     Closed(String),
+}
+
+/// How a process ended.
+pub(super) enum End {
+    /// As its trial did.
+    Said(Status),
+    /// In another way.
+    Crash(Crash),
 }
 
 /// How a process ended that did not say so itself.
@@ -37,7 +47,7 @@ pub(super) struct Child {
     process: Process,
     stdin: Option<ChildStdin>,
     /// When it last told something.
-    pub(super) heard: Instant,
+    heard: Arc<Mutex<Instant>>,
     /// How long it had told nothing when it was ended for that.
     stalled: Option<Duration>,
 }
@@ -57,10 +67,13 @@ impl Child {
         let mut process = command.spawn().map_err(FileError::at("run", program))?;
         let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let (id, sender) = (id.to_owned(), sender.clone());
+        let heard = Arc::new(Mutex::new(Instant::now()));
+        let hears = heard.clone();
         std::thread::spawn(move || {
             let errors = stderr.map(kept_lines);
             if let Some(output) = stdout {
                 for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                    note(&hears);
                     if let Ok(event) = serde_json::from_slice(&line) {
                         // Nobody listens any more when the parent is on its way out.
                         let _ = sender.send((id.clone(), Message::Event(event)));
@@ -70,7 +83,7 @@ impl Child {
             let lines = errors.and_then(|errors| errors.join().ok()).unwrap_or_default();
             let _ = sender.send((id, Message::Closed(lines)));
         });
-        Ok(Child { folder: folder.to_path_buf(), process, stdin, heard: Instant::now(), stalled: None })
+        Ok(Child { folder: folder.to_path_buf(), process, stdin, heard, stalled: None })
     }
 
     /// Closes the pipe that the process watches: it stops after its present step.
@@ -78,29 +91,45 @@ impl Child {
         self.stdin = None;
     }
 
+    /// Takes the process for one that has just told something.
+    pub(super) fn excuse(&self) {
+        note(&self.heard);
+    }
+
     /// Ends the process if it has told nothing for so long.
     pub(super) fn end_if_stalled(&mut self, limit: Duration) {
-        if self.stalled.is_none() && self.heard.elapsed() > limit {
+        let silent = self.heard.lock().map_or(Duration::ZERO, |heard| heard.elapsed());
+        if self.stalled.is_none() && silent > limit {
             self.stalled = Some(limit);
             // It may be ending by itself at this moment.
             let _ = self.process.kill();
         }
     }
 
-    /// Waits for the end of the process, which has closed its output; what it looked like, if it was no orderly one.
-    pub(super) fn wait(mut self, lines: &str) -> Option<Crash> {
+    /// Waits for the end of the process, which has closed its output.
+    pub(super) fn wait(mut self, lines: &str) -> End {
         let status = self.process.wait();
         let (end, from_outside) = match (self.stalled, status) {
             (Some(limit), _) => {
                 let seconds = limit.as_secs_f64();
                 (format!("it made no progress for {seconds} seconds, and its process was ended"), false)
             }
-            (None, Ok(status)) if status.success() => return None,
-            (None, Ok(status)) => describe(status),
+            (None, Ok(status)) => match status.code() {
+                Some(0) => return End::Said(Status::Done),
+                Some(1) => return End::Said(Status::Failed),
+                Some(130) => return End::Said(Status::Interrupted),
+                _ => describe(status),
+            },
             (None, Err(error)) => (format!("its process cannot be waited for: {error}"), true),
         };
         let text = if lines.is_empty() { end } else { format!("{end}: {lines}") };
-        Some(Crash { text, from_outside })
+        End::Crash(Crash { text, from_outside })
+    }
+}
+
+fn note(heard: &Mutex<Instant>) {
+    if let Ok(mut heard) = heard.lock() {
+        *heard = Instant::now();
     }
 }
 
@@ -141,9 +170,17 @@ fn describe(status: ExitStatus) -> (String, bool) {
         }
         Ok(Signal::SIGXFSZ) => "a file grew beyond the limit on the size of files, `ulimit -f`",
         Ok(Signal::SIGXCPU) => "it used up the limit on processor time, `ulimit -t`",
-        Ok(Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP) => "",
         // Signals that a process brings upon itself.
-        _ => return (format!("its process was ended by signal {number}"), false),
+        Ok(
+            Signal::SIGABRT
+            | Signal::SIGSEGV
+            | Signal::SIGBUS
+            | Signal::SIGILL
+            | Signal::SIGFPE
+            | Signal::SIGSYS
+            | Signal::SIGTRAP,
+        ) => return (format!("its process was ended by signal {number}"), false),
+        _ => "",
     };
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     (format!("its process was ended by signal {number}{why}"), true)

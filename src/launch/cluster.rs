@@ -3,12 +3,11 @@
 //! The scheduler schedules and the trials' folders are the state: nothing of ours keeps running. A task is `vaex task`
 //! with its number in the list.
 
-use super::{Launch, LaunchError};
+use super::{Launch, LaunchError, Waiting};
 use crate::files::{FileError, create_folder, write_whole};
 use crate::log::record::now;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -106,7 +105,7 @@ impl Submission<'_> {
                 let option =
                     |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("--{name}={value}"));
                 let options = [
-                    Some(format!("--job-name={}", quoted(&format!("vaex {}", self.name)))),
+                    Some(format!("--job-name={}", quoted(&job_name(self.name)))),
                     Some(format!("--array=0-{}{at_a_time}", self.count.saturating_sub(1))),
                     Some(format!("--output={}", quoted(&format!("{}/%a.log", escaped(&self.folder))))),
                     Some("--open-mode=append".to_owned()),
@@ -131,10 +130,26 @@ impl Submission<'_> {
                     ("{threads}", self.tasks.threads.to_string()),
                     ("{folder}", shell_word(&self.folder.to_string_lossy())),
                 ];
-                values.iter().fold(template.clone(), |text, (name, value)| text.replace(name, value))
+                values.iter().fold(template.clone(), |text, (name, value)| filled_in(&text, name, value))
             }
         }
     }
+}
+
+/// A text with a place filled in, but where it is a variable of the shell, `${name}`.
+fn filled_in(text: &str, place: &str, value: &str) -> String {
+    let mut parts = text.split(place);
+    let mut filled = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        filled.push_str(if filled.ends_with('$') { place } else { value });
+        filled.push_str(part);
+    }
+    filled
+}
+
+/// The name of an experiment's jobs.
+fn job_name(name: &str) -> String {
+    format!("vaex {name}")
 }
 
 /// Slurm's way of quoting an option's value in a script.
@@ -208,31 +223,42 @@ impl Launch<'_> {
     ///
     /// # Errors
     /// A file cannot be written, or the scheduler refuses.
-    pub fn submit(&self, experiment: &Path, scheduler: &Scheduler, tasks: &Tasks) -> Result<Job, LaunchError> {
+    pub fn submit(&mut self, experiment: &Path, scheduler: &Scheduler, tasks: &Tasks) -> Result<Job, LaunchError> {
         let folder = next_folder(&absolute(experiment)?);
         create_folder(&folder)?;
-        let ids: String = self.queue.iter().map(|(trial, _)| format!("{}\n", trial.id())).collect();
+        let ids: String = self.queue.iter().map(|waiting| format!("{}\n", waiting.trial.id())).collect();
         write_whole(&folder.join(TRIALS_FILE), ids.as_bytes())?;
-        let name = self.queue.front().map_or("", |(trial, _)| trial.name());
+        let name = self.queue.front().map_or("", |waiting| waiting.trial.name());
         let program = self.program.clone();
         let submission = Submission { name, folder: folder.clone(), count: self.queue.len(), tasks, program };
         let script = folder.join(SCRIPT_FILE);
         write_whole(&script, submission.script(scheduler).as_bytes())?;
-        let (slurm, mut command) = match scheduler {
-            Scheduler::Slurm { .. } => (true, Command::new("sbatch")),
-            Scheduler::Template(_) => (false, Command::new("sh")),
-        };
+        let count = submission.count;
+        let explain = |error| explained(error, count);
+        let slurm = matches!(scheduler, Scheduler::Slurm { .. });
         if slurm {
-            command.arg("--parsable");
+            // What is to be trained anew is not removed for a script that Slurm refuses.
+            output(Command::new("sbatch").arg("--test-only").arg(&script)).map_err(explain)?;
         }
-        let said = output(command.arg(&script)).map_err(|error| explained(error, submission.count))?;
+        self.queue.iter_mut().try_for_each(Waiting::begin)?;
+        let said = match slurm {
+            true => output(Command::new("sbatch").arg("--parsable").arg(&script)),
+            false => output(Command::new("sh").arg(&script)),
+        };
+        let said = said.map_err(explain)?;
         // `17`, or `17;cluster`.
         let job = if slurm { said.split(';').next().unwrap_or_default().to_owned() } else { said };
-        let job = Job { slurm, job, trials: submission.count, submitted: now() };
+        let job = Job { slurm, job, trials: count, submitted: now() };
         let path = folder.join(JOB_FILE);
         let text =
             serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
-        write_whole(&path, &text)?;
+        if let Err(error) = write_whole(&path, &text) {
+            // A job that nobody knows of could not be cancelled.
+            if slurm {
+                let _ = output(Command::new("scancel").arg(&job.job));
+            }
+            return Err(error.into());
+        }
         Ok(job)
     }
 }
@@ -264,22 +290,14 @@ fn output(command: &mut Command) -> Result<String, LaunchError> {
     }
 }
 
-/// The jobs of an experiment that Slurm took, and their trials.
-fn slurm_jobs(experiment: &Path) -> Result<Vec<(Job, Vec<String>)>, FileError> {
-    let mut jobs = Vec::new();
-    for (_, folder) in submissions(&experiment.join(JOBS_FOLDER)) {
-        let path = folder.join(JOB_FILE);
-        let bytes = match std::fs::read(&path) {
-            // A submission that the scheduler refused.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            bytes => bytes.map_err(FileError::at("read", &path))?,
-        };
-        let job: Job = serde_json::from_slice(&bytes).map_err(|error| FileError::at("read", &path)(error.into()))?;
-        if job.slurm {
-            jobs.push((job, read_trials(&folder)?));
-        }
-    }
-    Ok(jobs)
+/// The jobs of an experiment that Slurm took, with their trials, by the jobs' ids. What cannot be read of an old one is
+/// left out: its trials' locks and records keep them from being trained twice.
+fn slurm_jobs(experiment: &Path) -> BTreeMap<String, Vec<String>> {
+    let read = |folder: PathBuf| {
+        let job: Job = serde_json::from_slice(&std::fs::read(folder.join(JOB_FILE)).ok()?).ok()?;
+        job.slurm.then_some((job.job, read_trials(&folder).ok()?))
+    };
+    submissions(&experiment.join(JOBS_FOLDER)).into_iter().filter_map(|(_, folder)| read(folder)).collect()
 }
 
 fn read_trials(folder: &Path) -> Result<Vec<String>, FileError> {
@@ -302,22 +320,32 @@ pub fn trial_folder(submission: &Path, number: usize) -> Result<PathBuf, FileErr
     Ok(experiment.join(id))
 }
 
-/// The trials that Slurm has waiting or running, by id; none where there is no Slurm to ask.
+/// The trials that Slurm has waiting or running, by id; none where nothing was given to Slurm.
 ///
 /// # Errors
-/// The files of a submission cannot be read.
-pub fn active(experiment: &Path) -> Result<BTreeMap<String, Task>, FileError> {
+/// Slurm cannot be asked.
+pub fn active(experiment: &Path, name: &str) -> Result<BTreeMap<String, Task>, LaunchError> {
+    let jobs = slurm_jobs(experiment);
+    if jobs.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids = jobs.keys().cloned().collect::<Vec<_>>().join(",");
+    let lines = match output(Command::new("squeue").args(["-h", "-r", "-o", "%F %K %T %j", "-j", &ids])) {
+        // Of a job that has long ended Slurm knows nothing.
+        Err(LaunchError::Scheduler { reason, .. }) if reason.contains("Invalid job id") => String::new(),
+        lines => lines?,
+    };
     let mut active = BTreeMap::new();
-    for (job, trials) in slurm_jobs(experiment)? {
-        // Of a job that has long ended, Slurm knows nothing.
-        let lines =
-            output(Command::new("squeue").args(["-h", "-r", "-o", "%K %T", "-j", &job.job])).unwrap_or_default();
-        for line in lines.lines() {
-            let Some((number, state)) = line.split_once(' ') else { continue };
-            let Some(id) = number.parse().ok().and_then(|number: usize| trials.get(number)) else { continue };
-            let running =
-                matches!(state, "RUNNING" | "COMPLETING" | "SUSPENDED" | "STOPPED" | "SIGNALING" | "STAGE_OUT");
-            active.insert(id.clone(), Task { name: format!("{}_{number}", job.job), running });
+    for line in lines.lines() {
+        let mut fields = line.splitn(4, ' ');
+        let [Some(job), Some(number), Some(state), Some(job_of)] = std::array::from_fn(|_| fields.next()) else {
+            continue;
+        };
+        let trial = jobs.get(job).and_then(|trials| trials.get(number.parse::<usize>().ok()?));
+        // Slurm's numbers begin anew at some time.
+        if let Some(id) = trial.filter(|_| job_of == job_name(name)) {
+            let begun = ["RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"];
+            active.insert(id.clone(), Task { name: format!("{job}_{number}"), running: begun.contains(&state) });
         }
     }
     Ok(active)
@@ -326,9 +354,9 @@ pub fn active(experiment: &Path) -> Result<BTreeMap<String, Task>, FileError> {
 /// Ends the jobs of an experiment that Slurm has waiting or running; their names.
 ///
 /// # Errors
-/// The files of a submission cannot be read, or scancel fails.
-pub fn cancel(experiment: &Path) -> Result<BTreeSet<String>, LaunchError> {
-    let tasks = active(experiment)?.into_values();
+/// Slurm cannot be asked, or does not end them.
+pub fn cancel(experiment: &Path, name: &str) -> Result<BTreeSet<String>, LaunchError> {
+    let tasks = active(experiment, name)?.into_values();
     let jobs: BTreeSet<String> = tasks.filter_map(|task| Some(task.name.rsplit_once('_')?.0.to_owned())).collect();
     for job in &jobs {
         output(Command::new("scancel").arg(job))?;

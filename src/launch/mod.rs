@@ -15,7 +15,7 @@ use crate::files::{FileError, create_folder, remove_leftovers};
 use crate::log::record::{RECORD_FILE, Status, TrialRecord, now};
 use crate::plan::{Plan, Trial};
 use crate::trial::{self, Event, names};
-use child::{Child, Crash, Message};
+use child::{Child, Crash, End, Message};
 use cluster::Task;
 use lock::Lock;
 use std::collections::{BTreeMap, VecDeque};
@@ -156,9 +156,10 @@ pub fn prospect(experiment: &Path, trial: &Trial, options: &Options) -> Prospect
 }
 
 /// Trials that a run would train.
-pub fn unfinished(plan: &Plan, options: &Options) -> usize {
+pub fn unfinished(plan: &Plan, options: &Options, submitted: &BTreeMap<String, Task>) -> usize {
     let experiment = folder(plan, &options.runs);
-    let earlier = plan.selected().map(|trial| Earlier::of(&experiment.join(trial.id()), options));
+    let trials = plan.selected().filter(|trial| !submitted.contains_key(trial.id()));
+    let earlier = trials.map(|trial| Earlier::of(&experiment.join(trial.id()), options));
     earlier.filter(|earlier| matches!(earlier, Earlier::Unfinished(_) | Earlier::Damaged(..))).count()
 }
 
@@ -174,7 +175,8 @@ pub fn prepare<'p>(
 ) -> Result<Launch<'p>, LaunchError> {
     let experiment = folder(plan, &options.runs);
     create_folder(&experiment)?;
-    let lock = lock::take(&experiment, Duration::ZERO)?;
+    // Whoever only looks who holds it does so for no longer.
+    let lock = lock::take(&experiment, Duration::from_millis(100))?;
     // Of killed runs and reports.
     [&experiment, &options.runs].into_iter().try_for_each(|folder| remove_leftovers(folder))?;
     let (changes, fault) = match frozen::changes(plan, &experiment) {
@@ -220,19 +222,37 @@ pub fn prepare<'p>(
     frozen::freeze(plan, &experiment)?;
     (launch.jobs, launch.threads) = share(options, waiting.len());
     for (trial, folder, earlier) in waiting {
-        if options.fresh && folder.exists() {
-            std::fs::remove_dir_all(&folder).map_err(FileError::at("remove the folder", &folder))?;
-        }
         let mut record = trial::planned(trial, plan.varied(), launch.threads);
         if let Some(earlier) = earlier {
             record.seconds = earlier.seconds;
             record.started = earlier.started;
             record.images_per_second = earlier.images_per_second;
         }
-        trial::prepare(&folder, trial, &record)?;
-        launch.queue.push_back((trial, folder));
+        let anew = options.fresh && folder.exists();
+        if !anew {
+            trial::prepare(&folder, trial, &record)?;
+        }
+        // What is there is lost no earlier than when something takes its place.
+        launch.queue.push_back(Waiting { trial, folder, anew: anew.then_some(Box::new(record)) });
     }
     Ok(launch)
+}
+
+/// A trial that is to be trained.
+struct Waiting<'p> {
+    trial: &'p Trial,
+    folder: PathBuf,
+    /// The record to begin with, in an empty folder.
+    anew: Option<Box<TrialRecord>>,
+}
+
+impl Waiting<'_> {
+    /// Empties the folder where the trial is to be trained anew.
+    fn begin(&mut self) -> Result<(), FileError> {
+        let Some(record) = self.anew.take() else { return Ok(()) };
+        std::fs::remove_dir_all(&self.folder).map_err(FileError::at("remove the folder", &self.folder))?;
+        trial::prepare(&self.folder, self.trial, &record)
+    }
 }
 
 /// Makes a trial ready that an earlier command prepared; nothing where it is finished.
@@ -244,10 +264,14 @@ pub fn prepare_alone<'p>(trial: &'p Trial, folder: &Path, options: &Options) -> 
     match Earlier::of(folder, options) {
         Earlier::Done(_) => launch.kept.push(trial),
         Earlier::Failed(record) => launch.failed.push((trial, record)),
-        Earlier::Unfinished(_) => launch.queue.push_back((trial, folder.to_path_buf())),
-        Earlier::Damaged(_, fault) => {
+        Earlier::Unfinished(_) => launch.queue.push_back(Waiting { trial, folder: folder.to_path_buf(), anew: None }),
+        Earlier::Damaged(record, fault) => {
             launch.damaged.push(fault);
-            launch.queue.push_back((trial, folder.to_path_buf()));
+            if record.is_none() {
+                let _lock = lock::take(folder, PATIENCE)?;
+                trial::prepare(folder, trial, &trial::planned(trial, &[], launch.threads))?;
+            }
+            launch.queue.push_back(Waiting { trial, folder: folder.to_path_buf(), anew: None });
         }
     }
     Ok(launch)
@@ -316,7 +340,7 @@ pub struct Launch<'p> {
     /// Trials that are a scheduler's.
     submitted: Vec<(&'p Trial, Task)>,
     failed: Vec<(&'p Trial, Box<TrialRecord>)>,
-    queue: VecDeque<(&'p Trial, PathBuf)>,
+    queue: VecDeque<Waiting<'p>>,
     jobs: usize,
     threads: usize,
     fail_fast: bool,
@@ -381,6 +405,7 @@ impl<'p> Launch<'p> {
     /// Runs every trial that is not finished, until all ended, `stop` is set, or one fails that is to stop the others.
     pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) -> Summary {
         self.tell(observe);
+        let mut last = Instant::now();
         loop {
             let failed = self.summary.failed > self.summary.failed_before;
             if stop.load(Ordering::Relaxed) || self.fail_fast && failed {
@@ -389,13 +414,16 @@ impl<'p> Launch<'p> {
                 self.running.iter_mut().for_each(|(_, child)| child.ask_to_stop());
             }
             while self.running.len() < self.jobs
-                && let Some((trial, folder)) = self.queue.pop_front()
+                && let Some(mut waiting) = self.queue.pop_front()
             {
-                match Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender) {
+                let begun = waiting.begin();
+                let Waiting { trial, folder, .. } = waiting;
+                let start = || Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender);
+                match begun.and_then(|()| start()) {
                     Ok(child) => self.running.push((trial, child)),
                     Err(error) => {
                         let text = format!("cannot start its process: {error}");
-                        self.end(trial, &folder, Some(Crash { text, from_outside: true }), observe);
+                        self.end(trial, &folder, End::Crash(Crash { text, from_outside: true }), observe);
                     }
                 }
             }
@@ -407,6 +435,11 @@ impl<'p> Launch<'p> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.summary,
             }
+            // Of a suspended process one cannot say that the others were silent meanwhile.
+            if last.elapsed() > Duration::from_secs(1) {
+                self.running.iter().for_each(|(_, child)| child.excuse());
+            }
+            last = Instant::now();
             if let Some(limit) = self.stall_timeout {
                 self.running.iter_mut().for_each(|(_, child)| child.end_if_stalled(limit));
             }
@@ -419,35 +452,32 @@ impl<'p> Launch<'p> {
             // The record has the last word on how it ended; it is read when the process is gone.
             Message::Event(Event::Ended { .. }) => {}
             Message::Event(event) => {
-                let (trial, child) = &mut self.running[index];
-                child.heard = Instant::now();
-                observe(Notice::Event(trial, &event));
+                observe(Notice::Event(self.running[index].0, &event));
             }
             Message::Closed(lines) => {
                 let (trial, child) = self.running.swap_remove(index);
                 let folder = child.folder.clone();
-                let crash = child.wait(&lines);
-                self.end(trial, &folder, crash, observe)
+                let end = child.wait(&lines);
+                self.end(trial, &folder, end, observe)
             }
         }
     }
 
     /// Notes how a trial ended; a crash goes into its record.
-    fn end(&mut self, trial: &'p Trial, folder: &Path, crash: Option<Crash>, observe: &mut dyn FnMut(Notice<'_>)) {
-        let (status, error) = match TrialRecord::read(folder) {
-            Ok(record) if !matches!(record.status, Status::Planned | Status::Running) => (record.status, record.error),
-            Ok(mut record) => {
-                let silent = || Crash { text: "its process ended without a word".to_owned(), from_outside: true };
-                let Crash { text, from_outside } = crash.unwrap_or_else(silent);
-                record.status = Status::Failed;
-                record.error = Some(text.clone());
-                record.from_outside = from_outside;
-                record.ended = Some(now());
-                // The sweep goes on without the record; the user reads of both.
-                let written = record.write(folder).map_err(|second| format!("{text}; and {second}"));
-                (Status::Failed, Some(written.err().unwrap_or(text)))
+    fn end(&mut self, trial: &'p Trial, folder: &Path, end: End, observe: &mut dyn FnMut(Notice<'_>)) {
+        let record = TrialRecord::read(folder);
+        let (status, error) = match (end, record) {
+            (End::Said(Status::Interrupted), _) => (Status::Interrupted, None),
+            // The record says more than the exit status, where it is of this attempt.
+            (End::Said(Status::Done), Ok(record)) if record.status == Status::Done => (Status::Done, None),
+            (End::Said(_), Ok(record)) if matches!(record.status, Status::Failed | Status::Diverged) => {
+                (record.status, record.error)
             }
-            Err(error) => (Status::Failed, Some(crash.map_or_else(|| error.to_string(), |crash| crash.text))),
+            (End::Said(_), record) => {
+                let text = "its process ended without a word".to_owned();
+                note_crash(folder, record, Crash { text, from_outside: true })
+            }
+            (End::Crash(crash), record) => note_crash(folder, record, crash),
         };
         match status {
             Status::Done => self.summary.done += 1,
@@ -456,4 +486,22 @@ impl<'p> Launch<'p> {
         }
         observe(Notice::Event(trial, &Event::Ended { status, error }));
     }
+}
+
+/// Writes a crash into a trial's record; what is to be said of it.
+fn note_crash(folder: &Path, record: Result<TrialRecord, FileError>, crash: Crash) -> (Status, Option<String>) {
+    let text = crash.text.clone();
+    let write = |mut record: TrialRecord| -> Result<(), LaunchError> {
+        // Where another process has begun to train it meanwhile, the record is that one's.
+        let _lock = lock::take(folder, Duration::from_millis(100))?;
+        record.status = Status::Failed;
+        record.error = Some(crash.text);
+        record.from_outside = crash.from_outside;
+        record.ended = Some(now());
+        Ok(record.write(folder)?)
+    };
+    // The sweep goes on without the record; the user reads of both.
+    let written = record.map_err(LaunchError::from).and_then(write);
+    let error = written.err().map_or(text.clone(), |second| format!("{text}; and {second}"));
+    (Status::Failed, Some(error))
 }

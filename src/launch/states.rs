@@ -1,9 +1,8 @@
 //! How the trials of an experiment stand, from their folders and from the scheduler that they were given to.
 
 use super::cluster::{self, Task};
-use super::{Frozen, lock};
+use super::{Frozen, LaunchError, lock};
 use crate::data::Split;
-use crate::files::FileError;
 use crate::log::record::{Status, TrialRecord};
 use crate::log::tables;
 use crate::trial::names;
@@ -63,9 +62,9 @@ pub struct State {
 /// How the trials of an experiment's frozen plan stand, in its order.
 ///
 /// # Errors
-/// The plan cannot be read.
-pub fn states(experiment: &Path, plan: &Frozen) -> Result<Vec<State>, FileError> {
-    let mut tasks = cluster::active(experiment)?;
+/// Slurm cannot be asked.
+pub fn states(experiment: &Path, plan: &Frozen) -> Result<Vec<State>, LaunchError> {
+    let mut tasks = cluster::active(experiment, &plan.name)?;
     Ok(plan.trials.iter().map(|trial| state(experiment, &trial.id, &mut tasks)).collect())
 }
 

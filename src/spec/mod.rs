@@ -9,7 +9,7 @@ pub mod sweep;
 
 pub(crate) use document::nearest;
 pub use document::{Document, Entry, Key, Override, ReadError};
-pub use schema::{json_schema, known_keys};
+pub use schema::{json_schema, known_keys, reference};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,8 @@ pub struct Spec {
     /// name is not taken over.
     #[serde(skip_serializing)]
     pub extends: Option<Extends>,
-    /// The experiment's name and its folder under the runs folder; the file's stem if left out.
+    /// The experiment's name, and its folder's below `runs`; by default the file's name.
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[^./\\\\][^/\\\\]*$"))]
     pub name: Option<String>,
     /// Words to find the trials by, in trial.json and the tables; they change nothing else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -101,7 +102,7 @@ pub enum Validation {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// `fashion-mini` is embedded in the binary; `idx` reads the files named below.
+    /// 2,000 images of Fashion-MNIST that are in the binary, or IDX files as MNIST is published in.
     pub source: Source,
     /// IDX file of training images, plain or gzipped, relative to the spec file.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,7 +122,7 @@ pub struct Data {
     pub limit: Option<u64>,
     /// Images held out from the end of the training file: a count, or a fraction below 1. Not used with `test_images`.
     pub validation: Validation,
-    /// How grey pixels become zeros and ones.
+    /// Grey pixels as they are; those of 128 or more are ones; drawn once; or drawn anew in each epoch.
     pub binarize: Binarize,
     /// The values that pixels 0 and 255 become.
     pub range: [f64; 2],
@@ -222,7 +223,7 @@ pub enum Initializer {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Model {
-    /// Which network.
+    /// 3x3 convolutions with TensorFlow's SAME padding, or dense layers.
     pub family: Family,
     /// Number of latent axes.
     #[schemars(range(min = 1))]
@@ -230,24 +231,27 @@ pub struct Model {
     /// Sizes of the dense hidden layers. `conv`: between the convolutions and the heads, default `[32]`.
     /// `mlp`: of the encoder, mirrored in the decoder, default `[500]`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(inner(range(min = 1)))]
     pub hidden: Option<Vec<u64>>,
     /// `conv`: output channels of each convolution of the encoder, default `[32, 64, 64, 64]`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), inner(range(min = 1)))]
     pub channels: Option<Vec<u64>>,
-    /// `conv`: stride of each convolution, 1 or 2, default `[1, 2, 1, 1]`. The decoder has one transposed
-    /// convolution for each stride of 2.
+    /// `conv`: stride of each convolution, default `[1, 2, 1, 1]`. The decoder has one transposed convolution for each
+    /// stride of 2, back to the channels that it began with.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), inner(range(min = 1, max = 2)))]
     pub strides: Option<Vec<u64>>,
     /// Nonlinearity of hidden layers; `tanh` for `mlp` only.
     pub activation: Activation,
-    /// p(x|z): the distribution of pixels given a code.
+    /// p(x|z), the distribution of pixels given a code: logits, or means with `variance` and the full constant.
     pub likelihood: Likelihood,
-    /// Variance of the Gaussian likelihood: a number, `learned` (one for the model) or `per_pixel`; default 1.0.
+    /// Of a Gaussian likelihood: that number, one that is learned, or one learned for each pixel; default 1.0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variance: Option<Variance>,
-    /// q(z|x); `none` is the plain autoencoder.
+    /// q(z|x), the distribution of codes given an image; `none` is the plain autoencoder.
     pub posterior: Posterior,
-    /// How weights are drawn before training.
+    /// Weights are drawn uniformly, in bounds by both fans or by the inputs alone; biases start at zero.
     pub initializer: Initializer,
 }
 
@@ -302,9 +306,9 @@ pub struct Objective {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0))]
     pub kl_warmup_epochs: Option<f64>,
-    /// The unit of the loss and of `kl_weight`.
+    /// The unit of the loss and of `kl_weight`: nats per image, or the walkthrough's means; see below.
     pub reduction: Reduction,
-    /// How the posterior's second head becomes a standard deviation; default `log_var`.
+    /// The posterior's deviation is exp(log_var / 2), or the walkthrough's slip exp(log_var); default `log_var`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub posterior_scale: Option<PosteriorScale>,
 }
@@ -363,44 +367,53 @@ pub struct Train {
     /// Update rule of the weights.
     pub optimizer: Optimizer,
     /// Learning rate before the schedule.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
-    /// Learning rate over time.
+    /// The rate stays, is multiplied by `gamma` after each of `milestones`, or falls to 0 in half a cosine after the warm-up.
     pub schedule: Schedule,
     /// `step`: epochs after which the rate is multiplied by `gamma`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub milestones: Option<Vec<u64>>,
     /// `step`: the factor, default 0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub gamma: Option<f64>,
     /// The rate rises linearly over that many epochs, and is reached in their last step.
     #[schemars(range(min = 0.0))]
     pub warmup_epochs: f64,
     /// `sgd`: share of the last update that is kept, default 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
     pub momentum: Option<f64>,
     /// `rmsprop`: decay of the mean square, default 0.9.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
     pub rho: Option<f64>,
     /// `adam`, `adamw`: decay of the mean, default 0.9.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
     pub beta1: Option<f64>,
     /// `adam`, `adamw`: decay of the mean square, default 0.999.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
     pub beta2: Option<f64>,
-    /// All but `sgd`: added to the denominator, default 1e-7 (`rmsprop`), 1e-8 (`adam`, `adamw`), 1e-10 (`adagrad`).
+    /// All but `sgd`: added to the root of the mean square, as PyTorch does; default 1e-7 (`rmsprop`), 1e-8 (`adam`, `adamw`), 1e-10 (`adagrad`).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub epsilon: Option<f64>,
     /// `adamw`: decoupled decay, default 0.01.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
     pub weight_decay: Option<f64>,
     /// Gradients with a larger Euclidean norm are scaled down to it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub clip_norm: Option<f64>,
     /// Save the state of training after every so many steps too; it is saved after every epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub checkpoint_steps: Option<u64>,
-    /// What computes.
+    /// What computes; `cuda` needs `cargo build --release --features cuda`, with nvcc on the PATH.
     pub device: Device,
 }
 

@@ -79,6 +79,11 @@ pub enum Event {
         /// Training images by seconds.
         images_per_second: f64,
     },
+    /// Another process is at work in the trial's folder, and is waited for.
+    Waiting {
+        /// Which.
+        holder: String,
+    },
     /// The trial ended.
     Ended {
         /// How.
@@ -278,6 +283,8 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                     past = earlier;
                     break;
                 }
+                // Sound, perhaps, and out of reach at this moment.
+                Err(CheckpointError::File(error)) => return Err(error.into()),
                 Err(error) => {
                     faults.push(format!("not from {error}"));
                     // It must not take the place of a sound one.
@@ -382,7 +389,11 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn save(&mut self) -> Result<(), TrialError> {
         let [path, previous] = [names::CHECKPOINT, names::PREVIOUS].map(|name| self.run.folder.join(name));
         if path.exists() {
-            std::fs::rename(&path, &previous).map_err(FileError::at("rename", &path))?;
+            // By a second name, so that at no time, and on no full disk, there is none.
+            let _ = std::fs::remove_file(&previous);
+            if std::fs::hard_link(&path, &previous).is_err() {
+                std::fs::rename(&path, &previous).map_err(FileError::at("rename", &path))?;
+            }
         }
         self.events.flush()?;
         let log = self.events.path();

@@ -1,14 +1,22 @@
 //! Whether the files of a trial that is done are still as it left them.
 
 use super::names;
-use crate::files::{FileError, LOCK_FILE, digest, is_temporary};
-use crate::log::record::{RECORD_FILE, TrialRecord};
+use crate::files::{FileError, digest};
+use crate::log::record::TrialRecord;
+use crate::log::tensorboard::FILE_PREFIX;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// What is no part of the result: the record holds the others' checksums, and checkpoints have served.
-const APART: [&str; 4] = [RECORD_FILE, LOCK_FILE, names::CHECKPOINT, names::PREVIOUS];
+/// Whether a file is a part of the result. The record holds the checksums, checkpoints have served, and what else is in
+/// the folder is not ours.
+fn is_result(name: &str) -> bool {
+    let picture = |name: &str| name.ends_with(".png") || name.ends_with(".safetensors");
+    match name.split_once('/') {
+        None => [names::SPEC, names::METRICS, names::MODEL].contains(&name) || name.starts_with(FILE_PREFIX),
+        Some((folder, name)) => folder == names::IMAGES && !name.contains('/') && picture(name),
+    }
+}
 
 /// SHA-256 of each file of a trial's folder, by its name.
 pub(super) fn checksums(folder: &Path) -> Result<BTreeMap<String, String>, FileError> {
@@ -16,7 +24,8 @@ pub(super) fn checksums(folder: &Path) -> Result<BTreeMap<String, String>, FileE
     for entry in WalkDir::new(folder).min_depth(1) {
         let entry = entry.map_err(|error| FileError::at("read the folder", folder)(error.into()))?;
         let name = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_string_lossy().into_owned();
-        if entry.file_type().is_file() && !APART.contains(&&*name) && !is_temporary(entry.file_name()) {
+        let name = name.replace(std::path::MAIN_SEPARATOR, "/");
+        if entry.file_type().is_file() && is_result(&name) {
             checksums.insert(name, checksum(entry.path())?);
         }
     }

@@ -89,11 +89,50 @@ fn a_run_on_this_machine_is_shown_and_cancelled() {
 fn a_folder_without_a_plan_is_no_experiment() {
     let mut workspace = Workspace::new();
     workspace.create_folder("empty");
-    for command in ["status", "cancel"] {
-        let message = "error: empty is no experiment's folder: it has no plan.json\n";
-        workspace.refuse(&[command, "empty"], message);
-        workspace.refuse(&[command, "nowhere"], "error: nowhere is not a folder\n");
-    }
+    let none = |folder: &str| format!("error: {folder} is no experiment's folder: it has no plan.json\n");
+    workspace.refuse(&["status", "empty"], &none("empty"));
+    workspace.refuse(&["status", "nowhere"], "error: nowhere is not a folder\n");
+    // One experiment at a time is cancelled, not all of a folder.
+    workspace.refuse(&["cancel", "empty"], &none("empty"));
+    workspace.refuse(&["cancel", "nowhere"], &none("nowhere"));
+}
+
+/// What is to be trained anew is there until something takes its place.
+#[test]
+fn a_submission_that_fails_costs_nothing() {
+    let workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    let mut command = workspace.command(&["run", "spec.toml", "--launcher", "slurm", "--fresh"]);
+    let output = command.env("PATH", "").output().unwrap();
+    let message = "error: `sbatch` failed: No such file or directory (os error 2)\n";
+    assert_eq!((output.status.code(), &*String::from_utf8(output.stderr).unwrap()), (Some(2), message));
+    let again = workspace.succeed(&["run", "spec.toml"]);
+    assert_eq!(again.matches(": finished before\n").count(), 2, "{again}");
+}
+
+/// A trial that another process trains is neither trained twice nor taken for one that hangs.
+#[test]
+#[cfg(unix)]
+fn a_task_waits_for_the_process_that_trains_its_trial() {
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.write("template.sh", "echo {task}\n");
+    workspace.succeed(&["run", "spec.toml", "--launcher", "command", "--template", "template.sh"]);
+    let id = &ids(&workspace, "runs/tiny/jobs/1/trials.txt")[0];
+    let folder = workspace.path("runs/tiny").join(id);
+    let lock = vaex::launch::lock::take(&folder, std::time::Duration::ZERO).unwrap();
+    let submission = workspace.path("runs/tiny/jobs/1");
+    let task = ["task", submission.to_str().unwrap(), "0", "--threads", "1", "--stall-timeout", "2"];
+    let waiting = workspace.command(&task).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert_eq!(status(&folder), "planned");
+    signal("-TERM", waiting.id());
+    let output = waiting.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains(&format!(": waits for process {} on ", std::process::id())), "{said}");
+    drop(lock);
+    workspace.succeed(&task);
+    assert_eq!(status(&folder), "done");
 }
 
 fn ids(workspace: &Workspace, list: &str) -> Vec<String> {

@@ -192,23 +192,43 @@ fn every_experiment_fits_the_schema() {
     }
 }
 
+/// Each file of tests/wrong has one mistake that an editor can find with the schema.
 #[test]
-fn a_wrong_spec_does_not_fit_the_schema() {
+fn wrong_specs_fit_neither_the_schema_nor_the_program() {
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
     assert!(schema.is_valid(&as_json(SWEEP)));
-    for wrong in [
-        "sede = 1",
-        "seed = -1",
-        "[model]\nlatent_dim = 0",
-        "[model]\nlatent_dims = 2",
-        "[model]\nfamily = \"transformer\"",
-        "[model]\nhidden = 500",
-        "[train]\nepochs = \"many\"",
-        "[train]\nbatch_size = 0",
-        "[objective]\nkl_weight = -1.0",
-        "[sweep.grid]\nseed = 1",
-    ] {
-        assert!(!schema.is_valid(&as_json(wrong)), "{wrong}");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong");
+    let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(files.len() >= 40);
+    let workspace = Workspace::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(!schema.is_valid(&as_json(&text)), "{}", file.display());
+        let outcome = workspace.vaex(&["plan", file.to_str().unwrap()]);
+        assert_eq!(outcome.status, Some(2), "{}", file.display());
+        assert!(outcome.stderr.starts_with("error: "), "{}: {}", file.display(), outcome.stderr);
+    }
+}
+
+#[test]
+fn the_readmes_reference_is_the_one_of_the_types() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let reference = vaex::spec::reference();
+    assert!(readme.contains(&reference), "put this into README.md (vaex schema --reference):\n{reference}");
+}
+
+/// What the README shows can be planned, and fits the schema.
+#[test]
+fn the_readmes_specs_are_specs() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
+    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        assert!(schema.is_valid(&as_json(block)), "{block}");
+        let workspace = Workspace::with_spec(block);
+        let outcome = workspace.vaex(&["plan", "spec.toml"]);
+        assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
     }
 }
 
