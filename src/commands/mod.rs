@@ -13,6 +13,7 @@ mod task;
 mod trial;
 
 use crate::launch;
+use crate::log::record::TrialRecord;
 use crate::plan::{Plan, PlanError, Trial};
 use crate::spec::{self, Device, Override};
 use crate::trial::names;
@@ -54,7 +55,7 @@ enum Command {
     Cancel(CancelArgs),
     /// Write an experiment file to begin with, every key explained.
     New(NewArgs),
-    /// Write the JSON schema of a spec to schemas/experiment.schema.json.
+    /// Write the JSON schemas of a spec, of plan.json and of trial.json, and the columns of the tables, to schemas/.
     Schema(SchemaArgs),
     /// Train one trial in its folder; how `run` starts its processes.
     #[command(hide = true)]
@@ -308,19 +309,24 @@ impl Cli {
     }
 }
 
-/// The file of the schema, below the working directory.
-pub const SCHEMA_FILE: &str = "schemas/experiment.schema.json";
-
-/// The schema as the text of its file.
-pub fn schema_text() -> String {
-    format!("{:#}\n", spec::json_schema())
+/// The schemas of all that vaex reads and leaves: their files below the working directory, and their texts.
+pub fn schemas() -> Vec<(&'static str, String)> {
+    let text = |schema: serde_json::Value| format!("{schema:#}\n");
+    vec![
+        ("schemas/experiment.schema.json", text(spec::json_schema())),
+        ("schemas/plan.schema.json", text(schemars::schema_for!(launch::Frozen).to_value())),
+        ("schemas/trial.schema.json", text(schemars::schema_for!(TrialRecord).to_value())),
+        ("schemas/tables.json", text(crate::report::tables())),
+    ]
 }
 
 fn schema() -> anyhow::Result<u8> {
-    let path = PathBuf::from(SCHEMA_FILE);
-    crate::files::create_folder(path.parent().unwrap_or(&path))?;
-    crate::files::write_whole(&path, schema_text().as_bytes())?;
-    say(&format!("wrote {SCHEMA_FILE}"));
+    for (file, text) in schemas() {
+        let path = PathBuf::from(file);
+        crate::files::create_folder(path.parent().unwrap_or(&path))?;
+        crate::files::write_whole(&path, text.as_bytes())?;
+        say(&format!("wrote {file}"));
+    }
     Ok(DONE)
 }
 

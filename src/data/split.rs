@@ -1,9 +1,10 @@
 //! The two sets of images of a trial.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which images something is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// The images that are trained on; an epoch's figures are averages over it, taken as the weights move.

@@ -2,6 +2,7 @@
 
 use crate::files::{self, BLANK_SEAL, FileError, SealPlace, write_whole};
 use crate::plan::Plan;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -21,7 +22,7 @@ pub struct Changes {
 }
 
 /// The content of plan.json.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Frozen {
     /// SHA-256 of the file, taken with zeros in its place.
     checksum: String,
@@ -36,7 +37,7 @@ pub struct Frozen {
 }
 
 /// A trial in plan.json.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FrozenTrial {
     /// Its id.
     #[serde(rename = "trial")]

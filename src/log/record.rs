@@ -1,6 +1,7 @@
 //! trial.json: how a trial stands, and where it came from.
 
 use crate::files::{self, BLANK_SEAL, FileError, SealPlace, write_whole};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -8,7 +9,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How a trial stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Not started yet.
@@ -40,7 +41,7 @@ impl Status {
 }
 
 /// The content of trial.json.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialRecord {
     /// SHA-256 of the file, taken with zeros in its place.
     pub checksum: String,

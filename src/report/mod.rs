@@ -6,10 +6,12 @@
 mod frames;
 mod json;
 mod numbers;
+mod schema;
 mod settings;
 mod text;
 mod trial;
 
+pub use schema::tables;
 pub use trial::Trial;
 
 use crate::files::FileError;

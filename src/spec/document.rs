@@ -70,7 +70,7 @@ impl Document {
     /// that they can be reported together with what else is wrong.
     pub fn read(path: &Path, overrides: &[Override]) -> Result<Document, ReadError> {
         let text = text_of(path)?;
-        let mut reader = Reader { known: known_keys(), ..Reader::default() };
+        let mut reader = Reader::new();
         reader.file(path, text, None);
         // All files come before all arguments, so that a source's number says what it is.
         reader.files = reader.sources.len();
@@ -188,7 +188,6 @@ fn insert(table: &mut toml::Table, key: &str, value: toml::Value) {
 }
 
 /// Collects entries and faults from one source after another; later ones win.
-#[derive(Default)]
 struct Reader {
     sources: Vec<Source>,
     /// How many of them are files, once all are read.
@@ -202,10 +201,25 @@ struct Reader {
     sweep: Draft,
     faulty: BTreeSet<Key>,
     faults: Vec<Diagnostic>,
-    known: BTreeSet<String>,
+    known: &'static BTreeSet<String>,
 }
 
 impl Reader {
+    fn new() -> Reader {
+        Reader {
+            sources: Vec::new(),
+            files: 0,
+            folders: BTreeMap::new(),
+            chain: Vec::new(),
+            syntax: Vec::new(),
+            entries: BTreeMap::new(),
+            sweep: Draft::default(),
+            faulty: BTreeSet::new(),
+            faults: Vec::new(),
+            known: known_keys(),
+        }
+    }
+
     /// Reads a file after those that it extends, which are in `folder` where it is itself extended.
     fn file(&mut self, path: &Path, text: String, folder: Option<PathBuf>) {
         let number = self.sources.len();
@@ -309,7 +323,7 @@ impl Reader {
                 (_, written) => {
                     // An argument of `--set` has its tables in its key.
                     let argument = self.is_argument(source);
-                    let mut fault = unknown_key(&self.known, &dotted, &location, argument);
+                    let mut fault = unknown_key(self.known, &dotted, &location, argument);
                     if !argument && matches!(written, DeValue::Table(_)) {
                         fault.message = format!("unknown table `[{dotted}]`");
                     }
@@ -468,7 +482,7 @@ impl Reader {
             let help = "remove the line; what can be swept are the other keys of the spec";
             return Some(Diagnostic::at(&entry.key, format!("`{key}` cannot be swept")).with_help(help));
         }
-        (!self.known.contains(key)).then(|| unknown_key(&self.known, key, &entry.key, true))
+        (!self.known.contains(key)).then(|| unknown_key(self.known, key, &entry.key, true))
     }
 
     fn is_table(&self, dotted: &str) -> bool {

@@ -3,6 +3,7 @@
 use super::Spec;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 /// Every key with a value that it may have, in the order of the reference.
 const EXAMPLES: [(&str, &str); 52] = [
@@ -207,11 +208,14 @@ fn values(schema: &Value, property: &Value) -> String {
 }
 
 /// Every key of a spec, dotted: `seed`, `train.batch_size`, ... Tables themselves are not listed.
-pub fn known_keys() -> BTreeSet<String> {
-    let schema = plain_schema();
-    let mut keys = BTreeSet::new();
-    collect(&schema, &schema, "", &mut keys);
-    keys
+pub fn known_keys() -> &'static BTreeSet<String> {
+    static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let schema = plain_schema();
+        let mut keys = BTreeSet::new();
+        collect(&schema, &schema, "", &mut keys);
+        keys
+    });
+    &KEYS
 }
 
 fn collect(root: &Value, node: &Value, prefix: &str, keys: &mut BTreeSet<String>) {
@@ -252,7 +256,7 @@ mod tests {
     fn every_key_has_an_example_and_a_description() {
         let schema = json_schema();
         // The parts of `[sweep.random]` are in its example.
-        let keys = known_keys().into_iter().filter(|key| !key.starts_with("sweep.random."));
+        let keys = known_keys().iter().filter(|key| !key.starts_with("sweep.random."));
         let with_examples: Vec<&str> = EXAMPLES.iter().map(|(key, _)| *key).collect();
         for key in keys {
             assert!(with_examples.contains(&key.as_str()), "{key}");

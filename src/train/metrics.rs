@@ -1,10 +1,11 @@
 //! What is measured in an epoch, for one split.
 
 use crate::data::Split;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One row of metrics.parquet: an epoch and a split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Metrics {
     /// Epoch, from 1.
     pub epoch: u64,

@@ -4,7 +4,7 @@ use crate::harness::{Workspace, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
-use vaex::commands::schema_text;
+use vaex::commands::schemas;
 
 const SWEEP: &str = "\
 [data]
@@ -166,12 +166,32 @@ fn the_last_of_two_settings_counts_and_words_need_no_quotes() {
 #[test]
 fn the_committed_schema_is_the_one_that_vaex_writes() {
     let workspace = Workspace::new();
-    assert_eq!(workspace.succeed(&["schema"]), "wrote schemas/experiment.schema.json\n");
-    let written = std::fs::read_to_string(workspace.path("schemas/experiment.schema.json")).unwrap();
-    assert_eq!(written, schema_text());
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/experiment.schema.json");
-    let committed = std::fs::read_to_string(committed).unwrap();
-    assert_eq!(committed, written, "write it anew with: vaex schema");
+    let said = workspace.succeed(&["schema"]);
+    for (file, text) in schemas() {
+        assert!(said.contains(&format!("wrote {file}\n")));
+        assert_eq!(std::fs::read_to_string(workspace.path(file)).unwrap(), text);
+        let committed = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_default();
+        assert_eq!(committed, text, "write {file} anew with: vaex schema");
+    }
+}
+
+fn schema_text() -> String {
+    schemas().remove(0).1
+}
+
+/// plan.json and trial.json are as their schemas say, and the tables have the columns that are listed.
+#[test]
+fn what_a_run_leaves_fits_its_schemas() {
+    let workspace = Workspace::with_spec(SWEEP);
+    workspace.succeed(&["run", "spec.toml"]);
+    let fits = |schema: usize, path: &Path| {
+        let schema = jsonschema::validator_for(&serde_json::from_str(&schemas()[schema].1).unwrap()).unwrap();
+        let instance = json(path);
+        let errors: Vec<String> = schema.iter_errors(&instance).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+    };
+    fits(1, &workspace.path("runs/spec/plan.json"));
+    workspace.trials("runs/spec").values().for_each(|folder| fits(2, &folder.join("trial.json")));
 }
 
 fn as_json(toml: &str) -> serde_json::Value {

@@ -316,6 +316,26 @@ fn a_new_file_can_be_planned_and_is_never_written_over() {
     }
 }
 
+/// The same spec resolves to the same bytes, wherever it is.
+#[test]
+fn a_plan_is_the_same_to_the_byte_everywhere() {
+    let spec = "[model]\nfamily = \"mlp\"\nhidden = [4]\n[data]\nlimit = 200\n[train]\nepochs = 1\n[sweep.random]\nsamples = 3\n\
+        \"objective.kl_weight\" = { log_uniform = [0.1, 3.0] }\n";
+    let [one, other] = [0, 1].map(|_| {
+        let workspace = Workspace::with_spec(spec);
+        workspace.succeed(&["run", "spec.toml"]);
+        std::fs::read(workspace.path("runs/spec/plan.json")).unwrap()
+    });
+    assert!(one == other);
+    let plan: Value = serde_json::from_slice(&one).unwrap();
+    let drawn: Vec<&Value> =
+        plan["trials"].as_array().unwrap().iter().map(|one| &one["spec"]["objective"]["kl_weight"]).collect();
+    // Of this seed and key, on every machine.
+    assert_eq!(json!(drawn), json!(DRAWN));
+}
+
+const DRAWN: [f64; 3] = [0.531, 0.1085, 0.6805];
+
 /// What is estimated is what a process takes, to a factor of two.
 #[test]
 #[cfg(target_os = "linux")]

@@ -6,6 +6,7 @@ use crate::runs::{in_training, same_bits, signal};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use vaex::launch::Frozen;
+use vaex::log::checkpoint::Stored;
 use vaex::log::record::TrialRecord;
 use vaex::log::tables::read_metrics;
 use walkdir::WalkDir;
@@ -98,10 +99,14 @@ fn restore(folder: &Path, contents: &BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
+fn is_checkpoint(name: &str) -> bool {
+    name.starts_with("checkpoint")
+}
+
 /// What a trial that is done does without: its lock, and the checkpoints, which have served.
 fn is_of_no_use(name: &Path) -> bool {
     let name = name.file_name().unwrap().to_str().unwrap();
-    name == ".lock" || name.starts_with("checkpoint") || name == "trials.parquet" || name == "curves.parquet"
+    name == ".lock" || is_checkpoint(name) || name == "trials.parquet" || name == "curves.parquet"
 }
 
 /// Every damage to every file of a finished trial is found.
@@ -115,11 +120,17 @@ fn damage_of_a_finished_trial_is_found_wherever_it_is() {
     let record = TrialRecord::read(&folder).unwrap();
     assert_eq!(vaex::trial::fault(&folder, &record), None);
     let mut tried = 0;
-    for (name, bytes) in pristine.iter().filter(|(name, _)| !is_of_no_use(name)) {
+    let is_looked_at = |name: &Path| !is_of_no_use(name) || is_checkpoint(name.file_name().unwrap().to_str().unwrap());
+    for (name, bytes) in pristine.iter().filter(|(name, _)| is_looked_at(name)) {
         let path = experiment.join(name);
         for damage in Damage::all(bytes.len(), 64) {
             damage.apply(&path);
             tried += 1;
+            if is_checkpoint(path.file_name().unwrap().to_str().unwrap()) {
+                assert!(Stored::read_own(&path).is_err(), "{name:?}: {damage:?}");
+                std::fs::write(&path, bytes).unwrap();
+                continue;
+            }
             let in_trial = name.strip_prefix(&id).ok().map(|name| name.to_str().unwrap());
             let found = match in_trial {
                 None => Frozen::read(&experiment).is_err(),
@@ -142,7 +153,7 @@ fn damage_of_a_finished_trial_is_found_wherever_it_is() {
             std::fs::write(&path, bytes).unwrap();
         }
     }
-    println!("{tried} damages of a finished trial's files");
+    println!("{tried} damages of a finished trial's files and of its checkpoints");
 }
 
 fn repair_finished(places: usize) {

@@ -1,0 +1,172 @@
+//! Specs with mistakes that nobody thought of: known ones are changed at random, and planned. Nothing may panic, hang or
+//! take much memory; what a plan resolves to must be a spec of the same trial.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says how many were tried"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use vaex::plan::{Plan, PlanError};
+use vaex::random::{Purpose, Stream};
+
+/// The known specs: those that run, and those that are refused.
+fn corpus() -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["experiments", "tests/wrong", "tests/corpus"].map(|name| root.join(name));
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    files.sort();
+    files.iter().map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// What mutations put in.
+fn words() -> Vec<String> {
+    let keys = vaex::spec::known_keys().iter().flat_map(|key| {
+        let last = key.rsplit('.').next().unwrap().to_owned();
+        [format!("\"{key}\""), last, key.clone()]
+    });
+    let others = "= [ ] { } , . \" ' \n # 0 1 -1 1e308 -1e308 nan inf 9223372036854775807 18446744073709551616 1e-320 true \
+        0x7fffffffffffffff 1979-05-27 [sweep.grid] [sweep.zip] [sweep.random] [[sweep.include]] [[sweep.exclude]] [model] \
+        [train] [data] {from=1,to=2,steps=3} {from=1e-9,to=1e9,steps=99999,scale=\"log\"} {log_uniform=[0.1,1]} \
+        {int=[-9223372036854775808,9223372036854775807]} {choice=[[],{}]} samples=3 seeds=2 \"conv\" \"mlp\" \"idx\" []";
+    keys.chain(others.split(' ').map(str::to_owned)).collect()
+}
+
+/// A known spec, changed in one to eight places.
+fn mutated(corpus: &[Vec<u8>], words: &[String], dice: &mut Stream) -> Vec<u8> {
+    let mut below = |limit: usize| dice.below(limit.max(1) as u64) as usize;
+    let mut bytes = corpus[below(corpus.len())].clone();
+    for _ in 0..=below(8) {
+        let at = below(bytes.len() + 1);
+        let until = (at + below(12)).min(bytes.len());
+        match below(7) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << below(8),
+            1 => drop(bytes.drain(at..until)),
+            2 => {
+                let word = &words[below(words.len())];
+                drop(bytes.splice(at..until, word.bytes()));
+            }
+            3 => drop(bytes.splice(at..at, [b' ', below(256) as u8])),
+            4 => {
+                // Lines of another spec.
+                let other = &corpus[below(corpus.len())];
+                let start = below(other.len());
+                let end = (start + below(200)).min(other.len());
+                drop(bytes.splice(at..at, other[start..end].iter().copied()));
+            }
+            5 => bytes.truncate(at),
+            _ => {
+                // A number in place of another.
+                if let Some(place) = bytes[at..].iter().position(u8::is_ascii_digit) {
+                    let number = ["0", "2", "-3", "0.5", "1e9", "4294967296", "\"x\"", "[1]"][below(8)];
+                    drop(bytes.splice(at + place..=at + place, number.bytes()));
+                }
+            }
+        }
+    }
+    bytes
+}
+
+/// Counts what each thread has allocated.
+struct Counting;
+
+thread_local! {
+    static TAKEN: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: isize) {
+    // At a thread's end there is nothing to count with.
+    let _ = TAKEN.try_with(|taken| {
+        taken.set(taken.get() + bytes);
+        let _ = MOST.try_with(|most| most.set(most.get().max(taken.get())));
+    });
+}
+
+#[expect(unsafe_code, reason = "an allocator is unsafe to write; this one passes everything on")]
+// SAFETY: the system's allocator does all of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: as the caller says.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: as the caller says.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes that planning a spec of a few hundred bytes may take, beside the images.
+const LIMIT: isize = 64 << 20;
+
+fn plan_mutations(first: u64, last: impl Fn(u64) -> bool) {
+    let (corpus, words) = (corpus(), words());
+    // On a disk in memory where there is one: millions of files are written.
+    let shared = Path::new("/dev/shm");
+    let folder = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
+    let (path, again) = (folder.path().join("spec.toml"), folder.path().join("again.toml"));
+    let (mut number, mut plans, mut trials) = (first, 0u64, 0u64);
+    while !last(number) {
+        let bytes = mutated(&corpus, &words, &mut Stream::new(0, Purpose::Order, 0, number));
+        std::fs::write(&path, &bytes).unwrap();
+        let (before, start) = (TAKEN.get(), Instant::now());
+        MOST.set(before);
+        let plan = Plan::read(&path, &[]);
+        let taken = MOST.get() - before;
+        let text = || String::from_utf8_lossy(&bytes).into_owned();
+        // Trials of a large sweep take their memory; what no trial comes of takes little.
+        let allowed = LIMIT + plan.as_ref().map_or(0, |plan| plan.trials().len() as isize * 20_000);
+        assert!(taken < allowed, "mutation {number} takes {taken} bytes:\n{}", text());
+        assert!(start.elapsed() < Duration::from_secs(60), "mutation {number} hangs:\n{}", text());
+        match plan {
+            Ok(plan) => {
+                plans += 1;
+                trials += plan.trials().len() as u64;
+                let trial = &plan.trials()[plan.trials().len() / 2];
+                std::fs::write(&again, trial.toml()).unwrap();
+                let resolved = Plan::read(&again, &[]).unwrap_or_else(|error| panic!("{number}: {error}\n{}", text()));
+                assert_eq!(resolved.trials()[0].id(), trial.id(), "mutation {number}:\n{}", text());
+            }
+            Err(PlanError::Spec(diagnostics)) => {
+                assert!(diagnostics.render(false).starts_with("error: "), "{number}");
+                assert!(diagnostics.json().as_array().is_some_and(|items| !items.is_empty()), "{number}");
+            }
+            Err(error) => panic!("mutation {number}: {error}\n{}", text()),
+        }
+        number += 1;
+    }
+    println!("{} mutations, {plans} of them plans, with {trials} trials", number - first);
+}
+
+#[test]
+fn mutated_specs_are_plans_or_errors() {
+    plan_mutations(0, |number| number == 4000);
+}
+
+#[test]
+#[ignore = "long form: ten million, or an hour"]
+fn long_form_of_mutated_specs() {
+    let start = Instant::now();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let share = 10_000_000 / workers;
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            let first = 4000 + worker * share;
+            scope.spawn(move || {
+                plan_mutations(first, |number| number == first + share || start.elapsed() > Duration::from_secs(3600));
+            });
+        }
+    });
+}
