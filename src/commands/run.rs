@@ -138,6 +138,9 @@ fn remark(plan: &Plan, args: &RunArgs, summary: Summary) {
     if summary.interrupted > 0 {
         let count = counted(summary.interrupted, "unfinished trial");
         say(&format!("{count}; go on with: {}", same_command()));
+        if args.fresh {
+            say("trials that were finished before, and not begun anew yet, keep what they had");
+        }
     } else {
         if summary.failed_before > 0 {
             let count = counted(summary.failed_before, "trial");

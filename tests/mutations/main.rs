@@ -146,6 +146,10 @@ fn plan_mutations(first: u64, last: impl Fn(u64) -> bool) {
             Err(error) => panic!("mutation {number}: {error}\n{}", text()),
         }
         number += 1;
+        // An hour is long, and may be cut short.
+        if (number - first).is_multiple_of(100_000) {
+            println!("from {first}: {} mutations, {plans} of them plans", number - first);
+        }
     }
     println!("{} mutations, {plans} of them plans, with {trials} trials", number - first);
 }
