@@ -236,7 +236,7 @@ impl Launch<'_> {
         let count = submission.count;
         let explain = |error| explained(error, count);
         let slurm = matches!(scheduler, Scheduler::Slurm { .. });
-        if slurm {
+        if slurm && self.queue.iter().any(|waiting| waiting.anew.is_some()) {
             // What is to be trained anew is not removed for a script that Slurm refuses.
             output(Command::new("sbatch").arg("--test-only").arg(&script)).map_err(explain)?;
         }

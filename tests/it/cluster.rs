@@ -257,10 +257,13 @@ fn slurm_stops_trials_at_the_time_limit_and_cancels_them() {
     let ids = ids(&workspace, "runs/six/jobs/1/trials.txt");
     let folder = workspace.path("runs/six").join(&ids[0]);
     trained(&folder);
-    // The signal that Slurm sends shortly before the time limit, and to whom.
-    slurm("scancel", &["--signal=USR1", "--batch", &format!("{job}_0")]);
-    wait_for("the checkpoint", || status(&folder) == "interrupted");
     let task = format!("{job}_0");
+    // The signal that Slurm sends shortly before the time limit, and to whom. A task that has just begun may get it
+    // although Slurm answers that it cannot; `scancel` would then send it to the next start too.
+    let mut notice = Command::new("scancel").args(["--signal=USR1", "--batch", &task]).spawn().unwrap();
+    wait_for("the checkpoint", || status(&folder) == "interrupted");
+    notice.kill().unwrap();
+    notice.wait().unwrap();
     wait_for("the queue", || {
         slurm("squeue", &["-h", "-r", "-j", &job, "-o", "%i %T"]).contains(&format!("{task} PENDING"))
     });
