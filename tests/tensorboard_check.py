@@ -145,6 +145,8 @@ class Check:
         self.scalars()
         self.images()
         self.histograms()
+        self.projector()
+        self.custom_scalars()
         self.texts()
         self.hparams()
         return self.problems
@@ -241,6 +243,41 @@ class Check:
                 if kl is None or not math.isclose(held, kl, rel_tol=1e-5, abs_tol=1e-7):
                     self.wrong(f"{trial.run}: histogram `{tag}` at step {step} sums to {held}, kl_nats is {kl}")
             self.count("histograms", len(events))
+        for trial in self.done:
+            wanted = ["posterior/mean", *(["posterior/deviation"] if trial.gaussian else [])]
+            for tag in wanted:
+                events = self.ask(trial.run, "data/plugin/histograms/histograms", run=trial.run, tag=tag) or []
+                counts = {round(sum(count for _, _, count in buckets)) for _, _, buckets in events}
+                if len(counts) != 1:
+                    self.wrong(f"{trial.run}: histogram `{tag}` counts {sorted(counts)} numbers, expected one number always")
+                self.count("histograms", len(events))
+
+    def projector(self):
+        runs = self.ask("projector", "data/plugin/projector/runs") or []
+        for trial in self.done:
+            if trial.run not in runs:
+                self.wrong(f"{trial.run}: the projector does not show it")
+                continue
+            query = {"run": trial.run, "name": "posterior mean"}
+            numbers = np.frombuffer(self.board.raw("data/plugin/projector/tensor", **query), dtype=np.float32)
+            codes = np.loadtxt(trial.folder / "embedding" / "codes.tsv", ndmin=2, dtype=np.float32)
+            if numbers.size != codes.size or not np.array_equal(numbers, codes.ravel()):
+                self.wrong(f"{trial.run}: the projector has other numbers than codes.tsv")
+            labels = self.board.raw("data/plugin/projector/metadata", **query).decode().split()
+            if len(labels) != len(codes):
+                self.wrong(f"{trial.run}: the projector has {len(labels)} labels of {len(codes)} points")
+            sprite = Image.open(io.BytesIO(self.board.raw("data/plugin/projector/sprite_image", **query)))
+            if sprite.width * sprite.height < 28 * 28 * len(codes):
+                self.wrong(f"{trial.run}: the projector's picture {sprite.size} has no room for {len(codes)} images")
+            self.count("projector points", len(codes))
+
+    def custom_scalars(self):
+        layout = self.ask("custom scalars", "data/plugin/custom_scalars/layout") or {}
+        charts = {chart["title"]: chart for category in layout.get("category", []) for chart in category.get("chart", [])}
+        tags = charts.get("Reconstruction and KL", {}).get("multiline", {}).get("tag", [])
+        known = [f"{split}/{name}" for split in SCALARS for name in ("recon_nats", "kl_nats")]
+        if [tag for tag in known if any(re.fullmatch(pattern, tag) for pattern in tags)] != known:
+            self.wrong(f"custom scalars: no chart of reconstruction and KL; there are {sorted(charts)}")
 
     def texts(self):
         tags = self.ask("text", "data/plugin/text/tags") or {}
@@ -252,6 +289,9 @@ class Check:
             if not any("model" in event["text"] for event in events):
                 self.wrong(f"{trial.run}: text `spec` does not hold the spec")
             self.count("texts", len(events))
+            events = self.ask(trial.run, "data/plugin/text/text", run=trial.run, tag="summary", markdown="false") or []
+            if not any("| validation |" in event["text"] for event in events):
+                self.wrong(f"{trial.run}: text `summary` does not hold the figures")
 
     def hparams(self):
         if not self.done:
@@ -259,7 +299,7 @@ class Check:
         experiment = self.ask("hparams", "data/plugin/hparams/experiment", body={}) or {}
         names = {info["name"] for info in experiment.get("hparamInfos", [])}
         metrics = {info["name"]["tag"] for info in experiment.get("metricInfos", []) if not info["name"].get("group")}
-        for key in sorted({key for trial in self.done for key in trial.varied} - names):
+        for key in sorted({key for trial in self.done for key in trial.varied} - names - {"seed"}):
             self.wrong(f"hparams: `{key}` varies but is no hyperparameter; there are {sorted(names)}")
         for metric in METRICS:
             if metric not in metrics:
@@ -280,8 +320,10 @@ class Check:
     def session(self, trial, session, group):
         if session.get("status") != "STATUS_SUCCESS":
             self.wrong(f"{trial.run}: hparams session has {session.get('status')}, expected STATUS_SUCCESS")
-        if len(group["sessions"]) != 1:
-            self.wrong(f"{trial.run}: shares its hparams session group `{group['name']}` with other trials")
+        members, same_setting = {one["name"] for one in group["sessions"]}, {
+            other.run for other in self.trials if setting(other) == setting(trial)}
+        if not members <= same_setting or not {t.run for t in self.done} & same_setting <= members:
+            self.wrong(f"{trial.run}: its hparams group `{group['name']}` has {sorted(members)}, its setting {sorted(same_setting)}")
         values = {m["name"]["tag"]: m for m in session.get("metricValues", []) if not m["name"].get("group")}
         for metric in METRICS:
             series = trial.series(*metric.split("/"))
@@ -290,6 +332,8 @@ class Check:
             elif series and not same(values[metric].get("value", 0.0), series[max(series)]):
                 self.wrong(f"{trial.run}: hparams metric `{metric}` is {values[metric].get('value')}, the last is {series[max(series)]}")
         for key in trial.varied:
+            if key == "seed":  # what the trials of a group differ by
+                continue
             expected, given = trial.spec.get(key), group.get("hparams", {}).get(key)
             if given is None:
                 self.wrong(f"{trial.run}: hparams session has no `{key}`")
@@ -303,6 +347,11 @@ class Check:
             if isinstance(expected, list) and [str(n) for n in expected] != [
                     part for part in re.split(r"[\s,\[\]()\"']+", str(given)) if part]:
                 self.wrong(f"{trial.run}: hparams `{key}` is {given!r}, the trial has {expected!r}")
+
+
+def setting(trial):
+    """All that trials of one group of hyperparameters share."""
+    return json.dumps({k: v for k, v in trial.spec.items() if k != "seed"}, sort_keys=True), trial.record["data_hash"]
 
 
 def brief(steps):

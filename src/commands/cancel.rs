@@ -23,7 +23,8 @@ pub(super) fn run(args: &CancelArgs) -> anyhow::Result<u8> {
         idle = false;
     }
     // A run, and then what it has not stopped: tasks of other schedulers.
-    let trials = plan.trials.iter().map(|trial| experiment.join(&trial.id));
+    let folders = launch::Folders::of(experiment);
+    let trials = plan.trials.iter().filter_map(|trial| Some(folders.find(&trial.id)?.to_path_buf()));
     let cancelled = !idle;
     for folder in std::iter::once(experiment.clone()).chain(trials) {
         // Tasks of the jobs that were just cancelled are about to end by themselves.

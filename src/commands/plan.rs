@@ -2,13 +2,13 @@
 
 use super::{DONE, PlanArgs, WRONG, bytes, explain_as, plain_table, say, warn};
 use crate::data::counted;
-use crate::launch::{self, Options, Prospect};
+use crate::launch::{self, Folders, Options, Prospect};
 use crate::plan::{Origin, Plan, Trial};
 use crate::trial::estimate;
 use comfy_table::{CellAlignment, Table};
 use indicatif::HumanDuration;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long `--measure` trains with each kind of trial.
@@ -22,7 +22,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
             return Ok(WRONG);
         }
     };
-    let experiment = launch::folder(&plan, &args.runs);
+    let folders = Folders::of(&launch::folder(&plan, &args.runs));
     if !args.json {
         warn(&plan);
     }
@@ -32,10 +32,10 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
     }
     let times = if args.measure { times(&plan)? } else { BTreeMap::new() };
     if args.json {
-        say(&json(&plan, &experiment, &times).to_string());
+        say(&json(&plan, &folders, &times).to_string());
         return Ok(DONE);
     }
-    say(&table(&plan, &experiment, &times).to_string());
+    say(&table(&plan, &folders, &times).to_string());
     let dataset = plan.trials().first().map(|trial| trial.dataset());
     let (train, validation) = dataset.map_or((0, 0), |data| (data.train.len(), data.validation.len()));
     let (all, selected) = (plan.trials().len(), plan.selected().count());
@@ -46,9 +46,9 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
 }
 
 /// What `vaex run` would do with a trial.
-fn prospect(experiment: &Path, trial: &Trial) -> Prospect {
+fn prospect(folders: &Folders, trial: &Trial) -> Prospect {
     let options = Options {
-        runs: experiment.to_path_buf(),
+        runs: PathBuf::new(),
         jobs: None,
         threads: None,
         fresh: false,
@@ -56,7 +56,7 @@ fn prospect(experiment: &Path, trial: &Trial) -> Prospect {
         retry_failed: false,
         stall_timeout: None,
     };
-    launch::prospect(experiment, trial, &options)
+    launch::prospect(folders, trial, &options)
 }
 
 /// How long each trial will take with one thread, by id. Trials whose steps take equally long are measured once.
@@ -76,7 +76,7 @@ fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
     Ok(times)
 }
 
-fn table(plan: &Plan, experiment: &Path, times: &BTreeMap<&str, Duration>) -> Table {
+fn table(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> Table {
     let mut table = plain_table();
     let varied = plan.varied().iter().map(String::as_str);
     let measured = (!times.is_empty()).then_some("time");
@@ -89,7 +89,7 @@ fn table(plan: &Plan, experiment: &Path, times: &BTreeMap<&str, Duration>) -> Ta
         let memory = bytes(estimate::memory(trial, 1));
         let sizes = [trial.architecture().parameters().to_string(), trial.steps().to_string(), operations, memory];
         let time = times.get(trial.id()).map(|time| HumanDuration(*time).to_string());
-        let state = prospect(experiment, trial).name().to_owned();
+        let state = prospect(folders, trial).name().to_owned();
         table.add_row([trial.id().to_owned()].into_iter().chain(values).chain(sizes).chain(time).chain([state]));
     }
     let last = table.column_count().saturating_sub(1);
@@ -120,11 +120,11 @@ fn resolved(plan: &Plan, trial: &Trial) -> String {
     format!("# trial {} of {}\n{}\n", trial.id(), plan.name(), lines.join("\n"))
 }
 
-fn json(plan: &Plan, experiment: &Path, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
+fn json(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
     let trials = plan.selected().map(|trial| {
         serde_json::json!({
             "trial": trial.id(),
-            "state": prospect(experiment, trial).name(),
+            "state": prospect(folders, trial).name(),
             "parameters": trial.architecture().parameters() as u64,
             "steps": trial.steps(),
             "operations": estimate::operations(trial),

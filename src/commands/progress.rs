@@ -184,6 +184,7 @@ fn line(plan: &Plan, notice: &Notice<'_>, ended: &mut usize) -> Option<String> {
     let text = match event {
         Event::Progress { .. } => return None,
         Event::Waiting { holder } => format!("waits for {holder}"),
+        Event::Warning { text } => format!("warning: {text}"),
         Event::Started { epochs_done, steps_done, note, .. } => {
             let from = match (epochs_done, steps_done) {
                 (_, 0) => "started".to_owned(),
@@ -236,6 +237,10 @@ impl Bars {
             Event::Waiting { holder } => {
                 // As above.
                 let _ = self.all.println(format!("{}: waits for {holder}", label(plan, trial)));
+            }
+            Event::Warning { text } => {
+                // As above.
+                let _ = self.all.println(format!("{}: warning: {text}", label(plan, trial)));
             }
             Event::Started { steps_done, steps, note, .. } => {
                 if let Some(note) = note {

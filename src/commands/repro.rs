@@ -40,7 +40,8 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     if STOP.load(Ordering::Relaxed) {
         return Ok(INTERRUPTED);
     }
-    let again = launch::folder(&plan, &options.runs).join(&record.trial);
+    let again = launch::Folders::of(&launch::folder(&plan, &options.runs));
+    let again = again.find(&record.trial).context("the second training left no folder")?.to_path_buf();
     let record_again = TrialRecord::read(&again)?;
     if summary.done == 0 {
         bail!("the second training failed: {}", record_again.error.unwrap_or_default());

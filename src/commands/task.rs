@@ -16,7 +16,7 @@ pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
         stop_with_parent();
     }
     let folder = cluster::trial_folder(&args.folder, args.number)?;
-    let id = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let id = launch::folders::id(&folder).unwrap_or_default();
     let (plan, trial) = prepared_trial(&folder, &id)?;
     say(&format!("trial {} on {}, process {}", trial.id(), crate::files::host_name(), std::process::id()));
     let options = Options {

@@ -3,7 +3,7 @@
 //! The scheduler schedules and the trials' folders are the state: nothing of ours keeps running. A task is `vaex task`
 //! with its number in the list.
 
-use super::{Launch, LaunchError, Waiting};
+use super::{Folders, Launch, LaunchError, Waiting};
 use crate::files::{FileError, create_folder, write_whole};
 use crate::log::record::now;
 use serde::{Deserialize, Serialize};
@@ -317,7 +317,12 @@ pub fn trial_folder(submission: &Path, number: usize) -> Result<PathBuf, FileErr
     };
     let id = read_trials(submission)?.into_iter().nth(number).ok_or_else(missing)?;
     let experiment = submission.parent().and_then(Path::parent).ok_or_else(missing)?;
-    Ok(experiment.join(id))
+    Folders::of(experiment).find(&id).map(Path::to_path_buf).ok_or_else(|| {
+        FileError::at("find the folder of", Path::new(&id))(std::io::Error::other(format!(
+            "{} has none",
+            experiment.display()
+        )))
+    })
 }
 
 /// The trials that Slurm has waiting or running, by id; none where nothing was given to Slurm.

@@ -2,11 +2,13 @@
 
 mod child;
 pub mod cluster;
+pub mod folders;
 mod frozen;
 pub mod lock;
 mod states;
 
 pub use child::stop_with_parent;
+pub use folders::Folders;
 pub use frozen::{Changes, Frozen, PLAN_FILE};
 pub use lock::Holder;
 pub use states::{Phase, State, states};
@@ -141,10 +143,10 @@ impl Prospect {
     }
 }
 
-/// What a run would do with a trial of an experiment.
-pub fn prospect(experiment: &Path, trial: &Trial, options: &Options) -> Prospect {
-    let folder = experiment.join(trial.id());
-    match Earlier::of(&folder, options) {
+/// What a run would do with a trial of an experiment with these folders.
+pub fn prospect(folders: &Folders, trial: &Trial, options: &Options) -> Prospect {
+    let Some(folder) = folders.find(trial.id()) else { return Prospect::New };
+    match Earlier::of(folder, options) {
         Earlier::Done(_) => Prospect::Done,
         Earlier::Failed(_) => Prospect::Failed,
         Earlier::Unfinished(None) => Prospect::New,
@@ -157,9 +159,9 @@ pub fn prospect(experiment: &Path, trial: &Trial, options: &Options) -> Prospect
 
 /// Trials that a run would train.
 pub fn unfinished(plan: &Plan, options: &Options, submitted: &BTreeMap<String, Task>) -> usize {
-    let experiment = folder(plan, &options.runs);
+    let folders = Folders::of(&folder(plan, &options.runs));
     let trials = plan.selected().filter(|trial| !submitted.contains_key(trial.id()));
-    let earlier = trials.map(|trial| Earlier::of(&experiment.join(trial.id()), options));
+    let earlier = trials.map(|trial| Earlier::of(&folders.of_trial(trial, &[]), options));
     earlier.filter(|earlier| matches!(earlier, Earlier::Unfinished(_) | Earlier::Damaged(..))).count()
 }
 
@@ -186,13 +188,13 @@ pub fn prepare<'p>(
     let mut launch = Launch::new(options, Some(lock))?;
     launch.changes = changes;
     launch.damaged.extend(fault);
-    let mut waiting = Vec::new();
+    let (mut waiting, folders) = (Vec::new(), Folders::of(&experiment));
     for trial in plan.selected() {
         if let Some(task) = submitted.get(trial.id()) {
             launch.submitted.push((trial, task.clone()));
             continue;
         }
-        let folder = experiment.join(trial.id());
+        let folder = folders.of_trial(trial, plan.varied());
         let earlier = match Earlier::of(&folder, options) {
             Earlier::Done(mut record) => {
                 let spec = trial.values();

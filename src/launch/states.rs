@@ -1,7 +1,7 @@
 //! How the trials of an experiment stand, from their folders and from the scheduler that they were given to.
 
 use super::cluster::{self, Task};
-use super::{Frozen, LaunchError, lock};
+use super::{Folders, Frozen, LaunchError, lock};
 use crate::data::Split;
 use crate::log::record::{Status, TrialRecord};
 use crate::log::tables;
@@ -65,16 +65,16 @@ pub struct State {
 /// Slurm cannot be asked.
 pub fn states(experiment: &Path, plan: &Frozen) -> Result<Vec<State>, LaunchError> {
     let mut tasks = cluster::active(experiment, &plan.name)?;
-    Ok(plan.trials.iter().map(|trial| state(experiment, &trial.id, &mut tasks)).collect())
+    let folders = Folders::of(experiment);
+    Ok(plan.trials.iter().map(|trial| state(folders.find(&trial.id), &trial.id, &mut tasks)).collect())
 }
 
-fn state(experiment: &Path, id: &str, tasks: &mut BTreeMap<String, Task>) -> State {
-    let folder = experiment.join(id);
-    let (record, error) = match TrialRecord::read(&folder) {
-        Ok(record) => (Some(record), None),
-        // It was left out so far.
-        Err(_) if !folder.exists() => (None, None),
-        Err(error) => (None, Some(error.to_string())),
+/// Of a trial in its folder; it has none where it was left out so far.
+fn state(folder: Option<&Path>, id: &str, tasks: &mut BTreeMap<String, Task>) -> State {
+    let (record, error) = match folder.map(TrialRecord::read) {
+        Some(Ok(record)) => (Some(record), None),
+        None => (None, None),
+        Some(Err(error)) => (None, Some(error.to_string())),
     };
     let task = tasks.remove(id);
     let status = record.as_ref().map(|record| record.status);
@@ -82,13 +82,13 @@ fn state(experiment: &Path, id: &str, tasks: &mut BTreeMap<String, Task>) -> Sta
         (Some(status @ (Status::Done | Status::Failed | Status::Diverged)), _) => Phase::Recorded(status),
         (_, Some(task)) if !task.running => Phase::Queued,
         (_, Some(_)) => Phase::Running,
-        (Some(Status::Running), None) if lock::holder(&folder).is_some() => Phase::Running,
+        (Some(Status::Running), None) if folder.and_then(lock::holder).is_some() => Phase::Running,
         (Some(Status::Running), None) => Phase::Stopped,
         (Some(status), None) => Phase::Recorded(status),
         (None, None) if error.is_none() => Phase::Recorded(Status::Planned),
         (None, None) => Phase::Unknown,
     };
-    let rows = tables::read_metrics(&folder.join(names::METRICS)).unwrap_or_default();
+    let rows = folder.and_then(|folder| tables::read_metrics(&folder.join(names::METRICS)).ok()).unwrap_or_default();
     let last = rows.iter().rfind(|row| row.split == Split::Validation);
     let epoch = last.map(|row| (row.epoch, row.loss));
     let error = error.or_else(|| record.as_ref()?.error.clone());

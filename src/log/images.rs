@@ -31,15 +31,37 @@ impl Grid {
         tiles: impl IntoIterator<Item = &'a [f32]>,
         range: [f32; 2],
     ) -> Grid {
+        Grid::with_gap(1, tile_height, tile_width, columns, tiles, range)
+    }
+
+    /// As [`Grid::tiles`], without lines between the tiles.
+    pub fn sprite<'a>(
+        tile_height: usize,
+        tile_width: usize,
+        columns: usize,
+        tiles: impl IntoIterator<Item = &'a [f32]>,
+        range: [f32; 2],
+    ) -> Grid {
+        Grid::with_gap(0, tile_height, tile_width, columns, tiles, range)
+    }
+
+    fn with_gap<'a>(
+        gap: usize,
+        tile_height: usize,
+        tile_width: usize,
+        columns: usize,
+        tiles: impl IntoIterator<Item = &'a [f32]>,
+        range: [f32; 2],
+    ) -> Grid {
         let tiles: Vec<&[f32]> = tiles.into_iter().collect();
         let columns = columns.min(tiles.len()).max(1);
         let rows = tiles.len().div_ceil(columns);
-        let width = extent(columns, tile_width);
-        let height = extent(rows, tile_height);
+        let extent = |tiles: usize, side: usize| (tiles * (side + gap)).saturating_sub(gap);
+        let (width, height) = (extent(columns, tile_width), extent(rows, tile_height));
         let mut grid = Grid { width, height, pixels: vec![SEPARATOR; width * height] };
         for (index, tile) in tiles.into_iter().enumerate() {
             if tile.len() == tile_height * tile_width && !tile.is_empty() {
-                let corner = [index / columns * (tile_height + 1), index % columns * (tile_width + 1)];
+                let corner = [index / columns * (tile_height + gap), index % columns * (tile_width + gap)];
                 grid.draw(corner, tile_width, tile, range);
             }
         }
@@ -96,11 +118,6 @@ impl Grid {
             }
         }
     }
-}
-
-/// Pixels along an axis of `tiles` tiles with lines between them.
-fn extent(tiles: usize, side: usize) -> usize {
-    (tiles * (side + 1)).saturating_sub(1)
 }
 
 fn grey(value: f32, [black, white]: [f32; 2]) -> u8 {

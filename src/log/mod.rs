@@ -1,7 +1,9 @@
 //! What a trial leaves behind: its record, tables, TensorBoard events, pictures and weights.
 
 pub mod checkpoint;
+pub mod event_log;
 pub mod images;
+pub mod projector;
 pub mod record;
 pub mod tables;
 pub mod tensorboard;

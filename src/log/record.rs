@@ -45,7 +45,7 @@ impl Status {
 pub struct TrialRecord {
     /// SHA-256 of the file, taken with zeros in its place.
     pub checksum: String,
-    /// The trial's id, also its folder's name.
+    /// The trial's id; its folder's name ends in it.
     pub trial: String,
     /// The experiment's name.
     pub experiment: String,
@@ -87,6 +87,8 @@ pub struct TrialRecord {
     pub ended: Option<f64>,
     /// What went wrong.
     pub error: Option<String>,
+    /// What went wrong and cost no training: the event log could not be written.
+    pub note: Option<String>,
     /// Whether that came from outside, as a full disk or a signal does, so that the next run goes on with the trial.
     pub from_outside: bool,
     /// SHA-256 of the other files of a trial that is done, by their names; checkpoints, which it no longer needs, apart.

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tensorboard_proto::api::Status as SessionStatus;
 use tensorboard_proto::event::{Event, SessionLog, SessionLog_SessionStatus};
+use tensorboard_proto::layout::{Category, Chart, Layout, MultilineChartContent};
 use tensorboard_proto::plugin_hparams::{HParamsPluginData, SessionEndInfo, SessionStartInfo};
 use tensorboard_proto::summary::{Summary, Summary_Image, Summary_Value, SummaryMetadata};
 use tensorboard_proto::tensor::TensorProto;
@@ -122,6 +123,52 @@ impl EventWriter {
         self.summary(step, vec![value])
     }
 
+    /// How often numbers lie in each of equal buckets between the least and the largest, as a histogram. Numbers that are
+    /// not finite are left out; of none there is no histogram.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn histogram(&mut self, tag: &str, step: u64, numbers: &[f32], description: &str) -> Result<(), FileError> {
+        let buckets = buckets(numbers);
+        if buckets.is_empty() {
+            return Ok(());
+        }
+        let mut counts = tensor(DataType::DT_FLOAT, &[buckets.len(), 3]);
+        counts.set_float_val(buckets.concat());
+        let mut value = self.value(tag, "histograms", description);
+        value.set_tensor(counts);
+        self.summary(step, vec![value])
+    }
+
+    /// The custom scalars' page: a chart with the reconstruction and the KL of both splits, and one with the ELBO's.
+    ///
+    /// # Errors
+    /// The file can't be written.
+    pub fn layout(&mut self) -> Result<(), FileError> {
+        let chart = |title: &str, tags: &[&str]| {
+            let mut lines = MultilineChartContent::new();
+            lines.set_tag(tags.iter().map(|tag| format!("(train|validation)/{tag}")).collect());
+            let mut chart = Chart::new();
+            chart.set_title(title.to_owned());
+            chart.set_multiline(lines);
+            chart
+        };
+        let mut category = Category::new();
+        category.set_title("Nats per image".to_owned());
+        category.set_chart(RepeatedField::from_vec(vec![
+            chart("Reconstruction and KL", &["recon_nats", "kl_nats"]),
+            chart("Evidence lower bound", &["elbo_nats"]),
+        ]));
+        let mut layout = Layout::new();
+        layout.set_category(RepeatedField::from_vec(vec![category]));
+        let bytes = layout.write_to_bytes().map_err(io::Error::from).map_err(FileError::at("write", &self.path))?;
+        let mut content = tensor(DataType::DT_STRING, &[]);
+        content.set_string_val(RepeatedField::from_vec(vec![bytes]));
+        let mut value = self.value("custom_scalars__config__", "custom_scalars", "");
+        value.set_tensor(content);
+        self.summary(0, vec![value])
+    }
+
     /// A text in Markdown, at step 0. See [`code_block`] for text that is to be shown as it is.
     ///
     /// # Errors
@@ -134,12 +181,18 @@ impl EventWriter {
         self.summary(0, vec![value])
     }
 
-    /// Says with which hyperparameters the trial runs, for TensorBoard's HParams tab. Lists are shown as JSON, nulls are left out.
+    /// Says with which hyperparameters the trial runs, for TensorBoard's HParams tab, which averages the figures of a
+    /// `group`. Lists are shown as JSON, nulls are left out.
     ///
     /// # Errors
     /// The file can't be written.
-    pub fn hparams_start(&mut self, hparams: &BTreeMap<String, serde_json::Value>) -> Result<(), FileError> {
+    pub fn hparams_start(
+        &mut self,
+        group: &str,
+        hparams: &BTreeMap<String, serde_json::Value>,
+    ) -> Result<(), FileError> {
         let mut info = SessionStartInfo::new();
+        info.set_group_name(group.to_owned());
         info.set_start_time_secs(now());
         let shown = hparams.iter().filter_map(|(key, value)| Some((key.clone(), hparam(value)?)));
         info.set_hparams(shown.collect());
@@ -245,6 +298,30 @@ impl EventWriter {
         let result = result.map_err(|error| room_needed(error, &self.path, self.unflushed));
         result.map(drop).map_err(FileError::at("write", &self.path))
     }
+}
+
+/// Buckets of a histogram.
+const BUCKETS: usize = 40;
+
+/// Lower edge, upper edge and count of equal buckets.
+fn buckets(numbers: &[f32]) -> Vec<[f32; 3]> {
+    let finite = || numbers.iter().copied().filter(|number| number.is_finite());
+    let (low, high) =
+        finite().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), number| (low.min(number), high.max(number)));
+    let width = (f64::from(high) - f64::from(low)) / BUCKETS as f64;
+    if finite().next().is_none() {
+        return Vec::new();
+    }
+    if width == 0.0 {
+        return vec![[low, high, finite().count() as f32]];
+    }
+    let edge = |index: usize| (f64::from(low) + width * index as f64) as f32;
+    let mut buckets: Vec<[f32; 3]> = (0..BUCKETS).map(|index| [edge(index), edge(index + 1), 0.0]).collect();
+    for number in finite() {
+        let index = ((f64::from(number) - f64::from(low)) / width) as usize;
+        buckets[index.min(BUCKETS - 1)][2] += 1.0;
+    }
+    buckets
 }
 
 /// Markdown that shows `text` as it is, whatever it holds.
@@ -446,7 +523,7 @@ mod tests {
     fn hyperparameters_are_in_the_metadata() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = EventWriter::create(folder.path(), 0).unwrap();
-        writer.hparams_start(&hparams(3)).unwrap();
+        writer.hparams_start("one", &hparams(3)).unwrap();
         writer.hparams_end(false).unwrap();
         writer.flush().unwrap();
         let events = events(writer.path());

@@ -23,6 +23,28 @@ pub enum Code<N: Dim, L: Dim, B: Backend, T> {
     Point(Array<(N, L), B, T>),
 }
 
+/// The numbers of a batch's posteriors, row-major.
+#[derive(Clone, Debug, Default)]
+pub struct Posterior {
+    /// Means, (Images, Latent).
+    pub mean: Vec<f32>,
+    /// The deviations that samples are drawn with, (Images, Latent); empty for a plain autoencoder's points.
+    pub deviation: Vec<f32>,
+}
+
+impl Posterior {
+    /// Reads them from the device.
+    pub fn of<N: Dim, L: Dim, B: Backend, T: Tape<f32, B::Device>>(code: Code<N, L, B, T>) -> Posterior {
+        match code {
+            Code::Gaussian { mean, log_variance, scale } => {
+                let deviation = log_variance.to_vec().into_iter().map(|log_variance| (scale * log_variance).exp());
+                Posterior { mean: mean.to_vec(), deviation: deviation.collect() }
+            }
+            Code::Point(mean) => Posterior { mean: mean.to_vec(), deviation: Vec::new() },
+        }
+    }
+}
+
 /// The heads of the encoder: `(N, H)` to a [`Code`].
 pub struct PosteriorHeads<H: Dim, L: Dim, B: Backend> {
     mean: Dense<H, L, B>,

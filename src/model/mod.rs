@@ -39,7 +39,7 @@ pub mod mlp;
 pub mod parameters;
 
 pub use architecture::Architecture;
-pub use distributions::{Code, Likelihood};
+pub use distributions::{Code, Likelihood, Posterior};
 
 use crate::backend::{Array, Backend, DeviceError};
 use architecture::Network;

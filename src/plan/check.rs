@@ -212,6 +212,9 @@ pub(super) fn train(checks: &mut Checks, spec: &Spec, images: Option<&Images>) {
     let message = || "`train.checkpoint_steps` must be 1 or more, found 0".to_owned();
     let help = "leave it out to save after every epoch only";
     checks.require(train.checkpoint_steps != Some(0), &["train.checkpoint_steps"], message, help);
+    let message = || "`log.pictures_every` must be 1 or more, found 0".to_owned();
+    let help = "leave it out for pictures after epochs 1, 2, 4, 8, ... and the last";
+    checks.require(spec.log.pictures_every != Some(0), &["log.pictures_every"], message, help);
     schedule(checks, train);
     optimizer(checks, train);
     let message = || "`train.device` is \"cuda\", but this vaex was built without CUDA".to_owned();

@@ -19,6 +19,9 @@ pub struct Trial {
     architecture: Architecture,
 }
 
+/// Bytes of a label, at most: a folder's name has up to 255 on most file systems.
+const LABEL_BYTES: usize = 120;
+
 impl Trial {
     /// Fills in what the spec leaves to defaults, and checks that it can run on that data. What the trial has no use
     /// for is to be taken out before. Where there is no data, what does not depend on it is checked all the same, so
@@ -70,6 +73,11 @@ impl Trial {
         &self.spec_hash
     }
 
+    /// Hash of what trials of one setting share: all of the spec that the trial's hash has, but for the seed.
+    pub fn setting_hash(&self) -> String {
+        spec_hash(&Spec { seed: 0, ..self.spec.clone() })
+    }
+
     /// The images.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
@@ -93,6 +101,23 @@ impl Trial {
     /// Every key of the resolved spec, dotted.
     pub fn values(&self) -> BTreeMap<String, Value> {
         values_of(&self.spec)
+    }
+
+    /// What sets the trial apart, `latent_dim=2,hidden=64x32`, in characters that are harmless in a path; `trial` where
+    /// nothing does.
+    pub fn label(&self, varied: &[String]) -> String {
+        let values = self.values();
+        let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+        let parts = varied.iter().filter_map(|key| {
+            let value = value_text(Some(values.get(key)?));
+            // `[64, 32]` as 64x32.
+            let value = value.trim_matches(['[', ']']).replace(',', "x");
+            Some(format!("{}={value}", last(key)))
+        });
+        let mut label = parts.collect::<Vec<_>>().join(",");
+        label.retain(|c| c.is_ascii_alphanumeric() || "=,._+-".contains(c));
+        label.truncate(LABEL_BYTES);
+        if label.is_empty() { "trial".to_owned() } else { label }
     }
 
     /// The values of dotted keys, as text; `-` where the trial does not have one.
@@ -136,7 +161,7 @@ fn flatten(prefix: &str, value: &Value, values: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// What does not change the result does not change the hash: names, where the files are, and how often it is saved.
+/// What does not change the result does not change the hash: names, where the files are, how often it is saved and drawn.
 fn spec_hash(spec: &Spec) -> String {
     let mut spec = spec.clone();
     spec.name = None;
@@ -146,5 +171,6 @@ fn spec_hash(spec: &Spec) -> String {
     spec.data.test_images = None;
     spec.data.test_labels = None;
     spec.train.checkpoint_steps = None;
+    spec.log = Default::default();
     digest(&[to_toml(&spec).as_bytes()], 32)
 }

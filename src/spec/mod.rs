@@ -44,6 +44,9 @@ pub struct Spec {
     pub objective: Objective,
     /// How the weights are found.
     pub train: Train,
+    /// What is logged, and how often; it changes nothing else.
+    #[serde(skip_serializing_if = "Log::is_default")]
+    pub log: Log,
     /// What to vary: one trial for each combination of the listed values.
     #[serde(skip_serializing_if = "Sweep::is_empty")]
     pub sweep: Sweep,
@@ -352,6 +355,23 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU; needs a binary built with the `cuda` feature.
     Cuda,
+}
+
+/// The `[log]` table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Epochs from one set of pictures to the next; by default they are drawn after epochs 1, 2, 4, 8, ... They always are
+    /// after the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub pictures_every: Option<u64>,
+}
+
+impl Log {
+    fn is_default(&self) -> bool {
+        *self == Log::default()
+    }
 }
 
 /// The `[train]` table.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// Every key with a value that it may have, in the order of the reference.
-const EXAMPLES: [(&str, &str); 52] = [
+const EXAMPLES: [(&str, &str); 53] = [
     ("name", "\"beta_sweep\""),
     ("tags", "[\"baseline\"]"),
     ("seed", "7"),
@@ -52,6 +52,7 @@ const EXAMPLES: [(&str, &str); 52] = [
     ("train.clip_norm", "1.0"),
     ("train.checkpoint_steps", "1000"),
     ("train.device", "\"cuda\""),
+    ("log.pictures_every", "5"),
     (
         "sweep.grid",
         "{\"objective.kl_weight\": [0.1, 1.0], \"model.latent_dim\": {\"from\": 2, \"to\": 8, \"steps\": 4}}",

@@ -12,7 +12,7 @@ pub use metrics::Metrics;
 pub use optimizer::Optimizer;
 pub use schedule::Schedule;
 pub use tally::Position;
-pub use worker::Spread;
+pub use worker::{Encoded, Spread};
 
 use crate::backend::{self, DeviceError, Part};
 use crate::data::{Pixels, Split};
@@ -339,8 +339,24 @@ impl<B: Spread> Trainer<B> {
     /// The device failed.
     pub fn reconstruct(&self, count: usize) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
         let indices: Vec<u32> = (0..count.min(self.worker.dataset.validation.len()) as u32).collect();
-        let (inputs, codes) = self.worker.encode(&indices)?;
-        Ok((inputs, self.decode(&codes)?))
+        let Encoded { inputs, posterior } = self.worker.encode(&indices)?;
+        Ok((inputs, self.decode(&posterior.mean)?))
+    }
+
+    /// The first `count` validation images and their posteriors.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn encode(&self, count: usize) -> Result<Encoded, DeviceError> {
+        let indices: Vec<u32> = (0..count.min(self.worker.dataset.validation.len()) as u32).collect();
+        let parts = B::spread(&self.pool, &self.worker, indices.chunks(self.micro_batch).collect(), Worker::encode)?;
+        let mut all = Encoded::default();
+        for Encoded { inputs, posterior } in parts {
+            all.inputs.extend(inputs);
+            all.posterior.mean.extend(posterior.mean);
+            all.posterior.deviation.extend(posterior.deviation);
+        }
+        Ok(all)
     }
 
     /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).

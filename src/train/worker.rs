@@ -6,7 +6,7 @@ use crate::data::{Dataset, Images, Pixels, Split};
 use crate::kernels::Buffer;
 use crate::model::dims::{self, Batch, Latent};
 use crate::model::parameters::GradientMap;
-use crate::model::{Code, Model};
+use crate::model::{Model, Posterior};
 use crate::objective;
 use crate::random::{Purpose, Stream};
 use dfdx::tensor::{NoneTape, OwnedTape};
@@ -67,6 +67,15 @@ pub(super) struct Lane {
     pub(super) totals: Totals,
 }
 
+/// Images and their posteriors.
+#[derive(Debug, Default)]
+pub struct Encoded {
+    /// (Images, Pixels), in the data's range, binarised where the spec says so.
+    pub inputs: Vec<f32>,
+    /// Of each image.
+    pub posterior: Posterior,
+}
+
 /// The work of one lane in one step.
 pub(super) struct LaneTask<'a> {
     pub(super) micro_batches: &'a [&'a [u32]],
@@ -107,14 +116,11 @@ impl<B: Backend> Worker<B> {
         Ok(totals)
     }
 
-    /// Validation images and their posterior means: (Images, Pixels) and (Images, Latent).
-    pub(super) fn encode(&self, indices: &[u32]) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
+    /// Validation images and their posteriors.
+    pub(super) fn encode(&self, indices: &[u32]) -> Result<Encoded, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let inputs = x.to_vec();
-        let codes = match self.model.encode(x)? {
-            Code::Gaussian { mean, .. } | Code::Point(mean) => mean.to_vec(),
-        };
-        Ok((inputs, codes))
+        Ok(Encoded { inputs, posterior: Posterior::of(self.model.encode(x)?) })
     }
 
     /// Expected pixels of codes: (Codes, Latent) to (Codes, Pixels).

@@ -10,17 +10,23 @@ use crate::backend::{DeviceError, Host};
 use crate::data::Split;
 use crate::files::{FileError, create_folder, host_name, remove_files, remove_leftovers, write_whole};
 use crate::log::checkpoint::{self, CheckpointError, Past};
+use crate::log::event_log::EventLog;
+use crate::log::projector::{self, Points};
 use crate::log::record::{Status, TrialRecord, now};
 use crate::log::tables;
-use crate::log::tensorboard::{self, EventWriter, LogSeal};
+use crate::log::tensorboard::{self, EventWriter};
 use crate::plan::Trial;
 use crate::spec::Device;
-use crate::train::{EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
+use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
+
+/// The dotted key that tells trials of one setting apart.
+const SEED: &str = "seed";
 
 /// Names of the files in a trial's folder.
 pub mod names {
@@ -83,6 +89,11 @@ pub enum Event {
     Waiting {
         /// Which.
         holder: String,
+    },
+    /// Something went wrong that costs no training.
+    Warning {
+        /// What.
+        text: String,
     },
     /// The trial ended.
     Ended {
@@ -151,6 +162,7 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         started: now(),
         ended: None,
         error: None,
+        note: None,
         from_outside: false,
         files: BTreeMap::new(),
     }
@@ -255,7 +267,7 @@ struct Session<'s, 'r, B: Spread> {
     run: &'s mut Run<'r>,
     trainer: Trainer<B>,
     past: Past,
-    events: EventWriter,
+    events: EventLog,
     /// Whether the event log has nothing but what this process writes.
     log_is_new: bool,
 }
@@ -309,16 +321,17 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         let epochs = trial.spec().train.epochs;
         let note = (!faults.is_empty()).then(|| faults.join("; "));
         (run.emit)(Event::Started { epochs_done, steps_done, epochs, steps: trial.steps(), note });
-        let mut events = EventWriter::create(run.folder, if log_is_new { 0 } else { steps_done })?;
+        let mut events = EventLog::open(run.folder, if log_is_new { 0 } else { steps_done });
         if log_is_new {
-            events.text("spec", &tensorboard::code_block(&trial.toml()))?;
-            past.rows.iter().try_for_each(|row| events.metrics(row))?;
+            events.add(|log| log.text("spec", &tensorboard::code_block(&trial.toml())));
+            events.add(EventWriter::layout);
+            events.add(|log| past.rows.iter().try_for_each(|row| log.metrics(row)));
         }
         Ok(Session { trial, clock, run, trainer, past, events, log_is_new })
     }
 
     fn train(mut self, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
-        self.announce(record)?;
+        self.announce(record);
         self.note(record);
         // The first step is told at once: whoever watches sees that it goes.
         let mut last: Option<Instant> = None;
@@ -349,21 +362,65 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         }
         let model = self.run.folder.join(names::MODEL);
         checkpoint::write_model(&model, &mut self.trainer, &self.trial.toml())?;
-        self.events.hparams_end(true)?;
-        self.events.flush()?;
+        let text = self.summary(record);
+        self.events.add(|log| log.text("summary", &text));
+        self.events.add(|log| log.hparams_end(true));
+        self.end_log(record);
         Ok(Outcome::Done)
     }
 
-    /// HParams of the session: the keys that vary, or all of the model's and the objective's where none does.
-    fn announce(&mut self, record: &TrialRecord) -> Result<(), TrialError> {
+    /// HParams of the session: the keys that vary, or all of the model's and the objective's where none does. The seed
+    /// is none of them: trials that differ by it alone are a group.
+    fn announce(&mut self, record: &TrialRecord) {
+        let varied = || record.varied.iter().filter(|key| *key != SEED);
         let mut values = record.spec.clone();
         let tables = ["model.", "objective.", "train."];
-        let relevant = |key: &String| match record.varied.is_empty() {
-            true => tables.iter().any(|table| key.starts_with(table)),
-            false => record.varied.contains(key),
+        let relevant = |key: &String| match varied().next() {
+            None => tables.iter().any(|table| key.starts_with(table)),
+            Some(_) => varied().any(|one| one == key),
         };
         values.retain(|key, _| relevant(key));
-        Ok(self.events.hparams_start(&values)?)
+        let keys: Vec<String> = varied().cloned().collect();
+        let setting: String = self.trial.setting_hash().chars().take(6).collect();
+        let group = format!("{}/{}-{setting}", self.trial.name(), self.trial.label(&keys));
+        self.events.add(|log| log.hparams_start(&group, &values));
+    }
+
+    /// What the trial came to, as Markdown.
+    fn summary(&self, record: &TrialRecord) -> String {
+        let mut text = format!(
+            "{} of {}: {} parameters, {} steps, {:.1} s on {}\n\n| split | loss | ELBO (nats) | reconstruction (nats) | KL (nats) | active axes |\n| --- | --- | --- | --- | --- | --- |\n",
+            self.trial.id(),
+            self.trial.name(),
+            record.parameters,
+            self.trainer.optimizer().steps(),
+            self.clock.seconds(),
+            record.host,
+        );
+        let epoch = self.trainer.epoch();
+        for row in self.past.rows.iter().filter(|row| row.epoch == epoch) {
+            let Metrics { split, loss, elbo_nats, recon_nats, kl_nats, active_units, .. } = row;
+            let _ = writeln!(
+                text,
+                "| {} | {loss:.6} | {elbo_nats:.3} | {recon_nats:.3} | {kl_nats:.3} | {active_units} |",
+                split.name()
+            );
+        }
+        text
+    }
+
+    /// Says what went wrong with the event log, once.
+    fn check_log(&mut self, record: &mut TrialRecord) {
+        if let Some(fault) = self.events.take_fault() {
+            let text = format!("{fault}; training goes on without TensorBoard");
+            record.note = Some(text.clone());
+            (self.run.emit)(Event::Warning { text });
+        }
+    }
+
+    fn end_log(&mut self, record: &mut TrialRecord) {
+        self.events.add(EventWriter::flush);
+        self.check_log(record);
     }
 
     fn epoch(&mut self, metrics: Metrics, record: &mut TrialRecord) -> Result<(), TrialError> {
@@ -375,10 +432,11 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             validation_loss: finite(validation.loss),
             images_per_second: metrics.images_per_second,
         });
-        self.log(metrics)?;
-        self.log(validation)?;
+        self.log(metrics);
+        self.log(validation);
         self.metrics()?;
         self.pictures(true)?;
+        self.check_log(record);
         // After all that whoever resumes must find, and before the record, which counts the time up to here.
         self.save()?;
         self.note(record);
@@ -395,10 +453,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                 std::fs::rename(&path, &previous).map_err(FileError::at("rename", &path))?;
             }
         }
-        self.events.flush()?;
-        let log = self.events.path();
-        let name = log.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        self.past.log.insert(name, LogSeal::of(log)?);
+        self.past.log.extend(self.events.seal());
         Ok(checkpoint::write_checkpoint(&path, &mut self.trainer, self.trial.id(), &self.past)?)
     }
 
@@ -416,10 +471,9 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         record.peak_rss_mb = peak_rss_mb();
     }
 
-    fn log(&mut self, metrics: Metrics) -> Result<(), FileError> {
-        self.events.metrics(&metrics)?;
+    fn log(&mut self, metrics: Metrics) {
+        self.events.add(|log| log.metrics(&metrics));
         self.past.rows.push(metrics);
-        Ok(())
     }
 
     fn diverged(&mut self, metrics: Metrics, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
@@ -429,18 +483,20 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             metrics.step + 1,
             metrics.epoch
         );
-        self.log(metrics)?;
+        self.log(metrics);
         self.note(record);
         self.metrics()?;
-        self.events.hparams_end(false)?;
-        self.events.flush()?;
+        self.events.add(|log| log.hparams_end(false));
+        self.end_log(record);
         Ok(Outcome::Diverged(message))
     }
 
-    /// Pictures after epochs 1, 2, 4, 8, ... and the last.
+    /// Pictures and posteriors, after the epochs that the spec says and the last.
     fn pictures(&mut self, logged: bool) -> Result<(), TrialError> {
-        let epoch = self.trainer.epoch();
-        if !epoch.is_power_of_two() && epoch != self.trial.spec().train.epochs {
+        let (epoch, spec) = (self.trainer.epoch(), self.trial.spec());
+        let is_due = spec.log.pictures_every.map_or(epoch.is_power_of_two(), |every| epoch.is_multiple_of(every));
+        let is_last = epoch == spec.train.epochs;
+        if !is_due && !is_last {
             return Ok(());
         }
         let folder = self.run.folder.join(names::IMAGES);
@@ -448,8 +504,35 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         for (tag, grid) in pictures::draw(&self.trainer, self.trial, &folder)? {
             grid.write(&folder.join(format!("{tag}.png")))?;
             if logged {
-                self.events.image(tag, step, &grid)?;
+                self.events.add(|log| log.image(tag, step, &grid));
             }
+        }
+        self.posteriors(step, logged, is_last)
+    }
+
+    /// Posteriors of validation images: as histograms, and in the end as points for the projector.
+    fn posteriors(&mut self, step: u64, logged: bool, is_last: bool) -> Result<(), TrialError> {
+        let images = &self.trial.dataset().validation;
+        let (height, width) = (images.height(), images.width());
+        let Encoded { inputs, posterior } = self.trainer.encode(projector::points(height, width))?;
+        if logged {
+            let mean = "Posterior means of validation images, all latent axes together.";
+            self.events.add(|log| log.histogram("posterior/mean", step, &posterior.mean, mean));
+            let deviation = "Posterior deviations of validation images, all latent axes together.";
+            self.events.add(|log| log.histogram("posterior/deviation", step, &posterior.deviation, deviation));
+        }
+        if is_last {
+            let [low, high] = self.trial.spec().data.range;
+            let points = Points {
+                codes: &posterior.mean,
+                latent: self.trial.architecture().latent,
+                labels: images.labels(),
+                images: &inputs,
+                sides: [height, width],
+                range: [low as f32, high as f32],
+            };
+            let folder = self.run.folder;
+            self.events.add(|_| points.write(folder));
         }
         Ok(())
     }

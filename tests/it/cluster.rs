@@ -31,7 +31,7 @@ see how they stand with: vaex status runs/tiny; stop them with: vaex cancel runs
     assert_eq!(said, expected);
     workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
     for (number, id) in ids(&workspace, "runs/tiny/jobs/1/trials.txt").iter().enumerate() {
-        same_bits(&workspace.path("runs/tiny").join(id), &workspace.path("local/tiny").join(id));
+        same_bits(&workspace.trial("runs/tiny", id), &workspace.trial("local/tiny", id));
         let log = std::fs::read_to_string(workspace.path(&format!("runs/tiny/jobs/1/{number}.log"))).unwrap();
         assert!(log.ends_with(": done (1 of 1 trials)\n"), "{log}");
     }
@@ -118,7 +118,7 @@ fn a_task_waits_for_the_process_that_trains_its_trial() {
     workspace.write("template.sh", "echo {task}\n");
     workspace.succeed(&["run", "spec.toml", "--launcher", "command", "--template", "template.sh"]);
     let id = &ids(&workspace, "runs/tiny/jobs/1/trials.txt")[0];
-    let folder = workspace.path("runs/tiny").join(id);
+    let folder = workspace.trial("runs/tiny", id);
     let lock = vaex::launch::lock::take(&folder, std::time::Duration::ZERO).unwrap();
     let submission = workspace.path("runs/tiny/jobs/1");
     let task = ["task", submission.to_str().unwrap(), "0", "--threads", "1", "--stall-timeout", "2"];
@@ -199,7 +199,7 @@ fn six_are_as_trained_here(workspace: &Workspace) {
     let trials = workspace.trials("runs/six");
     assert_eq!(trials.len(), 6);
     for (id, folder) in trials {
-        let local = workspace.path("local/six").join(&id);
+        let local = workspace.trial("local/six", &id);
         assert_eq!(status(&folder), status(&local));
         match &*status(&folder) {
             "done" => same_bits(&folder, &local),
@@ -219,7 +219,7 @@ fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
     wait_for("the submission", || job_file.exists());
     let job = json(&job_file)["job"].as_str().unwrap().to_owned();
     let ids = ids(&workspace, "runs/six/jobs/1/trials.txt");
-    let folder = workspace.path("runs/six").join(&ids[1]);
+    let folder = workspace.trial("runs/six", &ids[1]);
     trained(&folder);
     let steps = |folder: &Path| rows(folder).last().unwrap().step;
     let before = steps(&folder);
@@ -255,7 +255,7 @@ fn slurm_stops_trials_at_the_time_limit_and_cancels_them() {
     workspace.succeed(&submit);
     let job = json(&workspace.path("runs/six/jobs/1/job.json"))["job"].as_str().unwrap().to_owned();
     let ids = ids(&workspace, "runs/six/jobs/1/trials.txt");
-    let folder = workspace.path("runs/six").join(&ids[0]);
+    let folder = workspace.trial("runs/six", &ids[0]);
     trained(&folder);
     let task = format!("{job}_0");
     // The signal that Slurm sends shortly before the time limit, and to whom. A task that has just begun may get it

@@ -105,7 +105,7 @@ fn a_run_leaves_every_file_and_each_trial_runs_by_itself() {
         let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
         assert_eq!((&plan["trials"][0]["trial"], plan["trials"].as_array().unwrap().len()), (&id.as_str().into(), 1));
         workspace.succeed(&["run", spec.to_str().unwrap(), "--runs", "alone"]);
-        same_bits(folder, &workspace.path("alone/tiny").join(id));
+        same_bits(folder, &workspace.trial("alone/tiny", id));
     }
 }
 
@@ -155,8 +155,8 @@ epochs = 2
             workspace.succeed(&["run", "spec.toml", "--runs", threads, "--threads", threads]);
         }
         for (id, folder) in workspace.trials(&format!("1/{name}")) {
-            same_bits(&folder, &workspace.path(&format!("2/{name}/{id}")));
-            same_bits(&folder, &workspace.path(&format!("3/{name}/{id}")));
+            same_bits(&folder, &workspace.trial(&format!("2/{name}"), &id));
+            same_bits(&folder, &workspace.trial(&format!("3/{name}"), &id));
         }
     }
 }
@@ -345,6 +345,7 @@ fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
     workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
     let names = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
     for (id, folder) in workspace.trials("runs/tiny") {
+        let name_of_folder = folder.file_name().unwrap().to_str().unwrap();
         for (damaged, from) in [(&names[..1], "goes on after epoch 1"), (&names[..], "started")] {
             for name in damaged {
                 let mut bytes = std::fs::read(folder.join(name)).unwrap();
@@ -358,11 +359,11 @@ fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
             let output = workspace.succeed(&["run", "spec.toml"]);
             let faults = damaged
                 .iter()
-                .map(|name| format!("runs/tiny/{id}/{name}: it is damaged: its checksum differs"))
+                .map(|name| format!("runs/tiny/{name_of_folder}/{name}: it is damaged: its checksum differs"))
                 .collect::<Vec<_>>()
                 .join("; not from ");
             assert!(output.contains(&format!(": {from}, not from {faults}\n")), "{output}");
-            same_bits(&folder, &workspace.path("undisturbed/tiny").join(&id));
+            same_bits(&folder, &workspace.trial("undisturbed/tiny", &id));
         }
     }
 }

@@ -116,7 +116,7 @@ fn damage_of_a_finished_trial_is_found_wherever_it_is() {
     workspace.succeed(&["run", "spec.toml"]);
     let experiment = workspace.path("runs/small");
     let pristine = contents(&experiment);
-    let (id, folder) = workspace.trials("runs/small").pop_first().unwrap();
+    let (_, folder) = workspace.trials("runs/small").pop_first().unwrap();
     let record = TrialRecord::read(&folder).unwrap();
     assert_eq!(vaex::trial::fault(&folder, &record), None);
     let mut tried = 0;
@@ -131,7 +131,7 @@ fn damage_of_a_finished_trial_is_found_wherever_it_is() {
                 std::fs::write(&path, bytes).unwrap();
                 continue;
             }
-            let in_trial = name.strip_prefix(&id).ok().map(|name| name.to_str().unwrap());
+            let in_trial = name.strip_prefix(folder.file_name().unwrap()).ok().map(|name| name.to_str().unwrap());
             let found = match in_trial {
                 None => Frozen::read(&experiment).is_err(),
                 Some("trial.json") => TrialRecord::read(&folder).is_err(),
@@ -185,8 +185,9 @@ fn repair_finished(places: usize) {
                 assert!(line.contains("damaged") || line.contains("missing"), "{name:?}: {damage:?}: {output}");
             }
             let after = contents(&folder);
-            for (name, before) in
-                pristine.iter().filter_map(|(name, bytes)| Some((name.strip_prefix(&id).ok()?, bytes)))
+            for (name, before) in pristine
+                .iter()
+                .filter_map(|(name, bytes)| Some((name.strip_prefix(folder.file_name().unwrap()).ok()?, bytes)))
             {
                 let file = name.to_str().unwrap();
                 if file == "model.safetensors" || file == "spec.toml" || file.starts_with("images/") {
@@ -227,7 +228,8 @@ fn repair_interrupted(places: usize) {
     let pristine = contents(&experiment);
     let mut dice = Dice(2);
     let mut tried = 0;
-    let both = ["checkpoint.safetensors", "checkpoint.previous.safetensors"].map(|name| Path::new(&id).join(name));
+    let both = ["checkpoint.safetensors", "checkpoint.previous.safetensors"]
+        .map(|name| Path::new(folder.file_name().unwrap()).join(name));
     let single = pristine.keys().filter(|name| !name.ends_with(".lock")).map(|name| vec![name.clone()]);
     for names in single.chain([both.to_vec()]) {
         for damage in Damage::some(pristine[&names[0]].len(), places, &mut dice) {
@@ -257,7 +259,7 @@ fn repair_interrupted(places: usize) {
             }
             let begins = if names.len() == 2 { ": started, not from " } else { ": goes on after " };
             assert!(output.contains(begins), "{names:?}: {damage:?}: {output}");
-            same_bits(&folder, &workspace.path("undisturbed/long").join(&id));
+            same_bits(&folder, &workspace.trial("undisturbed/long", &id));
             restore(&experiment, &pristine);
         }
     }

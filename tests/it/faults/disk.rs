@@ -81,14 +81,14 @@ fn fill(rooms: impl Iterator<Item = u64>) {
         let statuses: Vec<String> = trials("full").values().map(|folder| status(folder)).collect();
         recorded += usize::from(statuses.contains(&"failed".to_owned()));
         for (id, after) in trials("after") {
-            let undisturbed = workspace.path(&format!("undisturbed/disk/{id}"));
+            let undisturbed = workspace.trial("undisturbed/disk", &id);
             assert_eq!(rows(&after), rows(&undisturbed), "{room} KB");
             assert!(model(&after) == model(&undisturbed), "{room} KB: the weights differ");
         }
         let names = ["trial.json", "metrics.parquet", "model.safetensors", "spec.toml", "images/samples.png"];
         for name in names {
             let place =
-                |place: &str| std::fs::read(workspace.path(&format!("{folder}/{place}/{first}/{name}"))).unwrap();
+                |place: &str| std::fs::read(workspace.trial(&format!("{folder}/{place}"), &first).join(name)).unwrap();
             assert!(place("before") == place("full"), "{room} KB: {name} of a finished trial was harmed");
         }
         nothing_left_over(&workspace.path(&format!("{folder}/after")));

@@ -20,7 +20,7 @@ fn as_undisturbed(workspace: &Workspace, name: &str) {
     let trials = workspace.trials(&format!("undisturbed/{name}"));
     assert_eq!(trials.len(), workspace.trials(&format!("runs/{name}")).len());
     for (id, undisturbed) in trials {
-        same_bits(&workspace.path(&format!("runs/{name}/{id}")), &undisturbed);
+        same_bits(&workspace.trial(&format!("runs/{name}"), &id), &undisturbed);
     }
     nothing_left_over(&workspace.path("runs"));
 }

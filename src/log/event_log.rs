@@ -1,0 +1,43 @@
+//! A trial's event log as training sees it: it can fail, and costs no training then.
+
+use super::tensorboard::{EventWriter, LogSeal};
+use crate::files::FileError;
+use std::path::{Path, PathBuf};
+
+/// An event file that is being written, until something goes wrong with it.
+pub struct EventLog {
+    writer: Option<EventWriter>,
+    path: Option<PathBuf>,
+    fault: Option<FileError>,
+}
+
+impl EventLog {
+    /// Opens a new event file; see [`EventWriter::create`].
+    pub fn open(folder: &Path, start_step: u64) -> EventLog {
+        match EventWriter::create(folder, start_step) {
+            Ok(writer) => EventLog { path: Some(writer.path().to_path_buf()), writer: Some(writer), fault: None },
+            Err(fault) => EventLog { writer: None, path: None, fault: Some(fault) },
+        }
+    }
+
+    /// Writes something, where nothing has gone wrong before.
+    pub fn add(&mut self, write: impl FnOnce(&mut EventWriter) -> Result<(), FileError>) {
+        let Some(writer) = &mut self.writer else { return };
+        if let Err(fault) = write(writer) {
+            self.writer = None;
+            self.fault = Some(fault);
+        }
+    }
+
+    /// What went wrong, told once.
+    pub fn take_fault(&mut self) -> Option<FileError> {
+        self.fault.take()
+    }
+
+    /// The file's name, and how it is now; nothing where there is none.
+    pub fn seal(&mut self) -> Option<(String, LogSeal)> {
+        self.add(EventWriter::flush);
+        let path = self.path.as_ref()?;
+        Some((path.file_name()?.to_string_lossy().into_owned(), LogSeal::of(path).ok()?))
+    }
+}

@@ -1,0 +1,74 @@
+//! TensorBoard's embedding projector: posterior means as points, with their labels and images.
+
+use super::images::Grid;
+use crate::files::{FileError, create_folder, write_whole};
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The folder of the points in a trial's folder.
+pub const FOLDER: &str = "embedding";
+/// What TensorBoard looks for in a run's folder.
+pub const CONFIG_FILE: &str = "projector_config.pbtxt";
+/// Pixels of the picture of all images along a side, at most; TensorBoard takes up to 8,192.
+const SPRITE_SIDE: usize = 4096;
+/// Points, at most.
+const POINTS: usize = 1000;
+
+/// Points that a projector shows: as many images as the picture of all of them has room for.
+pub fn points(height: usize, width: usize) -> usize {
+    ((SPRITE_SIDE / height) * (SPRITE_SIDE / width)).min(POINTS)
+}
+
+/// What a projector shows.
+pub struct Points<'a> {
+    /// Posterior means, (Images, Latent).
+    pub codes: &'a [f32],
+    /// Axes of a code.
+    pub latent: usize,
+    /// A label of each image.
+    pub labels: Option<&'a [u8]>,
+    /// (Images, Height, Width).
+    pub images: &'a [f32],
+    /// Height and width of an image.
+    pub sides: [usize; 2],
+    /// What becomes black and what becomes white.
+    pub range: [f32; 2],
+}
+
+impl Points<'_> {
+    /// Writes the points below a trial's folder: codes.tsv, labels.tsv, sprite.png and the configuration.
+    ///
+    /// # Errors
+    /// A file can't be written.
+    pub fn write(&self, trial: &Path) -> Result<(), FileError> {
+        let folder = trial.join(FOLDER);
+        create_folder(&folder)?;
+        // TensorBoard's projection needs three axes: further ones are zero.
+        let axes = self.latent.max(3);
+        let row = |code: &[f32]| {
+            let values = code.iter().copied().chain(std::iter::repeat(0.0)).take(axes);
+            values.map(|value| value.to_string()).collect::<Vec<_>>().join("\t") + "\n"
+        };
+        let codes: String = self.codes.chunks(self.latent).map(row).collect();
+        write_whole(&folder.join("codes.tsv"), codes.as_bytes())?;
+        let [height, width] = self.sides;
+        let tiles: Vec<&[f32]> = self.images.chunks(height * width).collect();
+        // TensorBoard takes the picture for rows of as many images as its width has room for.
+        let columns = tiles.len().isqrt().clamp(1, SPRITE_SIDE / width);
+        let columns = columns.max(tiles.len().div_ceil(SPRITE_SIDE / height));
+        Grid::sprite(height, width, columns, tiles, self.range).write(&folder.join("sprite.png"))?;
+        let mut config =
+            format!("embeddings {{\n  tensor_name: \"posterior mean\"\n  tensor_path: \"{FOLDER}/codes.tsv\"\n");
+        if let Some(labels) = self.labels {
+            let labels: String =
+                labels.iter().take(self.codes.len() / self.latent).map(|label| format!("{label}\n")).collect();
+            write_whole(&folder.join("labels.tsv"), labels.as_bytes())?;
+            let _ = writeln!(config, "  metadata_path: \"{FOLDER}/labels.tsv\"");
+        }
+        let _ = write!(
+            config,
+            "  sprite {{\n    image_path: \"{FOLDER}/sprite.png\"\n    single_image_dim: {width}\n    single_image_dim: {height}\n  }}\n}}\n"
+        );
+        write_whole(&trial.join(CONFIG_FILE), config.as_bytes())
+    }
+}

@@ -1,0 +1,82 @@
+// Looks at TensorBoard's pages in a headless Chromium, as a user does, and keeps screenshots.
+//
+//     node tests/tensorboard_pages.mjs CHROMIUM PYTHON RUNS SETTINGS SHOTS
+//
+// PYTHON has tensorboard, RUNS is a folder of runs with SETTINGS groups of hyperparameters in all, SHOTS is where the
+// screenshots go. Needs playwright-core, found through NODE_PATH. Exit status 1 with a line for each page that lacks what it should show.
+import { createRequire } from "node:module";
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+
+// NODE_PATH is for `require` alone.
+const { chromium } = createRequire(import.meta.url)("playwright-core");
+const [program, python, runs, settings, shots] = process.argv.slice(2);
+const patience = { timeout: 30_000 };
+
+const port = await new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+        const { port } = server.address();
+        server.close(() => resolve(port));
+    });
+});
+mkdirSync(shots, { recursive: true });
+const board = spawn(python, ["-m", "tensorboard.main", "--logdir", runs, "--host", "127.0.0.1", "--port", port,
+    "--load_fast=false", "--reload_interval", "2"], { stdio: "ignore" });
+const browser = await chromium.launch({
+    executablePath: program,
+    // The projector draws with WebGL, which software can do where there is no GPU.
+    args: ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+});
+const problems = [];
+
+/** Opens a page of TensorBoard, waits for what it must show, and keeps a picture of it. */
+async function look(name, check) {
+    const page = await browser.newPage({ viewport: { width: 1500, height: 950 } });
+    try {
+        await page.goto(`http://127.0.0.1:${port}/#${name}`, patience);
+        await check(page);
+    } catch (error) {
+        problems.push(`${name}: ${String(error).split("\n")[0]}`);
+    }
+    await page.waitForTimeout(1500);
+    await page.screenshot({ path: join(shots, `tensorboard_${name}.png`) });
+    await page.close();
+}
+
+async function answers() {
+    for (let attempt = 0; attempt < 150; attempt++) {
+        try {
+            const found = await (await fetch(`http://127.0.0.1:${port}/data/runs`)).json();
+            if (found.length > 0) return;
+        } catch {}
+        await new Promise((resolve) => setTimeout(resolve, 400));
+    }
+    throw new Error("TensorBoard does not answer, or finds no run");
+}
+
+try {
+    await answers();
+    await look("hparams", async (page) => {
+        const groups = page.getByText(/-[0-9a-f]{6}$/);
+        await groups.first().waitFor(patience);
+        const found = new Set(await groups.allTextContents());
+        if (found.size !== Number(settings)) throw new Error(`${found.size} groups, not ${settings}`);
+    });
+    await look("images", (page) => page.locator("img").nth(2).waitFor(patience));
+    await look("custom_scalars", (page) => page.getByText("Reconstruction and KL").first().waitFor(patience));
+    await look("timeseries", (page) => page.getByText("reconstructions").first().waitFor(patience));
+    await look("projector", async (page) => {
+        await page.getByText("Total variance described").first().waitFor({ ...patience, state: "attached" });
+        await page.waitForTimeout(4000);
+        // Of points that it cannot project there is no variance to describe.
+        if ((await page.getByText("NaN").count()) > 0) throw new Error("the points cannot be projected");
+    });
+} finally {
+    await browser.close();
+    board.kill();
+}
+for (const problem of problems) console.error(problem);
+if (problems.length === 0) console.log(`TensorBoard's pages show all that they should; screenshots in ${shots}`);
+process.exit(problems.length === 0 ? 0 : 1);
