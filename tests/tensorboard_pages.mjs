@@ -68,10 +68,13 @@ try {
     await look("custom_scalars", (page) => page.getByText("Reconstruction and KL").first().waitFor(patience));
     await look("timeseries", (page) => page.getByText("reconstructions").first().waitFor(patience));
     await look("projector", async (page) => {
-        await page.getByText("Total variance described").first().waitFor({ ...patience, state: "attached" });
+        // Two frames deep.
+        const inner = page.frameLocator("iframe").first();
+        const plugin = (await inner.locator("iframe").count()) > 0 ? inner.frameLocator("iframe").first() : inner;
+        await plugin.getByText("Total variance described").first().waitFor({ ...patience, state: "attached" });
         await page.waitForTimeout(4000);
         // Of points that it cannot project there is no variance to describe.
-        if ((await page.getByText("NaN").count()) > 0) throw new Error("the points cannot be projected");
+        if ((await plugin.getByText("NaN").count()) > 0) throw new Error("the points cannot be projected");
     });
 } finally {
     await browser.close();

@@ -61,6 +61,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         started: 1.7e9,
         ended: None,
         error: None,
+        note: None,
         from_outside: false,
         files: Default::default(),
     }

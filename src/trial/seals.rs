@@ -2,6 +2,7 @@
 
 use super::names;
 use crate::files::{FileError, digest};
+use crate::log::projector;
 use crate::log::record::TrialRecord;
 use crate::log::tensorboard::FILE_PREFIX;
 use std::collections::BTreeMap;
@@ -12,9 +13,12 @@ use walkdir::WalkDir;
 /// the folder is not ours.
 fn is_result(name: &str) -> bool {
     let picture = |name: &str| name.ends_with(".png") || name.ends_with(".safetensors");
+    let whole = [names::SPEC, names::METRICS, names::MODEL, projector::CONFIG_FILE];
     match name.split_once('/') {
-        None => [names::SPEC, names::METRICS, names::MODEL].contains(&name) || name.starts_with(FILE_PREFIX),
-        Some((folder, name)) => folder == names::IMAGES && !name.contains('/') && picture(name),
+        None => whole.contains(&name) || name.starts_with(FILE_PREFIX),
+        Some((names::IMAGES, name)) => !name.contains('/') && picture(name),
+        Some((projector::FOLDER, name)) => !name.contains('/') && (picture(name) || name.ends_with(".tsv")),
+        Some(_) => false,
     }
 }
 

@@ -89,7 +89,7 @@ error: unknown table `[zzz]`
 1 | [zzz]
   |  ^^^
   |
-  = help: what can be here: `[data]`, `[model]`, `[objective]`, `[sweep]`, `[train]`, `extends`, `name`, `seed`, `spec_version`, `tags`
+  = help: what can be here: `[data]`, `[log]`, `[model]`, `[objective]`, `[sweep]`, `[train]`, `extends`, `name`, `seed`, `spec_version`, `tags`
 ",
     );
 }

@@ -2,8 +2,10 @@
 
 use super::{as_undisturbed, nothing_left_over};
 use crate::harness::{Outcome, PROGRAM, Workspace};
-use crate::runs::{model, rows, status};
+use crate::runs::{model, only, rows, status};
+use std::path::Path;
 use std::process::Command;
+use vaex::log::record::TrialRecord;
 
 /// Two trials; the first one is trained before the disk is full.
 const SPEC: &str = "\
@@ -131,10 +133,49 @@ fn a_limit_on_the_size_of_files_is_said_and_then_lifted() {
     }
     // Which files met the limit: each is named.
     let named: Vec<String> = named.into_iter().map(|name| name.split([':', '.']).next().unwrap().to_owned()).collect();
-    for name in ["plan", "checkpoint", "events"] {
+    for name in ["plan", "checkpoint"] {
         assert!(named.iter().any(|one| one == name), "{named:?} has no {name}");
     }
     println!("{} limits on the size of files", limits.len());
+}
+
+#[test]
+#[cfg(unix)]
+fn an_event_log_that_cannot_be_written_costs_no_training() {
+    // A small model with many pictures: its event log alone grows beyond the limit.
+    let workspace = Workspace::with_spec(
+        "\
+name = \"disk\"
+
+[data]
+limit = 60
+
+[model]
+family = \"mlp\"
+hidden = [1]
+latent_dim = 1
+
+[train]
+batch_size = 20
+epochs = 40
+
+[log]
+pictures_every = 1
+",
+    );
+    let Outcome { status, stdout, stderr } = limited(&workspace, "trap '' XFSZ; ", 300);
+    assert_eq!((status, &*stderr), (Some(0), ""), "{stdout}");
+    let folder = only(&workspace, "runs/disk");
+    let note = TrialRecord::read(&folder).unwrap().note.unwrap();
+    assert!(note.starts_with(&format!("cannot write runs/disk/{}/events.out", name(&folder))), "{note}");
+    assert!(note.ends_with("; training goes on without TensorBoard"), "{note}");
+    assert_eq!(stdout.matches(&format!(": warning: {note}\n")).count(), 1, "{stdout}");
+    workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
+    as_undisturbed(&workspace, "disk");
+}
+
+fn name(folder: &Path) -> &str {
+    folder.file_name().unwrap().to_str().unwrap()
 }
 
 /// Without the signal being ignored, the trial's process ends by it.
