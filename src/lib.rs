@@ -21,6 +21,7 @@ pub mod plan;
 pub mod train;
 
 pub mod log;
+pub mod trained;
 pub mod trial;
 
 pub mod launch;

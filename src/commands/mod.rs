@@ -1,6 +1,9 @@
 //! The commands, each a short script over the stages. Only they print.
 
 mod cancel;
+mod choice;
+mod diff;
+mod model;
 mod new;
 mod plan;
 mod progress;
@@ -18,7 +21,7 @@ use crate::plan::{Plan, PlanError, Trial};
 use crate::spec::{self, Device, Override};
 use crate::trial::names;
 use anyhow::bail;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -53,6 +56,26 @@ enum Command {
     Status(StatusArgs),
     /// Stop what is at work on an experiment: a run on this machine, and its jobs in Slurm.
     Cancel(CancelArgs),
+    /// Draw images from a trained model's prior.
+    Sample(model::SampleArgs),
+    /// Draw images, each above its reconstruction by a trained model.
+    Reconstruct(model::ReconstructArgs),
+    /// Draw what each latent axis of a trained model does.
+    Traverse(model::TraverseArgs),
+    /// Draw the way from one image to another through the codes of a trained model.
+    Interpolate(model::InterpolateArgs),
+    /// Draw what a trained model with two latent axes makes of all its codes.
+    Manifold(model::ManifoldArgs),
+    /// Write the posteriors of images as a table: means, deviations, labels, nats.
+    Embed(model::EmbedArgs),
+    /// Show in what two trials differ: keys of their specs, and their figures.
+    Diff(diff::DiffArgs),
+    /// Start TensorBoard, where it is installed.
+    Tensorboard(TensorboardArgs),
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
+    /// Print the manual page.
+    Man,
     /// Write an experiment file to begin with, every key explained.
     New(NewArgs),
     /// Write the JSON schemas of a spec, of plan.json and of trial.json, and the columns of the tables, to schemas/.
@@ -188,6 +211,22 @@ enum FamilyArg {
 }
 
 #[derive(Debug, Args)]
+struct TensorboardArgs {
+    /// What to show: a trial's folder, an experiment's, or the one that holds experiments.
+    #[arg(default_value = "runs")]
+    folder: PathBuf,
+    /// Passed on to TensorBoard, after `--`: --port 7000.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct CompletionsArgs {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
 struct StatusArgs {
     /// An experiment's folder, or the one that holds experiments.
     #[arg(default_value = "runs")]
@@ -291,6 +330,21 @@ impl Cli {
             Command::Run(args) => run::run(&args),
             Command::Plan(args) => plan::run(&args),
             Command::Report(args) => report::run(&args),
+            Command::Sample(args) => model::sample(&args),
+            Command::Reconstruct(args) => model::reconstruct(&args),
+            Command::Traverse(args) => model::traverse(&args),
+            Command::Interpolate(args) => model::interpolate(&args),
+            Command::Manifold(args) => model::manifold(&args),
+            Command::Embed(args) => model::embed(&args),
+            Command::Diff(args) => diff::run(&args),
+            Command::Tensorboard(args) => tensorboard(&args),
+            Command::Completions(args) => {
+                let mut text = Vec::new();
+                clap_complete::generate(args.shell, &mut Cli::command(), "vaex", &mut text);
+                say(String::from_utf8_lossy(&text).trim_end());
+                Ok(DONE)
+            }
+            Command::Man => man(),
             Command::New(args) => new::run(&args),
             Command::Schema(args) if args.reference => {
                 say(spec::reference().trim_end());
@@ -307,6 +361,42 @@ impl Cli {
             WRONG
         }))
     }
+}
+
+/// Becomes TensorBoard; returns only where that is not possible.
+fn tensorboard(args: &TensorboardArgs) -> anyhow::Result<u8> {
+    if !args.folder.is_dir() {
+        bail!("{} is not a folder", args.folder.display());
+    }
+    let mut command = std::process::Command::new("tensorboard");
+    command.arg("--logdir").arg(&args.folder).args(&args.arguments);
+    match command.status() {
+        Ok(status) => Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(INTERRUPTED)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            bail!("tensorboard is not on the PATH; install it with: pip install tensorboard")
+        }
+        Err(error) => bail!("cannot start tensorboard: {error}"),
+    }
+}
+
+/// The manual page: of vaex, and below it of each command.
+fn man() -> anyhow::Result<u8> {
+    let mut page = Vec::new();
+    let main = Cli::command();
+    clap_mangen::Man::new(main.clone()).render(&mut page)?;
+    for command in main.get_subcommands().filter(|command| !command.is_hide_set()) {
+        let man = clap_mangen::Man::new(command.clone());
+        roff_heading(&mut page, command.get_name());
+        man.render_description_section(&mut page)?;
+        man.render_synopsis_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+    }
+    say(String::from_utf8_lossy(&page).trim_end());
+    Ok(DONE)
+}
+
+fn roff_heading(page: &mut Vec<u8>, command: &str) {
+    page.extend(format!(".SH VAEX {}\n", command.to_uppercase()).bytes());
 }
 
 /// The schemas of all that vaex reads and leaves: their files below the working directory, and their texts.

@@ -158,12 +158,19 @@ fn weights<B: Spread>(trainer: &mut Trainer<B>) -> Arrays {
     arrays
 }
 
-/// Writes model.safetensors: the weights, and the spec that they are of.
+/// Writes model.safetensors: the weights, and what their network is: the resolved spec, and the images' sides.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_model<B: Spread>(path: &Path, trainer: &mut Trainer<B>, spec: &str) -> Result<(), CheckpointError> {
-    let notes = [("format", "vaex"), ("version", env!("CARGO_PKG_VERSION")), ("spec", spec)];
+pub fn write_model<B: Spread>(
+    path: &Path,
+    trainer: &mut Trainer<B>,
+    spec: &str,
+    [height, width]: [usize; 2],
+) -> Result<(), CheckpointError> {
+    let (height, width) = (height.to_string(), width.to_string());
+    let version = env!("CARGO_PKG_VERSION");
+    let notes = [("format", "vaex"), ("version", version), ("spec", spec), ("height", &height), ("width", &width)];
     weights(trainer).write(path, notes.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
 }
 

@@ -101,6 +101,28 @@ impl Grid {
         Ok(bytes)
     }
 
+    /// Writes pictures of one size as an animated PNG, ten a second, over and over.
+    ///
+    /// # Errors
+    /// The file can't be written, or the pictures are none, empty, or of several sizes.
+    pub fn write_animation(frames: &[Grid], path: &Path) -> Result<(), FileError> {
+        let bytes = || -> io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            let side = |pixels: usize| u32::try_from(pixels).map_err(io::Error::other);
+            let first = frames.first().ok_or_else(|| io::Error::other("there is no picture"))?;
+            let mut encoder = png::Encoder::new(&mut bytes, side(first.width)?, side(first.height)?);
+            encoder.set_color(png::ColorType::Grayscale);
+            encoder.set_depth(png::BitDepth::Eight);
+            encoder.set_animated(side(frames.len())?, 0)?;
+            encoder.set_frame_delay(1, 10)?;
+            let mut writer = encoder.write_header()?;
+            frames.iter().try_for_each(|frame| writer.write_image_data(&frame.pixels))?;
+            writer.finish()?;
+            Ok(bytes)
+        };
+        files::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+    }
+
     /// Writes the picture as a PNG file, whole or not at all.
     ///
     /// # Errors

@@ -5,8 +5,9 @@ mod trial;
 
 pub use trial::{Trial, value_text};
 
-use crate::data::{DataError, Dataset, grouped};
+use crate::data::{DataError, Dataset, Images, grouped};
 use crate::files::FileError;
+use crate::model::Architecture;
 use crate::spec::diagnostics::{Diagnostic, Diagnostics, Location};
 use crate::spec::sweep::{Assignment, Pattern, Point};
 use crate::spec::{Data, Document, Override, ReadError, Spec, nearest};
@@ -313,6 +314,13 @@ impl Datasets {
         self.loaded.push((data.clone(), result.clone()));
         result
     }
+}
+
+/// The network of a resolved spec, for images of some height and width; nothing where the spec cannot have one.
+pub fn architecture(spec: &Spec, [height, width]: [usize; 2]) -> Option<Architecture> {
+    let pixels = height.checked_mul(width).filter(|pixels| (1..1 << 28).contains(pixels))?;
+    let images = Images::new(vec![0; pixels], None, height, width);
+    check::model(&mut check::Checks::default(), spec, Some(&images))
 }
 
 /// The spec of one trial as TOML, runnable by itself.

@@ -11,12 +11,14 @@ mod settings;
 mod text;
 mod trial;
 
+pub use numbers::significant;
 pub use schema::tables;
 pub use trial::Trial;
 
 use crate::files::FileError;
 use crate::log::record::RECORD_FILE;
 use crate::log::tables;
+use settings::Comparison;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
@@ -129,6 +131,12 @@ impl Report {
     /// null.
     pub fn json(&self) -> serde_json::Value {
         json::report(self)
+    }
+
+    /// The best trial of the best setting, where there is one experiment and a trial of it is done.
+    pub fn best(&self) -> Option<&Trial> {
+        let [experiment] = &*self.experiments else { return None };
+        Comparison::of(experiment).best()
     }
 
     /// How an experiment is headed: by its name, and by its folder too where there are several of that name.

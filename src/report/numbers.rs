@@ -35,7 +35,7 @@ impl Summary {
 }
 
 /// To so many significant digits; digits before the point are never rounded away.
-pub(super) fn significant(value: f64, digits: i32) -> String {
+pub fn significant(value: f64, digits: i32) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         small if small < 1e-4 => format!("{value:.*e}", digits.max(1) as usize - 1),

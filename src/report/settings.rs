@@ -100,6 +100,17 @@ impl<'a> Comparison<'a> {
         comparison
     }
 
+    /// The best trial of the best setting that has one.
+    pub(super) fn best(&self) -> Option<&'a Trial> {
+        let sign = if self.sorted_by.name == ELBO.name { -1.0 } else { 1.0 };
+        self.settings.iter().find_map(|setting| {
+            let figures =
+                setting.done().filter_map(|trial| Some((sign * (self.sorted_by.of)(trial, self.split)?, trial)));
+            let figures = figures.filter(|(figure, _)| !figure.is_nan());
+            figures.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, trial)| trial)
+        })
+    }
+
     /// A key's last segment where it says which key is meant, else the whole key.
     pub(super) fn short(&self, key: &'a str) -> &'a str {
         let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);

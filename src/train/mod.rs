@@ -12,7 +12,8 @@ pub use metrics::Metrics;
 pub use optimizer::Optimizer;
 pub use schedule::Schedule;
 pub use tally::Position;
-pub use worker::{Encoded, Spread};
+pub(crate) use worker::Worker;
+pub use worker::{Encoded, Measured, Spread};
 
 use crate::backend::{self, DeviceError, Part};
 use crate::data::{Pixels, Split};
@@ -31,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tally::Tally;
 use totals::Totals;
-use worker::{Lane, LaneTask, Worker};
+use worker::{Lane, LaneTask};
 
 /// Numbers that one task of a parallel pass over the parameters takes.
 const CHUNK: usize = 1 << 14;

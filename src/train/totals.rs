@@ -20,6 +20,12 @@ struct Axis {
     mean_square: f64,
 }
 
+/// KL of a posterior of one axis from N(0, 1), nats.
+pub(super) fn axis_nats(mean: f32, log_variance: f32) -> f64 {
+    let (mean, log_variance) = (f64::from(mean), f64::from(log_variance));
+    -0.5 * (1.0 + log_variance - mean * mean - log_variance.exp())
+}
+
 impl Totals {
     pub(super) fn new(latent: usize) -> Totals {
         Totals { images: 0.0, recon_nats: 0.0, kl_nats: 0.0, axes: vec![Axis::default(); latent], has_kl: false }
@@ -40,8 +46,7 @@ impl Totals {
         }
         for (means, variances) in mean.chunks(latent).zip(log_variance.chunks(latent)) {
             for ((axis, mean), log_variance) in self.axes.iter_mut().zip(means).zip(variances) {
-                let (mean, log_variance) = (f64::from(*mean), f64::from(*log_variance));
-                let nats = -0.5 * (1.0 + log_variance - mean * mean - log_variance.exp());
+                let nats = axis_nats(*mean, *log_variance);
                 axis.kl_nats += nats;
                 self.kl_nats += nats;
             }

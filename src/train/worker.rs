@@ -1,6 +1,6 @@
 //! What worker threads do: micro-batches forward and backward, on a model that none of them changes.
 
-use super::totals::Totals;
+use super::totals::{Totals, axis_nats};
 use crate::backend::{Array, Backend, DeviceError, Host, Part, Portable};
 use crate::data::{Dataset, Images, Pixels, Split};
 use crate::kernels::Buffer;
@@ -15,12 +15,12 @@ use rayon::prelude::*;
 
 /// What is shared by all workers.
 pub struct Worker<B: Backend> {
-    pub(super) device: B::Device,
-    pub(super) model: Model<B>,
-    pub(super) map: GradientMap<B>,
-    pub(super) dataset: Dataset,
-    pub(super) pixels: Pixels,
-    pub(super) seed: u64,
+    pub(crate) device: B::Device,
+    pub(crate) model: Model<B>,
+    pub(crate) map: GradientMap<B>,
+    pub(crate) dataset: Dataset,
+    pub(crate) pixels: Pixels,
+    pub(crate) seed: u64,
 }
 
 /// A backend whose work can be given to workers.
@@ -76,6 +76,15 @@ pub struct Encoded {
     pub posterior: Posterior,
 }
 
+/// What some images come to, each by itself.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// -log p(x|z) of each image, nats.
+    pub recon_nats: Vec<f32>,
+    /// KL of each image's posterior, nats; empty for a plain autoencoder.
+    pub kl_nats: Vec<f32>,
+}
+
 /// The work of one lane in one step.
 pub(super) struct LaneTask<'a> {
     pub(super) micro_batches: &'a [&'a [u32]],
@@ -117,14 +126,27 @@ impl<B: Backend> Worker<B> {
     }
 
     /// Validation images and their posteriors.
-    pub(super) fn encode(&self, indices: &[u32]) -> Result<Encoded, DeviceError> {
+    pub(crate) fn encode(&self, indices: &[u32]) -> Result<Encoded, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let inputs = x.to_vec();
         Ok(Encoded { inputs, posterior: Posterior::of(self.model.encode(x)?) })
     }
 
+    /// What each of some validation images comes to: as [`Worker::measure`], image by image.
+    pub(crate) fn measure_each(&self, indices: &[u32]) -> Result<Measured, DeviceError> {
+        let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
+        let noise = self.noise(indices, Purpose::ValidationNoise, 0)?;
+        let terms = objective::evaluate(&self.model, &x, &noise, 1.0, 1.0, NoneTape)?;
+        let latent = self.latent();
+        let kl_nats = terms.mean.chunks(latent).zip(terms.log_variance.chunks(latent)).map(|(mean, log_variance)| {
+            let nats = mean.iter().zip(log_variance).map(|(mean, log_variance)| axis_nats(*mean, *log_variance));
+            nats.sum::<f64>() as f32
+        });
+        Ok(Measured { recon_nats: terms.recon_nats, kl_nats: kl_nats.collect() })
+    }
+
     /// Expected pixels of codes: (Codes, Latent) to (Codes, Pixels).
-    pub(super) fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
+    pub(crate) fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let shape = (Batch(codes.len() / self.latent()), self.model.latent());
         let z = Array::new(&self.device, Buffer::copy_of(codes), shape)?;
         let mut pixels = self.model.decode(z)?.to_vec();

@@ -15,6 +15,7 @@ use crate::log::projector::{self, Points};
 use crate::log::record::{Status, TrialRecord, now};
 use crate::log::tables;
 use crate::log::tensorboard::{self, EventWriter};
+use crate::model::Architecture;
 use crate::plan::Trial;
 use crate::spec::Device;
 use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
@@ -361,7 +362,8 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             self.pictures(self.log_is_new)?;
         }
         let model = self.run.folder.join(names::MODEL);
-        checkpoint::write_model(&model, &mut self.trainer, &self.trial.toml())?;
+        let Architecture { height, width, .. } = *self.trial.architecture();
+        checkpoint::write_model(&model, &mut self.trainer, &self.trial.toml(), [height, width])?;
         let text = self.summary(record);
         self.events.add(|log| log.text("summary", &text));
         self.events.add(|log| log.hparams_end(true));

@@ -1,0 +1,61 @@
+//! Which trial a command is about: a folder, the beginning of an id, or the best one of an experiment.
+
+use crate::launch::folders;
+use crate::log::record::RECORD_FILE;
+use crate::report;
+use anyhow::{Context, bail};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use walkdir::WalkDir;
+
+#[derive(Debug, Args)]
+pub(super) struct TrialChoice {
+    /// A trial's folder, the beginning of a trial's id, or with --best an experiment's folder.
+    #[arg(value_name = "TRIAL")]
+    trial: PathBuf,
+    /// The best trial of an experiment, as `vaex report` sorts them.
+    #[arg(long)]
+    best: bool,
+    /// Where ids are looked up.
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    runs: PathBuf,
+}
+
+impl TrialChoice {
+    /// The trial's folder.
+    pub(super) fn folder(&self) -> anyhow::Result<PathBuf> {
+        let given = self.trial.display();
+        if self.best {
+            let report = report::collect(&self.trial)?;
+            let none = || format!("{given} has no trial that is done, or more than one experiment");
+            return report.best().map(|trial| trial.folder.clone()).with_context(none);
+        }
+        folder(&self.trial, &self.runs)
+    }
+}
+
+/// The folder of a trial that is given by its folder, or by the beginning of its id.
+pub(super) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
+    if given.join(RECORD_FILE).exists() {
+        return Ok(given.to_path_buf());
+    }
+    if given.is_dir() {
+        bail!(
+            "{} is no trial's folder: it has no {RECORD_FILE}; for an experiment's folder see --best",
+            given.display()
+        );
+    }
+    let start = given.to_string_lossy();
+    let folders = WalkDir::new(runs).min_depth(1).max_depth(2).sort_by_file_name().into_iter().flatten();
+    let named = folders.map(walkdir::DirEntry::into_path).filter(|folder| folder.join(RECORD_FILE).exists());
+    let found: Vec<PathBuf> =
+        named.filter(|folder| folders::id(folder).is_some_and(|id| id.starts_with(&*start))).collect();
+    match &*found {
+        [folder] => Ok(folder.clone()),
+        [] => bail!("{start} is no folder, and no trial's id in {} begins so", runs.display()),
+        several => {
+            let several: Vec<String> = several.iter().map(|folder| format!("\n  {}", folder.display())).collect();
+            bail!("{} trials' ids in {} begin with {start}:{}", several.len(), runs.display(), several.concat())
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `vaex diff`: in what two trials differ.
+
+use super::{DONE, choice, plain_table, say};
+use crate::data::Split;
+use crate::plan::value_text;
+use crate::report::{self, Trial};
+use anyhow::{Context, bail};
+use clap::Args;
+use comfy_table::{CellAlignment, Table};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(super) struct DiffArgs {
+    /// A trial's folder, or the beginning of its id.
+    one: PathBuf,
+    /// The other one's.
+    other: PathBuf,
+    /// Where ids are looked up.
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    runs: PathBuf,
+    /// Print it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Something of two trials.
+type Row = (String, [Value; 2]);
+
+pub(super) fn run(args: &DiffArgs) -> anyhow::Result<u8> {
+    let [one, other] = [&args.one, &args.other].map(|given| read(given, &args.runs));
+    let (one, other) = (one?, other?);
+    let (keys, figures) = (keys(&one, &other), figures(&one, &other));
+    if args.json {
+        let object = |rows: &[Row]| rows.iter().map(|(name, values)| (name.clone(), json!(values))).collect::<Value>();
+        let trials = [&one, &other].map(|trial| &trial.record.trial);
+        say(&json!({ "trials": trials, "keys": object(&keys), "figures": object(&figures) }).to_string());
+        return Ok(DONE);
+    }
+    let ids = [&one, &other].map(|trial| trial.record.trial.clone());
+    match keys.is_empty() {
+        true => say("the specs are equal, but for names and the places of files"),
+        false => say(&table("key", &ids, &keys).to_string()),
+    }
+    say("");
+    say(&table("figure", &ids, &figures).to_string());
+    Ok(DONE)
+}
+
+fn read(given: &Path, runs: &Path) -> anyhow::Result<Trial> {
+    let folder = choice::folder(given, runs)?;
+    let report = report::collect(&folder)?;
+    if let Some(warning) = report.warnings.first() {
+        bail!("{warning}");
+    }
+    let trial = report.experiments.into_iter().flat_map(|experiment| experiment.trials).next();
+    trial.with_context(|| format!("{} has no trial", folder.display()))
+}
+
+/// The keys of the specs that differ, and the images.
+fn keys(one: &Trial, other: &Trial) -> Vec<Row> {
+    let records = [&one.record, &other.record];
+    let names: BTreeSet<&String> = records.iter().flat_map(|record| record.spec.keys()).collect();
+    let value = |name: &str| records.map(|record| record.spec.get(name).cloned().unwrap_or_default());
+    let spec = names.into_iter().map(|name| (name.clone(), value(name)));
+    let data = ("data (hash)".to_owned(), records.map(|record| json!(record.data_hash)));
+    spec.chain([data]).filter(|(_, [one, other])| one != other).collect()
+}
+
+fn figures(one: &Trial, other: &Trial) -> Vec<Row> {
+    let trials = [one, other];
+    let mut rows = vec![
+        ("status".to_owned(), trials.map(|trial| json!(trial.record.status))),
+        ("parameters".to_owned(), trials.map(|trial| json!(trial.record.parameters))),
+        ("seconds".to_owned(), trials.map(|trial| json!(trial.record.seconds))),
+        ("images_per_second".to_owned(), trials.map(|trial| json!(trial.record.images_per_second))),
+    ];
+    for split in [Split::Train, Split::Validation] {
+        let last = trials.map(|trial| json!(trial.last(split)));
+        for name in ["epoch", "loss", "elbo_nats", "recon_nats", "kl_nats", "effective_beta", "active_units"] {
+            rows.push((format!("{} {name}", split.name()), [last[0][name].clone(), last[1][name].clone()]));
+        }
+    }
+    rows
+}
+
+fn table(head: &str, ids: &[String; 2], rows: &[Row]) -> Table {
+    let mut table = plain_table();
+    table.set_header([head.to_owned(), ids[0].clone(), ids[1].clone(), "difference".to_owned()]);
+    for (name, [one, other]) in rows {
+        let text = |value: &Value| match value.as_f64().filter(|_| value.is_f64()) {
+            Some(number) if head == "figure" => report::significant(number, 6),
+            _ => value_text(Some(value)),
+        };
+        let difference = match (one.as_f64(), other.as_f64()) {
+            (Some(one), Some(other)) if one != other => report::significant(other - one, 4),
+            _ => String::new(),
+        };
+        table.add_row([name.clone(), text(one), text(other), difference]);
+    }
+    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    table
+}

@@ -1,0 +1,374 @@
+//! What a trained model is used for: pictures of samples, reconstructions and paths through its codes, embeddings, and
+//! its network in another format.
+
+use super::choice::TrialChoice;
+use super::{DONE, say};
+use crate::files::{FileError, write_whole};
+use crate::log::Grid;
+use crate::log::images::manifold_codes;
+use crate::log::tables::write_columns;
+use crate::trained::Trained;
+use anyhow::bail;
+use clap::Args;
+use npyz::WriterBuilder;
+use polars::prelude::{Column, NamedFrom as _};
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(super) struct SampleArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    /// How many images.
+    #[arg(short = 'n', long, default_value = "64", value_parser = count)]
+    count: usize,
+    /// Codes are drawn from N(0, T^2).
+    #[arg(long, default_value = "1.0", value_name = "T", value_parser = positive_number)]
+    temperature: f32,
+    /// Seed of the codes.
+    #[arg(long, default_value = "0")]
+    seed: u64,
+    /// Write the expected pixels too, (N, Height, Width), in the data's range.
+    #[arg(long, value_name = "FILE.npy")]
+    raw: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReconstructArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    #[command(flatten)]
+    images: ImagesArgs,
+    /// How many images, the first ones.
+    #[arg(short = 'n', long, default_value = "30", value_parser = count)]
+    count: usize,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TraverseArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    /// The picture of each axis' row is of the code of this image, where one axis is changed; without it of the code 0.
+    #[arg(long, value_name = "I")]
+    image: Option<usize>,
+    #[command(flatten)]
+    images: ImagesArgs,
+    /// Codes in a row.
+    #[arg(long, default_value = "11", value_name = "N", value_parser = steps)]
+    steps: usize,
+    /// The axis goes from -R to R.
+    #[arg(long, default_value = "3.0", value_name = "R", value_parser = positive_number)]
+    range: f32,
+    /// Rows, those of the axes with the largest KL.
+    #[arg(long, default_value = "32", value_name = "N", value_parser = count)]
+    axes: usize,
+    /// Write an animated PNG, a frame a step and a tile an axis.
+    #[arg(long)]
+    animate: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InterpolateArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    /// The image to begin with, counted from 0.
+    #[arg(long, value_name = "I")]
+    from: usize,
+    /// The image to end with.
+    #[arg(long, value_name = "J")]
+    to: usize,
+    #[command(flatten)]
+    images: ImagesArgs,
+    /// Codes in a row.
+    #[arg(long, default_value = "11", value_name = "N", value_parser = steps)]
+    steps: usize,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManifoldArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    /// Images along a side.
+    #[arg(long, default_value = "20", value_name = "N", value_parser = steps)]
+    side: usize,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EmbedArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    #[command(flatten)]
+    images: ImagesArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+struct ImagesArgs {
+    /// An IDX file of images; without it, the trial's own validation images.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// The IDX file of their labels.
+    #[arg(long, value_name = "FILE", requires = "data")]
+    labels: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Output {
+    /// The file to write; by default one in the working directory, named by the command.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Say what was written as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    number(text, 1, 100_000)
+}
+
+fn steps(text: &str) -> Result<usize, String> {
+    number(text, 2, 1000)
+}
+
+fn number(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
+}
+
+fn positive_number(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|number: &f32| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "it must be a number, 0 or more".to_owned())
+}
+
+impl ImagesArgs {
+    /// The model with the images that it is to be used on.
+    fn put_into(&self, trained: Trained) -> anyhow::Result<Trained> {
+        Ok(match &self.data {
+            Some(images) => trained.with_files(images, self.labels.as_deref())?,
+            None => trained.with_its_images()?,
+        })
+    }
+}
+
+impl Output {
+    fn path(&self, default: &str) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| PathBuf::from(default))
+    }
+
+    /// Says which files were written, and what of.
+    fn told(&self, trained: &Trained, files: &[PathBuf], what: &str) -> u8 {
+        let shown: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+        match self.json {
+            true => {
+                let trial = &trained.record().trial;
+                say(&serde_json::json!({ "trial": trial, "wrote": shown, "what": what }).to_string());
+            }
+            false => shown.iter().for_each(|file| say(&format!("wrote {file}: {what}"))),
+        }
+        DONE
+    }
+}
+
+/// The tiles of a picture of the model's.
+fn grid(trained: &Trained, columns: usize, tiles: &[&[f32]]) -> Grid {
+    let (height, width) = (trained.architecture().height, trained.architecture().width);
+    Grid::tiles(height, width, columns, tiles.iter().copied(), trained.range())
+}
+
+fn tiles<'a>(trained: &Trained, values: &'a [f32]) -> Vec<&'a [f32]> {
+    values.chunks(trained.architecture().pixels()).collect()
+}
+
+fn need_prior(trained: &Trained) -> anyhow::Result<()> {
+    match trained.has_prior() {
+        true => Ok(()),
+        false => bail!("{} is a plain autoencoder: it has no prior to draw codes from", trained.folder().display()),
+    }
+}
+
+pub(super) fn sample(args: &SampleArgs) -> anyhow::Result<u8> {
+    let trained = Trained::open(&args.trial.folder()?)?;
+    need_prior(&trained)?;
+    let codes = trained.prior_codes(args.count, args.seed, args.temperature);
+    let values = trained.decode(&codes)?;
+    let path = args.output.path("samples.png");
+    let columns = args.count.isqrt() + usize::from(args.count.isqrt().pow(2) < args.count);
+    grid(&trained, columns, &tiles(&trained, &values)).write(&path)?;
+    let mut files = vec![path];
+    if let Some(raw) = &args.raw {
+        let sides = [trained.architecture().height, trained.architecture().width];
+        write_npy(raw, [args.count, sides[0], sides[1]], &values)?;
+        files.push(raw.clone());
+    }
+    Ok(args.output.told(&trained, &files, &format!("{} samples", args.count)))
+}
+
+/// A NumPy array of f32.
+fn write_npy(path: &Path, sizes: [usize; 3], values: &[f32]) -> Result<(), FileError> {
+    let bytes = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let sizes = sizes.map(|size| size as u64);
+        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&sizes).writer(&mut bytes).begin_nd()?;
+        writer.extend(values.iter().copied())?;
+        writer.finish()?;
+        Ok(bytes)
+    };
+    write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+}
+
+pub(super) fn reconstruct(args: &ReconstructArgs) -> anyhow::Result<u8> {
+    let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
+    let indices: Vec<u32> = (0..args.count.min(trained.images().len()) as u32).collect();
+    let encoded = trained.encode(&indices)?;
+    let reconstructions = trained.decode(&encoded.posterior.mean)?;
+    let (height, width) = (trained.architecture().height, trained.architecture().width);
+    let (inputs, outputs) = (tiles(&trained, &encoded.inputs), tiles(&trained, &reconstructions));
+    let path = args.output.path("reconstructions.png");
+    Grid::pairs(height, width, 10, &inputs, &outputs, trained.range()).write(&path)?;
+    Ok(args.output.told(&trained, &[path], &format!("{} images, each above its reconstruction", indices.len())))
+}
+
+/// Values from `-range` to `range`.
+fn along(range: f32, steps: usize) -> impl Iterator<Item = f32> + Clone {
+    (0..steps).map(move |step| range * (2.0 * step as f32 / (steps - 1) as f32 - 1.0))
+}
+
+pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
+    let trained = Trained::open(&args.trial.folder()?)?;
+    let latent = trained.architecture().latent;
+    let (trained, start) = match args.image {
+        None => (trained, vec![0.0; latent]),
+        Some(image) => {
+            let trained = args.images.put_into(trained)?;
+            let start = codes_of(&trained, &[image])?;
+            (trained, start)
+        }
+    };
+    let mut axes = trained.axes_by_kl();
+    axes.truncate(args.axes);
+    let codes = axes.iter().flat_map(|(axis, _)| {
+        let start = &start;
+        along(args.range, args.steps).flat_map(move |value| {
+            let mut code = start.clone();
+            code[*axis] = value;
+            code
+        })
+    });
+    let values = trained.decode(&codes.collect::<Vec<f32>>())?;
+    let pictures = tiles(&trained, &values);
+    let path = args.output.path("traversal.png");
+    if args.animate {
+        let columns = axes.len().isqrt() + usize::from(axes.len().isqrt().pow(2) < axes.len());
+        let frame = |step: usize| {
+            let of_step: Vec<&[f32]> = pictures.iter().skip(step).step_by(args.steps).copied().collect();
+            grid(&trained, columns, &of_step)
+        };
+        // There and back again.
+        let frames: Vec<Grid> = (0..args.steps).chain((1..args.steps - 1).rev()).map(frame).collect();
+        Grid::write_animation(&frames, &path)?;
+    } else {
+        grid(&trained, args.steps, &pictures).write(&path)?;
+    }
+    let named = |(axis, kl): &(usize, Option<f64>)| match kl {
+        Some(kl) => format!("{axis} ({kl:.3} nats)"),
+        None => axis.to_string(),
+    };
+    let order = axes.iter().map(named).collect::<Vec<_>>().join(", ");
+    let what =
+        format!("a {} an axis, from -{r} to {r}: {order}", if args.animate { "tile" } else { "row" }, r = args.range);
+    Ok(args.output.told(&trained, &[path], &what))
+}
+
+/// Posterior means of images of the model's, (Images, Latent).
+fn codes_of(trained: &Trained, images: &[usize]) -> anyhow::Result<Vec<f32>> {
+    let there = trained.images().len();
+    if let Some(image) = images.iter().find(|image| **image >= there) {
+        bail!("there is no image {image}: there are {there}, counted from 0");
+    }
+    let indices: Vec<u32> = images.iter().map(|image| *image as u32).collect();
+    Ok(trained.encode(&indices)?.posterior.mean)
+}
+
+pub(super) fn interpolate(args: &InterpolateArgs) -> anyhow::Result<u8> {
+    let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
+    let codes = codes_of(&trained, &[args.from, args.to])?;
+    let (from, to) = codes.split_at(trained.architecture().latent);
+    let shares = (0..args.steps).map(|step| step as f32 / (args.steps - 1) as f32);
+    let linear = shares.clone().flat_map(|share| linear(from, to, share));
+    let path_codes: Vec<f32> = linear.chain(shares.flat_map(|share| spherical(from, to, share))).collect();
+    let values = trained.decode(&path_codes)?;
+    let pictures = tiles(&trained, &values);
+    let inputs = trained.encode(&[args.from as u32, args.to as u32])?.inputs;
+    let ends = tiles(&trained, &inputs);
+    // The images themselves are at the ends of both rows.
+    let rows = pictures.chunks(args.steps).flat_map(|row| ends[..1].iter().chain(row).chain(&ends[1..]).copied());
+    let path = args.output.path("interpolation.png");
+    grid(&trained, args.steps + 2, &rows.collect::<Vec<_>>()).write(&path)?;
+    let what = format!("from image {} to image {}, codes in a line above, on an arc below", args.from, args.to);
+    Ok(args.output.told(&trained, &[path], &what))
+}
+
+fn linear(from: &[f32], to: &[f32], share: f32) -> Vec<f32> {
+    from.iter().zip(to).map(|(from, to)| from + share * (to - from)).collect()
+}
+
+/// Shoemake's slerp (1985), of codes of any length; where the codes are along one line, along that.
+fn spherical(from: &[f32], to: &[f32], share: f32) -> Vec<f32> {
+    let product = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(one, other)| one * other).sum::<f32>();
+    let angle = (product(from, to) / (product(from, from) * product(to, to)).sqrt()).clamp(-1.0, 1.0).acos();
+    if !(1e-4..std::f32::consts::PI - 1e-4).contains(&angle) {
+        return linear(from, to, share);
+    }
+    let [first, second] = [(1.0 - share) * angle, share * angle].map(|part| part.sin() / angle.sin());
+    from.iter().zip(to).map(|(from, to)| first * from + second * to).collect()
+}
+
+pub(super) fn manifold(args: &ManifoldArgs) -> anyhow::Result<u8> {
+    let trained = Trained::open(&args.trial.folder()?)?;
+    need_prior(&trained)?;
+    let latent = trained.architecture().latent;
+    if latent != 2 {
+        bail!("a manifold needs 2 latent axes, and {} has {latent}; see `vaex traverse`", trained.folder().display());
+    }
+    let values = trained.decode(&manifold_codes(args.side).concat())?;
+    let path = args.output.path("manifold.png");
+    grid(&trained, args.side, &tiles(&trained, &values)).write(&path)?;
+    Ok(args.output.told(&trained, &[path], "the prior's quantiles, the first axis to the right, the second upwards"))
+}
+
+pub(super) fn embed(args: &EmbedArgs) -> anyhow::Result<u8> {
+    let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
+    let count = trained.images().len();
+    let indices: Vec<u32> = (0..count as u32).collect();
+    let (encoded, measured) = (trained.encode(&indices)?, trained.measure(&indices)?);
+    let latent = trained.architecture().latent;
+    let column = |name: &str, values: Vec<f32>| Column::new(name.into(), values);
+    let axis = |values: &[f32], axis: usize| values.iter().skip(axis).step_by(latent).copied().collect::<Vec<f32>>();
+    let mut columns =
+        vec![Column::new("image".into(), indices.iter().map(|index| i64::from(*index)).collect::<Vec<_>>())];
+    if let Some(labels) = trained.images().labels() {
+        columns.push(Column::new("label".into(), labels.iter().map(|label| i64::from(*label)).collect::<Vec<_>>()));
+    }
+    let posterior = &encoded.posterior;
+    columns.extend((0..latent).map(|index| column(&format!("mean_{index}"), axis(&posterior.mean, index))));
+    if trained.has_prior() {
+        let name = |index: usize| format!("deviation_{index}");
+        columns.extend((0..latent).map(|index| column(&name(index), axis(&posterior.deviation, index))));
+        columns.push(column("kl_nats", measured.kl_nats));
+    }
+    columns.push(column("recon_nats", measured.recon_nats));
+    let path = args.output.path("embeddings.parquet");
+    write_columns(&path, columns)?;
+    Ok(args.output.told(&trained, &[path], &format!("posteriors of {count} images")))
+}

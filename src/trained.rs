@@ -1,0 +1,278 @@
+//! A trained model, for use: from a trial's folder, with its own validation images or others.
+
+use crate::backend::{DeviceError, Host};
+use crate::data::{DataError, Dataset, Images, Pixels, Split};
+use crate::files::FileError;
+use crate::log::checkpoint::{CheckpointError, Stored};
+use crate::log::record::{RECORD_FILE, Status, TrialRecord};
+use crate::log::tables;
+use crate::model::architecture::PosteriorKind;
+use crate::model::parameters::GradientMap;
+use crate::model::{Architecture, BuildError, Model, Posterior};
+use crate::plan;
+use crate::random::{Purpose, Stream};
+use crate::spec::{Data, Source, Spec};
+use crate::train::{Encoded, Measured, Spread, Worker, micro_batch};
+use crate::trial::names;
+use std::path::{Path, PathBuf};
+
+/// Images in a piece of work.
+const BATCH: usize = 64;
+
+/// Why a trained model cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainedError {
+    /// The folder is no trial's.
+    #[error("{} is no trial's folder: it has no {RECORD_FILE}", folder.display())]
+    NoTrial {
+        /// What was given.
+        folder: PathBuf,
+    },
+    /// The trial has no model yet, or never will.
+    #[error("{} is {}; only a trial that is done has a model", folder.display(), status.name())]
+    NotDone {
+        /// The trial's folder.
+        folder: PathBuf,
+        /// How it stands.
+        status: Status,
+    },
+    /// The model was written by a vaex that wrote it otherwise.
+    #[error("{}: it was written by vaex {version}, whose models this one cannot read; train the trial again with --fresh", path.display())]
+    Version {
+        /// The model's file.
+        path: PathBuf,
+        /// Who wrote it.
+        version: String,
+    },
+    /// The images do not fit the model.
+    #[error("the images are {height}x{width}, but the model was trained on {}x{}", trained[0], trained[1])]
+    Sides {
+        /// Of the images.
+        height: usize,
+        /// Of the images.
+        width: usize,
+        /// Height and width that it was trained on.
+        trained: [usize; 2],
+    },
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The weights cannot be read.
+    #[error(transparent)]
+    Weights(#[from] CheckpointError),
+    /// The images cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The model cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The trial's own images have changed since.
+    #[error("the images of {} have changed since it was trained; give them with --data", folder.display())]
+    Changed {
+        /// The trial's folder.
+        folder: PathBuf,
+    },
+    /// Computing failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// No threads.
+    #[error("cannot start worker threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// A trained model, and the images that it is used on.
+pub struct Trained {
+    folder: PathBuf,
+    record: TrialRecord,
+    spec: Spec,
+    architecture: Architecture,
+    stored: Stored,
+    worker: Worker<Host>,
+    pool: rayon::ThreadPool,
+}
+
+impl Trained {
+    /// Reads the model of a trial that is done; it has no images yet.
+    ///
+    /// # Errors
+    /// The folder is none of a trial that is done, or the model is damaged or another vaex's.
+    pub fn open(folder: &Path) -> Result<Trained, TrainedError> {
+        if !folder.join(RECORD_FILE).exists() {
+            return Err(TrainedError::NoTrial { folder: folder.to_path_buf() });
+        }
+        let record = TrialRecord::read(folder)?;
+        if record.status != Status::Done {
+            return Err(TrainedError::NotDone { folder: folder.to_path_buf(), status: record.status });
+        }
+        let path = folder.join(names::MODEL);
+        let stored = Stored::read_own(&path)?;
+        let version = stored.notes.get("version").cloned().unwrap_or_else(|| "of an unknown version".to_owned());
+        let read = || -> Option<(Spec, Architecture)> {
+            let spec: Spec = toml::from_str(stored.notes.get("spec")?).ok()?;
+            let sides = [stored.number("height")? as usize, stored.number("width")? as usize];
+            let architecture = plan::architecture(&spec, sides)?;
+            Some((spec, architecture))
+        };
+        let (spec, architecture) = read().ok_or(TrainedError::Version { path, version })?;
+        let mut model = Model::<Host>::new(&Default::default(), &architecture)?;
+        stored.load(&mut model)?;
+        let [low, high] = spec.data.range;
+        let nothing = Images::new(Vec::new(), None, architecture.height, architecture.width);
+        let worker = Worker {
+            device: Default::default(),
+            map: GradientMap::new(&mut model),
+            model,
+            dataset: Dataset { train: nothing.clone(), validation: nothing, hash: String::new() },
+            pixels: Pixels { binarize: spec.data.binarize, range: [low as f32, high as f32], seed: spec.seed },
+            seed: spec.seed,
+        };
+        let pool = rayon::ThreadPoolBuilder::new().build()?;
+        Ok(Trained { folder: folder.to_path_buf(), record, spec, architecture, stored, worker, pool })
+    }
+
+    /// With the validation images that it was trained beside.
+    ///
+    /// # Errors
+    /// They cannot be read, or are others now.
+    pub fn with_its_images(self) -> Result<Trained, TrainedError> {
+        let dataset = Dataset::load(&self.spec.data, Path::new(""))?;
+        if dataset.hash != self.record.data_hash {
+            return Err(TrainedError::Changed { folder: self.folder });
+        }
+        self.with_images(dataset.validation)
+    }
+
+    /// With the images of an IDX file, and labels where there is a file of them; relative to the working directory.
+    ///
+    /// # Errors
+    /// They cannot be read, or are of other sides.
+    pub fn with_files(self, images: &Path, labels: Option<&Path>) -> Result<Trained, TrainedError> {
+        let (images, labels) = (Some(images.to_path_buf()), labels.map(Path::to_path_buf));
+        let data = Data {
+            source: Source::Idx,
+            images: images.clone(),
+            test_images: images,
+            labels: labels.clone(),
+            test_labels: labels,
+            ..Default::default()
+        };
+        let images = Dataset::load(&data, Path::new(""))?.validation;
+        self.with_images(images)
+    }
+
+    /// With other images.
+    ///
+    /// # Errors
+    /// They are of other sides.
+    pub fn with_images(mut self, images: Images) -> Result<Trained, TrainedError> {
+        let trained = [self.architecture.height, self.architecture.width];
+        if [images.height(), images.width()] != trained {
+            return Err(TrainedError::Sides { height: images.height(), width: images.width(), trained });
+        }
+        self.worker.dataset.validation = images;
+        Ok(self)
+    }
+
+    /// The trial's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The trial's record.
+    pub fn record(&self) -> &TrialRecord {
+        &self.record
+    }
+
+    /// The resolved spec.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The network.
+    pub fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
+    /// The arrays of model.safetensors.
+    pub fn stored(&self) -> &Stored {
+        &self.stored
+    }
+
+    /// What becomes black and what becomes white in a picture.
+    pub fn range(&self) -> [f32; 2] {
+        self.worker.pixels.range
+    }
+
+    /// The images that it is used on.
+    pub fn images(&self) -> &Images {
+        &self.worker.dataset.validation
+    }
+
+    /// Whether there is a prior to draw codes from: a plain autoencoder has none.
+    pub fn has_prior(&self) -> bool {
+        self.architecture.posterior != PosteriorKind::None
+    }
+
+    /// The latent axes, the one with the largest KL first; in their own order where there is no KL.
+    pub fn axes_by_kl(&self) -> Vec<(usize, Option<f64>)> {
+        let rows = tables::read_metrics(&self.folder.join(names::METRICS)).unwrap_or_default();
+        let kl = rows
+            .iter()
+            .rfind(|row| row.split == Split::Validation)
+            .map(|row| row.kl_axis_nats.clone())
+            .unwrap_or_default();
+        let mut axes: Vec<_> = (0..self.architecture.latent).map(|axis| (axis, kl.get(axis).copied())).collect();
+        axes.sort_by(|(_, one), (_, other)| other.unwrap_or(0.0).total_cmp(&one.unwrap_or(0.0)));
+        axes
+    }
+
+    /// Codes from the prior, (count, Latent), each number multiplied by `temperature`.
+    pub fn prior_codes(&self, count: usize, seed: u64, temperature: f32) -> Vec<f32> {
+        let mut codes = vec![0.0; count * self.architecture.latent];
+        Stream::new(seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
+        codes.iter_mut().for_each(|code| *code *= temperature);
+        codes
+    }
+
+    /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).
+    ///
+    /// # Errors
+    /// Computing failed.
+    pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, TrainedError> {
+        let parts = codes.chunks(self.micro_batch() * self.architecture.latent).collect();
+        Ok(Host::spread(&self.pool, &self.worker, parts, Worker::decode)?.concat())
+    }
+
+    /// Images and their posteriors.
+    ///
+    /// # Errors
+    /// Computing failed.
+    pub fn encode(&self, images: &[u32]) -> Result<Encoded, TrainedError> {
+        let parts = images.chunks(self.micro_batch()).collect();
+        let mut all = Encoded { inputs: Vec::new(), posterior: Posterior::default() };
+        for Encoded { inputs, posterior } in Host::spread(&self.pool, &self.worker, parts, Worker::encode)? {
+            all.inputs.extend(inputs);
+            all.posterior.mean.extend(posterior.mean);
+            all.posterior.deviation.extend(posterior.deviation);
+        }
+        Ok(all)
+    }
+
+    /// Nats of images, with the noise that validation has: over a trial's own images their means are its figures.
+    ///
+    /// # Errors
+    /// Computing failed.
+    pub fn measure(&self, images: &[u32]) -> Result<Measured, TrainedError> {
+        let parts = images.chunks(self.micro_batch()).collect();
+        let mut all = Measured::default();
+        for Measured { recon_nats, kl_nats } in Host::spread(&self.pool, &self.worker, parts, Worker::measure_each)? {
+            all.recon_nats.extend(recon_nats);
+            all.kl_nats.extend(kl_nats);
+        }
+        Ok(all)
+    }
+
+    fn micro_batch(&self) -> usize {
+        micro_batch::<Host>(&self.architecture, BATCH)
+    }
+}
