@@ -50,7 +50,7 @@ enum Command {
     Run(Box<RunArgs>),
     /// Show the trials of an experiment without training.
     Plan(PlanArgs),
-    /// Sum up what was trained: a table here, trials.parquet and curves.parquet in the folder.
+    /// Sum up what was trained: a table here; a page with charts and pictures and parquet tables in the folder.
     Report(ReportArgs),
     /// Show how the trials of an experiment stand, here and in the scheduler.
     Status(StatusArgs),
@@ -282,9 +282,20 @@ struct ReportArgs {
     /// A trial's folder, an experiment's, or the one that holds experiments.
     #[arg(default_value = "runs")]
     folder: PathBuf,
+    /// What to write: report.html (charts and pictures in one page), trials and curves as parquet or CSV, report.md.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "html,parquet", value_name = "FORMAT,...")]
+    format: Vec<ReportFormat>,
     /// Print the table as JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    Html,
+    Parquet,
+    Csv,
+    Markdown,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use crate::trained::Trained;
 use anyhow::bail;
 use clap::Args;
 use npyz::WriterBuilder;
-use polars::prelude::{Column, NamedFrom as _};
+use polars::prelude::Column;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -5,10 +5,11 @@ use super::{
     FAILED, INTERRUPTED, RunArgs, WRONG, bytes, complain, exit_status, explain, explain_as, report, repro, say, submit,
     warn,
 };
-use crate::data::counted;
+use crate::data::{Split, counted};
 use crate::launch::cluster::shell_word;
 use crate::launch::{self, Options, Summary};
 use crate::plan::{Plan, Trial};
+use crate::report::Trial as Trained;
 use crate::trial::estimate;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -37,11 +38,13 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
         let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
         progress.finish();
         if !args.json {
-            if let Err(error) = report::print(&launch::folder(plan, &options.runs)) {
+            let best = report::print(&launch::folder(plan, &options.runs)).map(|report| report.best().map(best_line));
+            let best = best.unwrap_or_else(|error| {
                 explain(&error);
                 worst = worst.max(FAILED);
-            }
-            remark(plan, args, summary);
+                None
+            });
+            remark(plan, args, summary, best);
         }
         worst = exit_status(summary, STOP.load(Ordering::Relaxed)).max(worst);
         if summary.interrupted > 0 || args.fail_fast && summary.failed > summary.failed_before {
@@ -133,7 +136,15 @@ fn interrupt() {
     complain("stopping after the present step; once more stops at once");
 }
 
-fn remark(plan: &Plan, args: &RunArgs, summary: Summary) {
+/// The best trial in a line.
+fn best_line(trial: &Trained) -> String {
+    let name = trial.folder.file_name().unwrap_or_default().to_string_lossy();
+    let row = trial.last(Split::Validation).or(trial.last(Split::Train));
+    let figures = row.map(|row| format!(": loss {:.5}, elbo_nats {:.2}", row.loss, row.elbo_nats)).unwrap_or_default();
+    format!("best: {name}{figures}")
+}
+
+fn remark(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<String>) {
     let folder = launch::folder(plan, &args.runs);
     if summary.interrupted > 0 {
         let count = counted(summary.interrupted, "unfinished trial");
@@ -146,6 +157,14 @@ fn remark(plan: &Plan, args: &RunArgs, summary: Summary) {
             let count = counted(summary.failed_before, "trial");
             say(&format!("{count} failed before and not tried again; --retry-failed runs what failed"));
         }
-        say(&format!("look at it with: tensorboard --logdir {}", shell_word(&folder.to_string_lossy())));
+        let has_model = best.is_some();
+        best.iter().for_each(|best| say(best));
+        let folder = shell_word(&folder.to_string_lossy());
+        say("look further with:");
+        say(&format!("  vaex report {folder}          # writes {folder}/report.html"));
+        say(&format!("  vaex tensorboard {folder}"));
+        if has_model {
+            say(&format!("  vaex traverse {folder} --best"));
+        }
     }
 }

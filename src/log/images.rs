@@ -131,6 +131,54 @@ impl Grid {
         files::write_whole(path, &self.png().map_err(FileError::at("write", path))?)
     }
 
+    /// Reads a picture that [`Grid::write`] wrote.
+    ///
+    /// # Errors
+    /// The file can't be read, or holds something else.
+    pub fn read(path: &Path) -> Result<Grid, FileError> {
+        let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
+        let decode = || -> io::Result<Grid> {
+            let mut reader = png::Decoder::new(io::Cursor::new(bytes)).read_info()?;
+            let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+            if reader.output_color_type() != (png::ColorType::Grayscale, png::BitDepth::Eight) {
+                return Err(io::Error::other("it is no grey picture of 8 bits"));
+            }
+            let mut pixels = vec![0; width * height];
+            reader.next_frame(&mut pixels)?;
+            Ok(Grid { width, height, pixels })
+        };
+        decode().map_err(FileError::at("read", path))
+    }
+
+    /// The picture with at most so many rows and columns of tiles: the first ones, or ones from all over it.
+    pub fn thinned(&self, rows: usize, columns: usize, spread: bool) -> Grid {
+        let is_line = |x: usize| (0..self.height).all(|y| self.pixels[y * self.width + x] == SEPARATOR);
+        let is_row = |y: usize| self.pixels[y * self.width..][..self.width].iter().all(|pixel| *pixel == SEPARATOR);
+        let tile_width = (1..self.width).find(|x| is_line(*x)).unwrap_or(self.width);
+        let tile_height = (1..self.height).find(|y| is_row(*y)).unwrap_or(self.height);
+        let kept = |side: usize, tile: usize, most: usize| -> Vec<usize> {
+            let there = (side + 1) / (tile + 1);
+            let kept = there.min(most);
+            let index = |tile: usize| if spread && kept > 1 { tile * (there - 1) / (kept - 1) } else { tile };
+            (0..kept).map(|one| index(one) * (tile + 1)).collect()
+        };
+        let lines = kept(self.height, tile_height, rows);
+        let starts = kept(self.width, tile_width, columns);
+        let mut pixels = Vec::new();
+        for (index, line) in lines.iter().enumerate() {
+            // With the line below, but for the last.
+            let gap = usize::from(index + 1 < lines.len());
+            for y in *line..*line + tile_height + gap {
+                for (index, start) in starts.iter().enumerate() {
+                    let gap = usize::from(index + 1 < starts.len());
+                    pixels.extend_from_slice(&self.pixels[y * self.width + start..][..tile_width + gap]);
+                }
+            }
+        }
+        let extent = |count: usize, side: usize| (count * (side + 1)).saturating_sub(1);
+        Grid { width: extent(starts.len(), tile_width), height: extent(lines.len(), tile_height), pixels }
+    }
+
     /// Draws a tile with its upper left pixel at `corner` = [row, column].
     fn draw(&mut self, corner: [usize; 2], tile_width: usize, tile: &[f32], range: [f32; 2]) {
         for (row, values) in tile.chunks_exact(tile_width).enumerate() {
@@ -313,6 +361,22 @@ mod tests {
         let path = folder.path().join("grid.png");
         grid.write(&path).unwrap();
         assert_eq!(std::fs::read(path).unwrap(), grid.png().unwrap());
+    }
+
+    #[test]
+    fn a_picture_is_read_and_thinned() {
+        let values: Vec<[f32; 2]> = (0..9).map(|value| [value as f32, value as f32 + 10.0]).collect();
+        let grid = Grid::tiles(1, 2, 3, values.iter().map(|tile| &tile[..]), [0.0, 255.0]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("grid.png");
+        grid.write(&path).unwrap();
+        assert_eq!(Grid::read(&path).unwrap(), grid);
+        let part = |tiles: &[usize]| Grid::tiles(1, 2, 2, tiles.iter().map(|tile| &values[*tile][..]), [0.0, 255.0]);
+        assert_eq!(grid.thinned(2, 2, false), part(&[0, 1, 3, 4]));
+        assert_eq!(grid.thinned(2, 2, true), part(&[0, 2, 6, 8]));
+        assert_eq!(grid.thinned(usize::MAX, 9, true), grid);
+        std::fs::write(&path, "no picture").unwrap();
+        assert!(Grid::read(&path).is_err());
     }
 
     #[test]

@@ -48,6 +48,30 @@ pub(crate) fn write_columns(path: &Path, columns: Vec<Column>) -> Result<(), Fil
     files::write_whole(path, &encode(columns).map_err(FileError::at("write", path))?)
 }
 
+/// Writes columns of equal length as a CSV file with a header, whole or not at all. Lists are JSON, nulls are empty.
+pub(crate) fn write_csv(path: &Path, columns: &[Column]) -> Result<(), FileError> {
+    let bytes = || -> io::Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(columns.iter().map(|column| column.name().as_str()))?;
+        for row in 0..columns.first().map_or(0, Column::len) {
+            let texts = columns.iter().map(|column| column.get(row).map(|value| text(&value)));
+            writer.write_record(texts.collect::<PolarsResult<Vec<String>>>().map_err(io::Error::other)?)?;
+        }
+        writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
+    };
+    files::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+}
+
+fn text(value: &AnyValue<'_>) -> String {
+    match value {
+        AnyValue::Null => String::new(),
+        AnyValue::String(text) => (*text).to_owned(),
+        AnyValue::Float64(number) => number.to_string(),
+        AnyValue::List(series) => format!("[{}]", series.iter().map(|one| text(&one)).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
 /// A parquet file with its checksum among the footer's notes.
 fn encode(columns: Vec<Column>) -> io::Result<Vec<u8>> {
     let mut frame = DataFrame::new_infer_height(columns).map_err(io::Error::other)?;

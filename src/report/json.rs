@@ -12,7 +12,7 @@ pub(super) fn report(report: &Report) -> Value {
     })
 }
 
-fn experiment(experiment: &Experiment) -> Value {
+pub(super) fn experiment(experiment: &Experiment) -> Value {
     let comparison = Comparison::of(experiment);
     json!({
         "name": experiment.name,
@@ -41,7 +41,7 @@ fn setting(setting: &Setting, comparison: &Comparison) -> Value {
     })
 }
 
-fn trial(trial: &Trial) -> Value {
+pub(super) fn trial(trial: &Trial) -> Value {
     json!({
         "trial": trial.record.trial,
         "folder": trial.folder.to_string_lossy(),

@@ -4,6 +4,7 @@
 //! warning in the report, and the other trials are reported.
 
 mod frames;
+mod html;
 mod json;
 mod numbers;
 mod schema;
@@ -15,9 +16,10 @@ pub use numbers::significant;
 pub use schema::tables;
 pub use trial::Trial;
 
-use crate::files::FileError;
+use crate::files::{FileError, write_whole};
 use crate::log::record::RECORD_FILE;
 use crate::log::tables;
+use polars::prelude::Column;
 use settings::Comparison;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,6 +43,19 @@ pub struct Experiment {
     pub folder: PathBuf,
     /// Its trials, in the order of their folders.
     pub trials: Vec<Trial>,
+}
+
+/// What a report can be written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// report.html: the page with charts and pictures.
+    Html,
+    /// trials.parquet and curves.parquet.
+    Parquet,
+    /// trials.csv and curves.csv.
+    Csv,
+    /// report.md: the table.
+    Markdown,
 }
 
 /// Why there is no report.
@@ -94,14 +109,27 @@ pub fn collect(dir: &Path) -> Result<Report, ReportError> {
 }
 
 impl Report {
-    /// Writes trials.parquet (one row a trial) and curves.parquet (one row an epoch and split of each trial) of each
-    /// experiment into its folder, and those of all of them into `dir` where it is not one of these.
+    /// Writes the trials (one row a trial) and the curves (one row an epoch and split of each trial) of each experiment
+    /// into its folder, and those of all of them into `dir` where it is not one of these; the page and the text into
+    /// `dir` alone.
     ///
     /// Returns the files that were written.
     ///
     /// # Errors
     /// A file can't be written.
-    pub fn write(&self, dir: &Path) -> Result<Vec<PathBuf>, FileError> {
+    pub fn write(&self, dir: &Path, formats: &[Format]) -> Result<Vec<PathBuf>, FileError> {
+        let mut written = Vec::new();
+        for format in formats {
+            match format {
+                Format::Parquet | Format::Csv => written.extend(self.write_tables(dir, *format)?),
+                Format::Html => written.push(whole(dir.join("report.html"), &html::page(self, dir))?),
+                Format::Markdown => written.push(whole(dir.join("report.md"), &text::markdown(self))?),
+            }
+        }
+        Ok(written)
+    }
+
+    fn write_tables(&self, dir: &Path, format: Format) -> Result<Vec<PathBuf>, FileError> {
         let mut folders: BTreeMap<&Path, Vec<&Trial>> = BTreeMap::new();
         for experiment in &self.experiments {
             folders.entry(&experiment.folder).or_default().extend(&experiment.trials);
@@ -110,12 +138,22 @@ impl Report {
         let mut written = Vec::new();
         for (folder, trials) in folders {
             for (name, columns) in [
-                ("trials.parquet", frames::trials as fn(&[&Trial]) -> _),
-                ("curves.parquet", frames::curves as fn(&[&Trial]) -> _),
+                ("trials", frames::trials as fn(&[&Trial]) -> Vec<Column>),
+                ("curves", frames::curves as fn(&[&Trial]) -> Vec<Column>),
             ] {
-                let path = folder.join(name);
-                tables::write_columns(&path, columns(&trials))?;
-                written.push(path);
+                let (path, columns) = (folder.join(name), columns(&trials));
+                written.push(match format {
+                    Format::Csv => {
+                        let path = path.with_extension("csv");
+                        tables::write_csv(&path, &columns)?;
+                        path
+                    }
+                    _ => {
+                        let path = path.with_extension("parquet");
+                        tables::write_columns(&path, columns)?;
+                        path
+                    }
+                });
             }
         }
         Ok(written)
@@ -148,6 +186,11 @@ impl Report {
             _ => format!("{} in {}", experiment.name, experiment.folder.display()),
         }
     }
+}
+
+fn whole(path: PathBuf, text: &str) -> Result<PathBuf, FileError> {
+    write_whole(&path, text.as_bytes())?;
+    Ok(path)
 }
 
 impl Experiment {

@@ -42,6 +42,32 @@ fn experiment(heading: &str, experiment: &Experiment) -> String {
     lines.join("\n") + "\n"
 }
 
+/// The report as Markdown.
+pub(super) fn markdown(report: &Report) -> String {
+    let mut text = String::new();
+    for one in &report.experiments {
+        let comparison = Comparison::of(one);
+        let heads = comparison.varied.iter().map(|key| comparison.short(key)).chain(["seeds"]);
+        let heads: Vec<String> = heads.chain(FIGURES.iter().map(|figure| figure.head)).map(str::to_owned).collect();
+        let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | ").replace('\n', " "));
+        let rule = heads.iter().map(|_| "---".to_owned()).collect();
+        let trials = statuses(&one.trials.iter().collect::<Vec<_>>(), ", ");
+        text += &format!("## {}\n\n{trials}\n\n{}{}", report.heading(one), row(heads), row(rule));
+        for setting in &comparison.settings {
+            let values = comparison.varied.iter().map(|key| value_text(setting.value(key)).replace('|', "\\|"));
+            let figures = FIGURES.iter().map(|figure| cell(setting, figure, comparison.split, " ± "));
+            text += &row(values.chain([statuses(&setting.trials, ", ")]).chain(figures).collect());
+        }
+        text += "\n";
+        for note in comparison.notes.iter().cloned().chain(unfinished(&comparison)) {
+            text += &format!("- {note}\n");
+        }
+        text += "\n";
+    }
+    report.warnings.iter().for_each(|warning| text += &format!("- warning: {warning}\n"));
+    text
+}
+
 /// How a table saves width.
 #[derive(Clone, Copy)]
 struct Layout {

@@ -75,7 +75,7 @@ pub(crate) fn only(workspace: &Workspace, runs: &str) -> PathBuf {
 fn a_run_leaves_every_file_and_each_trial_runs_by_itself() {
     let workspace = Workspace::with_spec(TINY);
     let output = workspace.succeed(&["run", "spec.toml"]);
-    assert!(output.ends_with("look at it with: tensorboard --logdir runs/tiny\n"), "{output}");
+    assert!(output.ends_with("  vaex tensorboard runs/tiny\n  vaex traverse runs/tiny --best\n"), "{output}");
     for file in ["plan.json", "trials.parquet", "curves.parquet"] {
         assert!(workspace.path("runs/tiny").join(file).is_file(), "{file}");
     }
