@@ -90,7 +90,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct SpecArgs {
-    /// Set a key of the spec: --set objective.kl_weight=0.1. A key that is swept is not swept any more.
+    /// Set a key of the spec: --set objective.kl_weight=0.1. A key that is swept is not swept any more; paths are relative
+    /// to the working directory.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// What computes, whatever the spec says.
@@ -100,7 +101,7 @@ struct SpecArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     only: Vec<String>,
     /// Only so many trials, the first ones.
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = up_to_a_million)]
     limit: Option<usize>,
 }
 
@@ -270,7 +271,7 @@ struct PlanArgs {
     #[arg(long)]
     measure: bool,
     /// Print the whole spec of a trial, and where each value came from; of the first one that --only leaves.
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "measure"])]
     resolved: bool,
     /// Print the plan as JSON.
     #[arg(long)]
@@ -316,6 +317,11 @@ fn positive(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| "it must be a whole number from 1 to 1024".to_owned())
 }
 
+fn up_to_a_million(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=1_000_000).contains(number));
+    number.ok_or_else(|| "it must be a whole number from 1 to 1,000,000".to_owned())
+}
+
 impl SpecArgs {
     /// The plan of a spec file, with what is selected of it.
     fn plan(&self, path: &Path) -> anyhow::Result<Plan> {
@@ -337,6 +343,11 @@ impl SpecArgs {
 impl Cli {
     /// Runs the command; errors are printed.
     pub fn run(self) -> ExitCode {
+        let json = match &self.command {
+            Command::Run(args) => args.json,
+            Command::Plan(args) => args.json,
+            _ => false,
+        };
         let result = match self.command {
             Command::Run(args) => run::run(&args),
             Command::Plan(args) => plan::run(&args),
@@ -368,7 +379,7 @@ impl Cli {
             Command::Task(args) => task::run(&args),
         };
         ExitCode::from(result.unwrap_or_else(|error| {
-            explain(&error);
+            explain_as(&error, json);
             WRONG
         }))
     }
@@ -431,12 +442,13 @@ fn schema() -> anyhow::Result<u8> {
     Ok(DONE)
 }
 
-/// Prints an error as JSON where that is asked for and it is a spec's, else as text.
+/// Prints an error as JSON where that is asked for, else as text.
 fn explain_as(error: &anyhow::Error, json: bool) {
     match error.downcast_ref::<PlanError>() {
         Some(PlanError::Spec(diagnostics)) if json => {
             say(&serde_json::json!({ "errors": diagnostics.json() }).to_string());
         }
+        _ if json => say(&serde_json::json!({ "errors": [{ "message": with_causes(error) }] }).to_string()),
         _ => explain(error),
     }
 }

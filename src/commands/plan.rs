@@ -36,13 +36,26 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
         return Ok(DONE);
     }
     say(&table(&plan, &folders, &times).to_string());
-    let dataset = plan.trials().first().map(|trial| trial.dataset());
-    let (train, validation) = dataset.map_or((0, 0), |data| (data.train.len(), data.validation.len()));
+    let train = range(plan.selected().map(|trial| trial.dataset().train.len()));
+    let validation = range(plan.selected().map(|trial| trial.dataset().validation.len()));
     let (all, selected) = (plan.trials().len(), plan.selected().count());
     let of = if selected < all { format!(" of {all}") } else { String::new() };
     let trials = counted(selected, "trial");
-    say(&format!("{}: {trials}{of}, {train} training and {validation} validation images", plan.name()));
+    let same = match plan.combinations() {
+        combinations if combinations > all => {
+            format!(" ({combinations} combinations, {} of them the same as others)", combinations - all)
+        }
+        _ => String::new(),
+    };
+    say(&format!("{}: {trials}{of}{same}, {train} training and {validation} validation images", plan.name()));
     Ok(DONE)
+}
+
+/// Numbers from the least to the largest: `900 to 1800`.
+fn range(numbers: impl Iterator<Item = usize>) -> String {
+    let numbers: Vec<usize> = numbers.collect();
+    let (least, most) = (numbers.iter().min().unwrap_or(&0), numbers.iter().max().unwrap_or(&0));
+    if least < most { format!("{least} to {most}") } else { most.to_string() }
 }
 
 /// What `vaex run` would do with a trial.
@@ -102,22 +115,48 @@ fn table(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> Ta
 
 /// A trial's whole spec, each line with where its value came from.
 fn resolved(plan: &Plan, trial: &Trial) -> String {
-    let (text, origin, mut table) = (trial.toml(), plan.origins(trial), String::new());
-    let lines = text.lines().map(|line| {
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            table = format!("{name}.");
-        }
-        let Some((key, _)) = line.split_once(" = ") else { return line.to_owned() };
-        let origin = match origin(&format!("{table}{key}")) {
+    let origin = plan.origins(trial);
+    let line = |table: &str, key: &str, value: &toml::Value| {
+        let dotted = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
+        let origin = match origin(&dotted) {
             Origin::Written(place) => place,
             Origin::Swept(place) => format!("{place}, swept"),
-            Origin::Default if table.is_empty() && key == "name" => "the file's name".to_owned(),
+            Origin::Default if dotted == "name" => "the file's name".to_owned(),
             Origin::Default => "default".to_owned(),
         };
-        format!("{line}  # {origin}")
-    });
-    let lines: Vec<String> = lines.collect();
-    format!("# trial {} of {}\n{}\n", trial.id(), plan.name(), lines.join("\n"))
+        format!("{key} = {}  # {origin}\n", on_one_line(value))
+    };
+    let all = plan.selected().count();
+    let of = match all {
+        1 => String::new(),
+        _ => format!(", 1 of {all}; choose another with --only trial=ID"),
+    };
+    let mut text = format!("# trial {} of {}{of}\n", trial.id(), plan.name());
+    let table: toml::Table = trial.toml().parse().unwrap_or_default();
+    let (tables, values): (Vec<_>, Vec<_>) = table.iter().partition(|(_, value)| value.is_table());
+    values.into_iter().for_each(|(key, value)| text.push_str(&line("", key, value)));
+    for (name, inner) in tables {
+        text.push_str(&format!("\n[{name}]\n"));
+        let inner = inner.as_table().into_iter().flatten();
+        inner.for_each(|(key, value)| text.push_str(&line(name, key, value)));
+    }
+    text
+}
+
+/// A value as TOML without line breaks, so that a comment can follow.
+fn on_one_line(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => {
+            // JSON escapes as TOML does, but for one character, and not in several lines.
+            let quoted = serde_json::Value::String(text.clone()).to_string();
+            quoted.replace('\u{7f}', "\\u007f")
+        }
+        toml::Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(on_one_line).collect();
+            format!("[{}]", values.join(", "))
+        }
+        other => other.to_string(),
+    }
 }
 
 fn json(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> serde_json::Value {

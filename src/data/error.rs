@@ -17,19 +17,20 @@ pub enum DataError {
         problem: IdxError,
     },
     /// `source = "idx"` without files.
-    #[error("`images` is missing: `source = \"idx\"` reads its images from that IDX file; name one")]
+    #[error("`data.images` is missing: `data.source = \"idx\"` reads its images from that IDX file; name one")]
     NoImages,
     /// A file is named, and not read.
     #[error(
-        "`{}` names a file, but `source = \"fashion-mini\"` reads none; remove it, or set `source = \"idx\"`",
-        last(key)
+        "`{key}` names a file, but `data.source = \"fashion-mini\"` reads none; remove it, or set `data.source = \"idx\"`"
     )]
     FileNotRead {
         /// The spec key that names the file.
         key: &'static str,
     },
     /// Labels of test images that are not given.
-    #[error("`test_labels` is given without `test_images`, the images that it is about; give both or neither")]
+    #[error(
+        "`data.test_labels` is given without `data.test_images`, the images that it is about; give both or neither"
+    )]
     TestLabelsAlone,
     /// Labels of other images.
     #[error(
@@ -64,11 +65,11 @@ pub enum DataError {
         train: (usize, usize),
     },
     /// A limit of no images.
-    #[error("`limit` is 0; give at least 1, or remove it")]
+    #[error("`data.limit` is 0; give at least 1, or remove it")]
     ZeroLimit,
     /// A limit beyond the file.
     #[error(
-        "`limit` is {}, but `{}` holds {}; lower it or remove it",
+        "`data.limit` is {}, but `{}` holds {}; lower it or remove it",
         grouped(limit), file.display(), counted(images, "image")
     )]
     Limit {
@@ -80,14 +81,14 @@ pub enum DataError {
         images: usize,
     },
     /// A fraction that is none.
-    #[error("`validation` is {fraction}; give a number of images, or a fraction above 0 and below 1")]
+    #[error("`data.validation` is {fraction}; give a number of images, or a fraction above 0 and below 1")]
     Fraction {
         /// The value given.
         fraction: f64,
     },
     /// No images for training, or none for validation.
     #[error(
-        "`validation` is {}, which holds out {} of {}; leave at least 1 for training and 1 for validation",
+        "`data.validation` is {}, which holds out {} of {}; leave at least 1 for training and 1 for validation",
         given(validation),
         grouped(held),
         counted(images, "image")
@@ -120,11 +121,6 @@ impl DataError {
             DataError::Fraction { .. } | DataError::Split { .. } => "data.validation",
         }
     }
-}
-
-/// The last part of a dotted key.
-fn last(key: &str) -> &str {
-    key.rsplit('.').next().unwrap_or(key)
 }
 
 fn given(validation: &Validation) -> String {

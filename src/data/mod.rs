@@ -109,18 +109,85 @@ impl Dataset {
     ///
     /// The first `limit` training images are kept, and then the last of these held out for validation, unless
     /// `test_images` are given. A fraction is rounded to the nearest number of images.
+    ///
+    /// # Errors
+    /// A file cannot be read or is not what it should be; there are fewer images than are asked for.
     pub fn load(data: &Data, folder: &Path) -> Result<Dataset, DataError> {
-        let (images, test) = match data.source {
-            Source::FashionMini => (embedded(data)?, None),
-            Source::Idx => read_files(data, folder)?,
+        Files::default().dataset(data, folder)
+    }
+}
+
+/// Files of images, of which each is kept once it was read.
+#[derive(Debug, Default)]
+pub struct Files {
+    read: Vec<(Data, Whole)>,
+}
+
+/// The images of a source as far as they were needed, and its test images.
+#[derive(Clone, Debug)]
+struct Whole {
+    file: PathBuf,
+    /// Images that there are in the file.
+    count: usize,
+    images: Images,
+    test: Option<Images>,
+}
+
+impl Files {
+    /// As [`Dataset::load`], for several datasets of the same files.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn dataset(&mut self, data: &Data, folder: &Path) -> Result<Dataset, DataError> {
+        let whole = self.whole(data, folder)?;
+        let train = match data.limit {
+            None => whole.images,
+            Some(limit) => match usize::try_from(limit).ok().filter(|&count| count <= whole.count) {
+                None => return Err(DataError::Limit { limit, file: whole.file, images: whole.count }),
+                Some(0) => return Err(DataError::ZeroLimit),
+                Some(count) => whole.images.slice(0..count),
+            },
         };
-        let train = limited(images, data.limit)?;
-        let (train, validation) = match test {
+        let (train, validation) = match whole.test {
             Some(test) => (train, test),
             None => split(&train, data.validation)?,
         };
         let hash = hash(&[&train, &validation]);
         Ok(Dataset { train, validation, hash })
+    }
+
+    fn whole(&mut self, data: &Data, folder: &Path) -> Result<Whole, DataError> {
+        let (limit, plain) = (data.limit, Data::default());
+        // What names the files, and nothing else.
+        let paths = Data {
+            limit: None,
+            validation: plain.validation,
+            binarize: plain.binarize,
+            range: plain.range,
+            ..data.clone()
+        };
+        let wanted = |count: usize| limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(count).min(count);
+        let known = self.read.iter().position(|(known, _)| *known == paths);
+        if let Some((_, whole)) = known.and_then(|index| self.read.get(index))
+            && wanted(whole.count) <= whole.images.len()
+        {
+            return Ok(whole.clone());
+        }
+        let (mut loaded, test) = match data.source {
+            Source::FashionMini => (embedded(data)?, None),
+            Source::Idx => read_files(data, folder)?,
+        };
+        let (file, count) = (loaded.file.clone(), loaded.size(0));
+        if known.is_none() {
+            // The memory of what is not used is given back. Whoever comes a second time wants it in several sizes.
+            loaded.keep(wanted(count));
+        }
+        let whole = Whole { file, count, images: loaded.into_images(), test };
+        match known.and_then(|index| self.read.get_mut(index)) {
+            Some(known) => known.1 = whole.clone(),
+            None => self.read.push((paths, whole.clone())),
+        }
+        Ok(whole)
     }
 }
 
@@ -132,6 +199,16 @@ struct Loaded {
 }
 
 impl Loaded {
+    /// The first images, and no others.
+    fn keep(&mut self, count: usize) {
+        let (height, width) = self.sides();
+        self.images.bytes.truncate(count * height * width);
+        self.images.bytes.shrink_to_fit();
+        if let Some(labels) = &mut self.labels {
+            labels.truncate(count);
+        }
+    }
+
     fn into_images(self) -> Images {
         let (height, width) = self.sides();
         Images::new(self.images.bytes, self.labels, height, width)
@@ -210,26 +287,6 @@ fn read_pair(
         loaded.labels = Some(labels);
     }
     Ok(loaded)
-}
-
-/// The first `limit` images; the memory of the others is given back.
-fn limited(mut loaded: Loaded, limit: Option<u64>) -> Result<Images, DataError> {
-    if let Some(limit) = limit {
-        let images = loaded.size(0);
-        let Some(count) = usize::try_from(limit).ok().filter(|&count| count <= images) else {
-            return Err(DataError::Limit { limit, file: loaded.file, images });
-        };
-        if count == 0 {
-            return Err(DataError::ZeroLimit);
-        }
-        let (height, width) = loaded.sides();
-        loaded.images.bytes.truncate(count * height * width);
-        loaded.images.bytes.shrink_to_fit();
-        if let Some(labels) = &mut loaded.labels {
-            labels.truncate(count);
-        }
-    }
-    Ok(loaded.into_images())
 }
 
 /// Training and validation images.
@@ -367,6 +424,29 @@ mod tests {
     }
 
     #[test]
+    fn files_are_kept_for_other_datasets() {
+        let (folder, mut files) = (folder(), Files::default());
+        let limited = |limit| Data {
+            labels: Some("train-labels".into()),
+            validation: Validation::Images(1),
+            limit,
+            ..idx("train")
+        };
+        // Fewer, more, all, too many: as if each were read by itself.
+        for limit in [Some(4), Some(3), Some(8), None, Some(2)] {
+            let (kept, alone) =
+                (files.dataset(&limited(limit), folder.path()), Dataset::load(&limited(limit), folder.path()));
+            let (kept, alone) = (kept.unwrap(), alone.unwrap());
+            assert_eq!((kept.train.pixels(), kept.train.labels()), (alone.train.pixels(), alone.train.labels()));
+            assert_eq!((kept.validation.pixels(), kept.hash), (alone.validation.pixels(), alone.hash));
+        }
+        std::fs::remove_file(folder.path().join("train")).unwrap();
+        assert_eq!(files.dataset(&limited(Some(9)), folder.path()).unwrap().train.len(), 8);
+        let error = files.dataset(&limited(Some(11)), folder.path()).unwrap_err();
+        assert!(error.to_string().starts_with("`data.limit` is 11, but"), "{error}");
+    }
+
+    #[test]
     fn test_images_are_the_validation_split() {
         let data = Data {
             test_images: Some("test".into()),
@@ -426,26 +506,27 @@ mod tests {
         assert_eq!(
             error(&none),
             (
-                r#"`images` is missing: `source = "idx"` reads its images from that IDX file; name one"#.into(),
+                r#"`data.images` is missing: `data.source = "idx"` reads its images from that IDX file; name one"#
+                    .into(),
                 "data.images"
             )
         );
         let file = || Some("train".into());
-        for (data, name, key) in [
-            (Data { images: file(), ..Data::default() }, "images", "data.images"),
-            (Data { labels: file(), ..Data::default() }, "labels", "data.labels"),
-            (Data { test_images: file(), ..Data::default() }, "test_images", "data.test_images"),
-            (Data { test_labels: file(), ..Data::default() }, "test_labels", "data.test_labels"),
+        for (data, key) in [
+            (Data { images: file(), ..Data::default() }, "data.images"),
+            (Data { labels: file(), ..Data::default() }, "data.labels"),
+            (Data { test_images: file(), ..Data::default() }, "data.test_images"),
+            (Data { test_labels: file(), ..Data::default() }, "data.test_labels"),
         ] {
             let message = format!(
-                r#"`{name}` names a file, but `source = "fashion-mini"` reads none; remove it, or set `source = "idx"`"#
+                r#"`{key}` names a file, but `data.source = "fashion-mini"` reads none; remove it, or set `data.source = "idx"`"#
             );
             assert_eq!(error(&data), (message, key));
         }
         assert_eq!(
             error(&Data { test_labels: Some("test-labels".into()), ..idx("train") }),
             (
-                "`test_labels` is given without `test_images`, the images that it is about; give both or neither"
+                "`data.test_labels` is given without `data.test_images`, the images that it is about; give both or neither"
                     .into(),
                 "data.test_labels"
             )
@@ -496,24 +577,30 @@ mod tests {
     #[test]
     fn limits_and_splits_that_cannot_be_are_refused() {
         for (limit, message) in [
-            (11, "`limit` is 11, but `train` holds 10 images; lower it or remove it"),
-            (u64::MAX, "`limit` is 18,446,744,073,709,551,615, but `train` holds 10 images; lower it or remove it"),
-            (0, "`limit` is 0; give at least 1, or remove it"),
+            (11, "`data.limit` is 11, but `train` holds 10 images; lower it or remove it"),
+            (
+                u64::MAX,
+                "`data.limit` is 18,446,744,073,709,551,615, but `train` holds 10 images; lower it or remove it",
+            ),
+            (0, "`data.limit` is 0; give at least 1, or remove it"),
         ] {
             assert_eq!(error(&Data { limit: Some(limit), ..idx("train") }), (message.into(), "data.limit"));
         }
         assert_eq!(
             error(&Data { limit: Some(2001), ..Data::default() }),
-            ("`limit` is 2,001, but `fashion-mini` holds 2,000 images; lower it or remove it".into(), "data.limit")
+            (
+                "`data.limit` is 2,001, but `fashion-mini` holds 2,000 images; lower it or remove it".into(),
+                "data.limit"
+            )
         );
         let advice = "leave at least 1 for training and 1 for validation";
         for (validation, limit, start) in [
-            (Validation::Images(0), 10, "`validation` is 0, which holds out 0 of 10 images"),
-            (Validation::Images(10), 10, "`validation` is 10, which holds out 10 of 10 images"),
-            (Validation::Images(5000), 10, "`validation` is 5,000, which holds out 5,000 of 10 images"),
-            (Validation::Fraction(0.04), 10, "`validation` is 0.04, which holds out 0 of 10 images"),
-            (Validation::Fraction(0.96), 10, "`validation` is 0.96, which holds out 10 of 10 images"),
-            (Validation::Fraction(0.5), 1, "`validation` is 0.5, which holds out 1 of 1 image"),
+            (Validation::Images(0), 10, "`data.validation` is 0, which holds out 0 of 10 images"),
+            (Validation::Images(10), 10, "`data.validation` is 10, which holds out 10 of 10 images"),
+            (Validation::Images(5000), 10, "`data.validation` is 5,000, which holds out 5,000 of 10 images"),
+            (Validation::Fraction(0.04), 10, "`data.validation` is 0.04, which holds out 0 of 10 images"),
+            (Validation::Fraction(0.96), 10, "`data.validation` is 0.96, which holds out 10 of 10 images"),
+            (Validation::Fraction(0.5), 1, "`data.validation` is 0.5, which holds out 1 of 1 image"),
         ] {
             let data = Data { validation, limit: Some(limit), ..idx("train") };
             assert_eq!(error(&data), (format!("{start}; {advice}"), "data.validation"));
@@ -521,7 +608,7 @@ mod tests {
         for (fraction, value) in [(1.0, "1"), (0.0, "0"), (-0.5, "-0.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
             let data = Data { validation: Validation::Fraction(fraction), ..idx("train") };
             let message =
-                format!("`validation` is {value}; give a number of images, or a fraction above 0 and below 1");
+                format!("`data.validation` is {value}; give a number of images, or a fraction above 0 and below 1");
             assert_eq!(error(&data), (message, "data.validation"));
         }
     }

@@ -30,10 +30,12 @@ impl Checks {
         let fits = (value as f32).is_finite() && (value == 0.0 || (value as f32).abs() >= f32::MIN_POSITIVE);
         let range = match (value.is_finite(), fits) {
             (false, _) => "a finite number",
-            (true, false) => "0 or between 1e-37 and 1e38 in size",
+            (true, false) if range.starts_with("0 or more") => "0, or between 1e-37 and 1e38",
+            (true, false) => "between 1e-37 and 1e38",
             (true, true) => range,
         };
-        let message = || format!("`{key}` must be {range}, found {}", in_words(value));
+        let single = if value < 1.0 && value as f32 == 1.0 { ", which is 1 in single precision" } else { "" };
+        let message = || format!("`{key}` must be {range}, found {}{single}", in_words(value));
         self.require(holds && fits, &[key], message, "");
     }
 }
@@ -239,6 +241,10 @@ fn schedule(checks: &mut Checks, train: &spec::Train) {
         "list the epochs after which the rate is multiplied by `gamma`: milestones = [5, 8]",
     );
     let milestones = train.milestones.as_deref().unwrap_or_default();
+    let message = || "`train.milestones` is empty".to_owned();
+    let help = "list the epochs after which the rate is multiplied by `gamma`: milestones = [5, 8]";
+    let none = train.milestones.as_ref().is_some_and(Vec::is_empty);
+    checks.require(!none, &["train.milestones"], message, help);
     let rising = milestones.windows(2).all(|pair| pair[0] < pair[1]);
     let message = || "`train.milestones` must rise".to_owned();
     checks.require(rising, &["train.milestones"], message, "list each epoch once, the earliest first");
@@ -386,10 +392,21 @@ pub(super) fn warnings(trial: &super::Trial) -> Vec<Problem> {
         let help = "so much the KL weighs beside the reconstruction, both in nats; 1 is the evidence lower bound";
         checks.require((0.01..=100.0).contains(&beta), &["objective.kl_weight"], message, help);
     }
+    let strides = spec.model.strides.as_deref().unwrap_or_default();
+    let halvings = strides.iter().filter(|stride| **stride == 2).count();
+    // After so many the larger side is 1: each halves it, rounded up.
+    let enough = architecture.height.max(architecture.width).next_power_of_two().ilog2() as usize;
+    let message = || format!("the image is 1x1 after {enough} of {halvings} strides of 2");
+    let help = "the others change nothing of its size: make them 1, or leave them out";
+    checks.require(halvings <= enough, &["model.strides", "model.channels"], message, help);
     let (train, epochs) = (&spec.train, spec.train.epochs);
     let late = train.milestones.iter().flatten().find(|milestone| **milestone as f64 >= epochs as f64);
     let message = || format!("a milestone is after the last of {}", counted(epochs as usize, "epoch"));
     checks.require(late.is_none(), &["train.milestones"], message, "the rate is not changed there any more");
+    let at_once = train.milestones.iter().flatten().any(|milestone| *milestone == 0);
+    let message = || "a milestone of 0 is before the first epoch".to_owned();
+    let help = "the rate is multiplied by `gamma` from the first step on; set `train.learning_rate` to that";
+    checks.require(!at_once, &["train.milestones"], message, help);
     let message = || format!("`train.warmup_epochs` is as long as all of {}", counted(epochs as usize, "epoch"));
     let help = "the rate is never, or only just, what `train.learning_rate` says";
     checks.require(

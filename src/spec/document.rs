@@ -1,13 +1,15 @@
 //! A TOML spec with the place of every key and value, and what is wrong with it as text and types.
 
 use super::diagnostics::{Diagnostic, Diagnostics, Location, Source, line_and_column};
-use super::sweep::{self, Assignment, Draft, Draw, HARD_LIMIT, Listed, Pattern, Sweep, TRIAL_LIMIT};
+use super::names::{nearest, unknown_key, varied_instead};
+use super::sweep::{Assignment, Draft, Draw, HARD_LIMIT, Listed, Pattern, Range, Reason, Sweep, TRIAL_LIMIT};
+use super::types::{FIXED, TypeFault, can_vary, dotted, insert, type_fault};
 use super::{Device, SPEC_VERSION, Spec, known_keys};
+use crate::data::grouped;
 use crate::files::FileError;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -55,6 +57,8 @@ pub struct Document {
     sources: Vec<Source>,
     /// Sources from this number on are arguments of the command line.
     files: usize,
+    /// How much each source counts.
+    ranks: BTreeMap<usize, usize>,
     entries: BTreeMap<Key, Entry>,
     sweep: Sweep,
     /// Keys whose values could not be read: what is derived from them is not worth an error of its own.
@@ -69,11 +73,16 @@ impl Document {
     /// The file cannot be read, or one of them is not TOML. Wrong keys and types are kept as [`Document::faults`], so
     /// that they can be reported together with what else is wrong.
     pub fn read(path: &Path, overrides: &[Override]) -> Result<Document, ReadError> {
-        let text = text_of(path)?;
         let mut reader = Reader::new();
-        reader.file(path, text, None);
-        // All files come before all arguments, so that a source's number says what it is.
-        reader.files = reader.sources.len();
+        match text_of(path) {
+            Ok(text) => reader.files(path, text),
+            Err(Unread::File(error)) => return Err(error.into()),
+            Err(Unread::Bytes(line)) => {
+                let item = Diagnostic::new(None, format!("the spec {}", not_text(line)));
+                let source = Source { name: path.display().to_string(), text: String::new() };
+                return Err(Diagnostics::new(&[source], [item.with_help("save it as UTF-8")]).into());
+            }
+        }
         overrides.iter().for_each(|argument| reader.argument(argument.source()));
         if !reader.syntax.is_empty() {
             return Err(Diagnostics::new(&reader.sources, reader.syntax).into());
@@ -91,7 +100,7 @@ impl Document {
         &self.faults
     }
 
-    /// Whether the value of a key could not be read.
+    /// Whether a key's own value, or the list of those that it takes, could not be read.
     pub fn is_faulty(&self, key: &str) -> bool {
         self.faulty.contains(key)
     }
@@ -108,6 +117,11 @@ impl Document {
             Some(source) => format!("{}:{}", source.name, line_and_column(&source.text, location.start).0),
             None => String::new(),
         }
+    }
+
+    /// Whether a place is in a source that counts more than another one's.
+    pub fn is_later(&self, location: &Location, other: &Location) -> bool {
+        self.ranks.get(&location.source) > self.ranks.get(&other.source)
     }
 
     /// Whether a place is in an argument of the command line.
@@ -129,7 +143,7 @@ impl Document {
         for (key, value) in values {
             insert(&mut table, key, value.clone());
         }
-        // Each value was read by itself before, so all of them together can be.
+        // Only values that could be read by themselves are kept, so all of them together can be.
         Spec::deserialize(table).unwrap_or_default()
     }
 }
@@ -145,15 +159,26 @@ pub enum ReadError {
     Syntax(#[from] Diagnostics),
 }
 
-fn text_of(path: &Path) -> Result<String, ReadError> {
-    let bytes = std::fs::read(path).map_err(FileError::at("read the spec", path))?;
-    String::from_utf8(bytes).map_err(|error| {
+/// Why a file has no text.
+enum Unread {
+    File(FileError),
+    /// It is not UTF-8, in that line.
+    Bytes(usize),
+}
+
+/// What is wrong with a file that is not text.
+fn not_text(line: usize) -> String {
+    format!("is not UTF-8 text: line {line} has other bytes")
+}
+
+fn text_of(path: &Path) -> Result<String, Unread> {
+    let bytes = std::fs::read(path).map_err(|error| Unread::File(FileError::at("read the spec", path)(error)))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let item = Diagnostic::new(None, format!("the spec is not UTF-8 text: line {line} has other bytes"));
-        let source = Source { name: path.display().to_string(), text: String::new() };
-        Diagnostics::new(&[source], [item.with_help("save it as UTF-8")]).into()
-    })
+        Unread::Bytes(valid.iter().filter(|byte| **byte == b'\n').count() + 1)
+    })?;
+    // Some editors begin a file with a mark that is no part of its text.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// Keys whose paths are relative to the file that has them.
@@ -173,33 +198,29 @@ fn as_toml(argument: &str) -> String {
     }
 }
 
-fn insert(table: &mut toml::Table, key: &str, value: toml::Value) {
-    match key.split_once('.') {
-        None => {
-            table.insert(key.to_owned(), value);
-        }
-        Some((head, rest)) => {
-            let inner = table.entry(head).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-            if let toml::Value::Table(inner) = inner {
-                insert(inner, rest, value);
-            }
-        }
-    }
-}
-
 /// Collects entries and faults from one source after another; later ones win.
 struct Reader {
     sources: Vec<Source>,
     /// How many of them are files, once all are read.
     files: usize,
+    /// Each file's own path.
+    paths: Vec<PathBuf>,
+    /// The same without links, by which a file is known.
+    canonical: Vec<PathBuf>,
     /// The folder of each file that another one extends, to which its paths are relative.
     folders: BTreeMap<usize, PathBuf>,
+    /// The folder to which paths in arguments are relative, where it is not the spec's.
+    working: Option<PathBuf>,
+    /// How much each source counts.
+    ranks: BTreeMap<usize, usize>,
     /// The files that are being read, each extended by the one before.
-    chain: Vec<PathBuf>,
+    chain: Vec<usize>,
     syntax: Vec<Diagnostic>,
     entries: BTreeMap<Key, Entry>,
     sweep: Draft,
+    /// Keys whose values could not be read, and those whose values in the sweep could not.
     faulty: BTreeSet<Key>,
+    faulty_swept: BTreeSet<Key>,
     faults: Vec<Diagnostic>,
     known: &'static BTreeSet<String>,
 }
@@ -209,37 +230,67 @@ impl Reader {
         Reader {
             sources: Vec::new(),
             files: 0,
+            paths: Vec::new(),
+            canonical: Vec::new(),
             folders: BTreeMap::new(),
+            working: None,
+            ranks: BTreeMap::new(),
             chain: Vec::new(),
             syntax: Vec::new(),
             entries: BTreeMap::new(),
             sweep: Draft::default(),
             faulty: BTreeSet::new(),
+            faulty_swept: BTreeSet::new(),
             faults: Vec::new(),
             known: known_keys(),
         }
     }
 
-    /// Reads a file after those that it extends, which are in `folder` where it is itself extended.
-    fn file(&mut self, path: &Path, text: String, folder: Option<PathBuf>) {
-        let number = self.sources.len();
-        self.sources.push(Source { name: path.display().to_string(), text: text.clone() });
-        if let Some(folder) = folder {
-            self.folders.insert(number, folder);
+    /// Reads a file after those that it extends. One that several extend is read once, where it comes last.
+    fn files(&mut self, path: &Path, text: String) {
+        let first = self.source(path, text);
+        let mut order = Vec::new();
+        self.order(first, &mut order);
+        // All files come before all arguments, so that a source's number says what it is.
+        self.files = self.sources.len();
+        for number in order.into_iter().rev() {
+            let text = self.sources[number].text.clone();
+            self.parse(number, &text);
         }
-        self.chain.push(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));
-        let (table, _) = DeTable::parse_recoverable(&text);
-        if let Some(value) = table.get_ref().get("extends") {
-            for (base, location) in self.bases(number, value) {
-                self.base(&path.parent().unwrap_or(Path::new("")).join(base), location);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if folder != Path::new("") {
+            self.working = std::env::current_dir().ok();
+        }
+    }
+
+    /// A file's number among the sources.
+    fn source(&mut self, path: &Path, text: String) -> usize {
+        self.sources.push(Source { name: path.display().to_string(), text });
+        self.paths.push(path.to_path_buf());
+        self.canonical.push(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));
+        self.sources.len() - 1
+    }
+
+    /// Lists a file and those that it extends, what counts most first.
+    fn order(&mut self, number: usize, order: &mut Vec<usize>) {
+        order.push(number);
+        self.chain.push(number);
+        let bases: Vec<(String, Location)> = self.bases(number);
+        let folder = self.paths[number].parent().unwrap_or(Path::new("")).to_path_buf();
+        let bases: Vec<usize> =
+            bases.into_iter().filter_map(|(base, location)| self.base(&folder.join(base), &location)).collect();
+        for base in bases.into_iter().rev() {
+            if !order.contains(&base) {
+                self.order(base, order);
             }
         }
-        self.parse(number, &text);
         self.chain.pop();
     }
 
     /// The files that `extends` names.
-    fn bases(&mut self, source: usize, value: &Spanned<DeValue<'_>>) -> Vec<(String, Location)> {
+    fn bases(&self, source: usize) -> Vec<(String, Location)> {
+        let (table, _) = DeTable::parse_recoverable(&self.sources[source].text);
+        let Some(value) = table.get_ref().get("extends") else { return Vec::new() };
         let entry = Entry::new(source, Location::new(source, value.span()), value);
         let all = match &entry.content {
             toml::Value::Array(_) => entry.values(),
@@ -249,31 +300,42 @@ impl Reader {
         all.into_iter().filter_map(|(base, location)| Some((base.as_str()?.to_owned(), location))).collect()
     }
 
-    fn base(&mut self, path: &Path, location: Location) {
+    /// The number of a file that another one extends.
+    fn base(&mut self, path: &Path, location: &Location) -> Option<usize> {
         let canonical = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let shown = path.display();
-        if self.chain.contains(&canonical) {
-            let fault = Diagnostic::at(&location, format!("{shown} extends itself"));
+        if let Some(known) = self.canonical.iter().position(|known| *known == canonical) {
+            if !self.chain.contains(&known) {
+                return Some(known);
+            }
+            let fault = Diagnostic::at(location, format!("{shown} extends itself"));
             self.syntax.push(fault.with_help("a file cannot be its own base, nor that of its bases"));
-            return;
+            return None;
         }
-        match text_of(path) {
+        let fault = match text_of(path) {
             Ok(text) => {
                 let folder = path.parent().unwrap_or(Path::new(""));
-                let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-                self.file(path, text, Some(folder));
+                let number = self.source(path, text);
+                // An empty path is the working directory.
+                let folder = std::env::current_dir().map(|working| working.join(folder));
+                self.folders.extend(folder.ok().map(|folder| (number, folder)));
+                return Some(number);
             }
-            Err(error) => {
-                let missing = matches!(&error, ReadError::File(error) if error.source.kind() == ErrorKind::NotFound);
-                let message = match &error {
-                    ReadError::File(error) => format!("cannot read {shown}: {}", error.source),
-                    ReadError::Syntax(_) => format!("{shown} is not UTF-8 text"),
-                };
-                let fault = Diagnostic::at(&location, message);
-                let help = "paths are relative to the folder of the file that has them";
-                self.syntax.push(if missing { fault.with_help(help) } else { fault });
+            Err(Unread::File(error)) => {
+                let fault = Diagnostic::at(location, format!("cannot read {shown}: {}", error.source));
+                match error.source.kind() {
+                    ErrorKind::NotFound => {
+                        fault.with_help("paths are relative to the folder of the file that has them")
+                    }
+                    _ => fault,
+                }
             }
-        }
+            Err(Unread::Bytes(line)) => {
+                Diagnostic::at(location, format!("{shown} {}", not_text(line))).with_help("save it as UTF-8")
+            }
+        };
+        self.syntax.push(fault);
+        None
     }
 
     fn argument(&mut self, source: Source) {
@@ -295,8 +357,13 @@ impl Reader {
             let span = clamped(text, error.span().unwrap_or(0..0));
             let reason = if lacks_value(text, &span) { "the value is missing" } else { error.message() };
             let message = format!("the TOML does not parse: {reason}");
-            self.syntax.push(Diagnostic::at(&Location::new(number, span), message));
+            let fault = Diagnostic::at(&Location::new(number, span.clone()), message);
+            self.syntax.push(match without_zero(text, span.start) {
+                Some(number) => fault.with_help(format!("write 0{number}")),
+                None => fault,
+            });
         }
+        self.ranks.insert(number, self.ranks.len());
         if errors.is_empty() {
             self.table(number, "", table.get_ref());
         }
@@ -312,7 +379,11 @@ impl Reader {
             let name: &str = key.get_ref();
             let dotted = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             let location = Location::new(source, key.span());
+            let quoted = name.contains('.') && !["sweep.grid", "sweep.zip", "sweep.random"].contains(&prefix);
             match (prefix, value.get_ref()) {
+                _ if quoted && (self.known.contains(&dotted) || self.is_table(&dotted)) => {
+                    self.quoted(source, &dotted, location, value);
+                }
                 ("sweep", _) if self.sweep_part(source, name, &location, value) => {}
                 ("sweep.grid" | "sweep.zip", _) => self.axis(source, prefix, name, location, value),
                 ("sweep.random", _) => self.draw(source, name, location, value),
@@ -324,12 +395,59 @@ impl Reader {
                     // An argument of `--set` has its tables in its key.
                     let argument = self.is_argument(source);
                     let mut fault = unknown_key(self.known, &dotted, &location, argument);
+                    fault.help = self.of_grid(source, &dotted, value).or(fault.help);
                     if !argument && matches!(written, DeValue::Table(_)) {
                         fault.message = format!("unknown table `[{dotted}]`");
                     }
                     self.faults.push(fault);
                 }
             }
+        }
+    }
+
+    /// A key in quotes with the table in it, where TOML takes the dot for a part of the name.
+    fn quoted(&mut self, source: usize, dotted: &str, key: Location, value: &Spanned<DeValue<'_>>) {
+        let fault = Diagnostic::at(&key, format!("`\"{}\"` in quotes is one name", self.text(&key).trim_matches('"')));
+        let (table, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
+        let written = self.text(&Location::new(source, value.span()));
+        let written = if written.contains('\n') { "..." } else { written };
+        let help = match (self.is_argument(source), value.get_ref()) {
+            (true, _) => format!("write it without quotes: --set {dotted}={written}"),
+            (false, DeValue::Table(_)) => format!("write `[{dotted}]`"),
+            (false, _) => format!("write `[{table}]`, and `{name} = {written}` below it"),
+        };
+        self.faults.push(fault.with_help(help));
+        self.faulty.insert(dotted.to_owned());
+    }
+
+    /// What to write instead of a key in `[sweep]` that is one of the spec.
+    fn of_grid(&self, source: usize, dotted_key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        let name = dotted_key.strip_prefix("sweep.")?;
+        let (name, value) = match value.get_ref() {
+            DeValue::Table(inner) => {
+                let (key, value) = inner.iter().next()?;
+                (format!("{name}.{}", key.get_ref()), value)
+            }
+            _ => (name.to_owned(), value),
+        };
+        let key = varied_instead(self.known, &name)?;
+        let written = self.text(&Location::new(source, value.span()));
+        let list = match value.get_ref() {
+            DeValue::Array(_) | DeValue::Table(_) if !written.contains('\n') => written.to_owned(),
+            DeValue::Array(_) | DeValue::Table(_) => "[...]".to_owned(),
+            _ => format!("[{written}]"),
+        };
+        Some(format!("write `{} = {list}` in `[sweep.grid]`", dotted(&key)))
+    }
+
+    /// A file's path in a value, whole where the value is not in the spec's own file.
+    fn placed(&self, source: usize, key: &str, value: toml::Value) -> toml::Value {
+        let folder = if self.is_argument(source) { self.working.as_ref() } else { self.folders.get(&source) };
+        match (&value, folder) {
+            (toml::Value::String(path), Some(folder)) if PATHS.contains(&key) => {
+                toml::Value::String(folder.join(path).to_string_lossy().into_owned())
+            }
+            _ => value,
         }
     }
 
@@ -354,9 +472,16 @@ impl Reader {
                 self.faults.push(fault.with_help(help));
             }
             ("seeds", _) => match seeds(&entry) {
-                Some(values) => self.sweep.seeds = Some(Listed { entry, values }),
+                Some(values) => {
+                    let values = values.into_iter().map(|(value, location)| (Some(value), location)).collect();
+                    self.sweep.forget("seed", source);
+                    self.sweep.seeds = Some(Listed { entry, values });
+                }
                 None => {
-                    let fault = fault("`sweep.seeds` must be how many seeds, 1 or more, or a list of seeds");
+                    let most = grouped(TRIAL_LIMIT);
+                    let message = format!("`sweep.seeds` must be how many seeds, 1 to {most}, or a list of seeds");
+                    let fault = fault(&message);
+                    self.sweep.is_partial = true;
                     self.faults.push(fault.with_help("write `seeds = 5` for the seeds 0 to 4, or `seeds = [7, 8]`"));
                 }
             },
@@ -385,7 +510,7 @@ impl Reader {
                 self.faults.push(fault.with_help(help.clone()));
                 continue;
             };
-            let (mut point, mut values) = (Vec::new(), BTreeMap::new());
+            let (mut point, mut values, before) = (Vec::new(), BTreeMap::new(), self.faults.len());
             for (key, value) in table.iter() {
                 let dotted: &str = key.get_ref();
                 let entry = Entry::new(source, Location::new(source, key.span()), value);
@@ -398,21 +523,30 @@ impl Reader {
                     toml::Value::Array(_) if is_any => entry.values(),
                     one => vec![(one.clone(), entry.value.clone())],
                 };
-                for (value, location) in &all {
-                    if let Some(fault) = type_fault(dotted, value) {
-                        let fault = self.wrong_type(dotted, &entry.element(location.clone(), value.clone()), fault);
-                        self.faults.push(fault);
-                    }
+                let mut any = Vec::new();
+                for (value, location) in all {
+                    let fits = self.takes(dotted, &entry.element(location.clone(), value.clone()));
+                    let value = fits.then(|| self.placed(source, dotted, value));
+                    any.extend(value.clone());
+                    point.push(Assignment { key: dotted.to_owned(), value, location });
                 }
-                let assignment = |(value, location)| Assignment { key: dotted.to_owned(), value, location };
-                point.extend(all.iter().cloned().map(assignment));
-                values.insert(dotted.to_owned(), all.into_iter().map(|(value, _)| value).collect());
+                values.insert(dotted.to_owned(), any);
             }
             match name {
                 "include" => self.sweep.include.push(point),
+                // Without a value of it, a pattern would match other trials than it should.
+                _ if self.faults.len() > before => self.sweep.is_partial = true,
                 _ => self.sweep.exclude.push(Pattern { values, location: place }),
             }
         }
+    }
+
+    /// Whether a swept value is one for its key; if not, that is reported.
+    fn takes(&mut self, key: &str, entry: &Entry) -> bool {
+        let Some(fault) = type_fault(key, &entry.content) else { return true };
+        let fault = self.wrong_type(key, entry, fault);
+        self.faults.push(fault);
+        false
     }
 
     /// Reads a key of `[sweep.random]`.
@@ -429,38 +563,68 @@ impl Reader {
                 *place = Some(entry);
             }
             _ => {
-                if let Some(fault) = self.not_varied(name, "[sweep.random]", &entry, value) {
-                    self.faults.push(fault);
-                    self.faulty.insert(name.to_owned());
-                    return;
-                }
-                match Draw::read(name, &entry.content) {
-                    Ok(draw) => {
-                        for example in draw.examples() {
-                            if let Some(fault) = type_fault(name, &example) {
-                                let element = entry.element(entry.value.clone(), example);
-                                let mut fault = self.wrong_type(name, &element, fault);
-                                fault.help = fault.help.or(Some("whole numbers are drawn by `int`".to_owned()));
-                                self.faults.push(fault);
-                                self.faulty.insert(name.to_owned());
-                                break;
-                            }
+                self.sweep.draws = true;
+                let draw = match self.not_varied(name, "[sweep.random]", &entry, value) {
+                    Some(mut fault) => {
+                        // Its own keys are meant more often than a spec's that sound like them.
+                        if let Some(near) = nearest(name, ["samples", "seed"]).filter(|_| !name.contains('.')) {
+                            fault.help = Some(format!("did you mean `{near}`?"));
                         }
-                        self.sweep.random.insert(name.to_owned(), (entry, draw));
+                        self.faults.push(fault);
+                        None
                     }
-                    Err(reason) => {
-                        let fault = Diagnostic::at(&entry.value, reason);
-                        let takes = |value: toml::Value| type_fault(name, &value).is_none();
-                        let example = match (takes(toml::Value::Float(0.5)), takes(toml::Value::Integer(1))) {
-                            (true, _) => "uniform = [0.0, 1.0]",
-                            (false, true) => "int = [2, 8]",
-                            (false, false) => "choice = [...]",
-                        };
-                        let help = format!("write for example `\"{name}\" = {{ {example} }}`");
-                        self.faults.push(fault.with_help(help));
-                        self.faulty.insert(name.to_owned());
-                    }
+                    None => self.distribution(name, &entry, value),
+                };
+                self.sweep.forget(name, source);
+                self.sweep.random.insert(name.to_owned(), (entry, draw));
+            }
+        }
+    }
+
+    /// How a key is drawn; nothing where that could not be read, which is reported.
+    fn distribution(&mut self, key: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Draw> {
+        let takes = |value: toml::Value| type_fault(key, &value).is_none();
+        let example = match (takes(toml::Value::Float(0.5)), takes(toml::Value::Integer(1))) {
+            (true, _) => "uniform = [0.0, 1.0]",
+            (false, true) => "int = [2, 8]",
+            (false, false) => "choice = [...]",
+        };
+        let draw = match Draw::read(key, &entry.content) {
+            Ok(draw) => draw,
+            Err((reason, help)) => {
+                let help = help.unwrap_or_else(|| format!("write for example `\"{key}\" = {{ {example} }}`"));
+                self.faults.push(Diagnostic::at(&entry.value, reason).with_help(help));
+                return None;
+            }
+        };
+        // The bounds or choices, where they are.
+        let inner = value.get_ref().as_table().and_then(|table| table.iter().next());
+        let elements = inner.and_then(|(_, list)| list.get_ref().as_array()).into_iter().flat_map(|list| list.iter());
+        let elements: Vec<Entry> =
+            elements.map(|element| Entry::new(entry.value.source, entry.key.clone(), element)).collect();
+        match draw {
+            Draw::Uniform(..) | Draw::LogUniform(..) => {
+                let number = toml::Value::Float(0.5);
+                if let Some(fault) = type_fault(key, &number) {
+                    let mut fault = self.wrong_type(key, &entry.element(entry.value.clone(), number), fault);
+                    fault.help = Some(match takes(toml::Value::Integer(1)) {
+                        true => "whole numbers are drawn by `int`".to_owned(),
+                        false => "values that are no numbers are drawn by `choice`".to_owned(),
+                    });
+                    self.faults.push(fault);
+                    return None;
                 }
+                Some(draw)
+            }
+            Draw::Choice(values) => {
+                let fit = elements.iter().filter(|element| self.takes(key, element)).count();
+                let placed = values.into_iter().map(|value| self.placed(entry.value.source, key, value));
+                let placed = placed.collect();
+                (fit == elements.len()).then_some(Draw::Choice(placed))
+            }
+            Draw::Int(..) => {
+                let fit = elements.iter().filter(|element| self.takes(key, element)).count();
+                (fit == elements.len()).then_some(draw)
             }
         }
     }
@@ -473,13 +637,20 @@ impl Reader {
                 let help = format!("write the dotted key in quotes: `\"{key}.some_key\" = ...`");
                 return Some(Diagnostic::at(&entry.key, message).with_help(help));
             };
-            let first = inner.iter().next().map_or("key", |(name, _)| name.get_ref());
-            let help = format!("write the dotted key in quotes: `\"{key}.{first}\" = [...]`");
+            let (first, written) = match inner.iter().next() {
+                Some((name, value)) => (&**name.get_ref(), self.text(&Location::new(entry.key.source, value.span()))),
+                None => ("key", "..."),
+            };
+            let written = if written.contains('\n') { "..." } else { written };
+            let help = format!("write the dotted key in quotes: `\"{key}.{first}\" = {written}`");
             return Some(Diagnostic::at(&entry.key, format!("`{key}` in `{part}` is a table")).with_help(help));
         }
-        let fixed = ["name", "extends", "spec_version"].contains(&key) || key.starts_with("sweep");
-        if fixed {
-            let help = "remove the line; what can be swept are the other keys of the spec";
+        if !can_vary(key) && (self.known.contains(key) || key.starts_with("sweep")) {
+            let of_all = ["name", "extends", "spec_version"].contains(&key) || !FIXED.contains(&key);
+            let help = match of_all {
+                true => "remove the line; what can be swept are the other keys of the spec",
+                false => "it changes nothing of what a trial comes to; set it outside of the sweep",
+            };
             return Some(Diagnostic::at(&entry.key, format!("`{key}` cannot be swept")).with_help(help));
         }
         (!self.known.contains(key)).then(|| unknown_key(self.known, key, &entry.key, true))
@@ -502,27 +673,38 @@ impl Reader {
             self.faults.push(fault.with_help(format!("write `[{dotted}]` once, and its keys below it")));
             return;
         }
-        // What a later source sets is not varied any more; what a file sets beside its own sweep is.
-        self.sweep.forget(&dotted, source);
-        if let Some(folder) = self.folders.get(&source) {
-            if dotted == "name" {
-                // Two experiments of one name would share a folder.
-                return;
-            }
-            if let Some(path) = entry.content.as_str().filter(|_| PATHS.contains(&&*dotted)) {
-                entry.content = toml::Value::String(folder.join(path).to_string_lossy().into_owned());
-            }
+        if dotted == "extends" && self.is_argument(source) {
+            let fault = Diagnostic::at(&entry.key, "`--set` cannot set `extends`");
+            self.faults.push(fault.with_help("write it into the file; `--set` sets keys on top of it"));
+            return;
         }
-        match type_fault(&dotted, &entry.content) {
-            None => {
-                self.faulty.remove(&dotted);
-                self.entries.insert(dotted, entry);
-            }
-            Some(fault) => {
-                let fault = self.wrong_type(&dotted, &entry, fault);
-                self.faults.push(fault);
-                self.faulty.insert(dotted);
-            }
+        // What a later source sets is not varied any more; what a file sets beside its own sweep is.
+        self.sweep.settle(&dotted, source);
+        if dotted == "name" && self.folders.contains_key(&source) {
+            // Two experiments of one name would share a folder.
+            return;
+        }
+        entry.content = self.placed(source, &dotted, entry.content);
+        if let Some(fault) = type_fault(&dotted, &entry.content) {
+            let fault = self.wrong_type(&dotted, &entry, fault);
+            self.faults.push(fault);
+            self.faulty.insert(dotted);
+            return;
+        }
+        if dotted == "spec_version" {
+            self.version(&entry);
+        }
+        self.faulty.remove(&dotted);
+        self.entries.insert(dotted, entry);
+    }
+
+    /// Each file has its own version.
+    fn version(&mut self, entry: &Entry) {
+        let known = SPEC_VERSION as i64;
+        if let Some(version) = entry.content.as_integer().filter(|version| *version != known) {
+            let message = format!("`spec_version` is {version}, and this vaex knows {known}");
+            let help = if version > known { "use a newer vaex" } else { "versions begin at 1; remove the line" };
+            self.faults.push(Diagnostic::at(&entry.value, message).with_help(help));
         }
     }
 
@@ -554,53 +736,62 @@ impl Reader {
     /// Reads a key of `[sweep.grid]` or `[sweep.zip]`.
     fn axis(&mut self, source: usize, part: &str, key: &str, location: Location, value: &Spanned<DeValue<'_>>) {
         let entry = Entry::new(source, location, value);
-        let fault = match (self.not_varied(key, &format!("[{part}]"), &entry, value), value.get_ref()) {
+        let values = match (self.not_varied(key, &format!("[{part}]"), &entry, value), value.get_ref()) {
             (Some(fault), _) => Err(fault),
             (None, DeValue::Table(_)) => self.range(key, &entry),
             (None, DeValue::Array(_)) if entry.elements.is_empty() => {
                 let help = "list the values to try, or remove the line";
                 Err(Diagnostic::at(&entry.value, format!("the list of `{key}` is empty")).with_help(help))
             }
-            (None, DeValue::Array(_)) => Ok(entry.values()),
+            (None, DeValue::Array(_)) => match one_list(key, part, &entry) {
+                Some(fault) => Err(fault),
+                None => Ok(entry.values()),
+            },
             (None, _) => {
                 let help = format!("write `\"{key}\" = [{}]`", self.text(&entry.value));
                 Err(Diagnostic::at(&entry.value, format!("`{key}` in `[{part}]` is not a list")).with_help(help))
             }
         };
-        let values = match fault {
+        let values = match values {
             Ok(values) => values,
             Err(fault) => {
                 self.faults.push(fault);
-                self.faulty.insert(key.to_owned());
+                self.faulty_swept.insert(key.to_owned());
+                self.sweep.is_partial = true;
                 return;
             }
         };
-        for (value, location) in &values {
-            if let Some(fault) = type_fault(key, value) {
-                let fault = self.wrong_type(key, &entry.element(location.clone(), value.clone()), fault);
-                self.faults.push(fault);
-                self.faulty.insert(key.to_owned());
-            }
+        let mut listed = Vec::new();
+        for (value, location) in values {
+            let fits = self.takes(key, &entry.element(location.clone(), value.clone()));
+            listed.push((fits.then(|| self.placed(source, key, value)), location));
         }
         // What a later source varies in one way is not varied in another any more.
         self.sweep.forget(key, source);
         let table = if part == "sweep.grid" { &mut self.sweep.grid } else { &mut self.sweep.zip };
-        table.insert(key.to_owned(), Listed { entry, values });
+        table.insert(key.to_owned(), Listed { entry, values: listed });
     }
 
     /// The numbers of a range, whole ones for a key that takes whole ones.
     fn range(&self, key: &str, entry: &Entry) -> Result<Vec<(toml::Value, Location)>, Diagnostic> {
+        let takes = |value: toml::Value| type_fault(key, &value).is_none();
         let table = entry.content.as_table().cloned().unwrap_or_default();
-        let numbers = sweep::range(&table).map_err(|reason| {
-            let fault = Diagnostic::at(&entry.value, format!("`{key}`: {reason}"));
-            fault.with_help("write a list of values, or `{ from = 0.001, to = 1.0, steps = 4, scale = \"log\" }`")
-        })?;
-        let whole = type_fault(key, &toml::Value::Float(0.5)).is_some();
-        let value = |number: f64| match whole {
-            true => toml::Value::Integer(number.round() as i64),
-            false => toml::Value::Float(number),
+        let numbers = |range: Range| -> Result<Vec<toml::Value>, Reason> {
+            Ok(match (takes(toml::Value::Float(0.5)), takes(toml::Value::Integer(1))) {
+                (false, true) => range.whole()?.into_iter().map(toml::Value::Integer).collect(),
+                _ => range.numbers().into_iter().map(toml::Value::Float).collect(),
+            })
         };
-        Ok(numbers.into_iter().map(|number| (value(number), entry.value.clone())).collect())
+        if !takes(toml::Value::Float(0.5)) && !takes(toml::Value::Integer(1)) {
+            // A key that takes no numbers.
+            return Ok(vec![(toml::Value::Float(0.5), entry.value.clone())]);
+        }
+        let numbers = Range::read(&table).and_then(numbers).map_err(|(reason, help)| {
+            let fault = Diagnostic::at(&entry.value, format!("`{key}`: {reason}"));
+            let example = "write a list of values, or `{ from = 0.001, to = 1.0, steps = 4, scale = \"log\" }`";
+            fault.with_help(help.unwrap_or_else(|| example.to_owned()))
+        })?;
+        Ok(numbers.into_iter().map(|number| (number, entry.value.clone())).collect())
     }
 
     fn text(&self, location: &Location) -> &str {
@@ -608,28 +799,13 @@ impl Reader {
     }
 
     fn finish(mut self) -> Document {
-        let written = self.entries.get("spec_version");
-        if let Some(entry) = written
-            && let Some(version) = entry.content.as_integer().filter(|version| *version != SPEC_VERSION as i64)
-        {
-            let fault = Diagnostic::at(
-                &entry.value,
-                format!("`spec_version` is {version}, and this vaex knows {SPEC_VERSION}"),
-            );
-            let newer = version > SPEC_VERSION as i64;
-            let help = if newer { "use a newer vaex" } else { "versions begin at 1; remove the line" };
-            self.faults.push(fault.with_help(help));
-            self.faulty.insert("spec_version".to_owned());
-        }
-        let faulty = &self.faulty;
-        self.sweep.grid.retain(|key, _| !faulty.contains(key));
-        self.sweep.zip.retain(|key, _| !faulty.contains(key));
-        self.sweep.random.retain(|key, _| !faulty.contains(key));
+        self.faulty.append(&mut self.faulty_swept);
         let (sweep, faults) = self.sweep.finish();
         self.faults.extend(faults);
         Document {
             sources: self.sources,
             files: self.files,
+            ranks: self.ranks,
             entries: self.entries,
             sweep,
             faulty: self.faulty,
@@ -688,128 +864,44 @@ fn plain(value: &DeValue<'_>) -> toml::Value {
     }
 }
 
-/// A value of the wrong type.
-struct TypeFault {
-    /// The element that is wrong, in a list of the right kind.
-    element: Option<usize>,
-    /// What the key takes, as in "must be ...".
-    expected: String,
-    help: Option<String>,
+/// One list where a list of lists is needed: the values of a key that takes lists.
+fn one_list(key: &str, part: &str, entry: &Entry) -> Option<Diagnostic> {
+    let values = entry.content.as_array()?;
+    let of_none = values.iter().all(|value| type_fault(key, value).is_some());
+    if !of_none || type_fault(key, &entry.content).is_some() {
+        return None;
+    }
+    let alone: Vec<toml::Value> = values.iter().map(|value| toml::Value::Array(vec![value.clone()])).collect();
+    let each = alone.iter().all(|value| type_fault(key, value).is_none()) && alone.len() > 1;
+    let each = if each { format!(", or `{}` to try each", toml::Value::Array(alone)) } else { String::new() };
+    let message = format!("`{key}` takes a list, so that its values in `[{part}]` are a list of lists");
+    Some(
+        Diagnostic::at(&entry.value, message)
+            .with_help(format!("write `[{}]` to try this one list{each}", entry.content)),
+    )
 }
 
-/// Why a value is not one for `key`, and what would be.
-fn type_fault(key: &str, value: &toml::Value) -> Option<TypeFault> {
-    let message = refusal(key, value.clone())?;
-    let expected = match message.rsplit_once("expected ").map_or("", |(_, expected)| expected) {
-        "u64" => "a whole number, 0 or more".to_owned(),
-        "f64" => "a number".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "path string" => "a path in quotes".to_owned(),
-        "a string" => "text in quotes".to_owned(),
-        "an array of length 2" | "fewer elements in array" => "a list of two numbers".to_owned(),
-        _ if message.starts_with("invalid type: unit variant") || message.contains("wanted string or table") => {
-            // A word that no choice has: the refusal lists them.
-            let refusal = refusal(key, toml::Value::String(String::new())).unwrap_or_default();
-            refusal.rsplit_once("expected ").map_or_else(|| "text in quotes".to_owned(), |(_, all)| all.to_owned())
-        }
-        other => other.to_owned(),
+/// A number such as `.5` in the line of a byte, which TOML does not take.
+fn without_zero(text: &str, byte: usize) -> Option<&str> {
+    let start = text.get(..byte)?.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let dots = line.match_indices('.').map(|(index, _)| line.split_at(index));
+    let bare = |(before, after): (&str, &str)| {
+        before.trim_end().ends_with(['=', '[', ',']) && after[1..].starts_with(|c: char| c.is_ascii_digit())
     };
-    let help = match value {
-        toml::Value::String(text) => {
-            let choices = expected.split('`').skip(1).step_by(2).chain(expected.split('"').skip(1).step_by(2));
-            nearest(text, choices).map(|near| format!("did you mean `\"{near}\"`?"))
-        }
-        _ if expected == "a list" && refusal(key, toml::Value::Array(vec![value.clone()])).is_none() => {
-            Some("put it in brackets".to_owned())
-        }
-        _ => None,
-    };
-    let element = value.as_array().filter(|_| takes_list(key)).and_then(|elements| {
-        let fits = |element: &toml::Value| match element {
-            toml::Value::Integer(number) => *number >= 0 || expected == "a number",
-            toml::Value::Float(_) => expected == "a number",
-            _ => false,
-        };
-        let numbers = expected == "a number" || expected.starts_with("a whole number");
-        elements.iter().position(|element| numbers && !fits(element))
-    });
-    Some(TypeFault { element, expected, help })
-}
-
-/// What serde says against a value for `key`.
-fn refusal(key: &str, value: toml::Value) -> Option<String> {
-    let mut table = toml::Table::new();
-    insert(&mut table, key, value);
-    Spec::deserialize(table).err().map(|error| error.message().lines().next().unwrap_or_default().to_owned())
-}
-
-fn takes_list(key: &str) -> bool {
-    refusal(key, toml::Value::Array(Vec::new())).is_none_or(|message| message.starts_with("invalid length"))
-}
-
-/// A key that is none; `whole` where keys are written with their table, as in `[sweep.grid]` and in `--set`.
-fn unknown_key(known: &BTreeSet<String>, dotted: &str, location: &Location, whole: bool) -> Diagnostic {
-    let fault = Diagnostic::at(location, format!("unknown key `{dotted}`"));
-    match known_instead(known, dotted, whole) {
-        Some(help) => fault.with_help(help),
-        None => fault,
-    }
-}
-
-fn known_instead(known: &BTreeSet<String>, dotted: &str, whole: bool) -> Option<String> {
-    let (table, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
-    let last = |key: &'_ str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    if dotted.strip_prefix("sweep.").is_some_and(|rest| known.contains(rest)) {
-        return Some("what is varied is listed under `[sweep.grid]`".to_owned());
-    }
-    // The right name in the wrong table, then a misspelling in the right table, then one in any.
-    if let Some(key) = known.iter().find(|key| last(key) == name) {
-        return Some(match key.rsplit_once('.') {
-            _ if whole => format!("did you mean `{key}`?"),
-            Some((table, _)) => format!("`{name}` belongs in `[{table}]`"),
-            None => format!("`{name}` belongs at the top of the file, above all tables"),
-        });
-    }
-    let below = |key: &'_ String| match table {
-        "" => Some(key.clone()),
-        _ => key.strip_prefix(&format!("{table}.")).map(str::to_owned),
-    };
-    let here: BTreeSet<String> = known.iter().filter_map(below).collect();
-    let names = here.iter().filter_map(|rest| rest.split('.').next());
-    if let Some(near) = nearest(name, names) {
-        let prefix = if whole && !table.is_empty() { format!("{table}.") } else { String::new() };
-        return Some(format!("did you mean `{prefix}{near}`?"));
-    }
-    let elsewhere = || known.iter().find(|key| nearest(name, [last(key).as_str()]).is_some()).cloned();
-    let near = if here.is_empty() { nearest(dotted, known.iter().map(String::as_str)) } else { None };
-    if let Some(near) = near.or_else(elsewhere) {
-        return Some(format!("did you mean `{near}`?"));
-    }
-    let shown =
-        here.iter().map(|rest| rest.split_once('.').map_or(format!("`{rest}`"), |(head, _)| format!("`[{head}]`")));
-    let shown: BTreeSet<String> = shown.collect();
-    (!shown.is_empty()).then(|| format!("what can be here: {}", Vec::from_iter(shown).join(", ")))
-}
-
-/// The candidate that a misspelled name most likely meant.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let name = name.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&name, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.84)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, candidate)| candidate.to_owned())
+    let (_, number) = dots.into_iter().find(|parts| bare(*parts))?;
+    let end = number.find(|c: char| c.is_whitespace() || ",]}#".contains(c)).unwrap_or(number.len());
+    number.get(..end)
 }
 
 /// Whether a line ends where its value should begin.
-fn lacks_value(text: &str, span: &Range<usize>) -> bool {
+fn lacks_value(text: &str, span: &std::ops::Range<usize>) -> bool {
     let (before, after) = (text.get(..span.start).unwrap_or(""), text.get(span.start..).unwrap_or(""));
     before.trim_end_matches([' ', '\t']).ends_with('=') && after.lines().next().unwrap_or("").trim().is_empty()
 }
 
 /// The part of a span that is in the text.
-fn clamped(text: &str, span: Range<usize>) -> Range<usize> {
+fn clamped(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
     let start = span.start.min(text.len());
     let end = span.end.clamp(start, text.len());
     start..end

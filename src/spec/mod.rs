@@ -4,11 +4,14 @@
 
 pub mod diagnostics;
 mod document;
+mod names;
+mod numbers;
 mod schema;
 pub mod sweep;
+mod types;
 
-pub(crate) use document::nearest;
 pub use document::{Document, Entry, Key, Override, ReadError};
+pub(crate) use names::nearest;
 pub use schema::{json_schema, known_keys, reference};
 
 use schemars::JsonSchema;
@@ -96,9 +99,9 @@ pub enum Binarize {
 #[serde(untagged, expecting = "expected a count of images, or a fraction between 0 and 1")]
 pub enum Validation {
     /// That many of the last images.
-    Images(u64),
+    Images(#[schemars(range(min = 1))] u64),
     /// That fraction of the images, the last ones, below 1.
-    Fraction(f64),
+    Fraction(#[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))] f64),
 }
 
 /// The `[data]` table.
@@ -393,6 +396,7 @@ pub struct Train {
     pub schedule: Schedule,
     /// `step`: epochs after which the rate is multiplied by `gamma`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub milestones: Option<Vec<u64>>,
     /// `step`: the factor, default 0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -530,7 +534,7 @@ pub enum Scale {
 #[serde(untagged)]
 pub enum Seeds {
     /// 0, 1, ... so many.
-    Count(u64),
+    Count(#[schemars(range(min = 1, max = 100_000))] u64),
     /// These.
     List(Vec<u64>),
 }

@@ -1,6 +1,7 @@
 //! The JSON schema of a spec, made from the types, and the list of its keys.
 
 use super::Spec;
+use super::types::can_vary;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -65,9 +66,6 @@ const EXAMPLES: [(&str, &str); 53] = [
     ("sweep.exclude", "[{\"model.latent_dim\": [2, 4], \"seed\": 0}]"),
 ];
 
-/// Keys of one experiment, which no sweep varies.
-const FIXED: [&str; 3] = ["name", "extends", "spec_version"];
-
 /// The JSON schema of an experiment file.
 pub fn json_schema() -> Value {
     let mut schema = plain_schema();
@@ -78,8 +76,7 @@ pub fn json_schema() -> Value {
             property.insert("examples".into(), json!([example]));
         }
     }
-    let varied: Vec<&String> =
-        keys.iter().filter(|key| !key.starts_with("sweep.") && !FIXED.contains(&key.as_str())).collect();
+    let varied: Vec<&String> = keys.iter().filter(|key| can_vary(key)).collect();
     let mut table = |name: &str, more: &[(&str, Value)], of_key: &dyn Fn(&str) -> Value| {
         let keys = varied.iter().map(|key| ((*key).clone(), of_key(key)));
         // The parts of a table have their names before keys of the same name.

@@ -5,6 +5,9 @@
 
 use super::diagnostics::{Diagnostic, Location};
 use super::document::{Entry, Key};
+use super::names::nearest;
+use super::numbers::{finite, magnitude, significant, to_place, whole_end};
+use crate::data::grouped;
 use crate::files::digest;
 use crate::random::{Purpose, Stream};
 use std::collections::BTreeMap;
@@ -14,15 +17,15 @@ use toml::Value;
 pub const TRIAL_LIMIT: u64 = 100_000;
 
 /// Trials that an experiment may have at all: they are kept in memory.
-pub(super) const HARD_LIMIT: u64 = 1_000_000;
+pub const HARD_LIMIT: u64 = 1_000_000;
 
 /// A key's value in some trials, and where it was written.
 #[derive(Clone, Debug)]
 pub struct Assignment {
     /// The dotted key.
     pub key: Key,
-    /// Its value.
-    pub value: Value,
+    /// Its value; nothing where that could not be read, which is a fault of the document.
+    pub value: Option<Value>,
     /// Where that, or what it was made from, was written.
     pub location: Location,
 }
@@ -46,6 +49,8 @@ pub struct Sweep {
     pub exclude: Vec<Pattern>,
     /// Trials that there may be.
     pub limit: u64,
+    /// Whether a part could not be read, so that there are other trials than were meant.
+    pub is_partial: bool,
 }
 
 /// Keys, each with the values of which a trial must have one.
@@ -70,25 +75,26 @@ impl Sweep {
         keys
     }
 
-    /// How many trials the product has, and the further ones; nothing where these are too many to count.
-    pub fn count(&self) -> Option<u64> {
-        let mut lengths = self.blocks.iter().map(|block| block.len() as u64);
-        let product = lengths.try_fold(1u64, u64::checked_mul);
-        let further = (self.include.len() as u64).checked_mul(self.seeds.len().max(1) as u64);
+    /// How many trials the product has, and the further ones; nothing where these are more than 128 bits count.
+    pub fn count(&self) -> Option<u128> {
+        let mut lengths = self.blocks.iter().map(|block| block.len() as u128);
+        let product = lengths.try_fold(1u128, u128::checked_mul);
+        let further = (self.include.len() as u128).checked_mul(self.seeds.len().max(1) as u128);
         product?.checked_add(further?)
     }
 
-    /// The points of each trial of the product, then of each further one.
-    pub fn trials(&self) -> impl Iterator<Item = Vec<&Point>> {
-        let count: usize = self.blocks.iter().map(Vec::len).product();
-        let of_product = (0..count).map(|number| choose(&self.blocks, number));
-        let seeds: Vec<Option<&Point>> = match self.seeds.is_empty() {
-            true => vec![None],
-            false => self.seeds.iter().map(Some).collect(),
-        };
-        let with_seeds =
-            move |point| seeds.clone().into_iter().map(move |seed| seed.into_iter().chain([point]).collect());
-        of_product.chain(self.include.iter().flat_map(with_seeds))
+    /// The points of a trial, by its number: those of the product come first, then the further ones with each seed. A
+    /// later point counts more. There is one of each number below [`Sweep::count`].
+    pub fn choice(&self, number: usize) -> Vec<&Point> {
+        let product: usize = self.blocks.iter().map(Vec::len).product();
+        match number.checked_sub(product) {
+            None => choose(&self.blocks, number),
+            Some(further) => {
+                let seeds = self.seeds.len().max(1);
+                let seed = self.seeds.get(further % seeds);
+                seed.into_iter().chain(self.include.get(further / seeds)).collect()
+            }
+        }
     }
 
     /// The longest list.
@@ -112,55 +118,110 @@ fn choose(blocks: &[Block], number: usize) -> Vec<&Point> {
     choice
 }
 
-/// A range of numbers, `{ from = 1e-4, to = 1.0, steps = 9, scale = "log" }`, as its numbers.
-///
-/// # Errors
-/// What is wrong with it, and what to write.
-pub(super) fn range(table: &toml::Table) -> Result<Vec<f64>, String> {
-    if let Some(key) = table.keys().find(|key| !["from", "to", "steps", "scale"].contains(&key.as_str())) {
-        return Err(format!("a range has no `{key}`"));
-    }
-    let number = |key: &str| number_of(table.get(key)).ok_or_else(|| format!("a range needs a number `{key}`"));
-    let (from, to) = (number("from")?, number("to")?);
-    let steps = table.get("steps").and_then(Value::as_integer).filter(|steps| *steps > 1);
-    let steps = steps.ok_or("a range needs `steps`, 2 or more of them")? as u64;
-    if steps > TRIAL_LIMIT {
-        return Err("a range has at most 100,000 steps".to_owned());
-    }
-    let log = match table.get("scale").map(|scale| scale.as_str().unwrap_or_default()) {
-        None | Some("linear") => false,
-        Some("log") => true,
-        Some(_) => return Err("the `scale` of a range is \"linear\" or \"log\"".to_owned()),
-    };
-    if log && (from <= 0.0 || to <= 0.0) {
-        return Err("a range on a logarithmic scale needs `from` and `to` above 0".to_owned());
-    }
-    let at = |step: u64| {
-        let share = step as f64 / (steps - 1) as f64;
-        match step {
-            // The ends as they were written.
-            0 => from,
-            _ if step == steps - 1 => to,
-            _ if log => short((from.ln() + share * (to.ln() - from.ln())).exp()),
-            _ => short(from + share * (to - from)),
+/// What is wrong with a part of a sweep, and what to do where that is known.
+pub(super) type Reason = (String, Option<String>);
+
+/// A range of numbers, `{ from = 1e-4, to = 1.0, steps = 9, scale = "log" }`.
+pub(super) struct Range {
+    from: Value,
+    to: Value,
+    steps: u64,
+    log: bool,
+}
+
+impl Range {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn read(table: &toml::Table) -> Result<Range, Reason> {
+        const KEYS: [&str; 4] = ["from", "to", "steps", "scale"];
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            let meant = match key.as_str() {
+                "start" | "begin" | "first" | "low" | "min" => Some("from".to_owned()),
+                "stop" | "end" | "last" | "high" | "max" => Some("to".to_owned()),
+                "num" | "n" | "count" | "number" | "points" => Some("steps".to_owned()),
+                key => nearest(key, KEYS),
+            };
+            return Err((format!("a range has no `{key}`"), meant.map(|key| format!("did you mean `{key}`?"))));
         }
-    };
-    Ok((0..steps).map(at).collect())
-}
-
-/// A finite number.
-fn number_of(value: Option<&Value>) -> Option<f64> {
-    match value? {
-        Value::Integer(integer) => Some(*integer as f64),
-        Value::Float(float) => Some(*float).filter(|float| float.is_finite()),
-        _ => None,
+        let end = |key: &str| match table.get(key) {
+            Some(value) if finite(value).is_some() => Ok(value.clone()),
+            _ => Err((format!("a range needs a number `{key}`"), None)),
+        };
+        let (from, to) = (end("from")?, end("to")?);
+        let steps = table.get("steps").and_then(Value::as_integer).filter(|steps| *steps > 1);
+        let steps = steps.ok_or(("a range needs `steps`, 2 or more of them".to_owned(), None))? as u64;
+        if steps > TRIAL_LIMIT {
+            return Err((format!("a range has at most {} steps", grouped(TRIAL_LIMIT)), None));
+        }
+        let log = match table.get("scale").map(|scale| scale.as_str().unwrap_or_default()) {
+            None | Some("linear") => false,
+            Some("log") => true,
+            Some(_) => return Err(("the `scale` of a range is \"linear\" or \"log\"".to_owned(), None)),
+        };
+        let range = Range { from, to, steps, log };
+        let (from, to) = range.ends();
+        if log && (from <= 0.0 || to <= 0.0) {
+            return Err(("a range on a logarithmic scale needs `from` and `to` above 0".to_owned(), None));
+        }
+        Ok(range)
     }
-}
 
-/// Four digits: as many as a label can have, and so few that the last digit of a logarithm, which differs between
-/// systems, does not show.
-fn short(value: f64) -> f64 {
-    format!("{value:.3e}").parse().unwrap_or(value)
+    fn ends(&self) -> (f64, f64) {
+        (finite(&self.from).unwrap_or_default(), finite(&self.to).unwrap_or_default())
+    }
+
+    /// A number of the range, as it is computed.
+    fn at(&self, step: u64) -> f64 {
+        let (from, to) = self.ends();
+        let share = step as f64 / (self.steps - 1) as f64;
+        if self.log { (from.ln() + share * (to.ln() - from.ln())).exp() } else { from + share * (to - from) }
+    }
+
+    /// The numbers, the ends as they were written.
+    ///
+    /// The others are rounded, so that labels are short and the last digit of a logarithm, which differs between
+    /// systems, does not show: on a linear scale to four digits of the step, on a logarithmic one to four digits, and
+    /// where neighbours are closer than a thousandth to three digits of their distance.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        let ((from, to), last) = (self.ends(), self.steps - 1);
+        let step = (to - from) / last as f64;
+        let ratio = ((to.ln() - from.ln()).abs() / last as f64).exp_m1();
+        let digits = if ratio < 1e-3 { 3 - magnitude(ratio) } else { 4 };
+        let inner = |number: f64| match self.log {
+            true => significant(number, digits),
+            false => to_place(number, magnitude(step) - 3),
+        };
+        let number = |at: u64| match at {
+            0 => from,
+            _ if at == last => to,
+            _ => inner(self.at(at)),
+        };
+        (0..self.steps).map(number).collect()
+    }
+
+    /// The numbers as whole ones.
+    ///
+    /// # Errors
+    /// An end is a fraction.
+    pub(super) fn whole(&self) -> Result<Vec<i64>, Reason> {
+        let end = |key: &str, value: &Value| {
+            let help = || Some(format!("write a whole number as `{key}`"));
+            whole_end(value).ok_or_else(|| (format!("a range of whole numbers cannot have `{key} = {value}`"), help()))
+        };
+        let (from, to) = (end("from", &self.from)?, end("to", &self.to)?);
+        let last = i128::from(self.steps - 1);
+        let number = |step: u64| {
+            if self.log && step > 0 && i128::from(step) < last {
+                return self.at(step).round() as i64;
+            }
+            // The nearest whole number, the larger of two: 64 bits times the steps fit 128.
+            let sum = i128::from(from) * last + i128::from(step) * (i128::from(to) - i128::from(from));
+            (2 * sum + last).div_euclid(2 * last) as i64
+        };
+        Ok((0..self.steps).map(number).collect())
+    }
 }
 
 /// How values of a key are drawn.
@@ -174,41 +235,39 @@ pub(super) enum Draw {
 
 impl Draw {
     /// Reads `{ log_uniform = [1e-4, 1.0] }`, how a key is drawn.
-    pub(super) fn read(key: &str, value: &Value) -> Result<Draw, String> {
+    pub(super) fn read(key: &str, value: &Value) -> Result<Draw, Reason> {
         let mut entries = value.as_table().into_iter().flatten();
         let (Some((name, bounds)), None) = (entries.next(), entries.next()) else {
-            return Err(format!("`{key}` needs one of `uniform`, `log_uniform`, `int` and `choice`"));
+            return Err((format!("`{key}` needs one of `uniform`, `log_uniform`, `int` and `choice`"), None));
         };
         let list = bounds.as_array().cloned().unwrap_or_default();
         let numbers = match &list[..] {
-            [low, high] => number_of(Some(low)).zip(number_of(Some(high))).filter(|(low, high)| low < high),
+            [low, high] => finite(low).zip(finite(high)).filter(|(low, high)| low < high),
             _ => None,
         };
-        let rising = || numbers.ok_or_else(|| format!("`{name}` of `{key}` needs a list of two numbers that rise"));
+        let needs = |what: &str| (format!("`{name}` of `{key}` needs {what}"), None);
+        let rising = || numbers.ok_or_else(|| needs("a list of two numbers that rise"));
         match name.as_str() {
             "uniform" => rising().map(|(low, high)| Draw::Uniform(low, high)),
             "log_uniform" => match rising()? {
                 (low, high) if low > 0.0 => Ok(Draw::LogUniform(low, high)),
-                _ => Err(format!("`log_uniform` of `{key}` needs two numbers above 0")),
+                _ => Err(needs("two numbers above 0")),
             },
             "int" => match &list[..] {
                 [Value::Integer(low), Value::Integer(high)] if low < high => Ok(Draw::Int(*low, *high)),
-                _ => Err(format!("`int` of `{key}` needs a list of two whole numbers that rise")),
+                _ => Err(needs("a list of two whole numbers that rise")),
             },
             "choice" if !list.is_empty() => Ok(Draw::Choice(list)),
-            "choice" => Err(format!("`choice` of `{key}` needs a list of values")),
-            other => Err(format!(
-                "`{key}` cannot be drawn by `{other}`: there are `uniform`, `log_uniform`, `int` and `choice`"
-            )),
-        }
-    }
-
-    /// Values that show which type it draws, and its bounds.
-    pub(super) fn examples(&self) -> Vec<Value> {
-        match self {
-            Draw::Uniform(low, high) | Draw::LogUniform(low, high) => vec![Value::Float(*low), Value::Float(*high)],
-            Draw::Int(low, high) => vec![Value::Integer(*low), Value::Integer(*high)],
-            Draw::Choice(values) => values.clone(),
+            "choice" => Err(needs("a list of values")),
+            other => {
+                let near = nearest(other, ["uniform", "log_uniform", "int", "choice"]);
+                Err((
+                    format!(
+                        "`{key}` cannot be drawn by `{other}`: there are `uniform`, `log_uniform`, `int` and `choice`"
+                    ),
+                    near.map(|near| format!("did you mean `{near}`?")),
+                ))
+            }
         }
     }
 
@@ -218,10 +277,9 @@ impl Draw {
         let mut stream = Stream::new(seed, Purpose::Sweep, sample, of_key);
         let mut share = || stream.below(1 << 53) as f64 / (1u64 << 53) as f64;
         match self {
-            Draw::Uniform(low, high) => Value::Float(short(low + share() * (high - low)).clamp(*low, *high)),
+            Draw::Uniform(low, high) => Value::Float(between(low + share() * (high - low), *low, *high)),
             Draw::LogUniform(low, high) => {
-                let drawn = short((low.ln() + share() * (high.ln() - low.ln())).exp());
-                Value::Float(drawn.clamp(*low, *high))
+                Value::Float(between((low.ln() + share() * (high.ln() - low.ln())).exp(), *low, *high))
             }
             Draw::Int(low, high) => {
                 let span = high.abs_diff(*low).saturating_add(1);
@@ -235,6 +293,13 @@ impl Draw {
     }
 }
 
+/// A drawn number with four digits, of the number itself or of the width of the bounds, whichever are finer: rounding
+/// must not take it to a bound.
+fn between(drawn: f64, low: f64, high: f64) -> f64 {
+    let rounded = to_place(drawn, magnitude(drawn).min(magnitude(high - low)) - 3);
+    if (low..high).contains(&rounded) { rounded } else { drawn.clamp(low, high) }
+}
+
 /// What was written of a sweep, from one source after another: later ones replace single keys.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -242,24 +307,38 @@ pub(super) struct Draft {
     pub(super) grid: BTreeMap<Key, Listed>,
     /// Of `[sweep.zip]`.
     pub(super) zip: BTreeMap<Key, Listed>,
-    /// Of `[sweep.random]`.
-    pub(super) random: BTreeMap<Key, (Entry, Draw)>,
+    /// Of `[sweep.random]`; nothing where how to draw could not be read.
+    pub(super) random: BTreeMap<Key, (Entry, Option<Draw>)>,
+    /// Whether any source draws a key.
+    pub(super) draws: bool,
     pub(super) samples: Option<Entry>,
     pub(super) draw_seed: Option<Entry>,
     pub(super) seeds: Option<Listed>,
     pub(super) limit: Option<Entry>,
     pub(super) include: Vec<Point>,
     pub(super) exclude: Vec<Pattern>,
+    pub(super) is_partial: bool,
 }
 
-/// A key with the values that it takes.
+/// A key with the values that it takes; nothing in place of those that could not be read.
 #[derive(Debug)]
 pub(super) struct Listed {
     pub(super) entry: Entry,
-    pub(super) values: Vec<(Value, Location)>,
+    pub(super) values: Vec<(Option<Value>, Location)>,
 }
 
 impl Draft {
+    /// A key has a value now: no other source varies it, nor includes trials with other values of it.
+    pub(super) fn settle(&mut self, key: &str, source: usize) {
+        self.forget(key, source);
+        self.include.retain_mut(|point| {
+            let before = point.len();
+            point.retain(|assignment| assignment.key != key || assignment.location.source == source);
+            // What is left of it without its keys would be one more plain trial.
+            before == 0 || !point.is_empty()
+        });
+    }
+
     /// A key is no longer varied by what another source said.
     pub(super) fn forget(&mut self, key: &str, source: usize) {
         let other = |entry: &Entry| entry.key.source != source;
@@ -288,8 +367,11 @@ impl Draft {
         if let Some((first, _)) = self.random.values().next() {
             match (whole(&self.samples), &self.samples) {
                 (Some(samples), Some(entry)) if samples > limit => {
-                    let message = format!("{samples} samples are more than the limit of {limit} trials");
-                    faults.push(Diagnostic::at(&entry.value, message).with_help("draw fewer, or raise `sweep.limit`"));
+                    let (found, most) = (grouped(samples), grouped(limit));
+                    let message = format!("{found} samples are more than the limit of {most} trials");
+                    let may_be = samples <= HARD_LIMIT;
+                    let help = if may_be { "draw fewer, or raise `sweep.limit`" } else { "draw fewer" };
+                    faults.push(Diagnostic::at(&entry.value, message).with_help(help));
                 }
                 (Some(samples @ 1..), _) => blocks.push(self.draw(samples, whole(&self.draw_seed).unwrap_or(0))),
                 (None, None) => {
@@ -299,6 +381,10 @@ impl Draft {
                 // What is no count was reported before.
                 (Some(0) | None, Some(_)) | (Some(_), None) => {}
             }
+        } else if let Some(samples) = self.samples.as_ref().filter(|_| !self.draws) {
+            let fault = Diagnostic::at(&samples.key, "`[sweep.random]` has `samples`, and no key to draw");
+            let help = "add a line like `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`, or remove it";
+            faults.push(fault.with_help(help));
         }
         match zipped(&self.zip) {
             Ok(block) => blocks.extend(block),
@@ -311,7 +397,8 @@ impl Draft {
         if !seeds.is_empty() {
             blocks.push(seeds.clone());
         }
-        (Sweep { blocks, include: self.include, seeds, exclude: self.exclude, limit }, faults)
+        let (include, exclude, is_partial) = (self.include, self.exclude, self.is_partial);
+        (Sweep { blocks, include, seeds, exclude, limit, is_partial }, faults)
     }
 
     /// A key must be in one part only.
@@ -334,9 +421,9 @@ impl Draft {
 
     fn draw(&self, samples: u64, seed: u64) -> Block {
         let point = |sample: u64| {
-            let assignment = |(key, (entry, draw)): (&Key, &(Entry, Draw))| Assignment {
+            let assignment = |(key, (entry, draw)): (&Key, &(Entry, Option<Draw>))| Assignment {
                 key: key.clone(),
-                value: draw.value(seed, key, sample),
+                value: draw.as_ref().map(|draw| draw.value(seed, key, sample)),
                 location: entry.value.clone(),
             };
             self.random.iter().map(assignment).collect()
@@ -347,7 +434,8 @@ impl Draft {
 
 /// A block of one key.
 fn alone(key: &str, listed: Listed) -> Block {
-    let point = |(value, location)| vec![Assignment { key: key.to_owned(), value, location }];
+    let point =
+        |(value, location): (Option<Value>, Location)| vec![Assignment { key: key.to_owned(), value, location }];
     listed.values.into_iter().map(point).collect()
 }
 

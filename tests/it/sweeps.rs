@@ -60,6 +60,39 @@ fn ranges_are_linear_or_logarithmic_and_whole_where_the_key_is() {
 }
 
 #[test]
+fn narrow_and_wide_ranges_have_as_many_values_as_steps() {
+    let values = |text: &str| trials(&Workspace::with_spec(&format!("[sweep.grid]\n{text}\n")), &[]);
+    let expected = json!([[0.9999], [0.99993], [0.99996], [0.99999]]);
+    assert_eq!(json!(values("\"train.beta2\" = { from = 0.99990, to = 0.99999, steps = 4 }")), expected);
+    let shares = values("\"train.beta2\" = { from = 0.99, to = 0.9901, steps = 11, scale = \"log\" }");
+    assert_eq!((&shares[1][0], shares.len()), (&json!(0.99001), 11));
+    assert_eq!(values("\"seed\" = { from = 0, to = 19999, steps = 20000 }").len(), 20_000);
+    assert_eq!(
+        values("\"seed\" = { from = 5, to = 0, steps = 6 }"),
+        [[5], [4], [3], [2], [1], [0]].map(|[n]| [json!(n)])
+    );
+    let large = i64::MAX;
+    let seeds = values(&format!("\"seed\" = {{ from = {}, to = {large}, steps = 3 }}", large - 2));
+    assert_eq!(seeds, [[json!(large - 2)], [json!(large - 1)], [json!(large)]]);
+    plans(
+        "[sweep.grid]\n\"train.clip_norm\" = { from = 0.5, to = 1, steps = 4 }\n",
+        json!([[0.5], [0.6667], [0.8333], [1.0]]),
+    );
+}
+
+#[test]
+fn narrow_draws_differ_and_stay_below_their_bound() {
+    let spec = "[sweep.random]\nsamples = 50\n\"train.beta2\" = { uniform = [0.999, 0.99999] }\n\
+        \"train.beta1\" = { log_uniform = [0.9999, 1.0] }\n";
+    let drawn = trials(&Workspace::with_spec(spec), &[]);
+    for column in [0, 1] {
+        let different: std::collections::BTreeSet<String> =
+            drawn.iter().map(|trial| trial[column].to_string()).collect();
+        assert!(different.len() > 45 && different.iter().all(|text| text.len() <= 10), "{different:?}");
+    }
+}
+
+#[test]
 fn samples_are_drawn_by_seed_key_and_number() {
     let spec = |more: &str, samples: u64| {
         let draws = "\"objective.kl_weight\" = { log_uniform = [1e-3, 10.0] }\n\"model.latent_dim\" = { int = [2, 9] }\n\
@@ -143,6 +176,184 @@ fn a_file_has_what_its_bases_have_unless_it_says_otherwise() {
     assert_eq!(trials(&workspace, &set), [[json!(30)]]);
 }
 
+/// What a later source sets or varies is not varied in another way by an earlier one.
+#[test]
+fn what_comes_later_replaces_what_is_varied() {
+    let mut workspace = Workspace::with_spec("extends = \"base.toml\"\n[train]\nepochs = 3\n");
+    workspace.write(
+        "base.toml",
+        "[sweep]\nseeds = 2\n[sweep.random]\nsamples = 2\n\"model.latent_dim\" = { choice = [2, 3] }\n\
+            [[sweep.include]]\n\"train.epochs\" = 9\n[[sweep.include]]\n\"train.batch_size\" = 9\n",
+    );
+    let keys = |workspace: &Workspace, arguments: &[&str]| {
+        let plan: Value =
+            serde_json::from_str(&workspace.succeed(&[&["plan", "spec.toml", "--json"], arguments].concat())).unwrap();
+        (plan["varied"].clone(), plan["trials"].as_array().unwrap().len())
+    };
+    // One of the further trials would only have had other epochs.
+    assert_eq!(keys(&workspace, &[]).0, json!(["model.latent_dim", "seed", "train.batch_size"]));
+    let set =
+        ["--set", "sweep.seeds=3", "--set", "sweep.grid.\"model.latent_dim\"=[4, 5]", "--set", "train.batch_size=8"];
+    assert_eq!(keys(&workspace, &set), (json!(["model.latent_dim", "seed"]), 6));
+    workspace.write("spec.toml", "[sweep.grid]\nseed = [4, 5]\n");
+    let set = ["--set", "sweep.seeds=3"];
+    assert_eq!(json!(trials(&workspace, &set)), json!([[0], [1], [2]]));
+    workspace.write(
+        "spec.toml",
+        "extends = \"base.toml\"\n[sweep.random]\nsamples = 1\n\"train.batch_size\" = { int = [4, 5] }\n",
+    );
+    workspace.write("base.toml", "[sweep.grid]\n\"train.batch_size\" = [7, 8]\n");
+    assert_eq!(keys(&workspace, &[]), (json!(["train.batch_size"]), 1));
+}
+
+/// Paths are relative to the file that has them, in a sweep as well, and those of arguments to the working directory.
+#[test]
+fn swept_paths_are_relative_to_the_file_that_has_them() {
+    let mut workspace = Workspace::new();
+    workspace.create_folder("bases");
+    workspace.create_folder("specs");
+    let images = crate::harness::idx(&[300, 8, 8], 19_200);
+    for name in ["bases/one", "bases/two", "bases/three", "specs/four", "five"] {
+        workspace.write(name, &images);
+    }
+    workspace.write(
+        "bases/base.toml",
+        "[data]\nsource = \"idx\"\n[sweep.grid]\n\"data.images\" = [\"one\", \"two\"]\n[[sweep.include]]\n\"data.images\" = \"three\"\n\
+            [[sweep.exclude]]\n\"data.images\" = \"two\"\n",
+    );
+    workspace.write(
+        "specs/spec.toml",
+        "extends = \"../bases/base.toml\"\n[[sweep.include]]\n\"data.images\" = \"four\"\n\"seed\" = 1\n",
+    );
+    let paths = |arguments: &[&str]| -> Vec<String> {
+        let plan = workspace.succeed(&[&["plan", "specs/spec.toml", "--json"], arguments].concat());
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        let path =
+            |trial: &Value| trial["spec"]["data.images"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        plan["trials"].as_array().unwrap().iter().map(path).collect()
+    };
+    // Those of the same content are the same trial.
+    assert_eq!(paths(&[]), ["one", "four"]);
+    assert_eq!(paths(&["--set", "data.images=five"]), ["five", "five"]);
+    let shown = workspace.succeed(&["plan", "specs/spec.toml"]);
+    let last = "spec: 2 trials (3 combinations, 1 of them the same as others), 270 training and 30 validation images\n";
+    assert!(shown.ends_with(last), "{shown}");
+}
+
+/// A chooser on top of a file leaves out what it has no use for.
+#[test]
+fn a_key_without_use_under_a_later_choice_is_left_out() {
+    let mut workspace = Workspace::with_spec("extends = \"base.toml\"\n");
+    workspace
+        .write("base.toml", "[train]\noptimizer = \"sgd\"\nlearning_rate = 0.1\nmomentum = 0.9\n[sweep]\nseeds = 2\n");
+    let outcome = workspace.vaex(&["plan", "spec.toml", "--set", "train.optimizer=adam"]);
+    let expected = "\
+warning: `train.momentum` of base.toml:4 applies only where `train.optimizer` is \"sgd\", and is left out
+ --> --set:1:17
+  |
+1 | train.optimizer=\"adam\"
+  |                 ^^^^^^
+";
+    assert_eq!((outcome.status, &*outcome.stderr), (Some(0), expected), "\n--- found\n{}", outcome.stderr);
+}
+
+#[test]
+fn a_file_that_several_extend_is_read_once_and_where_it_comes_last() {
+    let mut workspace = Workspace::with_spec("extends = [\"one.toml\", \"two.toml\"]\n");
+    workspace.write("one.toml", "extends = \"base.toml\"\nseed = 1\n[train]\nepochs = 1\n");
+    workspace.write("two.toml", "extends = \"base.toml\"\n[train]\nepochs = 2\n");
+    workspace.write("base.toml", "seed = 7\n[[sweep.include]]\n\"model.latent_dim\" = 3\n");
+    let plan: Value = serde_json::from_str(&workspace.succeed(&["plan", "spec.toml", "--json"])).unwrap();
+    let of = |trial: usize, key: &str| plan["trials"][trial]["spec"][key].clone();
+    assert_eq!([of(0, "train.epochs"), of(0, "seed"), of(1, "model.latent_dim")], [json!(2), json!(7), json!(3)]);
+    assert_eq!(plan["trials"].as_array().unwrap().len(), 2);
+}
+
+/// An include that has the values of another trial too is not taken for it.
+#[test]
+fn origins_are_those_of_the_trial_itself() {
+    let spec = "tags = [\"a\\nb = 3\"]\n[sweep]\nseeds = 2\n[sweep.grid]\n\"model.latent_dim\" = [2, 3]\n[[sweep.include]]\n\
+        \"model.latent_dim\" = 3\nseed = 7\n\"train.epochs\" = 4\n";
+    let workspace = Workspace::with_spec(spec);
+    let resolved = |only: &[&str]| workspace.succeed(&[&["plan", "spec.toml", "--resolved"], only].concat());
+    let first = resolved(&[]);
+    let (head, rest) = first.split_once('\n').unwrap();
+    assert!(head.ends_with(" of spec, 1 of 5; choose another with --only trial=ID"), "{head}");
+    assert!(rest.contains("\ntags = [\"a\\nb = 3\"]  # spec.toml:1\n"), "{rest}");
+    assert!(
+        rest.contains("\nlatent_dim = 2  # spec.toml:5, swept\n")
+            && rest.contains("\nseed = 0  # spec.toml:3, swept\n")
+    );
+    let last = resolved(&["--only", "epochs=4"]);
+    for line in ["latent_dim = 3  # spec.toml:7, swept", "seed = 7  # spec.toml:8, swept"] {
+        assert!(last.lines().any(|one| one == line), "{line} is not in:\n{last}");
+    }
+}
+
+#[test]
+fn what_differs_between_trials_is_said_as_a_range() {
+    let workspace = Workspace::with_spec("[sweep.grid]\n\"data.limit\" = [1000, 2000]\n");
+    let shown = workspace.succeed(&["plan", "spec.toml"]);
+    assert!(shown.ends_with("spec: 2 trials, 900 to 1800 training and 100 to 200 validation images\n"), "{shown}");
+    let shown = workspace.succeed(&["plan", "spec.toml", "--only", "limit=1000", "--limit", "1000000"]);
+    assert!(shown.ends_with("spec: 1 trial of 2, 900 training and 100 validation images\n"), "{shown}");
+}
+
+#[test]
+fn lists_are_selected_however_they_are_spaced() {
+    let workspace =
+        Workspace::with_spec("[model]\nfamily = \"mlp\"\n[sweep.grid]\n\"model.hidden\" = [[64, 32], [8]]\n");
+    for list in ["hidden=[64,32]", "hidden=[64, 32]", "model.hidden=[ 64,  32 ]"] {
+        assert_eq!(json!(trials(&workspace, &["--only", list])), json!([[[64, 32]]]));
+    }
+}
+
+#[test]
+fn warnings_of_one_line_are_one() {
+    let spec = "\
+[model]
+channels = [4, 4, 4, 4, 4, 4, 4]
+strides = [2, 2, 2, 2, 2, 2, 2]
+[train]
+schedule = \"step\"
+milestones = [0, 3]
+[sweep.grid]
+\"objective.kl_weight\" = [200, 300, 400, 1]
+[[sweep.exclude]]
+seed = [0, 1]
+\"objective.kl_weight\" = 400
+[[sweep.exclude]]
+\"objective.kl_weight\" = 400
+";
+    let outcome = Workspace::with_spec(spec).vaex(&["plan", "spec.toml"]);
+    let expected = r#"warning: the image is 1x1 after 5 of 7 strides of 2
+ --> spec.toml:3:11
+  |
+3 | strides = [2, 2, 2, 2, 2, 2, 2]
+  |           ^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: the others change nothing of its size: make them 1, or leave them out
+
+warning: a milestone of 0 is before the first epoch
+ --> spec.toml:6:14
+  |
+6 | milestones = [0, 3]
+  |              ^^^^^^
+  |
+  = help: the rate is multiplied by `gamma` from the first step on; set `train.learning_rate` to that
+
+warning: `objective.kl_weight` of 200 is an effective beta of 200
+ --> spec.toml:8:26
+  |
+8 | "objective.kl_weight" = [200, 300, 400, 1]
+  |                          ^^^
+  |
+  = help: so much the KL weighs beside the reconstruction, both in nats; 1 is the evidence lower bound
+  = note: in 2 of 3 trials, and 1 more like it
+"#;
+    assert_eq!(outcome.stderr, expected, "\n--- found\n{}\n--- expected\n{expected}", outcome.stderr);
+}
+
 /// Every line says where its value came from; saved and run, it is the same trial.
 #[test]
 fn a_resolved_spec_says_where_its_values_came_from_and_is_the_same_trial() {
@@ -185,7 +396,11 @@ fn a_run_can_be_of_some_trials_and_the_plan_is_of_all() {
     for (only, message) in [
         ("train.epoch=1", "`--only train.epoch=1`: no trial has a key `train.epoch`; did you mean `train.epochs`?"),
         ("seed", "`--only seed` is not KEY=VALUE"),
-        ("seed=9", "no trial of `tiny` matches"),
+        ("latent=2", "`--only latent=2`: no trial has a key `latent`; did you mean `model.latent_dim`?"),
+        ("seed=", "`--only seed=` has no value"),
+        ("seed=9", "no trial of `tiny` matches `--only seed=9`: `seed` is 0"),
+        ("kl_weight=3", "no trial of `tiny` matches `--only kl_weight=3`: `objective.kl_weight` is 0.5, 1"),
+        ("trial=zz", "no trial of `tiny` matches `--only trial=zz`: `vaex plan` lists their ids"),
     ] {
         let outcome = workspace.vaex(&["plan", "spec.toml", "--only", only]);
         assert_eq!((outcome.status, outcome.stderr), (Some(2), format!("error: {message}\n")));
@@ -289,6 +504,10 @@ fn errors_are_data_where_json_is_asked_for() {
             },
         ]});
         assert_eq!(found, expected);
+        let other = workspace.vaex(&[command, "none.toml", "--json"]);
+        let found: Value = serde_json::from_str(&other.stdout).unwrap();
+        let message = "cannot read the spec none.toml: No such file or directory (os error 2)";
+        assert_eq!((other.status, found), (Some(2), json!({ "errors": [{ "message": message }] })));
     }
 }
 

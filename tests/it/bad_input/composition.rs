@@ -64,7 +64,7 @@ fn no_seeds_are_reported() {
         r#"[sweep]
 seeds = 0
 "#,
-        r#"error: `sweep.seeds` must be how many seeds, 1 or more, or a list of seeds
+        r#"error: `sweep.seeds` must be how many seeds, 1 to 100,000, or a list of seeds
  --> spec.toml:2:9
   |
 2 | seeds = 0
@@ -81,7 +81,7 @@ fn seeds_that_are_no_numbers_are_reported() {
         r#"[sweep]
 seeds = ["one"]
 "#,
-        r#"error: `sweep.seeds` must be how many seeds, 1 or more, or a list of seeds
+        r#"error: `sweep.seeds` must be how many seeds, 1 to 100,000, or a list of seeds
  --> spec.toml:2:9
   |
 2 | seeds = ["one"]
@@ -138,7 +138,7 @@ fn an_unknown_key_of_a_range_is_reported() {
 2 | "objective.kl_weight" = { from = 0, to = 1, count = 3 }
   |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: write a list of values, or `{ from = 0.001, to = 1.0, steps = 4, scale = "log" }`
+  = help: did you mean `steps`?
 "#,
     );
 }
@@ -305,13 +305,13 @@ fn more_samples_than_trials_may_be_are_reported() {
 samples = 1000000000000
 "objective.kl_weight" = { uniform = [0.1, 1.0] }
 "#,
-        r#"error: 1000000000000 samples are more than the limit of 100000 trials
+        r#"error: 1,000,000,000,000 samples are more than the limit of 100,000 trials
  --> spec.toml:2:11
   |
 2 | samples = 1000000000000
   |           ^^^^^^^^^^^^^
   |
-  = help: draw fewer, or raise `sweep.limit`
+  = help: draw fewer
 "#,
     );
 }
@@ -325,13 +325,13 @@ fn a_grid_of_a_trillion_trials_is_reported() {
 "train.batch_size" = { from = 1, to = 1000, steps = 1000 }
 "model.latent_dim" = { from = 1, to = 1000, steps = 1000 }
 "#,
-        r#"error: the sweep has more than 100,000 trials
+        r#"error: the sweep has 1,000,000,000,000 trials, and its limit is 100,000
  --> spec.toml:2:10
   |
 2 | "seed" = { from = 1, to = 1000, steps = 1000 }
   |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: shorten its lists, split the experiment, or raise `sweep.limit`
+  = help: shorten its lists, or draw samples; no experiment has more than 1,000,000
 "#,
     );
 }
@@ -428,6 +428,8 @@ seed = 0
   |
 1 | [[sweep.exclude]]
   | ^^^^^^^^^^^^^^^^^
+  |
+  = help: remove it, or give it more keys, so that it matches fewer
 "#,
     );
 }

@@ -9,7 +9,7 @@ fn idx_without_images_is_reported() {
         r#"[data]
 source = "idx"
 "#,
-        r#"error: `images` is missing: `source = "idx"` reads its images from that IDX file; name one
+        r#"error: `data.images` is missing: `data.source = "idx"` reads its images from that IDX file; name one
  --> spec.toml:2:10
   |
 2 | source = "idx"
@@ -200,7 +200,7 @@ images = "images.idx"
 test_labels = "labels.idx"
 "#,
         &[("images.idx", &idx(&[10, 4, 4], 160)), ("labels.idx", &idx(&[9], 9))],
-        r#"error: `test_labels` is given without `test_images`, the images that it is about; give both or neither
+        r#"error: `data.test_labels` is given without `data.test_images`, the images that it is about; give both or neither
  --> spec.toml:4:15
   |
 4 | test_labels = "labels.idx"
@@ -215,7 +215,7 @@ fn a_file_named_beside_embedded_data_is_reported() {
         r#"[data]
 images = "images.idx"
 "#,
-        r#"error: `images` names a file, but `source = "fashion-mini"` reads none; remove it, or set `source = "idx"`
+        r#"error: `data.images` names a file, but `data.source = "fashion-mini"` reads none; remove it, or set `data.source = "idx"`
  --> spec.toml:2:10
   |
 2 | images = "images.idx"
@@ -234,7 +234,7 @@ limit = 11
 "#,
         &[("images.idx", &idx(&[10, 4, 4], 160))],
         "\
-error: `limit` is 11, but `images.idx` holds 10 images; lower it or remove it
+error: `data.limit` is 11, but `images.idx` holds 10 images; lower it or remove it
  --> spec.toml:4:9
   |
 4 | limit = 11
@@ -251,7 +251,7 @@ fn a_limit_larger_than_the_embedded_data_is_reported() {
 limit = 2001
 ",
         "\
-error: `limit` is 2,001, but `fashion-mini` holds 2,000 images; lower it or remove it
+error: `data.limit` is 2,001, but `fashion-mini` holds 2,000 images; lower it or remove it
  --> spec.toml:2:9
   |
 2 | limit = 2001
@@ -268,7 +268,7 @@ fn a_limit_of_0_is_reported() {
 limit = 0
 ",
         "\
-error: `limit` is 0; give at least 1, or remove it
+error: `data.limit` is 0; give at least 1, or remove it
  --> spec.toml:2:9
   |
 2 | limit = 0
@@ -285,7 +285,7 @@ fn a_validation_of_0_is_reported() {
 validation = 0
 ",
         "\
-error: `validation` is 0, which holds out 0 of 2,000 images; leave at least 1 for training and 1 for validation
+error: `data.validation` is 0, which holds out 0 of 2,000 images; leave at least 1 for training and 1 for validation
  --> spec.toml:2:14
   |
 2 | validation = 0
@@ -302,7 +302,7 @@ fn a_validation_of_all_is_reported() {
 validation = 1.0
 ",
         "\
-error: `validation` is 1; give a number of images, or a fraction above 0 and below 1
+error: `data.validation` is 1; give a number of images, or a fraction above 0 and below 1
  --> spec.toml:2:14
   |
 2 | validation = 1.0
@@ -319,7 +319,7 @@ fn a_validation_larger_than_the_data_is_reported() {
 validation = 3000
 ",
         "\
-error: `validation` is 3,000, which holds out 3,000 of 2,000 images; leave at least 1 for training and 1 for validation
+error: `data.validation` is 3,000, which holds out 3,000 of 2,000 images; leave at least 1 for training and 1 for validation
  --> spec.toml:2:14
   |
 2 | validation = 3000
@@ -337,7 +337,7 @@ limit = 200
 validation = 0.001
 ",
         "\
-error: `validation` is 0.001, which holds out 0 of 200 images; leave at least 1 for training and 1 for validation
+error: `data.validation` is 0.001, which holds out 0 of 200 images; leave at least 1 for training and 1 for validation
  --> spec.toml:3:14
   |
 3 | validation = 0.001
@@ -356,7 +356,7 @@ limit = 2
 batch_size = 1
 ",
         "\
-error: `validation` is 0.1, which holds out 0 of 2 images; leave at least 1 for training and 1 for validation
+error: `data.validation` is 0.1, which holds out 0 of 2 images; leave at least 1 for training and 1 for validation
  --> spec.toml:2:9
   |
 2 | limit = 2

@@ -7,6 +7,7 @@ mod data;
 mod files;
 mod keys;
 mod several;
+mod slips;
 mod sweeps;
 mod text;
 mod types;

@@ -31,7 +31,7 @@ optimizer = "adamm"
   |
   = help: did you mean `seed`?
 
-error: `limit` is 5,000, but `fashion-mini` holds 2,000 images; lower it or remove it
+error: `data.limit` is 5,000, but `fashion-mini` holds 2,000 images; lower it or remove it
  --> spec.toml:5:9
   |
 5 | limit = 5000

@@ -87,7 +87,7 @@ objective.kl_weight = [0.1, 1.0]
 2 | objective.kl_weight = [0.1, 1.0]
   | ^^^^^^^^^
   |
-  = help: write the dotted key in quotes: `"objective.kl_weight" = [...]`
+  = help: write the dotted key in quotes: `"objective.kl_weight" = [0.1, 1.0]`
 "#,
     );
 }
@@ -123,7 +123,7 @@ error: unknown key `sweep.seed`
 2 | seed = [0, 1]
   | ^^^^
   |
-  = help: what is varied is listed under `[sweep.grid]`
+  = help: write `seed = [0, 1]` in `[sweep.grid]`
 ",
     );
 }
@@ -167,21 +167,13 @@ fn a_list_that_is_swept_is_a_list_of_lists() {
         r#"[sweep.grid]
 "model.hidden" = [32, 64]
 "#,
-        r#"error: `model.hidden` must be a list, found `32`
- --> spec.toml:2:19
+        r#"error: `model.hidden` takes a list, so that its values in `[sweep.grid]` are a list of lists
+ --> spec.toml:2:18
   |
 2 | "model.hidden" = [32, 64]
-  |                   ^^
+  |                  ^^^^^^^^
   |
-  = help: put it in brackets
-
-error: `model.hidden` must be a list, found `64`
- --> spec.toml:2:23
-  |
-2 | "model.hidden" = [32, 64]
-  |                       ^^
-  |
-  = help: put it in brackets
+  = help: write `[[32, 64]]` to try this one list, or `[[32], [64]]` to try each
 "#,
     );
 }
@@ -215,7 +207,7 @@ fn a_sweep_of_too_many_trials_is_reported() {
 "objective.kl_weight" = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 "train.learning_rate" = [1e-3, 1e-4]
 "#,
-        r#"error: the sweep has more than 100,000 trials
+        r#"error: the sweep has 200,000 trials, and its limit is 100,000
  --> spec.toml:2:11
   |
 2 | "seed" = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]

@@ -28,6 +28,8 @@ latent_dim = "2"
   |
 2 | latent_dim = "2"
   |              ^^^
+  |
+  = help: remove the quotes
 "#,
     );
 }
@@ -125,6 +127,8 @@ optimizer = ["adam", "sgd"]
   |
 2 | optimizer = ["adam", "sgd"]
   |             ^^^^^^^^^^^^^^^
+  |
+  = help: to try several values, write `"train.optimizer" = ["adam", "sgd"]` in `[sweep.grid]`
 "#,
     );
 }
@@ -136,13 +140,14 @@ fn a_list_is_no_number() {
 [objective]
 kl_weight = [0.1, 1.0]
 ",
-        "\
-error: `objective.kl_weight` must be a number, found a list
+        r#"error: `objective.kl_weight` must be a number, found a list
  --> spec.toml:2:13
   |
 2 | kl_weight = [0.1, 1.0]
   |             ^^^^^^^^^^
-",
+  |
+  = help: to try several values, write `"objective.kl_weight" = [0.1, 1.0]` in `[sweep.grid]`
+"#,
     );
 }
 
@@ -239,6 +244,8 @@ range = [0.0, "1"]
   |
 2 | range = [0.0, "1"]
   |               ^^^
+  |
+  = help: remove the quotes
 "#,
     );
 }
@@ -273,6 +280,8 @@ error: each of `model.hidden` must be a whole number, 0 or more, found a list
   |
 2 | hidden = [[500]]
   |           ^^^^^
+  |
+  = help: remove the inner brackets
 ",
     );
 }
@@ -334,7 +343,7 @@ fn a_negative_validation_is_reported() {
 validation = -5
 ",
         "\
-error: `validation` is -5; give a number of images, or a fraction above 0 and below 1
+error: `data.validation` is -5; give a number of images, or a fraction above 0 and below 1
  --> spec.toml:2:14
   |
 2 | validation = -5
