@@ -1,11 +1,14 @@
 //! `vaex new`: an experiment file to begin with.
 
 use super::{DONE, FamilyArg, NewArgs, say};
+use crate::data::Dataset;
 use crate::files::write_whole;
+use crate::launch::cluster::shell_word;
+use crate::spec::{Data, Source};
 use anyhow::bail;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-const HEAD: &str = r#"# {name}: run it with `vaex run {file}`, see its trials beforehand with `vaex plan {file}`.
+const HEAD: &str = r#"# {name}: run it with `vaex run {word}`, see its trials beforehand with `vaex plan {word}`.
 # Every key has a default; the README lists them all.
 name = {quoted}
 # seed = 0                       # of weights, order, noise
@@ -64,29 +67,45 @@ pub(super) fn run(args: &NewArgs) -> anyhow::Result<u8> {
     if name.is_empty() || name.starts_with('.') || name.chars().any(|c| c == '/' || c == '\\' || c.is_control()) {
         bail!("{name:?} cannot name a file; leave out slashes, line breaks and a leading dot");
     }
+    if name.chars().count() > 100 || name.len() > 240 {
+        bail!("the name is too long; give one of up to 100 characters");
+    }
     let path = PathBuf::from(format!("{name}.toml"));
     if path.exists() {
         bail!("{} is there already", path.display());
     }
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let conv = args.family == FamilyArg::Conv;
+    let mut batch = if conv { 32 } else { 100 };
     let data = match &args.data {
         None => "source = \"fashion-mini\"          # 2,000 images of Fashion-MNIST that come with vaex".to_owned(),
         Some(images) => {
             if !images.is_file() {
                 bail!("{} is not a file", images.display());
             }
+            let data = Data { source: Source::Idx, images: Some(images.clone()), ..Data::default() };
+            batch = Dataset::load(&data, Path::new(""))?.train.len().min(batch);
             let images = quoted(&images.to_string_lossy());
             format!("source = \"idx\"\nimages = {images}  # plain or gzipped, relative to this file")
         }
     };
-    let family = if args.family == FamilyArg::Conv { CONV } else { MLP };
-    let batch = if args.family == FamilyArg::Conv { "32" } else { "100" };
-    let text = [HEAD, family, TAIL].concat();
-    let file = path.display().to_string();
-    let values =
-        [("{name}", name), ("{file}", &file), ("{quoted}", &quoted(name)), ("{data}", &data), ("{batch}", batch)];
-    let text = values.iter().fold(text, |text, (place, value)| text.replace(place, value));
-    write_whole(&path, text.as_bytes())?;
-    say(&format!("wrote {file}; see its trials with: vaex plan {file}"));
+    let template = [HEAD, if conv { CONV } else { MLP }, TAIL].concat();
+    let (file, quoted, batch) = (path.display().to_string(), quoted(name), batch.to_string());
+    let word = shell_word(&file);
+    let values = [("{name}", name), ("{word}", &word), ("{quoted}", &quoted), ("{data}", &data), ("{batch}", &batch)];
+    write_whole(&path, filled(&template, &values).as_bytes())?;
+    say(&format!("wrote {file}; see its trials with: vaex plan {word}"));
     Ok(DONE)
+}
+
+/// A template with its places filled. What a value has that looks like a place stays as it is.
+fn filled(template: &str, values: &[(&str, &str)]) -> String {
+    let (mut text, mut rest) = (String::new(), template);
+    let next = |rest: &str| values.iter().filter_map(|(place, value)| Some((rest.find(place)?, *place, *value))).min();
+    while let Some((start, place, value)) = next(rest) {
+        text.push_str(&rest[..start]);
+        text.push_str(value);
+        rest = &rest[start + place.len()..];
+    }
+    text + rest
 }

@@ -390,7 +390,7 @@ impl Found {
     fn into_diagnostic(self, count: usize, partial: bool) -> Diagnostic {
         let touched = (self.trials < count && !partial).then(|| format!("in {} of {count} trials", self.trials));
         let more = self.different.len() - 1;
-        let more = (more > 0).then(|| format!("and {more} more like it"));
+        let more = (more > 0).then(|| format!("and {} more like it", grouped(more)));
         let note: Vec<String> = touched.into_iter().chain(more).collect();
         Diagnostic { note: (!note.is_empty()).then(|| note.join(", ")), ..self.item }
     }

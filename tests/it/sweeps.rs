@@ -515,11 +515,18 @@ fn errors_are_data_where_json_is_asked_for() {
 fn a_new_file_can_be_planned_and_is_never_written_over() {
     let mut workspace = Workspace::new();
     workspace.write("images", crate::harness::idx(&[300, 8, 8], 19_200));
-    for (name, arguments) in
-        [("one", &[][..]), ("two", &["--family", "mlp"]), ("three", &["--data", "images"]), ("four 🚀 \"", &[])]
-    {
+    workspace.write("few", crate::harness::idx(&[20, 8, 8], 1280));
+    workspace.write("text", "no images");
+    for (name, word, arguments) in [
+        ("one", "one.toml", &[][..]),
+        ("two", "two.toml", &["--family", "mlp"]),
+        ("three", "three.toml", &["--data", "images"]),
+        ("few images", "'few images.toml'", &["--data", "few"]),
+        ("{data} {batch}", "'{data} {batch}.toml'", &[]),
+        ("four 🚀 \"", "'four 🚀 \".toml'", &[]),
+    ] {
         let said = workspace.succeed(&[&["new", name], arguments].concat());
-        assert_eq!(said, format!("wrote {name}.toml; see its trials with: vaex plan {name}.toml\n"));
+        assert_eq!(said, format!("wrote {name}.toml; see its trials with: vaex plan {word}\n"));
         let plan: Value =
             serde_json::from_str(&workspace.succeed(&["plan", &format!("{name}.toml"), "--json"])).unwrap();
         assert_eq!((&plan["name"], plan["trials"].as_array().unwrap().len()), (&json!(name), 6));
@@ -529,6 +536,11 @@ fn a_new_file_can_be_planned_and_is_never_written_over() {
         (&["one"][..], "one.toml is there already"),
         (&["a/b"], "\"a/b\" cannot name a file; leave out slashes, line breaks and a leading dot"),
         (&["five", "--data", "nowhere"], "nowhere is not a file"),
+        (
+            &["five", "--data", "text"],
+            "`text` is not an IDX file: it begins with the bytes 6E 6F 20 69, not with 00 00 08; give an IDX file",
+        ),
+        (&[&*"x".repeat(101)], "the name is too long; give one of up to 100 characters"),
     ] {
         let outcome = workspace.vaex(&[&["new"], arguments].concat());
         assert_eq!((outcome.status, outcome.stderr), (Some(2), format!("error: {message}\n")));
