@@ -22,6 +22,8 @@ pub mod train;
 
 pub mod log;
 pub mod trained;
+
+pub mod export;
 pub mod trial;
 
 pub mod launch;

@@ -68,6 +68,8 @@ enum Command {
     Manifold(model::ManifoldArgs),
     /// Write the posteriors of images as a table: means, deviations, labels, nats.
     Embed(model::EmbedArgs),
+    /// Write a trained model's encoder and decoder in another format.
+    Export(model::ExportArgs),
     /// Show in what two trials differ: keys of their specs, and their figures.
     Diff(diff::DiffArgs),
     /// Start TensorBoard, where it is installed.
@@ -358,6 +360,7 @@ impl Cli {
             Command::Interpolate(args) => model::interpolate(&args),
             Command::Manifold(args) => model::manifold(&args),
             Command::Embed(args) => model::embed(&args),
+            Command::Export(args) => model::export(&args),
             Command::Diff(args) => diff::run(&args),
             Command::Tensorboard(args) => tensorboard(&args),
             Command::Completions(args) => {

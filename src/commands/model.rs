@@ -3,13 +3,14 @@
 
 use super::choice::TrialChoice;
 use super::{DONE, say};
-use crate::files::{FileError, write_whole};
+use crate::export;
+use crate::files::{FileError, create_folder, write_whole};
 use crate::log::Grid;
 use crate::log::images::manifold_codes;
 use crate::log::tables::write_columns;
 use crate::trained::Trained;
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use npyz::WriterBuilder;
 use polars::prelude::Column;
 use std::io;
@@ -114,6 +115,26 @@ pub(super) struct EmbedArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    /// The format: encoder.onnx and decoder.onnx.
+    #[arg(long, value_enum, default_value = "onnx")]
+    format: ExportFormat,
+    /// The folder to write to.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+    /// Say what was written as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ExportFormat {
+    Onnx,
+}
+
+#[derive(Debug, Args)]
 struct ImagesArgs {
     /// An IDX file of images; without it, the trial's own validation images.
     #[arg(long, value_name = "FILE")]
@@ -166,18 +187,22 @@ impl Output {
         self.output.clone().unwrap_or_else(|| PathBuf::from(default))
     }
 
-    /// Says which files were written, and what of.
     fn told(&self, trained: &Trained, files: &[PathBuf], what: &str) -> u8 {
-        let shown: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
-        match self.json {
-            true => {
-                let trial = &trained.record().trial;
-                say(&serde_json::json!({ "trial": trial, "wrote": shown, "what": what }).to_string());
-            }
-            false => shown.iter().for_each(|file| say(&format!("wrote {file}: {what}"))),
-        }
-        DONE
+        told(trained, files, what, self.json)
     }
+}
+
+/// Says which files were written, and what of.
+fn told(trained: &Trained, files: &[PathBuf], what: &str, json: bool) -> u8 {
+    let shown: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+    match json {
+        true => {
+            let trial = &trained.record().trial;
+            say(&serde_json::json!({ "trial": trial, "wrote": shown, "what": what }).to_string());
+        }
+        false => shown.iter().for_each(|file| say(&format!("wrote {file}: {what}"))),
+    }
+    DONE
 }
 
 /// The tiles of a picture of the model's.
@@ -237,6 +262,30 @@ pub(super) fn reconstruct(args: &ReconstructArgs) -> anyhow::Result<u8> {
     let path = args.output.path("reconstructions.png");
     Grid::pairs(height, width, 10, &inputs, &outputs, trained.range()).write(&path)?;
     Ok(args.output.told(&trained, &[path], &format!("{} images, each above its reconstruction", indices.len())))
+}
+
+pub(super) fn export(args: &ExportArgs) -> anyhow::Result<u8> {
+    let trained = Trained::open(&args.trial.folder()?)?;
+    let ExportFormat::Onnx = args.format;
+    let [low, high] = trained.range();
+    let notes = [
+        ("trial", trained.record().trial.clone()),
+        ("range", format!("{low} {high}")),
+        ("spec", toml::to_string(trained.spec())?),
+    ];
+    let weights = |name: &str| trained.stored().values(name);
+    let networks = [
+        ("encoder.onnx", export::encoder(trained.architecture(), &weights, &notes)?),
+        ("decoder.onnx", export::decoder(trained.architecture(), &weights, &notes)?),
+    ];
+    create_folder(&args.output)?;
+    let mut files = Vec::new();
+    for (name, bytes) in networks {
+        let path = args.output.join(name);
+        write_whole(&path, &bytes)?;
+        files.push(path);
+    }
+    Ok(told(&trained, &files, "ONNX", args.json))
 }
 
 /// Values from `-range` to `range`.

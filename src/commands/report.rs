@@ -41,8 +41,12 @@ fn write(report: &Report, folder: &Path, formats: &[Format]) -> Vec<PathBuf> {
     if folder.join(RECORD_FILE).exists() {
         return Vec::new();
     }
-    report.write(folder, formats).unwrap_or_else(|error| {
-        complain(&format!("warning: {error}"));
-        Vec::new()
-    })
+    let mut written = Vec::new();
+    for format in formats {
+        match report.write(folder, *format) {
+            Ok(files) => written.extend(files),
+            Err(error) => complain(&format!("warning: {error}")),
+        }
+    }
+    written
 }

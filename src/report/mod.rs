@@ -117,16 +117,12 @@ impl Report {
     ///
     /// # Errors
     /// A file can't be written.
-    pub fn write(&self, dir: &Path, formats: &[Format]) -> Result<Vec<PathBuf>, FileError> {
-        let mut written = Vec::new();
-        for format in formats {
-            match format {
-                Format::Parquet | Format::Csv => written.extend(self.write_tables(dir, *format)?),
-                Format::Html => written.push(whole(dir.join("report.html"), &html::page(self, dir))?),
-                Format::Markdown => written.push(whole(dir.join("report.md"), &text::markdown(self))?),
-            }
-        }
-        Ok(written)
+    pub fn write(&self, dir: &Path, format: Format) -> Result<Vec<PathBuf>, FileError> {
+        Ok(match format {
+            Format::Parquet | Format::Csv => self.write_tables(dir, format)?,
+            Format::Html => vec![whole(dir.join("report.html"), &html::page(self, dir))?],
+            Format::Markdown => vec![whole(dir.join("report.md"), &text::markdown(self))?],
+        })
     }
 
     fn write_tables(&self, dir: &Path, format: Format) -> Result<Vec<PathBuf>, FileError> {

@@ -163,7 +163,7 @@ fn parquet_has_a_row_a_trial_and_all_curves() {
     odd.spec.insert("train.clip".to_owned(), json!(5));
     odd.spec.insert("status".to_owned(), json!("a key of a column's name"));
     write(&folder, &odd, None);
-    let written = collect(&folder).unwrap().write(&folder).unwrap();
+    let written = collect(&folder).unwrap().write(&folder, Format::Parquet).unwrap();
     assert_eq!(written, [folder.join("trials.parquet"), folder.join("curves.parquet")]);
 
     let trials = frame(&written[0]);
@@ -214,7 +214,7 @@ fn what_cannot_be_read_is_a_warning() {
         assert!(warning.starts_with("cannot read ") && warning.contains(file), "{warning}");
     }
     assert!(report.table().ends_with(&format!("warning: {}\n", report.warnings[2])));
-    assert!(!report.write(&folder).unwrap().is_empty());
+    assert!(!report.write(&folder, Format::Parquet).unwrap().is_empty());
 }
 
 #[test]
@@ -241,14 +241,14 @@ fn experiments_have_tables_of_their_own() {
     assert_eq!(report.experiments.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["other", "sweep"]);
     let table = report.table();
     assert!(table.starts_with("other: 1 done\n") && table.contains("\nsweep: 4 done, 1 running"), "{table}");
-    assert_eq!(report.write(root.path()).unwrap().len(), 6);
+    assert_eq!(report.write(root.path(), Format::Parquet).unwrap().len(), 6);
     assert_eq!(frame(&root.path().join("trials.parquet")).height(), 8);
     assert_eq!(frame(&other_folder.join("trials.parquet")).height(), 1);
     assert_eq!(frame(&root.path().join("sweep/curves.parquet")).height(), 20);
 
     // A single trial's report leaves the experiment's tables alone.
     let before = std::fs::read(other_folder.join("trials.parquet")).unwrap();
-    let written = collect(&trial).unwrap().write(&trial).unwrap();
+    let written = collect(&trial).unwrap().write(&trial, Format::Parquet).unwrap();
     assert_eq!(written, [trial.join("trials.parquet"), trial.join("curves.parquet")]);
     assert_eq!(std::fs::read(other_folder.join("trials.parquet")).unwrap(), before);
 }

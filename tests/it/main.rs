@@ -7,6 +7,7 @@ mod command_line;
 mod faults;
 mod gradients;
 mod harness;
+mod models;
 mod optimizers;
 mod runs;
 mod shapes;

@@ -1,0 +1,6 @@
+//! A trained network in the formats of other programs.
+
+mod messages;
+mod onnx;
+
+pub use onnx::{ExportError, decoder, encoder};

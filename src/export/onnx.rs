@@ -1,0 +1,320 @@
+//! Encoder and decoder as ONNX graphs, for onnxruntime and whatever else reads it. The batch axis may have any size.
+
+use super::messages::{
+    Attribute, Dimension, Entry, FLOAT, Graph, INT, INT64, INTS, Model, Node, OperatorSet, Shape, Size, Tensor,
+    TensorType, Type, Value,
+};
+use crate::backend::Activation;
+use crate::model::architecture::{
+    Architecture, ConvSpec, ConvStride, LikelihoodKind, Network, PosteriorKind, VarianceKind,
+};
+use crate::spec::PosteriorScale;
+use prost::Message;
+
+/// ONNX's operators as of 2021, which every runtime in use knows.
+const OPSET: i64 = 15;
+const IR_VERSION: i64 = 8;
+
+/// Why a network cannot be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A weight is missing, or of another size than the architecture says.
+    #[error("the weights have no array `{name}` of {expected} numbers")]
+    Weight {
+        /// Its name.
+        name: String,
+        /// Numbers that it should have.
+        expected: usize,
+    },
+}
+
+/// The encoder: `pixels` (batch, pixels) in the data's range to `mean` (batch, latent), and with a Gaussian posterior
+/// `log_var` (batch, latent). What the deviation is the model's metadata say.
+///
+/// `weights` gives the array of a name; `notes` are added to the model's metadata.
+///
+/// # Errors
+/// A weight is missing, or of another size than the architecture says.
+pub fn encoder(
+    architecture: &Architecture,
+    weights: &dyn Fn(&str) -> Option<Vec<f32>>,
+    notes: &[(&str, String)],
+) -> Result<Vec<u8>, ExportError> {
+    let mut graph = Builder { weights, nodes: Vec::new(), constants: Vec::new(), last: "pixels".to_owned() };
+    let pixels = architecture.pixels();
+    let (mut size, hidden, activation) = match &architecture.network {
+        Network::Conv { convs, hidden } => (graph.convolutions(architecture, convs)?, hidden, Activation::Relu),
+        Network::Mlp { hidden, activation } => (pixels, hidden, *activation),
+    };
+    for (index, units) in hidden.iter().enumerate() {
+        graph.dense(&format!("encoder.dense.{index}"), size, *units)?;
+        graph.activate(activation);
+        size = *units;
+    }
+    let features = graph.last.clone();
+    let mut outputs = vec!["mean"];
+    graph.dense_to("posterior.mean", size, architecture.latent, "mean")?;
+    if architecture.posterior != PosteriorKind::None {
+        graph.last = features;
+        graph.dense_to("posterior.log_var", size, architecture.latent, "log_var")?;
+        outputs.push("log_var");
+    }
+    let outputs = outputs.into_iter().map(|name| (name, vec![None, Some(architecture.latent)]));
+    Ok(graph.finish("encoder", ("pixels", pixels), outputs.collect(), architecture, notes))
+}
+
+/// The decoder: `z` (batch, latent) to `logits` and `probabilities` (batch, pixels) of a Bernoulli likelihood, or to `mean`
+/// (batch, pixels) and `log_var` (1, or pixels) of a Gaussian one.
+///
+/// # Errors
+/// As of [`encoder`].
+pub fn decoder(
+    architecture: &Architecture,
+    weights: &dyn Fn(&str) -> Option<Vec<f32>>,
+    notes: &[(&str, String)],
+) -> Result<Vec<u8>, ExportError> {
+    let mut graph = Builder { weights, nodes: Vec::new(), constants: Vec::new(), last: "z".to_owned() };
+    let pixels = architecture.pixels();
+    let output = if architecture.likelihood == LikelihoodKind::Bernoulli { "logits" } else { "mean" };
+    match &architecture.network {
+        Network::Conv { convs, .. } => graph.transposed(architecture, convs, output)?,
+        Network::Mlp { hidden, activation } => {
+            let mut size = architecture.latent;
+            for (index, units) in hidden.iter().rev().enumerate() {
+                graph.dense(&format!("decoder.dense.{index}"), size, *units)?;
+                graph.activate(*activation);
+                size = *units;
+            }
+            graph.dense_to("decoder.output", size, pixels, output)?;
+        }
+    }
+    let mut outputs = vec![(output, vec![None, Some(pixels)])];
+    match architecture.likelihood {
+        LikelihoodKind::Bernoulli => {
+            graph.node("Sigmoid", vec!["logits".to_owned()], "probabilities", Vec::new());
+            outputs.push(("probabilities", vec![None, Some(pixels)]));
+        }
+        LikelihoodKind::Gaussian(variance) => {
+            let values = match variance {
+                VarianceKind::Fixed(variance) => vec![variance.ln()],
+                VarianceKind::Learned => graph.weight("likelihood.log_var", 1)?,
+                VarianceKind::PerPixel => graph.weight("likelihood.log_var", pixels)?,
+            };
+            outputs.push(("log_var", vec![Some(values.len())]));
+            let name = graph.constant("likelihood.log_var", &[values.len()], &values);
+            graph.node("Identity", vec![name], "log_var", Vec::new());
+        }
+    }
+    Ok(graph.finish("decoder", ("z", architecture.latent), outputs, architecture, notes))
+}
+
+/// A graph that grows layer by layer.
+struct Builder<'a> {
+    weights: &'a dyn Fn(&str) -> Option<Vec<f32>>,
+    nodes: Vec<Node>,
+    constants: Vec<Tensor>,
+    /// The value that the next layer takes.
+    last: String,
+}
+
+impl Builder<'_> {
+    fn weight(&self, name: &str, expected: usize) -> Result<Vec<f32>, ExportError> {
+        let missing = || ExportError::Weight { name: name.to_owned(), expected };
+        (self.weights)(name).filter(|values| values.len() == expected).ok_or_else(missing)
+    }
+
+    fn constant(&mut self, name: &str, sizes: &[usize], values: &[f32]) -> String {
+        self.constants.push(Tensor {
+            dims: sizes.iter().map(|size| *size as i64).collect(),
+            data_type: FLOAT,
+            name: name.to_owned(),
+            raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        });
+        name.to_owned()
+    }
+
+    fn node(&mut self, operator: &str, input: Vec<String>, output: &str, attribute: Vec<Attribute>) {
+        let (op_type, output) = (operator.to_owned(), vec![output.to_owned()]);
+        self.last.clone_from(&output[0]);
+        self.nodes.push(Node { input, output, op_type, attribute });
+    }
+
+    /// A node that takes the last value, and whose own is the next one's.
+    fn then(&mut self, operator: &str, further: Vec<String>, attribute: Vec<Attribute>) {
+        let input = std::iter::once(self.last.clone()).chain(further).collect();
+        let output = format!("{}_{}", operator.to_lowercase(), self.nodes.len());
+        self.node(operator, input, &output, attribute);
+    }
+
+    fn activate(&mut self, activation: Activation) {
+        match activation {
+            Activation::Relu => self.then("Relu", Vec::new(), Vec::new()),
+            Activation::Tanh => self.then("Tanh", Vec::new(), Vec::new()),
+            Activation::Identity => {}
+        }
+    }
+
+    fn dense(&mut self, name: &str, from: usize, to: usize) -> Result<(), ExportError> {
+        let output = format!("{name}.output");
+        self.dense_to(name, from, to, &output)
+    }
+
+    /// Weights are (in, out), as `Gemm` takes them.
+    fn dense_to(&mut self, name: &str, from: usize, to: usize, output: &str) -> Result<(), ExportError> {
+        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+        let (weights, biases) = (self.weight(&weight, from * to)?, self.weight(&bias, to)?);
+        let input = vec![
+            self.last.clone(),
+            self.constant(&weight, &[from, to], &weights),
+            self.constant(&bias, &[to], &biases),
+        ];
+        self.node("Gemm", input, output, Vec::new());
+        Ok(())
+    }
+
+    /// A 3x3 convolution, or the adjoint of one; its weights (3, 3, A, B) become (B, A, 3, 3).
+    fn convolution(
+        &mut self,
+        operator: &str,
+        name: &str,
+        [a, b]: [usize; 2],
+        outputs: usize,
+        stride: i64,
+        pads: [i64; 4],
+    ) -> Result<(), ExportError> {
+        let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
+        let (weights, biases) = (self.weight(&weight, 9 * a * b)?, self.weight(&bias, outputs)?);
+        let at = |index: usize| {
+            let (tap, rest) = (index % 9, index / 9);
+            weights[(tap * a + rest % a) * b + rest / a]
+        };
+        let turned: Vec<f32> = (0..weights.len()).map(at).collect();
+        let further = vec![self.constant(&weight, &[b, a, 3, 3], &turned), self.constant(&bias, &[outputs], &biases)];
+        let attributes =
+            vec![integers("kernel_shape", &[3, 3]), integers("strides", &[stride, stride]), integers("pads", &pads)];
+        self.then(operator, further, attributes);
+        Ok(())
+    }
+
+    /// To (batch, channels, height, width).
+    fn reshape(&mut self, sizes: [usize; 3]) {
+        let sizes: Vec<i64> = std::iter::once(-1).chain(sizes.map(|size| size as i64)).collect();
+        let name = format!("shape_{}", self.nodes.len());
+        self.constants.push(Tensor {
+            dims: vec![4],
+            data_type: INT64,
+            name: name.clone(),
+            raw_data: sizes.iter().flat_map(|size| size.to_le_bytes()).collect(),
+        });
+        self.then("Reshape", vec![name], Vec::new());
+    }
+
+    /// The encoder's convolutions, and then rows in the order height, width, channel; how long they are.
+    fn convolutions(&mut self, architecture: &Architecture, convs: &[ConvSpec]) -> Result<usize, ExportError> {
+        let (mut sides, mut channels) = ([architecture.height, architecture.width], 1);
+        self.reshape([1, sides[0], sides[1]]);
+        for (index, conv) in convs.iter().enumerate() {
+            // TensorFlow's SAME: at stride 2 nothing is added before an even side.
+            let before = sides.map(|side| i64::from(conv.stride == ConvStride::One || side % 2 == 1));
+            let stride = if conv.stride == ConvStride::Two { 2 } else { 1 };
+            let pads = [before[0], before[1], 1, 1];
+            let name = format!("encoder.conv.{index}");
+            self.convolution("Conv", &name, [channels, conv.channels], conv.channels, stride, pads)?;
+            self.activate(Activation::Relu);
+            sides = sides.map(|side| side.div_ceil(stride as usize));
+            channels = conv.channels;
+        }
+        self.then("Transpose", Vec::new(), vec![integers("perm", &[0, 2, 3, 1])]);
+        self.then("Flatten", Vec::new(), vec![integer("axis", 1)]);
+        Ok(sides[0] * sides[1] * channels)
+    }
+
+    /// The convolutional decoder: back through the strides of 2 to the image.
+    fn transposed(&mut self, architecture: &Architecture, convs: &[ConvSpec], output: &str) -> Result<(), ExportError> {
+        let mut sides = [architecture.height, architecture.width];
+        let mut halved = Vec::new();
+        for (index, conv) in convs.iter().enumerate().filter(|(_, conv)| conv.stride == ConvStride::Two) {
+            // It goes back to the channels that the convolution began with; an image has none of its own to go back to.
+            let inputs = if index == 0 { conv.channels } else { convs[index - 1].channels };
+            halved.push((sides, conv.channels, inputs));
+            sides = sides.map(|side| side.div_ceil(2));
+        }
+        let mut channels = convs.last().map_or(1, |conv| conv.channels);
+        self.dense("decoder.dense", architecture.latent, sides[0] * sides[1] * channels)?;
+        self.activate(Activation::Relu);
+        self.reshape_rows([sides[0], sides[1], channels]);
+        for (index, (sides, _, outputs)) in halved.into_iter().rev().enumerate() {
+            let name = format!("decoder.conv_transpose.{index}");
+            // The full output has 2 n + 1 rows: of an even side the last is cut off, of an odd one the first too.
+            let before = sides.map(|side| (side % 2) as i64);
+            let pads = [before[0], before[1], 1, 1];
+            self.convolution("ConvTranspose", &name, [outputs, channels], outputs, 2, pads)?;
+            self.activate(Activation::Relu);
+            channels = outputs;
+        }
+        self.convolution("Conv", "decoder.output", [channels, 1], 1, 1, [1; 4])?;
+        let last = self.last.clone();
+        self.node("Flatten", vec![last], output, vec![integer("axis", 1)]);
+        Ok(())
+    }
+
+    /// From rows in the order height, width, channel to (batch, channels, height, width).
+    fn reshape_rows(&mut self, sizes: [usize; 3]) {
+        self.reshape(sizes);
+        self.then("Transpose", Vec::new(), vec![integers("perm", &[0, 3, 1, 2])]);
+    }
+
+    fn finish(
+        self,
+        name: &str,
+        input: (&str, usize),
+        outputs: Vec<(&str, Vec<Option<usize>>)>,
+        architecture: &Architecture,
+        notes: &[(&str, String)],
+    ) -> Vec<u8> {
+        let deviation = match architecture.posterior {
+            PosteriorKind::Gaussian(PosteriorScale::LogVar) => "exp(log_var / 2)",
+            PosteriorKind::Gaussian(PosteriorScale::LogStd) => "exp(log_var)",
+            PosteriorKind::None => "none: codes are points",
+        };
+        let own = [
+            ("deviation", deviation.to_owned()),
+            ("height", architecture.height.to_string()),
+            ("width", architecture.width.to_string()),
+        ];
+        let entries =
+            own.iter().chain(notes).map(|(key, value)| Entry { key: (*key).to_owned(), value: value.clone() });
+        let graph = Graph {
+            node: self.nodes,
+            name: name.to_owned(),
+            initializer: self.constants,
+            input: vec![value(input.0, vec![None, Some(input.1)])],
+            output: outputs.into_iter().map(|(name, sizes)| value(name, sizes)).collect(),
+        };
+        let model = Model {
+            ir_version: IR_VERSION,
+            producer_name: "vaex".to_owned(),
+            producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+            graph: Some(graph),
+            opset_import: vec![OperatorSet { domain: String::new(), version: OPSET }],
+            metadata_props: entries.collect(),
+        };
+        model.encode_to_vec()
+    }
+}
+
+/// A value of the graph; an axis without a size is the batch's.
+fn value(name: &str, sizes: Vec<Option<usize>>) -> Value {
+    let size = |size: Option<usize>| size.map_or(Size::Name("batch".to_owned()), |size| Size::Value(size as i64));
+    let dim = sizes.into_iter().map(|one| Dimension { size: Some(size(one)) }).collect();
+    let tensor = TensorType { elem_type: FLOAT, shape: Some(Shape { dim }) };
+    Value { name: name.to_owned(), r#type: Some(Type { tensor_type: Some(tensor) }) }
+}
+
+fn integer(name: &str, value: i64) -> Attribute {
+    Attribute { name: name.to_owned(), i: Some(value), ints: Vec::new(), r#type: INT }
+}
+
+fn integers(name: &str, values: &[i64]) -> Attribute {
+    Attribute { name: name.to_owned(), i: None, ints: values.to_vec(), r#type: INTS }
+}

@@ -1,0 +1,345 @@
+//! What trained models are used for. A model whose weights are set by hand says what each picture must be.
+
+use crate::harness::{Workspace, idx, json};
+use crate::runs::{TINY, only};
+use std::path::{Path, PathBuf};
+use vaex::log::Grid;
+use vaex::log::checkpoint::{Arrays, Stored};
+use vaex::log::images::manifold_codes;
+use vaex::log::record::{Status, TrialRecord};
+use vaex::random::{Purpose, Stream};
+
+const SIDE: usize = 28;
+const PIXELS: usize = SIDE * SIDE;
+/// The pixel that the code's first axis comes from.
+const SEEN: usize = 400;
+
+const SPEC: &str = "\
+name = \"known\"
+
+[data]
+limit = 60
+
+[model]
+family = \"mlp\"
+hidden = [4]
+latent_dim = 2
+
+[train]
+batch_size = 20
+epochs = 1
+";
+
+/// A trial whose upper half of an image is the logistic function of the code's first axis, and whose lower half is that
+/// of the second; the first axis of an image's code is 4 p - 2 of one of its pixels, the second 1/2.
+fn known() -> (Workspace, PathBuf) {
+    let workspace = Workspace::with_spec(SPEC);
+    workspace.succeed(&["run", "spec.toml"]);
+    let folder = only(&workspace, "runs/known");
+    let path = folder.join("model.safetensors");
+    let notes = Stored::read_own(&path).unwrap().notes.into_iter().collect();
+    let mut arrays = Arrays::default();
+    let mut array = |name: &str, sizes: [usize; 2], set: &[([usize; 2], f32)]| {
+        let mut values = vec![0.0; sizes[0] * sizes[1]];
+        set.iter().for_each(|([row, column], value)| values[row * sizes[1] + column] = *value);
+        let sizes = if sizes[0] == 1 { vec![sizes[1]] } else { sizes.to_vec() };
+        arrays.push(name, sizes, &values);
+    };
+    array("encoder.dense.0.weight", [PIXELS, 4], &[([SEEN, 0], 1.0)]);
+    array("encoder.dense.0.bias", [1, 4], &[]);
+    array("posterior.mean.weight", [4, 2], &[([0, 0], 4.0)]);
+    array("posterior.mean.bias", [1, 2], &[([0, 0], -2.0), ([0, 1], 0.5)]);
+    array("posterior.log_var.weight", [4, 2], &[]);
+    array("posterior.log_var.bias", [1, 2], &[([0, 0], 1.0)]);
+    // ReLU of a number and of its opposite: their difference is the number.
+    let parts = [([0, 0], 1.0), ([0, 1], -1.0), ([1, 2], 1.0), ([1, 3], -1.0)];
+    array("decoder.dense.0.weight", [2, 4], &parts);
+    array("decoder.dense.0.bias", [1, 4], &[]);
+    let half = |pixel: usize| if pixel < PIXELS / 2 { 0 } else { 2 };
+    let weights = (0..PIXELS).flat_map(|pixel| [([half(pixel), pixel], 1.0), ([half(pixel) + 1, pixel], -1.0)]);
+    array("decoder.output.weight", [4, PIXELS], &weights.collect::<Vec<_>>());
+    array("decoder.output.bias", [1, PIXELS], &[]);
+    arrays.write(&path, notes).unwrap();
+    (workspace, folder)
+}
+
+fn grey(code: f32) -> u8 {
+    (255.0 / (1.0 + (-code).exp())).round() as u8
+}
+
+/// All pixels of a picture's tiles: row after row, tile by tile.
+fn tiles(path: &Path) -> Vec<Vec<u8>> {
+    let grid = Grid::read(path).unwrap();
+    let (rows, columns) = ((grid.height + 1) / (SIDE + 1), (grid.width + 1) / (SIDE + 1));
+    let tile = |row: usize, column: usize| -> Vec<u8> {
+        let line = |y: usize| &grid.pixels[(row * (SIDE + 1) + y) * grid.width + column * (SIDE + 1)..][..SIDE];
+        (0..SIDE).flat_map(|y| line(y).to_vec()).collect()
+    };
+    (0..rows)
+        .flat_map(|row| (0..columns).map(move |column| (row, column)))
+        .map(|(row, column)| tile(row, column))
+        .collect()
+}
+
+/// Each tile is the image of its code.
+#[track_caller]
+fn are_images_of(tiles: &[Vec<u8>], codes: &[[f32; 2]]) {
+    assert_eq!(tiles.len(), codes.len());
+    for (index, (tile, [upper, lower])) in tiles.iter().zip(codes).enumerate() {
+        let (above, below) = tile.split_at(PIXELS / 2);
+        for (part, code) in [(above, upper), (below, lower)] {
+            // Where a value is halfway between two greys, either is right.
+            let near = part.iter().all(|pixel| pixel.abs_diff(grey(*code)) <= 1);
+            assert!(near && part.iter().all(|pixel| *pixel == part[0]), "tile {index} of {code}: {}", part[0]);
+        }
+    }
+}
+
+/// The codes of the first validation images, and the images.
+fn images(folder: &Path) -> Vec<([f32; 2], Vec<u8>)> {
+    let stored = Stored::read(&folder.join("images/reconstructions.safetensors")).unwrap();
+    let input = stored.values("input").unwrap();
+    let bytes = |image: &[f32]| image.iter().map(|pixel| (255.0 * pixel).round() as u8).collect();
+    input.chunks(PIXELS).map(|image| ([4.0 * image[SEEN] - 2.0, 0.5], bytes(image))).collect()
+}
+
+#[test]
+fn samples_are_images_of_codes_from_the_prior() {
+    let (workspace, folder) = known();
+    let trial = folder.to_str().unwrap();
+    let said =
+        workspace.succeed(&["sample", trial, "-n", "9", "--seed", "5", "--temperature", "2", "--raw", "raw.npy"]);
+    assert_eq!(said, "wrote samples.png: 9 samples\nwrote raw.npy: 9 samples\n");
+    let mut codes = [0.0; 18];
+    Stream::new(5, Purpose::Samples, 0, 0).fill_normal(&mut codes);
+    let codes: Vec<[f32; 2]> = codes.chunks(2).map(|code| [2.0 * code[0], 2.0 * code[1]]).collect();
+    are_images_of(&tiles(&workspace.path("samples.png")), &codes);
+    let raw = std::fs::read(workspace.path("raw.npy")).unwrap();
+    assert!(raw.starts_with(b"\x93NUMPY") && raw.windows(10).any(|part| part == b"(9, 28, 28"));
+    let first = f32::from_le_bytes(raw[raw.len() - 4 * 9 * PIXELS..][..4].try_into().unwrap());
+    assert!((first - 1.0 / (1.0 + (-codes[0][0]).exp())).abs() < 1e-6);
+}
+
+#[test]
+fn reconstructions_lie_beneath_their_images() {
+    let (workspace, folder) = known();
+    workspace.succeed(&["reconstruct", folder.to_str().unwrap(), "-n", "3", "-o", "three.png"]);
+    let (found, images) = (tiles(&workspace.path("three.png")), images(&folder));
+    for (tile, (_, image)) in found.iter().zip(&images[..3]) {
+        assert!(tile == image);
+    }
+    let codes: Vec<[f32; 2]> = images.iter().take(3).map(|(code, _)| *code).collect();
+    are_images_of(&found[3..], &codes);
+}
+
+#[test]
+fn a_traversal_goes_along_each_axis() {
+    let (workspace, folder) = known();
+    let trial = folder.to_str().unwrap();
+    let said = workspace.succeed(&["traverse", trial, "--steps", "5", "--range", "2"]);
+    let along = [-2.0, -1.0, 0.0, 1.0, 2.0f32];
+    let (first, second) = (along.map(|code| [code, 0.0]), along.map(|code| [0.0, code]));
+    let kl = &vaex::log::tables::read_metrics(&folder.join("metrics.parquet")).unwrap()[1].kl_axis_nats;
+    let codes = if kl[0] >= kl[1] { [first, second] } else { [second, first] };
+    let order = if kl[0] >= kl[1] { "0 (" } else { "1 (" };
+    assert!(said.starts_with(&format!("wrote traversal.png: a row an axis, from -2 to 2: {order}")), "{said}");
+    are_images_of(&tiles(&workspace.path("traversal.png")), &codes.concat());
+    // From an image's code, as an animation: there and back, the frames of one size.
+    workspace.succeed(&["traverse", trial, "--steps", "5", "--image", "1", "--animate", "-o", "moving.png"]);
+    let file = std::fs::File::open(workspace.path("moving.png")).unwrap();
+    let reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
+    assert_eq!((reader.info().animation_control().unwrap().num_frames, reader.info().size()), (8, (57, 28)));
+}
+
+#[test]
+fn an_interpolation_goes_from_image_to_image() {
+    let (workspace, folder) = known();
+    workspace.succeed(&["interpolate", folder.to_str().unwrap(), "--from", "0", "--to", "2", "--steps", "3"]);
+    let (found, images) = (tiles(&workspace.path("interpolation.png")), images(&folder));
+    let ([from, ..], [to, ..]) = (images[0].0, images[2].0);
+    for row in found.chunks(5) {
+        assert!(row[0] == images[0].1 && row[4] == images[2].1);
+    }
+    are_images_of(&found[1..4], &[[from, 0.5], [(from + to) / 2.0, 0.5], [to, 0.5]]);
+    // Halfway on the arc: the sum of both, scaled by 1 / (2 cos(angle / 2)).
+    let angle = (0.5f32.atan2(from) - 0.5f32.atan2(to)).abs();
+    let halfway = [from + to, 1.0].map(|sum| sum / (2.0 * (angle / 2.0).cos()));
+    are_images_of(&found[6..9], &[[from, 0.5], halfway, [to, 0.5]]);
+}
+
+#[test]
+fn a_manifold_shows_the_priors_quantiles() {
+    let (workspace, folder) = known();
+    workspace.succeed(&["manifold", folder.to_str().unwrap(), "--side", "4"]);
+    are_images_of(&tiles(&workspace.path("manifold.png")), &manifold_codes(4));
+}
+
+#[test]
+fn embeddings_are_the_posteriors_and_their_nats() {
+    let (workspace, folder) = known();
+    let said = workspace.succeed(&["embed", folder.to_str().unwrap(), "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["wrote"], serde_json::json!(["embeddings.parquet"]));
+    use polars::prelude::{ParquetReader, SerReader};
+    let frame =
+        ParquetReader::new(std::fs::File::open(workspace.path("embeddings.parquet")).unwrap()).finish().unwrap();
+    let column = |name: &str| -> Vec<f32> { frame.column(name).unwrap().f32().unwrap().into_no_null_iter().collect() };
+    let images = images(&folder);
+    assert_eq!(frame.height(), images.len());
+    for (found, ([expected, _], _)) in column("mean_0").iter().zip(&images) {
+        assert!((found - expected).abs() < 1e-6);
+    }
+    // The first axis has log-variance 1, the second 0.
+    let deviation = 0.5f32.exp();
+    assert!(column("deviation_0").iter().all(|found| (found - deviation).abs() < 1e-6));
+    assert!(column("deviation_1").iter().all(|found| *found == 1.0));
+    for (found, mean) in column("kl_nats").iter().zip(column("mean_0")) {
+        let expected = 0.5 * (mean * mean + 1f32.exp() - 2.0) + 0.5 * 0.25;
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+    assert!(column("recon_nats").iter().all(|nats| *nats > 0.0));
+}
+
+#[test]
+fn trials_are_found_by_the_beginning_of_their_ids_and_by_being_best() {
+    let workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    for (id, _) in workspace.trials("runs/tiny") {
+        let said = workspace.succeed(&["sample", &id[..8], "-n", "1", "--json"]);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&said).unwrap()["trial"], id.as_str());
+    }
+    let report: serde_json::Value =
+        serde_json::from_str(&workspace.succeed(&["report", "runs/tiny", "--json"])).unwrap();
+    let said = workspace.succeed(&["sample", "runs/tiny", "--best", "-n", "1", "--json"]);
+    let best = serde_json::from_str::<serde_json::Value>(&said).unwrap();
+    assert_eq!(best["trial"], report["experiments"][0]["settings"][0]["trials"][0]);
+    let both: Vec<_> = workspace.trials("runs/tiny").into_iter().collect();
+    let said = workspace.succeed(&["diff", &both[0].0, &both[1].0, "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let keys: Vec<&String> = said["keys"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["objective.kl_weight"]);
+    let last =
+        |folder: &Path| vaex::log::tables::read_metrics(&folder.join("metrics.parquet")).unwrap().pop().unwrap().loss;
+    assert_eq!(said["figures"]["validation loss"], serde_json::json!([last(&both[0].1), last(&both[1].1)]));
+    assert!(workspace.succeed(&["diff", &both[0].0, &both[1].0]).contains("objective.kl_weight"));
+}
+
+#[test]
+fn what_is_no_trained_model_is_refused() {
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.write("small.idx", idx(&[3, 10, 10], 300));
+    workspace.succeed(&["run", "spec.toml", "--set", "objective.kl_weight=1.0"]);
+    let folder = only(&workspace, "runs/tiny");
+    let trial = format!("runs/tiny/{}", folder.file_name().unwrap().to_str().unwrap());
+    let refused = |arguments: &[&str], message: &str| {
+        let outcome = workspace.vaex(arguments);
+        assert_eq!(
+            (outcome.status, &*outcome.stdout, &*outcome.stderr),
+            (Some(2), "", &*format!("error: {message}\n"))
+        );
+    };
+    refused(&["sample", "nowhere"], "nowhere is no folder, and no trial's id in runs begins so");
+    let hint = "runs/tiny is no trial's folder: it has no trial.json; for an experiment's folder see --best";
+    refused(&["sample", "runs/tiny"], hint);
+    refused(
+        &["reconstruct", &trial, "--data", "small.idx"],
+        "the images are 10x10, but the model was trained on 28x28",
+    );
+    let missing = "cannot read `nowhere.idx`: No such file or directory (os error 2); check the path";
+    let outcome = workspace.vaex(&["embed", &trial, "--data", "nowhere.idx"]);
+    assert!(outcome.status == Some(2) && outcome.stderr.contains("nowhere.idx"), "{} {missing}", outcome.stderr);
+    refused(&["interpolate", &trial, "--from", "0", "--to", "6"], "there is no image 6: there are 6, counted from 0");
+    let model = folder.join("model.safetensors");
+    let whole = std::fs::read(&model).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(&model, &damaged).unwrap();
+    refused(&["sample", &trial], &format!("{trial}/model.safetensors: it is damaged: its checksum differs"));
+    std::fs::remove_file(&model).unwrap();
+    refused(
+        &["sample", &trial],
+        &format!("cannot read {trial}/model.safetensors: No such file or directory (os error 2)"),
+    );
+    // As an earlier vaex wrote it, without the sides of the images.
+    std::fs::write(&model, &whole).unwrap();
+    let mut notes: std::collections::BTreeMap<_, _> = Stored::read_own(&model).unwrap().notes.into_iter().collect();
+    notes.remove("height");
+    notes.insert("version".to_owned(), "0.0.9".to_owned());
+    Arrays::default().write(&model, notes).unwrap();
+    let message = "it was written by vaex 0.0.9, whose models this one cannot read; train the trial again with --fresh";
+    refused(&["traverse", &trial], &format!("{trial}/model.safetensors: {message}"));
+    std::fs::write(&model, &whole).unwrap();
+    let record = TrialRecord::read(&folder).unwrap();
+    TrialRecord { status: Status::Interrupted, ..record }.write(&folder).unwrap();
+    refused(&["sample", &trial], &format!("{trial} is interrupted; only a trial that is done has a model"));
+    refused(
+        &["sample", &trial, "-n", "0"],
+        "invalid value '0' for '--count <COUNT>': it must be a whole number from 1 to 100000\n\nFor more information, try '--help'.",
+    );
+}
+
+#[test]
+fn what_a_model_does_not_have_is_said() {
+    let workspace = Workspace::with_spec(&format!(
+        "{SPEC}\n[sweep.zip]\n\"model.posterior\" = [\"none\", \"gaussian\"]\n\"model.latent_dim\" = [2, 3]\n"
+    ));
+    workspace.succeed(&["run", "spec.toml"]);
+    for folder in workspace.trials("runs/known").values() {
+        let plain = json(&folder.join("trial.json"))["spec"]["model.posterior"] == "none";
+        let shown = folder.display();
+        let message = match plain {
+            true => format!("error: {shown} is a plain autoencoder: it has no prior to draw codes from\n"),
+            false => format!("error: a manifold needs 2 latent axes, and {shown} has 3; see `vaex traverse`\n"),
+        };
+        assert_eq!(workspace.vaex(&["manifold", folder.to_str().unwrap()]).stderr, message);
+        workspace.succeed(&["traverse", folder.to_str().unwrap()]);
+        workspace.succeed(&["embed", folder.to_str().unwrap()]);
+        workspace.succeed(&["export", folder.to_str().unwrap(), "-o", "networks"]);
+        assert!(workspace.path("networks/decoder.onnx").exists());
+    }
+}
+
+#[test]
+fn reports_are_written_in_all_formats() {
+    let workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    let said = workspace.succeed(&["report", "runs/tiny", "--format", "html,csv,markdown"]);
+    let written = "wrote runs/tiny/report.html\nwrote runs/tiny/trials.csv\nwrote runs/tiny/curves.csv\nwrote runs/tiny/report.md\n";
+    assert!(said.ends_with(written), "{said}");
+    let text = |name: &str| std::fs::read_to_string(workspace.path("runs/tiny").join(name)).unwrap();
+    let page = text("report.html");
+    assert!(page.len() < 5_000_000 && !page.contains("{{"));
+    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let trial = &data["experiments"][0]["trials"][0];
+    assert_eq!(trial["curves"]["train"]["epoch"], serde_json::json!([1, 2]));
+    assert!(trial["pictures"]["manifold"].as_str().unwrap().starts_with("data:image/png;base64,"));
+    assert_eq!(text("trials.csv").lines().count(), 3);
+    assert_eq!(text("curves.csv").lines().count(), 9);
+    assert!(text("report.md").starts_with("## tiny\n\n2 done\n\n| kl_weight |"));
+}
+
+#[test]
+fn the_manual_and_the_completions_know_every_command() {
+    let workspace = Workspace::new();
+    let (manual, completions) = (workspace.succeed(&["man"]), workspace.succeed(&["completions", "bash"]));
+    for command in ["run", "traverse", "export", "tensorboard"] {
+        assert!(manual.contains(&format!(".SH VAEX {}", command.to_uppercase())), "{command}");
+        assert!(
+            completions.contains(&format!("vaex__subcmd__{command}"))
+                || completions.contains(&format!("vaex__{command}")),
+            "{command}"
+        );
+    }
+    assert!(!manual.contains("VAEX TASK"));
+}
+
+#[test]
+#[cfg(unix)]
+fn without_tensorboard_it_says_how_to_get_it() {
+    let mut workspace = Workspace::new();
+    workspace.create_folder("runs");
+    let output = workspace.command(&["tensorboard"]).env("PATH", "").output().unwrap();
+    let message = "error: tensorboard is not on the PATH; install it with: pip install tensorboard\n";
+    assert_eq!((output.status.code(), &*String::from_utf8(output.stderr).unwrap()), (Some(2), message));
+}
