@@ -107,17 +107,16 @@ impl EventWriter {
         self.summary(metrics.step, values)
     }
 
-    /// A picture. Usual tags: `reconstructions`, `samples`, `manifold`.
+    /// A picture, and its bytes as a PNG file. Usual tags: `reconstructions`, `samples`, `manifold`.
     ///
     /// # Errors
-    /// The file can't be written, or the picture is empty.
-    pub fn image(&mut self, tag: &str, step: u64, grid: &Grid) -> Result<(), FileError> {
-        let png = grid.png().map_err(FileError::at("write a picture to", &self.path))?;
+    /// The file can't be written.
+    pub fn image(&mut self, tag: &str, step: u64, grid: &Grid, png: &[u8]) -> Result<(), FileError> {
         let mut image = Summary_Image::new();
         image.set_width(i32::try_from(grid.width).unwrap_or(i32::MAX));
         image.set_height(i32::try_from(grid.height).unwrap_or(i32::MAX));
         image.set_colorspace(1);
-        image.set_encoded_image_string(png);
+        image.set_encoded_image_string(png.to_vec());
         let mut value = self.value(tag, "images", "");
         value.set_image(image);
         self.summary(step, vec![value])
@@ -477,7 +476,7 @@ mod tests {
         writer.metrics(&metrics(Split::Validation, 20)).unwrap();
         writer.text("spec", &code_block("seed = 0\n```\n")).unwrap();
         let grid = Grid::tiles(1, 2, 1, [&[0.0, 1.0][..]; 3], [0.0, 1.0]);
-        writer.image("samples", 20, &grid).unwrap();
+        writer.image("samples", 20, &grid, &grid.png().unwrap()).unwrap();
         writer.flush().unwrap();
 
         let events = events(writer.path());

@@ -504,9 +504,11 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         let folder = self.run.folder.join(names::IMAGES);
         let step = self.trainer.optimizer().steps();
         for (tag, grid) in pictures::draw(&self.trainer, self.trial, &folder)? {
-            grid.write(&folder.join(format!("{tag}.png")))?;
+            let path = folder.join(format!("{tag}.png"));
+            let png = grid.png().map_err(FileError::at("write", &path))?;
+            write_whole(&path, &png)?;
             if logged {
-                self.events.add(|log| log.image(tag, step, &grid));
+                self.events.add(|log| log.image(tag, step, &grid, &png));
             }
         }
         self.posteriors(step, logged, is_last)
