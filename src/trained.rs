@@ -8,7 +8,7 @@ use crate::log::record::{RECORD_FILE, Status, TrialRecord};
 use crate::log::tables;
 use crate::model::architecture::PosteriorKind;
 use crate::model::parameters::GradientMap;
-use crate::model::{Architecture, BuildError, Model, Posterior};
+use crate::model::{Architecture, BuildError, Model};
 use crate::plan;
 use crate::random::{Purpose, Stream};
 use crate::spec::{Data, Source, Spec};
@@ -249,13 +249,7 @@ impl Trained {
     /// Computing failed.
     pub fn encode(&self, images: &[u32]) -> Result<Encoded, TrainedError> {
         let parts = images.chunks(self.micro_batch()).collect();
-        let mut all = Encoded { inputs: Vec::new(), posterior: Posterior::default() };
-        for Encoded { inputs, posterior } in Host::spread(&self.pool, &self.worker, parts, Worker::encode)? {
-            all.inputs.extend(inputs);
-            all.posterior.mean.extend(posterior.mean);
-            all.posterior.deviation.extend(posterior.deviation);
-        }
-        Ok(all)
+        Ok(Encoded::joined(Host::spread(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
     /// Nats of images, with the noise that validation has: over a trial's own images their means are its figures.

@@ -350,14 +350,8 @@ impl<B: Spread> Trainer<B> {
     /// The device failed.
     pub fn encode(&self, count: usize) -> Result<Encoded, DeviceError> {
         let indices: Vec<u32> = (0..count.min(self.worker.dataset.validation.len()) as u32).collect();
-        let parts = B::spread(&self.pool, &self.worker, indices.chunks(self.micro_batch).collect(), Worker::encode)?;
-        let mut all = Encoded::default();
-        for Encoded { inputs, posterior } in parts {
-            all.inputs.extend(inputs);
-            all.posterior.mean.extend(posterior.mean);
-            all.posterior.deviation.extend(posterior.deviation);
-        }
-        Ok(all)
+        let parts = indices.chunks(self.micro_batch).collect();
+        Ok(Encoded::joined(B::spread(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
     /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).

@@ -76,6 +76,19 @@ pub struct Encoded {
     pub posterior: Posterior,
 }
 
+impl Encoded {
+    /// Those of several pieces of work, one after the other.
+    pub(crate) fn joined(parts: Vec<Encoded>) -> Encoded {
+        let mut all = Encoded::default();
+        for Encoded { inputs, posterior } in parts {
+            all.inputs.extend(inputs);
+            all.posterior.mean.extend(posterior.mean);
+            all.posterior.deviation.extend(posterior.deviation);
+        }
+        all
+    }
+}
+
 /// What some images come to, each by itself.
 #[derive(Debug, Default)]
 pub struct Measured {
