@@ -6,7 +6,9 @@ use crate::data::{Images, counted, grouped};
 use crate::model::architecture::{
     Architecture, ConvSpec, ConvStride, LikelihoodKind, Network, PosteriorKind, VarianceKind,
 };
-use crate::spec::{self, Family, LearnedVariance, Likelihood, Optimizer, Posterior, Schedule, Source, Spec, Variance};
+use crate::spec::{
+    self, Binarize, Family, LearnedVariance, Likelihood, Optimizer, Posterior, Schedule, Source, Spec, Variance,
+};
 
 /// Trained numbers that a model may have: 4 GB of weights, as much again for each moment of the optimiser.
 const PARAMETER_LIMIT: u128 = 1_000_000_000;
@@ -399,6 +401,17 @@ pub(super) fn warnings(trial: &super::Trial) -> Vec<Problem> {
     let message = || format!("the image is 1x1 after {enough} of {halvings} strides of 2");
     let help = "the others change nothing of its size: make them 1, or leave them out";
     checks.require(halvings <= enough, &["model.strides", "model.channels"], message, help);
+    let binary = spec.data.binarize != Binarize::None;
+    let gaussian = spec.model.likelihood == Likelihood::Gaussian;
+    let message = || "a Gaussian likelihood of pixels that `data.binarize` makes zeros and ones".to_owned();
+    let help =
+        "its density grows without bound on two values: set `model.likelihood = \"bernoulli\"`, or leave pixels grey";
+    checks.require(!(gaussian && binary), &["model.likelihood", "data.binarize"], message, help);
+    let rate = spec.train.learning_rate;
+    let adaptive = spec.train.optimizer != Optimizer::Sgd;
+    let message = || format!("`train.learning_rate` of {} is large", in_words(rate));
+    let help = "a step moves each weight by about that much; 1e-4 to 1e-2 are usual";
+    checks.require(!adaptive || rate <= 1.0, &["train.learning_rate"], message, help);
     let (train, epochs) = (&spec.train, spec.train.epochs);
     let late = train.milestones.iter().flatten().find(|milestone| **milestone as f64 >= epochs as f64);
     let message = || format!("a milestone is after the last of {}", counted(epochs as usize, "epoch"));

@@ -582,3 +582,35 @@ fn memory_is_estimated() {
         assert!((0.5..2.0).contains(&(estimate / taken)), "{model}: estimated {estimate}, taken {taken}");
     }
 }
+
+#[test]
+fn a_likelihood_that_does_not_suit_its_pixels_and_a_large_rate_are_warned_of() {
+    let spec = "\
+[data]
+binarize = \"static\"
+[model]
+likelihood = \"gaussian\"
+[train]
+learning_rate = 3
+";
+    let workspace = Workspace::with_spec(spec);
+    let outcome = workspace.vaex(&["plan", "spec.toml"]);
+    let expected = "\
+warning: a Gaussian likelihood of pixels that `data.binarize` makes zeros and ones
+ --> spec.toml:4:14
+  |
+4 | likelihood = \"gaussian\"
+  |              ^^^^^^^^^^
+  |
+  = help: its density grows without bound on two values: set `model.likelihood = \"bernoulli\"`, or leave pixels grey
+
+warning: `train.learning_rate` of 3 is large
+ --> spec.toml:6:17
+  |
+6 | learning_rate = 3
+  |                 ^
+  |
+  = help: a step moves each weight by about that much; 1e-4 to 1e-2 are usual
+";
+    assert_eq!((outcome.status, outcome.stderr.trim_end()), (Some(0), expected.trim_end()), "{}", outcome.stderr);
+}
