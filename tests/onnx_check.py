@@ -4,8 +4,10 @@
 
 Needs numpy, onnx, onnxruntime, pyarrow and safetensors. Each trial is exported with the program VAEX. Its reconstructions
 (images/reconstructions.safetensors: `input` and `reconstruction`, in the data's range) are compared with decoder.onnx of
-the mean of encoder.onnx, and the posteriors that `vaex embed` writes with those of encoder.onnx, in batches of several
-sizes. Exit status 0 if all agree to 1e-4, else 1.
+the mean of encoder.onnx, the posteriors that `vaex embed` writes with those of encoder.onnx, and the decoder's `log_var`
+with model.safetensors or the spec, in batches of several sizes. Then each array of the networks in turn is reversed (one
+of a single axis, whose numbers may all be alike, is raised by 0.1 as well), and the comparison must tell. Exit status 0 if
+all agree to 1e-4 (of the number, where it is above 1) and every change is noticed, else 1.
 """
 
 import json
@@ -18,6 +20,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pyarrow.parquet as pq
+from onnx import numpy_helper
 from safetensors.numpy import load_file
 
 LIMIT = 1e-4
@@ -36,38 +39,90 @@ def outputs(session, x, sizes):
             for name, values in found.items()}
 
 
+def session(model):
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def reference(trial, embeddings, spec):
+    """What vaex computes, by the name of the difference: (array, where it is to be found)."""
+    stored = load_file(Path(trial) / "images" / "reconstructions.safetensors")
+    table = pq.read_table(embeddings).slice(0, len(stored["input"]))
+    column = lambda name: np.stack([table[f"{name}_{axis}"].to_numpy() for axis in range(spec["model.latent_dim"])], 1)
+    known = {"reconstruction": stored["reconstruction"], "mean": column("mean")}
+    if spec["model.posterior"] == "gaussian":
+        known["deviation"] = column("deviation")
+    if spec["model.likelihood"] == "bernoulli":
+        known["logits"] = stored["reconstruction"]
+    else:
+        learned = load_file(Path(trial) / "model.safetensors").get("likelihood.log_var")
+        known["log_var"] = np.log([spec["model.variance"]]) if learned is None else learned
+    return stored["input"], known
+
+
+def computed(encoder, decoder, x, deviation):
+    """The same of the networks."""
+    posterior = outputs(encoder, x, [1, 7])
+    pixels = outputs(decoder, posterior["mean"], [3, 1, 16])
+    found = {"reconstruction": pixels.get("probabilities", pixels.get("mean")), "mean": posterior["mean"]}
+    if "log_var" in posterior:
+        found["deviation"] = np.exp(posterior["log_var"] * {"exp(log_var / 2)": 0.5, "exp(log_var)": 1}[deviation])
+    if "logits" in pixels:
+        found["logits"] = 1 / (1 + np.exp(-pixels["logits"]))
+    if "log_var" in pixels:
+        found["log_var"] = pixels["log_var"]
+    return found
+
+
+def differences(found, known):
+    shapes = lambda arrays: {name: values.shape for name, values in arrays.items()}
+    if shapes(found) != shapes(known):
+        return {"shapes": np.inf}
+    # Deviations are exponentials: what is above 1 is compared with its size.
+    size = {name: np.maximum(1, np.abs(values)) for name, values in known.items()}
+    return {name: float((np.abs(values - known[name]) / size[name]).max()) for name, values in found.items()}
+
+
+def changes(model):
+    """The model with each of its arrays changed in turn."""
+    for index, constant in enumerate(model.graph.initializer):
+        array = numpy_helper.to_array(constant)
+        if array.dtype == np.float32:
+            changed = onnx.ModelProto()
+            changed.CopyFrom(model)
+            wrong = array.ravel()[::-1].reshape(array.shape) + np.float32(0.1 if array.ndim == 1 else 0)
+            changed.graph.initializer[index].CopyFrom(numpy_helper.from_array(wrong, constant.name))
+            yield constant.name, changed
+
+
 def check(vaex, trial, folder):
     subprocess.run([vaex, "export", trial, "--format", "onnx", "-o", folder], check=True, stdout=subprocess.DEVNULL)
     embeddings = Path(folder) / "embeddings.parquet"
     subprocess.run([vaex, "embed", trial, "-o", embeddings], check=True, stdout=subprocess.DEVNULL)
-    paths = {name: Path(folder) / f"{name}.onnx" for name in ("encoder", "decoder")}
-    sessions = {}
-    for name, path in paths.items():
-        onnx.checker.check_model(str(path), full_check=True)
-        sessions[name] = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    stored = load_file(Path(trial) / "images" / "reconstructions.safetensors")
-    posterior = outputs(sessions["encoder"], stored["input"], [1, 7])
-    pixels = outputs(sessions["decoder"], posterior["mean"], [3, 1, 16])
+    models = {name: onnx.load(Path(folder) / f"{name}.onnx") for name in ("encoder", "decoder")}
+    for model in models.values():
+        onnx.checker.check_model(model, full_check=True)
     spec = json.loads((Path(trial) / "trial.json").read_text())["spec"]
-    bernoulli = spec["model.likelihood"] == "bernoulli"
-    differences = {"reconstruction": np.abs(pixels["probabilities" if bernoulli else "mean"] - stored["reconstruction"]).max()}
-    if bernoulli:
-        differences["logits"] = np.abs(1 / (1 + np.exp(-pixels["logits"])) - stored["reconstruction"]).max()
-    table = pq.read_table(embeddings).slice(0, len(stored["input"]))
-    latent = spec["model.latent_dim"]
-    column = lambda name: np.stack([table[f"{name}_{axis}"].to_numpy() for axis in range(latent)], 1)
-    differences["mean"] = np.abs(posterior["mean"] - column("mean")).max()
-    if spec["model.posterior"] == "gaussian":
-        how = {p.key: p.value for p in onnx.load(str(paths["encoder"])).metadata_props}["deviation"]
-        deviation = {"exp(log_var / 2)": np.exp(posterior["log_var"] / 2), "exp(log_var)": np.exp(posterior["log_var"])}[how]
-        differences["deviation"] = np.abs(deviation - column("deviation")).max()
-    worst = max(differences.values())
+    x, known = reference(trial, embeddings, spec)
+    deviation = {p.key: p.value for p in models["encoder"].metadata_props}["deviation"]
+    encoder, decoder = session(models["encoder"]), session(models["decoder"])
+    found = differences(computed(encoder, decoder, x, deviation), known)
+    worst = max(found.values())
     varied = ", ".join(f"{key}={spec[key]}" for key in ("model.family", "model.likelihood", "model.posterior"))
     print(f"{Path(trial).name} ({varied}): largest difference {worst:.1e} (limit {LIMIT:.0e})")
     if not worst <= LIMIT:
-        print(f"onnx_check: {trial}: {differences}", file=sys.stderr)
+        print(f"onnx_check: {trial}: {found}", file=sys.stderr)
         return False
-    return True
+    unnoticed = []
+    sessions = {"encoder": encoder, "decoder": decoder}
+    for network in sessions:
+        for array, changed in changes(models[network]):
+            wrong = {**sessions, network: session(changed)}
+            found = computed(wrong["encoder"], wrong["decoder"], x, deviation)
+            if max(differences(found, known).values()) <= LIMIT:
+                unnoticed.append(array)
+    if unnoticed:
+        print(f"onnx_check: {trial}: changes of {', '.join(unnoticed)} are not noticed", file=sys.stderr)
+    return not unnoticed
 
 
 def main():

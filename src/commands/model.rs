@@ -273,7 +273,7 @@ pub(super) fn export(args: &ExportArgs) -> anyhow::Result<u8> {
         ("range", format!("{low} {high}")),
         ("spec", toml::to_string(trained.spec())?),
     ];
-    let weights = |name: &str| trained.stored().values(name);
+    let weights = |name: &str| trained.stored().sized(name);
     let networks = [
         ("encoder.onnx", export::encoder(trained.architecture(), &weights, &notes)?),
         ("decoder.onnx", export::decoder(trained.architecture(), &weights, &notes)?),

@@ -3,4 +3,4 @@
 mod messages;
 mod onnx;
 
-pub use onnx::{ExportError, decoder, encoder};
+pub use onnx::{ExportError, Weights, decoder, encoder};

@@ -18,15 +18,18 @@ const IR_VERSION: i64 = 8;
 /// Why a network cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// A weight is missing, or of another size than the architecture says.
-    #[error("the weights have no array `{name}` of {expected} numbers")]
+    /// A weight is missing, or of another shape than the architecture says.
+    #[error("the weights have no array `{name}` of the shape {expected:?}")]
     Weight {
         /// Its name.
         name: String,
-        /// Numbers that it should have.
-        expected: usize,
+        /// The shape that it should have.
+        expected: Vec<usize>,
     },
 }
+
+/// Gives the shape and the values, row-major, of the array of a name.
+pub type Weights<'a> = dyn Fn(&str) -> Option<(Vec<usize>, Vec<f32>)> + 'a;
 
 /// The encoder: `pixels` (batch, pixels) in the data's range to `mean` (batch, latent), and with a Gaussian posterior
 /// `log_var` (batch, latent). What the deviation is the model's metadata say.
@@ -34,10 +37,10 @@ pub enum ExportError {
 /// `weights` gives the array of a name; `notes` are added to the model's metadata.
 ///
 /// # Errors
-/// A weight is missing, or of another size than the architecture says.
+/// A weight is missing, or of another shape than the architecture says.
 pub fn encoder(
     architecture: &Architecture,
-    weights: &dyn Fn(&str) -> Option<Vec<f32>>,
+    weights: &Weights,
     notes: &[(&str, String)],
 ) -> Result<Vec<u8>, ExportError> {
     let mut graph = Builder { weights, nodes: Vec::new(), constants: Vec::new(), last: "pixels".to_owned() };
@@ -70,7 +73,7 @@ pub fn encoder(
 /// As of [`encoder`].
 pub fn decoder(
     architecture: &Architecture,
-    weights: &dyn Fn(&str) -> Option<Vec<f32>>,
+    weights: &Weights,
     notes: &[(&str, String)],
 ) -> Result<Vec<u8>, ExportError> {
     let mut graph = Builder { weights, nodes: Vec::new(), constants: Vec::new(), last: "z".to_owned() };
@@ -97,8 +100,8 @@ pub fn decoder(
         LikelihoodKind::Gaussian(variance) => {
             let values = match variance {
                 VarianceKind::Fixed(variance) => vec![variance.ln()],
-                VarianceKind::Learned => graph.weight("likelihood.log_var", 1)?,
-                VarianceKind::PerPixel => graph.weight("likelihood.log_var", pixels)?,
+                VarianceKind::Learned => graph.weight("likelihood.log_var", &[1])?,
+                VarianceKind::PerPixel => graph.weight("likelihood.log_var", &[pixels])?,
             };
             outputs.push(("log_var", vec![Some(values.len())]));
             let name = graph.constant("likelihood.log_var", &[values.len()], &values);
@@ -110,7 +113,7 @@ pub fn decoder(
 
 /// A graph that grows layer by layer.
 struct Builder<'a> {
-    weights: &'a dyn Fn(&str) -> Option<Vec<f32>>,
+    weights: &'a Weights<'a>,
     nodes: Vec<Node>,
     constants: Vec<Tensor>,
     /// The value that the next layer takes.
@@ -118,9 +121,11 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn weight(&self, name: &str, expected: usize) -> Result<Vec<f32>, ExportError> {
-        let missing = || ExportError::Weight { name: name.to_owned(), expected };
-        (self.weights)(name).filter(|values| values.len() == expected).ok_or_else(missing)
+    fn weight(&self, name: &str, expected: &[usize]) -> Result<Vec<f32>, ExportError> {
+        let found = (self.weights)(name).filter(|(sizes, _)| sizes == expected);
+        found
+            .map(|(_, values)| values)
+            .ok_or_else(|| ExportError::Weight { name: name.to_owned(), expected: expected.to_vec() })
     }
 
     fn constant(&mut self, name: &str, sizes: &[usize], values: &[f32]) -> String {
@@ -162,7 +167,7 @@ impl Builder<'_> {
     /// Weights are (in, out), as `Gemm` takes them.
     fn dense_to(&mut self, name: &str, from: usize, to: usize, output: &str) -> Result<(), ExportError> {
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-        let (weights, biases) = (self.weight(&weight, from * to)?, self.weight(&bias, to)?);
+        let (weights, biases) = (self.weight(&weight, &[from, to])?, self.weight(&bias, &[to])?);
         let input = vec![
             self.last.clone(),
             self.constant(&weight, &[from, to], &weights),
@@ -183,7 +188,7 @@ impl Builder<'_> {
         pads: [i64; 4],
     ) -> Result<(), ExportError> {
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
-        let (weights, biases) = (self.weight(&weight, 9 * a * b)?, self.weight(&bias, outputs)?);
+        let (weights, biases) = (self.weight(&weight, &[3, 3, a, b])?, self.weight(&bias, &[outputs])?);
         let at = |index: usize| {
             let (tap, rest) = (index % 9, index / 9);
             weights[(tap * a + rest % a) * b + rest / a]
@@ -272,12 +277,19 @@ impl Builder<'_> {
         architecture: &Architecture,
         notes: &[(&str, String)],
     ) -> Vec<u8> {
-        let deviation = match architecture.posterior {
-            PosteriorKind::Gaussian(PosteriorScale::LogVar) => "exp(log_var / 2)",
-            PosteriorKind::Gaussian(PosteriorScale::LogStd) => "exp(log_var)",
-            PosteriorKind::None => "none: codes are points",
+        let (scale, deviation) = match architecture.posterior {
+            PosteriorKind::Gaussian(PosteriorScale::LogVar) => ("log_var", "exp(log_var / 2)"),
+            PosteriorKind::Gaussian(PosteriorScale::LogStd) => ("log_std", "exp(log_var)"),
+            PosteriorKind::None => ("none", "none: codes are points"),
+        };
+        let likelihood = match architecture.likelihood {
+            LikelihoodKind::Bernoulli => "bernoulli",
+            LikelihoodKind::Gaussian(_) => "gaussian",
         };
         let own = [
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("likelihood", likelihood.to_owned()),
+            ("posterior_scale", scale.to_owned()),
             ("deviation", deviation.to_owned()),
             ("height", architecture.height.to_string()),
             ("width", architecture.width.to_string()),
@@ -317,4 +329,91 @@ fn integer(name: &str, value: i64) -> Attribute {
 
 fn integers(name: &str, values: &[i64]) -> Attribute {
     Attribute { name: name.to_owned(), i: None, ints: values.to_vec(), r#type: INTS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Initializer;
+
+    /// A non-square image, an odd side, and channels that tell the axes of every array apart.
+    fn architecture() -> Architecture {
+        let conv = |channels, stride| ConvSpec { channels, stride };
+        let convs = vec![conv(2, ConvStride::Two), conv(3, ConvStride::One)];
+        Architecture {
+            height: 5,
+            width: 4,
+            latent: 7,
+            network: Network::Conv { convs, hidden: vec![6] },
+            likelihood: LikelihoodKind::Gaussian(VarianceKind::PerPixel),
+            posterior: PosteriorKind::Gaussian(PosteriorScale::LogStd),
+            initializer: Initializer::default(),
+        }
+    }
+
+    const SHAPES: [(&str, &[usize]); 17] = [
+        ("encoder.conv.0.weight", &[3, 3, 1, 2]),
+        ("encoder.conv.0.bias", &[2]),
+        ("encoder.conv.1.weight", &[3, 3, 2, 3]),
+        ("encoder.conv.1.bias", &[3]),
+        ("encoder.dense.0.weight", &[18, 6]),
+        ("encoder.dense.0.bias", &[6]),
+        ("posterior.mean.weight", &[6, 7]),
+        ("posterior.mean.bias", &[7]),
+        ("posterior.log_var.weight", &[6, 7]),
+        ("posterior.log_var.bias", &[7]),
+        ("decoder.dense.weight", &[7, 18]),
+        ("decoder.dense.bias", &[18]),
+        ("decoder.conv_transpose.0.weight", &[3, 3, 2, 3]),
+        ("decoder.conv_transpose.0.bias", &[2]),
+        ("decoder.output.weight", &[3, 3, 2, 1]),
+        ("decoder.output.bias", &[1]),
+        ("likelihood.log_var", &[20]),
+    ];
+
+    /// The names that the two networks refuse, where one array is `changed`.
+    fn refused(changed: &dyn Fn(&str, Vec<usize>) -> Option<Vec<usize>>) -> Vec<(String, Vec<usize>)> {
+        let weights = |name: &str| {
+            let (_, sizes) = SHAPES.iter().find(|(known, _)| *known == name)?;
+            let sizes = changed(name, sizes.to_vec())?;
+            let count = sizes.iter().product();
+            Some((sizes, vec![0.5; count]))
+        };
+        let networks = [encoder(&architecture(), &weights, &[]), decoder(&architecture(), &weights, &[])];
+        let errors = networks.into_iter().filter_map(Result::err);
+        errors.map(|ExportError::Weight { name, expected }| (name, expected)).collect()
+    }
+
+    #[test]
+    fn a_weight_that_is_missing_or_of_another_shape_is_named() {
+        assert_eq!(refused(&|_, sizes| Some(sizes)), []);
+        for (name, sizes) in SHAPES {
+            let expected = [(name.to_owned(), sizes.to_vec())];
+            assert_eq!(refused(&|other, sizes| (other != name).then_some(sizes)), expected);
+            // As many numbers, in another order.
+            let turned = |other: &str, mut sizes: Vec<usize>| {
+                if other == name {
+                    sizes.reverse();
+                    sizes.push(1);
+                }
+                Some(sizes)
+            };
+            assert_eq!(refused(&turned), expected);
+        }
+    }
+
+    #[test]
+    fn a_network_says_what_its_numbers_mean() {
+        let weights = |name: &str| {
+            let (_, sizes) = SHAPES.iter().find(|(known, _)| *known == name)?;
+            Some((sizes.to_vec(), vec![0.5; sizes.iter().product()]))
+        };
+        let bytes = encoder(&architecture(), &weights, &[("range", "0 1".to_owned())]).unwrap();
+        let model = Model::decode(bytes.as_slice()).unwrap();
+        let note = |key: &str| model.metadata_props.iter().find(|entry| entry.key == key).unwrap().value.clone();
+        assert_eq!([note("height"), note("width"), note("range")], ["5", "4", "0 1"]);
+        assert_eq!([note("likelihood"), note("posterior_scale")], ["gaussian", "log_std"]);
+        assert_eq!(note("deviation"), "exp(log_var)");
+        assert_eq!(note("version"), env!("CARGO_PKG_VERSION"));
+    }
 }

@@ -124,6 +124,12 @@ impl Stored {
         Some(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
     }
 
+    /// The sizes and the values of an array, row-major; nothing where there is none of that name.
+    pub fn sized(&self, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
+        let tensors = SafeTensors::deserialize(&self.bytes).ok()?;
+        Some((tensors.tensor(name).ok()?.shape().to_vec(), self.values(name)?))
+    }
+
     fn array(&self, name: &str, dtype: Dtype) -> Option<&[u8]> {
         let tensors = SafeTensors::deserialize(&self.bytes).ok()?;
         tensors.tensor(name).ok().filter(|tensor| tensor.dtype() == dtype).map(|tensor| tensor.data())
