@@ -1,7 +1,7 @@
 //! TensorBoard's embedding projector: posterior means as points, with their labels and images.
 
 use super::images::Grid;
-use crate::files::{FileError, create_folder, write_whole};
+use crate::files::{FileError, write_whole};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -36,13 +36,12 @@ pub struct Points<'a> {
 }
 
 impl Points<'_> {
-    /// Writes the points below a trial's folder: codes.tsv, labels.tsv, sprite.png and the configuration.
+    /// Writes the points into the folder in a trial's folder: codes.tsv, labels.tsv, sprite.png; and the configuration.
     ///
     /// # Errors
     /// A file can't be written.
     pub fn write(&self, trial: &Path) -> Result<(), FileError> {
         let folder = trial.join(FOLDER);
-        create_folder(&folder)?;
         // TensorBoard's projection needs three axes: further ones are zero.
         let axes = self.latent.max(3);
         let row = |code: &[f32]| {

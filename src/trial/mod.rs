@@ -275,9 +275,10 @@ struct Session<'s, 'r, B: Spread> {
 
 impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn start(device: B::Device, trial: &'s Trial, clock: Clock, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
-        let images = run.folder.join(names::IMAGES);
+        let [images, embedding] = [names::IMAGES, projector::FOLDER].map(|name| run.folder.join(name));
         create_folder(&images)?;
-        [run.folder, &images].into_iter().try_for_each(remove_leftovers)?;
+        create_folder(&embedding)?;
+        [run.folder, &images, &embedding].into_iter().try_for_each(remove_leftovers)?;
         let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
         // Where an epoch has ended, its two rows are in the table, and it has a checkpoint.
         let rows = tables::read_metrics(&run.folder.join(names::METRICS)).unwrap_or_default();
