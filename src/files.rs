@@ -32,12 +32,17 @@ impl FileError {
 pub fn digest(parts: &[&[u8]], digits: usize) -> String {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
-    let mut hex = hash.finalize().iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
+    let mut hex = hexadecimal(hash);
     hex.truncate(digits);
     hex
+}
+
+/// The digits of a checksum.
+pub fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Digits of a whole SHA-256.

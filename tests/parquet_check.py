@@ -113,22 +113,16 @@ def check_metrics(rows):
         axes = row.get("kl_axis_nats")
         if axes and math.isfinite(row["kl_nats"]) and not math.isclose(sum(axes), row["kl_nats"], rel_tol=1e-5, abs_tol=1e-6):
             wrong(f"{where}: kl_axis_nats sums to {sum(axes)}, kl_nats is {row['kl_nats']}")
-    keys = [(row.get("trial"), row["epoch"], row["split"]) for row in rows.rows]
+    keys = [(row.get("experiment"), row.get("trial"), row["epoch"], row["split"]) for row in rows.rows]
     if len(set(keys)) != len(keys):
         wrong(f"{rows.path}: an epoch and split has more than one row")
     return True
 
 
-def check_trial(folder, row, curves):
+def check_trial(folder, record, row, curves):
     """One trial's row and curves against what its own folder says."""
     name = row["trial"]
-    if not (folder / name).is_dir():  # tables of a folder of experiments
-        folder = folder / row["experiment"]
-    record_path, metrics_path = folder / name / "trial.json", folder / name / "metrics.parquet"
-    if not record_path.is_file():
-        wrong(f"{folder / 'trials.parquet'}: {name} has no {record_path}")
-        return 0
-    record = json.loads(record_path.read_text())
+    metrics_path = folder / "metrics.parquet"
     done = record["status"] == "done"
     if row["status"] == "running" and record["status"] != "running":
         wrong(f"{name}: trials.parquet still says running, trial.json {record['status']}")
@@ -204,18 +198,20 @@ def check_folder(folder):
         return
     if not (trials.need(TRIALS) & curves.need(CURVES)) or not check_metrics(curves):
         return
-    names = [row["trial"] for row in trials.rows]
-    if len(set(names)) != len(names):
+    # Two experiments may share a trial.
+    key = lambda row: (row["experiment"], row["trial"])
+    keys = {key(row): [] for row in trials.rows}
+    if len(keys) != len(trials.rows):
         wrong(f"{trials.path}: a trial has more than one row")
-    for name in sorted({row["trial"] for row in curves.rows} - set(names)):
-        wrong(f"{curves.path}: {name} is not in trials.parquet")
-    for record in sorted(folder.glob("*/trial.json")):
-        if record.parent.name not in names:
-            wrong(f"{trials.path}: {record.parent.name} has a trial.json and no row")
-    by_trial = {name: [] for name in names}
     for row in curves.rows:
-        by_trial.setdefault(row["trial"], []).append(row)
-    compared = sum(check_trial(folder, row, by_trial[row["trial"]]) for row in trials.rows)
+        keys.setdefault(key(row), []).append(row)
+    if len(keys) != len(trials.rows):
+        wrong(f"{curves.path}: has trials that are not in trials.parquet")
+    records = [(path.parent, json.loads(path.read_text())) for path in sorted(folder.rglob("trial.json"))]
+    records = {(path.parent.name, record["trial"]): (path, record) for path, record in records}
+    for name in sorted(set(records) ^ set(keys)):
+        wrong(f"{trials.path}: {name} has no row, or no folder with a trial.json")
+    compared = sum(check_trial(*records[key(row)], row, keys[key(row)]) for row in trials.rows if key(row) in records)
     _, counted = sql(f"SELECT status, count(*) FROM read_parquet({quoted(trials.path)}) GROUP BY ALL ORDER BY ALL")
     print(f"{folder}: {', '.join(f'{n} {status}' for status, n in counted)}; {len(trials.columns)} columns in "
           f"trials.parquet, {len(curves.columns)} in curves.parquet; {compared} rows of metrics compared")

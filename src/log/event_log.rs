@@ -2,12 +2,11 @@
 
 use super::tensorboard::{EventWriter, LogSeal};
 use crate::files::FileError;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// An event file that is being written, until something goes wrong with it.
 pub struct EventLog {
     writer: Option<EventWriter>,
-    path: Option<PathBuf>,
     fault: Option<FileError>,
 }
 
@@ -15,8 +14,8 @@ impl EventLog {
     /// Opens a new event file; see [`EventWriter::create`].
     pub fn open(folder: &Path, start_step: u64) -> EventLog {
         match EventWriter::create(folder, start_step) {
-            Ok(writer) => EventLog { path: Some(writer.path().to_path_buf()), writer: Some(writer), fault: None },
-            Err(fault) => EventLog { writer: None, path: None, fault: Some(fault) },
+            Ok(writer) => EventLog { writer: Some(writer), fault: None },
+            Err(fault) => EventLog { writer: None, fault: Some(fault) },
         }
     }
 
@@ -34,10 +33,9 @@ impl EventLog {
         self.fault.take()
     }
 
-    /// The file's name, and how it is now; nothing where there is none.
+    /// The file's name, and how it is now; nothing where something went wrong.
     pub fn seal(&mut self) -> Option<(String, LogSeal)> {
         self.add(EventWriter::flush);
-        let path = self.path.as_ref()?;
-        Some((path.file_name()?.to_string_lossy().into_owned(), LogSeal::of(path).ok()?))
+        self.writer.as_ref()?.seal()
     }
 }

@@ -5,15 +5,16 @@
 
 use super::images::Grid;
 use crate::data::Split;
-use crate::files::{FileError, digest, host_name, room_needed};
+use crate::files::{FileError, hexadecimal, host_name, room_needed};
 use crate::log::record::now;
 use crate::train::metrics::Metrics;
 use protobuf::well_known_types::Value as ProtobufValue;
 use protobuf::{Message, RepeatedField};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tensorboard_proto::api::Status as SessionStatus;
@@ -31,24 +32,28 @@ pub(crate) const FILE_PREFIX: &str = "events.out.tfevents.";
 /// How an event file was when a checkpoint was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSeal {
-    bytes: usize,
+    bytes: u64,
     sha256: String,
 }
 
 impl LogSeal {
-    /// Of a file as it is.
-    ///
-    /// # Errors
-    /// It can't be read.
-    pub fn of(path: &Path) -> Result<LogSeal, FileError> {
-        let content = std::fs::read(path).map_err(FileError::at("read", path))?;
-        Ok(LogSeal { bytes: content.len(), sha256: digest(&[&content], usize::MAX) })
-    }
-
     /// Whether a file begins as it was; more may have come after.
     pub fn holds(&self, path: &Path) -> bool {
-        let content = std::fs::read(path).unwrap_or_default();
-        content.get(..self.bytes).is_some_and(|before| digest(&[before], usize::MAX) == self.sha256)
+        let seal = || -> io::Result<LogSeal> {
+            let (mut file, mut hash, mut bytes) =
+                (BufReader::new(File::open(path)?.take(self.bytes)), Sha256::new(), 0);
+            loop {
+                let part = file.fill_buf()?;
+                let length = part.len();
+                if length == 0 {
+                    return Ok(LogSeal { bytes, sha256: hexadecimal(hash) });
+                }
+                hash.update(part);
+                bytes += length as u64;
+                file.consume(length);
+            }
+        };
+        seal().is_ok_and(|seal| seal == *self)
     }
 }
 
@@ -58,7 +63,10 @@ static OPENED: AtomicU64 = AtomicU64::new(0);
 /// An event file that is being written. Events are buffered: [`EventWriter::flush`] shows them to readers.
 pub struct EventWriter {
     path: PathBuf,
-    records: RecordWriter<BufWriter<File>>,
+    file: BufWriter<File>,
+    /// What was written so far: how much, and its checksum.
+    bytes: u64,
+    hash: Sha256,
     /// Tags that were written already: a tag's metadata are read from its first event alone.
     described: HashSet<String>,
     /// Bytes that the system may not have yet.
@@ -76,8 +84,8 @@ impl EventWriter {
     pub fn create(folder: &Path, start_step: u64) -> Result<EventWriter, FileError> {
         let path = folder.join(file_name(folder)?);
         let file = File::create_new(&path).map_err(FileError::at("create", &path))?;
-        let records = RecordWriter::new(BufWriter::new(file));
-        let mut writer = EventWriter { path, records, described: HashSet::new(), unflushed: 0 };
+        let (file, hash) = (BufWriter::new(file), Sha256::new());
+        let mut writer = EventWriter { path, file, bytes: 0, hash, described: HashSet::new(), unflushed: 0 };
         let mut version = Event::new();
         version.set_file_version("brain.Event:2".to_owned());
         writer.event(0, version)?;
@@ -221,10 +229,16 @@ impl EventWriter {
     /// # Errors
     /// The file can't be written.
     pub fn flush(&mut self) -> Result<(), FileError> {
-        let flushed = self.records.flush();
+        let flushed = self.file.flush();
         self.checked(flushed)?;
         self.unflushed = 0;
         Ok(())
+    }
+
+    /// The file's name, and how it is when everything is flushed.
+    pub fn seal(&self) -> Option<(String, LogSeal)> {
+        let name = self.path.file_name()?.to_string_lossy().into_owned();
+        Some((name, LogSeal { bytes: self.bytes, sha256: hexadecimal(self.hash.clone()) }))
     }
 
     /// TensorBoard takes the first start of a trial as such; a later one drops the events from its step on.
@@ -288,8 +302,12 @@ impl EventWriter {
         event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
         event.set_wall_time(now());
         let bytes = event.write_to_bytes().map_err(io::Error::from).map_err(FileError::at("write", &self.path))?;
-        self.unflushed += bytes.len() as u64 + 16;
-        let written = self.records.write(&bytes);
+        let mut record = Vec::new();
+        RecordWriter::new(&mut record).write(&bytes).map_err(FileError::at("write", &self.path))?;
+        self.hash.update(&record);
+        self.bytes += record.len() as u64;
+        self.unflushed += record.len() as u64;
+        let written = self.file.write_all(&record);
         self.checked(written)
     }
 
@@ -540,6 +558,36 @@ mod tests {
         assert_eq!(start.get_hparams()["model.channels"].get_string_value(), "[32,64]");
         let end = data("_hparams_/session_end_info");
         assert_eq!(end.get_session_end_info().get_status(), SessionStatus::STATUS_FAILURE);
+    }
+
+    #[test]
+    fn a_seal_holds_while_a_file_begins_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = EventWriter::create(folder.path(), 0).unwrap();
+        writer.text("spec", &"long ".repeat(1000)).unwrap();
+        let (name, seal) = writer.seal().unwrap();
+        let path = folder.path().join(name);
+        assert!(!seal.holds(&path), "not all of it is in the file yet");
+        writer.flush().unwrap();
+        assert!(seal.holds(&path));
+        writer.layout().unwrap();
+        writer.flush().unwrap();
+        assert!(seal.holds(&path));
+        let content = std::fs::read(&path).unwrap();
+        let bytes = seal.bytes as usize;
+        assert!((5000..content.len()).contains(&bytes));
+        for place in [0, bytes / 2, bytes - 1] {
+            let mut damaged = content.clone();
+            damaged[place] ^= 1;
+            std::fs::write(&path, damaged).unwrap();
+            assert!(!seal.holds(&path), "{place}");
+        }
+        std::fs::write(&path, &content[..bytes]).unwrap();
+        assert!(seal.holds(&path));
+        std::fs::write(&path, &content[..bytes - 1]).unwrap();
+        assert!(!seal.holds(&path));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!seal.holds(&path));
     }
 
     #[test]

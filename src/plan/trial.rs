@@ -103,8 +103,9 @@ impl Trial {
         values_of(&self.spec)
     }
 
-    /// What sets the trial apart, `latent_dim=2,hidden=64x32`, in characters that are harmless in a path; `trial` where
-    /// nothing does.
+    /// What sets the trial apart, `latent_dim_2,hidden_64x32`, in characters that are harmless in a path; `trial` where
+    /// nothing does. An `=` is none of them: where a folder has one in its name, DuckDB takes it for a column of the files
+    /// in it, in the place of their own.
     pub fn label(&self, varied: &[String]) -> String {
         let values = self.values();
         let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
@@ -112,10 +113,10 @@ impl Trial {
             let value = value_text(Some(values.get(key)?));
             // `[64, 32]` as 64x32.
             let value = value.trim_matches(['[', ']']).replace(',', "x");
-            Some(format!("{}={value}", last(key)))
+            Some(format!("{}_{value}", last(key)))
         });
         let mut label = parts.collect::<Vec<_>>().join(",");
-        label.retain(|c| c.is_ascii_alphanumeric() || "=,._+-".contains(c));
+        label.retain(|c| c.is_ascii_alphanumeric() || ",._+-".contains(c));
         label.truncate(LABEL_BYTES);
         if label.is_empty() { "trial".to_owned() } else { label }
     }
