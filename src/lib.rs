@@ -21,10 +21,11 @@ pub mod plan;
 pub mod train;
 
 pub mod log;
+pub mod trial;
+
 pub mod trained;
 
 pub mod export;
-pub mod trial;
 
 pub mod launch;
 

@@ -11,7 +11,7 @@ use crate::model::parameters::GradientMap;
 use crate::model::{Architecture, BuildError, Model};
 use crate::plan;
 use crate::random::{Purpose, Stream};
-use crate::spec::{Data, Source, Spec};
+use crate::spec::Spec;
 use crate::train::{Encoded, Measured, Spread, Worker, micro_batch};
 use crate::trial::names;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,12 @@ pub enum TrainedError {
         path: PathBuf,
         /// Who wrote it.
         version: String,
+    },
+    /// The model is not this trial's.
+    #[error("{} is another trial's model; train the trial again with --fresh", path.display())]
+    Foreign {
+        /// The model's file.
+        path: PathBuf,
     },
     /// The images do not fit the model.
     #[error("the images are {height}x{width}, but the model was trained on {}x{}", trained[0], trained[1])]
@@ -113,7 +119,10 @@ impl Trained {
             let architecture = plan::architecture(&spec, sides)?;
             Some((spec, architecture))
         };
-        let (spec, architecture) = read().ok_or(TrainedError::Version { path, version })?;
+        let Some((spec, architecture)) = read() else { return Err(TrainedError::Version { path, version }) };
+        if plan::spec_hash(&spec) != record.spec_hash {
+            return Err(TrainedError::Foreign { path });
+        }
         let mut model = Model::<Host>::new(&Default::default(), &architecture)?;
         stored.load(&mut model)?;
         let [low, high] = spec.data.range;
@@ -147,17 +156,7 @@ impl Trained {
     /// # Errors
     /// They cannot be read, or are of other sides.
     pub fn with_files(self, images: &Path, labels: Option<&Path>) -> Result<Trained, TrainedError> {
-        let (images, labels) = (Some(images.to_path_buf()), labels.map(Path::to_path_buf));
-        let data = Data {
-            source: Source::Idx,
-            images: images.clone(),
-            test_images: images,
-            labels: labels.clone(),
-            test_labels: labels,
-            ..Default::default()
-        };
-        let images = Dataset::load(&data, Path::new(""))?.validation;
-        self.with_images(images)
+        self.with_images(Images::read(images, labels)?)
     }
 
     /// With other images.
@@ -213,9 +212,12 @@ impl Trained {
         self.architecture.posterior != PosteriorKind::None
     }
 
-    /// The latent axes, the one with the largest KL first; in their own order where there is no KL.
-    pub fn axes_by_kl(&self) -> Vec<(usize, Option<f64>)> {
-        let rows = tables::read_metrics(&self.folder.join(names::METRICS)).unwrap_or_default();
+    /// The latent axes and their KL, the largest first; in their own order where there is no KL, as of a plain autoencoder.
+    ///
+    /// # Errors
+    /// The trial's metrics cannot be read.
+    pub fn axes_by_kl(&self) -> Result<Vec<(usize, Option<f64>)>, TrainedError> {
+        let rows = tables::read_metrics(&self.folder.join(names::METRICS))?;
         let kl = rows
             .iter()
             .rfind(|row| row.split == Split::Validation)
@@ -223,7 +225,7 @@ impl Trained {
             .unwrap_or_default();
         let mut axes: Vec<_> = (0..self.architecture.latent).map(|axis| (axis, kl.get(axis).copied())).collect();
         axes.sort_by(|(_, one), (_, other)| other.unwrap_or(0.0).total_cmp(&one.unwrap_or(0.0)));
-        axes
+        Ok(axes)
     }
 
     /// Codes from the prior, (count, Latent), each number multiplied by `temperature`.
@@ -252,14 +254,17 @@ impl Trained {
         Ok(Encoded::joined(Host::spread(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
-    /// Nats of images, with the noise that validation has: over a trial's own images their means are its figures.
+    /// Posteriors of images, and their nats with the noise that validation has: over a trial's own images their means are
+    /// its figures.
     ///
     /// # Errors
     /// Computing failed.
     pub fn measure(&self, images: &[u32]) -> Result<Measured, TrainedError> {
         let parts = images.chunks(self.micro_batch()).collect();
         let mut all = Measured::default();
-        for Measured { recon_nats, kl_nats } in Host::spread(&self.pool, &self.worker, parts, Worker::measure_each)? {
+        for part in Host::spread(&self.pool, &self.worker, parts, Worker::measure_each)? {
+            let Measured { posterior, recon_nats, kl_nats } = part;
+            all.posterior.extend(posterior);
             all.recon_nats.extend(recon_nats);
             all.kl_nats.extend(kl_nats);
         }

@@ -1,9 +1,10 @@
 //! Which trial a command is about: a folder, the beginning of an id, or the best one of an experiment.
 
+use super::complain;
 use crate::launch::folders;
 use crate::log::record::RECORD_FILE;
 use crate::report;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
@@ -27,10 +28,17 @@ impl TrialChoice {
         let given = self.trial.display();
         if self.best {
             let report = report::collect(&self.trial)?;
-            let none = || format!("{given} has no trial that is done, or more than one experiment");
+            report.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+            if report.experiments.len() > 1 {
+                bail!("{given} has {} experiments: give the folder of one", report.experiments.len());
+            }
+            let none = || format!("{given} has no trial that is done");
             return report.best().map(|trial| trial.folder.clone()).with_context(none);
         }
-        folder(&self.trial, &self.runs)
+        folder(&self.trial, &self.runs).map_err(|error| match self.trial.is_dir() {
+            true => anyhow!("{error}; for an experiment's folder see --best"),
+            false => error,
+        })
     }
 }
 
@@ -40,10 +48,7 @@ pub(super) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
         return Ok(given.to_path_buf());
     }
     if given.is_dir() {
-        bail!(
-            "{} is no trial's folder: it has no {RECORD_FILE}; for an experiment's folder see --best",
-            given.display()
-        );
+        bail!("{} is no trial's folder: it has no {RECORD_FILE}", given.display());
     }
     let start = given.to_string_lossy();
     let folders = WalkDir::new(runs).min_depth(1).max_depth(2).sort_by_file_name().into_iter().flatten();

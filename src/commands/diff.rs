@@ -40,7 +40,7 @@ pub(super) fn run(args: &DiffArgs) -> anyhow::Result<u8> {
     }
     let ids = [&one, &other].map(|trial| trial.record.trial.clone());
     match keys.is_empty() {
-        true => say("the specs are equal, but for names and the places of files"),
+        true => say("the specs are equal"),
         false => say(&table("key", &ids, &keys).to_string()),
     }
     say("");

@@ -15,6 +15,7 @@ mod submit;
 mod task;
 mod trial;
 
+use crate::data::grouped;
 use crate::launch;
 use crate::log::record::TrialRecord;
 use crate::plan::{Plan, PlanError, Trial};
@@ -24,6 +25,7 @@ use anyhow::bail;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 use std::io::{IsTerminal, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -285,8 +287,9 @@ struct ReportArgs {
     /// A trial's folder, an experiment's, or the one that holds experiments.
     #[arg(default_value = "runs")]
     folder: PathBuf,
-    /// What to write: report.html (charts and pictures in one page), trials and curves as parquet or CSV, report.md.
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "html,parquet", value_name = "FORMAT,...")]
+    /// What to write into the folder of an experiment or of several: report.html (charts and pictures in one page), trials
+    /// and curves as parquet or CSV, report.md [default: html,parquet].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT,...")]
     format: Vec<ReportFormat>,
     /// Print the table as JSON.
     #[arg(long)]
@@ -315,13 +318,17 @@ enum DeviceArg {
 }
 
 fn positive(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (1..=1024).contains(number));
-    number.ok_or_else(|| "it must be a whole number from 1 to 1024".to_owned())
+    whole_number(text, 1..=1024)
 }
 
 fn up_to_a_million(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (1..=1_000_000).contains(number));
-    number.ok_or_else(|| "it must be a whole number from 1 to 1,000,000".to_owned())
+    whole_number(text, 1..=1_000_000)
+}
+
+fn whole_number(text: &str, range: RangeInclusive<usize>) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number
+        .ok_or_else(|| format!("it must be a whole number from {} to {}", grouped(range.start()), grouped(range.end())))
 }
 
 impl SpecArgs {
@@ -388,7 +395,7 @@ impl Cli {
     }
 }
 
-/// Becomes TensorBoard; returns only where that is not possible.
+/// Starts TensorBoard, and ends when it does.
 fn tensorboard(args: &TensorboardArgs) -> anyhow::Result<u8> {
     if !args.folder.is_dir() {
         bail!("{} is not a folder", args.folder.display());

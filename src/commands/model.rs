@@ -2,12 +2,14 @@
 //! its network in another format.
 
 use super::choice::TrialChoice;
-use super::{DONE, say};
+use super::{DONE, say, whole_number};
+use crate::data::{counted, grouped};
 use crate::export;
 use crate::files::{FileError, create_folder, write_whole};
 use crate::log::Grid;
 use crate::log::images::manifold_codes;
 use crate::log::tables::write_columns;
+use crate::train::{Encoded, Measured};
 use crate::trained::Trained;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
@@ -24,7 +26,7 @@ pub(super) struct SampleArgs {
     #[arg(short = 'n', long, default_value = "64", value_parser = count)]
     count: usize,
     /// Codes are drawn from N(0, T^2).
-    #[arg(long, default_value = "1.0", value_name = "T", value_parser = positive_number)]
+    #[arg(long, default_value = "1.0", value_name = "T", value_parser = not_negative)]
     temperature: f32,
     /// Seed of the codes.
     #[arg(long, default_value = "0")]
@@ -62,7 +64,7 @@ pub(super) struct TraverseArgs {
     #[arg(long, default_value = "11", value_name = "N", value_parser = steps)]
     steps: usize,
     /// The axis goes from -R to R.
-    #[arg(long, default_value = "3.0", value_name = "R", value_parser = positive_number)]
+    #[arg(long, default_value = "3.0", value_name = "R", value_parser = not_negative)]
     range: f32,
     /// Rows, those of the axes with the largest KL.
     #[arg(long, default_value = "32", value_name = "N", value_parser = count)]
@@ -155,19 +157,14 @@ struct Output {
 }
 
 fn count(text: &str) -> Result<usize, String> {
-    number(text, 1, 100_000)
+    whole_number(text, 1..=100_000)
 }
 
 fn steps(text: &str) -> Result<usize, String> {
-    number(text, 2, 1000)
+    whole_number(text, 2..=1000)
 }
 
-fn number(text: &str, least: usize, most: usize) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("it must be a whole number from {least} to {most}"))
-}
-
-fn positive_number(text: &str) -> Result<f32, String> {
+fn not_negative(text: &str) -> Result<f32, String> {
     let number = text.parse().ok().filter(|number: &f32| number.is_finite() && *number >= 0.0);
     number.ok_or_else(|| "it must be a number, 0 or more".to_owned())
 }
@@ -222,14 +219,32 @@ fn need_prior(trained: &Trained) -> anyhow::Result<()> {
     }
 }
 
+/// Pixels of a picture, at most.
+const PIXELS: usize = 100_000_000;
+
+/// Pictures beyond some size would fill the memory, and nobody could look at them.
+fn need_room(trained: &Trained, tiles: usize) -> anyhow::Result<()> {
+    let most = PIXELS / trained.architecture().pixels();
+    match tiles <= most {
+        true => Ok(()),
+        false => bail!(
+            "{} are too many for a picture: of {}x{} pixels there may be {}",
+            counted(tiles, "image"),
+            trained.architecture().height,
+            trained.architecture().width,
+            grouped(most)
+        ),
+    }
+}
+
 pub(super) fn sample(args: &SampleArgs) -> anyhow::Result<u8> {
     let trained = Trained::open(&args.trial.folder()?)?;
     need_prior(&trained)?;
+    need_room(&trained, args.count)?;
     let codes = trained.prior_codes(args.count, args.seed, args.temperature);
     let values = trained.decode(&codes)?;
     let path = args.output.path("samples.png");
-    let columns = args.count.isqrt() + usize::from(args.count.isqrt().pow(2) < args.count);
-    grid(&trained, columns, &tiles(&trained, &values)).write(&path)?;
+    grid(&trained, square(args.count), &tiles(&trained, &values)).write(&path)?;
     let mut files = vec![path];
     if let Some(raw) = &args.raw {
         let sides = [trained.architecture().height, trained.architecture().width];
@@ -288,6 +303,11 @@ pub(super) fn export(args: &ExportArgs) -> anyhow::Result<u8> {
     Ok(told(&trained, &files, "ONNX", args.json))
 }
 
+/// Columns of a picture that is about as wide as high.
+fn square(tiles: usize) -> usize {
+    (1..=tiles).find(|side| side * side >= tiles).unwrap_or(1)
+}
+
 /// Values from `-range` to `range`.
 fn along(range: f32, steps: usize) -> impl Iterator<Item = f32> + Clone {
     (0..steps).map(move |step| range * (2.0 * step as f32 / (steps - 1) as f32 - 1.0))
@@ -296,16 +316,20 @@ fn along(range: f32, steps: usize) -> impl Iterator<Item = f32> + Clone {
 pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
     let trained = Trained::open(&args.trial.folder()?)?;
     let latent = trained.architecture().latent;
+    let mut axes = trained.axes_by_kl()?;
+    axes.truncate(args.axes);
+    need_room(&trained, axes.len() * args.steps)?;
     let (trained, start) = match args.image {
+        None if args.images.data.is_some() => {
+            bail!("which image of --data to begin with? Give its number with --image")
+        }
         None => (trained, vec![0.0; latent]),
         Some(image) => {
             let trained = args.images.put_into(trained)?;
-            let start = codes_of(&trained, &[image])?;
+            let start = encoded(&trained, &[image])?.posterior.mean;
             (trained, start)
         }
     };
-    let mut axes = trained.axes_by_kl();
-    axes.truncate(args.axes);
     let codes = axes.iter().flat_map(|(axis, _)| {
         let start = &start;
         along(args.range, args.steps).flat_map(move |value| {
@@ -318,7 +342,7 @@ pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
     let pictures = tiles(&trained, &values);
     let path = args.output.path("traversal.png");
     if args.animate {
-        let columns = axes.len().isqrt() + usize::from(axes.len().isqrt().pow(2) < axes.len());
+        let columns = square(axes.len());
         let frame = |step: usize| {
             let of_step: Vec<&[f32]> = pictures.iter().skip(step).step_by(args.steps).copied().collect();
             grid(&trained, columns, &of_step)
@@ -339,26 +363,25 @@ pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
     Ok(args.output.told(&trained, &[path], &what))
 }
 
-/// Posterior means of images of the model's, (Images, Latent).
-fn codes_of(trained: &Trained, images: &[usize]) -> anyhow::Result<Vec<f32>> {
+/// Images of the model's, and their posteriors.
+fn encoded(trained: &Trained, images: &[usize]) -> anyhow::Result<Encoded> {
     let there = trained.images().len();
     if let Some(image) = images.iter().find(|image| **image >= there) {
         bail!("there is no image {image}: there are {there}, counted from 0");
     }
     let indices: Vec<u32> = images.iter().map(|image| *image as u32).collect();
-    Ok(trained.encode(&indices)?.posterior.mean)
+    Ok(trained.encode(&indices)?)
 }
 
 pub(super) fn interpolate(args: &InterpolateArgs) -> anyhow::Result<u8> {
     let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
-    let codes = codes_of(&trained, &[args.from, args.to])?;
-    let (from, to) = codes.split_at(trained.architecture().latent);
+    let Encoded { inputs, posterior } = encoded(&trained, &[args.from, args.to])?;
+    let (from, to) = posterior.mean.split_at(trained.architecture().latent);
     let shares = (0..args.steps).map(|step| step as f32 / (args.steps - 1) as f32);
     let linear = shares.clone().flat_map(|share| linear(from, to, share));
     let path_codes: Vec<f32> = linear.chain(shares.flat_map(|share| spherical(from, to, share))).collect();
     let values = trained.decode(&path_codes)?;
     let pictures = tiles(&trained, &values);
-    let inputs = trained.encode(&[args.from as u32, args.to as u32])?.inputs;
     let ends = tiles(&trained, &inputs);
     // The images themselves are at the ends of both rows.
     let rows = pictures.chunks(args.steps).flat_map(|row| ends[..1].iter().chain(row).chain(&ends[1..]).copied());
@@ -390,6 +413,7 @@ pub(super) fn manifold(args: &ManifoldArgs) -> anyhow::Result<u8> {
     if latent != 2 {
         bail!("a manifold needs 2 latent axes, and {} has {latent}; see `vaex traverse`", trained.folder().display());
     }
+    need_room(&trained, args.side * args.side)?;
     let values = trained.decode(&manifold_codes(args.side).concat())?;
     let path = args.output.path("manifold.png");
     grid(&trained, args.side, &tiles(&trained, &values)).write(&path)?;
@@ -400,7 +424,7 @@ pub(super) fn embed(args: &EmbedArgs) -> anyhow::Result<u8> {
     let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
     let count = trained.images().len();
     let indices: Vec<u32> = (0..count as u32).collect();
-    let (encoded, measured) = (trained.encode(&indices)?, trained.measure(&indices)?);
+    let Measured { posterior, recon_nats, kl_nats } = trained.measure(&indices)?;
     let latent = trained.architecture().latent;
     let column = |name: &str, values: Vec<f32>| Column::new(name.into(), values);
     let axis = |values: &[f32], axis: usize| values.iter().skip(axis).step_by(latent).copied().collect::<Vec<f32>>();
@@ -409,14 +433,13 @@ pub(super) fn embed(args: &EmbedArgs) -> anyhow::Result<u8> {
     if let Some(labels) = trained.images().labels() {
         columns.push(Column::new("label".into(), labels.iter().map(|label| i64::from(*label)).collect::<Vec<_>>()));
     }
-    let posterior = &encoded.posterior;
     columns.extend((0..latent).map(|index| column(&format!("mean_{index}"), axis(&posterior.mean, index))));
     if trained.has_prior() {
         let name = |index: usize| format!("deviation_{index}");
         columns.extend((0..latent).map(|index| column(&name(index), axis(&posterior.deviation, index))));
-        columns.push(column("kl_nats", measured.kl_nats));
+        columns.push(column("kl_nats", kl_nats));
     }
-    columns.push(column("recon_nats", measured.recon_nats));
+    columns.push(column("recon_nats", recon_nats));
     let path = args.output.path("embeddings.parquet");
     write_columns(&path, columns)?;
     Ok(args.output.told(&trained, &[path], &format!("posteriors of {count} images")))

@@ -1,8 +1,9 @@
 //! `vaex report`: the table of what was trained, and the files of the report.
 
-use super::{DONE, ReportArgs, ReportFormat, complain, say};
+use super::{DONE, ReportArgs, ReportFormat, WRONG, complain, say};
 use crate::log::record::RECORD_FILE;
 use crate::report::{Format, Report};
+use anyhow::bail;
 use std::path::{Path, PathBuf};
 
 pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
@@ -12,19 +13,20 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
         ReportFormat::Csv => Format::Csv,
         ReportFormat::Markdown => Format::Markdown,
     };
-    let formats: Vec<Format> = args.format.iter().map(format).collect();
+    let asked: Vec<Format> = args.format.iter().map(format).collect();
     let report = crate::report::collect(&args.folder)?;
-    if args.json {
-        say(&report.json().to_string());
-        write(&report, &args.folder, &formats);
-    } else {
-        say(&report.table());
-        let pages = write(&report, &args.folder, &formats)
-            .into_iter()
-            .filter(|file| file.extension() != Some("parquet".as_ref()));
+    if !asked.is_empty() && is_trial(&args.folder) {
+        bail!("{} is a single trial's folder: --format writes into an experiment's", args.folder.display());
+    }
+    say(&if args.json { report.json().to_string() } else { report.table() });
+    let formats = if asked.is_empty() { &[Format::Html, Format::Parquet] } else { &*asked };
+    let (written, missed) = write(&report, &args.folder, formats);
+    if !args.json {
+        let pages = written.iter().filter(|file| file.extension() != Some("parquet".as_ref()));
         pages.for_each(|file| say(&format!("wrote {}", file.display())));
     }
-    Ok(DONE)
+    // A folder that is not one's own can be read all the same; what was asked for has to be there.
+    Ok(if missed && !asked.is_empty() { WRONG } else { DONE })
 }
 
 /// Prints the table of a folder, and writes the parquet files.
@@ -35,18 +37,21 @@ pub(super) fn print(folder: &Path) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Writes the files, but not into the folder of a single trial. A folder that is not one's own can be read all the
-/// same.
-fn write(report: &Report, folder: &Path, formats: &[Format]) -> Vec<PathBuf> {
-    if folder.join(RECORD_FILE).exists() {
-        return Vec::new();
-    }
-    let mut written = Vec::new();
-    for format in formats {
+/// Writes the files, but not into the folder of a single trial; those that were, and whether one could not be.
+fn write(report: &Report, folder: &Path, formats: &[Format]) -> (Vec<PathBuf>, bool) {
+    let (mut written, mut missed) = (Vec::new(), false);
+    for format in formats.iter().filter(|_| !is_trial(folder)) {
         match report.write(folder, *format) {
             Ok(files) => written.extend(files),
-            Err(error) => complain(&format!("warning: {error}")),
+            Err(error) => {
+                complain(&format!("warning: {error}"));
+                missed = true;
+            }
         }
     }
-    written
+    (written, missed)
+}
+
+fn is_trial(folder: &Path) -> bool {
+    folder.join(RECORD_FILE).exists()
 }

@@ -30,6 +30,15 @@ pub struct Images {
 }
 
 impl Images {
+    /// Reads an IDX file of images, and one of their labels; relative to the working directory.
+    ///
+    /// # Errors
+    /// A file can't be read, is no IDX file of images or labels, or there is not one label an image.
+    pub fn read(images: &Path, labels: Option<&Path>) -> Result<Images, DataError> {
+        let labels = ("labels", &labels.map(Path::to_path_buf));
+        Ok(read_pair(Path::new(""), ("images", &images.to_path_buf()), labels)?.into_images())
+    }
+
     /// From pixels (Images, Height, Width) and labels (Images).
     ///
     /// Panics where an image has no pixels, where pixels do not fill their last image, or where there is not one label

@@ -14,7 +14,7 @@ const SPRITE_SIDE: usize = 4096;
 /// Points, at most.
 const POINTS: usize = 1000;
 
-/// Points that a projector shows: as many images as the picture of all of them has room for.
+/// Points that a projector shows: as many images as the picture of all of them has room for; 0 where an image is too large.
 pub fn points(height: usize, width: usize) -> usize {
     ((SPRITE_SIDE / height) * (SPRITE_SIDE / width)).min(POINTS)
 }

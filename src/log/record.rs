@@ -114,7 +114,17 @@ impl TrialRecord {
         if !SealPlace::First.holds(&bytes) {
             return Err(files::damaged(&path));
         }
-        serde_json::from_slice(&bytes).map_err(io::Error::from).map_err(FileError::at("read", &path))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            // It is as it was written, so by a vaex that had other fields.
+            let version = serde_json::from_slice(&bytes)
+                .ok()
+                .and_then(|record: serde_json::Value| Some(record.get("version")?.as_str()?.to_owned()));
+            let version = version.unwrap_or_else(|| "of an unknown version".to_owned());
+            let source = io::Error::other(format!(
+                "it was written by vaex {version}, whose records this one cannot read: {error}"
+            ));
+            FileError { action: "read", path, source }
+        })
     }
 
     /// Writes it, whole or not at all, with its checksum.

@@ -43,6 +43,12 @@ impl Posterior {
             Code::Point(mean) => Posterior { mean: mean.to_vec(), deviation: Vec::new() },
         }
     }
+
+    /// Appends those of further images.
+    pub(crate) fn extend(&mut self, further: Posterior) {
+        self.mean.extend(further.mean);
+        self.deviation.extend(further.deviation);
+    }
 }
 
 /// The heads of the encoder: `(N, H)` to a [`Code`].

@@ -3,7 +3,7 @@
 mod check;
 mod trial;
 
-pub use trial::{Trial, value_text};
+pub use trial::{Trial, spec_hash, value_text};
 
 use crate::data::{DataError, Dataset, Files, Images, counted, grouped};
 use crate::files::FileError;

@@ -163,7 +163,7 @@ fn flatten(prefix: &str, value: &Value, values: &mut BTreeMap<String, Value>) {
 }
 
 /// What does not change the result does not change the hash: names, where the files are, how often it is saved and drawn.
-fn spec_hash(spec: &Spec) -> String {
+pub fn spec_hash(spec: &Spec) -> String {
     let mut spec = spec.clone();
     spec.name = None;
     spec.tags = Vec::new();

@@ -123,9 +123,8 @@ impl<'a> Comparison<'a> {
     fn sort(&mut self, differing: &BTreeSet<&str>, trials: &[Trial]) {
         let why_not_loss = self.why_not_loss(differing);
         self.sorted_by = if why_not_loss.is_some() { ELBO } else { LOSS };
-        let likelihoods = differing.contains("model.likelihood");
         let mut ranked: Vec<_> =
-            self.settings.drain(..).map(|one| (rank(&one, self.sorted_by, self.split, likelihoods), one)).collect();
+            self.settings.drain(..).map(|one| (rank(&one, self.sorted_by, self.split), one)).collect();
         ranked.sort_by(|((one, rank), _), ((other, other_rank), _)| one.cmp(other).then(rank.total_cmp(other_rank)));
         self.settings.extend(ranked.into_iter().map(|(_, setting)| setting));
         if self.settings.len() > 1 {
@@ -173,12 +172,14 @@ fn telling_keys(trials: &[Trial]) -> BTreeSet<&str> {
     listed.iter().copied().chain(within).collect()
 }
 
-/// What orders the settings: the likelihood where it is told apart, then a number of which the lowest is best.
-fn rank(setting: &Setting, figure: &Figure, split: Split, by_likelihood: bool) -> (String, f64) {
-    let likelihood = value_text(setting.value("model.likelihood").filter(|_| by_likelihood));
+/// What orders the settings: what cannot be compared, plain autoencoders last and likelihoods one by one; then a number
+/// of which the lowest is best.
+fn rank(setting: &Setting, figure: &Figure, split: Split) -> ((bool, String), f64) {
+    let is_plain = setting.value("model.posterior").is_some_and(|posterior| posterior == "none");
+    let kind = (is_plain, value_text(setting.value("model.likelihood")));
     let sign = if figure.name == ELBO.name { -1.0 } else { 1.0 };
     // Not a number, or no figure at all, comes last.
-    (likelihood, setting.mean(figure, split).map_or(f64::NAN, |mean| sign * mean))
+    (kind, setting.mean(figure, split).map_or(f64::NAN, |mean| sign * mean))
 }
 
 /// What must not be compared.
@@ -192,7 +193,7 @@ fn cautions(differing: &BTreeSet<&str>, trials: &[Trial]) -> Vec<String> {
         ),
         (
             differing.contains("model.posterior"),
-            "with posterior none there is no KL: elbo_nats is the reconstruction alone, and no bound",
+            "with posterior none there is no KL: elbo_nats is the reconstruction alone, and no bound: sorted last",
         ),
         (data, "the data vary: figures of different images are not comparable"),
     ];

@@ -82,8 +82,7 @@ impl Encoded {
         let mut all = Encoded::default();
         for Encoded { inputs, posterior } in parts {
             all.inputs.extend(inputs);
-            all.posterior.mean.extend(posterior.mean);
-            all.posterior.deviation.extend(posterior.deviation);
+            all.posterior.extend(posterior);
         }
         all
     }
@@ -92,6 +91,8 @@ impl Encoded {
 /// What some images come to, each by itself.
 #[derive(Debug, Default)]
 pub struct Measured {
+    /// Of each image.
+    pub posterior: Posterior,
     /// -log p(x|z) of each image, nats.
     pub recon_nats: Vec<f32>,
     /// KL of each image's posterior, nats; empty for a plain autoencoder.
@@ -155,7 +156,8 @@ impl<B: Backend> Worker<B> {
             let nats = mean.iter().zip(log_variance).map(|(mean, log_variance)| axis_nats(*mean, *log_variance));
             nats.sum::<f64>() as f32
         });
-        Ok(Measured { recon_nats: terms.recon_nats, kl_nats: kl_nats.collect() })
+        let kl_nats = kl_nats.collect();
+        Ok(Measured { posterior: Posterior::of(self.model.encode(x)?), recon_nats: terms.recon_nats, kl_nats })
     }
 
     /// Expected pixels of codes: (Codes, Latent) to (Codes, Pixels).

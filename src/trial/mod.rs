@@ -519,14 +519,15 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn posteriors(&mut self, step: u64, logged: bool, is_last: bool) -> Result<(), TrialError> {
         let images = &self.trial.dataset().validation;
         let (height, width) = (images.height(), images.width());
-        let Encoded { inputs, posterior } = self.trainer.encode(projector::points(height, width))?;
+        let points = projector::points(height, width);
+        let Encoded { inputs, posterior } = self.trainer.encode(points.max(1))?;
         if logged {
             let mean = "Posterior means of validation images, all latent axes together.";
             self.events.add(|log| log.histogram("posterior/mean", step, &posterior.mean, mean));
             let deviation = "Posterior deviations of validation images, all latent axes together.";
             self.events.add(|log| log.histogram("posterior/deviation", step, &posterior.deviation, deviation));
         }
-        if is_last {
+        if is_last && points > 0 {
             let [low, high] = self.trial.spec().data.range;
             let points = Points {
                 codes: &posterior.mean,

@@ -61,7 +61,7 @@ For more information, try '--help'.
     Workspace::new().refuse(&["run"], message);
     for flag in ["--jobs", "--threads"] {
         let message = format!(
-            "error: invalid value '0' for '{flag} <N>': it must be a whole number from 1 to 1024\n\nFor more information, \
+            "error: invalid value '0' for '{flag} <N>': it must be a whole number from 1 to 1,024\n\nFor more information, \
              try '--help'.\n"
         );
         Workspace::with_spec("").refuse(&["run", "spec.toml", flag, "0"], &message);

@@ -2,6 +2,7 @@
 
 use crate::harness::{Workspace, idx, json};
 use crate::runs::{TINY, only};
+use polars::prelude::{ParquetReader, SerReader};
 use std::path::{Path, PathBuf};
 use vaex::log::Grid;
 use vaex::log::checkpoint::{Arrays, Stored};
@@ -144,7 +145,12 @@ fn a_traversal_goes_along_each_axis() {
     let order = if kl[0] >= kl[1] { "0 (" } else { "1 (" };
     assert!(said.starts_with(&format!("wrote traversal.png: a row an axis, from -2 to 2: {order}")), "{said}");
     are_images_of(&tiles(&workspace.path("traversal.png")), &codes.concat());
-    // From an image's code, as an animation: there and back, the frames of one size.
+    // From an image's code; only the axis with the larger KL.
+    workspace.succeed(&["traverse", trial, "--steps", "5", "--range", "2", "--image", "1", "--axes", "1"]);
+    let [mean, half] = images(&folder)[1].0;
+    let codes = along.map(|code| if kl[0] >= kl[1] { [code, half] } else { [mean, code] });
+    are_images_of(&tiles(&workspace.path("traversal.png")), &codes);
+    // As an animation: there and back, the frames of one size.
     workspace.succeed(&["traverse", trial, "--steps", "5", "--image", "1", "--animate", "-o", "moving.png"]);
     let file = std::fs::File::open(workspace.path("moving.png")).unwrap();
     let reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
@@ -180,7 +186,6 @@ fn embeddings_are_the_posteriors_and_their_nats() {
     let said = workspace.succeed(&["embed", folder.to_str().unwrap(), "--json"]);
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["wrote"], serde_json::json!(["embeddings.parquet"]));
-    use polars::prelude::{ParquetReader, SerReader};
     let frame =
         ParquetReader::new(std::fs::File::open(workspace.path("embeddings.parquet")).unwrap()).finish().unwrap();
     let column = |name: &str| -> Vec<f32> { frame.column(name).unwrap().f32().unwrap().into_no_null_iter().collect() };
@@ -197,7 +202,43 @@ fn embeddings_are_the_posteriors_and_their_nats() {
         let expected = 0.5 * (mean * mean + 1f32.exp() - 2.0) + 0.5 * 0.25;
         assert!((found - expected).abs() < 1e-5, "{found} {expected}");
     }
-    assert!(column("recon_nats").iter().all(|nats| *nats > 0.0));
+    for (index, found) in column("recon_nats").iter().enumerate() {
+        let mut noise = [0.0; 2];
+        Stream::new(0, Purpose::ValidationNoise, 0, index as u64).fill_normal(&mut noise);
+        let ([mean, half], image) = &images[index];
+        let codes = [mean + deviation * noise[0], half + noise[1]].map(f64::from);
+        let nats = image.iter().enumerate().map(|(pixel, grey)| {
+            let (x, code) = (f64::from(*grey) / 255.0, codes[usize::from(pixel >= PIXELS / 2)]);
+            code.exp().ln_1p() - x * code
+        });
+        let expected: f64 = nats.sum();
+        assert!((f64::from(*found) - expected).abs() < 1e-3, "image {index}: {found} {expected}");
+    }
+}
+
+#[test]
+fn models_are_used_on_images_of_other_files() {
+    let (mut workspace, folder) = known();
+    let trial = folder.to_str().unwrap();
+    let seen = [0, 51, 255u8];
+    let mut pixels = vec![0; 3 * PIXELS];
+    seen.iter().enumerate().for_each(|(image, grey)| pixels[image * PIXELS + SEEN] = *grey);
+    workspace.write("images.idx", [idx(&[3, 28, 28], 0), pixels.clone()].concat());
+    workspace.write("labels.idx", [idx(&[3], 0), vec![7, 8, 9]].concat());
+    let data = ["--data", "images.idx", "--labels", "labels.idx"];
+    workspace.succeed(&[&["embed", trial, "-o", "other.parquet"], &data[..]].concat());
+    let frame = ParquetReader::new(std::fs::File::open(workspace.path("other.parquet")).unwrap()).finish().unwrap();
+    let labels: Vec<i64> = frame.column("label").unwrap().i64().unwrap().into_no_null_iter().collect();
+    let means: Vec<f32> = frame.column("mean_0").unwrap().f32().unwrap().into_no_null_iter().collect();
+    assert_eq!(labels, [7, 8, 9]);
+    for (mean, grey) in means.iter().zip(seen) {
+        assert!((mean - (4.0 * f32::from(grey) / 255.0 - 2.0)).abs() < 1e-6);
+    }
+    workspace.succeed(&["reconstruct", trial, "--data", "images.idx"]);
+    let found = tiles(&workspace.path("reconstructions.png"));
+    assert!(found[..3].concat() == pixels);
+    let codes: Vec<[f32; 2]> = means.iter().map(|mean| [*mean, 0.5]).collect();
+    are_images_of(&found[3..], &codes);
 }
 
 #[test]
@@ -245,9 +286,20 @@ fn what_is_no_trained_model_is_refused() {
         &["reconstruct", &trial, "--data", "small.idx"],
         "the images are 10x10, but the model was trained on 28x28",
     );
-    let missing = "cannot read `nowhere.idx`: No such file or directory (os error 2); check the path";
-    let outcome = workspace.vaex(&["embed", &trial, "--data", "nowhere.idx"]);
-    assert!(outcome.status == Some(2) && outcome.stderr.contains("nowhere.idx"), "{} {missing}", outcome.stderr);
+    let missing = "cannot read nowhere.idx: No such file or directory (os error 2)";
+    refused(&["embed", &trial, "--data", "nowhere.idx"], missing);
+    refused(
+        &["traverse", &trial, "--data", "small.idx"],
+        "which image of --data to begin with? Give its number with --image",
+    );
+    refused(
+        &["manifold", &trial, "--side", "1000"],
+        "1,000,000 images are too many for a picture: of 28x28 pixels there may be 127,551",
+    );
+    refused(
+        &["report", &trial, "--format", "html"],
+        &format!("{trial} is a single trial's folder: --format writes into an experiment's"),
+    );
     refused(&["interpolate", &trial, "--from", "0", "--to", "6"], "there is no image 6: there are 6, counted from 0");
     let model = folder.join("model.safetensors");
     let whole = std::fs::read(&model).unwrap();
@@ -259,6 +311,26 @@ fn what_is_no_trained_model_is_refused() {
     refused(
         &["sample", &trial],
         &format!("cannot read {trial}/model.safetensors: No such file or directory (os error 2)"),
+    );
+    let metrics = folder.join("metrics.parquet");
+    let whole_metrics = std::fs::read(&metrics).unwrap();
+    std::fs::write(&model, &whole).unwrap();
+    std::fs::write(&metrics, &whole_metrics[1..]).unwrap();
+    refused(
+        &["traverse", &trial],
+        &format!("cannot read {trial}/metrics.parquet: it is damaged: its checksum differs"),
+    );
+    let warning = format!("warning: cannot read {trial}/metrics.parquet: it is damaged: its checksum differs\n");
+    let outcome = workspace.vaex(&["sample", "runs/tiny", "--best"]);
+    assert_eq!((outcome.status, outcome.stderr), (Some(2), warning + "error: runs/tiny has no trial that is done\n"));
+    std::fs::write(&metrics, &whole_metrics).unwrap();
+    // Another trial's.
+    workspace.succeed(&["run", "spec.toml", "--set", "objective.kl_weight=2.0"]);
+    let other = workspace.trials("runs/tiny").into_values().find(|path| *path != folder).unwrap();
+    std::fs::copy(other.join("model.safetensors"), &model).unwrap();
+    refused(
+        &["sample", &trial],
+        &format!("{trial}/model.safetensors is another trial's model; train the trial again with --fresh"),
     );
     // As an earlier vaex wrote it, without the sides of the images.
     std::fs::write(&model, &whole).unwrap();
@@ -274,7 +346,7 @@ fn what_is_no_trained_model_is_refused() {
     refused(&["sample", &trial], &format!("{trial} is interrupted; only a trial that is done has a model"));
     refused(
         &["sample", &trial, "-n", "0"],
-        "invalid value '0' for '--count <COUNT>': it must be a whole number from 1 to 100000\n\nFor more information, try '--help'.",
+        "invalid value '0' for '--count <COUNT>': it must be a whole number from 1 to 100,000\n\nFor more information, try '--help'.",
     );
 }
 

@@ -1,6 +1,6 @@
 //! `vaex run` from the outside: files, repetition, threads, crashes and signals. Equal means equal bits.
 
-use crate::harness::{Workspace, json};
+use crate::harness::{Workspace, idx, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -107,6 +107,17 @@ fn a_run_leaves_every_file_and_each_trial_runs_by_itself() {
         workspace.succeed(&["run", spec.to_str().unwrap(), "--runs", "alone"]);
         same_bits(folder, &workspace.trial("alone/tiny", id));
     }
+}
+
+#[test]
+fn images_that_are_too_long_for_the_projector_are_trained_on() {
+    let spec = TINY.replace("limit = 60", "source = \"idx\"\nimages = \"long.idx\"");
+    let mut workspace = Workspace::with_spec(&spec.replace("kl_weight\" = [0.5, 1.0]", "kl_weight\" = [0.5]"));
+    workspace.write("long.idx", idx(&[40, 1, 5000], 40 * 5000));
+    workspace.succeed(&["run", "spec.toml"]);
+    let folder = only(&workspace, "runs/tiny");
+    assert_eq!((status(&folder), rows(&folder).len()), ("done".to_owned(), 4));
+    assert!(folder.join("images/samples.png").exists() && !folder.join("projector_config.pbtxt").exists());
 }
 
 #[test]
