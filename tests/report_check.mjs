@@ -101,6 +101,35 @@ async function filtering({ page, wrong }) {
     }
 }
 
+/** What a filter leaves of folded rows are figures of the trials that it leaves. */
+async function filteringSeeds({ page, wrong }) {
+    const unfold = page.getByRole("button", { name: "every trial" });
+    if ((await unfold.count()) === 0) return;
+    const filter = page.locator("input[type=search]");
+    await filter.fill("seed=0");
+    const rows = () => page.locator("tbody tr").evaluateAll((all) => all.map((row) => [...row.children].map((cell) => cell.innerText)));
+    const folded = await rows();
+    await unfold.click();
+    const single = await rows();
+    await page.getByRole("button", { name: "seeds folded" }).click();
+    await filter.fill("");
+    await page.waitForTimeout(300);
+    if (single.length === 0) return;
+    const figures = (all) => JSON.stringify(all.map((row) => row.slice(-8, -1)).sort());
+    if (folded.some((row) => row.some((cell) => cell.includes("±")))) wrong("folded rows of one seed have deviations");
+    if (figures(folded) !== figures(single)) wrong(`filtered, folded rows have other figures than their trials: ${figures(folded)}, ${figures(single)}`);
+}
+
+/** A figure is bold where it is a column's best, and only where figures may be compared. */
+async function bold({ page, wrong }) {
+    const notes = await page.locator("h1 ~ ul").first().innerText().catch(() => "");
+    const isComparable = !/comparable \(|not comparable$|no bound/m.test(notes);
+    const count = await page.locator("tbody td.best").count();
+    if (!isComparable && count > 0) wrong("figures that must not be compared are bold");
+    const figures = await page.locator("tbody tr").count();
+    if (isComparable && figures > 1 && count === 0 && (await page.locator("tbody").innerText()).includes("done")) wrong("no figure is bold");
+}
+
 async function folding({ page, wrong }) {
     const rows = page.locator("tbody tr");
     const unfold = page.getByRole("button", { name: "every trial" });
@@ -156,8 +185,21 @@ for (const report of reports) {
             await sorting(light);
             await filtering(light);
             await folding(light);
+            await filteringSeeds(light);
+            await bold(light);
         }
         await chartsAndPictures(light);
+    }
+    if ((await experiments.count()) > 1) {
+        // A filter stays with its experiment, and is seen when one comes back to it.
+        await experiments.first().click();
+        await light.page.locator("input[type=search]").fill("nothing has this");
+        await experiments.nth(1).click();
+        await experiments.first().click();
+        const said = await light.page.locator("input[type=search]").inputValue();
+        if (said !== "nothing has this" || (await light.page.locator("tbody tr").count()) !== 0) light.wrong(`the filter in effect is not the one that is seen: ${said}`);
+        await light.page.locator("input[type=search]").fill("");
+        await light.page.waitForTimeout(300);
     }
     if ((await light.page.locator("h1").count()) !== 1) light.wrong("it has not one heading");
     await light.page.emulateMedia({ colorScheme: "dark" });

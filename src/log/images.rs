@@ -156,8 +156,12 @@ impl Grid {
     pub fn thinned(&self, rows: usize, columns: usize, spread: bool) -> Grid {
         let is_line = |x: usize| (0..self.height).all(|y| self.pixels[y * self.width + x] == SEPARATOR);
         let is_row = |y: usize| self.pixels[y * self.width..][..self.width].iter().all(|pixel| *pixel == SEPARATOR);
-        let tile_width = (1..self.width).find(|x| is_line(*x)).unwrap_or(self.width);
-        let tile_height = (1..self.height).find(|y| is_row(*y)).unwrap_or(self.height);
+        // Tiles can have grey lines of their own; these do not cut the whole side into equal parts.
+        let cuts = |side: usize, tile: usize, is_cut: &dyn Fn(usize) -> bool| {
+            (side + 1).is_multiple_of(tile + 1) && (tile..side).step_by(tile + 1).all(is_cut)
+        };
+        let tile_width = (1..self.width).find(|tile| cuts(self.width, *tile, &is_line)).unwrap_or(self.width);
+        let tile_height = (1..self.height).find(|tile| cuts(self.height, *tile, &is_row)).unwrap_or(self.height);
         let kept = |side: usize, tile: usize, most: usize| -> Vec<usize> {
             let there = (side + 1) / (tile + 1);
             let kept = there.min(most);
@@ -377,6 +381,10 @@ mod tests {
         assert_eq!(grid.thinned(2, 2, false), part(&[0, 1, 3, 4]));
         assert_eq!(grid.thinned(2, 2, true), part(&[0, 2, 6, 8]));
         assert_eq!(grid.thinned(usize::MAX, 9, true), grid);
+        // Lines of the separators' grey within the tiles are none.
+        let framed: Vec<f32> = (0..20).map(|pixel| if pixel % 5 == 3 { 128.0 / 255.0 } else { 0.0 }).collect();
+        let grid = Grid::tiles(4, 5, 3, [&framed[..]; 3], [0.0, 1.0]);
+        assert_eq!(grid.thinned(1, 2, false), Grid::tiles(4, 5, 2, [&framed[..]; 2], [0.0, 1.0]));
         std::fs::write(&path, "no picture").unwrap();
         assert!(Grid::read(&path).is_err());
     }

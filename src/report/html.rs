@@ -1,8 +1,8 @@
 //! report.html: the report as one page with its charts and pictures, which needs nothing else, no network either.
 
-use super::settings::Comparison;
+use super::settings::{Comparison, FIGURES};
 use super::{Experiment, Report, Trial, json};
-use crate::data::Split;
+use crate::data::{Split, counted};
 use crate::log::Grid;
 use crate::train::Metrics;
 use crate::trial::names;
@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 const PAGE: &str = include_str!("page/page.html");
@@ -18,12 +18,12 @@ const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 const CHARTS: &str = include_str!("page/vendor/echarts.min.js");
 
-/// Bytes of all pictures together, about: the page is to stay below 5 MB.
-const PICTURE_BYTES: usize = 2_600_000;
+/// Bytes of a page with its pictures, at most; without them it may be longer.
+const PAGE_BYTES: usize = 4_900_000;
 /// Tiles along a side of a picture, from all of them down: more trials have smaller pictures.
 const TILES: [usize; 7] = [usize::MAX, 12, 10, 8, 6, 4, 2];
 /// Epochs of a learning curve, at most; of longer ones some are left out.
-const EPOCHS: usize = 200;
+const EPOCHS: u64 = 200;
 /// Largest value by smallest of a swept key from which on its axis is logarithmic.
 const DECADES: f64 = 20.0;
 /// The pictures that are shown.
@@ -35,18 +35,20 @@ pub(super) fn page(report: &Report, folder: &Path) -> String {
         [experiment] => experiment.name.clone(),
         _ => "vaex report".to_owned(),
     };
+    let mut experiments: Vec<Value> = report.experiments.iter().map(|one| experiment(one, folder)).collect();
+    let rest = [PAGE, STYLE, SCRIPT, CHARTS].map(str::len).iter().sum::<usize>() + json!(experiments).to_string().len();
+    let left_out = add_pictures(report, &mut experiments, PAGE_BYTES.saturating_sub(rest));
     let mut warnings = report.warnings.clone();
-    let trials: Vec<&Trial> = report.experiments.iter().flat_map(|experiment| &experiment.trials).collect();
-    let (pictures, left_out) = pictures(&trials);
     if left_out > 0 {
-        warnings.push(format!("{left_out} trials are shown without their pictures, to keep the page small"));
+        let trials = counted(left_out, "trial");
+        warnings.push(format!("to keep the page small, pictures of {trials} are left out, those of the worst"));
     }
     let data = json!({
         "title": title,
         "version": env!("CARGO_PKG_VERSION"),
         "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         "warnings": warnings,
-        "experiments": report.experiments.iter().map(|one| experiment(one, folder, &pictures)).collect::<Vec<_>>(),
+        "experiments": experiments,
     });
     // `</script>` in a text would end the data.
     let data = data.to_string().replace('<', "\\u003c");
@@ -72,21 +74,28 @@ fn filled_in(text: &str, parts: &[(&str, &str)]) -> String {
     }
 }
 
-fn experiment(experiment: &Experiment, folder: &Path, pictures: &BTreeMap<&Path, Value>) -> Value {
+fn experiment(experiment: &Experiment, folder: &Path) -> Value {
     let comparison = Comparison::of(experiment);
     let short = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(comparison.short(key))));
     let logarithmic = comparison.varied.iter().filter(|key| is_logarithmic(&comparison, key));
     let mut value = json::experiment(experiment);
     value["short"] = short.collect::<Map<_, _>>().into();
     value["log"] = json!(logarithmic.collect::<Vec<_>>());
+    value["comparable"] = json!(comparison.is_comparable);
     let keys: Vec<&str> = comparison.varied.iter().copied().chain(["seed"]).collect();
+    let epochs = experiment.trials.iter().flat_map(|trial| &trial.metrics).map(|row| row.epoch).max().unwrap_or(0);
+    // For all trials the same, so that seeds are averaged at the same epochs.
+    let step = epochs.div_ceil(EPOCHS).max(1);
     let trials = experiment.trials.iter().map(|trial| {
-        let mut value = json::trial(trial);
+        let all = json::trial(trial);
+        // What the page shows of a trial.
+        let shown = ["trial", "status", "spec", "seconds", "images_per_second", "error"];
+        let mut value: Value = shown.map(|name| (name.to_owned(), all[name].clone())).into_iter().collect();
+        value["final"] = json!({ comparison.split.name(): last(trial, comparison.split) });
         let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
         value["folder"] = json!(place.to_string_lossy());
         value["label"] = json!(label(trial, &keys, &comparison));
-        value["curves"] = curves(trial);
-        value["pictures"] = pictures.get(&*trial.folder).cloned().unwrap_or_else(|| json!({}));
+        value["curves"] = curves(trial, step);
         value
     });
     value["trials"] = trials.collect();
@@ -103,28 +112,40 @@ fn label(trial: &Trial, keys: &[&str], comparison: &Comparison) -> String {
     keys.iter().filter_map(value).collect::<Vec<_>>().join(",")
 }
 
-/// Whether a key's values are positive numbers of very different sizes, as a sweep's on a logarithmic scale are.
+/// Whether a key's values are positive numbers of very different sizes, or each the same multiple of the one before, as a
+/// sweep's on a logarithmic scale are.
 fn is_logarithmic(comparison: &Comparison, key: &str) -> bool {
     let values: Option<Vec<f64>> = comparison.settings.iter().map(|setting| setting.value(key)?.as_f64()).collect();
-    let Some(values) = values.filter(|values| values.iter().all(|value| *value > 0.0)) else { return false };
-    let (low, high) =
-        values.iter().fold((f64::INFINITY, 0f64), |(low, high), value| (low.min(*value), high.max(*value)));
-    high >= DECADES * low
+    let Some(mut values) = values.filter(|values| values.iter().all(|value| *value > 0.0)) else { return false };
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    let (Some(low), Some(high)) = (values.first(), values.last()) else { return false };
+    // At least three tell equal ratios from equal distances.
+    let ratios: Vec<f64> = values.windows(2).map(|pair| pair[1] / pair[0]).collect();
+    let is_even = |ratio: &f64| (ratio / ratios[0] - 1.0).abs() < 0.01;
+    *high >= DECADES * low || (ratios.len() > 1 && ratios.iter().all(is_even))
+}
+
+/// The figures of a trial's last epoch.
+fn last(trial: &Trial, split: Split) -> Value {
+    let Some(row) = trial.last(split) else { return Value::Null };
+    let mut figures: Map<String, Value> =
+        FIGURES.iter().map(|figure| (figure.name.to_owned(), json!((figure.of)(trial, split)))).collect();
+    let nats: Vec<Option<f64>> = row.kl_axis_nats.iter().map(|nats| rounded(*nats)).collect();
+    figures.insert("kl_axis_nats".to_owned(), json!(nats));
+    figures.into()
 }
 
 /// Columns of numbers by epoch, for each split.
-fn curves(trial: &Trial) -> Value {
+fn curves(trial: &Trial, step: u64) -> Value {
     let mut curves = Map::new();
     for split in [Split::Train, Split::Validation] {
-        let rows: Vec<&Metrics> = trial.metrics.iter().filter(|row| row.split == split).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        let step = rows.len().div_ceil(EPOCHS);
-        // The last one is always among them.
-        let rows: Vec<&Metrics> = rows.into_iter().rev().step_by(step).collect();
-        let column = |value: fn(&Metrics) -> f64| rows.iter().rev().map(|row| rounded(value(row))).collect::<Vec<_>>();
-        let epochs: Vec<u64> = rows.iter().rev().map(|row| row.epoch).collect();
+        let Some(last) = trial.last(split) else { continue };
+        let is_shown =
+            |row: &&Metrics| row.split == split && (row.epoch.is_multiple_of(step) || row.epoch == last.epoch);
+        let rows: Vec<&Metrics> = trial.metrics.iter().filter(is_shown).collect();
+        let column = |value: fn(&Metrics) -> f64| rows.iter().map(|row| rounded(value(row))).collect::<Vec<_>>();
+        let epochs: Vec<u64> = rows.iter().map(|row| row.epoch).collect();
         let columns = json!({
             "epoch": epochs,
             "loss": column(|row| row.loss),
@@ -142,44 +163,56 @@ fn rounded(value: f64) -> Option<f64> {
     format!("{value:.5e}").parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-/// Pictures of trials as data URLs, by the trials' folders, in as much detail as there is room for; how many trials had
-/// to be left out.
-fn pictures<'a>(trials: &[&'a Trial]) -> (BTreeMap<&'a Path, Value>, usize) {
-    let mut found: Vec<(&Path, Vec<(&str, Grid)>)> = Vec::new();
-    for trial in trials {
-        let folder = trial.folder.join(names::IMAGES);
-        let read = |name| Some((name, Grid::read(&folder.join(format!("{name}.png"))).ok()?));
-        let read: Vec<_> = PICTURES.into_iter().filter_map(read).collect();
-        if !read.is_empty() {
-            found.push((&trial.folder, read));
-        }
-    }
-    let mut all = Vec::new();
+/// Gives trials their pictures, in as much detail as so many bytes have room for, the best ones first; how many trials
+/// had to be left out.
+fn add_pictures(report: &Report, experiments: &mut [Value], bytes: usize) -> usize {
+    let best_first = |experiment| Comparison::of(experiment).settings.into_iter().flat_map(|setting| setting.trials);
+    let trials: Vec<&Trial> = report.experiments.iter().flat_map(best_first).collect();
+    let (mut urls, mut left_out) = (BTreeMap::new(), 0);
     for tiles in TILES {
-        all = found.iter().map(|(folder, pictures)| (*folder, urls(pictures, tiles))).collect();
-        if size(&all) <= PICTURE_BYTES {
+        (urls, left_out) = pictures(&trials, tiles, bytes);
+        if left_out == 0 {
             break;
         }
     }
-    let before = all.len();
-    while size(&all) > PICTURE_BYTES {
-        all.pop();
+    for (experiment, value) in report.experiments.iter().zip(experiments) {
+        for (index, trial) in experiment.trials.iter().enumerate() {
+            value["trials"][index]["pictures"] = json!(urls.remove(&*trial.folder).unwrap_or_default());
+        }
     }
-    let left_out = before - all.len();
-    (all.into_iter().map(|(folder, urls)| (folder, json!(urls))).collect(), left_out)
+    left_out
 }
 
-fn size(all: &[(&Path, BTreeMap<&str, String>)]) -> usize {
-    all.iter().flat_map(|(_, urls)| urls.values()).map(String::len).sum()
+/// Pictures of a trial as data URLs, by their names.
+type Urls = BTreeMap<&'static str, String>;
+
+/// The pictures of trials by their folders, until the bytes are used up; how many trials with pictures are left then.
+fn pictures<'a>(trials: &[&'a Trial], tiles: usize, bytes: usize) -> (BTreeMap<&'a Path, Urls>, usize) {
+    let (mut all, mut size) = (BTreeMap::new(), 0);
+    for (index, trial) in trials.iter().enumerate() {
+        let urls = urls(&trial.folder, tiles);
+        size += urls.values().map(String::len).sum::<usize>();
+        if size > bytes {
+            let has_pictures = |trial: &&&Trial| PICTURES.iter().any(|name| picture(&trial.folder, name).exists());
+            return (all, trials[index..].iter().filter(has_pictures).count());
+        }
+        all.insert(&*trial.folder, urls);
+    }
+    (all, 0)
 }
 
-fn urls<'a>(pictures: &[(&'a str, Grid)], tiles: usize) -> BTreeMap<&'a str, String> {
-    let url = |(name, grid): &(&'a str, Grid)| {
+fn picture(folder: &Path, name: &str) -> PathBuf {
+    folder.join(names::IMAGES).join(format!("{name}.png"))
+}
+
+fn urls(folder: &Path, tiles: usize) -> Urls {
+    let url = |name: &'static str| {
+        let grid = Grid::read(&picture(folder, name)).ok()?;
         // Of a manifold some tiles are left out here and there, of the others those at the end.
-        let spread = *name == "manifold";
-        let rows = if *name == "reconstructions" { 2 * tiles.div_ceil(4).min(usize::MAX / 4) } else { tiles };
+        let spread = name == "manifold";
+        let rows = if name == "reconstructions" { 2 * tiles.div_ceil(4).min(usize::MAX / 4) } else { tiles };
         let png = grid.thinned(rows, tiles, spread).png().ok()?;
-        Some((*name, format!("data:image/png;base64,{}", STANDARD.encode(png))))
+        Some((name, format!("data:image/png;base64,{}", STANDARD.encode(png))))
     };
-    pictures.iter().filter_map(url).collect()
+    PICTURES.into_iter().filter_map(url).collect()
 }

@@ -85,7 +85,8 @@ pub enum ReportError {
 
 /// Reads every trial below `dir`: a folder of experiments, an experiment's folder, or a trial's.
 ///
-/// A trial is a folder with a trial.json. Links are not followed, so that no trial counts twice.
+/// A trial is a folder with a trial.json. Links are not followed, and copies in a folder are left out, so that no trial counts
+/// twice.
 ///
 /// # Errors
 /// `dir` is no folder, or has no trial that can be read.
@@ -98,7 +99,13 @@ pub fn collect(dir: &Path) -> Result<Report, ReportError> {
     for folder in trial_folders(dir, &mut warnings) {
         if let Some(trial) = Trial::read(&folder, &mut warnings) {
             let parent = folder.parent().filter(|_| folder != dir).unwrap_or(&folder);
-            experiments.entry((parent.to_owned(), trial.record.experiment.clone())).or_default().push(trial);
+            let trials = experiments.entry((parent.to_owned(), trial.record.experiment.clone())).or_default();
+            match trials.iter().find(|one| one.record.trial == trial.record.trial) {
+                Some(first) => {
+                    warnings.push(format!("{} is left out: a copy of {}", folder.display(), first.folder.display()));
+                }
+                None => trials.push(trial),
+            }
         }
     }
     match (experiments.is_empty(), warnings.is_empty()) {

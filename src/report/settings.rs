@@ -16,7 +16,7 @@ pub(super) struct Figure {
     pub(super) head: &'static str,
     /// Whether the table shows its deviation over the seeds.
     pub(super) with_deviation: bool,
-    of: fn(&Trial, Split) -> Option<f64>,
+    pub(super) of: fn(&Trial, Split) -> Option<f64>,
 }
 
 /// In the order of the table's columns.
@@ -50,6 +50,8 @@ pub(super) struct Comparison<'a> {
     pub(super) split: Split,
     /// The figure that the settings are sorted by.
     pub(super) sorted_by: &'static Figure,
+    /// Whether figures of one trial may be held against those of any other.
+    pub(super) is_comparable: bool,
     /// What a reader of the figures must know, a sentence each.
     pub(super) notes: Vec<String>,
     /// Best first; those without a figure last.
@@ -93,6 +95,7 @@ impl<'a> Comparison<'a> {
             varied: varied.into_iter().filter(|key| !is_identity(key)).collect(),
             split: if has_validation { Split::Validation } else { Split::Train },
             sorted_by: LOSS,
+            is_comparable: true,
             notes: Vec::new(),
             settings: settings(trials),
         };
@@ -133,7 +136,9 @@ impl<'a> Comparison<'a> {
                 None => "sorted by loss, lowest first".to_owned(),
             });
         }
-        self.notes.extend(cautions(differing, trials));
+        let cautions = cautions(differing, trials);
+        self.is_comparable = cautions.is_empty();
+        self.notes.extend(cautions);
     }
 
     /// What makes the settings' losses differ in their unit, if anything does.

@@ -315,3 +315,83 @@ fn a_wide_table_stays_within_a_hundred_columns() {
     assert_eq!(starts(5), ["[32,64]", "2", "bernoulli", "1"], "{table}");
     assert!(lines[5].contains("2 done") && lines[5].contains(" -146.14 ") && lines[6].contains(" ± 0.20 "), "{table}");
 }
+
+#[test]
+fn plain_autoencoders_come_last() {
+    let key = "model.posterior";
+    let (table, order) = compared(&[(key, json!("none"), 9.0, 1.0), (key, json!("gaussian"), 0.2, 1.0)]);
+    assert_eq!(order, ["t1", "t0"]);
+    assert!(table.contains("elbo_nats is the reconstruction alone, and no bound: sorted last"), "{table}");
+}
+
+#[test]
+fn a_copy_of_a_trial_is_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = write(root.path(), &record("t0", Status::Done, 1.0, 0), Some(&curve(1.0, 2.0, 3.0)));
+    let copy = write(root.path(), &record("t0-copy", Status::Done, 1.0, 0), Some(&curve(1.0, 2.0, 3.0)));
+    std::fs::copy(folder.join("trial.json"), copy.join("trial.json")).unwrap();
+    let report = collect(root.path()).unwrap();
+    assert_eq!(report.experiments[0].trials.len(), 1);
+    assert_eq!(report.warnings, [format!("{} is left out: a copy of {}", copy.display(), folder.display())]);
+}
+
+/// What the page of a folder's report knows of its first experiment, and its length.
+fn page(folder: &Path) -> (serde_json::Value, usize) {
+    let page = html::page(&collect(folder).unwrap(), folder);
+    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    (data["experiments"][0].clone(), page.len())
+}
+
+#[test]
+fn axes_are_logarithmic_where_the_sweep_was() {
+    let is_logarithmic = |values: &[f64]| {
+        let root = tempfile::tempdir().unwrap();
+        for (index, value) in values.iter().enumerate() {
+            write(root.path(), &record(&format!("t{index}"), Status::Done, *value, 0), Some(&curve(1.0, 2.0, 3.0)));
+        }
+        page(root.path()).0["log"] == json!(["objective.kl_weight"])
+    };
+    assert!(is_logarithmic(&[1e-3, 0.0031622776601683794, 1e-2]) && is_logarithmic(&[1.0, 2.0, 4.0, 8.0]));
+    assert!(is_logarithmic(&[0.1, 0.15, 2.0]));
+    assert!(!is_logarithmic(&[1.0, 2.0, 3.0]) && !is_logarithmic(&[1.0, 2.0]) && !is_logarithmic(&[0.0, 1.0, 100.0]));
+}
+
+#[test]
+fn seeds_keep_the_same_epochs_of_long_curves() {
+    let root = tempfile::tempdir().unwrap();
+    for (seed, epochs) in [(0, 403), (1, 255)] {
+        let rows: Vec<Metrics> = (1..=epochs).map(|epoch| row(epoch, Split::Train, 1.0, 2.0, 3.0)).collect();
+        write(root.path(), &record(&format!("t{seed}"), Status::Done, 1.0, seed), Some(&rows));
+    }
+    let (experiment, _) = page(root.path());
+    let epochs = |trial: usize| -> Vec<u64> {
+        serde_json::from_value(experiment["trials"][trial]["curves"]["train"]["epoch"].clone()).unwrap()
+    };
+    let until = |last: u64| (3..=last).step_by(3).collect::<Vec<u64>>();
+    assert_eq!(epochs(0), [until(402), vec![403]].concat());
+    assert_eq!(epochs(1), until(255));
+}
+
+#[test]
+fn a_page_stays_small_whatever_its_pictures() {
+    let root = tempfile::tempdir().unwrap();
+    let mut dice = crate::random::Stream::new(0, crate::random::Purpose::Samples, 0, 0);
+    for index in 0..30u64 {
+        // Loss grows with the index: the last ones are the worst.
+        let folder = write(
+            root.path(),
+            &record(&format!("t{index:02}"), Status::Done, 1.0 + index as f64, 0),
+            Some(&curve(index as f64, 100.0 + index as f64, 1.0)),
+        );
+        let noise: Vec<f32> = (0..3 * 250 * 250).map(|_| dice.below(256) as f32).collect();
+        let tiles: Vec<&[f32]> = noise.chunks(250 * 250).collect();
+        crate::log::Grid::tiles(250, 250, 3, tiles, [0.0, 255.0]).write(&folder.join("images/samples.png")).unwrap();
+    }
+    let (experiment, length) = page(root.path());
+    assert!((4_000_000..5_000_000).contains(&length), "{length}");
+    let has_picture: Vec<bool> =
+        (0..30).map(|index| experiment["trials"][index]["pictures"]["samples"].is_string()).collect();
+    let count = has_picture.iter().filter(|has| **has).count();
+    assert!(has_picture.is_sorted_by(|one, other| one >= other) && (5..30).contains(&count), "{has_picture:?}");
+}

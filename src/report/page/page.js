@@ -5,10 +5,14 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const main = document.getElementById("report");
 
+// Not by `Math.min(...values)`: an argument each, which a large report has too many of.
+const least = (values) => values.reduce((one, other) => (other < one ? other : one), Infinity);
+const most = (values) => values.reduce((one, other) => (other > one ? other : one), -Infinity);
+
 /** In the order of the table's columns; `best` says which figure is, where one is. */
 const FIGURES = [
-    { name: "loss", head: "loss", title: "loss, in the objective's unit", spread: true, best: Math.min },
-    { name: "elbo_nats", head: "elbo_nats", title: "ELBO (nats per image)", spread: true, best: Math.max },
+    { name: "loss", head: "loss", title: "loss, in the objective's unit", spread: true, best: least },
+    { name: "elbo_nats", head: "elbo_nats", title: "ELBO (nats per image)", spread: true, best: most },
     { name: "recon_nats", head: "recon_nats", title: "reconstruction (nats per image)", spread: true },
     { name: "kl_nats", head: "kl_nats", title: "KL (nats per image)", spread: true },
     { name: "active_units", head: "active", title: "active latent axes" },
@@ -108,7 +112,7 @@ const tooltip = (...lines) => lines.map(escaped).join("<br>");
 const pen = document.createElement("canvas").getContext("2d");
 pen.font = "11px system-ui, sans-serif";
 /** Width of the widest of some labels of an axis, in pixels. */
-const widest = (labels) => Math.max(...labels.map((label) => pen.measureText(label).width));
+const widest = (labels) => most(labels.map((label) => pen.measureText(label).width));
 
 /** The smallest of 1, 2 and 5 times a power of ten that is not below `rough`. */
 function niceStep(rough) {
@@ -386,6 +390,7 @@ class Experiment {
     }
 
     hide() {
+        clearTimeout(this.waiting);
         this.charts.forEach((chart) => chart.dispose());
         this.place.remove();
     }
@@ -430,7 +435,8 @@ class Experiment {
 
     /** What a filter's words are compared with: `key=value` of all keys, and the trial's id and status. */
     tokensOf(trial) {
-        const pairs = Object.entries(trial.spec).flatMap(([key, value]) =>
+        const without = this.varied.filter((key) => !(key in trial.spec)).map((key) => [key, null]);
+        const pairs = [...Object.entries(trial.spec), ...without].flatMap(([key, value]) =>
             [...new Set([key, this.keyName(key), key.split(".").pop()])].map((name) => `${name}=${text(value)}`));
         return new Set([...pairs, trial.trial, trial.status].map((token) => token.toLowerCase()));
     }
@@ -450,18 +456,17 @@ class Experiment {
     table() {
         const section = this.section("Trials");
         const statuses = [...new Set(this.trials.map((trial) => trial.status))];
-        let waiting;
         const example = this.varied.length > 0 ? `${this.keyName(this.varied[0])}=${text(this.settings[0].values[this.varied[0]])}`
             : this.trials[0].trial;
         const controls = element("div", { class: "controls" }, element("label", {}, "filter",
-            element("input", { type: "search", placeholder: example, oninput: (event) => {
+            element("input", { type: "search", placeholder: example, value: this.filter, oninput: (event) => {
                 this.filter = event.target.value;
                 this.fillTable();
-                clearTimeout(waiting);
-                waiting = setTimeout(() => this.update(), 200);
+                clearTimeout(this.waiting);
+                this.waiting = setTimeout(() => this.update(), 200);
             } })));
         if (statuses.length > 1) {
-            controls.append(select("status", [["", "all"], ...statuses.map((status) => [status, status])], "", (status) => {
+            controls.append(select("status", [["", "all"], ...statuses.map((status) => [status, status])], this.status, (status) => {
                 this.status = status;
                 this.fill();
             }));
@@ -486,7 +491,7 @@ class Experiment {
         const keys = [...this.varied, ...(!this.folded && this.seedsDiffer ? ["seed"] : [])];
         this.columns = [
             ...keys.map((key) => ({ id: key, head: this.keyName(key), title: key, of: (row) => row.values[key] })),
-            { id: "status", head: this.folded ? "seeds" : "status", title: "how many trials there are",
+            { id: "status", head: this.folded ? "seeds" : "status", title: this.folded ? "how many trials there are" : "how the trial stands",
                 of: (row) => this.statuses(row.trials), text: true },
             ...FIGURES.map((figure) => ({ id: figure.name, ...figure, figure: true,
                 of: (row) => row.figures[figure.name]?.mean ?? null })),
@@ -495,7 +500,7 @@ class Experiment {
             { scope: "col", "aria-sort": "none", class: column.text ? "text" : null, "data-column": column.id },
             element("button", { type: "button", title: column.title, onclick: () => {
                 const isSorted = this.sort?.id === column.id;
-                this.sort = { id: column.id, up: isSorted ? !this.sort.up : column.best !== Math.max };
+                this.sort = { id: column.id, up: isSorted ? !this.sort.up : column.best !== most };
                 this.fill();
             } }, column.head)));
         this.head.replaceChildren(element("tr", {}, header,
@@ -506,12 +511,23 @@ class Experiment {
     rows() {
         const left = this.trials.filter((trial) => this.matches(trial));
         if (this.folded) {
-            const settings = new Set(left.map((trial) => trial.setting));
-            return this.settings.filter((setting) => settings.has(setting));
+            const settings = grouped(left, (trial) => trial.setting);
+            return this.settings.filter((setting) => settings.has(setting)).map((setting) => {
+                const trials = settings.get(setting);
+                return trials.length === setting.trials.length ? setting : { values: setting.values, trials, figures: this.summaries(trials) };
+            });
         }
-        return left.map((trial) => ({
-            values: trial.spec, trials: [trial],
-            figures: Object.fromEntries(FIGURES.map(({ name }) => [name, { mean: this.figure(trial, name), std: null }])),
+        return left.map((trial) => ({ values: trial.spec, trials: [trial], figures: this.summaries([trial]) }));
+    }
+
+    /** Mean and sample standard deviation of each figure over some trials. */
+    summaries(trials) {
+        return Object.fromEntries(FIGURES.map(({ name }) => {
+            const values = trials.map((trial) => this.figure(trial, name)).filter((value) => value !== null);
+            if (values.length === 0) return [name, null];
+            const middle = mean(values);
+            const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
+            return [name, { mean: middle, std: values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : null }];
         }));
     }
 
@@ -548,13 +564,11 @@ class Experiment {
 
     /** The best figure of each column in which figures may be compared. */
     best(rows) {
-        const same = (key) => new Set(this.trials.map((trial) => text(trial.spec[key]))).size === 1;
-        const keys = Object.keys(this.trials[0].spec).filter((key) => key.startsWith("data.") || key === "model.likelihood" || key === "model.posterior");
         const best = new Map();
-        if (!keys.every(same)) return best;
+        if (!this.comparable) return best;
         for (const { name, best: extreme } of FIGURES) {
             const values = rows.map((row) => row.figures[name]?.mean).filter(isNumber);
-            if (extreme && values.length > 1 && (name !== "loss" || this.sorted_by === "loss")) best.set(name, extreme(...values));
+            if (extreme && values.length > 1 && (name !== "loss" || this.sorted_by === "loss")) best.set(name, extreme(values));
         }
         return best;
     }
@@ -650,8 +664,8 @@ class Experiment {
                 : one));
             return {
                 clips: x.clips || y.clips, outside: points.filter((trial) => !isInside(place(trial))).length,
-                label: `Scatter of ${plural(points.length, "trial")}, reconstruction against KL in nats per image: KL from ${short(Math.min(...points.map((one) => place(one)[0])))} to `
-                    + `${short(Math.max(...points.map((one) => place(one)[0])))}. The highest ELBO, ${short(this.figure(best, "elbo_nats"))}, is that of ${this.trialName(best)}.`,
+                label: `Scatter of ${plural(points.length, "trial")}, reconstruction against KL in nats per image: KL from ${short(least(points.map((one) => place(one)[0])))} to `
+                    + `${short(most(points.map((one) => place(one)[0])))}. The highest ELBO, ${short(this.figure(best, "elbo_nats"))}, is that of ${this.trialName(best)}.`,
                 option: {
                     grid: { left: 66, right: isNarrow ? 44 : 84, top: 22, bottom: 46 },
                     tooltip: { formatter: ({ dataIndex }) => tooltip(this.trialName(points[dataIndex]),
@@ -750,7 +764,7 @@ class Experiment {
             clips: y.clips, outside: trials.filter((trial) => this.figure(trial, metric) > y.max || this.figure(trial,
                 metric) < y.min).length,
             label: `${TITLES[metric]} by ${key}, ${plural(trials.length, "trial")}. Means: `
-                + (summary.length > 10 ? `from ${short(Math.min(...summary.map((one) => one[1])))} to ${short(Math.max(...summary.map((one) => one[1])))}` : summary.map(([value, figure]) => `${short(figure)} at ${text(value)}`).join(", ")) + ".",
+                + (summary.length > 10 ? `from ${short(least(summary.map((one) => one[1])))} to ${short(most(summary.map((one) => one[1])))}` : summary.map(([value, figure]) => `${short(figure)} at ${text(value)}`).join(", ")) + ".",
             option: {
                 tooltip: { formatter: ({ data, dataIndex, seriesName, seriesType }) => (seriesType === "scatter"
                     ? tooltip(this.trialName(trials[dataIndex]),
@@ -782,7 +796,7 @@ class Experiment {
         const byEpoch = grouped(points.filter(([, value]) => isNumber(value)), ([epoch]) => epoch);
         return [...byEpoch].sort(([one], [other]) => one - other).map(([epoch, some]) => {
             const values = some.map(([, value]) => value);
-            return [epoch, mean(values), Math.min(...values), Math.max(...values)];
+            return [epoch, mean(values), least(values), most(values)];
         });
     }
 
@@ -843,7 +857,7 @@ class Experiment {
                 : [middle])));
             const y = bounds(values, whole);
             const epochs = drawn.flatMap(({ band }) => band.map(([epoch]) => epoch));
-            const [first, last] = [Math.min(...epochs), Math.max(...epochs)];
+            const [first, last] = [least(epochs), most(epochs)];
             const ends = drawn.map(({ name, band }) => `${name}: ${short(band[band.length - 1][1])}`);
             return {
                 clips: y.clips, outside: values.filter((value) => value < y.min || value > y.max).length,
@@ -893,12 +907,12 @@ class Experiment {
             if (trials.length === 0) return { empty: "No chosen trial is done." };
             const isNarrow = width < NARROW;
             const kl = trials.map((trial) => this.axisKl(trial));
-            const mostAxes = Math.max(...kl.map((one) => one.length));
-            const most = Math.max(...kl.map(([first]) => first), 10 * COLLAPSED);
-            const least = Math.max(COLLAPSED, Math.min(most / 10, ...kl.flat().filter((nats) => nats >= COLLAPSED)));
-            const share = (nats) => Math.log(nats / least) / Math.log(most / least);
+            const mostAxes = most(kl.map((one) => one.length));
+            const high = Math.max(most(kl.map(([first]) => first)), 10 * COLLAPSED);
+            const low = Math.max(COLLAPSED, Math.min(high / 10, least(kl.flat().filter((nats) => nats >= COLLAPSED))));
+            const share = (nats) => Math.log(nats / low) / Math.log(high / low);
             const dead = kl.map((one) => one.filter((nats) => nats < COLLAPSED).length);
-            legend.replaceChildren(scaleLegend("KL", short(least), `${short(most)} nats per image (logarithmic)`),
+            legend.replaceChildren(scaleLegend("KL", short(low), `${short(high)} nats per image (logarithmic)`),
                 element("li", {}, element("span",
                     { class: "ramp", style: `width: 1.6rem; background: repeating-linear-gradient(45deg, ${colours.soft} 0 1px, transparent 1px 5px)` }), "collapsed"));
             // A phone has no room for the names of keys beside each row.
@@ -970,7 +984,7 @@ class Experiment {
             const trials = this.done(metric);
             if (trials.length === 0) return { empty: "No chosen trial has this figure." };
             const figures = trials.map((trial) => this.figure(trial, metric));
-            const { min, max, interval } = bounds(figures);
+            const { min, max, interval } = bounds(figures, true);
             const share = (value) => (value - min) / (max - min);
             legend.replaceChildren(scaleLegend(TITLES[metric], short(min), short(max), FAINTEST));
             const isNarrow = width < NARROW;
