@@ -14,13 +14,13 @@ use std::time::{Duration, Instant};
 use vaex::plan::{Plan, PlanError};
 use vaex::random::{Purpose, Stream};
 
-/// The known specs: those that run, and those that are refused.
+/// The known specs: those that run, those that are refused, and what fuzzing has found to be unlike the others.
 fn corpus() -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["experiments", "tests/wrong", "tests/corpus"].map(|name| root.join(name));
+    let folders = ["experiments", "tests/wrong", "tests/corpus", "fuzz/corpus/plan"].map(|name| root.join(name));
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
     let mut files: Vec<_> =
-        files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+        files.filter(|path| path.extension().is_none_or(|extension| extension == "toml") && path.is_file()).collect();
     files.sort();
     files.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
@@ -111,39 +111,50 @@ static ALLOCATOR: Counting = Counting;
 /// Bytes that planning a spec of a few hundred bytes may take, beside the images.
 const LIMIT: isize = 64 << 20;
 
-fn plan_mutations(first: u64, last: impl Fn(u64) -> bool) {
-    let (corpus, words) = (corpus(), words());
-    // On a disk in memory where there is one: millions of files are written.
+/// A folder for specs, on a disk in memory where there is one: millions of files are written.
+fn folder() -> tempfile::TempDir {
     let shared = Path::new("/dev/shm");
-    let folder = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
-    let (path, again) = (folder.path().join("spec.toml"), folder.path().join("again.toml"));
+    if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap()
+}
+
+/// Plans a spec, called `name` in messages; the number of its trials.
+fn plan(folder: &Path, bytes: &[u8], name: &str) -> Option<usize> {
+    let [path, again] = ["spec.toml", "again.toml"].map(|file| folder.join(file));
+    std::fs::write(&path, bytes).unwrap();
+    let (before, start) = (TAKEN.get(), Instant::now());
+    MOST.set(before);
+    let plan = Plan::read(&path, &[]);
+    let taken = MOST.get() - before;
+    let text = || String::from_utf8_lossy(bytes).into_owned();
+    // Trials of a large sweep take their memory; what no trial comes of takes little.
+    let allowed = LIMIT + plan.as_ref().map_or(0, |plan| plan.trials().len() as isize * 20_000);
+    assert!(taken < allowed, "{name} takes {taken} bytes:\n{}", text());
+    assert!(start.elapsed() < Duration::from_secs(60), "{name} hangs:\n{}", text());
+    match plan {
+        Ok(plan) => {
+            let trial = &plan.trials()[plan.trials().len() / 2];
+            std::fs::write(&again, trial.toml()).unwrap();
+            let resolved = Plan::read(&again, &[]).unwrap_or_else(|error| panic!("{name}: {error}\n{}", text()));
+            assert_eq!(resolved.trials()[0].id(), trial.id(), "{name}:\n{}", text());
+            Some(plan.trials().len())
+        }
+        Err(PlanError::Spec(diagnostics)) => {
+            assert!(diagnostics.render(false).starts_with("error: "), "{name}");
+            assert!(diagnostics.json().as_array().is_some_and(|items| !items.is_empty()), "{name}");
+            None
+        }
+        Err(error) => panic!("{name}: {error}\n{}", text()),
+    }
+}
+
+fn plan_mutations(first: u64, last: impl Fn(u64) -> bool) {
+    let (corpus, words, folder) = (corpus(), words(), folder());
     let (mut number, mut plans, mut trials) = (first, 0u64, 0u64);
     while !last(number) {
         let bytes = mutated(&corpus, &words, &mut Stream::new(0, Purpose::Order, 0, number));
-        std::fs::write(&path, &bytes).unwrap();
-        let (before, start) = (TAKEN.get(), Instant::now());
-        MOST.set(before);
-        let plan = Plan::read(&path, &[]);
-        let taken = MOST.get() - before;
-        let text = || String::from_utf8_lossy(&bytes).into_owned();
-        // Trials of a large sweep take their memory; what no trial comes of takes little.
-        let allowed = LIMIT + plan.as_ref().map_or(0, |plan| plan.trials().len() as isize * 20_000);
-        assert!(taken < allowed, "mutation {number} takes {taken} bytes:\n{}", text());
-        assert!(start.elapsed() < Duration::from_secs(60), "mutation {number} hangs:\n{}", text());
-        match plan {
-            Ok(plan) => {
-                plans += 1;
-                trials += plan.trials().len() as u64;
-                let trial = &plan.trials()[plan.trials().len() / 2];
-                std::fs::write(&again, trial.toml()).unwrap();
-                let resolved = Plan::read(&again, &[]).unwrap_or_else(|error| panic!("{number}: {error}\n{}", text()));
-                assert_eq!(resolved.trials()[0].id(), trial.id(), "mutation {number}:\n{}", text());
-            }
-            Err(PlanError::Spec(diagnostics)) => {
-                assert!(diagnostics.render(false).starts_with("error: "), "{number}");
-                assert!(diagnostics.json().as_array().is_some_and(|items| !items.is_empty()), "{number}");
-            }
-            Err(error) => panic!("mutation {number}: {error}\n{}", text()),
+        if let Some(count) = plan(folder.path(), &bytes, &format!("mutation {number}")) {
+            plans += 1;
+            trials += count as u64;
         }
         number += 1;
         // An hour is long, and may be cut short.
@@ -152,6 +163,21 @@ fn plan_mutations(first: u64, last: impl Fn(u64) -> bool) {
         }
     }
     println!("{} mutations, {plans} of them plans, with {trials} trials", number - first);
+}
+
+#[test]
+fn known_specs_are_plans_or_errors() {
+    let folder = folder();
+    let corpus = corpus();
+    assert!(corpus.len() > 300, "{}", corpus.len());
+    for (number, bytes) in corpus.iter().enumerate() {
+        // After a NUL, which no spec has, comes a file to extend.
+        let mut parts = bytes.splitn(2, |byte| *byte == 0);
+        let (spec, base) = (parts.next().unwrap(), parts.next());
+        let path = folder.path().join("base.toml");
+        base.map_or_else(|| drop(std::fs::remove_file(&path)), |base| std::fs::write(&path, base).unwrap());
+        plan(folder.path(), spec, &format!("spec {number}"));
+    }
 }
 
 #[test]
