@@ -26,7 +26,7 @@ pub(super) struct SampleArgs {
     #[arg(short = 'n', long, default_value = "64", value_parser = count)]
     count: usize,
     /// Codes are drawn from N(0, T^2).
-    #[arg(long, default_value = "1.0", value_name = "T", value_parser = not_negative)]
+    #[arg(long, default_value = "1.0", value_name = "T", value_parser = not_negative, allow_negative_numbers = true)]
     temperature: f32,
     /// Seed of the codes.
     #[arg(long, default_value = "0")]
@@ -64,7 +64,7 @@ pub(super) struct TraverseArgs {
     #[arg(long, default_value = "11", value_name = "N", value_parser = steps)]
     steps: usize,
     /// The axis goes from -R to R.
-    #[arg(long, default_value = "3.0", value_name = "R", value_parser = not_negative)]
+    #[arg(long, default_value = "3.0", value_name = "R", value_parser = not_negative, allow_negative_numbers = true)]
     range: f32,
     /// Rows, those of the axes with the largest KL.
     #[arg(long, default_value = "32", value_name = "N", value_parser = count)]
@@ -251,7 +251,7 @@ pub(super) fn sample(args: &SampleArgs) -> anyhow::Result<u8> {
         write_npy(raw, [args.count, sides[0], sides[1]], &values)?;
         files.push(raw.clone());
     }
-    Ok(args.output.told(&trained, &files, &format!("{} samples", args.count)))
+    Ok(args.output.told(&trained, &files, &counted(args.count, "sample")))
 }
 
 /// A NumPy array of f32.
@@ -276,7 +276,11 @@ pub(super) fn reconstruct(args: &ReconstructArgs) -> anyhow::Result<u8> {
     let (inputs, outputs) = (tiles(&trained, &encoded.inputs), tiles(&trained, &reconstructions));
     let path = args.output.path("reconstructions.png");
     Grid::pairs(height, width, 10, &inputs, &outputs, trained.range()).write(&path)?;
-    Ok(args.output.told(&trained, &[path], &format!("{} images, each above its reconstruction", indices.len())))
+    Ok(args.output.told(
+        &trained,
+        &[path],
+        &format!("{}, each above its reconstruction", counted(indices.len(), "image")),
+    ))
 }
 
 pub(super) fn export(args: &ExportArgs) -> anyhow::Result<u8> {
@@ -442,5 +446,5 @@ pub(super) fn embed(args: &EmbedArgs) -> anyhow::Result<u8> {
     columns.push(column("recon_nats", recon_nats));
     let path = args.output.path("embeddings.parquet");
     write_columns(&path, columns)?;
-    Ok(args.output.told(&trained, &[path], &format!("posteriors of {count} images")))
+    Ok(args.output.told(&trained, &[path], &format!("posteriors of {}", counted(count, "image"))))
 }

@@ -345,6 +345,10 @@ fn what_is_no_trained_model_is_refused() {
     TrialRecord { status: Status::Interrupted, ..record }.write(&folder).unwrap();
     refused(&["sample", &trial], &format!("{trial} is interrupted; only a trial that is done has a model"));
     refused(
+        &["sample", &trial, "--temperature", "-1"],
+        "invalid value '-1' for '--temperature <T>': it must be a number, 0 or more\n\nFor more information, try '--help'.",
+    );
+    refused(
         &["sample", &trial, "-n", "0"],
         "invalid value '0' for '--count <COUNT>': it must be a whole number from 1 to 100,000\n\nFor more information, try '--help'.",
     );
