@@ -1,6 +1,6 @@
 //! report.html: the report as one page with its charts and pictures, which needs nothing else, no network either.
 
-use super::settings::{Comparison, FIGURES};
+use super::settings::{Comparison, FIGURES, Setting};
 use super::{Experiment, Report, Trial, json};
 use crate::data::{Split, counted};
 use crate::log::Grid;
@@ -9,7 +9,7 @@ use crate::trial::names;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -18,8 +18,8 @@ const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 const CHARTS: &str = include_str!("page/vendor/echarts.min.js");
 
-/// Bytes of a page with its pictures, at most; without them it may be longer.
-const PAGE_BYTES: usize = 4_900_000;
+/// Bytes of a page with its pictures, at most, but for a warning; without them it may be longer.
+const PAGE_BYTES: usize = 4_990_000;
 /// Tiles along a side of a picture, from all of them down: more trials have smaller pictures.
 const TILES: [usize; 7] = [usize::MAX, 12, 10, 8, 6, 4, 2];
 /// Epochs of a learning curve, at most; of longer ones some are left out.
@@ -36,13 +36,17 @@ pub(super) fn page(report: &Report, folder: &Path) -> String {
         _ => "vaex report".to_owned(),
     };
     let mut experiments: Vec<Value> = report.experiments.iter().map(|one| experiment(one, folder)).collect();
-    let rest = [PAGE, STYLE, SCRIPT, CHARTS].map(str::len).iter().sum::<usize>() + json!(experiments).to_string().len();
-    let left_out = add_pictures(report, &mut experiments, PAGE_BYTES.saturating_sub(rest));
     let mut warnings = report.warnings.clone();
+    let bytes = PAGE_BYTES.saturating_sub(written(&title, &warnings, &experiments).len());
+    let left_out = add_pictures(report, &mut experiments, bytes);
     if left_out > 0 {
         let trials = counted(left_out, "trial");
         warnings.push(format!("to keep the page small, pictures of {trials} are left out, those of the worst"));
     }
+    written(&title, &warnings, &experiments)
+}
+
+fn written(title: &str, warnings: &[String], experiments: &[Value]) -> String {
     let data = json!({
         "title": title,
         "version": env!("CARGO_PKG_VERSION"),
@@ -84,9 +88,12 @@ fn experiment(experiment: &Experiment, folder: &Path) -> Value {
     value["comparable"] = json!(comparison.is_comparable);
     let keys: Vec<&str> = comparison.varied.iter().copied().chain(["seed"]).collect();
     let epochs = experiment.trials.iter().flat_map(|trial| &trial.metrics).map(|row| row.epoch).max().unwrap_or(0);
-    // For all trials the same, so that seeds are averaged at the same epochs.
     let step = epochs.div_ceil(EPOCHS).max(1);
-    let trials = experiment.trials.iter().map(|trial| {
+    let shown = comparison.settings.iter().flat_map(|setting| {
+        let epochs = shown_epochs(setting, step);
+        setting.trials.iter().map(move |trial| (*trial, epochs.clone()))
+    });
+    let trials = shown.map(|(trial, epochs)| {
         let all = json::trial(trial);
         // What the page shows of a trial.
         let shown = ["trial", "status", "spec", "seconds", "images_per_second", "error"];
@@ -95,7 +102,7 @@ fn experiment(experiment: &Experiment, folder: &Path) -> Value {
         let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
         value["folder"] = json!(place.to_string_lossy());
         value["label"] = json!(label(trial, &keys, &comparison));
-        value["curves"] = curves(trial, step);
+        value["curves"] = curves(trial, &epochs);
         value
     });
     value["trials"] = trials.collect();
@@ -112,18 +119,20 @@ fn label(trial: &Trial, keys: &[&str], comparison: &Comparison) -> String {
     keys.iter().filter_map(value).collect::<Vec<_>>().join(",")
 }
 
-/// Whether a key's values are positive numbers of very different sizes, or each the same multiple of the one before, as a
-/// sweep's on a logarithmic scale are.
+/// Whether a key's values are positive numbers of very different sizes, or each about the same multiple of the one before,
+/// as a sweep's on a logarithmic scale are.
 fn is_logarithmic(comparison: &Comparison, key: &str) -> bool {
     let values: Option<Vec<f64>> = comparison.settings.iter().map(|setting| setting.value(key)?.as_f64()).collect();
     let Some(mut values) = values.filter(|values| values.iter().all(|value| *value > 0.0)) else { return false };
     values.sort_by(f64::total_cmp);
     values.dedup();
     let (Some(low), Some(high)) = (values.first(), values.last()) else { return false };
-    // At least three tell equal ratios from equal distances.
-    let ratios: Vec<f64> = values.windows(2).map(|pair| pair[1] / pair[0]).collect();
-    let is_even = |ratio: &f64| (ratio / ratios[0] - 1.0).abs() < 0.01;
-    *high >= DECADES * low || (ratios.len() > 1 && ratios.iter().all(is_even))
+    // At least three tell equal ratios from equal distances; numbers near to one another have both.
+    let is_even = |place: fn(f64) -> f64| {
+        let steps: Vec<f64> = values.windows(2).map(|pair| place(pair[1]) - place(pair[0])).collect();
+        steps.len() > 1 && steps.iter().all(|step| (step / steps[0] - 1.0).abs() < 0.1)
+    };
+    *high >= DECADES * low || (is_even(f64::ln) && !is_even(|value| value))
 }
 
 /// The figures of a trial's last epoch.
@@ -136,14 +145,21 @@ fn last(trial: &Trial, split: Split) -> Value {
     figures.into()
 }
 
+/// Every so many epochs, and the last ones of the setting's trials: these are averaged, and so have the same epochs.
+fn shown_epochs(setting: &Setting, step: u64) -> BTreeSet<u64> {
+    let last = |trial: &&Trial| trial.metrics.iter().map(|row| row.epoch).max();
+    (1..=EPOCHS).map(|index| index * step).chain(setting.trials.iter().filter_map(last)).collect()
+}
+
 /// Columns of numbers by epoch, for each split.
-fn curves(trial: &Trial, step: u64) -> Value {
+fn curves(trial: &Trial, epochs: &BTreeSet<u64>) -> Value {
     let mut curves = Map::new();
     for split in [Split::Train, Split::Validation] {
-        let Some(last) = trial.last(split) else { continue };
-        let is_shown =
-            |row: &&Metrics| row.split == split && (row.epoch.is_multiple_of(step) || row.epoch == last.epoch);
+        let is_shown = |row: &&Metrics| row.split == split && epochs.contains(&row.epoch);
         let rows: Vec<&Metrics> = trial.metrics.iter().filter(is_shown).collect();
+        if rows.is_empty() {
+            continue;
+        }
         let column = |value: fn(&Metrics) -> f64| rows.iter().map(|row| rounded(value(row))).collect::<Vec<_>>();
         let epochs: Vec<u64> = rows.iter().map(|row| row.epoch).collect();
         let columns = json!({
@@ -163,35 +179,41 @@ fn rounded(value: f64) -> Option<f64> {
     format!("{value:.5e}").parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-/// Gives trials their pictures, in as much detail as so many bytes have room for, the best ones first; how many trials
-/// had to be left out.
+/// Gives trials their pictures, in as much detail as so many bytes have room for, the best ones of each experiment first;
+/// how many trials had to be left out.
 fn add_pictures(report: &Report, experiments: &mut [Value], bytes: usize) -> usize {
-    let best_first = |experiment| Comparison::of(experiment).settings.into_iter().flat_map(|setting| setting.trials);
-    let trials: Vec<&Trial> = report.experiments.iter().flat_map(best_first).collect();
-    let (mut urls, mut left_out) = (BTreeMap::new(), 0);
+    let ranked = |experiment| best_first(experiment).enumerate();
+    let mut trials: Vec<(usize, &Trial)> = report.experiments.iter().flat_map(ranked).collect();
+    trials.sort_by_key(|(rank, _)| *rank);
+    let trials: Vec<&Trial> = trials.into_iter().map(|(_, trial)| trial).collect();
+    let (mut all, mut left_out) = (BTreeMap::new(), 0);
     for tiles in TILES {
-        (urls, left_out) = pictures(&trials, tiles, bytes);
+        (all, left_out) = pictures(&trials, tiles, bytes);
         if left_out == 0 {
             break;
         }
     }
     for (experiment, value) in report.experiments.iter().zip(experiments) {
-        for (index, trial) in experiment.trials.iter().enumerate() {
-            value["trials"][index]["pictures"] = json!(urls.remove(&*trial.folder).unwrap_or_default());
+        for (index, trial) in best_first(experiment).enumerate() {
+            if let Some(urls) = all.remove(&*trial.folder) {
+                value["trials"][index]["pictures"] = urls;
+            }
         }
     }
     left_out
 }
 
-/// Pictures of a trial as data URLs, by their names.
-type Urls = BTreeMap<&'static str, String>;
+/// An experiment's trials by their settings, the best ones first: the order of the page's data.
+fn best_first(experiment: &Experiment) -> impl Iterator<Item = &Trial> {
+    Comparison::of(experiment).settings.into_iter().flat_map(|setting| setting.trials)
+}
 
 /// The pictures of trials by their folders, until the bytes are used up; how many trials with pictures are left then.
-fn pictures<'a>(trials: &[&'a Trial], tiles: usize, bytes: usize) -> (BTreeMap<&'a Path, Urls>, usize) {
+fn pictures<'a>(trials: &[&'a Trial], tiles: usize, bytes: usize) -> (BTreeMap<&'a Path, Value>, usize) {
     let (mut all, mut size) = (BTreeMap::new(), 0);
     for (index, trial) in trials.iter().enumerate() {
         let urls = urls(&trial.folder, tiles);
-        size += urls.values().map(String::len).sum::<usize>();
+        size += json!({ "pictures": urls }).to_string().len();
         if size > bytes {
             let has_pictures = |trial: &&&Trial| PICTURES.iter().any(|name| picture(&trial.folder, name).exists());
             return (all, trials[index..].iter().filter(has_pictures).count());
@@ -205,7 +227,8 @@ fn picture(folder: &Path, name: &str) -> PathBuf {
     folder.join(names::IMAGES).join(format!("{name}.png"))
 }
 
-fn urls(folder: &Path, tiles: usize) -> Urls {
+/// Pictures of a trial as data URLs, by their names.
+fn urls(folder: &Path, tiles: usize) -> Value {
     let url = |name: &'static str| {
         let grid = Grid::read(&picture(folder, name)).ok()?;
         // Of a manifold some tiles are left out here and there, of the others those at the end.
