@@ -109,6 +109,7 @@ async function filteringSeeds({ page, wrong }) {
     await filter.fill("seed=0");
     const rows = () => page.locator("tbody tr").evaluateAll((all) => all.map((row) => [...row.children].map((cell) => cell.innerText)));
     const folded = await rows();
+    const links = await page.locator("tbody a").count();
     await unfold.click();
     const single = await rows();
     await page.getByRole("button", { name: "seeds folded" }).click();
@@ -116,18 +117,22 @@ async function filteringSeeds({ page, wrong }) {
     await page.waitForTimeout(300);
     if (single.length === 0) return;
     const figures = (all) => JSON.stringify(all.map((row) => row.slice(-8, -1)).sort());
+    if (links !== single.length) wrong(`filtered, folded rows have ${links} folders of ${single.length} trials`);
     if (folded.some((row) => row.some((cell) => cell.includes("±")))) wrong("folded rows of one seed have deviations");
     if (figures(folded) !== figures(single)) wrong(`filtered, folded rows have other figures than their trials: ${figures(folded)}, ${figures(single)}`);
 }
 
-/** A figure is bold where it is a column's best, and only where figures may be compared. */
-async function bold({ page, wrong }) {
-    const notes = await page.locator("h1 ~ ul").first().innerText().catch(() => "");
-    const isComparable = !/comparable \(|not comparable$|no bound/m.test(notes);
-    const count = await page.locator("tbody td.best").count();
-    if (!isComparable && count > 0) wrong("figures that must not be compared are bold");
-    const figures = await page.locator("tbody tr").count();
-    if (isComparable && figures > 1 && count === 0 && (await page.locator("tbody").innerText()).includes("done")) wrong("no figure is bold");
+/** A column's best figure is bold, where figures may be compared. */
+async function bold({ page, wrong }, { comparable, sorted_by }) {
+    for (const [name, best] of [["loss", Math.min], ["elbo_nats", Math.max]]) {
+        const at = await page.locator(`th[data-column=${name}]`).evaluate((head) => head.cellIndex + 1);
+        const cells = page.locator(`tbody tr > td:nth-child(${at})`);
+        const figures = numbers(await cells.allInnerTexts()).filter((number) => number !== null);
+        const marked = numbers(await page.locator(`tbody tr > td:nth-child(${at}).best`).allInnerTexts());
+        const hasBest = comparable && figures.length > 1 && (name !== "loss" || sorted_by === "loss");
+        if (hasBest !== marked.length > 0) wrong(`of the column ${name}, ${marked.length} figures are bold`);
+        if (marked.some((figure) => figure !== best(...figures))) wrong(`of the column ${name}, ${marked} is bold, not ${best(...figures)}`);
+    }
 }
 
 async function folding({ page, wrong }) {
@@ -178,6 +183,7 @@ for (const report of reports) {
     const light = await open(report, { viewport: { width: 1280, height: 900 } });
     await shot(light.page, "");
     const experiments = light.page.locator("nav.experiments button");
+    const data = await light.page.evaluate(() => JSON.parse(document.getElementById("data").textContent));
     for (let index = 0; index < Math.max(await experiments.count(), 1); index++) {
         if ((await experiments.count()) > 0) await experiments.nth(index).click();
         // A report may have no trial at all.
@@ -186,19 +192,25 @@ for (const report of reports) {
             await filtering(light);
             await folding(light);
             await filteringSeeds(light);
-            await bold(light);
+            await bold(light, data.experiments[index]);
         }
         await chartsAndPictures(light);
     }
     if ((await experiments.count()) > 1) {
-        // A filter stays with its experiment, and is seen when one comes back to it.
+        // What filters an experiment stays with it, and is seen when one comes back to it.
+        const filter = light.page.locator("input[type=search]");
+        const status = light.page.getByLabel("status", { exact: true });
+        const inEffect = async () => [await filter.inputValue(), ...await status.evaluateAll((all) => all.map((one) => one.value))].join();
         await experiments.first().click();
-        await light.page.locator("input[type=search]").fill("nothing has this");
+        for (const one of await status.all()) await one.selectOption({ index: 1 });
+        await filter.fill("nothing has this");
+        const before = await inEffect();
         await experiments.nth(1).click();
+        if ((await light.page.locator("tbody tr").count()) === 0) light.wrong("a filter is in effect in another experiment too");
         await experiments.first().click();
-        const said = await light.page.locator("input[type=search]").inputValue();
-        if (said !== "nothing has this" || (await light.page.locator("tbody tr").count()) !== 0) light.wrong(`the filter in effect is not the one that is seen: ${said}`);
-        await light.page.locator("input[type=search]").fill("");
+        if ((await inEffect()) !== before || (await light.page.locator("tbody tr").count()) !== 0) light.wrong(`the filter that is seen is ${await inEffect()}, not ${before}`);
+        await filter.fill("");
+        for (const one of await status.all()) await one.selectOption("");
         await light.page.waitForTimeout(300);
     }
     if ((await light.page.locator("h1").count()) !== 1) light.wrong("it has not one heading");

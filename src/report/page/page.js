@@ -37,6 +37,8 @@ const TRIALS = 24;
 const VALUES = 8;
 /** Lines of a chart by key, at most: of more, only the points are shown. */
 const LINES = 24;
+/** Largest value by smallest from which on the powers of ten mark a logarithmic axis well enough. */
+const DECADES = 100;
 /** Where the scale of colours begins for points and lines: its first colours are too near to the ground. */
 const FAINTEST = 0.35;
 /** Width below which a page is a phone's. */
@@ -98,6 +100,9 @@ function withDeviation(value, deviation) {
     const decimals = Math.max(0, 1 - Math.floor(Math.log10(deviation)));
     return [value.toFixed(decimals), deviation.toFixed(decimals)];
 }
+
+/** Five of many values, from the first to the last. */
+const few = (values) => [0, 1, 2, 3, 4].map((index) => values[Math.round(index / 4 * (values.length - 1))]);
 
 /** Numbers by size, texts after them by their letters. */
 function byValue(one, other) {
@@ -559,7 +564,7 @@ class Experiment {
             + (this.folded ? "; mean ± sample standard deviation over the seeds that are done" : "")
             + (best.size > 0 ? "; the best figure of a column is bold" : "")
             + (rows.length < all ? "; charts and pictures show the same trials" : "") + ".";
-        this.chosen = rows.flatMap((row) => row.trials).filter((trial) => this.matches(trial));
+        this.chosen = rows.flatMap((row) => row.trials);
     }
 
     /** The best figure of each column in which figures may be compared. */
@@ -726,9 +731,10 @@ class Experiment {
                 place: text };
         }
         const isLog = this.log.includes(key) && positive.length === values.length;
-        const ticks = values.length <= VALUES
-            ? { axisTick: { customValues: values }, axisLabel: { customValues: values, formatter: text } } : {};
         const [low, high] = [values[0], values[values.length - 1]];
+        const marked = values.length <= VALUES ? values : isLog && high < DECADES * low ? few(values) : null;
+        const ticks = marked === null ? {}
+            : { axisTick: { customValues: marked }, axisLabel: { customValues: marked, formatter: text } };
         if (!isLog) {
             const margin = 0.07 * (high - low) || 0.5;
             const range = values.length <= VALUES ? { min: low - margin, max: high + margin } : {};
@@ -737,7 +743,7 @@ class Experiment {
         const margin = (high / low) ** 0.06 || 1;
         return {
             axis: { type: "log", name: `${key} (logarithmic)`, min: low / margin, max: high * margin, 
-                ...(values.length <= VALUES ? ticks
+                ...(marked !== null ? ticks
                     : { axisLabel: { formatter: (value) => short(value), showMinLabel: false, showMaxLabel: false } }) },
             place: (value) => value,
         };
@@ -991,7 +997,8 @@ class Experiment {
             const axis = (dim, name, rest) => ({
                 dim, name, nameLocation: isNarrow ? "start" : "end", nameGap: 14,
                     nameTextStyle: { color: colours.ink, fontSize: 12, ...(isNarrow && { align: "right" }) },
-                axisLine: { lineStyle: { color: colours.soft } }, axisTick: { lineStyle: { color: colours.soft } }, ...rest,
+                axisLine: { lineStyle: { color: colours.soft } }, ...rest,
+                axisTick: { lineStyle: { color: colours.soft }, ...rest.axisTick },
                 // A ground behind the labels, which lie upon the lines.
                 axisLabel: { color: colours.ink, fontSize: 11, backgroundColor: colours.ground, padding: [1, 2],
                     ...rest.axisLabel },
@@ -1001,9 +1008,12 @@ class Experiment {
                 const values = [...new Map(trials.map((trial) => [text(trial.spec[key]), trial.spec[key]])).values()].sort(byValue);
                 if (values.length <= VALUES || !values.every(isNumber)) return axis(dim, names[dim],
                     { type: "category", data: values.map(text) });
-                const ends = this.log.includes(key) ? { type: "log", min: values[0], max: values[values.length - 1] }
-                    : { ...bounds(values, true), type: "value" };
-                return axis(dim, names[dim], { ...ends, axisLabel: { formatter: short, hideOverlap: true } });
+                const [low, high] = [values[0], values[values.length - 1]];
+                const isLog = this.log.includes(key);
+                const ends = isLog ? { type: "log", min: low, max: high } : { ...bounds(values, true), type: "value" };
+                const marks = isLog && high < DECADES * low ? { customValues: few(values) } : {};
+                return axis(dim, names[dim],
+                    { ...ends, axisTick: marks, axisLabel: { ...marks, formatter: short, hideOverlap: true } });
             });
             axes.push(axis(axes.length, names[axes.length],
                 { type: "value", min, max, interval, axisLabel: { formatter: short } }));
