@@ -241,14 +241,14 @@ impl Builder<'_> {
         for (index, conv) in convs.iter().enumerate().filter(|(_, conv)| conv.stride == ConvStride::Two) {
             // It goes back to the channels that the convolution began with; an image has none of its own to go back to.
             let inputs = if index == 0 { conv.channels } else { convs[index - 1].channels };
-            halved.push((sides, conv.channels, inputs));
+            halved.push((sides, inputs));
             sides = sides.map(|side| side.div_ceil(2));
         }
         let mut channels = convs.last().map_or(1, |conv| conv.channels);
         self.dense("decoder.dense", architecture.latent, sides[0] * sides[1] * channels)?;
         self.activate(Activation::Relu);
         self.reshape_rows([sides[0], sides[1], channels]);
-        for (index, (sides, _, outputs)) in halved.into_iter().rev().enumerate() {
+        for (index, (sides, outputs)) in halved.into_iter().rev().enumerate() {
             let name = format!("decoder.conv_transpose.{index}");
             // The full output has 2 n + 1 rows: of an even side the last is cut off, of an odd one the first too.
             let before = sides.map(|side| (side % 2) as i64);
