@@ -29,12 +29,14 @@ pub enum TrainedError {
         folder: PathBuf,
     },
     /// The trial has no model yet, or never will.
-    #[error("{} is {}; only a trial that is done has a model", folder.display(), status.name())]
+    #[error("{} is {}; only a trial that is done has a model{why}", folder.display(), status.name())]
     NotDone {
         /// The trial's folder.
         folder: PathBuf,
         /// How it stands.
         status: Status,
+        /// What went wrong, or what to do.
+        why: String,
     },
     /// The model was written by a vaex that wrote it otherwise.
     #[error("{}: it was written by vaex {version}, whose models this one cannot read; train the trial again with --fresh", path.display())]
@@ -64,8 +66,8 @@ pub enum TrainedError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The weights cannot be read.
-    #[error(transparent)]
-    Weights(#[from] CheckpointError),
+    #[error("{0}; the command that trained it makes it again")]
+    Weights(CheckpointError),
     /// The images cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -108,10 +110,14 @@ impl Trained {
         }
         let record = TrialRecord::read(folder)?;
         if record.status != Status::Done {
-            return Err(TrainedError::NotDone { folder: folder.to_path_buf(), status: record.status });
+            let why = match record.error {
+                Some(error) => format!(": {error}"),
+                None => "; the command that began it goes on with it".to_owned(),
+            };
+            return Err(TrainedError::NotDone { folder: folder.to_path_buf(), status: record.status, why });
         }
         let path = folder.join(names::MODEL);
-        let stored = Stored::read_own(&path)?;
+        let stored = Stored::read_own(&path).map_err(TrainedError::Weights)?;
         let version = stored.notes.get("version").cloned().unwrap_or_else(|| "of an unknown version".to_owned());
         let read = || -> Option<(Spec, Architecture)> {
             let spec: Spec = toml::from_str(stored.notes.get("spec")?).ok()?;
@@ -124,7 +130,7 @@ impl Trained {
             return Err(TrainedError::Foreign { path });
         }
         let mut model = Model::<Host>::new(&Default::default(), &architecture)?;
-        stored.load(&mut model)?;
+        stored.load(&mut model).map_err(TrainedError::Weights)?;
         let [low, high] = spec.data.range;
         let nothing = Images::new(Vec::new(), None, architecture.height, architecture.width);
         let worker = Worker {

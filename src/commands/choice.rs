@@ -53,10 +53,16 @@ pub(super) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
     let start = given.to_string_lossy();
     let folders = WalkDir::new(runs).min_depth(1).max_depth(2).sort_by_file_name().into_iter().flatten();
     let named = folders.map(walkdir::DirEntry::into_path).filter(|folder| folder.join(RECORD_FILE).exists());
-    let found: Vec<PathBuf> =
-        named.filter(|folder| folders::id(folder).is_some_and(|id| id.starts_with(&*start))).collect();
+    // By the whole name too, as `vaex run` shows the best one.
+    let is_meant = |folder: &Path| {
+        folder.file_name() == Some(given.as_os_str()) || folders::id(folder).is_some_and(|id| id.starts_with(&*start))
+    };
+    let found: Vec<PathBuf> = named.filter(|folder| is_meant(folder)).collect();
     match &*found {
         [folder] => Ok(folder.clone()),
+        [] if !runs.is_dir() => {
+            bail!("{start} is no folder, and no id can be looked up: there is no folder {}", runs.display())
+        }
         [] => bail!("{start} is no folder, and no trial's id in {} begins so", runs.display()),
         several => {
             let several: Vec<String> = several.iter().map(|folder| format!("\n  {}", folder.display())).collect();

@@ -15,6 +15,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use npyz::WriterBuilder;
 use polars::prelude::Column;
+use serde_json::{Value, json};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ pub(super) struct SampleArgs {
     #[command(flatten)]
     trial: TrialChoice,
     /// How many images.
-    #[arg(short = 'n', long, default_value = "64", value_parser = count)]
+    #[arg(short = 'n', long, default_value = "64", value_parser = count, allow_negative_numbers = true)]
     count: usize,
     /// Codes are drawn from N(0, T^2).
     #[arg(long, default_value = "1.0", value_name = "T", value_parser = not_negative, allow_negative_numbers = true)]
@@ -45,7 +46,7 @@ pub(super) struct ReconstructArgs {
     #[command(flatten)]
     images: ImagesArgs,
     /// How many images, the first ones.
-    #[arg(short = 'n', long, default_value = "30", value_parser = count)]
+    #[arg(short = 'n', long, default_value = "30", value_parser = count, allow_negative_numbers = true)]
     count: usize,
     #[command(flatten)]
     output: Output,
@@ -56,18 +57,18 @@ pub(super) struct TraverseArgs {
     #[command(flatten)]
     trial: TrialChoice,
     /// The picture of each axis' row is of the code of this image, where one axis is changed; without it of the code 0.
-    #[arg(long, value_name = "I")]
+    #[arg(long, value_name = "I", value_parser = index, allow_negative_numbers = true)]
     image: Option<usize>,
     #[command(flatten)]
     images: ImagesArgs,
     /// Codes in a row.
-    #[arg(long, default_value = "11", value_name = "N", value_parser = steps)]
+    #[arg(long, default_value = "11", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
     steps: usize,
     /// The axis goes from -R to R.
     #[arg(long, default_value = "3.0", value_name = "R", value_parser = not_negative, allow_negative_numbers = true)]
     range: f32,
     /// Rows, those of the axes with the largest KL.
-    #[arg(long, default_value = "32", value_name = "N", value_parser = count)]
+    #[arg(long, default_value = "32", value_name = "N", value_parser = count, allow_negative_numbers = true)]
     axes: usize,
     /// Write an animated PNG, a frame a step and a tile an axis.
     #[arg(long)]
@@ -81,15 +82,15 @@ pub(super) struct InterpolateArgs {
     #[command(flatten)]
     trial: TrialChoice,
     /// The image to begin with, counted from 0.
-    #[arg(long, value_name = "I")]
+    #[arg(long, value_name = "I", value_parser = index, allow_negative_numbers = true)]
     from: usize,
     /// The image to end with.
-    #[arg(long, value_name = "J")]
+    #[arg(long, value_name = "J", value_parser = index, allow_negative_numbers = true)]
     to: usize,
     #[command(flatten)]
     images: ImagesArgs,
     /// Codes in a row.
-    #[arg(long, default_value = "11", value_name = "N", value_parser = steps)]
+    #[arg(long, default_value = "11", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
     steps: usize,
     #[command(flatten)]
     output: Output,
@@ -100,7 +101,7 @@ pub(super) struct ManifoldArgs {
     #[command(flatten)]
     trial: TrialChoice,
     /// Images along a side.
-    #[arg(long, default_value = "20", value_name = "N", value_parser = steps)]
+    #[arg(long, default_value = "20", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
     side: usize,
     #[command(flatten)]
     output: Output,
@@ -136,7 +137,7 @@ enum ExportFormat {
     Onnx,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 struct ImagesArgs {
     /// An IDX file of images; without it, the trial's own validation images.
     #[arg(long, value_name = "FILE")]
@@ -154,6 +155,10 @@ struct Output {
     /// Say what was written as JSON.
     #[arg(long)]
     json: bool,
+}
+
+fn index(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "it must be a whole number, 0 or more".to_owned())
 }
 
 fn count(text: &str) -> Result<usize, String> {
@@ -180,22 +185,52 @@ impl ImagesArgs {
 }
 
 impl Output {
-    fn path(&self, default: &str) -> PathBuf {
-        self.output.clone().unwrap_or_else(|| PathBuf::from(default))
+    /// The file to write, before the work; `inputs` are the files that are read.
+    fn path(&self, default: &str, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
+        destination(self.output.as_deref().unwrap_or(Path::new(default)), trained, inputs)
     }
 
     fn told(&self, trained: &Trained, files: &[PathBuf], what: &str) -> u8 {
-        told(trained, files, what, self.json)
+        told(trained, files, what, json!({}), self.json)
     }
 }
 
+/// Where a file can be written: not over what is no file or is still needed, and behind a link, not in its place.
+fn destination(path: &Path, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
+    let shown = path.display();
+    if path.exists() && !path.is_file() {
+        bail!("{shown} is no regular file; choose another name");
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(folder) = folder.canonicalize() else {
+        bail!("cannot write {shown}: there is no folder {}", folder.display())
+    };
+    let real = path.canonicalize().unwrap_or_else(|_| folder.join(path.file_name().unwrap_or_default()));
+    let of_trial = trained.folder().canonicalize();
+    if of_trial.is_ok_and(|of_trial| real.starts_with(of_trial)) {
+        bail!("{shown} is in the trial's folder, which is for the files of `vaex run`; choose another folder");
+    }
+    let is_read = [&inputs.data, &inputs.labels]
+        .into_iter()
+        .flatten()
+        .any(|input| input.canonicalize().ok().as_ref() == Some(&real));
+    if is_read {
+        bail!("{shown} is read by this command; choose another name");
+    }
+    Ok(if path.is_symlink() { real } else { path.to_path_buf() })
+}
+
 /// Says which files were written, and what of.
-fn told(trained: &Trained, files: &[PathBuf], what: &str, json: bool) -> u8 {
+///
+/// `object` is what a program is told beside.
+fn told(trained: &Trained, files: &[PathBuf], what: &str, mut object: Value, json: bool) -> u8 {
     let shown: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
     match json {
         true => {
-            let trial = &trained.record().trial;
-            say(&serde_json::json!({ "trial": trial, "wrote": shown, "what": what }).to_string());
+            object["trial"] = json!(trained.record().trial);
+            object["wrote"] = json!(shown);
+            object["what"] = json!(what);
+            say(&object.to_string());
         }
         false => shown.iter().for_each(|file| say(&format!("wrote {file}: {what}"))),
     }
@@ -241,15 +276,20 @@ pub(super) fn sample(args: &SampleArgs) -> anyhow::Result<u8> {
     let trained = Trained::open(&args.trial.folder()?)?;
     need_prior(&trained)?;
     need_room(&trained, args.count)?;
+    let none = ImagesArgs::default();
+    let path = args.output.path("samples.png", &trained, &none)?;
+    let raw = args.raw.as_ref().map(|raw| destination(raw, &trained, &none)).transpose()?;
+    if raw.as_ref() == Some(&path) {
+        bail!("{} is given for the picture and for --raw; choose another name for one", path.display());
+    }
     let codes = trained.prior_codes(args.count, args.seed, args.temperature);
     let values = trained.decode(&codes)?;
-    let path = args.output.path("samples.png");
     grid(&trained, square(args.count), &tiles(&trained, &values)).write(&path)?;
     let mut files = vec![path];
-    if let Some(raw) = &args.raw {
+    if let Some(raw) = raw {
         let sides = [trained.architecture().height, trained.architecture().width];
-        write_npy(raw, [args.count, sides[0], sides[1]], &values)?;
-        files.push(raw.clone());
+        write_npy(&raw, [args.count, sides[0], sides[1]], &values)?;
+        files.push(raw);
     }
     Ok(args.output.told(&trained, &files, &counted(args.count, "sample")))
 }
@@ -269,12 +309,12 @@ fn write_npy(path: &Path, sizes: [usize; 3], values: &[f32]) -> Result<(), FileE
 
 pub(super) fn reconstruct(args: &ReconstructArgs) -> anyhow::Result<u8> {
     let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
+    let path = args.output.path("reconstructions.png", &trained, &args.images)?;
     let indices: Vec<u32> = (0..args.count.min(trained.images().len()) as u32).collect();
     let encoded = trained.encode(&indices)?;
     let reconstructions = trained.decode(&encoded.posterior.mean)?;
     let (height, width) = (trained.architecture().height, trained.architecture().width);
     let (inputs, outputs) = (tiles(&trained, &encoded.inputs), tiles(&trained, &reconstructions));
-    let path = args.output.path("reconstructions.png");
     Grid::pairs(height, width, 10, &inputs, &outputs, trained.range()).write(&path)?;
     Ok(args.output.told(
         &trained,
@@ -297,14 +337,16 @@ pub(super) fn export(args: &ExportArgs) -> anyhow::Result<u8> {
         ("encoder.onnx", export::encoder(trained.architecture(), &weights, &notes)?),
         ("decoder.onnx", export::decoder(trained.architecture(), &weights, &notes)?),
     ];
-    create_folder(&args.output)?;
-    let mut files = Vec::new();
-    for (name, bytes) in networks {
-        let path = args.output.join(name);
-        write_whole(&path, &bytes)?;
-        files.push(path);
+    if args.output.exists() && !args.output.is_dir() {
+        bail!("{} is a file; --output is the folder to write to", args.output.display());
     }
-    Ok(told(&trained, &files, "ONNX", args.json))
+    create_folder(&args.output)?;
+    let path = |name| destination(&args.output.join(name), &trained, &ImagesArgs::default());
+    let files = networks.iter().map(|(name, _)| path(name)).collect::<anyhow::Result<Vec<PathBuf>>>()?;
+    for (path, (_, bytes)) in files.iter().zip(&networks) {
+        write_whole(path, bytes)?;
+    }
+    Ok(told(&trained, &files, "ONNX", json!({}), args.json))
 }
 
 /// Columns of a picture that is about as wide as high.
@@ -322,6 +364,9 @@ pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
     let latent = trained.architecture().latent;
     let mut axes = trained.axes_by_kl()?;
     axes.truncate(args.axes);
+    // Names of their own: one must not replace the other.
+    let name = if args.animate { "traversal_animated.png" } else { "traversal.png" };
+    let path = args.output.path(name, &trained, &args.images)?;
     need_room(&trained, axes.len() * args.steps)?;
     let (trained, start) = match args.image {
         None if args.images.data.is_some() => {
@@ -344,7 +389,6 @@ pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
     });
     let values = trained.decode(&codes.collect::<Vec<f32>>())?;
     let pictures = tiles(&trained, &values);
-    let path = args.output.path("traversal.png");
     if args.animate {
         let columns = square(axes.len());
         let frame = |step: usize| {
@@ -364,7 +408,10 @@ pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
     let order = axes.iter().map(named).collect::<Vec<_>>().join(", ");
     let what =
         format!("a {} an axis, from -{r} to {r}: {order}", if args.animate { "tile" } else { "row" }, r = args.range);
-    Ok(args.output.told(&trained, &[path], &what))
+    let left_out =
+        if axes.len() < latent { format!(", and not {} further ones", latent - axes.len()) } else { String::new() };
+    let axes: Vec<Value> = axes.iter().map(|(axis, kl)| json!({ "axis": axis, "kl_nats": kl })).collect();
+    Ok(told(&trained, &[path], &(what + &left_out), json!({ "axes": axes }), args.output.json))
 }
 
 /// Images of the model's, and their posteriors.
@@ -379,6 +426,7 @@ fn encoded(trained: &Trained, images: &[usize]) -> anyhow::Result<Encoded> {
 
 pub(super) fn interpolate(args: &InterpolateArgs) -> anyhow::Result<u8> {
     let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
+    let path = args.output.path("interpolation.png", &trained, &args.images)?;
     let Encoded { inputs, posterior } = encoded(&trained, &[args.from, args.to])?;
     let (from, to) = posterior.mean.split_at(trained.architecture().latent);
     let shares = (0..args.steps).map(|step| step as f32 / (args.steps - 1) as f32);
@@ -389,7 +437,6 @@ pub(super) fn interpolate(args: &InterpolateArgs) -> anyhow::Result<u8> {
     let ends = tiles(&trained, &inputs);
     // The images themselves are at the ends of both rows.
     let rows = pictures.chunks(args.steps).flat_map(|row| ends[..1].iter().chain(row).chain(&ends[1..]).copied());
-    let path = args.output.path("interpolation.png");
     grid(&trained, args.steps + 2, &rows.collect::<Vec<_>>()).write(&path)?;
     let what = format!("from image {} to image {}, codes in a line above, on an arc below", args.from, args.to);
     Ok(args.output.told(&trained, &[path], &what))
@@ -418,14 +465,15 @@ pub(super) fn manifold(args: &ManifoldArgs) -> anyhow::Result<u8> {
         bail!("a manifold needs 2 latent axes, and {} has {latent}; see `vaex traverse`", trained.folder().display());
     }
     need_room(&trained, args.side * args.side)?;
+    let path = args.output.path("manifold.png", &trained, &ImagesArgs::default())?;
     let values = trained.decode(&manifold_codes(args.side).concat())?;
-    let path = args.output.path("manifold.png");
     grid(&trained, args.side, &tiles(&trained, &values)).write(&path)?;
     Ok(args.output.told(&trained, &[path], "the prior's quantiles, the first axis to the right, the second upwards"))
 }
 
 pub(super) fn embed(args: &EmbedArgs) -> anyhow::Result<u8> {
     let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
+    let path = args.output.path("embeddings.parquet", &trained, &args.images)?;
     let count = trained.images().len();
     let indices: Vec<u32> = (0..count as u32).collect();
     let Measured { posterior, recon_nats, kl_nats } = trained.measure(&indices)?;
@@ -444,7 +492,6 @@ pub(super) fn embed(args: &EmbedArgs) -> anyhow::Result<u8> {
         columns.push(column("kl_nats", kl_nats));
     }
     columns.push(column("recon_nats", recon_nats));
-    let path = args.output.path("embeddings.parquet");
     write_columns(&path, columns)?;
     Ok(args.output.told(&trained, &[path], &format!("posteriors of {}", counted(count, "image"))))
 }

@@ -22,7 +22,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     let formats = if asked.is_empty() { &[Format::Html, Format::Parquet] } else { &*asked };
     let (written, missed) = write(&report, &args.folder, formats);
     if !args.json {
-        let pages = written.iter().filter(|file| file.extension() != Some("parquet".as_ref()));
+        let pages = written.iter().filter(|file| !asked.is_empty() || file.extension() != Some("parquet".as_ref()));
         pages.for_each(|file| say(&format!("wrote {}", file.display())));
     }
     // A folder that is not one's own can be read all the same; what was asked for has to be there.

@@ -306,11 +306,18 @@ fn what_is_no_trained_model_is_refused() {
     let mut damaged = whole.clone();
     *damaged.last_mut().unwrap() ^= 1;
     std::fs::write(&model, &damaged).unwrap();
-    refused(&["sample", &trial], &format!("{trial}/model.safetensors: it is damaged: its checksum differs"));
+    refused(
+        &["sample", &trial],
+        &format!(
+            "{trial}/model.safetensors: it is damaged: its checksum differs; the command that trained it makes it again"
+        ),
+    );
     std::fs::remove_file(&model).unwrap();
     refused(
         &["sample", &trial],
-        &format!("cannot read {trial}/model.safetensors: No such file or directory (os error 2)"),
+        &format!(
+            "cannot read {trial}/model.safetensors: No such file or directory (os error 2); the command that trained it makes it again"
+        ),
     );
     let metrics = folder.join("metrics.parquet");
     let whole_metrics = std::fs::read(&metrics).unwrap();
@@ -343,7 +350,8 @@ fn what_is_no_trained_model_is_refused() {
     std::fs::write(&model, &whole).unwrap();
     let record = TrialRecord::read(&folder).unwrap();
     TrialRecord { status: Status::Interrupted, ..record }.write(&folder).unwrap();
-    refused(&["sample", &trial], &format!("{trial} is interrupted; only a trial that is done has a model"));
+    let message = "is interrupted; only a trial that is done has a model; the command that began it goes on with it";
+    refused(&["sample", &trial], &format!("{trial} {message}"));
     refused(
         &["sample", &trial, "--temperature", "-1"],
         "invalid value '-1' for '--temperature <T>': it must be a number, 0 or more\n\nFor more information, try '--help'.",
@@ -352,6 +360,44 @@ fn what_is_no_trained_model_is_refused() {
         &["sample", &trial, "-n", "0"],
         "invalid value '0' for '--count <COUNT>': it must be a whole number from 1 to 100,000\n\nFor more information, try '--help'.",
     );
+}
+
+#[test]
+fn outputs_take_the_place_of_nothing_that_is_needed() {
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.write("images.idx", idx(&[3, 28, 28], 3 * PIXELS));
+    workspace.succeed(&["run", "spec.toml", "--set", "objective.kl_weight=1.0"]);
+    let folder = only(&workspace, "runs/tiny");
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let refused = |arguments: &[&str], message: &str| {
+        let outcome = workspace.vaex(arguments);
+        assert_eq!((outcome.status, &*outcome.stderr), (Some(2), &*format!("error: {message}\n")));
+    };
+    let model = format!("runs/tiny/{name}/model.safetensors");
+    let message = "is in the trial's folder, which is for the files of `vaex run`; choose another folder";
+    refused(&["embed", name, "-o", &model], &format!("{model} {message}"));
+    let message = "images.idx is read by this command; choose another name";
+    refused(&["reconstruct", name, "--data", "images.idx", "-o", "images.idx"], message);
+    refused(&["sample", name, "-o", "runs"], "runs is no regular file; choose another name");
+    refused(&["sample", name, "--raw", "no/raw.npy"], "cannot write no/raw.npy: there is no folder no");
+    refused(
+        &["sample", name, "-o", "one", "--raw", "one"],
+        "one is given for the picture and for --raw; choose another name for one",
+    );
+    refused(&["export", name, "-o", "spec.toml"], "spec.toml is a file; --output is the folder to write to");
+    assert!(!workspace.path("samples.png").exists() && !workspace.path("one").exists());
+    #[cfg(unix)]
+    {
+        // Written is what a link leads to.
+        std::fs::write(workspace.path("target.png"), "").unwrap();
+        std::os::unix::fs::symlink("target.png", workspace.path("link.png")).unwrap();
+        workspace.succeed(&["sample", name, "-o", "link.png"]);
+        assert!(workspace.path("link.png").is_symlink() && Grid::read(&workspace.path("target.png")).is_ok());
+        let pipe = workspace.path("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let outcome = workspace.vaex(&["sample", name, "-o", "pipe"]);
+        assert_eq!(outcome.stderr, "error: pipe is no regular file; choose another name\n");
+    }
 }
 
 #[test]

@@ -819,10 +819,15 @@ class Experiment {
             splits.length > 1 ? select("split", splits.map((name) => [name, name]), split,
                 (chosen) => { split = chosen; chart.update(); }) : null));
         const legend = element("div");
-        const signOf = ({ index }, { colours }) => ({
-            colour: colours[index % colours.length], symbol: SYMBOLS[(index + Math.floor(index / colours.length)) % SYMBOLS.length],
-            dash: DASHES[Math.floor(index / colours.length) % DASHES.length],
-        });
+        const signOf = ({ index, trials }, palette) => {
+            // Where a setting is a value of one key, it looks as that does in the other charts.
+            if (this.varied.length === 1 && this.settings.length <= VALUES) return { ...this.colours(palette).of(trials[0]), dash: "solid" };
+            const { colours } = palette;
+            return {
+                colour: colours[index % colours.length], symbol: SYMBOLS[(index + Math.floor(index / colours.length)) % SYMBOLS.length],
+                dash: DASHES[Math.floor(index / colours.length) % DASHES.length],
+            };
+        };
         // Settings of the chosen trials, and which of them have a curve.
         let [settings, shown] = [[], new Set()];
         this.updates.push(() => {
