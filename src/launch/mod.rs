@@ -197,6 +197,8 @@ pub fn prepare<'p>(
         let folder = folders.of_trial(trial, plan.varied());
         let earlier = match Earlier::of(&folder, options) {
             Earlier::Done(mut record) => {
+                // A run may have been killed while it noted that the trial's process was, which had just finished.
+                trial::remove_leftovers(&folder)?;
                 let spec = trial.values();
                 // Tags are no part of what was trained, and may change.
                 if record.spec.get(TAGS) != spec.get(TAGS) {
@@ -207,6 +209,7 @@ pub fn prepare<'p>(
                 continue;
             }
             Earlier::Failed(record) => {
+                trial::remove_leftovers(&folder)?;
                 launch.failed.push((trial, record));
                 continue;
             }

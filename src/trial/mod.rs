@@ -8,7 +8,7 @@ pub use seals::fault;
 
 use crate::backend::{DeviceError, Host};
 use crate::data::Split;
-use crate::files::{FileError, create_folder, host_name, remove_files, remove_leftovers, write_whole};
+use crate::files::{self, FileError, create_folder, host_name, remove_files, write_whole};
 use crate::log::checkpoint::{self, CheckpointError, Past};
 use crate::log::event_log::EventLog;
 use crate::log::projector::{self, Points};
@@ -179,6 +179,16 @@ pub fn prepare(folder: &Path, trial: &Trial, record: &TrialRecord) -> Result<(),
     record.write(folder)
 }
 
+/// Removes the temporary files that killed processes left in a trial's folder; only where nobody trains it.
+///
+/// # Errors
+/// A folder cannot be read, or a file not be removed.
+pub fn remove_leftovers(folder: &Path) -> Result<(), FileError> {
+    files::remove_leftovers(folder)?;
+    let inner = [names::IMAGES, projector::FOLDER].map(|name| folder.join(name));
+    inner.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| files::remove_leftovers(folder))
+}
+
 /// Trains a trial to its end, from its checkpoint where it has one, and records how it went.
 ///
 /// # Errors
@@ -275,10 +285,8 @@ struct Session<'s, 'r, B: Spread> {
 
 impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn start(device: B::Device, trial: &'s Trial, clock: Clock, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
-        let [images, embedding] = [names::IMAGES, projector::FOLDER].map(|name| run.folder.join(name));
-        create_folder(&images)?;
-        create_folder(&embedding)?;
-        [run.folder, &images, &embedding].into_iter().try_for_each(remove_leftovers)?;
+        [names::IMAGES, projector::FOLDER].iter().try_for_each(|name| create_folder(&run.folder.join(name)))?;
+        remove_leftovers(run.folder)?;
         let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
         // Where an epoch has ended, its two rows are in the table, and it has a checkpoint.
         let rows = tables::read_metrics(&run.folder.join(names::METRICS)).unwrap_or_default();

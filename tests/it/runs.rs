@@ -173,7 +173,7 @@ epochs = 2
 }
 
 /// The first of two trials diverges.
-fn diverging() -> Workspace {
+pub(crate) fn diverging() -> Workspace {
     Workspace::with_spec(&TINY.replace(
         "[sweep.grid]\n\"objective.kl_weight\" = [0.5, 1.0]",
         "optimizer = \"sgd\"\n\n[sweep.grid]\n\"train.learning_rate\" = [1e20, 1e-4]",

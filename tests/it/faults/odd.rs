@@ -2,7 +2,7 @@
 
 use super::{as_undisturbed, can_be_reported, nothing_left_over};
 use crate::harness::{PROGRAM, Workspace, json};
-use crate::runs::{LONG, TINY, children, in_training, only, signal, status, wait_for};
+use crate::runs::{LONG, TINY, children, diverging, in_training, only, signal, status, wait_for};
 use std::process::Command;
 use vaex::log::record::TrialRecord;
 
@@ -118,6 +118,23 @@ fn a_clock_that_was_set_back_changes_nothing() {
     let record = TrialRecord::read(&folder).unwrap();
     assert!(record.seconds > seconds && record.seconds < 1000.0, "{} seconds", record.seconds);
     assert!(workspace.succeed(&["run", "spec.toml"]).contains(": finished before\n"));
+}
+
+#[test]
+fn what_a_killed_run_left_in_the_folders_of_ended_trials_is_removed() {
+    let workspace = diverging();
+    workspace.vaex(&["run", "spec.toml"]);
+    let trials = workspace.trials("runs/tiny").into_values();
+    let folders = trials.flat_map(|trial| ["", "images", "embedding"].map(|name| trial.join(name)));
+    let left: Vec<_> = folders.map(|folder| folder.join(".vaex-A1b2C3.tmp")).collect();
+    left.iter().for_each(|path| std::fs::write(path, "half of a rec").unwrap());
+    let again = workspace.vaex(&["run", "spec.toml"]);
+    assert!(
+        again.stdout.contains(": finished before\n") && again.stdout.contains(": diverged before: "),
+        "{}",
+        again.stdout
+    );
+    nothing_left_over(&workspace.path("runs"));
 }
 
 fn sweep(trials: usize) {
