@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs the unit tests, the kernels with NEON among them, and those of gradients and optimizers on 64-bit Arm, in emulation.
+# Needs, on Debian, gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user, and Rust's library for Arm:
+# `rustup target add aarch64-unknown-linux-gnu`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
+export CXX_aarch64_unknown_linux_gnu=aarch64-linux-gnu-g++
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu"
+tests() { cargo test --release --target aarch64-unknown-linux-gnu "$@"; }
+
+tests --lib
+tests --test it -- gradients:: optimizers::
