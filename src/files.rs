@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,24 @@ pub fn digest(parts: &[&[u8]], digits: usize) -> String {
     let mut hex = hexadecimal(hash);
     hex.truncate(digits);
     hex
+}
+
+/// SHA-256 of all that a reader gives, in hexadecimal digits, and how many bytes that is.
+///
+/// # Errors
+/// It cannot be read.
+pub fn checksum(reader: impl Read) -> io::Result<(String, u64)> {
+    let (mut reader, mut hash, mut bytes) = (BufReader::with_capacity(1 << 16, reader), Sha256::new(), 0);
+    loop {
+        let part = reader.fill_buf()?;
+        let length = part.len();
+        if length == 0 {
+            return Ok((hexadecimal(hash), bytes));
+        }
+        hash.update(part);
+        bytes += length as u64;
+        reader.consume(length);
+    }
 }
 
 /// The digits of a checksum.

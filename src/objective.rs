@@ -69,6 +69,8 @@ pub struct Terms<B: Backend, T> {
     pub mean: Vec<f32>,
     /// Posterior log-variances, (Images, Latent); empty for a plain autoencoder.
     pub log_variance: Vec<f32>,
+    /// The `scale` of a [`Code::Gaussian`]; of no meaning for a plain autoencoder.
+    pub deviation_scale: f32,
     /// The sum over images of `scale * (recon_nats + effective_beta * kl_nats)`, ready for a backward pass.
     pub total: Array<(), B, T>,
 }
@@ -85,10 +87,10 @@ pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Devi
     effective_beta: f64,
     tape: T,
 ) -> Result<Terms<B, T>, DeviceError> {
-    let (z, mean, log_variance, kl) = match model.encode(x.clone().put_tape(tape))? {
+    let (z, mean, log_variance, deviation_scale, kl) = match model.encode(x.clone().put_tape(tape))? {
         Code::Point(code) => {
             let (code, tape) = code.split_tape();
-            (code.clone().put_tape(tape), code, None, None)
+            (code.clone().put_tape(tape), code, None, 1.0, None)
         }
         Code::Gaussian { mean, log_variance, scale: deviation_scale } => {
             let (log_variance, tape) = log_variance.split_tape();
@@ -100,7 +102,7 @@ pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Devi
                 (Some(kl), tape)
             };
             let z = B::reparameterize(&mean, log_variance.clone().put_tape(tape), noise, deviation_scale)?;
-            (z, mean, Some(log_variance), kl)
+            (z, mean, Some(log_variance), deviation_scale, kl)
         }
     };
     let recon = model.likelihood().nats(model.decode(z)?, x)?;
@@ -108,6 +110,7 @@ pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Devi
         recon_nats: recon.to_vec(),
         mean: mean.to_vec(),
         log_variance: log_variance.map_or(Vec::new(), |log_variance| log_variance.to_vec()),
+        deviation_scale,
         total: B::total(recon, kl, scale as f32, effective_beta as f32)?,
     })
 }

@@ -40,7 +40,8 @@ pub(super) fn print(folder: &Path) -> anyhow::Result<Report> {
 /// Writes the files, but not into the folder of a single trial; those that were, and whether one could not be.
 fn write(report: &Report, folder: &Path, formats: &[Format]) -> (Vec<PathBuf>, bool) {
     let (mut written, mut missed) = (Vec::new(), false);
-    for format in formats.iter().filter(|_| !is_trial(folder)) {
+    let formats = if is_trial(folder) { &[] } else { formats };
+    for format in formats {
         match report.write(folder, *format) {
             Ok(files) => written.extend(files),
             Err(error) => {

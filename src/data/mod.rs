@@ -11,6 +11,7 @@ pub use error::DataError;
 pub use idx::IdxError;
 pub use split::Split;
 
+use crate::files::hexadecimal;
 use crate::spec::{Data, Source, Validation};
 use idx::{Array, Content};
 use sha2::{Digest, Sha256};
@@ -323,7 +324,9 @@ fn hash(splits: &[&Images]) -> String {
         hasher.update([u8::from(images.labels.is_some())]);
         hasher.update(images.labels().unwrap_or_default());
     }
-    hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let mut hash = hexadecimal(hasher);
+    hash.truncate(32);
+    hash
 }
 
 /// A whole number with a comma before each three digits: `47,040,016`.

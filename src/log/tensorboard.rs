@@ -5,7 +5,7 @@
 
 use super::images::Grid;
 use crate::data::Split;
-use crate::files::{FileError, hexadecimal, host_name, room_needed};
+use crate::files::{FileError, checksum, hexadecimal, host_name, room_needed};
 use crate::log::record::now;
 use crate::train::metrics::Metrics;
 use protobuf::well_known_types::Value as ProtobufValue;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tensorboard_proto::api::Status as SessionStatus;
@@ -39,21 +39,8 @@ pub struct LogSeal {
 impl LogSeal {
     /// Whether a file begins as it was; more may have come after.
     pub fn holds(&self, path: &Path) -> bool {
-        let seal = || -> io::Result<LogSeal> {
-            let (mut file, mut hash, mut bytes) =
-                (BufReader::new(File::open(path)?.take(self.bytes)), Sha256::new(), 0);
-            loop {
-                let part = file.fill_buf()?;
-                let length = part.len();
-                if length == 0 {
-                    return Ok(LogSeal { bytes, sha256: hexadecimal(hash) });
-                }
-                hash.update(part);
-                bytes += length as u64;
-                file.consume(length);
-            }
-        };
-        seal().is_ok_and(|seal| seal == *self)
+        let found = File::open(path).and_then(|file| checksum(file.take(self.bytes)));
+        found.is_ok_and(|(sha256, bytes)| LogSeal { bytes, sha256 } == *self)
     }
 }
 

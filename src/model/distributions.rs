@@ -37,11 +37,15 @@ impl Posterior {
     pub fn of<N: Dim, L: Dim, B: Backend, T: Tape<f32, B::Device>>(code: Code<N, L, B, T>) -> Posterior {
         match code {
             Code::Gaussian { mean, log_variance, scale } => {
-                let deviation = log_variance.to_vec().into_iter().map(|log_variance| (scale * log_variance).exp());
-                Posterior { mean: mean.to_vec(), deviation: deviation.collect() }
+                Posterior::new(mean.to_vec(), &log_variance.to_vec(), scale)
             }
             Code::Point(mean) => Posterior { mean: mean.to_vec(), deviation: Vec::new() },
         }
+    }
+
+    /// Of means and log-variances, both (Images, Latent), and the `scale` of a [`Code::Gaussian`].
+    pub(crate) fn new(mean: Vec<f32>, log_variance: &[f32], scale: f32) -> Posterior {
+        Posterior { mean, deviation: log_variance.iter().map(|log_variance| (scale * log_variance).exp()).collect() }
     }
 
     /// Appends those of further images.

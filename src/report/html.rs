@@ -35,10 +35,12 @@ pub(super) fn page(report: &Report, folder: &Path) -> String {
         [experiment] => experiment.name.clone(),
         _ => "vaex report".to_owned(),
     };
-    let mut experiments: Vec<Value> = report.experiments.iter().map(|one| experiment(one, folder)).collect();
+    let comparisons: Vec<Comparison> = report.experiments.iter().map(Comparison::of).collect();
+    let both = report.experiments.iter().zip(&comparisons);
+    let mut experiments: Vec<Value> = both.map(|(one, comparison)| experiment(one, comparison, folder)).collect();
     let mut warnings = report.warnings.clone();
     let bytes = PAGE_BYTES.saturating_sub(written(&title, &warnings, &experiments).len());
-    let left_out = add_pictures(report, &mut experiments, bytes);
+    let left_out = add_pictures(&comparisons, &mut experiments, bytes);
     if left_out > 0 {
         let trials = counted(left_out, "trial");
         warnings.push(format!("to keep the page small, pictures of {trials} are left out, those of the worst"));
@@ -78,11 +80,10 @@ fn filled_in(text: &str, parts: &[(&str, &str)]) -> String {
     }
 }
 
-fn experiment(experiment: &Experiment, folder: &Path) -> Value {
-    let comparison = Comparison::of(experiment);
+fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -> Value {
     let short = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(comparison.short(key))));
-    let logarithmic = comparison.varied.iter().filter(|key| is_logarithmic(&comparison, key));
-    let mut value = json::experiment(experiment);
+    let logarithmic = comparison.varied.iter().filter(|key| is_logarithmic(comparison, key));
+    let mut value = json::experiment(experiment, comparison);
     value["short"] = short.collect::<Map<_, _>>().into();
     value["log"] = json!(logarithmic.collect::<Vec<_>>());
     value["comparable"] = json!(comparison.is_comparable);
@@ -101,7 +102,7 @@ fn experiment(experiment: &Experiment, folder: &Path) -> Value {
         value["final"] = json!({ comparison.split.name(): last(trial, comparison.split) });
         let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
         value["folder"] = json!(place.to_string_lossy());
-        value["label"] = json!(label(trial, &keys, &comparison));
+        value["label"] = json!(label(trial, &keys, comparison));
         value["curves"] = curves(trial, &epochs);
         value
     });
@@ -181,9 +182,9 @@ fn rounded(value: f64) -> Option<f64> {
 
 /// Gives trials their pictures, in as much detail as so many bytes have room for, the best ones of each experiment first;
 /// how many trials had to be left out.
-fn add_pictures(report: &Report, experiments: &mut [Value], bytes: usize) -> usize {
-    let ranked = |experiment| best_first(experiment).enumerate();
-    let mut trials: Vec<(usize, &Trial)> = report.experiments.iter().flat_map(ranked).collect();
+fn add_pictures(comparisons: &[Comparison], experiments: &mut [Value], bytes: usize) -> usize {
+    let ranked = |comparison| best_first(comparison).enumerate();
+    let mut trials: Vec<(usize, &Trial)> = comparisons.iter().flat_map(ranked).collect();
     trials.sort_by_key(|(rank, _)| *rank);
     let trials: Vec<&Trial> = trials.into_iter().map(|(_, trial)| trial).collect();
     let (mut all, mut left_out) = (BTreeMap::new(), 0);
@@ -193,8 +194,8 @@ fn add_pictures(report: &Report, experiments: &mut [Value], bytes: usize) -> usi
             break;
         }
     }
-    for (experiment, value) in report.experiments.iter().zip(experiments) {
-        for (index, trial) in best_first(experiment).enumerate() {
+    for (comparison, value) in comparisons.iter().zip(experiments) {
+        for (index, trial) in best_first(comparison).enumerate() {
             if let Some(urls) = all.remove(&*trial.folder) {
                 value["trials"][index]["pictures"] = urls;
             }
@@ -204,8 +205,8 @@ fn add_pictures(report: &Report, experiments: &mut [Value], bytes: usize) -> usi
 }
 
 /// An experiment's trials by their settings, the best ones first: the order of the page's data.
-fn best_first(experiment: &Experiment) -> impl Iterator<Item = &Trial> {
-    Comparison::of(experiment).settings.into_iter().flat_map(|setting| setting.trials)
+fn best_first<'a>(comparison: &Comparison<'a>) -> impl Iterator<Item = &'a Trial> {
+    comparison.settings.iter().flat_map(|setting| setting.trials.iter().copied())
 }
 
 /// The pictures of trials by their folders, until the bytes are used up; how many trials with pictures are left then.

@@ -6,14 +6,19 @@ use crate::data::Split;
 use serde_json::{Map, Value, json};
 
 pub(super) fn report(report: &Report) -> Value {
+    let experiments = report.experiments.iter().map(|one| {
+        let mut value = experiment(one, &Comparison::of(one));
+        value["trials"] = one.trials.iter().map(trial).collect();
+        value
+    });
     json!({
-        "experiments": report.experiments.iter().map(experiment).collect::<Vec<_>>(),
+        "experiments": experiments.collect::<Vec<_>>(),
         "warnings": report.warnings,
     })
 }
 
-pub(super) fn experiment(experiment: &Experiment) -> Value {
-    let comparison = Comparison::of(experiment);
+/// An experiment without its trials.
+pub(super) fn experiment(experiment: &Experiment, comparison: &Comparison) -> Value {
     json!({
         "name": experiment.name,
         "folder": experiment.folder.to_string_lossy(),
@@ -21,8 +26,7 @@ pub(super) fn experiment(experiment: &Experiment) -> Value {
         "split": comparison.split.name(),
         "sorted_by": comparison.sorted_by.name,
         "notes": comparison.notes,
-        "settings": comparison.settings.iter().map(|one| setting(one, &comparison)).collect::<Vec<_>>(),
-        "trials": experiment.trials.iter().map(trial).collect::<Vec<_>>(),
+        "settings": comparison.settings.iter().map(|one| setting(one, comparison)).collect::<Vec<_>>(),
     })
 }
 

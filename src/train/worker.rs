@@ -157,7 +157,8 @@ impl<B: Backend> Worker<B> {
             nats.sum::<f64>() as f32
         });
         let kl_nats = kl_nats.collect();
-        Ok(Measured { posterior: Posterior::of(self.model.encode(x)?), recon_nats: terms.recon_nats, kl_nats })
+        let posterior = Posterior::new(terms.mean, &terms.log_variance, terms.deviation_scale);
+        Ok(Measured { posterior, recon_nats: terms.recon_nats, kl_nats })
     }
 
     /// Expected pixels of codes: (Codes, Latent) to (Codes, Pixels).

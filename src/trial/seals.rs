@@ -1,11 +1,12 @@
 //! Whether the files of a trial that is done are still as it left them.
 
 use super::names;
-use crate::files::{FileError, digest};
+use crate::files::{self, FileError};
 use crate::log::projector;
 use crate::log::record::TrialRecord;
 use crate::log::tensorboard::FILE_PREFIX;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -37,7 +38,8 @@ pub(super) fn checksums(folder: &Path) -> Result<BTreeMap<String, String>, FileE
 }
 
 fn checksum(path: &Path) -> Result<String, FileError> {
-    Ok(digest(&[&std::fs::read(path).map_err(FileError::at("read", path))?], usize::MAX))
+    let read = File::open(path).and_then(files::checksum).map_err(FileError::at("read", path));
+    Ok(read?.0)
 }
 
 /// The first file of a trial that is done which is not as it left it.

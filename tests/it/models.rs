@@ -265,6 +265,13 @@ fn trials_are_found_by_the_beginning_of_their_ids_and_by_being_best() {
     assert!(workspace.succeed(&["diff", &both[0].0, &both[1].0]).contains("objective.kl_weight"));
 }
 
+/// What is refused says why, and gives nothing.
+#[track_caller]
+fn refused(workspace: &Workspace, arguments: &[&str], message: &str) {
+    let outcome = workspace.vaex(arguments);
+    assert_eq!((outcome.status, &*outcome.stdout, &*outcome.stderr), (Some(2), "", &*format!("error: {message}\n")));
+}
+
 #[test]
 fn what_is_no_trained_model_is_refused() {
     let mut workspace = Workspace::with_spec(TINY);
@@ -272,13 +279,7 @@ fn what_is_no_trained_model_is_refused() {
     workspace.succeed(&["run", "spec.toml", "--set", "objective.kl_weight=1.0"]);
     let folder = only(&workspace, "runs/tiny");
     let trial = format!("runs/tiny/{}", folder.file_name().unwrap().to_str().unwrap());
-    let refused = |arguments: &[&str], message: &str| {
-        let outcome = workspace.vaex(arguments);
-        assert_eq!(
-            (outcome.status, &*outcome.stdout, &*outcome.stderr),
-            (Some(2), "", &*format!("error: {message}\n"))
-        );
-    };
+    let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
     refused(&["sample", "nowhere"], "nowhere is no folder, and no trial's id in runs begins so");
     let hint = "runs/tiny is no trial's folder: it has no trial.json; for an experiment's folder see --best";
     refused(&["sample", "runs/tiny"], hint);
@@ -369,10 +370,7 @@ fn outputs_take_the_place_of_nothing_that_is_needed() {
     workspace.succeed(&["run", "spec.toml", "--set", "objective.kl_weight=1.0"]);
     let folder = only(&workspace, "runs/tiny");
     let name = folder.file_name().unwrap().to_str().unwrap();
-    let refused = |arguments: &[&str], message: &str| {
-        let outcome = workspace.vaex(arguments);
-        assert_eq!((outcome.status, &*outcome.stderr), (Some(2), &*format!("error: {message}\n")));
-    };
+    let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
     let model = format!("runs/tiny/{name}/model.safetensors");
     let message = "is in the trial's folder, which is for the files of `vaex run`; choose another folder";
     refused(&["embed", name, "-o", &model], &format!("{model} {message}"));

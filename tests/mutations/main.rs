@@ -7,11 +7,11 @@
     reason = "a test fails by panicking, and says how many were tried"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod planning;
+
+use planning::{folder, plan, write};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use vaex::plan::{Plan, PlanError};
 use vaex::random::{Purpose, Stream};
 
 /// The known specs: those that run, those that are refused, and what fuzzing has found to be unlike the others.
@@ -73,86 +73,17 @@ fn mutated(corpus: &[Vec<u8>], words: &[String], dice: &mut Stream) -> Vec<u8> {
     bytes
 }
 
-/// Counts what each thread has allocated.
-struct Counting;
-
-thread_local! {
-    static TAKEN: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(bytes: isize) {
-    // At a thread's end there is nothing to count with.
-    let _ = TAKEN.try_with(|taken| {
-        taken.set(taken.get() + bytes);
-        let _ = MOST.try_with(|most| most.set(most.get().max(taken.get())));
-    });
-}
-
-#[expect(unsafe_code, reason = "an allocator is unsafe to write; this one passes everything on")]
-// SAFETY: the system's allocator does all of it.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        // SAFETY: as the caller says.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        // SAFETY: as the caller says.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Bytes that planning a spec of a few hundred bytes may take, beside the images.
-const LIMIT: isize = 64 << 20;
-
-/// A folder for specs, on a disk in memory where there is one: millions of files are written.
-fn folder() -> tempfile::TempDir {
-    let shared = Path::new("/dev/shm");
-    if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap()
-}
-
-/// Plans a spec, called `name` in messages; the number of its trials.
-fn plan(folder: &Path, bytes: &[u8], name: &str) -> Option<usize> {
-    let [path, again] = ["spec.toml", "again.toml"].map(|file| folder.join(file));
-    std::fs::write(&path, bytes).unwrap();
-    let (before, start) = (TAKEN.get(), Instant::now());
-    MOST.set(before);
-    let plan = Plan::read(&path, &[]);
-    let taken = MOST.get() - before;
-    let text = || String::from_utf8_lossy(bytes).into_owned();
-    // Trials of a large sweep take their memory; what no trial comes of takes little.
-    let allowed = LIMIT + plan.as_ref().map_or(0, |plan| plan.trials().len() as isize * 20_000);
-    assert!(taken < allowed, "{name} takes {taken} bytes:\n{}", text());
-    assert!(start.elapsed() < Duration::from_secs(60), "{name} hangs:\n{}", text());
-    match plan {
-        Ok(plan) => {
-            let trial = &plan.trials()[plan.trials().len() / 2];
-            std::fs::write(&again, trial.toml()).unwrap();
-            let resolved = Plan::read(&again, &[]).unwrap_or_else(|error| panic!("{name}: {error}\n{}", text()));
-            assert_eq!(resolved.trials()[0].id(), trial.id(), "{name}:\n{}", text());
-            Some(plan.trials().len())
-        }
-        Err(PlanError::Spec(diagnostics)) => {
-            assert!(diagnostics.render(false).starts_with("error: "), "{name}");
-            assert!(diagnostics.json().as_array().is_some_and(|items| !items.is_empty()), "{name}");
-            None
-        }
-        Err(error) => panic!("{name}: {error}\n{}", text()),
-    }
-}
+/// Beyond it a spec hangs, also on a machine that has much else to do.
+const TIME: Duration = Duration::from_secs(60);
 
 fn plan_mutations(first: u64, last: impl Fn(u64) -> bool) {
     let (corpus, words, folder) = (corpus(), words(), folder());
     let (mut number, mut plans, mut trials) = (first, 0u64, 0u64);
     while !last(number) {
         let bytes = mutated(&corpus, &words, &mut Stream::new(0, Purpose::Order, 0, number));
-        if let Some(count) = plan(folder.path(), &bytes, &format!("mutation {number}")) {
+        let path = folder.path().join("spec.toml");
+        std::fs::write(&path, &bytes).unwrap();
+        if let Some(count) = plan(&path, &format!("mutation {number}"), TIME) {
             plans += 1;
             trials += count as u64;
         }
@@ -171,12 +102,7 @@ fn known_specs_are_plans_or_errors() {
     let corpus = corpus();
     assert!(corpus.len() > 300, "{}", corpus.len());
     for (number, bytes) in corpus.iter().enumerate() {
-        // After a NUL, which no spec has, comes a file to extend.
-        let mut parts = bytes.splitn(2, |byte| *byte == 0);
-        let (spec, base) = (parts.next().unwrap(), parts.next());
-        let path = folder.path().join("base.toml");
-        base.map_or_else(|| drop(std::fs::remove_file(&path)), |base| std::fs::write(&path, base).unwrap());
-        plan(folder.path(), spec, &format!("spec {number}"));
+        plan(&write(folder.path(), bytes), &format!("spec {number}"), TIME);
     }
 }
 

@@ -101,8 +101,12 @@ function withDeviation(value, deviation) {
     return [value.toFixed(decimals), deviation.toFixed(decimals)];
 }
 
-/** Five of many values, from the first to the last. */
-const few = (values) => [0, 1, 2, 3, 4].map((index) => values[Math.round(index / 4 * (values.length - 1))]);
+/** Which of an axis' sorted numbers are marked: all, or five where powers of ten mark a logarithmic axis too rarely; undefined: the axis chooses. */
+function marked(values, isLog) {
+    if (values.length <= VALUES) return values;
+    const last = values.length - 1;
+    return isLog && values[last] < DECADES * values[0] ? [0, 1, 2, 3, 4].map((index) => values[Math.round(index / 4 * last)]) : undefined;
+}
 
 /** Numbers by size, texts after them by their letters. */
 function byValue(one, other) {
@@ -732,9 +736,9 @@ class Experiment {
         }
         const isLog = this.log.includes(key) && positive.length === values.length;
         const [low, high] = [values[0], values[values.length - 1]];
-        const marked = values.length <= VALUES ? values : isLog && high < DECADES * low ? few(values) : null;
-        const ticks = marked === null ? {}
-            : { axisTick: { customValues: marked }, axisLabel: { customValues: marked, formatter: text } };
+        const marks = marked(values, isLog);
+        const ticks = marks === undefined ? {}
+            : { axisTick: { customValues: marks }, axisLabel: { customValues: marks, formatter: text } };
         if (!isLog) {
             const margin = 0.07 * (high - low) || 0.5;
             const range = values.length <= VALUES ? { min: low - margin, max: high + margin } : {};
@@ -743,7 +747,7 @@ class Experiment {
         const margin = (high / low) ** 0.06 || 1;
         return {
             axis: { type: "log", name: `${key} (logarithmic)`, min: low / margin, max: high * margin, 
-                ...(marked !== null ? ticks
+                ...(marks !== undefined ? ticks
                     : { axisLabel: { formatter: (value) => short(value), showMinLabel: false, showMaxLabel: false } }) },
             place: (value) => value,
         };
@@ -1016,7 +1020,7 @@ class Experiment {
                 const [low, high] = [values[0], values[values.length - 1]];
                 const isLog = this.log.includes(key);
                 const ends = isLog ? { type: "log", min: low, max: high } : { ...bounds(values, true), type: "value" };
-                const marks = isLog && high < DECADES * low ? { customValues: few(values) } : {};
+                const marks = { customValues: marked(values, isLog) };
                 return axis(dim, names[dim],
                     { ...ends, axisTick: marks, axisLabel: { ...marks, formatter: short, hideOverlap: true } });
             });

@@ -1,0 +1,121 @@
+//! A spec's plan within limits of memory and time, and what must hold of it: for changed specs, and for those that `fuzz`
+//! makes up.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use vaex::plan::{Plan, PlanError};
+
+/// Counts what each thread has allocated.
+struct Counting;
+
+thread_local! {
+    static TAKEN: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: isize) {
+    // At a thread's end there is nothing to count with.
+    let _ = TAKEN.try_with(|taken| {
+        taken.set(taken.get() + bytes);
+        let _ = MOST.try_with(|most| most.set(most.get().max(taken.get())));
+    });
+}
+
+#[expect(unsafe_code, reason = "an allocator is unsafe to write; this one passes everything on")]
+// SAFETY: the system's allocator does all of it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        // SAFETY: as the caller says.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        // SAFETY: as the caller says.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Bytes that planning a spec of a few hundred bytes may take, beside the images.
+const BYTES: isize = 64 << 20;
+/// Trials of a large sweep take their memory; what no trial comes of takes little.
+const BYTES_OF_TRIAL: isize = 20_000;
+
+/// A folder for specs, on a disk in memory where there is one: millions of files are written.
+pub(crate) fn folder() -> tempfile::TempDir {
+    let shared = Path::new("/dev/shm");
+    if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap()
+}
+
+/// Writes a spec, and `base.toml` for it to extend: what comes after a NUL, which no spec has.
+pub(crate) fn write(folder: &Path, bytes: &[u8]) -> PathBuf {
+    let mut parts = bytes.splitn(2, |byte| *byte == 0);
+    let [spec, _] = ["spec.toml", "base.toml"].map(|name| {
+        let path = folder.join(name);
+        match parts.next() {
+            Some(part) => std::fs::write(&path, part).unwrap(),
+            None => drop(std::fs::remove_file(&path)),
+        }
+        path
+    });
+    spec
+}
+
+/// Does `work` on a spec, called `name` in messages, within the limits; beside them its `trials` may take theirs.
+pub(crate) fn limited<T>(
+    (path, name): (&Path, &str),
+    time: Duration,
+    trials: impl Fn(&T) -> usize,
+    work: impl FnOnce() -> T,
+) -> T {
+    let (before, start) = (TAKEN.get(), Instant::now());
+    MOST.set(before);
+    let result = work();
+    let taken = MOST.get() - before;
+    let allowed = BYTES + trials(&result) as isize * BYTES_OF_TRIAL;
+    assert!(taken < allowed, "{name} takes {taken} bytes:\n{}", text(path));
+    assert!(start.elapsed() < time, "{name} hangs:\n{}", text(path));
+    result
+}
+
+fn text(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+}
+
+/// Plans a spec, called `name` in messages; the number of its trials.
+pub(crate) fn plan(path: &Path, name: &str, time: Duration) -> Option<usize> {
+    let trials = |plan: &Result<Plan, PlanError>| plan.as_ref().map_or(0, |plan| plan.trials().len());
+    match limited((path, name), time, trials, || Plan::read(path, &[])) {
+        Ok(plan) => {
+            can_be_shown(&plan);
+            let trial = &plan.trials()[plan.trials().len() / 2];
+            let again = path.with_file_name("again.toml");
+            std::fs::write(&again, trial.toml()).unwrap();
+            let resolved = Plan::read(&again, &[]).unwrap_or_else(|error| panic!("{name}: {error}\n{}", text(path)));
+            let [resolved] = resolved.trials() else { panic!("{name} is not one trial:\n{}", text(path)) };
+            assert_eq!((resolved.id(), resolved.toml()), (trial.id(), trial.toml()), "{name}:\n{}", text(path));
+            Some(plan.trials().len())
+        }
+        Err(PlanError::Spec(diagnostics)) => {
+            assert!(diagnostics.render(false).starts_with("error: "), "{name}");
+            assert!(diagnostics.json().as_array().is_some_and(|items| !items.is_empty()), "{name}");
+            None
+        }
+        Err(error) => panic!("{name}: {error}\n{}", text(path)),
+    }
+}
+
+fn can_be_shown(plan: &Plan) {
+    assert_eq!(plan.warnings().render(true).is_empty(), plan.warnings().is_empty());
+    let trial = &plan.trials()[0];
+    let origin = plan.origins(trial);
+    trial.values().keys().for_each(|key| drop(origin(key)));
+    assert!(!trial.label(plan.varied()).is_empty());
+    assert!(trial.steps() > 0);
+}
