@@ -1,6 +1,6 @@
 //! How fast the kernels and whole training steps are on one core, in GFLOP/s and as a share of what a plain matrix
 //! product reaches on it. Operations are counted by the definition: Winograd's filtering, which takes fewer, can pass
-//! 100 %.
+//! 100 %. And how long a set of pictures takes to write, beside the training that it belongs to.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "a program that prints a table or stops")]
 
 use criterion::{Criterion, measurement::WallTime};
@@ -9,7 +9,9 @@ use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use vaex::backend::Host;
+use vaex::files::write_whole;
 use vaex::kernels::{self, Activation, ConvShape, DenseShape, Sum};
+use vaex::log::{Grid, tensorboard::EventWriter};
 use vaex::plan::Plan;
 use vaex::train::Trainer;
 
@@ -25,7 +27,8 @@ const ROWS: usize = 64;
 /// Measurements of each piece of work.
 const SAMPLES: usize = 20;
 
-/// What was measured: its name, the floating-point operations that its definition takes, and the median time.
+/// What was measured: its name, the floating-point operations that its definition takes, 0 where it is no arithmetic,
+/// and the median time.
 struct Measured {
     name: String,
     operations: f64,
@@ -143,25 +146,60 @@ fn dense(bench: &mut Bench, rows: usize, inputs: usize, outputs: usize) {
     });
 }
 
+fn plan(spec: &str) -> Plan {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("spec.toml");
+    std::fs::write(&path, spec).expect("a file in it");
+    Plan::read(&path, &[]).expect("a sound spec")
+}
+
+/// Images of an epoch of steps, a multiple of the batch sizes.
+const EPOCH: usize = 128;
+
 /// Whole steps: noise, forward, backward, optimiser and metrics.
 fn steps(bench: &mut Bench, family: &str, latent: usize, batch: usize, operations: f64) {
-    /// Images of an epoch, a multiple of the batch sizes.
-    const EPOCH: usize = 128;
-
     let spec = format!(
         "[data]\nlimit = {}\nvalidation = 1\n[model]\nfamily = \"{family}\"\nlatent_dim = {latent}\n{}[train]\nbatch_size = \
          {batch}\nlearning_rate = 1e-4\n",
         EPOCH + 1,
         if family == "mlp" { "hidden = [500]\n" } else { "" },
     );
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let path = folder.path().join("spec.toml");
-    std::fs::write(&path, spec).expect("a file in it");
-    let plan = Plan::read(&path, &[]).expect("a sound spec");
+    let plan = plan(&spec);
     let mut trainer = Trainer::<Host>::new(Cpu::default(), &plan.trials()[0], 1).expect("a model in memory");
     let go_on = AtomicBool::new(false);
-    bench.time(&format!("{family}, steps of {batch} images"), EPOCH as f64 * operations, || {
+    bench.time(&steps_of(family, batch), EPOCH as f64 * operations, || {
         trainer.train_epoch(&go_on, &mut |_| ()).expect("a step");
+    });
+}
+
+fn steps_of(family: &str, batch: usize) -> String {
+    format!("{family}, steps of {batch} images")
+}
+
+/// The name of the measurement of what writing pictures takes.
+const PICTURES: &str = "a set of pictures: PNGs, three files, event log";
+
+/// A set of pictures as a trial with two latent axes writes, of the embedded images: what drawing them takes is not here.
+fn pictures(bench: &mut Bench) {
+    let plan = plan("[data]\nsource = \"fashion-mini\"\n");
+    let images = &plan.trials()[0].dataset().train;
+    let numbers: Vec<f32> = images.pixels().iter().map(|grey| f32::from(*grey)).collect();
+    let tiles: Vec<&[f32]> = numbers.chunks(28 * 28).collect();
+    let range = [0.0, 255.0];
+    let grids = [
+        ("reconstructions", Grid::pairs(28, 28, 10, &tiles[..30], &tiles[30..60], range)),
+        ("samples", Grid::tiles(28, 28, 8, tiles[..64].iter().copied(), range)),
+        ("manifold", Grid::tiles(28, 28, 20, tiles[..400].iter().copied(), range)),
+    ];
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut events = EventWriter::create(folder.path(), 0).expect("an event log in it");
+    bench.time(PICTURES, 0.0, || {
+        for (tag, grid) in &grids {
+            let png = grid.png().expect("a picture");
+            write_whole(&folder.path().join(format!("{tag}.png")), &png).expect("a file");
+            events.image(tag, 0, grid, &png).expect("an event");
+        }
+        events.flush().expect("the event log");
     });
 }
 
@@ -209,7 +247,18 @@ fn main() {
         steps(&mut bench, "conv", 2, batch, conv);
         steps(&mut bench, "mlp", 20, batch, mlp);
     }
+    pictures(&mut bench);
     print_table(&bench.measured);
+    print_share_of_pictures(&bench.measured);
+}
+
+/// What pictures add to ten epochs on the embedded images, which have them after epochs 1, 2, 4, 8 and 10.
+fn print_share_of_pictures(measured: &[Measured]) {
+    let time = |name: &str| Some(measured.iter().find(|measured| measured.name == name)?.nanoseconds);
+    if let (Some(set), Some(steps)) = (time(PICTURES), time(&steps_of("conv", 128))) {
+        let training = steps / EPOCH as f64 * 10.0 * 1800.0;
+        println!("\nwriting pictures: {:.2}% of ten epochs of conv, 1,800 images each", 100.0 * 5.0 * set / training);
+    }
 }
 
 /// The medians, by operations.
@@ -218,8 +267,11 @@ fn print_table(measured: &[Measured]) {
     let peak = measured.iter().find(|measured| measured.name == PEAK).map(rate);
     println!("\n{:55} {:>9} {:>9} {:>8}", "one thread", "ms", "GFLOP/s", "of peak");
     for measured in measured {
-        let share = peak.map_or("-".to_owned(), |peak| format!("{:.0}%", 100.0 * rate(measured) / peak));
+        let is_arithmetic = measured.operations > 0.0;
+        let speed = if is_arithmetic { format!("{:.1}", rate(measured)) } else { "-".to_owned() };
+        let share = peak.filter(|_| is_arithmetic);
+        let share = share.map_or("-".to_owned(), |peak| format!("{:.0}%", 100.0 * rate(measured) / peak));
         let milliseconds = measured.nanoseconds / 1e6;
-        println!("{:55} {milliseconds:9.4} {:9.1} {share:>8}", measured.name, rate(measured));
+        println!("{:55} {milliseconds:9.4} {speed:>9} {share:>8}", measured.name);
     }
 }
