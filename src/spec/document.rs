@@ -1,7 +1,7 @@
 //! A TOML spec with the place of every key and value, and what is wrong with it as text and types.
 
 use super::diagnostics::{Diagnostic, Diagnostics, Location, Source, line_and_column};
-use super::names::{nearest, unknown_key, varied_instead};
+use super::names::{Written, nearest, unknown_key, varied_instead};
 use super::sweep::{Assignment, Draft, Draw, HARD_LIMIT, Listed, Pattern, Range, Reason, Sweep, TRIAL_LIMIT};
 use super::types::{FIXED, TypeFault, can_vary, dotted, insert, type_fault};
 use super::{Device, SPEC_VERSION, Spec, known_keys};
@@ -391,12 +391,13 @@ impl Reader {
                 _ if self.known.contains(&dotted) || self.is_table(&dotted) => {
                     self.leaf(source, dotted, location, value);
                 }
-                (_, written) => {
+                (_, content) => {
                     // An argument of `--set` has its tables in its key.
-                    let argument = self.is_argument(source);
-                    let mut fault = unknown_key(self.known, &dotted, &location, argument);
+                    let is_table = matches!(content, DeValue::Table(_));
+                    let written = Written { whole: self.is_argument(source), is_table };
+                    let mut fault = unknown_key(self.known, &dotted, &location, written);
                     fault.help = self.of_grid(source, &dotted, value).or(fault.help);
-                    if !argument && matches!(written, DeValue::Table(_)) {
+                    if is_table && !written.whole {
                         fault.message = format!("unknown table `[{dotted}]`");
                     }
                     self.faults.push(fault);
@@ -653,7 +654,8 @@ impl Reader {
             };
             return Some(Diagnostic::at(&entry.key, format!("`{key}` cannot be swept")).with_help(help));
         }
-        (!self.known.contains(key)).then(|| unknown_key(self.known, key, &entry.key, true))
+        (!self.known.contains(key))
+            .then(|| unknown_key(self.known, key, &entry.key, Written { whole: true, is_table: false }))
     }
 
     fn is_table(&self, dotted: &str) -> bool {

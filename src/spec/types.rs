@@ -1,7 +1,7 @@
 //! Which values a key takes, and what to write instead of one that it does not take.
 
 use super::Spec;
-use super::names::nearest;
+use super::names::word_instead;
 use serde::Deserialize;
 use toml::Value;
 
@@ -67,8 +67,9 @@ pub(super) fn type_fault(key: &str, value: &Value) -> Option<TypeFault> {
 fn slip(key: Option<&str>, value: &Value, expected: &str, fits: &dyn Fn(Value) -> bool) -> Option<String> {
     match value {
         Value::String(text) => number_in_quotes(text, fits).or_else(|| {
-            let choices = expected.split('`').skip(1).step_by(2).chain(expected.split('"').skip(1).step_by(2));
-            nearest(text, choices).map(|near| format!("did you mean `\"{near}\"`?"))
+            let quoted = |quote: char| expected.split(quote).skip(1).step_by(2);
+            word_instead(text, &Vec::from_iter(quoted('`').chain(quoted('"'))))
+                .map(|near| format!("did you mean `\"{near}\"`?"))
         }),
         Value::Float(number) if number.fract() == 0.0 && fits(Value::Integer(*number as i64)) => {
             Some(format!("write {}", *number as i64))
