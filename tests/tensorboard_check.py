@@ -28,9 +28,18 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-BOTH = ["loss", "recon_nats", "kl_nats", "elbo_nats", "effective_beta", "images_per_second", "active_units"]
-SCALARS = {"train": [*BOTH, "learning_rate", "grad_norm"], "validation": BOTH}
-METRICS = ["validation/loss", "validation/elbo_nats"]
+# The tags of all scalars, in the order in which TensorBoard sorts them: validation results first. Each is a column of
+# metrics.parquet for a split; the schedule is the same of both.
+RESULTS = ["active_units", "elbo_nats", "kl_nats", "loss", "recon_nats"]
+SCALARS = {
+    **{f"1_validation/{column}": ("validation", column) for column in RESULTS},
+    **{f"2_train/{column}": ("train", column) for column in sorted([*RESULTS, "grad_norm"])},
+    **{f"images_per_second/{split}": (split, "images_per_second") for split in ("train", "validation")},
+    **{f"schedule/{column}": ("train", column) for column in ("effective_beta", "kl_weight", "learning_rate")},
+}
+METRICS = ["1_validation/loss", "1_validation/elbo_nats"]
+# TensorBoard's HParams table shows so many metrics; the others have to be chosen.
+SHOWN = 5
 RELATIVE = 1e-6
 # TensorBoard reads all run names first and their content after; the checks are repeated until they pass, or until
 # nothing has changed for so long.
@@ -164,20 +173,16 @@ class Check:
         tags = self.ask("scalars", "data/plugin/scalars/tags") or {}
         for trial in self.done:
             found = tags.get(trial.run, {})
-            for split, columns in SCALARS.items():
-                for column in columns:
-                    tag = f"{split}/{column}"
-                    if tag not in found:
-                        self.wrong(f"{trial.run}: scalar `{tag}` is missing")
-            # Every scalar that is a column of metrics.parquet is compared, those beyond the list included.
-            for tag in found:
-                self.scalar(trial, tag)
+            for tag in SCALARS:
+                if tag in found:
+                    self.scalar(trial, tag)
+                else:
+                    self.wrong(f"{trial.run}: scalar `{tag}` is missing")
+            for tag in sorted(set(found) - set(SCALARS)):
+                self.wrong(f"{trial.run}: scalar `{tag}` is not in the list of this check, so it is not compared")
 
     def scalar(self, trial, tag):
-        split, _, column = tag.partition("/")
-        if split not in SCALARS or not trial.metrics or column not in trial.metrics[0]:
-            self.count("scalar series that are no column of metrics.parquet, not compared")
-            return
+        split, column = SCALARS[tag]
         events = self.ask(trial.run, "data/plugin/scalars/scalars", run=trial.run, tag=tag) or []
         expected = trial.series(split, column)
         steps = [step for _, step, _ in events]
@@ -227,7 +232,7 @@ class Check:
         self.count("images compared")
 
     def histograms(self):
-        tag = "validation/kl_axis_nats"
+        tag = "kl_axis_nats/validation"
         tags = self.ask("histograms", "data/plugin/histograms/tags") or {}
         for trial in self.done:
             if not trial.gaussian:
@@ -275,7 +280,7 @@ class Check:
         layout = self.ask("custom scalars", "data/plugin/custom_scalars/layout") or {}
         charts = {chart["title"]: chart for category in layout.get("category", []) for chart in category.get("chart", [])}
         tags = charts.get("Reconstruction and KL", {}).get("multiline", {}).get("tag", [])
-        known = [f"{split}/{name}" for split in SCALARS for name in ("recon_nats", "kl_nats")]
+        known = [f"{group}/{name}" for group in ("1_validation", "2_train") for name in ("recon_nats", "kl_nats")]
         if [tag for tag in known if any(re.fullmatch(pattern, tag) for pattern in tags)] != known:
             self.wrong(f"custom scalars: no chart of reconstruction and KL; there are {sorted(charts)}")
 
@@ -304,6 +309,9 @@ class Check:
         for metric in METRICS:
             if metric not in metrics:
                 self.wrong(f"hparams: `{metric}` is no metric")
+        order = [info["name"]["tag"] for info in experiment.get("metricInfos", [])]
+        if order[:SHOWN] != list(SCALARS)[:SHOWN]:
+            self.wrong(f"hparams: the table shows the metrics {order[:SHOWN]}, expected {list(SCALARS)[:SHOWN]}")
         statuses = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
         body = {"startIndex": 0, "sliceSize": 1_000_000, "allowedStatuses": statuses, "colParams": []}
         groups = (self.ask("hparams", "data/plugin/hparams/session_groups", body=body) or {}).get("sessionGroups", [])
@@ -326,7 +334,7 @@ class Check:
             self.wrong(f"{trial.run}: its hparams group `{group['name']}` has {sorted(members)}, its setting {sorted(same_setting)}")
         values = {m["name"]["tag"]: m for m in session.get("metricValues", []) if not m["name"].get("group")}
         for metric in METRICS:
-            series = trial.series(*metric.split("/"))
+            series = trial.series(*SCALARS[metric])
             if metric not in values:
                 self.wrong(f"{trial.run}: hparams session has no metric `{metric}`")
             elif series and not same(values[metric].get("value", 0.0), series[max(series)]):

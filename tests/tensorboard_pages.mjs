@@ -14,6 +14,8 @@ import { join } from "node:path";
 const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [program, python, runs, settings, shots] = process.argv.slice(2);
 const patience = { timeout: 30_000 };
+// Of a split, in the order in which TensorBoard sorts them.
+const results = ["active_units", "elbo_nats", "kl_nats", "loss", "recon_nats"];
 
 const port = await new Promise((resolve) => {
     const server = createServer().listen(0, "127.0.0.1", () => {
@@ -45,6 +47,12 @@ async function look(name, check) {
     await page.close();
 }
 
+/** That a list of names begins with those expected. */
+function begins(what, names, expected) {
+    const found = names.map((name) => name.trim()).slice(0, expected.length);
+    if (found.join() !== expected.join()) throw new Error(`${what}: ${found.join(", ")}, not ${expected.join(", ")}`);
+}
+
 async function answers() {
     for (let attempt = 0; attempt < 150; attempt++) {
         try {
@@ -63,10 +71,21 @@ try {
         await groups.first().waitFor(patience);
         const found = new Set(await groups.allTextContents());
         if (found.size !== Number(settings)) throw new Error(`${found.size} groups, not ${settings}`);
+        const columns = (await page.locator(".table-header").allTextContents()).filter((name) => name.includes("/"));
+        begins("metrics", columns, results.map((name) => `1_validation/${name}`));
     });
     await look("images", (page) => page.locator("img").nth(2).waitFor(patience));
     await look("custom_scalars", (page) => page.getByText("Reconstruction and KL").first().waitFor(patience));
-    await look("timeseries", (page) => page.getByText("reconstructions").first().waitFor(patience));
+    await look("timeseries", async (page) => {
+        await page.getByText("reconstructions").first().waitFor(patience);
+        begins("groups", await page.locator(".card-group .group-title").allTextContents(), ["1_validation", "2_train"]);
+        // Only what is in view is drawn.
+        const inView = results.slice(0, 4).map((name) => `1_validation/${name}`);
+        for (const title of inView) await page.getByTitle(title).first().waitFor(patience);
+        const cards = await page.locator(".card-group card-view").evaluateAll((cards) =>
+            cards.map((card) => card.querySelector("[title]")?.getAttribute("title") ?? "nothing"));
+        begins("cards", cards, inView);
+    });
     await look("projector", async (page) => {
         // Two frames deep.
         const inner = page.frameLocator("iframe").first();

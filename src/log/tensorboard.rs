@@ -85,15 +85,15 @@ impl EventWriter {
         &self.path
     }
 
-    /// The figures of an epoch and split as scalars, `train/loss` and so on, at the step `metrics.step`; the KL of
-    /// each latent axis as the histogram `train/kl_axis_nats`, whose bucket [i, i + 1) counts the nats of axis i.
+    /// The metrics of an epoch and split as scalars, `1_validation/loss` and so on, at the step `metrics.step`; the KL of
+    /// each latent axis as the histogram `kl_axis_nats/validation`, whose bucket [i, i + 1) counts the nats of axis i.
     ///
     /// # Errors
     /// The file can't be written.
     pub fn metrics(&mut self, metrics: &Metrics) -> Result<(), FileError> {
         let mut values: Vec<Summary_Value> = scalars(metrics)
             .into_iter()
-            .map(|(name, value, description)| self.scalar(metrics.split, name, value, description))
+            .map(|(tag, value, description)| self.scalar(&tag, value, description))
             .collect();
         // A bucket that is not finite would break the whole chart.
         if !metrics.kl_axis_nats.is_empty() && metrics.kl_axis_nats.iter().all(|kl| kl.is_finite()) {
@@ -139,9 +139,10 @@ impl EventWriter {
     /// # Errors
     /// The file can't be written.
     pub fn layout(&mut self) -> Result<(), FileError> {
-        let chart = |title: &str, tags: &[&str]| {
+        let chart = |title: &str, names: &[&str]| {
             let mut lines = MultilineChartContent::new();
-            lines.set_tag(tags.iter().map(|tag| format!("(train|validation)/{tag}")).collect());
+            let tags = names.iter().flat_map(|name| [Split::Validation, Split::Train].map(|split| result(split, name)));
+            lines.set_tag(tags.collect());
             let mut chart = Chart::new();
             chart.set_title(title.to_owned());
             chart.set_multiline(lines);
@@ -238,8 +239,8 @@ impl EventWriter {
         self.event(first_void_step, event)
     }
 
-    fn scalar(&mut self, split: Split, name: &str, value: f64, description: &str) -> Summary_Value {
-        let mut scalar = self.value(&format!("{}/{name}", split.name()), "scalars", description);
+    fn scalar(&mut self, tag: &str, value: f64, description: &str) -> Summary_Value {
+        let mut scalar = self.value(tag, "scalars", description);
         scalar.set_simple_value(value as f32);
         scalar
     }
@@ -249,7 +250,7 @@ impl EventWriter {
         let mut buckets = tensor(DataType::DT_FLOAT, &[axes.len(), 3]);
         let bucket = |(axis, &kl): (usize, &f64)| [axis as f32, (axis + 1) as f32, kl as f32];
         buckets.set_float_val(axes.iter().enumerate().flat_map(bucket).collect());
-        let tag = format!("{}/kl_axis_nats", metrics.split.name());
+        let tag = format!("kl_axis_nats/{}", metrics.split.name());
         let mut value = self.value(&tag, "histograms", "KL of each latent axis, nats per image; bucket i is axis i.");
         value.set_tensor(buckets);
         value
@@ -334,23 +335,41 @@ pub fn code_block(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-/// Name, value and description of each scalar.
-fn scalars(metrics: &Metrics) -> Vec<(&'static str, f64, &'static str)> {
-    let mut scalars = vec![
+/// The tag of a result on the images of a split: `1_validation/loss`, `2_train/loss`.
+///
+/// TensorBoard sorts the columns of HParams and the groups of Time Series by tag, digits before letters. The numbers put
+/// validation first, then training, then everything else. HParams shows only the first five columns, so these groups
+/// hold results alone; settings and speed have groups of their own.
+fn result(split: Split, name: &str) -> String {
+    let place = match split {
+        Split::Validation => 1,
+        Split::Train => 2,
+    };
+    format!("{place}_{}/{name}", split.name())
+}
+
+/// Tag, value and description of each scalar.
+fn scalars(metrics: &Metrics) -> Vec<(String, f64, &'static str)> {
+    let results = [
+        ("active_units", metrics.active_units as f64, "Latent axes whose posterior mean has a variance above 0.01."),
+        ("elbo_nats", metrics.elbo_nats, "Evidence lower bound with KL weight 1, nats per image."),
+        ("kl_nats", metrics.kl_nats, "KL(q(z|x) || N(0, I)), nats per image: sum over latent axes, mean over images."),
         ("loss", metrics.loss, "The objective in the spec's own convention, mean over images."),
         ("recon_nats", metrics.recon_nats, "-log p(x|z), nats per image: sum over pixels, mean over images."),
-        ("kl_nats", metrics.kl_nats, "KL(q(z|x) || N(0, I)), nats per image: sum over latent axes, mean over images."),
-        ("elbo_nats", metrics.elbo_nats, "Evidence lower bound with KL weight 1, nats per image."),
-        ("effective_beta", metrics.effective_beta, "Weight of kl_nats beside recon_nats in the objective."),
-        ("kl_weight", metrics.kl_weight, "Weight of the KL in the spec's own convention."),
-        ("active_units", metrics.active_units as f64, "Latent axes whose posterior mean has a variance above 0.01."),
-        ("images_per_second", metrics.images_per_second, "Images of this split by seconds spent on them."),
     ];
+    let mut scalars: Vec<_> = results.map(|(name, value, text)| (result(metrics.split, name), value, text)).into();
+    let speed = format!("images_per_second/{}", metrics.split.name());
+    scalars.push((speed, metrics.images_per_second, "Images of this split by seconds spent on them."));
     if metrics.split == Split::Train {
-        scalars.push(("learning_rate", metrics.learning_rate, "Learning rate at the epoch's last step."));
-        let norm =
-            metrics.grad_norm.map(|norm| ("grad_norm", norm, "Norm of the gradient before clipping, mean over steps."));
-        scalars.extend(norm);
+        let norm = "Norm of the gradient before clipping, mean over steps.";
+        scalars.extend(metrics.grad_norm.map(|value| (result(Split::Train, "grad_norm"), value, norm)));
+        // Validation has the same values.
+        let schedule = [
+            ("effective_beta", metrics.effective_beta, "Weight of kl_nats beside recon_nats in the objective."),
+            ("kl_weight", metrics.kl_weight, "Weight of the KL in the spec's own convention."),
+            ("learning_rate", metrics.learning_rate, "Learning rate at the epoch's last step."),
+        ];
+        scalars.extend(schedule.map(|(name, value, text)| (format!("schedule/{name}"), value, text)));
     }
     scalars
 }
@@ -413,6 +432,7 @@ fn latest(folder: &Path) -> Result<Option<u64>, FileError> {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::collections::BTreeSet;
     use tensorboard_rs::masked_crc32c::masked_crc32c;
 
     /// The events of a file, their checksums checked; a torn last record is left out.
@@ -487,18 +507,13 @@ mod tests {
         let events = events(writer.path());
         assert_eq!(events[0].get_file_version(), "brain.Event:2");
         assert!(events.iter().all(|event| event.get_wall_time() > 1.6e9));
-        let first = value(&events, "train/loss", 10);
+        let first = value(&events, "2_train/loss", 10);
         assert_eq!(first.get_simple_value(), 0.025);
         assert_eq!(first.get_metadata().get_plugin_data().get_plugin_name(), "scalars");
-        assert!(value(&events, "train/kl_nats", 10).get_metadata().get_summary_description().contains("nats"));
-        let second = value(&events, "train/loss", 20);
+        assert!(value(&events, "2_train/kl_nats", 10).get_metadata().get_summary_description().contains("nats"));
+        let second = value(&events, "2_train/loss", 20);
         assert_eq!((second.get_simple_value(), second.has_metadata()), (0.0125, false));
-        let tags = |split: &str| {
-            let values = events.iter().flat_map(|event| event.get_summary().get_value());
-            values.filter(|value| value.get_tag().starts_with(split)).count()
-        };
-        assert_eq!((tags("train/"), tags("validation/")), (2 * 11, 9));
-        let histogram = value(&events, "validation/kl_axis_nats", 20);
+        let histogram = value(&events, "kl_axis_nats/validation", 20);
         assert_eq!(histogram.get_tensor().get_float_val(), [0.0, 1.0, 4.0, 1.0, 2.0, 2.0]);
         let sizes: Vec<i64> =
             histogram.get_tensor().get_tensor_shape().get_dim().iter().map(|dim| dim.get_size()).collect();
@@ -510,6 +525,36 @@ mod tests {
     }
 
     #[test]
+    fn tags_are_in_the_order_in_which_tensorboard_is_to_show_them() {
+        let tags = |split| -> Vec<String> { scalars(&metrics(split, 10)).into_iter().map(|(tag, ..)| tag).collect() };
+        // As Python sorts the columns, by code point.
+        let columns: BTreeSet<String> = [tags(Split::Train), tags(Split::Validation)].concat().into_iter().collect();
+        assert_eq!(columns.len(), tags(Split::Train).len() + tags(Split::Validation).len());
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        assert_eq!(
+            columns,
+            [
+                "1_validation/active_units",
+                "1_validation/elbo_nats",
+                "1_validation/kl_nats",
+                "1_validation/loss",
+                "1_validation/recon_nats",
+                "2_train/active_units",
+                "2_train/elbo_nats",
+                "2_train/grad_norm",
+                "2_train/kl_nats",
+                "2_train/loss",
+                "2_train/recon_nats",
+                "images_per_second/train",
+                "images_per_second/validation",
+                "schedule/effective_beta",
+                "schedule/kl_weight",
+                "schedule/learning_rate",
+            ]
+        );
+    }
+
+    #[test]
     fn figures_that_are_not_finite_are_written_but_not_as_histogram() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = EventWriter::create(folder.path(), 0).unwrap();
@@ -518,7 +563,7 @@ mod tests {
         writer.metrics(&Metrics { kl_axis_nats: vec![], ..metrics(Split::Train, 20) }).unwrap();
         writer.flush().unwrap();
         let events = events(writer.path());
-        assert!(value(&events, "train/loss", 10).get_simple_value().is_nan());
+        assert!(value(&events, "2_train/loss", 10).get_simple_value().is_nan());
         let values = events.iter().flat_map(|event| event.get_summary().get_value());
         assert!(!values.into_iter().any(|value| value.get_tag().contains("kl_axis")));
     }
