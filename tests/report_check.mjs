@@ -1,14 +1,16 @@
 // Opens reports in a headless Chromium, as a reader does: nothing may fail or be asked of a network, and tables must sort,
-// filter and fold, by mouse and by keyboard.
+// filter and fold, by mouse and by keyboard. Rules must be stated, and links lead somewhere, of copies of the pages too, whose
+// data are changed here: with an extreme value, with trials that are not in the plan.
 //
 //     node tests/report_check.mjs CHROMIUM SHOTS REPORT.html...
 //
 // Screenshots (light, dark, a phone's width) go to SHOTS, named by the reports' folders. Needs playwright-core, found
 // through NODE_PATH. Exit status 1 with a line for each thing that is wrong.
 import { createRequire } from "node:module";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 // NODE_PATH is for `require` alone.
 const { chromium } = createRequire(import.meta.url)("playwright-core");
@@ -20,6 +22,18 @@ if (reports.length === 0) {
 mkdirSync(shots, { recursive: true });
 const browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
 const problems = [];
+const elsewhere = mkdtempSync(join(tmpdir(), "vaex-report-"));
+
+/** A copy of a report in another folder, as of one that was mailed; `change` may change its data. */
+function copied(report, name, change = () => {}) {
+    const [, before, data, after] = readFileSync(report, "utf8").match(/^(.*id="data">)(.*?)(<\/script>.*)$/s);
+    const changed = JSON.parse(data);
+    change(changed);
+    const folder = join(elsewhere, name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "report.html"), before + JSON.stringify(changed).replaceAll("<", "\\u003c") + after);
+    return join(folder, "report.html");
+}
 
 /** A page, and `wrong`, which notes what is. */
 async function open(path, options) {
@@ -38,13 +52,13 @@ async function open(path, options) {
 const numbers = (texts) => texts.map((text) => (Number.isNaN(parseFloat(text)) ? null : parseFloat(text)));
 
 async function sorting({ page, wrong }) {
-    const table = page.locator("table");
+    const table = page.locator("table.trials");
     const heads = await table.locator("th").allInnerTexts();
     const at = heads.findIndex((head) => head.startsWith("elbo_nats"));
     const isSorted = async (direction, sign, how) => {
         const said = await table.locator("th").nth(at).getAttribute("aria-sort");
         if (said !== direction) wrong(`${how}: the column elbo_nats is ${said}, not ${direction}`);
-        const found = numbers(await page.locator(`tbody tr > td:nth-child(${at + 1})`).allInnerTexts());
+        const found = numbers(await page.locator(`.trials tbody tr > td:nth-child(${at + 1})`).allInnerTexts());
         const last = found.findLastIndex((number) => number !== null);
         if (found.slice(0, last + 1).includes(null)) wrong(`${how}: rows without a figure are not the last ones`);
         if (found.slice(1, last + 1).some((number, index) => sign * (number - found[index]) < 0)) wrong(`${how}: the rows are not ${direction}: ${found}`);
@@ -67,11 +81,11 @@ async function sorting({ page, wrong }) {
 }
 
 async function filtering({ page, wrong }, { varied, short, settings }) {
-    const rows = page.locator("tbody tr");
+    const rows = page.locator(".trials tbody tr");
     const count = await rows.count();
     const filter = page.locator("input[type=search]");
     // A trial's id, the end of its folder, belongs to one row.
-    const id = (await page.locator("tbody a").first().getAttribute("href")).slice(-11, -1);
+    const id = (await page.locator(".trials tbody a").first().getAttribute("href")).slice(-11, -1);
     await filter.fill(id);
     if ((await rows.count()) !== 1) wrong(`the filter ${id} leaves ${await rows.count()} rows`);
     const example = await filter.getAttribute("placeholder");
@@ -79,7 +93,7 @@ async function filtering({ page, wrong }, { varied, short, settings }) {
     const left = await rows.count();
     if (left === 0) wrong(`the filter ${example} leaves nothing`);
     if (example.includes("=")) {
-        const values = await page.locator("tbody tr > td:first-child").allInnerTexts();
+        const values = await page.locator(".trials tbody tr > td:first-child").allInnerTexts();
         if (values.some((value) => value !== example.split("=")[1])) wrong(`the filter ${example} leaves ${values}`);
     }
     const lacking = varied.find((key) => settings.some(({ values }) => values[key] === null));
@@ -99,7 +113,7 @@ async function filtering({ page, wrong }, { varied, short, settings }) {
     if ((await status.count()) > 0) {
         for (const value of await status.locator("option").evaluateAll((options) => options.map((option) => option.value).filter(Boolean))) {
             await status.selectOption(value);
-            const texts = await page.locator("tbody tr").allInnerTexts();
+            const texts = await page.locator(".trials tbody tr").allInnerTexts();
             if (texts.length === 0 || texts.some((text) => !text.includes(value))) wrong(`the status ${value} leaves other rows, or none`);
         }
         await status.selectOption("");
@@ -112,9 +126,9 @@ async function filteringSeeds({ page, wrong }) {
     if ((await unfold.count()) === 0) return;
     const filter = page.locator("input[type=search]");
     await filter.fill("seed=0");
-    const rows = () => page.locator("tbody tr").evaluateAll((all) => all.map((row) => [...row.children].map((cell) => cell.innerText)));
+    const rows = () => page.locator(".trials tbody tr").evaluateAll((all) => all.map((row) => [...row.children].map((cell) => cell.innerText)));
     const folded = await rows();
-    const links = await page.locator("tbody a").count();
+    const links = await page.locator(".trials tbody a").count();
     await unfold.click();
     const single = await rows();
     await page.getByRole("button", { name: "seeds folded" }).click();
@@ -130,10 +144,10 @@ async function filteringSeeds({ page, wrong }) {
 /** A column's best figure is bold, where figures may be compared. */
 async function bold({ page, wrong }, { comparable, sorted_by }) {
     for (const [name, best] of [["loss", Math.min], ["elbo_nats", Math.max]]) {
-        const at = await page.locator(`th[data-column=${name}]`).evaluate((head) => head.cellIndex + 1);
-        const cells = page.locator(`tbody tr > td:nth-child(${at})`);
+        const at = await page.locator(`.trials th[data-column=${name}]`).evaluate((head) => head.cellIndex + 1);
+        const cells = page.locator(`.trials tbody tr > td:nth-child(${at})`);
         const figures = numbers(await cells.allInnerTexts()).filter((number) => number !== null);
-        const marked = numbers(await page.locator(`tbody tr > td:nth-child(${at}).best`).allInnerTexts());
+        const marked = numbers(await page.locator(`.trials tbody tr > td:nth-child(${at}).best`).allInnerTexts());
         const hasBest = comparable && figures.length > 1 && (name !== "loss" || sorted_by === "loss");
         if (hasBest !== marked.length > 0) wrong(`of the column ${name}, ${marked.length} figures are bold`);
         if (marked.some((figure) => figure !== best(...figures))) wrong(`of the column ${name}, ${marked} is bold, not ${best(...figures)}`);
@@ -141,7 +155,7 @@ async function bold({ page, wrong }, { comparable, sorted_by }) {
 }
 
 async function folding({ page, wrong }) {
-    const rows = page.locator("tbody tr");
+    const rows = page.locator(".trials tbody tr");
     const unfold = page.getByRole("button", { name: "every trial" });
     if ((await unfold.count()) === 0) return;
     const count = await rows.count();
@@ -175,6 +189,147 @@ async function chartsAndPictures({ page, wrong }) {
     }
 }
 
+/** What decides whether an axis is active or collapsed, and what a column is, is said where it is used. */
+async function rules({ page, wrong }) {
+    const active = "posterior mean has a variance above 0.01";
+    const title = await page.locator(".trials th[data-column=active_units] button").getAttribute("title");
+    if (!title.includes(active)) wrong(`the column active does not say what is active: ${title}`);
+    const columns = page.locator("details.columns");
+    await columns.locator("summary").click();
+    const said = await columns.innerText();
+    for (const head of await page.locator(".trials th[data-column]").evaluateAll((all) => all.filter((one) => one.querySelector("button").title.includes(": ")).map((one) => one.innerText.trim()))) {
+        if (!said.includes(head)) wrong(`what the column ${head} means is not said below the table`);
+    }
+    if (!said.includes(active)) wrong("what is active is not said below the table");
+    await columns.locator("summary").click();
+    const section = (id) => page.locator(`section[aria-labelledby=${id}]`);
+    const axes = section("kl-of-each-latent-axis");
+    if ((await axes.count()) > 0) {
+        const caption = await axes.locator("p").first().innerText();
+        if (!caption.includes("below 0.01 nats per image has collapsed")) wrong("the chart of the axes does not say what has collapsed");
+        if (!caption.includes(active)) wrong("the chart of the axes does not say that active axes have another rule");
+    }
+    const figures = section("figures-by-key");
+    if ((await figures.count()) > 0) {
+        const metric = figures.locator("label", { hasText: "figure" }).locator("select");
+        const before = await metric.inputValue();
+        await metric.selectOption("active_units");
+        if (!(await figures.innerText()).includes(active)) wrong("active axes by key: what is active is not said");
+        await metric.selectOption(before);
+    }
+}
+
+/** A spec's value as the page writes it, by the page's own rules for numbers. */
+const written = (value) => (value === null ? "-" : typeof value === "number" && value !== 0 && Math.abs(value) < 1e-4
+    ? value.toExponential().replace("e+", "e") : typeof value === "string" ? value : JSON.stringify(value));
+
+/** The box says what was trained on what: of each key the value, or that it varies. */
+async function setup({ page, wrong }, { trials, name }) {
+    const box = page.locator("details.setups");
+    const rows = await box.locator("section").evaluateAll((all) => all.flatMap((group) => [...group.querySelectorAll("dt")].map((term) =>
+        [`${group.querySelector("h3").textContent}/${term.textContent}`, term.nextElementSibling.textContent])));
+    const said = new Map(rows);
+    const groups = { data: "Data", model: "Model", objective: "Objective", train: "Training" };
+    for (const key of new Set(trials.flatMap(({ spec }) => Object.keys(spec)))) {
+        const [table, ...rest] = key.split(".");
+        if (!(table in groups) || rest.length === 0 || key === "train.checkpoint_steps") continue;
+        const values = new Set(trials.map(({ spec }) => written(spec[key] ?? null)));
+        if (values.size === 1 && values.has("-")) continue;
+        const shown = said.get(`${groups[table]}/${rest.join(".")}`) ?? "nothing";
+        if (values.size === 1 && ![...values].some((value) => value === shown || value.endsWith(`/${shown}`))) wrong(`${name}: of ${key} the box says ${shown}, not ${[...values]}`);
+        if (values.size > 1 && !shown.startsWith("varies: ")) wrong(`${name}: of ${key}, which varies, the box says ${shown}`);
+        if (values.size > 6 && !shown.endsWith(`(${values.size} values)`)) wrong(`${name}: of ${key}, of ${values.size} values, the box says ${shown}`);
+        if (values.size > 1 && values.size <= 6 && shown.slice(8).split(", ").length < values.size) wrong(`${name}: of the ${values.size} values of ${key} the box says ${shown}`);
+    }
+    for (const [row, form] of [["Data/training images", /^(varies: )?\d+/], ["Data/validation images", /^(varies: )?\d+/],
+        ["Data/height × width", /^\d+ × \d+ pixels$/], ["Model/parameters", /^(varies: )?\d+/], ["Objective/effective beta", /^(varies: )?[\d.e-]+/],
+        ["Training/seed", /^(varies: )?\d+/], ["Computed by/vaex", /^\d+\.\d+/]]) {
+        if (!form.test(said.get(row) ?? "")) wrong(`${name}: of ${row} the box says ${said.get(row)}`);
+    }
+}
+
+/** Where the page was written, each link leads to a folder; elsewhere there are none, and buttons copy the paths. */
+async function links(report, { page, wrong }) {
+    const trials = page.locator(".trials tbody a, section[aria-labelledby=what-failed] a");
+    const urls = await trials.evaluateAll((all) => all.map((one) => one.href));
+    if (urls.length === 0) wrong("the page has no links to the trials' folders, which are beside it");
+    for (const url of urls) if (!existsSync(fileURLToPath(url))) wrong(`a link leads nowhere: ${url}`);
+
+    const mailed = await open(copied(report, "mailed"), { viewport: { width: 1280, height: 900 } });
+    await mailed.page.evaluate(() => {
+        window.copied = [];
+        Object.defineProperty(navigator, "clipboard", { value: { writeText: async (text) => window.copied.push(text) } });
+    });
+    const left = await mailed.page.locator("a:not([href^='#'])").count();
+    if (left > 0) wrong(`mailed, it has ${left} links that lead nowhere`);
+    const buttons = mailed.page.locator(".trials tbody button.copy");
+    const data = await mailed.page.evaluate(() => JSON.parse(document.getElementById("data").textContent));
+    const [{ trials: all, folder, settings }] = data.experiments;
+    if ((await buttons.count()) === 0) return wrong("mailed, its table has no paths to copy");
+    await buttons.first().click();
+    const [copy] = await mailed.page.evaluate(() => window.copied);
+    const first = all.find(({ trial }) => trial === settings[0].trials[0]);
+    if (copy !== `${folder}/${basename(first.folder)}`) wrong(`mailed, the first button copies ${copy}`);
+    if (!(await mailed.page.locator(".trials tbody [role=status]").first().innerText()).includes("copied")) wrong("mailed, what was copied is not said");
+    await mailed.page.close();
+}
+
+/** One extreme value leaves the other lines of the parallel coordinates apart, and is said to be outside. */
+async function outlier(report, { experiments: [{ trials, varied, sorted_by, split }] }, { wrong }) {
+    const done = trials.filter(({ status }) => status === "done");
+    if (varied.length < 3 || done.length < 8) return;
+    const { page } = await open(copied(report, "outlier", (data) => {
+        const trial = data.experiments[0].trials.find(({ trial }) => trial === done[3].trial);
+        for (const name of ["loss", "elbo_nats", "recon_nats", "kl_nats"]) trial.final[split][name] *= 1e6;
+    }), { viewport: { width: 1280, height: 900 } });
+    const section = page.locator("section[aria-labelledby=all-keys-together]");
+    const state = async () => ({ note: await section.locator(".note").innerText(), legend: await section.locator(".legend").innerText(),
+        dashed: await section.locator("svg path[stroke-dasharray]").count() });
+    const before = await state();
+    if (!before.note.startsWith("1 value is outside of the axes: more than 4 interquartile ranges from the quartiles.")) wrong(`parallel coordinates with an outlier say ${before.note}`);
+    if (!/[≤≥]/.test(before.legend)) wrong(`parallel coordinates with an outlier have the colours ${before.legend}`);
+    if (before.dashed !== 1) wrong(`parallel coordinates with an outlier have ${before.dashed} dashed lines`);
+    await section.getByRole("button", { name: "show all" }).click();
+    const after = await state();
+    if (after.note.includes("outside") || /[≤≥]/.test(after.legend) || after.dashed !== 0) wrong(`parallel coordinates that show all: ${JSON.stringify(after)}`);
+    await page.close();
+}
+
+/** Trials that are not in the plan are listed apart, closed, and nowhere else. */
+async function apart(report, { experiments: [{ trials, split }] }, { wrong }) {
+    const done = trials.find(({ status }) => status === "done");
+    const others = [
+        { ...done, trial: "apart00001", spec: { ...done.spec, "train.epochs": 77 }, status: "interrupted",
+            final: { [split]: { ...done.final[split], loss: -12345, elbo_nats: 98765 } }, pictures: undefined, curves: undefined },
+        { ...done, trial: "apart00002", status: "diverged", error: "the loss is <b>NaN</b>\nat step 3", final: { [split]: null }, pictures: undefined,
+            curves: undefined },
+    ];
+    const viewport = { width: 1280, height: 900 };
+    const { page } = await open(copied(report, "apart", (data) => (data.experiments[0].apart = others)), { viewport });
+    const section = page.locator("details.apart");
+    if ((await section.locator("summary").innerText()) !== "Not in the present plan (2)") wrong("trials that are not in the plan have no section");
+    if (await section.locator("table").isVisible()) wrong("the section of trials that are not in the plan is open");
+    const unfold = page.getByRole("button", { name: "every trial" });
+    if ((await unfold.count()) > 0) await unfold.click();
+    if ((await page.locator(".trials tbody tr").count()) !== trials.length) wrong("trials that are not in the plan are in the table of those that are");
+    if ((await page.locator(".best").allInnerTexts()).join().includes("98765")) wrong("a trial that is not in the plan is the best");
+    await section.locator("summary").click();
+    const rows = await section.locator("tbody tr").evaluateAll((all) => all.map((row) => row.innerText));
+    if (rows.length !== 2 || !["77", "interrupted", "98765", "-12345", "apart00001"].every((part) => rows[0].includes(part))) wrong(`a trial that is not in the plan is shown as ${rows[0]}`);
+    if (!["diverged", "the loss is <b>NaN</b>", "apart00002"].every((part) => rows[1].includes(part))) wrong(`a trial that is not in the plan is shown as ${rows[1]}`);
+    if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong("the table of trials that are not in the plan makes the page wider");
+    await page.locator("details.apart").scrollIntoViewIfNeeded();
+    const charts = await page.locator(".plot").evaluateAll((all) => all.map((plot) => `${plot.getAttribute("aria-label")} ${plot.textContent}`).join(" "));
+    if (/apart0000|98765/.test(charts)) wrong("a chart has a trial that is not in the plan");
+    await page.screenshot({ path: join(shots, `report_${basename(dirname(resolve(report)))}_apart.png`), fullPage: true });
+    await page.close();
+
+    // All trials may be of another plan.
+    const alone = await open(copied(report, "alone", (data) => Object.assign(data.experiments[0], { apart: others, trials: [], settings: [] })), { viewport });
+    if ((await alone.page.locator("details.apart tbody tr").count()) !== 2) wrong("without trials of the plan, the others are not listed");
+    await alone.page.close();
+}
+
 for (const report of reports) {
     const name = basename(dirname(resolve(report)));
     const shot = async (page, suffix) => {
@@ -192,12 +347,14 @@ for (const report of reports) {
     for (let index = 0; index < Math.max(await experiments.count(), 1); index++) {
         if ((await experiments.count()) > 0) await experiments.nth(index).click();
         // A report may have no trial at all.
-        if ((await light.page.locator("table").count()) > 0) {
+        if ((await light.page.locator("table.trials").count()) > 0) {
             await sorting(light);
             await filtering(light, data.experiments[index]);
             await folding(light);
             await filteringSeeds(light);
             await bold(light, data.experiments[index]);
+            await rules(light);
+            await setup(light, data.experiments[index]);
         }
         await chartsAndPictures(light);
     }
@@ -211,14 +368,19 @@ for (const report of reports) {
         await filter.fill("nothing has this");
         const before = await inEffect();
         await experiments.nth(1).click();
-        if ((await light.page.locator("tbody tr").count()) === 0) light.wrong("a filter is in effect in another experiment too");
+        if ((await light.page.locator(".trials tbody tr").count()) === 0) light.wrong("a filter is in effect in another experiment too");
         await experiments.first().click();
-        if ((await inEffect()) !== before || (await light.page.locator("tbody tr").count()) !== 0) light.wrong(`the filter that is seen is ${await inEffect()}, not ${before}`);
+        if ((await inEffect()) !== before || (await light.page.locator(".trials tbody tr").count()) !== 0) light.wrong(`the filter that is seen is ${await inEffect()}, not ${before}`);
         for (const one of await status.all()) await one.selectOption("");
         await filter.fill("");
         await light.page.waitForTimeout(300);
     }
     if ((await light.page.locator("h1").count()) !== 1) light.wrong("it has not one heading");
+    if ((await light.page.locator("table.trials").count()) > 0) {
+        await links(report, light);
+        await outlier(report, data, light);
+        await apart(report, data, light);
+    }
     await light.page.emulateMedia({ colorScheme: "dark" });
     await shot(light.page, "_dark");
     await light.page.close();
@@ -229,6 +391,7 @@ for (const report of reports) {
     await phone.page.close();
 }
 await browser.close();
+rmSync(elsewhere, { recursive: true });
 problems.forEach((problem) => console.error(problem));
 if (problems.length === 0) console.log(`${reports.length} reports work as they should; screenshots in ${shots}`);
 process.exit(problems.length === 0 ? 0 : 1);

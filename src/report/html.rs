@@ -1,7 +1,8 @@
 //! report.html: the report as one page with its charts and pictures, which needs nothing else, no network either.
 
 use super::settings::{Comparison, FIGURES, Setting};
-use super::{Experiment, Report, Trial, json};
+use super::trial::DATA_HASH;
+use super::{Experiment, Report, Trial, json, setup};
 use crate::data::{Split, counted};
 use crate::log::Grid;
 use crate::train::Metrics;
@@ -39,20 +40,36 @@ pub(super) fn page(report: &Report, folder: &Path) -> String {
     let both = report.experiments.iter().zip(&comparisons);
     let mut experiments: Vec<Value> = both.map(|(one, comparison)| experiment(one, comparison, folder)).collect();
     let mut warnings = report.warnings.clone();
-    let bytes = PAGE_BYTES.saturating_sub(written(&title, &warnings, &experiments).len());
+    let places = places(folder);
+    let bytes = PAGE_BYTES.saturating_sub(written(&title, &places, &warnings, &experiments).len());
     let left_out = add_pictures(&comparisons, &mut experiments, bytes);
     if left_out > 0 {
         let trials = counted(left_out, "trial");
         warnings.push(format!("to keep the page small, pictures of {trials} are left out, those of the worst"));
     }
-    written(&title, &warnings, &experiments)
+    written(&title, &places, &warnings, &experiments)
 }
 
-fn written(title: &str, warnings: &[String], experiments: &[Value]) -> String {
+/// Hashes of the folder's paths. A page that is opened there has the trials' folders beside it, and links to them; what was
+/// mailed has not. Not the paths themselves, which would tell whoever gets the page about the machine.
+fn places(folder: &Path) -> Vec<String> {
+    let paths = [std::path::absolute(folder), folder.canonicalize()];
+    // Without a slash at the end.
+    let paths: BTreeSet<PathBuf> = paths.into_iter().flatten().map(|path| path.components().collect()).collect();
+    paths.iter().map(|path| format!("{:08x}", fnv1a(path.as_os_str().as_encoded_bytes()))).collect()
+}
+
+/// FNV-1a, 32 bits: the page's script has it too.
+pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+fn written(title: &str, places: &[String], warnings: &[String], experiments: &[Value]) -> String {
     let data = json!({
         "title": title,
         "version": env!("CARGO_PKG_VERSION"),
         "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        "places": places,
         "warnings": warnings,
         "experiments": experiments,
     });
@@ -87,9 +104,12 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     value["short"] = short.collect::<Map<_, _>>().into();
     value["log"] = json!(logarithmic.collect::<Vec<_>>());
     value["comparable"] = json!(comparison.is_comparable);
+    value["setup"] = setup::rows(experiment, comparison).into();
     let keys: Vec<&str> = comparison.varied.iter().copied().chain(["seed"]).collect();
     let epochs = experiment.trials.iter().flat_map(|trial| &trial.metrics).map(|row| row.epoch).max().unwrap_or(0);
     let step = epochs.div_ceil(EPOCHS).max(1);
+    value["epoch_step"] = json!(step);
+    value["tiles"] = Value::Null;
     let shown = comparison.settings.iter().flat_map(|setting| {
         let epochs = shown_epochs(setting, step);
         setting.trials.iter().map(move |trial| (*trial, epochs.clone()))
@@ -99,6 +119,9 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
         // What the page shows of a trial.
         let shown = ["trial", "status", "spec", "seconds", "images_per_second", "error"];
         let mut value: Value = shown.map(|name| (name.to_owned(), all[name].clone())).into_iter().collect();
+        if comparison.varied.contains(&DATA_HASH) {
+            value["spec"][DATA_HASH] = json!(trial.value(DATA_HASH));
+        }
         value["final"] = json!({ comparison.split.name(): last(trial, comparison.split) });
         let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
         value["folder"] = json!(place.to_string_lossy());
@@ -107,13 +130,19 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
         value
     });
     value["trials"] = trials.collect();
+    let apart = experiment.apart.iter().map(|trial| {
+        let mut value = json::trial(trial);
+        value["label"] = json!(label(trial, &keys, comparison));
+        value
+    });
+    value["apart"] = apart.collect();
     value
 }
 
 /// What sets a trial apart.
 fn label(trial: &Trial, keys: &[&str], comparison: &Comparison) -> String {
     let value = |key: &&str| {
-        let value = trial.record.spec.get(*key)?;
+        let value = trial.value(key)?;
         let name = if *key == "seed" { key } else { comparison.short(key) };
         Some(format!("{name}={}", crate::plan::value_text(Some(value))))
     };
@@ -187,8 +216,9 @@ fn add_pictures(comparisons: &[Comparison], experiments: &mut [Value], bytes: us
     let mut trials: Vec<(usize, &Trial)> = comparisons.iter().flat_map(ranked).collect();
     trials.sort_by_key(|(rank, _)| *rank);
     let trials: Vec<&Trial> = trials.into_iter().map(|(_, trial)| trial).collect();
-    let (mut all, mut left_out) = (BTreeMap::new(), 0);
+    let (mut all, mut left_out, mut shown) = (BTreeMap::new(), 0, usize::MAX);
     for tiles in TILES {
+        shown = tiles;
         (all, left_out) = pictures(&trials, tiles, bytes);
         if left_out == 0 {
             break;
@@ -200,6 +230,7 @@ fn add_pictures(comparisons: &[Comparison], experiments: &mut [Value], bytes: us
                 value["trials"][index]["pictures"] = urls;
             }
         }
+        value["tiles"] = json!(Some(shown).filter(|tiles| *tiles < usize::MAX));
     }
     left_out
 }

@@ -9,17 +9,24 @@ const main = document.getElementById("report");
 const least = (values) => values.reduce((one, other) => (other < one ? other : one), Infinity);
 const most = (values) => values.reduce((one, other) => (other > one ? other : one), -Infinity);
 
-/** In the order of the table's columns; `best` says which figure is, where one is. */
+/** In the order of the table's columns; `best` says which figure is, where one is, `rule` how it is computed. */
 const FIGURES = [
-    { name: "loss", head: "loss", title: "loss, in the objective's unit", spread: true, best: least },
-    { name: "elbo_nats", head: "elbo_nats", title: "ELBO (nats per image)", spread: true, best: most },
-    { name: "recon_nats", head: "recon_nats", title: "reconstruction (nats per image)", spread: true },
-    { name: "kl_nats", head: "kl_nats", title: "KL (nats per image)", spread: true },
-    { name: "active_units", head: "active", title: "active latent axes" },
-    { name: "images_per_second", head: "images/s", title: "training images per second" },
-    { name: "seconds", head: "seconds", title: "seconds of training" },
+    { name: "loss", head: "loss", title: "loss, in the objective's unit", spread: true, best: least,
+        rule: "the objective with the spec's weights and reduction, mean over the images" },
+    { name: "elbo_nats", head: "elbo_nats", title: "ELBO (nats per image)", spread: true, best: most,
+        rule: "minus recon_nats minus kl_nats, with a KL weight of 1 whatever the objective's is" },
+    { name: "recon_nats", head: "recon_nats", title: "reconstruction (nats per image)", spread: true,
+        rule: "-log p(x|z), summed over the pixels, mean over the images" },
+    { name: "kl_nats", head: "kl_nats", title: "KL (nats per image)", spread: true,
+        rule: "KL of the posterior from the prior, summed over the latent axes, mean over the images" },
+    { name: "active_units", head: "active", title: "active latent axes",
+        rule: "number of latent axes whose posterior mean has a variance above 0.01 over the images (Burda et al. 2016)" },
+    { name: "images_per_second", head: "images/s", title: "training images per second",
+        rule: "training images, repetitions included, by the seconds spent on training steps" },
+    { name: "seconds", head: "seconds", title: "seconds", rule: "wall time of the trial, all its resumptions together" },
 ];
 const TITLES = Object.fromEntries(FIGURES.map(({ name, title }) => [name, title]));
+const RULES = Object.fromEntries(FIGURES.map(({ name, rule }) => [name, rule]));
 const KEY_METRICS = ["elbo_nats", "loss", "recon_nats", "kl_nats", "active_units"];
 const CURVE_METRICS = ["elbo_nats", "loss", "recon_nats", "kl_nats"];
 const PICTURES = {
@@ -60,6 +67,25 @@ const SYMBOLS = [
     "M2 0L5 3L8 0L10 2L7 5L10 8L8 10L5 7L2 10L0 8L3 5L0 2Z", "M0 0H10L6.5 5L10 10H0L3.5 5Z",
 ];
 const DASHES = ["solid", "dashed", "dotted"];
+/** What `near` leaves out, in words. */
+const FAR = "more than 4 interquartile ranges from the quartiles";
+/** What was trained on what, by the groups of its rows. */
+const GROUPS = { data: "Data", model: "Model", objective: "Objective", train: "Training", machine: "Computed by" };
+
+/** Whether the page is in the folder that it was written to, with the trials' folders beside it: a page that was mailed or
+ * moved must not link to them. */
+const isAtHome = (() => {
+    if (location.protocol !== "file:") return false;
+    try {
+        const folder = decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "") || "/";
+        // FNV-1a, as vaex has it.
+        const hash = new TextEncoder().encode(folder).reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5);
+        return data.places.includes((hash >>> 0).toString(16).padStart(8, "0"));
+    } catch {
+        // The folder's name is no UTF-8.
+        return false;
+    }
+})();
 
 // ------------------------------------------------------------------------------------------------ numbers and texts
 
@@ -129,28 +155,34 @@ function niceStep(rough) {
     return [1, 2, 5, 10].map((factor) => factor * unit).find((step) => step >= rough * 0.999);
 }
 
-/** Round bounds of an axis. Values far from all others are left outside of it, unless `whole`; `outside` counts them. */
-function bounds(values, whole = false) {
+/** Numbers by size, `shown` without those that are far from all others, where these are few: see `FAR`; `clips` says whether
+ * there are any. `scale` is the axis' or the colours'. */
+function near(values, whole = false, scale = (value) => value) {
     const sorted = values.filter(isNumber).sort((one, other) => one - other);
-    if (sorted.length === 0) return { min: 0, max: 1, interval: 0.5, outside: 0 };
-    const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
+    const at = (share) => scale(sorted[Math.round(share * (sorted.length - 1))]);
     const [low, high] = [at(0.25), at(0.75)];
     const fence = 4 * (high - low);
-    const near = sorted.filter((value) => value >= low - fence && value <= high + fence);
-    const span = (all) => all[all.length - 1] - all[0];
-    const clips = near.length >= 0.85 * sorted.length && span(near) > 0 && span(sorted) > 4 * span(near);
-    const shown = clips && !whole ? near : sorted;
-    const [first, last] = [shown[0], shown[shown.length - 1]];
+    const inside = sorted.filter((value) => scale(value) >= low - fence && scale(value) <= high + fence);
+    const span = (all) => scale(all[all.length - 1]) - scale(all[0]);
+    const clips = inside.length >= 0.85 * sorted.length && span(inside) > 0 && span(sorted) > 4 * span(inside);
+    const shown = clips && !whole ? inside : sorted;
+    return { shown, clips, low: shown[0], high: shown[shown.length - 1] };
+}
+
+/** Round bounds of an axis. Values far from all others are left outside of it, unless `whole`. */
+function bounds(values, whole = false) {
+    const { shown, clips, low: first, high: last } = near(values, whole);
+    if (shown.length === 0) return { min: 0, max: 1, interval: 0.5 };
     const margin = last > first ? 0.02 * (last - first) : Math.abs(first) * 0.05 || 0.5;
     const interval = niceStep((last - first + 2 * margin) / 7);
     // What is never negative has no axis below zero.
     const min = first >= 0 ? Math.max(0, Math.floor((first - margin) / interval)) : Math.floor((first - margin) / interval);
     const round = (value) => Number(value.toPrecision(12));
-    return {
-        min: round(min * interval), max: round(Math.ceil((last + margin) / interval) * interval), interval,
-        outside: sorted.length - shown.length, clips,
-    };
+    return { min: round(min * interval), max: round(Math.ceil((last + margin) / interval) * interval), interval, clips };
 }
+
+/** Where a value lies between the ends of a scale, from 0 to 1; beyond them, at the end. */
+const shareOf = (value, low, high) => Math.min(Math.max((value - low) / (high - low), 0), 1);
 
 /** A colour of a scale, from 0 to 1. */
 function rampColour(ramp, share) {
@@ -207,11 +239,26 @@ function sign(colour, symbol, dash = null) {
     return drawn;
 }
 
-/** A legend of a scale of colours. */
-function scaleLegend(name, low, high, from = 0) {
+/** A legend of a scale of colours. Of `values` beyond its ends it says that they have the ends' colours. */
+function scaleLegend(name, [low, high], values, written, unit = "", from = 0) {
     const stops = [0, 0.25, 0.5, 0.75, 1].map((share) => rampColour(theme().ramp, from + (1 - from) * share));
-    return element("li", {}, `${name}: ${low}`,
-        element("span", { class: "ramp", style: `background: linear-gradient(to right, ${stops.join(",")})` }), high);
+    const end = (sign, value) => element("span", { class: "end" }, `${sign}${written(value)}`);
+    return element("li", { class: "scale" }, element("span", {}, `${name}:`), end(least(values) < low ? "≤ " : "", low),
+        element("span", { class: "ramp", style: `background: linear-gradient(to right, ${stops.join(",")})` }),
+        end(most(values) > high ? "≥ " : "", high), unit);
+}
+
+/** Copies a text, also where a page may not use the clipboard by itself. */
+async function copy(text) {
+    try {
+        await navigator.clipboard.writeText(text);
+    } catch {
+        const field = element("textarea", { readonly: "" }, text);
+        document.body.append(field);
+        field.select();
+        document.execCommand("copy");
+        field.remove();
+    }
 }
 
 /** A label that may break after its commas. */
@@ -233,7 +280,8 @@ function theme() {
 }
 
 /** A place for a chart. `draw(theme, width)` returns `option`s of ECharts and a `label` that says in words what is to be
- * seen, or `empty`, a sentence why there is nothing; `clips` and `outside` where the axes leave values out. */
+ * seen, or `empty`, a sentence why there is nothing; `clips` and `outside` where the axes leave values out, and `beyond`, what is
+ * drawn of these; `note`, a sentence below the chart. */
 class Chart {
     constructor(parent, draw, size = "") {
         this.draw = draw;
@@ -248,9 +296,9 @@ class Chart {
         const colours = theme();
         const result = this.draw(colours, this.plot.clientWidth || this.plot.parentNode.clientWidth, this.whole);
         this.plot.hidden = Boolean(result.empty);
-        this.note.replaceChildren(...(result.empty ? [result.empty] : []));
+        this.note.replaceChildren(...[result.empty ?? result.note].filter(Boolean));
         if (result.empty) return;
-        if (result.clips) this.sayOutside(result.outside);
+        if (result.clips) this.sayOutside(result);
         if (result.height) this.plot.style.height = `${result.height}px`;
         this.drawn ??= echarts.init(this.plot, null, { renderer: "svg" });
         this.drawn.resize();
@@ -259,8 +307,8 @@ class Chart {
         this.plot.setAttribute("aria-label", result.label);
     }
 
-    sayOutside(outside) {
-        const said = outside > 0 ? `${plural(outside, "value")} far from the others ${outside === 1 ? "is" : "are"} outside of the axes. ` : "";
+    sayOutside({ outside, beyond = "" }) {
+        const said = outside > 0 ? ` ${plural(outside, "value")} ${outside === 1 ? "is" : "are"} outside of the axes: ${FAR}.${beyond} ` : " ";
         this.note.append(said, element("button", { type: "button", onclick: () => {
             this.whole = !this.whole;
             this.update();
@@ -311,6 +359,7 @@ function numberAxis(name, { min, max, interval }) {
 class Experiment {
     constructor(experiment) {
         Object.assign(this, experiment);
+        this.apart = Array.isArray(this.apart) ? this.apart : [];
         const byId = new Map(this.trials.map((trial) => [trial.trial, trial]));
         // From here on, trials are themselves where their ids were, and best first.
         this.settings = this.settings.map((setting, index) => (
@@ -374,12 +423,14 @@ class Experiment {
         const contents = element("nav", { class: "contents", "aria-label": "contents" });
         this.place = element("div", {}, element("h1", {}, this.name),
             element("p", {}, `${plural(this.trials.length, "trial")}: ${this.statuses(this.trials) || "none"}. `,
+                this.apart.length > 0 ? `${plural(this.apart.length, "other trial")} of this folder ${this.apart.length === 1 ? "is" : "are"} not in the present plan. ` : "",
                 element("span", { class: "soft" },
-                `Figures are the ${this.split} split's after the last epoch; nats are per image.`)),
+                `Figures are the ${this.split} split's after the last epoch; nats are per image. Means and charts include only the trials that are done; learning curves include the others too.`)),
             this.notes.length > 0 ? element("ul", { class: "soft" }, this.notes.map((note) => element("li", {}, note))) : null,
                 warnings, contents);
         main.insertBefore(this.place, main.querySelector("footer"));
-        if (this.trials.length === 0) return;
+        if (this.trials.length === 0) return this.others(this.place);
+        this.setups();
         this.failures();
         this.table();
         if (this.trials.some((trial) => trial.status === "done")) {
@@ -423,6 +474,23 @@ class Experiment {
         this.updates.forEach((update) => update());
     }
 
+    /** What was trained on what: one value where all trials agree. */
+    setups() {
+        if (!this.setup?.length) return;
+        const section = this.section("What was trained", "One value where all trials of the plan agree.");
+        const said = ({ values, count }) => {
+            if (count === 0) return "not recorded";
+            const [first, last] = [values.slice(0, -1), values[values.length - 1]];
+            const listed = count > values.length ? `${first.map(text).join(", ")}, …, ${text(last)} (${count} values)` : values.map(text).join(", ");
+            return count > 1 ? element("em", {}, `varies: ${listed}`) : listed;
+        };
+        section.append(element("details", { class: "setups", open: main.clientWidth < NARROW ? null : "" },
+            element("summary", {}, "Data, model, objective and training"),
+            element("div", {}, [...grouped(this.setup, ({ group }) => group)].map(([group, rows]) => element("section", {},
+                element("h3", {}, GROUPS[group] ?? group),
+                element("dl", {}, rows.flatMap((row) => [element("dt", {}, row.name), element("dd", {}, said(row))])))))));
+    }
+
     failures() {
         const failed = this.trials.filter((trial) => trial.error);
         if (failed.length === 0) return;
@@ -437,9 +505,22 @@ class Experiment {
 
     // -------------------------------------------------------------------------------------------- the table
 
+    /** A link to a trial's folder where that is beside the page, else a button that copies the folder's path, as vaex was
+     * given it. */
     link(trial, shown) {
-        const href = `${trial.folder.split("/").map(encodeURIComponent).join("/")}/`;
-        return element("a", { href, title: trial.folder, "aria-label": `folder of ${this.trialName(trial)}` }, shown);
+        if (isAtHome) {
+            const href = `${trial.folder.split("/").map(encodeURIComponent).join("/")}/`;
+            return element("a", { href, title: trial.folder, "aria-label": `folder of ${this.trialName(trial)}` }, shown);
+        }
+        const path = `${this.folder}/${trial.folder.split("/").pop()}`;
+        const said = element("span", { class: "soft", role: "status" });
+        const button = element("button", { type: "button", class: "copy", title: `copy ${path}`,
+            "aria-label": `copy the path of the folder of ${this.trialName(trial)}`, onclick: async () => {
+            await copy(path);
+            said.textContent = " copied";
+            setTimeout(() => (said.textContent = ""), 1500);
+        } }, shown);
+        return element("span", {}, button, said);
     }
 
     /** What a filter's words are compared with: `key=value` of all keys, and the trial's id and status. */
@@ -492,8 +573,37 @@ class Experiment {
         this.body = element("tbody");
         this.count = element("p", { class: "soft", "aria-live": "polite" });
         section.append(controls, element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "table of trials" },
-            element("table", {}, this.head, this.body)), this.count);
+            element("table", { class: "trials" }, this.head, this.body)), this.count,
+            element("details", { class: "columns" }, element("summary", {}, "What the columns mean"),
+                element("dl", {}, FIGURES.flatMap(({ head, rule }) => [element("dt", {}, head), element("dd", {}, rule)]))));
+        this.others(section);
         this.fillHead();
+    }
+
+    /** Trials that the present plan has not: as they were recorded, in no chart, and never the best. */
+    others(parent) {
+        if (this.apart.length === 0) return;
+        // The keys that tell them from one another, and from the plan's.
+        const all = [...this.trials, ...this.apart];
+        const differs = (key) => new Set(all.map(({ spec }) => text(spec[key]))).size > 1;
+        const others = [...new Set(all.flatMap(({ spec }) => Object.keys(spec)))].filter((key) => key !== "name" && differs(key)).sort();
+        const keys = [...new Set([...this.varied, ...others])];
+        const figure = (trial, name) => (name === "images_per_second" || name === "seconds" ? trial[name] : trial.final?.[this.split]?.[name]);
+        const hasErrors = this.apart.some((trial) => trial.error);
+        const head = (shown, title, kind = null) => element("th", { scope: "col", title, class: kind }, shown);
+        const heads = [...keys.map((key) => head(this.keyName(key), key)), head("status", "how the trial stands", "text"),
+            ...FIGURES.map(({ head: shown, title, rule }) => head(shown, `${title}: ${rule}`)),
+            ...(hasErrors ? [head("error", "what went wrong", "text")] : []), head("folder", "the trial's folder", "text")];
+        const rows = this.apart.map((trial) => element("tr", {}, keys.map((key) => element("td", {}, text(trial.spec[key]))),
+            element("td", { class: trial.status === "failed" || trial.status === "diverged" ? "text bad" : "text" }, trial.status),
+            FIGURES.map(({ name, spread }) => element("td", {}, significant(figure(trial, name), spread ? 4 : 3))),
+            hasErrors ? element("td", { class: "text error", title: trial.error }, (trial.error ?? "").split("\n")[0]) : null,
+            element("td", { class: "text" }, this.link(trial, trial.trial))));
+        parent.append(element("details", { class: "apart", open: this.trials.length === 0 ? "" : null },
+            element("summary", {}, `Not in the present plan (${this.apart.length})`),
+            element("p", { class: "soft" }, "Trials of this folder that plan.json does not list, as of an earlier version of the spec. Their metrics are those of their last recorded epoch; they are in no chart and no mean, and never the best."),
+            element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "table of trials that are not in the present plan" },
+                element("table", {}, element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows)))));
     }
 
     fillHead() {
@@ -507,7 +617,7 @@ class Experiment {
         ];
         const header = this.columns.map((column) => element("th",
             { scope: "col", "aria-sort": "none", class: column.text ? "text" : null, "data-column": column.id },
-            element("button", { type: "button", title: column.title, onclick: () => {
+            element("button", { type: "button", title: column.rule ? `${column.title}: ${column.rule}` : column.title, onclick: () => {
                 const isSorted = this.sort?.id === column.id;
                 this.sort = { id: column.id, up: isSorted ? !this.sort.up : column.best !== most };
                 this.fill();
@@ -567,7 +677,8 @@ class Experiment {
         this.count.textContent = `${rows.length} of ${plural(all, this.folded ? "setting" : "trial")}`
             + (this.folded ? "; mean ± sample standard deviation over the seeds that are done" : "")
             + (best.size > 0 ? "; the best figure of a column is bold" : "")
-            + (rows.length < all ? "; charts and pictures show the same trials" : "") + ".";
+            + (rows.length < all ? "; charts and pictures show the same trials" : "") + "."
+            + (isAtHome ? "" : ` A click on a ${this.folded ? "seed in the column folders" : "trial's folder"} copies the folder's path.`);
         this.chosen = rows.flatMap((row) => row.trials);
     }
 
@@ -609,12 +720,11 @@ class Experiment {
         const values = [...new Map(this.trials.map((trial) => [text(trial.spec[key]), trial.spec[key]])).values()].sort(byValue);
         if (values.length > VALUES && values.every(isNumber)) {
             const scale = this.log.includes(key) ? Math.log : (value) => value;
-            const [low, high] = [values[0], values[values.length - 1]];
-            const share = (value) => FAINTEST + (1 - FAINTEST) * (scale(value) - scale(low)) / (scale(high) - scale(low));
+            const { low, high } = near(values, false, scale);
+            const share = (value) => FAINTEST + (1 - FAINTEST) * shareOf(scale(value), scale(low), scale(high));
             return {
                 of: (trial) => ({ colour: rampColour(ramp, share(trial.spec[key])), symbol: SYMBOLS[0] }),
-                legend: [scaleLegend(this.keyName(key), text(low), `${text(high)}${scale === Math.log ? " (logarithmic)" : ""}`,
-                    FAINTEST)],
+                legend: [scaleLegend(this.keyName(key), [low, high], values, text, scale === Math.log ? "(logarithmic)" : "", FAINTEST)],
             };
         }
         const signs = new Map(values.map((value, index) => [text(value), {
@@ -655,9 +765,11 @@ class Experiment {
     rate() {
         const has = (trial) => this.figure(trial, "kl_nats") !== null && trial.spec["model.posterior"] !== "none";
         if (!this.trials.some(has)) return;
+        const without = this.trials.filter((trial) => trial.status === "done" && trial.spec["model.posterior"] === "none").length;
         const section = this.section("Rate and distortion",
             "A point is a trial: its KL is the rate, its reconstruction the distortion. "
-            + "The ELBO is the same all along a dashed line, and better further down and to the left.");
+            + "The ELBO is the same all along a dashed line, and better further down and to the left."
+            + (without > 0 ? ` ${plural(without, "trial")} without a KL (posterior none) ${without === 1 ? "is" : "are"} not shown.` : ""));
         this.colourLegend(section);
         this.chart(section, (colours, width, whole) => {
             const points = this.done("kl_nats", "recon_nats").filter(has);
@@ -711,20 +823,25 @@ class Experiment {
                 : "The line joins the means of the settings."));
         let metric = this.sorted_by;
         const place = element("div", { class: "charts" });
+        const rule = element("p", { class: "soft note" });
+        const say = () => (rule.textContent = `${TITLES[metric]}: ${RULES[metric]}.`);
+        say();
         const controls = element("div", { class: "controls" },
             select("figure", KEY_METRICS.map((name) => [name, TITLES[name]]), metric, (chosen) => {
             metric = chosen;
+            say();
             charts.forEach((chart) => chart.update());
         }));
         if (this.varied.length > 1) this.colourLegend(section, controls);
         else section.append(controls);
-        section.append(place);
+        section.append(rule, place);
         const charts = keys.map((key) => this.chart(place,
             (colours, width, whole) => this.byKey(key, metric, colours, width, whole)));
     }
 
-    /** The axis of a key: of its numbers, or, where they have no common scale, one place a value. */
-    keyAxis(key, trials, width) {
+    /** The axis of a key: of its numbers, or, where they have no common scale, one place a value. Of many numbers, those far
+     * from all others are left outside, unless `whole`. */
+    keyAxis(key, trials, width, whole) {
         const values = [...new Map(trials.map((trial) => [text(trial.spec[key]), trial.spec[key]])).values()].sort(byValue);
         const positive = values.filter((value) => isNumber(value) && value > 0);
         // Zero has no place on a logarithmic axis: beside sizes of very different orders it is a category.
@@ -732,31 +849,32 @@ class Experiment {
         if (!values.every(isNumber) || (hasNoScale && values.length <= 12)) {
             return { axis: { type: "category", name: key, data: values.map(text),
                 axisLabel: { interval: 0, hideOverlap: false, width: (width - 90) / values.length - 6, overflow: "break" } },
-                place: text };
+                place: text, isInside: () => true };
         }
         const isLog = this.log.includes(key) && positive.length === values.length;
-        const [low, high] = [values[0], values[values.length - 1]];
-        const marks = marked(values, isLog);
+        const { shown, low, high, clips } = near(values, whole || values.length <= VALUES, isLog ? Math.log : undefined);
+        const inside = { place: (value) => value, clips: clips && values.length > VALUES, isInside: (value) => value >= low && value <= high };
+        const marks = marked(shown, isLog);
         const ticks = marks === undefined ? {}
             : { axisTick: { customValues: marks }, axisLabel: { customValues: marks, formatter: text } };
         if (!isLog) {
             const margin = 0.07 * (high - low) || 0.5;
             const range = values.length <= VALUES ? { min: low - margin, max: high + margin } : {};
-            return { axis: { ...numberAxis(key, bounds(values, true)), ...range, ...ticks }, place: (value) => value };
+            return { axis: { ...numberAxis(key, bounds(shown, true)), ...range, ...ticks }, ...inside };
         }
         const margin = (high / low) ** 0.06 || 1;
         return {
             axis: { type: "log", name: `${key} (logarithmic)`, min: low / margin, max: high * margin, 
                 ...(marks !== undefined ? ticks
                     : { axisLabel: { formatter: (value) => short(value), showMinLabel: false, showMaxLabel: false } }) },
-            place: (value) => value,
+            ...inside,
         };
     }
 
     byKey(key, metric, colours, width, whole) {
         const trials = this.done(metric);
         if (trials.length === 0) return { empty: `${this.keyName(key)}: no chosen trial has this figure.` };
-        const { axis, place } = this.keyAxis(key, trials, width);
+        const { axis, place, isInside, clips } = this.keyAxis(key, trials, width, whole);
         const at = (trial) => [place(trial.spec[key]), this.figure(trial, metric)];
         const y = bounds(trials.map((trial) => this.figure(trial, metric)), whole);
         const hasColours = this.varied.length > 1;
@@ -768,11 +886,12 @@ class Experiment {
             .map((same) => [place(same[0].spec[key]), mean(same.map((trial) => this.figure(trial, metric)))]);
         let lines = [...grouped(trials,
             rest)].map(([name, some]) => ({ name, some, data: means(some) })).filter(({ data }) => data.length > 1);
+        const note = lines.length > LINES ? `The lines of means are left out: there would be ${lines.length}, more than ${LINES}.` : null;
         if (lines.length > LINES) lines = [];
         const summary = means(trials);
         return {
-            clips: y.clips, outside: trials.filter((trial) => this.figure(trial, metric) > y.max || this.figure(trial,
-                metric) < y.min).length,
+            note, clips: y.clips || clips, outside: trials.filter((trial) => this.figure(trial, metric) > y.max || this.figure(trial,
+                metric) < y.min || !isInside(trial.spec[key])).length,
             label: `${TITLES[metric]} by ${key}, ${plural(trials.length, "trial")}. Means: `
                 + (summary.length > 10 ? `from ${short(least(summary.map((one) => one[1])))} to ${short(most(summary.map((one) => one[1])))}` : summary.map(([value, figure]) => `${short(figure)} at ${text(value)}`).join(", ")) + ".",
             option: {
@@ -813,8 +932,10 @@ class Experiment {
     curves() {
         const splits = ["train", "validation"].filter((split) => this.trials.some(({ curves }) => curves?.[split]?.epoch.length > 0));
         if (splits.length === 0) return;
-        const section = this.section("Learning curves", this.isFoldable
-            ? "The mean over the seeds of a setting; the band is from the lowest to the highest seed." : null);
+        const section = this.section("Learning curves", [this.isFoldable
+            ? "The mean over the seeds of a setting; the band is from the lowest to the highest seed." : "",
+            this.epoch_step > 1 ? `Every ${this.epoch_step}th epoch and the last one: curves.parquet has all of them.` : ""]
+            .filter(Boolean).join(" "));
         let [metric, split] = [CURVE_METRICS.includes(this.sorted_by) ? this.sorted_by : "elbo_nats", splits.includes(this.split)
             ? this.split : splits[0]];
         section.append(element("div", { class: "controls" },
@@ -912,7 +1033,8 @@ class Experiment {
     axes() {
         if (!this.trials.some((trial) => this.axisKl(trial).length > 0)) return;
         const section = this.section("KL of each latent axis",
-            `A row is a trial, its axes in the order of their KL. An axis whose KL is below ${COLLAPSED} nats per image has collapsed: it is hatched.`);
+            `A row is a trial, its axes in the order of their KL. An axis whose KL is below ${COLLAPSED} nats per image has collapsed: it is hatched. `
+            + `The table's column active has another rule: ${RULES.active_units}. An axis can be both active and collapsed, or neither.`);
         const legend = element("ul", { class: "legend" });
         const rows = element("p", { class: "soft" });
         section.append(legend, rows);
@@ -923,11 +1045,13 @@ class Experiment {
             const isNarrow = width < NARROW;
             const kl = trials.map((trial) => this.axisKl(trial));
             const mostAxes = most(kl.map((one) => one.length));
-            const high = Math.max(most(kl.map(([first]) => first)), 10 * COLLAPSED);
-            const low = Math.max(COLLAPSED, Math.min(high / 10, least(kl.flat().filter((nats) => nats >= COLLAPSED))));
+            const alive = kl.flat().filter((nats) => nats >= COLLAPSED);
+            const ends = near(alive, false, Math.log);
+            const high = Math.max(ends.high ?? 0, 10 * COLLAPSED);
+            const low = Math.max(COLLAPSED, Math.min(high / 10, ends.low ?? COLLAPSED));
             const share = (nats) => Math.log(nats / low) / Math.log(high / low);
             const dead = kl.map((one) => one.filter((nats) => nats < COLLAPSED).length);
-            legend.replaceChildren(scaleLegend("KL", short(low), `${short(high)} nats per image (logarithmic)`),
+            legend.replaceChildren(scaleLegend("KL", [low, high], alive, short, "nats per image (logarithmic)"),
                 element("li", {}, element("span",
                     { class: "ramp", style: `width: 1.6rem; background: repeating-linear-gradient(45deg, ${colours.soft} 0 1px, transparent 1px 5px)` }), "collapsed"));
             // A phone has no room for the names of keys beside each row.
@@ -992,16 +1116,17 @@ class Experiment {
         if (this.varied.length < 3) return;
         const metric = this.sorted_by;
         const section = this.section("All keys together",
-            "A line is a trial. Drag along an axis to pick the lines that pass there; a click on the axis brings all back.");
+            "A line is a trial. Drag along an axis to pick the lines that pass there; a click on the axis brings all back. "
+            + `An axis of up to ${VALUES} values has them at equal distances.`);
         const legend = element("ul", { class: "legend" });
         section.append(legend);
-        this.chart(section, (colours, width) => {
+        this.chart(section, (colours, width, whole) => {
             const trials = this.done(metric);
             if (trials.length === 0) return { empty: "No chosen trial has this figure." };
             const figures = trials.map((trial) => this.figure(trial, metric));
-            const { min, max, interval } = bounds(figures, true);
-            const share = (value) => (value - min) / (max - min);
-            legend.replaceChildren(scaleLegend(TITLES[metric], short(min), short(max), FAINTEST));
+            const { min, max, interval, clips } = bounds(figures, whole);
+            const share = (value) => shareOf(value, min, max);
+            legend.replaceChildren(scaleLegend(TITLES[metric], [min, max], figures, short, "", FAINTEST));
             const isNarrow = width < NARROW;
             const axis = (dim, name, rest) => ({
                 dim, name, nameLocation: isNarrow ? "start" : "end", nameGap: 14,
@@ -1012,35 +1137,45 @@ class Experiment {
                 axisLabel: { color: colours.ink, fontSize: 11, backgroundColor: colours.ground, padding: [1, 2],
                     ...rest.axisLabel },
             });
-            const names = [...this.varied.map((key) => this.keyName(key)), isNarrow ? metric : TITLES[metric]];
+            const valuesOf = (key) => [...new Map(trials.map((trial) => [text(trial.spec[key]), trial.spec[key]])).values()].sort(byValue);
+            const hasScale = (values) => values.length > VALUES && values.every(isNumber);
+            const isLogarithmic = (key) => this.log.includes(key) && hasScale(valuesOf(key));
+            const names = [...this.varied.map((key) => `${this.keyName(key)}${isLogarithmic(key) ? " (log)" : ""}`),
+                isNarrow ? metric : TITLES[metric]];
             const axes = this.varied.map((key, dim) => {
-                const values = [...new Map(trials.map((trial) => [text(trial.spec[key]), trial.spec[key]])).values()].sort(byValue);
-                if (values.length <= VALUES || !values.every(isNumber)) return axis(dim, names[dim],
-                    { type: "category", data: values.map(text) });
-                const [low, high] = [values[0], values[values.length - 1]];
+                const values = valuesOf(key);
+                if (!hasScale(values)) return axis(dim, names[dim], { type: "category", data: values.map(text) });
                 const isLog = this.log.includes(key);
-                const ends = isLog ? { type: "log", min: low, max: high } : { ...bounds(values, true), type: "value" };
-                const marks = { customValues: marked(values, isLog) };
+                const { shown, low, high, clips } = near(values, whole, isLog ? Math.log : undefined);
+                const ends = isLog ? { type: "log", min: low, max: high } : { ...bounds(shown, true), type: "value" };
+                const marks = { customValues: marked(shown, isLog) };
                 return axis(dim, names[dim],
-                    { ...ends, axisTick: marks, axisLabel: { ...marks, formatter: short, hideOverlap: true } });
+                    { ...ends, clips, axisTick: marks, axisLabel: { ...marks, formatter: short, hideOverlap: true } });
             });
             axes.push(axis(axes.length, names[axes.length],
-                { type: "value", min, max, interval, axisLabel: { formatter: short } }));
+                { type: "value", min, max, interval, clips, axisLabel: { formatter: short } }));
+            const lines = trials.map((trial, index) => [...this.varied.map((key, dim) => (axes[dim].type === "category"
+                ? text(trial.spec[key]) : trial.spec[key])), figures[index]]);
+            // A line that would leave an axis is bent to its end.
+            const onAxis = (value, dim) => (axes[dim].type === "category" ? value : Math.min(Math.max(value, axes[dim].min), axes[dim].max));
+            const isOutside = (line) => line.filter((value, dim) => onAxis(value, dim) !== value).length;
             return {
+                clips: axes.some((one) => one.clips), outside: lines.reduce((sum, line) => sum + isOutside(line), 0),
+                beyond: " Their lines are dashed, and drawn to the end of the axis.",
                 label: `Parallel coordinates of ${plural(trials.length, "trial")}: ${this.varied.join(", ")} and ${TITLES[metric]}. The table has the same numbers.`,
                 height: isNarrow ? 100 * axes.length : 420,
                 option: {
-                    tooltip: { formatter: ({ data }) => tooltip(data.name,
-                        `${TITLES[metric]}: ${significant(data.value[data.value.length - 1])}`) },
+                    tooltip: { formatter: ({ data, dataIndex }) => tooltip(data.name,
+                        `${TITLES[metric]}: ${significant(figures[dataIndex])}`) },
                     parallel: { left: isNarrow ? Math.min(widest(names) * 1.1 + 26, width / 2) : 60, right: isNarrow ? 22 : 90,
                         top: isNarrow ? 16 : 40, bottom: isNarrow ? 36 : 26, layout: isNarrow ? "vertical" : "horizontal",
                         parallelAxisDefault: { areaSelectStyle: { color: colours.soft, borderColor: colours.soft,
                             opacity: 0.25 } } },
                     parallelAxis: axes,
                     series: [{ type: "parallel", inactiveOpacity: 0.06, activeOpacity: 0.9, data: trials.map((trial, index) => ({
-                        name: this.trialName(trial), value: [...this.varied.map((key, dim) => (axes[dim].type === "category"
-                            ? text(trial.spec[key]) : trial.spec[key])), figures[index]],
+                        name: this.trialName(trial), value: lines[index].map(onAxis),
                         lineStyle: { width: 1.8, opacity: trials.length > 60 ? 0.6 : 0.85,
+                            type: isOutside(lines[index]) > 0 ? "dashed" : "solid",
                             color: rampColour(colours.ramp, FAINTEST + (1 - FAINTEST) * share(figures[index])) },
                     })) }],
                 },
@@ -1072,7 +1207,8 @@ class Experiment {
         this.updates.push(() => {
             const trials = more.shown();
             const without = this.chosen.filter((trial) => !trial.pictures?.[kind]).length;
-            explanation.textContent = PICTURES[kind] + (without > 0
+            explanation.textContent = PICTURES[kind] + (this.tiles
+                ? ` To keep the page small, at most ${this.tiles} columns of each are shown; the trials' folders have all.` : "") + (without > 0
                 ? ` ${plural(without, "trial")} of the table ${without === 1 ? "has" : "have"} none.` : "");
             place.replaceChildren(...trials.map((trial) => element("figure", {},
                 element("img", { src: trial.pictures[kind], alt: `${kind} of ${this.trialName(trial)}`, loading: "lazy",

@@ -1,0 +1,132 @@
+//! What an experiment's trials were trained on and how: one value where all agree, the different ones where they do not.
+
+use super::numbers::significant;
+use super::settings::Comparison;
+use super::{Experiment, Trial};
+use crate::data::Split;
+use crate::log::record::Status;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Different values of a row that are listed, at most: of more, the first ones and the last one.
+const LISTED: usize = 6;
+/// The tables of a spec that have rows, each with the keys that come first; the others follow by their letters.
+const TABLES: [(&str, &[&str]); 4] = [
+    ("data", &["source", "images", "labels", "test_images", "test_labels"]),
+    ("model", &["family", "latent_dim", "hidden", "channels", "strides", "activation", "likelihood", "variance"]),
+    ("objective", &["kl_weight", "reduction"]),
+    ("train", &["optimizer", "learning_rate", "batch_size", "epochs"]),
+];
+/// Keys that change nothing of a trial's result.
+const LEFT_OUT: [&str; 1] = ["train.checkpoint_steps"];
+/// Keys whose values are paths: their files' names say enough.
+const PATHS: [&str; 4] = ["data.images", "data.labels", "data.test_images", "data.test_labels"];
+
+/// The rows, in groups: `group`, `name`, `values` (sorted; a missing value is null; none: not recorded), and `count`, of the
+/// different values.
+pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Value> {
+    let trials = &experiment.trials;
+    let spec = |table: &'static str, first: &[&str]| -> Vec<Value> {
+        let prefix = format!("{table}.");
+        let keys: BTreeSet<&str> =
+            trials.iter().flat_map(|trial| trial.record.spec.keys()).map(String::as_str).collect();
+        let keys = keys.into_iter().filter(|key| key.starts_with(&prefix) && !LEFT_OUT.contains(key));
+        let mut names: Vec<&str> = keys.map(|key| &key[prefix.len()..]).collect();
+        names.sort_by_key(|name| first.iter().position(|one| one == name).unwrap_or(first.len()));
+        names.into_iter().filter_map(|name| key_row(table, &format!("{prefix}{name}"), name, trials)).collect()
+    };
+    let known = |group, name, value: &dyn Fn(&Trial) -> Option<Value>| {
+        row(group, name, trials.iter().filter_map(value).collect())
+    };
+    let mut rows = Vec::new();
+    for (table, first) in TABLES {
+        rows.extend(spec(table, first));
+        match table {
+            "data" => rows.extend([
+                known(table, "training images", &|trial| training_images(trial).map(Value::from)),
+                known(table, "validation images", &|trial| trial.record.validation_images.map(Value::from)),
+                known(table, "height × width", &|trial| {
+                    Some(format!("{} × {} pixels", trial.record.height?, trial.record.width?).into())
+                }),
+            ]),
+            "model" => rows.push(known(table, "parameters", &|trial| Some(trial.record.parameters.into()))),
+            "objective" => rows.push(row(table, "effective beta", effective_betas(trials, comparison.split))),
+            _ => rows.extend(key_row(table, "seed", "seed", trials)),
+        }
+    }
+    rows.extend([
+        known("machine", "vaex", &|trial| Some(version(trial).into())),
+        known("machine", "processor", &|trial| trial.record.processor.clone().map(Value::from)),
+        known("machine", "threads", &|trial| Some(trial.record.threads.into())),
+    ]);
+    rows
+}
+
+/// A key's values; `None` where no trial has one.
+fn key_row(group: &str, key: &str, name: &str, trials: &[Trial]) -> Option<Value> {
+    let values: Vec<Value> =
+        trials.iter().map(|trial| trial.record.spec.get(key).cloned().unwrap_or_default()).collect();
+    if values.iter().all(Value::is_null) {
+        return None;
+    }
+    Some(row(group, name, if PATHS.contains(&key) { file_names(values) } else { values }))
+}
+
+/// The names of files, or their whole paths where different files have one name.
+fn file_names(paths: Vec<Value>) -> Vec<Value> {
+    let name = |path: &Value| -> Value {
+        let name = path.as_str().and_then(|path| Path::new(path).file_name());
+        name.map_or_else(|| path.clone(), |name| name.to_string_lossy().into())
+    };
+    let different = |values: &[Value]| values.iter().map(Value::to_string).collect::<BTreeSet<_>>().len();
+    let names: Vec<Value> = paths.iter().map(name).collect();
+    if different(&names) == different(&paths) { names } else { paths }
+}
+
+fn row(group: &str, name: &str, values: Vec<Value>) -> Value {
+    let different: BTreeMap<String, Value> = values.into_iter().map(|value| (value.to_string(), value)).collect();
+    let mut values: Vec<Value> = different.into_values().collect();
+    // Numbers by size, then the rest by its letters, what is missing last.
+    let place = |value: &Value| (value.is_null(), value.as_f64().is_none());
+    values.sort_by(|one, other| {
+        let sizes = one.as_f64().zip(other.as_f64());
+        place(one)
+            .cmp(&place(other))
+            .then(sizes.map_or(std::cmp::Ordering::Equal, |(one, other)| one.total_cmp(&other)))
+    });
+    let count = values.len();
+    if count > LISTED {
+        values.drain(LISTED - 1..count - 1);
+    }
+    json!({ "group": group, "name": name, "values": values, "count": count })
+}
+
+/// Records of earlier versions lack it; after an epoch's validation, each training image was seen so many times.
+fn training_images(trial: &Trial) -> Option<u64> {
+    let row = trial.last(Split::Validation);
+    trial.record.train_images.or_else(|| row.map(|row| row.images_seen / row.epoch.max(1)))
+}
+
+/// The last epochs' values, of the trials that are done if any is: others may be in their warm-up.
+fn effective_betas(trials: &[Trial], split: Split) -> Vec<Value> {
+    let beta = |trial: &Trial| {
+        let beta = trial.last(split)?.effective_beta;
+        // Rounding makes different numbers of what is equal.
+        significant(beta, 6).parse::<f64>().ok().filter(|beta| beta.is_finite()).map(Value::from)
+    };
+    let is_done = |trial: &&Trial| trial.record.status == Status::Done;
+    match trials.iter().any(|trial| is_done(&trial)) {
+        true => trials.iter().filter(is_done).filter_map(beta).collect(),
+        false => trials.iter().filter_map(beta).collect(),
+    }
+}
+
+fn version(trial: &Trial) -> String {
+    let record = &trial.record;
+    let commit = record.git_commit.as_ref().map(|commit| {
+        let changed = if record.git_dirty == Some(true) { ", modified" } else { "" };
+        format!(" ({}{changed})", commit.chars().take(10).collect::<String>())
+    });
+    format!("{}{}", record.version, commit.unwrap_or_default())
+}
