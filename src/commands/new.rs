@@ -1,7 +1,7 @@
 //! `vaex new`: an experiment file to begin with.
 
 use super::{DONE, FamilyArg, NewArgs, say};
-use crate::data::Dataset;
+use crate::data::{Dataset, Images};
 use crate::files::write_whole;
 use crate::launch::cluster::shell_word;
 use crate::spec::{Data, Source};
@@ -18,7 +18,7 @@ name = {quoted}
 {data}
 # limit = 1000                   # only the first images
 # validation = 0.1               # a fraction or a count of the images, held out from the end
-# binarize = "none"              # "none", "threshold", "static", "dynamic"
+{binarize}
 
 [model]
 "#;
@@ -62,6 +62,15 @@ seeds = 2
 # "train.learning_rate" = { from = 1e-4, to = 1e-2, steps = 3, scale = "log" }
 "#;
 
+/// The images of a file that are looked at, the first ones: enough for a batch, and to tell what their values are.
+const LOOK: usize = 1000;
+
+const BINARY: &str = "# binarize = \"none\"              # \"none\", \"threshold\", \"static\", \"dynamic\"";
+
+const GREY: &str = "binarize = \"dynamic\"             # zeros and ones, drawn anew in each epoch; or \"static\", \"threshold\", \"none\"";
+
+const STORED: &str = "\nstored = [0, 1]                  # the values that pixels have: the file holds zeros and ones";
+
 pub(super) fn run(args: &NewArgs) -> anyhow::Result<u8> {
     let name = args.name.strip_suffix(".toml").unwrap_or(&args.name);
     if name.is_empty() || name.starts_with('.') || name.chars().any(|c| c == '/' || c == '\\' || c.is_control()) {
@@ -77,22 +86,38 @@ pub(super) fn run(args: &NewArgs) -> anyhow::Result<u8> {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let conv = args.family == FamilyArg::Conv;
     let mut batch = if conv { 32 } else { 100 };
-    let data = match &args.data {
-        None => "source = \"fashion-mini\"          # 2,000 images of Fashion-MNIST that come with vaex".to_owned(),
+    let (data, grey) = match &args.data {
+        None => {
+            ("source = \"fashion-mini\"          # 2,000 images of Fashion-MNIST that come with vaex".to_owned(), true)
+        }
         Some(images) => {
             if !images.is_file() {
                 bail!("{} is not a file", images.display());
             }
-            let data = Data { source: Source::Idx, images: Some(images.clone()), ..Data::default() };
-            batch = Dataset::load(&data, Path::new(""))?.train.len().min(batch);
+            let first = Images::read(images, None, LOOK)?;
+            let (limit, bits) = (Some(first.len() as u64), first.are_zeros_and_ones());
+            let stored = bits.then_some([0.0, 1.0]);
+            let data = Data { source: Source::Idx, images: Some(images.clone()), limit, stored, ..Data::default() };
+            let dataset = Dataset::load(&data, Path::new(""))?;
+            batch = dataset.train.len().min(batch);
             let images = quoted(&images.to_string_lossy());
-            format!("source = \"idx\"\nimages = {images}  # plain or gzipped, relative to this file")
+            let stored = if bits { STORED } else { "" };
+            let data =
+                format!("source = \"idx\"\nimages = {images}  # plain or gzipped, relative to this file{stored}");
+            (data, dataset.is_grey)
         }
     };
     let template = [HEAD, if conv { CONV } else { MLP }, TAIL].concat();
     let (file, quoted, batch) = (path.display().to_string(), quoted(name), batch.to_string());
     let word = shell_word(&file);
-    let values = [("{name}", name), ("{word}", &word), ("{quoted}", &quoted), ("{data}", &data), ("{batch}", &batch)];
+    let values = [
+        ("{name}", name),
+        ("{word}", &word),
+        ("{quoted}", &quoted),
+        ("{data}", &data),
+        ("{binarize}", if grey { GREY } else { BINARY }),
+        ("{batch}", &batch),
+    ];
     write_whole(&path, filled(&template, &values).as_bytes())?;
     say(&format!("wrote {file}; see its trials with: vaex plan {word}"));
     Ok(DONE)

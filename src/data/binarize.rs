@@ -2,7 +2,7 @@
 
 use super::{Images, Split};
 use crate::random::{Purpose, Stream};
-use crate::spec::Binarize;
+use crate::spec::{Binarize, Data};
 
 /// Pixels that are drawn at a time.
 const CHUNK: usize = 512;
@@ -16,17 +16,25 @@ const CHUNK: usize = 512;
 pub struct Pixels {
     /// How grey pixels become zeros and ones.
     pub binarize: Binarize,
-    /// The values that pixels 0 and 255 become, and zeros and ones.
+    /// The values that stand for black and white in the images: their pixels are within.
+    pub stored: [f64; 2],
+    /// The values that these become, and zeros and ones.
     pub range: [f32; 2],
     /// Seed of what is drawn.
     pub seed: u64,
 }
 
 impl Pixels {
+    /// As `[data]` says, drawn with the trial's seed.
+    pub fn new(data: &Data, seed: u64) -> Pixels {
+        let range = data.range.map(|end| end as f32);
+        Pixels { binarize: data.binarize, stored: data.stored(), range, seed }
+    }
+
     /// Fills `out` (Indices, Height, Width), row-major, with the images of these indices, in their order.
     ///
-    /// A drawn pixel of grey value p takes 16 bits of its image's stream and is one with probability p/255, rounded to
-    /// a multiple of 2^-16: off by less than 8e-6, and exact for 0 and 255.
+    /// A drawn pixel takes 16 bits of its image's stream and is one with its place in `stored` as probability (p/255 of a
+    /// grey value p of 255), rounded to a multiple of 2^-16: off by less than 8e-6, and exact for the ends.
     ///
     /// Panics where an index is not below the number of images, or `out` is not of that shape.
     pub fn fill(&self, images: &Images, indices: &[u32], split: Split, epoch: u64, out: &mut [f32]) {
@@ -38,30 +46,34 @@ impl Pixels {
             (Binarize::Static, Split::Train) => Some((Purpose::StaticBinarize, 0)),
             (Binarize::Dynamic, Split::Train) => Some((Purpose::DynamicBinarize, epoch)),
         };
-        let table = self.table();
-        for (&index, out) in indices.iter().zip(out.chunks_exact_mut(size.max(1))) {
-            let image = images.image(index as usize);
-            if let Some((purpose, epoch)) = address {
-                self.draw(Stream::new(self.seed, purpose, epoch, u64::from(index)), image, out);
-            } else {
+        let images = indices.iter().map(|&index| (index, images.image(index as usize)));
+        let each = images.zip(out.chunks_exact_mut(size.max(1)));
+        if let Some((purpose, epoch)) = address {
+            let ones = self.ones();
+            each.for_each(|((index, image), out)| {
+                self.draw(Stream::new(self.seed, purpose, epoch, u64::from(index)), &ones, image, out);
+            });
+        } else {
+            let table = self.table();
+            each.for_each(|((_, image), out)| {
                 for (value, &pixel) in out.iter_mut().zip(image) {
                     *value = table[usize::from(pixel)];
                 }
-            }
+            });
         }
     }
 
     /// What each grey value becomes where nothing is drawn.
     fn table(&self) -> [f32; 256] {
-        let [low, high] = self.range;
-        std::array::from_fn(|pixel| match self.binarize {
-            Binarize::None => {
-                // In double precision, and as a mean of the ends: 0 and 255 become the ends to the last digit.
-                let pixel = pixel as f64;
-                ((f64::from(low) * (255.0 - pixel) + f64::from(high) * pixel) / 255.0) as f32
+        let ([low, high], [black, white]) = (self.range, self.stored);
+        std::array::from_fn(|pixel| match (self.binarize, pixel as f64) {
+            (Binarize::None, pixel) => {
+                // In double precision, and as a mean of the ends: black and white become the ends to the last digit.
+                let sum = f64::from(low) * (white - pixel) + f64::from(high) * (pixel - black);
+                (sum / (white - black)) as f32
             }
-            Binarize::Threshold | Binarize::Static | Binarize::Dynamic => {
-                if pixel >= 128 {
+            (Binarize::Threshold | Binarize::Static | Binarize::Dynamic, pixel) => {
+                if pixel >= (black + white) / 2.0 {
                     high
                 } else {
                     low
@@ -70,7 +82,13 @@ impl Pixels {
         })
     }
 
-    fn draw(&self, mut stream: Stream, image: &[u8], out: &mut [f32]) {
+    /// Of the 2^16 draws that there are, how many make a pixel of each grey value a one: the lowest ones.
+    fn ones(&self) -> [u32; 256] {
+        let [black, white] = self.stored;
+        std::array::from_fn(|pixel| (65_536.0 * (pixel as f64 - black) / (white - black)).round() as u32)
+    }
+
+    fn draw(&self, mut stream: Stream, ones: &[u32; 256], image: &[u8], out: &mut [f32]) {
         let [low, high] = self.range;
         let mut bytes = [0; 2 * CHUNK];
         for (out, image) in out.chunks_mut(CHUNK).zip(image.chunks(CHUNK)) {
@@ -78,25 +96,22 @@ impl Pixels {
             stream.fill_bytes(bytes);
             let (draws, _) = bytes.as_chunks();
             for ((value, &pixel), &draw) in out.iter_mut().zip(image).zip(draws) {
-                *value = if is_one(u16::from_le_bytes(draw), pixel) { high } else { low };
+                let is_one = u32::from(u16::from_le_bytes(draw)) < ones[usize::from(pixel)];
+                *value = if is_one { high } else { low };
             }
         }
     }
-}
-
-/// Whether draw / 2^16 < pixel / 255, the right side rounded to a multiple of 2^-16: never for 0, always for 255.
-fn is_one(draw: u16, pixel: u8) -> bool {
-    u32::from(draw) * 255 + 127 < u32::from(pixel) << 16
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const STORED: [f64; 2] = [0.0, 255.0];
     const RANGE: [f32; 2] = [0.0, 1.0];
 
     fn pixels(binarize: Binarize) -> Pixels {
-        Pixels { binarize, range: RANGE, seed: 1 }
+        Pixels { binarize, stored: STORED, range: RANGE, seed: 1 }
     }
 
     /// Images of 16 x 16 pixels, each with all the grey values in order.
@@ -155,11 +170,59 @@ mod tests {
 
     #[test]
     fn the_probability_of_a_one_is_right_to_8_in_a_million() {
-        for pixel in 0..=255 {
-            let ones = (0..=u16::MAX).filter(|&draw| is_one(draw, pixel)).count() as f64;
-            assert!((ones / 65_536.0 - f64::from(pixel) / 255.0).abs() < 8e-6, "{pixel}");
-            assert!((1..255).contains(&pixel) || ones == if pixel == 0 { 0.0 } else { 65_536.0 }, "{pixel}");
+        for stored in [STORED, [0.0, 1.0], [16.0, 235.0], [0.5, 3.5]] {
+            let ones = Pixels { stored, ..pixels(Binarize::Static) }.ones();
+            for pixel in (0..=255u8).filter(|pixel| (stored[0]..=stored[1]).contains(&f64::from(*pixel))) {
+                let ones = f64::from(ones[usize::from(pixel)]) / 65_536.0;
+                let place = (f64::from(pixel) - stored[0]) / (stored[1] - stored[0]);
+                assert!((ones - place).abs() < 8e-6, "{pixel} of {stored:?}: {ones}");
+                assert!(
+                    (place != 0.0 || ones == 0.0) && (place != 1.0 || ones == 1.0),
+                    "{pixel} of {stored:?}: {ones}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn of_bytes_the_ones_are_those_of_the_first_version() {
+        let ones = pixels(Binarize::Static).ones();
+        let is_one = |draw: u32, pixel: u32| draw * 255 + 127 < pixel << 16;
+        for pixel in 0..256 {
+            let border = ones[pixel as usize];
+            assert!(border == 0 || is_one(border - 1, pixel), "{pixel}");
+            assert!(!is_one(border, pixel), "{pixel}");
+        }
+    }
+
+    #[test]
+    fn stored_values_are_mapped_to_the_range() {
+        let bits = Images::new(vec![0, 1, 1, 0], None, 2, 2);
+        for (binarize, split) in [Binarize::None, Binarize::Threshold, Binarize::Static, Binarize::Dynamic]
+            .into_iter()
+            .flat_map(|binarize| [(binarize, Split::Train), (binarize, Split::Validation)])
+        {
+            let of_bits = Pixels { stored: [0.0, 1.0], range: [-0.1, 0.7], ..pixels(binarize) };
+            assert_eq!(fill(of_bits, &bits, &[0], split, 1), [-0.1, 0.7, 0.7, -0.1], "{binarize:?}");
+            // As the same images are with 255 for white.
+            let white = Images::new(vec![0, 255, 255, 0], None, 2, 2);
+            let of_bytes = Pixels { stored: STORED, ..of_bits };
+            assert_eq!(fill(of_bits, &bits, &[0], split, 1), fill(of_bytes, &white, &[0], split, 1));
+        }
+        let of = |binarize, stored| Pixels { stored, range: [-1.0, 1.0], ..pixels(binarize) };
+        let grey = Images::new(vec![16, 125, 126, 235], None, 2, 2);
+        let [black, dark, light, white] = fill(of(Binarize::None, [16.0, 235.0]), &grey, &[0], Split::Train, 1)[..]
+        else {
+            unreachable!()
+        };
+        assert_eq!([black, white], [-1.0, 1.0]);
+        assert!((dark + 1.0 / 219.0).abs() < 1e-6 && (light - 1.0 / 219.0).abs() < 1e-6, "{dark} {light}");
+        let halves = fill(of(Binarize::Threshold, [16.0, 235.0]), &grey, &[0], Split::Train, 1);
+        assert_eq!(halves, [-1.0, -1.0, 1.0, 1.0]);
+        // The middle itself is a one.
+        let three = Images::new(vec![0, 1, 2, 0], None, 2, 2);
+        let halves = fill(of(Binarize::Threshold, [0.0, 2.0]), &three, &[0], Split::Train, 1);
+        assert_eq!(halves, [-1.0, 1.0, 1.0, -1.0]);
     }
 
     #[test]

@@ -3,7 +3,18 @@
 use super::idx::IdxError;
 use super::{counted, grouped};
 use crate::spec::Validation;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// What a file of images is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// `data.images`.
+    Training,
+    /// `data.test_images`.
+    Test,
+    /// A trained model, which knows the values of the images that it was trained on.
+    Trained,
+}
 
 /// Data that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +75,32 @@ pub enum DataError {
         /// Their height and width in pixels.
         train: (usize, usize),
     },
+    /// Bits, where grey values of up to 255 are expected.
+    #[error("{}", zeros_and_ones(*role, file, (!all).then_some(*images)))]
+    ZerosAndOnes {
+        /// What the file is for.
+        role: Role,
+        /// The file.
+        file: PathBuf,
+        /// Images that are used of it, the first ones.
+        images: usize,
+        /// Whether these are all.
+        all: bool,
+    },
+    /// A pixel with a value that it cannot have.
+    #[error("`{}` has the value {value} in image {image} (counted from 0), {}", file.display(), outside(*role, *stored))]
+    Outside {
+        /// What the file is for.
+        role: Role,
+        /// The file.
+        file: PathBuf,
+        /// The first image with such a pixel.
+        image: usize,
+        /// The pixel's value.
+        value: u8,
+        /// The values that pixels can have.
+        stored: [f64; 2],
+    },
     /// A limit of no images.
     #[error("`data.limit` is 0; give at least 1, or remove it")]
     ZeroLimit,
@@ -114,7 +151,9 @@ impl DataError {
     pub fn key(&self) -> &'static str {
         match self {
             DataError::Idx { key, .. } | DataError::FileNotRead { key } | DataError::LabelCount { key, .. } => key,
-            DataError::NoImages => "data.images",
+            DataError::ZerosAndOnes { role: Role::Test, .. } => "data.test_images",
+            DataError::NoImages | DataError::ZerosAndOnes { .. } => "data.images",
+            DataError::Outside { .. } => "data.stored",
             DataError::TestLabelsAlone => "data.test_labels",
             DataError::Sides { .. } => "data.test_images",
             DataError::ZeroLimit | DataError::Limit { .. } => "data.limit",
@@ -127,5 +166,38 @@ fn given(validation: &Validation) -> String {
     match validation {
         Validation::Images(count) => grouped(count),
         Validation::Fraction(fraction) => fraction.to_string(),
+    }
+}
+
+/// `images` is how many are used, where the file has more.
+fn zeros_and_ones(role: Role, file: &Path, images: Option<usize>) -> String {
+    let file = file.display();
+    let what = match images {
+        None => format!("`{file}` has"),
+        Some(1) => format!("the first image of `{file}` has"),
+        Some(count) => format!("the first {} of `{file}` have", counted(count, "image")),
+    };
+    let advice = match role {
+        Role::Training => {
+            "which vaex reads as 0 and 1/255; write `stored = [0, 1]` in `[data]` if 1 is white, or \
+             `stored = [0, 255]` if the images are that dark"
+        }
+        Role::Test => {
+            "unlike the training images; give both the same scale, or write `stored = [0, 255]` in `[data]` if these \
+             images are that dark"
+        }
+        Role::Trained => "but the model was trained on values from 0 to 255; multiply them by 255",
+    };
+    format!("{what} only the values 0 and 1, {advice}")
+}
+
+fn outside(role: Role, [low, high]: [f64; 2]) -> String {
+    match role {
+        Role::Training | Role::Test => {
+            format!("outside `data.stored` = [{low}, {high}]; correct `data.stored`, or the file")
+        }
+        Role::Trained => {
+            format!("but the model was trained on values from {low} to {high}; give the images that scale")
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{counted, grouped};
 use crate::files::FileError;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -56,9 +56,9 @@ impl Content {
 /// An array of unsigned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Array {
-    /// Sizes of the axes, each at least 1.
+    /// Sizes of the file's axes, each at least 1.
     pub(super) sizes: Vec<usize>,
-    /// Elements, row-major: as many as the product of the sizes.
+    /// Elements, row-major: of the file's first images or labels, as many of these as were asked for.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -173,17 +173,25 @@ pub enum IdxError {
     },
 }
 
-/// Reads the IDX file at `path`, of `content`.
-pub(super) fn read_file(path: &Path, content: Content) -> Result<Array, IdxError> {
+/// Reads up to `most` images or labels, the first ones, of the IDX file at `path`.
+///
+/// What comes after them is not read: of a plain file its length must be right, of a gzipped one nothing is checked.
+pub(super) fn read_file(path: &Path, content: Content, most: usize) -> Result<Array, IdxError> {
     let file = File::open(path).map_err(FileError::at("read", path))?;
     let stored = file.metadata().map_err(FileError::at("read", path))?.len();
-    read(path, BufReader::with_capacity(1 << 16, file), stored, content)
+    read(path, BufReader::with_capacity(1 << 16, file), stored, content, most)
 }
 
-/// Reads an IDX file of `content` from `input`, which has `stored` bytes; errors call it `path`.
-pub(super) fn read(path: &Path, input: impl BufRead, stored: u64, content: Content) -> Result<Array, IdxError> {
+/// As [`read_file`], from `input`, which has `stored` bytes, or 0 where that is not known; errors call it `path`.
+pub(super) fn read(
+    path: &Path,
+    input: impl BufRead,
+    stored: u64,
+    content: Content,
+    most: usize,
+) -> Result<Array, IdxError> {
     let mut bytes = Vec::new();
-    let sizes = read_into(&mut bytes, path, input, stored, content)?;
+    let sizes = read_into(&mut bytes, path, input, stored, content, most)?;
     bytes.shrink_to_fit();
     Ok(Array { sizes, bytes })
 }
@@ -195,15 +203,68 @@ fn read_into(
     mut input: impl BufRead,
     stored: u64,
     content: Content,
+    most: usize,
 ) -> Result<Vec<usize>, IdxError> {
     let mut start = Vec::new();
     (&mut input).take(2).read_to_end(&mut start).map_err(FileError::at("read", path))?;
     let gzipped = start == [0x1f, 0x8b];
     let input = Cursor::new(start).chain(input);
     if gzipped {
-        Source { path, gzipped, stored, input: MultiGzDecoder::new(input) }.array(content, bytes)
+        Source { path, gzipped, stored, input: Inflate::new(input) }.array(content, most, bytes)
     } else {
-        Source { path, gzipped, stored, input }.array(content, bytes)
+        Source { path, gzipped, stored, input }.array(content, most, bytes)
+    }
+}
+
+/// Inflates the members of a gzip file, one after the other. Zeros after a member are padding, as tapes and some tools
+/// write it; whatever else follows must be another member.
+struct Inflate<Input> {
+    /// Nothing after the last.
+    member: Option<GzDecoder<Input>>,
+}
+
+impl<Input: BufRead> Inflate<Input> {
+    fn new(input: Input) -> Self {
+        Inflate { member: Some(GzDecoder::new(input)) }
+    }
+}
+
+impl<Input: BufRead> Read for Inflate<Input> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if out.is_empty() {
+            return Ok(0);
+        }
+        while let Some(member) = &mut self.member {
+            let count = member.read(out)?;
+            if count > 0 {
+                return Ok(count);
+            }
+            let Some(mut input) = self.member.take().map(GzDecoder::into_inner) else { break };
+            if skip_zeros(&mut input)? {
+                self.member = Some(GzDecoder::new(input));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Whether anything else than zeros follows; it is what is read next.
+fn skip_zeros(input: &mut impl BufRead) -> io::Result<bool> {
+    loop {
+        let bytes = match input.fill_buf() {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        let all = zeros == bytes.len();
+        input.consume(zeros);
+        if !all {
+            return Ok(true);
+        }
     }
 }
 
@@ -217,7 +278,8 @@ struct Source<'a, Input> {
 }
 
 impl<Input: Read> Source<'_, Input> {
-    fn array(mut self, content: Content, bytes: &mut Vec<u8>) -> Result<Vec<usize>, IdxError> {
+    /// The first `most` elements of the first axis go into `bytes`.
+    fn array(mut self, content: Content, most: usize, bytes: &mut Vec<u8>) -> Result<Vec<usize>, IdxError> {
         let path = self.path.to_path_buf();
         let sizes = self.header(content)?;
         let in_words = || sizes.iter().map(grouped).collect::<Vec<_>>().join(" x ");
@@ -225,27 +287,40 @@ impl<Input: Read> Source<'_, Input> {
             return Err(IdxError::Empty { path, what: content.name(), sizes: in_words() });
         }
         // Three 32-bit factors fit 128 bits.
-        let claimed: u128 = sizes.iter().map(|&size| u128::from(size)).product();
-        let Some(claimed) = u64::try_from(claimed).ok().filter(|&claimed| claimed <= LIMIT) else {
-            return Err(IdxError::TooLarge { path, sizes: in_words() });
+        let product = |sizes: &[u32]| sizes.iter().map(|&size| u128::from(size)).product::<u128>();
+        let count = sizes.first().copied().unwrap_or(0);
+        let used = product(sizes.get(1..).unwrap_or_default()) * u128::from(count).min(most as u128);
+        let (claimed, used) = match (u64::try_from(product(&sizes)), u64::try_from(used)) {
+            (Ok(claimed), Ok(used)) if used <= LIMIT => (claimed, used),
+            _ => return Err(IdxError::TooLarge { path, sizes: in_words() }),
         };
-        let most = self.stored.saturating_mul(BOMB_RATIO).max(BOMB_FLOOR);
-        if self.gzipped && claimed > most {
+        if self.gzipped && used > self.stored.saturating_mul(BOMB_RATIO).max(BOMB_FLOOR) {
             return Err(IdxError::Bomb { path, claimed, stored: self.stored });
         }
         let header = content.header() as u64;
-        let expected = header + claimed;
+        let expected = header.saturating_add(claimed);
+        // The tail of a plain file is there, or it is not, without a look at it.
+        if used < claimed && !self.gzipped && self.stored > 0 && self.stored != expected {
+            return Err(match self.stored < expected {
+                true => IdxError::Truncated { path, found: self.stored, expected },
+                false => IdxError::Trailing { path, expected },
+            });
+        }
         // What is there is read at once, without copies on the way; a failure shows when it is read. What a gzipped file
         // holds is not known, so it is given no more room beforehand than small files may claim.
         let room = if self.gzipped { self.stored.saturating_mul(16).min(BOMB_FLOOR) } else { self.stored };
-        let _ = bytes.try_reserve_exact(claimed.min(room) as usize);
-        self.fill(bytes, claimed)?;
-        if (bytes.len() as u64) < claimed {
+        let _ = bytes.try_reserve_exact(used.min(room) as usize);
+        self.fill(bytes, used)?;
+        if (bytes.len() as u64) < used {
             return Err(IdxError::Truncated { path, found: header + bytes.len() as u64, expected });
+        }
+        let sizes = sizes.iter().map(|&size| size as usize).collect();
+        if used < claimed {
+            return Ok(sizes);
         }
         // Asking for what must not be there also makes the decoder check the last checksum.
         match (&mut self.input).take(1).read_to_end(&mut Vec::new()) {
-            Ok(0) => Ok(sizes.iter().map(|&size| size as usize).collect()),
+            Ok(0) => Ok(sizes),
             Ok(_) => Err(IdxError::Trailing { path, expected }),
             Err(error) => Err(self.failed(error)),
         }
@@ -361,11 +436,11 @@ pub(super) mod tests {
     }
 
     fn images(file: &[u8]) -> Result<Array, IdxError> {
-        read(Path::new("x.gz"), file, file.len() as u64, Content::Images)
+        read(Path::new("x.gz"), file, file.len() as u64, Content::Images, usize::MAX)
     }
 
     fn message(file: &[u8], content: Content) -> String {
-        read(Path::new("x.gz"), file, file.len() as u64, content).unwrap_err().to_string()
+        read(Path::new("x.gz"), file, file.len() as u64, content, usize::MAX).unwrap_err().to_string()
     }
 
     fn valid() -> Vec<u8> {
@@ -381,7 +456,7 @@ pub(super) mod tests {
         let file = valid();
         let (a, b) = file.split_at(10);
         assert_eq!(images(&[gzip(a), gzip(b), gzip(b"")].concat()).unwrap(), plain);
-        let labels = read(Path::new("x"), &idx_file(&[3], &[7, 8, 9])[..], 19, Content::Labels).unwrap();
+        let labels = read(Path::new("x"), &idx_file(&[3], &[7, 8, 9])[..], 19, Content::Labels, usize::MAX).unwrap();
         assert_eq!(labels, Array { sizes: vec![3], bytes: vec![7, 8, 9] });
         assert_eq!(images(&idx_file(&[1, 1, 1], &[42])).unwrap(), Array { sizes: vec![1, 1, 1], bytes: vec![42] });
     }
@@ -392,12 +467,12 @@ pub(super) mod tests {
         // Gzipped without a name that says so.
         let path = folder.path().join("images");
         std::fs::write(&path, gzip(&valid())).unwrap();
-        assert_eq!(read_file(&path, Content::Images).unwrap(), images(&valid()).unwrap());
+        assert_eq!(read_file(&path, Content::Images, usize::MAX).unwrap(), images(&valid()).unwrap());
         let absent = folder.path().join("absent");
         let message = format!("cannot read {}: No such file or directory (os error 2)", absent.display());
-        assert_eq!(read_file(&absent, Content::Images).unwrap_err().to_string(), message);
+        assert_eq!(read_file(&absent, Content::Images, usize::MAX).unwrap_err().to_string(), message);
         let message = format!("cannot read {}: Is a directory (os error 21)", folder.path().display());
-        assert_eq!(read_file(folder.path(), Content::Images).unwrap_err().to_string(), message);
+        assert_eq!(read_file(folder.path(), Content::Images, usize::MAX).unwrap_err().to_string(), message);
     }
 
     #[test]
@@ -534,6 +609,84 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn zeros_after_gzip_are_padding() {
+        let (file, zeros) = (valid(), |count: usize| vec![0; count]);
+        let whole = images(&file).unwrap();
+        // More than the reader holds at a time, too.
+        for count in [1, 511, 200_000] {
+            assert_eq!(images(&[gzip(&file), zeros(count)].concat()).unwrap(), whole);
+            let (a, b) = file.split_at(500);
+            assert_eq!(images(&[gzip(a), gzip(b), zeros(count)].concat()).unwrap(), whole);
+            assert_eq!(images(&[gzip(a), zeros(count), gzip(b), zeros(count)].concat()).unwrap(), whole);
+        }
+        let labels = [gzip(&idx_file(&[3], &[7, 8, 9])), zeros(100)].concat();
+        let labels = read(Path::new("x"), &labels[..], labels.len() as u64, Content::Labels, usize::MAX).unwrap();
+        assert_eq!(labels.bytes, [7, 8, 9]);
+        // Whatever else follows is none.
+        let damaged = "`x.gz` is gzipped and damaged (invalid gzip header); download it again";
+        for junk in [&b"junk that follows"[..], &[1; 100]] {
+            assert_eq!(message(&[&gzip(&file)[..], &zeros(512), junk].concat(), Content::Images), damaged);
+        }
+        let more = [gzip(&file), zeros(512), gzip(b"more")].concat();
+        let goes_on = "`x.gz` goes on after the 1,016 bytes that its header claims; download it again";
+        assert_eq!(message(&more, Content::Images), goes_on);
+        // Of a plain file they are too many pixels.
+        assert_eq!(message(&[file, zeros(512)].concat(), Content::Images), goes_on);
+    }
+
+    #[test]
+    fn no_more_is_read_than_was_asked_for() {
+        let pixels: Vec<u8> = (0..1_000_000).map(|pixel| (pixel * 7 % 251) as u8).collect();
+        let plain = idx_file(&[10_000, 10, 10], &pixels);
+        let zipped = gzip(&plain);
+        for (file, count) in [(&plain, 3), (&zipped, 3), (&plain, 0), (&zipped, 0)] {
+            let (mut input, mut bytes) = (&file[..], Vec::new());
+            let stored = file.len() as u64;
+            let sizes = read_into(&mut bytes, Path::new("x"), &mut input, stored, Content::Images, count).unwrap();
+            assert_eq!((sizes, &bytes[..]), (vec![10_000, 10, 10], &pixels[..100 * count]));
+            // The decoder inflates a window of 32 KiB ahead.
+            let taken = file.len() - input.len();
+            assert!(taken < 40_000 && bytes.capacity() <= 1 << 12, "took {taken} bytes into {}", bytes.capacity());
+        }
+        // As many as there are, or more: all of it is checked.
+        for count in [10_000, 20_000] {
+            let of = |file: &[u8]| read(Path::new("x.gz"), file, file.len() as u64, Content::Images, count);
+            assert_eq!(of(&plain).unwrap(), images(&plain).unwrap());
+            assert_eq!(of(&zipped).unwrap(), images(&plain).unwrap());
+            assert!(matches!(of(&[&plain[..], &[0]].concat()).unwrap_err(), IdxError::Trailing { .. }));
+            assert!(matches!(of(&gzip(&[&plain[..], &[0]].concat())).unwrap_err(), IdxError::Trailing { .. }));
+        }
+    }
+
+    #[test]
+    fn of_a_plain_file_that_is_read_in_part_the_length_is_checked() {
+        let file = valid();
+        let of = |file: &[u8], count| read(Path::new("x"), file, file.len() as u64, Content::Images, count);
+        let message = |file: &[u8], count| of(file, count).unwrap_err().to_string();
+        assert_eq!(message(&file[..900], 2), "`x` ends after 900 of 1,016 bytes; download it again");
+        let more = [&file[..], &[0]].concat();
+        assert_eq!(message(&more, 2), "`x` goes on after the 1,016 bytes that its header claims; download it again");
+        assert_eq!(message(&file[..100], 2), "`x` ends after 100 of 1,016 bytes; download it again");
+        // A pipe tells no length.
+        let piped = read(Path::new("x"), &file[..], 0, Content::Images, 2).unwrap();
+        assert_eq!((piped.sizes, piped.bytes.len()), (vec![5, 20, 10], 400));
+        assert_eq!(read(Path::new("x"), &file[..], 0, Content::Images, 5).unwrap().bytes.len(), 1000);
+        // Of a gzipped file the prefix must be there, and sound.
+        assert!(matches!(of(&gzip(&file)[..200], 5).unwrap_err(), IdxError::Truncated { .. }));
+        assert_eq!(of(&gzip(&file[..800]), 2).unwrap().bytes, file[16..416]);
+    }
+
+    #[test]
+    fn what_is_not_read_may_be_larger_than_what_vaex_reads() {
+        // 40 GB, of which 8 KB are read.
+        let file = idx_file(&[40_000_000, 10, 100], &[7; 10_000]);
+        let images = read(Path::new("x"), &file[..], 16 + 40_000_000_000, Content::Images, 8).unwrap();
+        assert_eq!(images.bytes, [7; 8000]);
+        let images = read(Path::new("x"), &gzip(&file)[..], 1000, Content::Images, 8).unwrap();
+        assert_eq!(images.bytes, [7; 8000]);
+    }
+
+    #[test]
     fn claims_beyond_the_limit_are_refused() {
         let of = |sizes: [u32; 3]| message(&idx_file(&sizes, &[0; 100]), Content::Images);
         let text = "more than the 8,589,934,592 (8 GiB) that vaex reads; if it is that large, split it";
@@ -553,7 +706,7 @@ pub(super) mod tests {
         let cases = [(&plain, plain.len() as u64, 1 << 12), (&zipped, 1 << 40, BOMB_FLOOR as usize)];
         for (file, stored, most) in cases {
             let mut bytes = Vec::new();
-            read_into(&mut bytes, Path::new("x"), &file[..], stored, Content::Images).unwrap_err();
+            read_into(&mut bytes, Path::new("x"), &file[..], stored, Content::Images, usize::MAX).unwrap_err();
             assert_eq!(bytes, [7; 100]);
             assert!(bytes.capacity() <= most, "{}", bytes.capacity());
         }
@@ -571,7 +724,7 @@ pub(super) mod tests {
     fn no_more_is_inflated_than_was_claimed() {
         let bomb = gzip(&idx_file(&[1, 10, 10], &vec![0; 64 << 20]));
         let (mut input, mut bytes) = (&bomb[..], Vec::new());
-        let error = read_into(&mut bytes, Path::new("x"), &mut input, 100, Content::Images).unwrap_err();
+        let error = read_into(&mut bytes, Path::new("x"), &mut input, 100, Content::Images, usize::MAX).unwrap_err();
         assert_eq!(error.to_string(), "`x` goes on after the 116 bytes that its header claims; download it again");
         assert_eq!(bytes.len(), 100);
         // The decoder inflates a window of 32 KiB ahead, which takes some hundreds of bytes.
@@ -604,10 +757,11 @@ pub(super) mod tests {
                 }
             }
             let content = if stream.below(8) == 0 { Content::Labels } else { Content::Images };
+            let most = if stream.below(4) == 0 { stream.below(8) as usize } else { usize::MAX };
             let mut bytes = Vec::new();
-            match read_into(&mut bytes, Path::new("x"), &file[..], file.len() as u64, content) {
+            match read_into(&mut bytes, Path::new("x"), &file[..], file.len() as u64, content, most) {
                 Ok(sizes) => {
-                    assert_eq!(bytes.len(), sizes.iter().product::<usize>());
+                    assert_eq!(bytes.len(), sizes[0].min(most) * sizes[1..].iter().product::<usize>());
                     arrays += 1;
                 }
                 Err(error) => {

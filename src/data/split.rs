@@ -14,7 +14,7 @@ pub enum Split {
 }
 
 impl Split {
-    /// `train` or `validation`: the value of the tables' `split` column, and the prefix of TensorBoard tags.
+    /// `train` or `validation`: the value of the tables' `split` column, and a part of TensorBoard tags.
     pub fn name(self) -> &'static str {
         match self {
             Split::Train => "train",

@@ -13,6 +13,9 @@ use crate::spec::{
 /// Trained numbers that a model may have: 4 GB of weights, as much again for each moment of the optimiser.
 const PARAMETER_LIMIT: u128 = 1_000_000_000;
 
+/// Magnitude of a pixel that is far from what weights are drawn for.
+const FAR: f64 = 10.0;
+
 /// Collects problems.
 #[derive(Default)]
 pub(super) struct Checks {
@@ -172,6 +175,18 @@ pub(super) fn data(checks: &mut Checks, spec: &Spec) {
     let message = || format!("`data.range` must rise from a finite number to a larger one, found [{low:?}, {high:?}]");
     let rises = (low as f32) < (high as f32) && (low as f32).is_finite() && (high as f32).is_finite();
     checks.require(rises, &["data.range"], message, "");
+    if let Some([black, white]) = spec.data.stored {
+        let message = || {
+            format!(
+                "`data.stored` must rise from a whole number to a larger one, both within 0 to 255, found [{}, {}]",
+                in_words(black),
+                in_words(white)
+            )
+        };
+        let fits = [black, white].iter().all(|end| (0.0..=255.0).contains(end) && end.fract() == 0.0);
+        let help = "the files hold bytes: [0, 255] where 255 is white, [0, 1] where 1 is";
+        checks.require(fits && black < white, &["data.stored"], message, help);
+    }
     let unit = low >= 0.0 && high <= 1.0;
     let message = || format!("a Bernoulli likelihood needs data in [0, 1], but `data.range` is [{low:?}, {high:?}]");
     checks.require(
@@ -401,6 +416,16 @@ pub(super) fn warnings(trial: &super::Trial) -> Vec<Problem> {
     let message = || format!("the image is 1x1 after {enough} of {halvings} strides of 2");
     let help = "the others change nothing of its size: make them 1, or leave them out";
     checks.require(halvings <= enough, &["model.strides", "model.channels"], message, help);
+    let bernoulli = spec.model.likelihood == Likelihood::Bernoulli;
+    let grey = spec.data.binarize == Binarize::None && trial.dataset().is_grey;
+    let message = || {
+        "`model.likelihood = \"bernoulli\"` on grey pixels: its nats are a cross-entropy, and `elbo_nats` bounds nothing"
+            .to_owned()
+    };
+    let help = "many examples train so; its nats do not compare with those of zeros and ones: for these set \
+                `data.binarize = \"dynamic\"` (or \"static\", \"threshold\"), for a likelihood of greys \
+                `model.likelihood = \"gaussian\"`";
+    checks.require(!(bernoulli && grey), &["model.likelihood", "data.binarize"], message, help);
     let binary = spec.data.binarize != Binarize::None;
     let gaussian = spec.model.likelihood == Likelihood::Gaussian;
     let message = || "a Gaussian likelihood of pixels that `data.binarize` makes zeros and ones".to_owned();
@@ -432,11 +457,46 @@ pub(super) fn warnings(trial: &super::Trial) -> Vec<Problem> {
     let message = || format!("`objective.kl_warmup_epochs` is as long as all of {}", counted(epochs as usize, "epoch"));
     let help = "the KL's weight is never, or only just, what `objective.kl_weight` says";
     checks.require(warmup < epochs as f64 || warmup == 0.0, &["objective.kl_warmup_epochs"], message, help);
+    if let Some(range) = far_range(spec) {
+        let message = || format!("`data.range` of {range} has pixels far larger than 1");
+        let help = "a network starts with weights for values of about 1, so that the first steps may diverge, whatever \
+                    `model.variance` is; [0.0, 1.0] and [-1.0, 1.0] are usual";
+        checks.require(false, &["data.range"], message, help);
+    }
     let default = spec::Data::default().validation;
     let message = || "`data.validation` is not used: `data.test_images` is the validation split".to_owned();
     let unused = spec.data.test_images.is_some() && spec.data.validation != default;
     checks.require(!unused, &["data.validation"], message, "remove one of them");
     checks.problems
+}
+
+/// A range of pixels, as text, that the first steps of a Gaussian likelihood may not bear.
+fn far_range(spec: &Spec) -> Option<String> {
+    let [low, high] = spec.data.range;
+    let far = low.abs().max(high.abs()) > FAR;
+    (far && spec.model.likelihood == Likelihood::Gaussian).then(|| format!("[{}, {}]", in_words(low), in_words(high)))
+}
+
+/// What to do about a trial of that spec whose loss or gradient was not finite, the likely cause first.
+pub(crate) fn diverged_advice(spec: &Spec) -> String {
+    let (train, rate) = (&spec.train, spec.train.learning_rate);
+    let cause = far_range(spec).map(|range| {
+        format!(
+            "the likely cause is `data.range` = {range}, as a network starts with weights for values of about 1: set it \
+             to [0.0, 1.0]; or "
+        )
+    });
+    let (name, most, usual) = match train.optimizer {
+        Optimizer::Sgd => ("sgd", 10.0, "1e-3 to 1e-1"),
+        Optimizer::Rmsprop => ("rmsprop", 0.1, "1e-4 to 1e-2"),
+        Optimizer::Adam => ("adam", 0.1, "1e-4 to 1e-2"),
+        Optimizer::Adamw => ("adamw", 0.1, "1e-4 to 1e-2"),
+        Optimizer::Adagrad => ("adagrad", 1.0, "1e-3 to 1e-1"),
+    };
+    let large = (rate > most).then(|| format!(" ({} is large for `{name}`: {usual} are usual)", in_words(rate)));
+    let clip = train.clip_norm.is_none().then_some(", or set `train.clip_norm`");
+    let (cause, large, clip) = (cause.unwrap_or_default(), large.unwrap_or_default(), clip.unwrap_or_default());
+    format!("{cause}try a smaller `train.learning_rate`{large}{clip}")
 }
 
 /// A number with three digits.
@@ -466,5 +526,56 @@ pub(super) fn paths(checks: &mut Checks, spec: &Spec) {
             let message = || format!("the path of `{key}` is not UTF-8 text: {}", path.display());
             checks.require(path.to_str().is_some(), &[key], message, "rename the folder or the file");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advice(text: &str) -> String {
+        diverged_advice(&toml::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn a_diverged_trial_is_told_the_likely_cause_first() {
+        assert_eq!(advice(""), "try a smaller `train.learning_rate`, or set `train.clip_norm`");
+        assert_eq!(advice("[train]\nclip_norm = 1.0"), "try a smaller `train.learning_rate`");
+        let far = "[data]\nrange = [0, 255]\n[model]\nlikelihood = \"gaussian\"\n";
+        assert_eq!(
+            advice(far),
+            "the likely cause is `data.range` = [0, 255], as a network starts with weights for values of about 1: set it \
+             to [0.0, 1.0]; or try a smaller `train.learning_rate`, or set `train.clip_norm`"
+        );
+        assert_eq!(
+            advice(&format!("{far}[train]\nlearning_rate = 0.5\nclip_norm = 2.0")),
+            "the likely cause is `data.range` = [0, 255], as a network starts with weights for values of about 1: set it \
+             to [0.0, 1.0]; or try a smaller `train.learning_rate` (0.5 is large for `adam`: 1e-4 to 1e-2 are usual)"
+        );
+    }
+
+    #[test]
+    fn rates_are_large_for_their_optimizer() {
+        let is_large = |optimizer: &str, rate: f64| {
+            let advice = advice(&format!("[train]\noptimizer = \"{optimizer}\"\nlearning_rate = {rate:?}"));
+            assert!(advice.ends_with(", or set `train.clip_norm`"), "{advice}");
+            advice.contains(&format!("large for `{optimizer}`"))
+        };
+        for (optimizer, most) in [("sgd", 10.0), ("adagrad", 1.0), ("rmsprop", 0.1), ("adam", 0.1), ("adamw", 0.1)] {
+            assert!(!is_large(optimizer, most) && is_large(optimizer, 1.01 * most), "{optimizer}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_far_from_1_in_both_directions() {
+        let of = |low: f64, high: f64, likelihood: &str| {
+            let text = format!("[data]\nrange = [{low:?}, {high:?}]\n[model]\nlikelihood = \"{likelihood}\"");
+            far_range(&toml::from_str(&text).unwrap())
+        };
+        assert_eq!(of(0.0, 10.0, "gaussian"), None);
+        assert_eq!(of(0.0, 10.5, "gaussian").as_deref(), Some("[0, 10.5]"));
+        assert_eq!(of(-128.0, 1.0, "gaussian").as_deref(), Some("[-128, 1]"));
+        // Another error says what is wrong with it.
+        assert_eq!(of(0.0, 255.0, "bernoulli"), None);
     }
 }

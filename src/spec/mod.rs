@@ -8,6 +8,7 @@ mod names;
 mod numbers;
 mod schema;
 pub mod sweep;
+pub(crate) mod synonyms;
 mod types;
 
 pub use document::{Document, Entry, Key, Override, ReadError};
@@ -86,7 +87,7 @@ pub enum Binarize {
     /// Grey values stay as they are.
     #[default]
     None,
-    /// A pixel is one where its value is 128 or more of 255.
+    /// A pixel is one where its value is in the upper half of `stored`: 128 or more of 255.
     Threshold,
     /// Each pixel is drawn once, with its grey value as the probability of a one.
     Static,
@@ -116,7 +117,7 @@ pub struct Data {
     /// IDX file of the training images' labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
-    /// IDX file of validation images; without it the last training images are held out.
+    /// IDX file of validation images, all of which are used; without it the last training images are held out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_images: Option<PathBuf>,
     /// IDX file of the validation images' labels.
@@ -128,10 +129,24 @@ pub struct Data {
     pub limit: Option<u64>,
     /// Images held out from the end of the training file: a count, or a fraction below 1. Not used with `test_images`.
     pub validation: Validation,
-    /// Grey pixels as they are; those of 128 or more are ones; drawn once; or drawn anew in each epoch.
+    /// The values that stand for black and white in the files, within 0 to 255: `[0, 1]` where pixels are bits. Others are
+    /// an error; default `[0, 255]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored: Option<[f64; 2]>,
+    /// Grey pixels as they are; those in the upper half of `stored` are ones; drawn once; or drawn anew in each epoch.
     pub binarize: Binarize,
-    /// The values that pixels 0 and 255 become.
+    /// The values that the ends of `stored` become.
     pub range: [f64; 2],
+}
+
+/// The values that stand for black and white where a spec does not say: all that a byte can have.
+const STORED: [f64; 2] = [0.0, 255.0];
+
+impl Data {
+    /// `stored`, or its default.
+    pub fn stored(&self) -> [f64; 2] {
+        self.stored.unwrap_or(STORED)
+    }
 }
 
 impl Default for Data {
@@ -144,6 +159,7 @@ impl Default for Data {
             test_labels: None,
             limit: None,
             validation: Validation::Fraction(0.1),
+            stored: None,
             binarize: Binarize::default(),
             range: [0.0, 1.0],
         }

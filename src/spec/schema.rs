@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 /// Every key with a value that it may have, in the order of the reference.
-const EXAMPLES: [(&str, &str); 53] = [
+const EXAMPLES: [(&str, &str); 54] = [
     ("name", "\"beta_sweep\""),
     ("tags", "[\"baseline\"]"),
     ("seed", "7"),
@@ -20,6 +20,7 @@ const EXAMPLES: [(&str, &str); 53] = [
     ("data.test_labels", "\"t10k-labels-idx1-ubyte.gz\""),
     ("data.limit", "1000"),
     ("data.validation", "0.1"),
+    ("data.stored", "[0, 1]"),
     ("data.binarize", "\"dynamic\""),
     ("data.range", "[-1.0, 1.0]"),
     ("model.family", "\"mlp\""),

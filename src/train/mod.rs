@@ -115,7 +115,6 @@ impl<B: Spread> Trainer<B> {
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads);
         // With this thread among them, as no step then waits for another to wake up; a thread can join one pool only.
         let pool = pool().use_current_thread().build().or_else(|_| pool().build());
-        let [low, high] = spec.data.range;
         Ok(Trainer {
             optimizer: Optimizer::new(&spec.train, map.length()),
             objective: Objective::new(&spec.objective, architecture.pixels(), architecture.latent),
@@ -129,7 +128,7 @@ impl<B: Spread> Trainer<B> {
             tally: None,
             stays: PhantomData,
             worker: Worker {
-                pixels: Pixels { binarize: spec.data.binarize, range: [low as f32, high as f32], seed: spec.seed },
+                pixels: Pixels::new(&spec.data, spec.seed),
                 dataset: trial.dataset().clone(),
                 seed: spec.seed,
                 device,
