@@ -1,12 +1,11 @@
-//! `vaex diff`: in what two trials differ.
+//! `vaex diff`: compares two trials.
 
-use super::{DONE, choice, plain_table, say};
+use super::{DONE, choice, say, terminal};
 use crate::data::Split;
 use crate::plan::value_text;
-use crate::report::{self, Trial};
+use crate::report::{self, Column, Table, Trial};
 use anyhow::{Context, bail};
 use clap::Args;
-use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,10 +40,10 @@ pub(super) fn run(args: &DiffArgs) -> anyhow::Result<u8> {
     let ids = [&one, &other].map(|trial| trial.record.trial.clone());
     match keys.is_empty() {
         true => say("the specs are equal"),
-        false => say(&table("key", &ids, &keys).to_string()),
+        false => say(&table("key", &ids, &keys).fit(terminal::width()).to_string()),
     }
     say("");
-    say(&table("figure", &ids, &figures).to_string());
+    say(&table("metric", &ids, &figures).fit(terminal::width()).to_string());
     Ok(DONE)
 }
 
@@ -86,19 +85,22 @@ fn figures(one: &Trial, other: &Trial) -> Vec<Row> {
 }
 
 fn table(head: &str, ids: &[String; 2], rows: &[Row]) -> Table {
-    let mut table = plain_table();
-    table.set_header([head.to_owned(), ids[0].clone(), ids[1].clone(), "difference".to_owned()]);
-    for (name, [one, other]) in rows {
-        let text = |value: &Value| match value.as_f64().filter(|_| value.is_f64()) {
-            Some(number) if head == "figure" => report::significant(number, 6),
-            _ => value_text(Some(value)),
-        };
-        let difference = match (one.as_f64(), other.as_f64()) {
-            (Some(one), Some(other)) if one != other => report::significant(other - one, 4),
-            _ => String::new(),
-        };
-        table.add_row([name.clone(), text(one), text(other), difference]);
-    }
-    table.column_iter_mut().skip(1).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    table
+    let text = |value: &Value| match value.as_f64().filter(|_| value.is_f64()) {
+        Some(number) if head == "metric" => report::significant(number, 6),
+        _ => value_text(Some(value)),
+    };
+    let difference = |(_, [one, other]): &Row| match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) if one != other => report::significant(other - one, 4),
+        _ => String::new(),
+    };
+    let of = |trial: usize| {
+        let cells = rows.iter().map(|(_, values)| text(&values[trial])).collect();
+        Column::text(&ids[trial], cells).right().stacked(&ids[trial])
+    };
+    Table::new([
+        Column::text(head, rows.iter().map(|(name, _)| name.clone()).collect()),
+        of(0),
+        of(1),
+        Column::numbers("difference", rows.iter().map(difference).collect()).optional(),
+    ])
 }

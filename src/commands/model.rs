@@ -8,10 +8,10 @@ use crate::export;
 use crate::files::{FileError, create_folder, write_whole};
 use crate::log::Grid;
 use crate::log::images::manifold_codes;
-use crate::log::tables::write_columns;
+use crate::log::tables::{write_columns, write_csv};
 use crate::train::{Encoded, Measured};
 use crate::trained::Trained;
-use anyhow::bail;
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use npyz::WriterBuilder;
 use polars::prelude::Column;
@@ -32,7 +32,7 @@ pub(super) struct SampleArgs {
     /// Seed of the codes.
     #[arg(long, default_value = "0")]
     seed: u64,
-    /// Write the expected pixels too, (N, Height, Width), in the data's range.
+    /// Write the expected pixels too, (N, Height, Width), in the data's range: a .npy file.
     #[arg(long, value_name = "FILE.npy")]
     raw: Option<PathBuf>,
     #[command(flatten)]
@@ -70,7 +70,7 @@ pub(super) struct TraverseArgs {
     /// Rows, those of the axes with the largest KL.
     #[arg(long, default_value = "32", value_name = "N", value_parser = count, allow_negative_numbers = true)]
     axes: usize,
-    /// Write an animated PNG, a frame a step and a tile an axis.
+    /// Write an animation, one frame for each step and one tile for each axis: a .png file, or a .gif file.
     #[arg(long)]
     animate: bool,
     #[command(flatten)]
@@ -149,7 +149,8 @@ struct ImagesArgs {
 
 #[derive(Debug, Args)]
 struct Output {
-    /// The file to write; by default one in the working directory, named by the command.
+    /// The file to write; by default one in the working directory, named after the command. Its suffix says the format:
+    /// pictures are .png, animations .png or .gif, tables .parquet or .csv.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Say what was written as JSON.
@@ -175,16 +176,56 @@ fn not_negative(text: &str) -> Result<f32, String> {
 }
 
 impl ImagesArgs {
-    /// The model with the images that it is to be used on.
-    fn put_into(&self, trained: Trained) -> anyhow::Result<Trained> {
+    /// The model with the images that it is to be used on; of a file no more than `most` are read, the first ones.
+    fn put_into(&self, trained: Trained, most: usize) -> anyhow::Result<Trained> {
         Ok(match &self.data {
-            Some(images) => trained.with_files(images, self.labels.as_deref())?,
+            Some(images) => trained.with_files(images, self.labels.as_deref(), most)?,
             None => trained.with_its_images()?,
         })
     }
 }
 
+/// What the suffix of a file's name says that it is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Png,
+    Gif,
+    Parquet,
+    Csv,
+    Npy,
+}
+
+impl Format {
+    fn suffix(self) -> &'static str {
+        match self {
+            Format::Png => "png",
+            Format::Gif => "gif",
+            Format::Parquet => "parquet",
+            Format::Csv => "csv",
+            Format::Npy => "npy",
+        }
+    }
+}
+
+/// The format that a file's name asks for, one of those that there are.
+fn format(path: &Path, formats: &[Format]) -> anyhow::Result<Format> {
+    let suffix = path.extension().unwrap_or_default();
+    let found = formats.iter().find(|format| suffix.eq_ignore_ascii_case(format.suffix()));
+    found.copied().with_context(|| {
+        let suffixes: Vec<String> = formats.iter().map(|format| format!(".{}", format.suffix())).collect();
+        format!("cannot write {}: its name must end in {}", path.display(), suffixes.join(" or "))
+    })
+}
+
 impl Output {
+    /// The format of the file to write, before anything is read; the first one without `--output`.
+    fn format(&self, formats: &[Format]) -> anyhow::Result<Format> {
+        match &self.output {
+            Some(path) => format(path, formats),
+            None => formats.first().copied().context("there is no format"),
+        }
+    }
+
     /// The file to write, before the work; `inputs` are the files that are read.
     fn path(&self, default: &str, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
         destination(self.output.as_deref().unwrap_or(Path::new(default)), trained, inputs)
@@ -199,13 +240,10 @@ impl Output {
 fn destination(path: &Path, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
     let shown = path.display();
     if path.exists() && !path.is_file() {
-        bail!("{shown} is no regular file; choose another name");
+        bail!("{shown} is not a regular file; choose another name");
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Ok(folder) = folder.canonicalize() else {
-        bail!("cannot write {shown}: there is no folder {}", folder.display())
-    };
-    let real = path.canonicalize().unwrap_or_else(|_| folder.join(path.file_name().unwrap_or_default()));
+    let Ok(real) = real(path, folder) else { bail!("cannot write {shown}: there is no folder {}", folder.display()) };
     let of_trial = trained.folder().canonicalize();
     if of_trial.is_ok_and(|of_trial| real.starts_with(of_trial)) {
         bail!("{shown} is in the trial's folder, which is for the files of `vaex run`; choose another folder");
@@ -218,6 +256,15 @@ fn destination(path: &Path, trained: &Trained, inputs: &ImagesArgs) -> anyhow::R
         bail!("{shown} is read by this command; choose another name");
     }
     Ok(if path.is_symlink() { real } else { path.to_path_buf() })
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    one.canonicalize().ok().zip(other.canonicalize().ok()).is_some_and(|(one, other)| one == other)
+}
+
+/// A file's path without links, whether the file is there or not.
+fn real(path: &Path, folder: &Path) -> io::Result<PathBuf> {
+    path.canonicalize().or_else(|_| Ok(folder.canonicalize()?.join(path.file_name().unwrap_or_default())))
 }
 
 /// Says which files were written, and what of.
@@ -273,13 +320,16 @@ fn need_room(trained: &Trained, tiles: usize) -> anyhow::Result<()> {
 }
 
 pub(super) fn sample(args: &SampleArgs) -> anyhow::Result<u8> {
+    args.output.format(&[Format::Png])?;
+    args.raw.as_ref().map(|raw| format(raw, &[Format::Npy])).transpose()?;
     let trained = Trained::open(&args.trial.folder()?)?;
     need_prior(&trained)?;
     need_room(&trained, args.count)?;
     let none = ImagesArgs::default();
     let path = args.output.path("samples.png", &trained, &none)?;
     let raw = args.raw.as_ref().map(|raw| destination(raw, &trained, &none)).transpose()?;
-    if raw.as_ref() == Some(&path) {
+    // The suffixes differ; links may lead to one file all the same.
+    if raw.as_ref().is_some_and(|raw| raw == &path || same_file(raw, &path)) {
         bail!("{} is given for the picture and for --raw; choose another name for one", path.display());
     }
     let codes = trained.prior_codes(args.count, args.seed, args.temperature);
@@ -308,7 +358,8 @@ fn write_npy(path: &Path, sizes: [usize; 3], values: &[f32]) -> Result<(), FileE
 }
 
 pub(super) fn reconstruct(args: &ReconstructArgs) -> anyhow::Result<u8> {
-    let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
+    args.output.format(&[Format::Png])?;
+    let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?, args.count)?;
     let path = args.output.path("reconstructions.png", &trained, &args.images)?;
     let indices: Vec<u32> = (0..args.count.min(trained.images().len()) as u32).collect();
     let encoded = trained.encode(&indices)?;
@@ -324,6 +375,10 @@ pub(super) fn reconstruct(args: &ReconstructArgs) -> anyhow::Result<u8> {
 }
 
 pub(super) fn export(args: &ExportArgs) -> anyhow::Result<u8> {
+    let names_file = args.output.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("onnx"));
+    if !args.output.is_dir() && (args.output.exists() || names_file) {
+        bail!("{} is a file; --output is the folder to write to", args.output.display());
+    }
     let trained = Trained::open(&args.trial.folder()?)?;
     let ExportFormat::Onnx = args.format;
     let [low, high] = trained.range();
@@ -337,9 +392,6 @@ pub(super) fn export(args: &ExportArgs) -> anyhow::Result<u8> {
         ("encoder.onnx", export::encoder(trained.architecture(), &weights, &notes)?),
         ("decoder.onnx", export::decoder(trained.architecture(), &weights, &notes)?),
     ];
-    if args.output.exists() && !args.output.is_dir() {
-        bail!("{} is a file; --output is the folder to write to", args.output.display());
-    }
     create_folder(&args.output)?;
     let path = |name| destination(&args.output.join(name), &trained, &ImagesArgs::default());
     let files = networks.iter().map(|(name, _)| path(name)).collect::<anyhow::Result<Vec<PathBuf>>>()?;
@@ -360,6 +412,13 @@ fn along(range: f32, steps: usize) -> impl Iterator<Item = f32> + Clone {
 }
 
 pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
+    let formats = if args.animate { &[Format::Png, Format::Gif][..] } else { &[Format::Png] };
+    let hint = "; only animations are .gif files: see --animate";
+    let is_gif = args.output.output.as_ref().is_some_and(|path| format(path, &[Format::Gif]).is_ok());
+    let format = args.output.format(formats).map_err(|error| match is_gif {
+        true => anyhow!("{error}{hint}"),
+        false => error,
+    })?;
     let trained = Trained::open(&args.trial.folder()?)?;
     let latent = trained.architecture().latent;
     let mut axes = trained.axes_by_kl()?;
@@ -374,7 +433,7 @@ pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
         }
         None => (trained, vec![0.0; latent]),
         Some(image) => {
-            let trained = args.images.put_into(trained)?;
+            let trained = args.images.put_into(trained, image.saturating_add(1))?;
             let start = encoded(&trained, &[image])?.posterior.mean;
             (trained, start)
         }
@@ -397,7 +456,10 @@ pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
         };
         // There and back again.
         let frames: Vec<Grid> = (0..args.steps).chain((1..args.steps - 1).rev()).map(frame).collect();
-        Grid::write_animation(&frames, &path)?;
+        match format {
+            Format::Gif => Grid::write_gif(&frames, &path)?,
+            _ => Grid::write_animation(&frames, &path)?,
+        }
     } else {
         grid(&trained, args.steps, &pictures).write(&path)?;
     }
@@ -406,10 +468,13 @@ pub(super) fn traverse(args: &TraverseArgs) -> anyhow::Result<u8> {
         None => axis.to_string(),
     };
     let order = axes.iter().map(named).collect::<Vec<_>>().join(", ");
-    let what =
-        format!("a {} an axis, from -{r} to {r}: {order}", if args.animate { "tile" } else { "row" }, r = args.range);
-    let left_out =
-        if axes.len() < latent { format!(", and not {} further ones", latent - axes.len()) } else { String::new() };
+    let tile = if args.animate { "tile" } else { "row" };
+    let what = format!("one {tile} per latent axis, from -{r} to {r}: {order}", r = args.range);
+    let left_out = if axes.len() < latent {
+        format!("; {} of {latent} axes are left out, see --axes", latent - axes.len())
+    } else {
+        String::new()
+    };
     let axes: Vec<Value> = axes.iter().map(|(axis, kl)| json!({ "axis": axis, "kl_nats": kl })).collect();
     Ok(told(&trained, &[path], &(what + &left_out), json!({ "axes": axes }), args.output.json))
 }
@@ -425,7 +490,9 @@ fn encoded(trained: &Trained, images: &[usize]) -> anyhow::Result<Encoded> {
 }
 
 pub(super) fn interpolate(args: &InterpolateArgs) -> anyhow::Result<u8> {
-    let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
+    args.output.format(&[Format::Png])?;
+    let most = args.from.max(args.to).saturating_add(1);
+    let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?, most)?;
     let path = args.output.path("interpolation.png", &trained, &args.images)?;
     let Encoded { inputs, posterior } = encoded(&trained, &[args.from, args.to])?;
     let (from, to) = posterior.mean.split_at(trained.architecture().latent);
@@ -458,6 +525,7 @@ fn spherical(from: &[f32], to: &[f32], share: f32) -> Vec<f32> {
 }
 
 pub(super) fn manifold(args: &ManifoldArgs) -> anyhow::Result<u8> {
+    args.output.format(&[Format::Png])?;
     let trained = Trained::open(&args.trial.folder()?)?;
     need_prior(&trained)?;
     let latent = trained.architecture().latent;
@@ -472,7 +540,8 @@ pub(super) fn manifold(args: &ManifoldArgs) -> anyhow::Result<u8> {
 }
 
 pub(super) fn embed(args: &EmbedArgs) -> anyhow::Result<u8> {
-    let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?)?;
+    let format = args.output.format(&[Format::Parquet, Format::Csv])?;
+    let trained = args.images.put_into(Trained::open(&args.trial.folder()?)?, usize::MAX)?;
     let path = args.output.path("embeddings.parquet", &trained, &args.images)?;
     let count = trained.images().len();
     let indices: Vec<u32> = (0..count as u32).collect();
@@ -492,6 +561,9 @@ pub(super) fn embed(args: &EmbedArgs) -> anyhow::Result<u8> {
         columns.push(column("kl_nats", kl_nats));
     }
     columns.push(column("recon_nats", recon_nats));
-    write_columns(&path, columns)?;
+    match format {
+        Format::Csv => write_csv(&path, &columns)?,
+        _ => write_columns(&path, columns)?,
+    }
     Ok(args.output.told(&trained, &[path], &format!("posteriors of {}", counted(count, "image"))))
 }

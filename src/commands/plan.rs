@@ -1,11 +1,11 @@
 //! `vaex plan`: the trials of a spec as a table, or one of them whole.
 
-use super::{DONE, PlanArgs, WRONG, bytes, explain_as, plain_table, say, warn};
+use super::{DONE, PlanArgs, WRONG, bytes, explain_as, say, terminal, warn};
 use crate::data::counted;
 use crate::launch::{self, Folders, Options, Prospect};
 use crate::plan::{Origin, Plan, Trial};
+use crate::report::{Column, Table};
 use crate::trial::estimate;
-use comfy_table::{CellAlignment, Table};
 use indicatif::HumanDuration;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
         say(&json(&plan, &folders, &times).to_string());
         return Ok(DONE);
     }
-    say(&table(&plan, &folders, &times).to_string());
+    say(&table(&plan, &folders, &times).fit(terminal::width()).to_string());
     let train = range(plan.selected().map(|trial| trial.dataset().train.len()));
     let validation = range(plan.selected().map(|trial| trial.dataset().validation.len()));
     let (all, selected) = (plan.trials().len(), plan.selected().count());
@@ -90,27 +90,31 @@ fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
 }
 
 fn table(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> Table {
-    let mut table = plain_table();
-    let varied = plan.varied().iter().map(String::as_str);
-    let measured = (!times.is_empty()).then_some("time");
-    let columns = ["parameters", "steps", "GFLOP", "memory"].into_iter().chain(measured).chain(["state"]);
-    table.set_header(["trial"].into_iter().chain(varied).chain(columns));
-    for trial in plan.selected() {
-        let values = trial.texts(plan.varied());
+    let trials: Vec<&Trial> = plan.selected().collect();
+    let column = |cell: &dyn Fn(&Trial) -> String| trials.iter().map(|trial| cell(trial)).collect::<Vec<String>>();
+    let values: Vec<Vec<String>> = trials.iter().map(|trial| trial.texts(plan.varied())).collect();
+    let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    let keys = plan.varied().iter().enumerate().map(|(index, key)| {
+        let cells = values.iter().map(|values| values[index].clone()).collect();
+        // Where two keys end in the same word, neither is shortened.
+        let is_clear = plan.varied().iter().filter(|other| last(other) == last(key)).count() == 1;
+        Column::text(key, cells).stacked(&if is_clear { last(key) } else { key.clone() })
+    });
+    let operations = |trial: &Trial| {
         let billions = estimate::operations(trial) / 1e9;
-        let operations = if billions < 10.0 { format!("{billions:.2}") } else { format!("{billions:.0}") };
-        let memory = bytes(estimate::memory(trial, 1));
-        let sizes = [trial.architecture().parameters().to_string(), trial.steps().to_string(), operations, memory];
-        let time = times.get(trial.id()).map(|time| HumanDuration(*time).to_string());
-        let state = prospect(folders, trial).name().to_owned();
-        table.add_row([trial.id().to_owned()].into_iter().chain(values).chain(sizes).chain(time).chain([state]));
-    }
-    let last = table.column_count().saturating_sub(1);
-    for (index, column) in table.column_iter_mut().enumerate() {
-        let is_text = index == 0 || index == last;
-        column.set_cell_alignment(if is_text { CellAlignment::Left } else { CellAlignment::Right });
-    }
-    table
+        if billions < 10.0 { format!("{billions:.2}") } else { format!("{billions:.0}") }
+    };
+    let sizes = [
+        Column::numbers("parameters", column(&|trial| trial.architecture().parameters().to_string())),
+        Column::numbers("steps", column(&|trial| trial.steps().to_string())),
+        Column::numbers("GFLOP", column(&operations)),
+        Column::numbers("memory", column(&|trial| bytes(estimate::memory(trial, 1)))),
+    ];
+    let time = |trial: &Trial| times.get(trial.id()).map_or("-".to_owned(), |time| HumanDuration(*time).to_string());
+    let time = (!times.is_empty()).then(|| Column::numbers("time", column(&time)));
+    let first = [Column::text("trial", column(&|trial| trial.id().to_owned()))];
+    let state = [Column::text("state", column(&|trial| prospect(folders, trial).name().to_owned()))];
+    Table::new(first.into_iter().chain(keys).chain(sizes.map(Column::optional)).chain(time).chain(state))
 }
 
 /// A trial's whole spec, each line with where its value came from.

@@ -1,10 +1,13 @@
-//! `vaex status`: how the trials of an experiment stand.
+//! `vaex status`: the states of an experiment's trials, with the metrics of their last epochs and the time left.
 
-use super::{DONE, StatusArgs, WRONG, explain, plain_table, say};
-use crate::launch::{self, Frozen, State, lock};
+use super::progress::brief;
+use super::{DONE, StatusArgs, WRONG, explain, say, terminal};
+use crate::data::Split;
+use crate::launch::{self, Frozen, State, States, lock};
 use crate::plan::value_text;
+use crate::report::{Column, Metric, Table, Trial, active_rule, wrapped};
 use anyhow::bail;
-use comfy_table::CellAlignment;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -26,11 +29,11 @@ pub(super) fn run(args: &StatusArgs) -> anyhow::Result<u8> {
         if args.json {
             all.push(json(experiment, &plan, &states));
         } else {
-            say(&text(experiment, &plan, &states));
+            say(&text(experiment, &plan, &states, terminal::width()));
         }
     }
     if args.json {
-        say(&serde_json::Value::from(all).to_string());
+        say(&Value::from(all).to_string());
     }
     Ok(worst)
 }
@@ -48,7 +51,7 @@ pub(super) fn experiments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut folders: Vec<PathBuf> = folders.filter(has_plan).collect();
     folders.sort();
     match folders.is_empty() {
-        true => bail!("{} is no experiment's folder: it has no {}", folder.display(), launch::PLAN_FILE),
+        true => bail!("{} is not an experiment folder: it has no {}", folder.display(), launch::PLAN_FILE),
         false => Ok(folders),
     }
 }
@@ -65,69 +68,119 @@ fn counts(states: &[State]) -> String {
     counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
 }
 
-fn text(experiment: &Path, plan: &Frozen, states: &[State]) -> String {
-    let mut table = plain_table();
-    let varied = plan.varied.iter().map(|key| key.rsplit('.').next().unwrap_or(key));
-    table.set_header(["trial"].into_iter().chain(varied).chain([
-        "state",
-        "epoch",
-        "validation loss",
-        "seconds",
-        "where",
-    ]));
-    for state in states {
-        let record = state.record.as_ref();
-        let values = plan.varied.iter().map(|key| value_text(record.and_then(|record| record.spec.get(key))));
-        let epochs = record.and_then(|record| record.spec.get("train.epochs")?.as_u64()).unwrap_or_default();
-        let [epoch, loss] = match state.epoch {
-            Some((epoch, loss)) => [format!("{epoch}/{epochs}"), format!("{loss:.4}")],
-            None => [format!("0/{epochs}"), "-".to_owned()],
-        };
-        let begun = record.filter(|record| record.seconds > 0.0);
-        let seconds = begun.map_or("-".to_owned(), |record| format!("{:.1}", record.seconds));
-        let at = match &state.task {
-            Some(task) => task.name.clone(),
-            None => begun.map_or("-".to_owned(), |record| record.host.clone()),
-        };
-        let row = [state.phase.name().to_owned(), epoch, loss, seconds, at];
-        table.add_row([state.id.clone()].into_iter().chain(values).chain(row));
+/// What the metrics are about: training only where no trial has validation metrics, as in the report.
+fn split(states: &States) -> Split {
+    let has_validation = states.trials.iter().any(|state| state.last(Split::Validation).is_some());
+    if has_validation { Split::Validation } else { Split::Train }
+}
+
+/// A trial as the report reads it; `None` without a record.
+pub(super) fn reported(state: &State) -> Option<Trial> {
+    let (folder, record) = (state.folder.clone()?, state.record.clone()?);
+    Some(Trial::new(folder, record, state.metrics.clone()))
+}
+
+/// The metrics of the last epoch; empty without a record.
+fn metrics(state: &State, split: Split) -> Vec<Metric> {
+    // Before the first epoch there is nothing to show, not even no seconds.
+    reported(state).filter(|_| state.epoch() > 0).map(|trial| trial.shown(split)).unwrap_or_default()
+}
+
+fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>) -> String {
+    let (trials, split) = (&states.trials, split(states));
+    let table = table(plan, trials, split).fit(width);
+    let mut text = format!("{}: {}\n\n{table}\n", plan.name, counts(trials));
+    let has_metrics = trials.iter().any(|state| state.epoch() > 0);
+    if has_metrics {
+        text.push_str(&format!("\n{} metrics of the last epoch\n", split.name()));
+        if table.shows("active") {
+            text.push_str(&format!("{}\n", wrapped(&active_rule(split), width)));
+        }
     }
-    let columns = plan.varied.len();
-    for (index, column) in table.column_iter_mut().enumerate().skip(1) {
-        let is_text = index == columns + 1 || index == columns + 5;
-        column.set_cell_alignment(if is_text { CellAlignment::Left } else { CellAlignment::Right });
+    if trials.iter().any(|state| state.phase.is_pending()) {
+        let left = brief(states.eta_seconds);
+        text.push_str(&format!("\nETA of all trials: {left} ({} at a time)\n", states.running));
     }
-    let mut text = format!("{}: {}\n\n{table}", plan.name, counts(states)).replace("\\\n", "\n");
-    for State { id, error, .. } in states {
+    for State { id, error, .. } in trials {
         if let Some(error) = error {
-            text.push_str(&format!("\n{id}: {error}").replace("\\\n", "\n"));
+            text.push_str(&format!("\n{id}: {error}"));
         }
     }
     if let Some(holder) = lock::holder(experiment) {
         let holder = holder.map_or("a process".to_owned(), |holder| holder.to_string());
-        text.push_str(&format!("\nat work: {holder}").replace("\\\n", "\n"));
+        text.push_str(&format!("\nrun by: {holder}\n"));
     }
-    text.push('\n');
-    text
+    text.trim_end().to_owned() + "\n"
 }
 
-fn json(experiment: &Path, plan: &Frozen, states: &[State]) -> serde_json::Value {
+fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {
+    let column = |cell: &dyn Fn(&State) -> String| trials.iter().map(cell).collect::<Vec<String>>();
+    let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    let names: Vec<String> = plan.varied.iter().map(|key| last(key)).collect();
+    let keys = plan.varied.iter().enumerate().map(|(index, key)| {
+        // Where two keys end in the same word, neither is shortened.
+        let is_clear = names.iter().filter(|name| **name == names[index]).count() == 1;
+        let name = if is_clear { &names[index] } else { key };
+        Column::text(name, column(&|state| value_text(state.keys[index].1.as_ref()))).stacked(name)
+    });
+    let rows: Vec<Vec<Metric>> = trials.iter().map(|state| metrics(state, split)).collect();
+    let heads = rows.iter().find(|row| !row.is_empty());
+    let metrics = heads.into_iter().flatten().enumerate().map(|(index, metric)| {
+        let cell = |row: &Vec<Metric>| row.get(index).map_or("-".to_owned(), |metric| metric.text.clone());
+        let column = Column::numbers(metric.head, rows.iter().map(cell).collect());
+        if index == 0 { column } else { column.optional() }
+    });
+    let at = |state: &State| match &state.task {
+        Some(task) => task.name.clone(),
+        None => state.record.as_ref().filter(|_| state.epoch() > 0).map_or("-".to_owned(), |one| one.host.clone()),
+    };
+    let first = [Column::text("trial", column(&|state| state.id.clone()))];
+    let progress = [
+        Column::text("state", column(&|state| state.phase.name().to_owned())),
+        Column::numbers("epochs", column(&|state| format!("{}/{}", state.epoch(), state.epochs))),
+    ];
+    // Of what has ended there is nothing to expect.
+    let is_pending = trials.iter().any(|state| state.phase.is_pending());
+    let eta = is_pending.then(|| Column::numbers("ETA", column(&|state| brief(state.eta_seconds))));
+    let places = [Column::text("where", column(&at)).optional()];
+    Table::new(first.into_iter().chain(keys).chain(progress).chain(eta).chain(metrics).chain(places))
+}
+
+/// A trial's values of the keys that vary, by their dotted names.
+pub(super) fn keys(state: &State) -> Map<String, Value> {
+    state.keys.iter().map(|(key, value)| (key.clone(), json!(value))).collect()
+}
+
+fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
+    let split = split(states);
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    states.iter().for_each(|state| *counts.entry(state.phase.name()).or_default() += 1);
-    let trials = states.iter().map(|state| {
+    states.trials.iter().for_each(|state| *counts.entry(state.phase.name()).or_default() += 1);
+    let trials = states.trials.iter().map(|state| {
         let record = state.record.as_ref();
-        serde_json::json!({
+        let metrics = metrics(state, split).into_iter().map(|metric| (metric.name.to_owned(), json!(metric.value)));
+        json!({
             "trial": state.id,
+            "keys": keys(state),
             "state": state.phase.name(),
-            "epoch": state.epoch.map(|(epoch, _)| epoch),
-            "validation_loss": state.epoch.map(|(_, loss)| loss),
+            "epoch": Some(state.epoch()).filter(|epoch| *epoch > 0),
+            "epochs": state.epochs,
+            "eta_seconds": state.eta_seconds,
+            "metrics": metrics.collect::<Map<_, _>>(),
+            "validation_loss": state.last(Split::Validation).map(|row| row.loss),
             "seconds": record.map(|record| record.seconds),
             "host": record.map(|record| &record.host),
             "task": state.task.as_ref().map(|task| &task.name),
             "error": state.error,
         })
     });
-    let trials: Vec<_> = trials.collect();
-    let folder = experiment.to_string_lossy();
-    serde_json::json!({ "name": plan.name, "folder": folder, "counts": counts, "trials": trials })
+    json!({
+        "name": plan.name,
+        "folder": experiment.to_string_lossy(),
+        "varied": plan.varied,
+        "split": split.name(),
+        "counts": counts,
+        "eta_seconds": states.eta_seconds,
+        "running": states.running,
+        "trials": trials.collect::<Vec<_>>(),
+    })
 }

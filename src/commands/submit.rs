@@ -1,14 +1,17 @@
 //! `vaex run --launcher slurm|command`: hands the trials to a scheduler, and follows them where asked to.
 
-use super::progress::Progress;
+use super::progress::{Progress, brief, label, say_event, say_line, summary};
 use super::run::{STOP, options, watch_for_signals};
+use super::status::keys;
 use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, SubmitArgs, complain, explain, report, say};
-use crate::data::counted;
+use crate::data::{Split, counted};
 use crate::files::FileError;
 use crate::launch::cluster::{self, Scheduler, Tasks, shell_word};
 use crate::launch::{self, Frozen, Options, Phase, State};
 use crate::log::record::Status;
-use crate::plan::Plan;
+use crate::plan::{Plan, Trial};
+use crate::report::significant;
+use crate::trial::named_metrics;
 use anyhow::bail;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -84,8 +87,9 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
             complain("no longer followed; what was submitted goes on");
             return Ok(INTERRUPTED);
         }
-        if !args.json {
-            report::print(&experiment)?;
+        match args.json {
+            true => say_event(summary(plan, states.iter().map(|state| state.phase.name()), &experiment)),
+            false => drop(report::print(&experiment)?),
         }
         let failed = [Phase::Recorded(Status::Failed), Phase::Recorded(Status::Diverged)];
         let any = |phases: &[Phase]| states.iter().any(|state| phases.contains(&state.phase));
@@ -129,7 +133,7 @@ fn submit(
     };
     if args.json {
         let (job, trials) = job.map_or((None, 0), |job| (Some(job.job), job.trials));
-        say(&serde_json::json!({ "event": "job", "name": name, "job": job, "trials": trials }).to_string());
+        say_event(serde_json::json!({ "event": "job", "name": name, "job": job, "trials": trials }));
         return Ok(());
     }
     match job {
@@ -144,15 +148,20 @@ fn submit(
 /// Tells what changes until nothing more is to come, or a signal came; how the plan's trials stand then.
 fn follow(experiment: &Path, plan: &Plan, scheduler: &Scheduler, json: bool) -> anyhow::Result<Vec<State>> {
     let frozen = Frozen::read(experiment)?;
-    let mut known: BTreeMap<String, (&'static str, Option<u64>)> = BTreeMap::new();
+    let mut known: BTreeMap<String, (&'static str, u64)> = BTreeMap::new();
     let mut quiet = 0;
     loop {
-        let mut states = launch::states(experiment, &frozen)?;
-        states.retain(|state| plan.selected().any(|trial| trial.id() == state.id));
+        let all = launch::states(experiment, &frozen)?;
+        let (eta, mut states) = (all.eta_seconds, all.trials);
+        let trials: BTreeMap<&str, &Trial> = plan.selected().map(|trial| (trial.id(), trial)).collect();
+        states.retain(|state| trials.contains_key(&*state.id));
         for state in &states {
-            let now = (state.phase.name(), state.epoch.map(|(epoch, _)| epoch));
+            let now = (state.phase.name(), state.epoch());
             if known.insert(state.id.clone(), now) != Some(now) {
-                say(&line(state, json));
+                match json {
+                    true => say_event(event(state, eta)),
+                    false => say_line(&line(state, &label(plan, trials[&*state.id]), eta)),
+                }
             }
         }
         // Slurm knows what waits; of another scheduler's tasks only the trials' folders tell.
@@ -169,16 +178,30 @@ fn follow(experiment: &Path, plan: &Plan, scheduler: &Scheduler, json: bool) -> 
     }
 }
 
-fn line(state: &State, json: bool) -> String {
-    let State { id, phase, epoch, error, .. } = state;
-    if json {
-        let (epoch, loss) = epoch.map_or((None, None), |(epoch, loss)| (Some(epoch), Some(loss)));
-        let value = serde_json::json!({
-            "event": "state", "trial": id, "state": phase.name(), "epoch": epoch, "validation_loss": loss, "error": error,
-        });
-        return value.to_string();
-    }
-    let epoch = epoch.map(|(epoch, loss)| format!(", epoch {epoch}, validation {loss:.4}")).unwrap_or_default();
-    let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-    format!("{id}: {}{epoch}{error}", phase.name())
+fn event(state: &State, eta: Option<f64>) -> serde_json::Value {
+    let validation = state.last(Split::Validation);
+    serde_json::json!({
+        "event": "state",
+        "trial": state.id,
+        "keys": keys(state),
+        "state": state.phase.name(),
+        "epoch": validation.map(|row| row.epoch),
+        "epochs": state.epochs,
+        "validation_loss": validation.map(|row| row.loss),
+        "metrics": named_metrics(state.last(Split::Train).into_iter().chain(validation)),
+        "eta_seconds": state.eta_seconds,
+        "eta_seconds_all": eta,
+        "error": state.error,
+    })
+}
+
+fn line(state: &State, label: &str, eta: Option<f64>) -> String {
+    let losses = state.last(Split::Train).zip(state.last(Split::Validation)).map(|(train, validation)| {
+        let [train, validation] = [train.loss, validation.loss].map(|loss| significant(loss, 5));
+        format!(", epoch {}/{}, loss {train}, validation {validation}", state.epoch(), state.epochs)
+    });
+    let left =
+        state.phase.is_pending().then(|| format!(", ETA {} (all trials: {})", brief(state.eta_seconds), brief(eta)));
+    let error = state.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    format!("{label}: {}{}{}{error}", state.phase.name(), losses.unwrap_or_default(), left.unwrap_or_default())
 }

@@ -46,6 +46,13 @@ pub struct FrozenTrial {
     spec: serde_json::Value,
 }
 
+impl FrozenTrial {
+    /// The value of a dotted key in its spec; `None` if it has no such key.
+    pub fn value(&self, key: &str) -> Option<&serde_json::Value> {
+        key.split('.').try_fold(&self.spec, |table, part| table.get(part)).filter(|value| !value.is_null())
+    }
+}
+
 impl Frozen {
     /// Reads an experiment's plan.
     ///

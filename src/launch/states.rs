@@ -1,13 +1,17 @@
-//! How the trials of an experiment stand, from their folders and from the scheduler that they were given to.
+//! The states of an experiment's trials, from their folders and from the scheduler that they were given to.
 
 use super::cluster::{self, Task};
+use super::frozen::FrozenTrial;
 use super::{Folders, Frozen, LaunchError, lock};
 use crate::data::Split;
-use crate::log::record::{Status, TrialRecord};
+use crate::log::record::{RECORD_FILE, Status, TrialRecord};
 use crate::log::tables;
-use crate::trial::names;
+use crate::train::Metrics;
+use crate::trial::{self, names};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// Where a trial is, beyond what its record can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,41 +46,98 @@ impl Phase {
     }
 }
 
-/// How a trial stands.
+/// The state of a trial.
 #[derive(Clone, Debug)]
 pub struct State {
     /// Its id.
     pub id: String,
+    /// Its values of the keys that vary, in the plan's order.
+    pub keys: Vec<(String, Option<Value>)>,
     /// Where it is.
     pub phase: Phase,
+    /// Its folder; `None` if it was never made ready to run.
+    pub folder: Option<PathBuf>,
     /// Its record, where it can be read.
     pub record: Option<TrialRecord>,
-    /// Epochs that are done, and the validation loss of the last one.
-    pub epoch: Option<(u64, f64)>,
+    /// The rows of metrics.parquet.
+    pub metrics: Vec<Metrics>,
+    /// Epochs to train, in all.
+    pub epochs: u64,
     /// The scheduler's job and task that it is in.
     pub task: Option<Task>,
     /// What went wrong.
     pub error: Option<String>,
+    /// Seconds that a running trial will still take; `None` if nothing is known.
+    pub eta_seconds: Option<f64>,
 }
 
-/// How the trials of an experiment's frozen plan stand, in its order.
+impl State {
+    /// Epochs that are done.
+    pub fn epoch(&self) -> u64 {
+        // The epoch in which a trial diverged has a row of training alone.
+        let diverged = self.phase == Phase::Recorded(Status::Diverged);
+        self.last(if diverged { Split::Validation } else { Split::Train }).map_or(0, |row| row.epoch)
+    }
+
+    /// The row of the last epoch.
+    pub fn last(&self, split: Split) -> Option<&Metrics> {
+        self.metrics.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch)
+    }
+
+    /// Whether a run, or a scheduler, trains it or is about to.
+    fn is_due(&self) -> bool {
+        self.phase.is_pending() || self.phase == Phase::Recorded(Status::Planned) && self.folder.is_some()
+    }
+
+    /// Seconds an epoch took on average, with its validation and files.
+    fn seconds_per_epoch(&self) -> Option<f64> {
+        let seconds = self.record.as_ref()?.seconds / self.epoch() as f64;
+        (seconds.is_finite() && seconds > 0.0).then_some(seconds)
+    }
+}
+
+/// The states of an experiment's trials.
+#[derive(Clone, Debug)]
+pub struct States {
+    /// Of each trial of the plan, in its order.
+    pub trials: Vec<State>,
+    /// Seconds until all that are running or to come have ended, at the pace so far; `None` if nothing is running or
+    /// known.
+    pub eta_seconds: Option<f64>,
+    /// Trials that run at this time.
+    pub running: usize,
+}
+
+/// The states of the trials of an experiment's frozen plan.
 ///
 /// # Errors
 /// Slurm cannot be asked.
-pub fn states(experiment: &Path, plan: &Frozen) -> Result<Vec<State>, LaunchError> {
+pub fn states(experiment: &Path, plan: &Frozen) -> Result<States, LaunchError> {
     let mut tasks = cluster::active(experiment, &plan.name)?;
     let folders = Folders::of(experiment);
-    Ok(plan.trials.iter().map(|trial| state(folders.find(&trial.id), &trial.id, &mut tasks)).collect())
+    let state = |trial: &FrozenTrial| state(folders.find(&trial.id), trial, &plan.varied, &mut tasks);
+    let mut states = States { trials: plan.trials.iter().map(state).collect(), eta_seconds: None, running: 0 };
+    states.estimate();
+    Ok(states)
 }
 
 /// Of a trial in its folder; it has none where it was left out so far.
-fn state(folder: Option<&Path>, id: &str, tasks: &mut BTreeMap<String, Task>) -> State {
+fn state(folder: Option<&Path>, trial: &FrozenTrial, varied: &[String], tasks: &mut BTreeMap<String, Task>) -> State {
+    let (metrics, unread) = match folder.map(|folder| tables::read_metrics(&folder.join(names::METRICS))) {
+        Some(Ok(rows)) => (rows, None),
+        // Before the first epoch's end there is no table.
+        Some(Err(error)) if error.source.kind() != ErrorKind::NotFound => (Vec::new(), Some(error.to_string())),
+        _ => (Vec::new(), None),
+    };
     let (record, error) = match folder.map(TrialRecord::read) {
-        Some(Ok(record)) => (Some(record), None),
+        Some(Ok(mut record)) => {
+            trial::correct(&mut record, &metrics);
+            (Some(record), None)
+        }
         None => (None, None),
         Some(Err(error)) => (None, Some(error.to_string())),
     };
-    let task = tasks.remove(id);
+    let task = tasks.remove(&trial.id);
     let status = record.as_ref().map(|record| record.status);
     let phase = match (status, &task) {
         (Some(status @ (Status::Done | Status::Failed | Status::Diverged)), _) => Phase::Recorded(status),
@@ -88,9 +149,127 @@ fn state(folder: Option<&Path>, id: &str, tasks: &mut BTreeMap<String, Task>) ->
         (None, None) if error.is_none() => Phase::Recorded(Status::Planned),
         (None, None) => Phase::Unknown,
     };
-    let rows = folder.and_then(|folder| tables::read_metrics(&folder.join(names::METRICS)).ok()).unwrap_or_default();
-    let last = rows.iter().rfind(|row| row.split == Split::Validation);
-    let epoch = last.map(|row| (row.epoch, row.loss));
-    let error = error.or_else(|| record.as_ref()?.error.clone());
-    State { id: id.to_owned(), phase, record, epoch, task, error }
+    let error = error.or_else(|| record.as_ref()?.error.clone()).or(unread);
+    State {
+        id: trial.id.clone(),
+        keys: varied.iter().map(|key| (key.clone(), trial.value(key).cloned())).collect(),
+        phase,
+        folder: folder.map(Path::to_path_buf),
+        record,
+        metrics,
+        epochs: trial.value("train.epochs").and_then(Value::as_u64).unwrap_or_default(),
+        task,
+        error,
+        eta_seconds: None,
+    }
+}
+
+impl States {
+    /// Estimates how long the trials will still take. One without an epoch of its own is taken to be as fast as the
+    /// others on average.
+    fn estimate(&mut self) {
+        let known: Vec<f64> = self.trials.iter().filter_map(State::seconds_per_epoch).collect();
+        let usual = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
+        let mut work = Some(0.0);
+        for state in self.trials.iter_mut().filter(|state| state.is_due()) {
+            let pace = state.seconds_per_epoch().or(usual);
+            let left = pace.map(|pace| {
+                let since_last = state.folder.as_deref().filter(|_| state.phase == Phase::Running).and_then(age);
+                let left = state.epochs.saturating_sub(state.epoch()) as f64;
+                // Clocks of two hosts may differ; and an epoch that takes longer than usual is not over.
+                (left * pace - since_last.unwrap_or_default().clamp(0.0, pace)).max(0.0)
+            });
+            work = work.zip(left).map(|(work, left)| work + left);
+            if state.phase == Phase::Running {
+                self.running += 1;
+                state.eta_seconds = left;
+            }
+        }
+        let longest = self.trials.iter().filter_map(|state| state.eta_seconds).fold(0.0, f64::max);
+        let together = work.map(|work| (work / self.running as f64).max(longest));
+        self.eta_seconds = together.filter(|_| self.running > 0);
+    }
+}
+
+/// Seconds since a trial's record was written, as it is when a process begins and at the end of each epoch.
+fn age(folder: &Path) -> Option<f64> {
+    let written = std::fs::metadata(folder.join(RECORD_FILE)).and_then(|file| file.modified()).ok()?;
+    Some(written.elapsed().map_or(0.0, |age| age.as_secs_f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(epoch: u64, split: Split) -> Metrics {
+        Metrics {
+            epoch,
+            split,
+            step: epoch,
+            images_seen: epoch,
+            loss: 0.5,
+            recon_nats: 1.0,
+            kl_nats: 1.0,
+            elbo_nats: -2.0,
+            effective_beta: 1.0,
+            kl_weight: 1.0,
+            learning_rate: 0.1,
+            grad_norm: None,
+            active_units: 0,
+            images_per_second: 1.0,
+            seconds: 1.0,
+            kl_axis_nats: Vec::new(),
+        }
+    }
+
+    /// A trial of ten epochs that took 2 s for each that is done.
+    fn trial(phase: Phase, done: u64) -> State {
+        let record = serde_json::json!({
+            "checksum": "", "trial": "a", "experiment": "", "status": "running", "spec": {}, "varied": [],
+            "parameters": 1, "seconds": 2.0 * done as f64, "images_per_second": null, "peak_rss_mb": null,
+            "spec_hash": "", "data_hash": "", "version": "", "git_commit": null, "git_dirty": null, "lock_hash": "",
+            "processor": null, "host": "", "threads": 1, "started": 0.0, "ended": null, "error": null, "note": null,
+            "from_outside": false, "files": {},
+        });
+        State {
+            id: "a".to_owned(),
+            keys: Vec::new(),
+            phase,
+            folder: Some(PathBuf::from("no such folder")),
+            record: serde_json::from_value(record).unwrap(),
+            metrics: (1..=done).flat_map(|epoch| [row(epoch, Split::Train), row(epoch, Split::Validation)]).collect(),
+            epochs: 10,
+            task: None,
+            error: None,
+            eta_seconds: None,
+        }
+    }
+
+    fn estimated(trials: Vec<State>) -> (Option<f64>, Vec<Option<f64>>) {
+        let mut states = States { trials, eta_seconds: None, running: 0 };
+        states.estimate();
+        (states.eta_seconds, states.trials.iter().map(|state| state.eta_seconds).collect())
+    }
+
+    #[test]
+    fn the_time_left_is_that_of_the_trials_at_the_pace_so_far() {
+        let planned = Phase::Recorded(Status::Planned);
+        let (all, each) = estimated(vec![
+            trial(Phase::Recorded(Status::Done), 10),
+            trial(Phase::Running, 4),
+            trial(Phase::Running, 0),
+            trial(planned, 0),
+            trial(Phase::Recorded(Status::Failed), 3),
+        ]);
+        // 6, 10 and 10 epochs of 2 s, two trials at a time.
+        assert_eq!((all, each), (Some(26.0), vec![None, Some(12.0), Some(20.0), None, None]));
+        // No sooner than the longest one.
+        assert_eq!(estimated(vec![trial(Phase::Running, 9), trial(Phase::Running, 1)]).0, Some(18.0));
+        // Nobody knows, or nothing goes on.
+        assert_eq!(estimated(vec![trial(Phase::Running, 0), trial(planned, 0)]).0, None);
+        assert_eq!(estimated(vec![trial(Phase::Recorded(Status::Done), 10), trial(planned, 0)]).0, None);
+        // What this run does not train is not counted.
+        let left_out = State { folder: None, ..trial(planned, 0) };
+        assert_eq!(estimated(vec![trial(Phase::Running, 5), left_out]).0, Some(10.0));
+    }
 }

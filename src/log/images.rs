@@ -125,6 +125,36 @@ impl Grid {
         files::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
     }
 
+    /// Writes pictures of one size as an animated GIF, ten a second, over and over.
+    ///
+    /// # Errors
+    /// The file can't be written, or the pictures are none, empty, too large for the format, or of several sizes.
+    pub fn write_gif(frames: &[Grid], path: &Path) -> Result<(), FileError> {
+        let bytes = || -> io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            let side = |pixels: usize| {
+                let side = u16::try_from(pixels).ok().filter(|side| *side > 0);
+                side.ok_or_else(|| io::Error::other(format!("a GIF has sides of 1 to 65,535 pixels, not {pixels}")))
+            };
+            let first = frames.first().ok_or_else(|| io::Error::other("there is no picture"))?;
+            let (width, height) = (side(first.width)?, side(first.height)?);
+            let greys: Vec<u8> = (0..=u8::MAX).flat_map(|grey| [grey; 3]).collect();
+            let mut encoder = gif::Encoder::new(&mut bytes, width, height, &greys).map_err(io::Error::other)?;
+            encoder.set_repeat(gif::Repeat::Infinite).map_err(io::Error::other)?;
+            for frame in frames {
+                if (frame.width, frame.height) != (first.width, first.height) {
+                    return Err(io::Error::other("the pictures are of several sizes"));
+                }
+                let buffer = std::borrow::Cow::Borrowed(&*frame.pixels);
+                let frame = gif::Frame { width, height, buffer, delay: 10, ..gif::Frame::default() };
+                encoder.write_frame(&frame).map_err(io::Error::other)?;
+            }
+            drop(encoder);
+            Ok(bytes)
+        };
+        files::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+    }
+
     /// Writes the picture as a PNG file, whole or not at all.
     ///
     /// # Errors

@@ -2,42 +2,58 @@
 
 use super::numbers::{short, significant};
 use super::settings::{Comparison, FIGURES, Figure, Setting};
+use super::table::{Column, Table, wrapped};
 use super::{Experiment, Report, Trial};
-use crate::data::Split;
+use crate::data::{Split, counted};
 use crate::log::record::Status;
 use crate::plan::value_text;
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use std::collections::BTreeSet;
 
-/// Terminal columns that a table may take.
-const WIDTH: usize = 100;
+/// The column that [`active_rule`] is about.
+const ACTIVE: &str = "active";
 
 /// In the order in which they are counted up.
 const STATUSES: [Status; 6] =
     [Status::Done, Status::Running, Status::Planned, Status::Interrupted, Status::Diverged, Status::Failed];
 
-pub(super) fn report(report: &Report) -> String {
-    let mut blocks: Vec<String> = report.experiments.iter().map(|one| experiment(&report.heading(one), one)).collect();
+/// What the column `active` counts.
+pub fn active_rule(split: Split) -> String {
+    let images = split.name();
+    format!("active: latent axes whose posterior mean varies by more than 0.01 (variance over the {images} images)")
+}
+
+pub(super) fn report(report: &Report, width: Option<usize>) -> String {
+    let experiments = report.experiments.iter();
+    let mut blocks: Vec<String> = experiments.map(|one| experiment(&report.heading(one), one, width)).collect();
     if !report.warnings.is_empty() {
         blocks.push(report.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect());
     }
     blocks.join("\n")
 }
 
-fn experiment(heading: &str, experiment: &Experiment) -> String {
+fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> String {
     let comparison = Comparison::of(experiment);
     let mut lines =
-        vec![format!("{heading}: {}", statuses(&experiment.trials.iter().collect::<Vec<_>>(), ", ")), String::new()];
-    lines.push(table(&comparison));
+        vec![format!("{heading}: {}", statuses(&experiment.trials.iter().collect::<Vec<_>>())), String::new()];
+    let table = table(&comparison).fit(width);
+    lines.push(table.to_string());
     lines.push(String::new());
-    lines.push(format!(
-        "{} figures of the last epoch, mean ± sample standard deviation over the seeds that are done",
+    let about = format!(
+        "{} metrics of the last epoch, mean ± sample standard deviation over the seeds that are done",
         comparison.split.name()
-    ));
-    lines.extend(comparison.notes.iter().cloned());
+    );
+    let rule = table.shows(ACTIVE).then(|| active_rule(comparison.split));
+    let notes = [about].into_iter().chain(rule).chain(comparison.notes.iter().cloned());
+    lines.extend(notes.map(|note| wrapped(&note, width)));
     let unfinished: Vec<String> = unfinished(&comparison).collect();
     if !unfinished.is_empty() {
         lines.push(String::new());
         lines.extend(unfinished);
+    }
+    let apart: Vec<String> = apart(experiment, &comparison).collect();
+    if !apart.is_empty() {
+        lines.push(String::new());
+        lines.extend(apart);
     }
     lines.join("\n") + "\n"
 }
@@ -51,15 +67,16 @@ pub(super) fn markdown(report: &Report) -> String {
         let heads: Vec<String> = heads.chain(FIGURES.iter().map(|figure| figure.head)).map(str::to_owned).collect();
         let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | ").replace('\n', " "));
         let rule = heads.iter().map(|_| "---".to_owned()).collect();
-        let trials = statuses(&one.trials.iter().collect::<Vec<_>>(), ", ");
+        let trials = statuses(&one.trials.iter().collect::<Vec<_>>());
         text += &format!("## {}\n\n{trials}\n\n{}{}", report.heading(one), row(heads), row(rule));
         for setting in &comparison.settings {
             let values = comparison.varied.iter().map(|key| value_text(setting.value(key)).replace('|', "\\|"));
             let figures = FIGURES.iter().map(|figure| cell(setting, figure, comparison.split, " ± "));
-            text += &row(values.chain([statuses(&setting.trials, ", ")]).chain(figures).collect());
+            text += &row(values.chain([statuses(&setting.trials)]).chain(figures).collect());
         }
         text += "\n";
-        for note in comparison.notes.iter().cloned().chain(unfinished(&comparison)) {
+        let notes = [active_rule(comparison.split)].into_iter().chain(comparison.notes.iter().cloned());
+        for note in notes.chain(unfinished(&comparison)).chain(apart(one, &comparison)) {
             text += &format!("- {note}\n");
         }
         text += "\n";
@@ -68,47 +85,23 @@ pub(super) fn markdown(report: &Report) -> String {
     text
 }
 
-/// How a table saves width.
-#[derive(Clone, Copy)]
-struct Layout {
-    /// Deviations beneath their means.
-    deviations_beneath: bool,
-    /// The keys that vary beneath one another in one column.
-    keys_beneath: bool,
-}
-
-/// The first layout that fits, or the narrowest.
-fn table(comparison: &Comparison) -> String {
-    let layouts = [(false, false), (true, false), (true, true)];
-    let tables = layouts.map(|(deviations_beneath, keys_beneath)| {
-        arranged(comparison, Layout { deviations_beneath, keys_beneath }).trim_fmt()
+/// A row for each setting. What the settings are sorted by is never left out.
+fn table(comparison: &Comparison) -> Table {
+    let settings = &comparison.settings;
+    let keys = comparison.varied.iter().map(|key| {
+        let name = comparison.short(key);
+        Column::text(name, settings.iter().map(|one| value_text(one.value(key))).collect()).stacked(name)
     });
-    let fits = |table: &&String| table.lines().all(|line| line.chars().count() <= WIDTH);
-    tables.iter().find(fits).unwrap_or(&tables[2]).clone()
-}
-
-fn arranged(comparison: &Comparison, layout: Layout) -> Table {
-    let keys = |texts: Vec<String>| if layout.keys_beneath { vec![texts.join("\n")] } else { texts };
-    let names = keys(comparison.varied.iter().map(|key| comparison.short(key).to_owned()).collect());
-    let first_figure = names.len() + 1;
-    let heads = FIGURES.iter().map(|figure| figure.head.to_owned());
-    let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
-    table.set_header(names.into_iter().chain(["seeds".to_owned()]).chain(heads));
-    for setting in &comparison.settings {
-        let values = keys(comparison.varied.iter().map(|key| value_text(setting.value(key))).collect());
-        let seeds = statuses(&setting.trials, if layout.deviations_beneath { "\n" } else { ", " });
-        let plus_minus = if layout.deviations_beneath { "\n± " } else { " ± " };
-        let figures = FIGURES.iter().map(|figure| cell(setting, figure, comparison.split, plus_minus));
-        table.add_row(values.into_iter().chain([seeds]).chain(figures));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 1));
-        if index >= first_figure {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    table
+    let seeds = Column::parts("seeds", ", ", settings.iter().map(|one| counts(&one.trials)).collect());
+    let figures = FIGURES.iter().map(|figure| {
+        let cells = settings.iter().map(|one| {
+            let cell = cell(one, figure, comparison.split, "\n± ");
+            cell.lines().map(str::to_owned).collect()
+        });
+        let column = Column::parts(figure.head, " ", cells.collect()).right();
+        if figure.name == comparison.sorted_by.name { column } else { column.optional() }
+    });
+    Table::new(keys.chain([seeds]).chain(figures))
 }
 
 fn cell(setting: &Setting, figure: &Figure, split: Split, plus_minus: &str) -> String {
@@ -123,24 +116,50 @@ fn cell(setting: &Setting, figure: &Figure, split: Split, plus_minus: &str) -> S
 }
 
 /// How many trials are done, running, and so on.
-fn statuses(trials: &[&Trial], separator: &str) -> String {
+fn statuses(trials: &[&Trial]) -> String {
+    counts(trials).join(", ")
+}
+
+fn counts(trials: &[&Trial]) -> Vec<String> {
     let count = |status: Status| trials.iter().filter(|trial| trial.record.status == status).count();
     let counts = STATUSES.map(|status| (status, count(status)));
     let counts = counts.iter().filter(|(_, count)| *count > 0);
-    counts.map(|(status, count)| format!("{count} {}", status.name())).collect::<Vec<_>>().join(separator)
+    counts.map(|(status, count)| format!("{count} {}", status.name())).collect()
 }
 
 /// A line for each trial that is not done, with what it says of itself.
 fn unfinished<'a>(comparison: &'a Comparison) -> impl Iterator<Item = String> + 'a {
     let trials = comparison.settings.iter().flat_map(|setting| &setting.trials);
-    trials.filter(|trial| trial.record.status != Status::Done).map(move |trial| {
-        let values = comparison.varied.iter().map(|key| (comparison.short(key), trial.record.spec.get(*key)));
-        let values = values.chain([("seed", trial.record.spec.get("seed"))]).filter(|(_, value)| value.is_some());
-        let values: String = values.map(|(name, value)| format!(" {name}={}", value_text(value))).collect();
-        let said = error_line(trial).or_else(|| progress(trial, comparison.split));
-        let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-        format!("{} {}{values}{said}", trial.record.status.name(), trial.record.trial)
-    })
+    trials.filter(|trial| trial.record.status != Status::Done).map(|trial| line(trial, comparison))
+}
+
+/// Trials that are listed one by one, at most.
+const LISTED: usize = 20;
+
+/// The trials that the present plan does not have.
+fn apart<'a>(experiment: &'a Experiment, comparison: &'a Comparison) -> impl Iterator<Item = String> + 'a {
+    let trials = &experiment.apart;
+    let head = format!("not in the present plan: {}, whose folders are kept", counted(trials.len(), "trial"));
+    let more = trials.len().saturating_sub(LISTED);
+    let more = (more > 0).then(|| format!("and {} more, in `vaex report --json`", counted(more, "trial")));
+    let lines = trials.iter().take(LISTED).map(|trial| line(trial, comparison));
+    (!trials.is_empty()).then_some(head).into_iter().chain(lines).chain(more)
+}
+
+/// A trial's status, id and values, and what it says of itself.
+fn line(trial: &Trial, comparison: &Comparison) -> String {
+    let own = trial.record.varied.iter().map(String::as_str).filter(|key| *key != "seed");
+    let keys: Vec<&str> = comparison.varied.iter().copied().chain(own).chain(["seed"]).collect();
+    let mut known = BTreeSet::new();
+    let keys = keys.into_iter().filter(|key| known.insert(*key) && trial.value(key).is_some());
+    let short = |key: &str| match comparison.varied.iter().find(|varied| **varied == key) {
+        Some(varied) => comparison.short(varied).to_owned(),
+        None => key.rsplit('.').next().unwrap_or(key).to_owned(),
+    };
+    let values: String = keys.map(|key| format!(" {}={}", short(key), value_text(trial.value(key)))).collect();
+    let said = error_line(trial).or_else(|| progress(trial, comparison.split));
+    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+    format!("{} {}{values}{said}", trial.record.status.name(), trial.record.trial)
 }
 
 fn error_line(trial: &Trial) -> Option<String> {

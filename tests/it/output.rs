@@ -1,0 +1,296 @@
+//! Where output goes: a full disk, a pipe, a terminal of some width, and programs that read events.
+
+use crate::harness::{Workspace, json, untimed};
+use crate::runs::{LONG, TINY, in_training, signal, wait_for};
+use serde_json::Value;
+use std::fs::File;
+use vaex::train::Metrics;
+
+fn events(said: &str) -> Vec<Value> {
+    said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+/// A sweep over so many keys.
+fn sweep(keys: usize) -> String {
+    let all = [
+        ("objective.kl_weight", "[0.5, 1.0]"),
+        ("model.latent_dim", "[2, 3]"),
+        ("train.learning_rate", "[1e-3, 1.25e-2]"),
+        ("train.batch_size", "[20, 30]"),
+        ("train.optimizer", "[\"adam\", \"rmsprop\"]"),
+        ("objective.reduction", "[\"sum\", \"mean\"]"),
+    ];
+    let zip: String = all[..keys].iter().map(|(key, values)| format!("\"{key}\" = {values}\n")).collect();
+    let spec = TINY.split("[sweep.grid]").next().unwrap().to_owned();
+    format!("{spec}\n[sweep]\nseeds = 2\n\n[sweep.zip]\n{zip}")
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_cannot_be_printed_is_said_and_is_no_success() {
+    let workspace = Workspace::with_spec(TINY);
+    let said = "error: cannot write to standard output: No space left on device (os error 28)\n";
+    let full = |arguments: &[&str]| {
+        let mut command = workspace.command(arguments);
+        let output = command.stdout(File::options().write(true).open("/dev/full").unwrap()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for arguments in [
+        &["--help"][..],
+        &["help", "run"],
+        &["--version"],
+        &["plan", "spec.toml"],
+        &["plan", "spec.toml", "--json"],
+        &["plan", "spec.toml", "--resolved"],
+        &["man"],
+        &["completions", "bash"],
+        &["schema", "--reference"],
+        &["run", "spec.toml"],
+        &["run", "spec.toml", "--json"],
+        &["status"],
+        &["report"],
+        &["report", "--json"],
+    ] {
+        assert_eq!(full(arguments), (Some(1), said.to_owned()), "{arguments:?}");
+    }
+    // What was trained is kept.
+    for folder in workspace.trials("runs/tiny").values() {
+        assert_eq!(json(&folder.join("trial.json"))["status"], "done");
+    }
+    // Another status than that of success stays.
+    assert_eq!(full(&["plan", "spec.toml", "--json", "--set", "train.epoch=1"]), (Some(2), said.to_owned()));
+    assert_eq!(full(&["run"]).0, Some(2));
+}
+
+/// Rows as a table, the first one its head; numbers to the right.
+fn table(rows: &[Vec<&str>], is_number: impl Fn(usize) -> bool) -> String {
+    let columns = rows[0].len();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap();
+    let line = |row: &Vec<&str>| {
+        let cells = row.iter().enumerate().map(|(column, cell)| match is_number(column) {
+            true => format!("{cell:>0$}", width(column)),
+            false => format!("{cell:<0$}", width(column)),
+        });
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    let rule = "─".repeat((0..columns).map(width).sum::<usize>() + 2 * (columns - 1));
+    let body: String = rows[1..].iter().map(line).collect();
+    format!("{}{rule}\n{body}", line(&rows[0]))
+}
+
+#[test]
+fn the_status_has_every_planned_trial_and_the_reports_metrics() {
+    let workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml", "--limit", "1"]);
+    let said = workspace.succeed(&["status", "runs/tiny"]);
+    let report: Value = serde_json::from_str(&workspace.succeed(&["report", "runs/tiny", "--json"])).unwrap();
+    let reported = workspace.succeed(&["report", "runs/tiny"]);
+    let status: Value = serde_json::from_str(&workspace.succeed(&["status", "runs/tiny", "--json"])).unwrap();
+    let trials = status[0]["trials"].as_array().unwrap();
+    let row = reported.lines().nth(4).unwrap().split("  ").map(str::trim);
+    let row: Vec<&str> = row.filter(|part| !part.is_empty()).collect();
+    // The setting and its seeds; then the metrics, as the report has them.
+    let [loss, elbo, recon, kl, active, images, seconds] = row[row.len() - 7..] else { panic!("{reported}") };
+    let ids: Vec<&str> = trials.iter().map(|trial| trial["trial"].as_str().unwrap()).collect();
+    let host = trials[0]["host"].as_str().unwrap();
+    let rows = [
+        "trial kl_weight state epochs loss elbo_nats recon_nats kl_nats active images/s seconds where"
+            .split(' ')
+            .collect(),
+        vec![ids[0], "0.5", "done", "2/2", loss, elbo, recon, kl, active, images, seconds, host],
+        vec![ids[1], "1", "planned", "0/2", "-", "-", "-", "-", "-", "-", "-", "-"],
+    ];
+    let expected = format!(
+        "\
+tiny: 1 done, 1 planned
+
+{}
+validation metrics of the last epoch
+active: latent axes whose posterior mean varies by more than 0.01 (variance over the validation images)
+
+",
+        table(&rows, |column| (3..11).contains(&column))
+    );
+    assert_eq!(said, expected, "\n{said}\n{expected}");
+    let figures = &report["experiments"][0]["settings"][0]["figures"];
+    for (name, figure) in figures.as_object().unwrap() {
+        assert_eq!(trials[0]["metrics"][name], figure["mean"], "{name}");
+    }
+    let kept = |trial: &Value| {
+        let fields = ["keys", "state", "epoch", "epochs", "eta_seconds"];
+        Value::from(fields.map(|field| trial[field].clone()).to_vec())
+    };
+    let key = "objective.kl_weight";
+    assert_eq!(kept(&trials[0]), serde_json::json!([{ key: 0.5 }, "done", 2, 2, null]));
+    assert_eq!(kept(&trials[1]), serde_json::json!([{ key: 1.0 }, "planned", null, 2, null]));
+    assert_eq!((&trials[1]["metrics"], &status[0]["eta_seconds"]), (&serde_json::json!({}), &Value::Null));
+}
+
+#[test]
+#[cfg(unix)]
+fn the_status_of_a_run_says_how_long_it_will_take() {
+    let workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 4000"));
+    let process = in_training(&workspace);
+    let mut status = Value::Null;
+    wait_for("an estimate", || {
+        status = serde_json::from_str(&workspace.succeed(&["status", "--json"])).unwrap();
+        !status[0]["eta_seconds"].is_null()
+    });
+    assert_eq!((&status[0]["eta_seconds"], &status[0]["running"]), (&status[0]["trials"][0]["eta_seconds"], &1.into()));
+    let said = workspace.succeed(&["status"]);
+    assert!(said.contains(" ETA "), "{said}");
+    assert!(said.contains("\nETA of all trials: ") && said.contains(" (1 at a time)\n"), "{said}");
+    assert!(!said.contains("ETA of all trials: -"), "{said}");
+    signal("-INT", process.id());
+    process.wait_with_output().unwrap();
+    assert!(!workspace.succeed(&["status"]).contains("ETA of all trials"));
+}
+
+#[test]
+fn a_log_has_the_time_and_the_time_left() {
+    let workspace = Workspace::with_spec(TINY);
+    let said = workspace.succeed(&["run", "spec.toml", "--jobs", "1"]);
+    let (log, table) = said.split_once("tiny: 2 done\n").unwrap();
+    let plain = untimed(log);
+    for (line, timed) in plain.lines().zip(log.lines()) {
+        assert!(timed.len() == line.len() + "2026-01-02T03:04:05Z ".len(), "{timed}");
+        if line.contains(": epoch ") {
+            let (_, left) = line.split_once(" images/s, ETA ").expect(line);
+            assert!(left.ends_with(')') && left.contains("s (all trials: "), "{line}");
+        }
+    }
+    assert_eq!(untimed(table), table);
+    let ids: Vec<&str> = plain.lines().filter(|line| line.ends_with(": started")).map(|line| &line[..10]).collect();
+    let ends: Vec<&str> = plain.lines().filter(|line| line.contains(": done")).collect();
+    assert_eq!(ends[1], format!("{} kl_weight=1: done (2 of 2 trials)", ids[1]));
+}
+
+#[test]
+fn events_have_time_keys_and_metrics_and_the_last_one_is_a_summary() {
+    let mut workspace = Workspace::with_spec(&TINY.replace("[0.5, 1.0]", "[0.5, 1e30]"));
+    workspace.write("fine.toml", TINY);
+    let outcome = workspace.vaex(&["run", "spec.toml", "--json"]);
+    let found = events(&outcome.stdout);
+    let diverges = outcome.status == Some(1);
+    for event in &found {
+        let time = event["time"].as_str().unwrap();
+        assert!(time.len() == 24 && time.ends_with('Z') && time.as_bytes()[10] == b'T', "{time}");
+        if !event["trial"].is_null() {
+            let weight = &event["keys"]["objective.kl_weight"];
+            assert!(*weight == 0.5 || *weight == 1e30, "{event}");
+        }
+    }
+    let trials = workspace.trials("runs/tiny");
+    let epochs: Vec<&Value> = found.iter().filter(|event| event["event"] == "epoch").collect();
+    assert!(epochs.len() >= 2);
+    for event in epochs.iter().filter(|event| event["keys"]["objective.kl_weight"] == 0.5) {
+        let rows = crate::runs::rows(&trials[event["trial"].as_str().unwrap()]);
+        let epoch = event["epoch"].as_u64().unwrap();
+        for row in rows.iter().filter(|row| row.epoch == epoch) {
+            let Metrics { split, loss, elbo_nats, recon_nats, kl_nats, .. } = row;
+            let named = [("loss", loss), ("elbo_nats", elbo_nats), ("recon_nats", recon_nats), ("kl_nats", kl_nats)];
+            for (name, value) in named {
+                assert_eq!(event["metrics"][format!("{}_{name}", split.name())], *value);
+            }
+        }
+        assert_eq!(event["metrics"]["train_loss"], event["loss"]);
+        assert_eq!(event["metrics"]["validation_loss"], event["validation_loss"]);
+        assert!(event["eta_seconds"].is_number() && event["eta_seconds_all"].is_number(), "{event}");
+    }
+    let last = found.last().unwrap();
+    assert_eq!((&last["event"], &last["name"]), (&"summary".into(), &"tiny".into()));
+    let counts = if diverges { serde_json::json!({"done": 1, "diverged": 1}) } else { serde_json::json!({"done": 2}) };
+    assert_eq!(last["counts"], counts);
+    let best = &last["best"];
+    assert_eq!(best["keys"]["objective.kl_weight"], 0.5);
+    let of_best = epochs.iter().rfind(|event| event["trial"] == best["trial"]).unwrap();
+    assert_eq!(of_best["metrics"], best["metrics"]);
+    // Of what was finished before there is nothing but that.
+    let again = events(&workspace.succeed(&["run", "fine.toml", "--json", "--only", "kl_weight=0.5"]));
+    assert_eq!(again.last().unwrap()["counts"], serde_json::json!({"done": 1}));
+    assert_eq!(again.last().unwrap()["best"]["trial"], best["trial"]);
+}
+
+/// The lines of the tables, by the rule below their heads: up to the next blank line.
+#[cfg(unix)]
+fn widest_of_table(shown: &str) -> usize {
+    let mut lines = shown.lines();
+    let rule = lines.find(|line| line.starts_with('─')).expect(shown);
+    let rows = lines.take_while(|line| !line.is_empty() && !line.starts_with("left out"));
+    rows.map(|line| line.chars().count()).max().unwrap_or(0).max(rule.chars().count())
+}
+
+#[test]
+#[cfg(unix)]
+fn tables_fit_the_terminal_and_files_have_a_line_for_each_row() {
+    for keys in [1, 2, 4, 6] {
+        let workspace = Workspace::with_spec(&sweep(keys));
+        let ran = workspace.on_terminal(80, &[], &["run", "spec.toml"]).1;
+        assert!(widest_of_table(&ran) <= 80, "{ran}");
+        let ids: Vec<String> = workspace.trials("runs/tiny").into_keys().collect();
+        for arguments in [
+            &["report", "runs/tiny"][..],
+            &["status", "runs/tiny"],
+            &["plan", "spec.toml"],
+            &["diff", &ids[0], &ids[1]],
+        ] {
+            let heads: Vec<String> = [60, 80, 100, 200]
+                .map(|columns| {
+                    let (status, shown) = workspace.on_terminal(columns, &[], arguments);
+                    assert_eq!(status, 0, "{shown}");
+                    let widest = widest_of_table(&shown);
+                    assert!(widest <= usize::from(columns), "{arguments:?} {columns} {keys}: {widest}\n{shown}");
+                    shown.lines().take_while(|line| !line.starts_with('─')).collect()
+                })
+                .to_vec();
+            // COLUMNS counts, on a terminal alone.
+            let (_, shown) = workspace.on_terminal(200, &[("COLUMNS", "60")], arguments);
+            let head: String = shown.lines().take_while(|line| !line.starts_with('─')).collect();
+            assert_eq!(head, heads[0]);
+            let output = workspace.command(arguments).env("COLUMNS", "60").output().unwrap();
+            let piped = String::from_utf8(output.stdout).unwrap();
+            assert!(!piped.contains("left out"), "{piped}");
+            let rows =
+                piped.lines().skip_while(|line| !line.starts_with('─')).skip(1).take_while(|line| !line.is_empty());
+            let expected = match arguments[0] {
+                "report" => 2,
+                "status" => 4,
+                "plan" => 5,
+                _ => rows.clone().count(),
+            };
+            assert_eq!(rows.count(), expected, "{piped}");
+        }
+    }
+}
+
+#[cfg(unix)]
+fn has_colours(shown: &str) -> bool {
+    shown
+        .split("\x1b[")
+        .skip(1)
+        .any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'))
+}
+
+#[test]
+#[cfg(unix)]
+fn colours_are_for_terminals_that_have_them_and_want_them() {
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.write("wrong.toml", "[train]\nepoch = 3\n");
+    workspace.write("warned.toml", "[train]\nlearning_rate = 5.0\n");
+    for arguments in [&["--help"][..], &["run", "--nothing"], &["plan", "wrong.toml"], &["plan", "warned.toml"]] {
+        let shown = |variables: &[(&str, &str)]| workspace.on_terminal(80, variables, arguments).1;
+        assert!(has_colours(&shown(&[])), "{arguments:?}: {}", shown(&[]));
+        assert!(has_colours(&shown(&[("NO_COLOR", "")])), "{arguments:?}");
+        for without in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+            let shown = shown(&[without]);
+            assert!(!shown.contains('\x1b'), "{arguments:?} {without:?}: {shown}");
+        }
+        let outcome = workspace.vaex(arguments);
+        assert!(!(outcome.stdout + &outcome.stderr).contains('\x1b'), "{arguments:?}");
+    }
+    // Bars move the cursor, and lines take their place where it cannot be moved.
+    let shown = workspace.on_terminal(80, &[("NO_COLOR", "1")], &["run", "spec.toml"]).1;
+    assert!(shown.contains("\x1b[") && !has_colours(&shown) && !shown.contains(": epoch 1/2"), "{shown}");
+    let shown = workspace.on_terminal(80, &[("TERM", "dumb")], &["run", "spec.toml", "--fresh"]).1;
+    assert!(!shown.contains('\x1b') && shown.contains(": epoch 1/2"), "{shown}");
+}
