@@ -137,10 +137,7 @@ const TEMPORARY_PREFIX: &str = ".vaex-";
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let attempt = || -> io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(TEMPORARY_PREFIX).suffix(".tmp");
-        readable_by_others(&mut builder);
-        let mut temporary = builder.tempfile_in(folder).map_err(without_path)?;
+        let mut temporary = temporary(folder)?;
         temporary.as_file_mut().write_all(content)?;
         temporary.as_file().sync_all()?;
         temporary.persist(path).map_err(|error| error.error)?;
@@ -155,6 +152,17 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
     };
     let written = attempt().or_else(again);
     written.map_err(|error| room_needed(error, path, content.len() as u64)).map_err(FileError::at("write", path))
+}
+
+/// A file that is to take its name when it is whole; [`remove_leftovers`] removes it where it never does.
+///
+/// # Errors
+/// It cannot be created.
+pub(crate) fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY_PREFIX).suffix(".tmp");
+    readable_by_others(&mut builder);
+    builder.tempfile_in(folder).map_err(without_path)
 }
 
 /// An error of the temporary file, which does not concern the reader: it names that file after the reason.
@@ -175,6 +183,11 @@ pub(crate) fn room_needed(error: io::Error, path: &Path, bytes: u64) -> io::Erro
     let free = free_bytes(path.parent().unwrap_or(Path::new(".")));
     let free = free.map(|free| format!(", and the disk has {free} free")).unwrap_or_default();
     io::Error::new(error.kind(), format!("{error}; it needs {bytes} bytes{free}"))
+}
+
+/// Whether an error says that nothing more can be written to a disk, by whomever: what else is tried there fails as well.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Bytes that may still be written to the disk of a folder.

@@ -1,6 +1,5 @@
 //! The `vaex` program.
 
-use clap::Parser;
 use std::process::ExitCode;
 
 /// Training takes and gives back large buffers all the time; the system's allocator maps each of them anew.
@@ -8,5 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    vaex::commands::Cli::parse().run()
+    vaex::commands::Cli::start()
 }

@@ -11,9 +11,9 @@ use crate::model::parameters::GradientMap;
 use crate::model::{Architecture, BuildError, Model};
 use crate::plan;
 use crate::random::{Purpose, Stream};
-use crate::spec::Spec;
+use crate::spec::{Data, Spec};
 use crate::train::{Encoded, Measured, Spread, Worker, micro_batch};
-use crate::trial::names;
+use crate::trial::{self, names};
 use std::path::{Path, PathBuf};
 
 /// Images in a piece of work.
@@ -108,7 +108,8 @@ impl Trained {
         if !folder.join(RECORD_FILE).exists() {
             return Err(TrainedError::NoTrial { folder: folder.to_path_buf() });
         }
-        let record = TrialRecord::read(folder)?;
+        let mut record = TrialRecord::read(folder)?;
+        trial::correct(&mut record, &tables::read_metrics(&folder.join(names::METRICS)).unwrap_or_default());
         if record.status != Status::Done {
             let why = match record.error {
                 Some(error) => format!(": {error}"),
@@ -120,7 +121,13 @@ impl Trained {
         let stored = Stored::read_own(&path).map_err(TrainedError::Weights)?;
         let version = stored.notes.get("version").cloned().unwrap_or_else(|| "of an unknown version".to_owned());
         let read = || -> Option<(Spec, Architecture)> {
-            let spec: Spec = toml::from_str(stored.notes.get("spec")?).ok()?;
+            let mut spec: Spec = toml::from_str(stored.notes.get("spec")?).ok()?;
+            // Files may have been moved since the model was written; the record says where they are.
+            let path = |key: &str| record.spec.get(key).and_then(|path| path.as_str()).map(PathBuf::from);
+            spec.data.images = path("data.images");
+            spec.data.labels = path("data.labels");
+            spec.data.test_images = path("data.test_images");
+            spec.data.test_labels = path("data.test_labels");
             let sides = [stored.number("height")? as usize, stored.number("width")? as usize];
             let architecture = plan::architecture(&spec, sides)?;
             Some((spec, architecture))
@@ -131,14 +138,13 @@ impl Trained {
         }
         let mut model = Model::<Host>::new(&Default::default(), &architecture)?;
         stored.load(&mut model).map_err(TrainedError::Weights)?;
-        let [low, high] = spec.data.range;
         let nothing = Images::new(Vec::new(), None, architecture.height, architecture.width);
         let worker = Worker {
             device: Default::default(),
             map: GradientMap::new(&mut model),
             model,
-            dataset: Dataset { train: nothing.clone(), validation: nothing, hash: String::new() },
-            pixels: Pixels { binarize: spec.data.binarize, range: [low as f32, high as f32], seed: spec.seed },
+            dataset: Dataset { train: nothing.clone(), validation: nothing, is_grey: false, hash: String::new() },
+            pixels: Pixels::new(&spec.data, spec.seed),
             seed: spec.seed,
         };
         let pool = rayon::ThreadPoolBuilder::new().build()?;
@@ -150,19 +156,23 @@ impl Trained {
     /// # Errors
     /// They cannot be read, or are others now.
     pub fn with_its_images(self) -> Result<Trained, TrainedError> {
-        let dataset = Dataset::load(&self.spec.data, Path::new(""))?;
-        if dataset.hash != self.record.data_hash {
+        // It was trained on them as it is: the values that it took them to have are not asked about again.
+        let data = Data { stored: Some(self.spec.data.stored()), ..self.spec.data.clone() };
+        let dataset = Dataset::load(&data, Path::new(""))?;
+        if !dataset.has_hash(&self.record.data_hash) {
             return Err(TrainedError::Changed { folder: self.folder });
         }
         self.with_images(dataset.validation)
     }
 
-    /// With the images of an IDX file, and labels where there is a file of them; relative to the working directory.
+    /// With up to `most` images of an IDX file, the first ones, and labels where there is a file of them; relative to the
+    /// working directory.
     ///
     /// # Errors
-    /// They cannot be read, or are of other sides.
-    pub fn with_files(self, images: &Path, labels: Option<&Path>) -> Result<Trained, TrainedError> {
-        self.with_images(Images::read(images, labels)?)
+    /// They cannot be read, are of other sides, or have other values than the model was trained on.
+    pub fn with_files(self, images: &Path, labels: Option<&Path>, most: usize) -> Result<Trained, TrainedError> {
+        let read = Images::read_alike(&self.spec.data, images, labels, most)?;
+        self.with_images(read)
     }
 
     /// With other images.

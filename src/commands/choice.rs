@@ -6,6 +6,7 @@ use crate::log::record::RECORD_FILE;
 use crate::report;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -51,13 +52,17 @@ pub(super) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
         bail!("{} is no trial's folder: it has no {RECORD_FILE}", given.display());
     }
     let start = given.to_string_lossy();
-    let folders = WalkDir::new(runs).min_depth(1).max_depth(2).sort_by_file_name().into_iter().flatten();
+    let folders =
+        WalkDir::new(runs).follow_links(true).min_depth(1).max_depth(2).sort_by_file_name().into_iter().flatten();
     let named = folders.map(walkdir::DirEntry::into_path).filter(|folder| folder.join(RECORD_FILE).exists());
     // By the whole name too, as `vaex run` shows the best one.
     let is_meant = |folder: &Path| {
         folder.file_name() == Some(given.as_os_str()) || folders::id(folder).is_some_and(|id| id.starts_with(&*start))
     };
-    let found: Vec<PathBuf> = named.filter(|folder| is_meant(folder)).collect();
+    let mut found: Vec<PathBuf> = named.filter(|folder| is_meant(folder)).collect();
+    // A link to an experiment's folder leads to the same trials.
+    let mut places = BTreeSet::new();
+    found.retain(|folder| places.insert(std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone())));
     match &*found {
         [folder] => Ok(folder.clone()),
         [] if !runs.is_dir() => {

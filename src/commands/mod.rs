@@ -10,9 +10,12 @@ mod progress;
 mod report;
 mod repro;
 mod run;
+mod signals;
 mod status;
 mod submit;
 mod task;
+mod tensorboard;
+mod terminal;
 mod trial;
 
 use crate::data::grouped;
@@ -23,15 +26,14 @@ use crate::spec::{self, Device, Override};
 use crate::trial::names;
 use anyhow::bail;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// All went well.
 const DONE: u8 = 0;
-/// A trial failed.
+/// A trial failed, or what was to be printed could not be.
 const FAILED: u8 = 1;
 /// The command line, the spec or the data is wrong, and nothing was started.
 const WRONG: u8 = 2;
@@ -131,6 +133,10 @@ struct RunArgs {
     /// Stop all trials as soon as one fails; without it the others go on.
     #[arg(long)]
     fail_fast: bool,
+    /// End with status 0 although trials failed or diverged, as is to be expected of a random search. What was stopped
+    /// from outside (killed, a full disk) is still status 1.
+    #[arg(long, conflicts_with = "fail_fast")]
+    allow_failed: bool,
     /// Run the trials again that failed or diverged before. What was stopped from outside (killed, a full disk) goes on
     /// without it.
     #[arg(long)]
@@ -142,7 +148,7 @@ struct RunArgs {
     #[arg(long)]
     json: bool,
     /// Train a trial that is done again, in another folder, and say whether the bits agree.
-    #[arg(long, value_name = "TRIAL", conflicts_with_all = ["specs", "fresh", "retry_failed", "runs", "jobs", "overrides", "only", "limit", "fail_fast"])]
+    #[arg(long, value_name = "TRIAL", conflicts_with_all = ["specs", "fresh", "allow_failed", "retry_failed", "runs", "jobs", "overrides", "only", "limit", "fail_fast"])]
     verify_repro: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Schedulers")]
     submit: SubmitArgs,
@@ -350,8 +356,25 @@ impl SpecArgs {
 }
 
 impl Cli {
+    /// Reads the command line and runs its command; what is wrong is printed.
+    pub fn start() -> ExitCode {
+        let status = match Cli::try_parse() {
+            Ok(cli) => cli.run(),
+            Err(said) => {
+                // Help and the version too.
+                let text = |colour| if colour { said.render().ansi().to_string() } else { said.render().to_string() };
+                match said.use_stderr() {
+                    true => complain(text(terminal::has_colour(&std::io::stderr())).trim_end_matches('\n')),
+                    false => terminal::write(&text(terminal::has_colour(&std::io::stdout()))),
+                }
+                u8::try_from(said.exit_code()).unwrap_or(WRONG)
+            }
+        };
+        ExitCode::from(if terminal::is_lost() { status.max(FAILED) } else { status })
+    }
+
     /// Runs the command; errors are printed.
-    pub fn run(self) -> ExitCode {
+    fn run(self) -> u8 {
         let json = match &self.command {
             Command::Run(args) => args.json,
             Command::Plan(args) => args.json,
@@ -369,7 +392,7 @@ impl Cli {
             Command::Embed(args) => model::embed(&args),
             Command::Export(args) => model::export(&args),
             Command::Diff(args) => diff::run(&args),
-            Command::Tensorboard(args) => tensorboard(&args),
+            Command::Tensorboard(args) => tensorboard::run(&args),
             Command::Completions(args) => {
                 let mut text = Vec::new();
                 clap_complete::generate(args.shell, &mut Cli::command(), "vaex", &mut text);
@@ -388,26 +411,10 @@ impl Cli {
             Command::Trial(args) => trial::run(&args),
             Command::Task(args) => task::run(&args),
         };
-        ExitCode::from(result.unwrap_or_else(|error| {
+        result.unwrap_or_else(|error| {
             explain_as(&error, json);
             WRONG
-        }))
-    }
-}
-
-/// Starts TensorBoard, and ends when it does.
-fn tensorboard(args: &TensorboardArgs) -> anyhow::Result<u8> {
-    if !args.folder.is_dir() {
-        bail!("{} is not a folder", args.folder.display());
-    }
-    let mut command = std::process::Command::new("tensorboard");
-    command.arg("--logdir").arg(&args.folder).args(&args.arguments);
-    match command.status() {
-        Ok(status) => Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(INTERRUPTED)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!("tensorboard is not on the PATH; install it with: pip install tensorboard")
-        }
-        Err(error) => bail!("cannot start tensorboard: {error}"),
+        })
     }
 }
 
@@ -471,14 +478,14 @@ fn bytes(count: f64) -> String {
 /// Prints what deserves a look.
 fn warn(plan: &Plan) {
     if !plan.warnings().is_empty() {
-        complain(&plan.warnings().render(std::io::stderr().is_terminal()));
+        complain(&plan.warnings().render(terminal::has_colour(&std::io::stderr())));
     }
 }
 
 /// Prints an error; a spec's as the snippets that it is made of.
 fn explain(error: &anyhow::Error) {
     let text = match error.downcast_ref::<PlanError>() {
-        Some(PlanError::Spec(diagnostics)) => diagnostics.render(std::io::stderr().is_terminal()),
+        Some(PlanError::Spec(diagnostics)) => diagnostics.render(terminal::has_colour(&std::io::stderr())),
         _ => format!("error: {}", with_causes(error)),
     };
     complain(&text);
@@ -492,9 +499,9 @@ fn with_causes(error: &anyhow::Error) -> String {
     })
 }
 
-/// Prints a line. A reader that has gone away is no reason to stop training.
+/// Prints a line.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    terminal::write(&format!("{line}\n"));
 }
 
 fn complain(line: &str) {
@@ -511,19 +518,12 @@ fn prepared_trial(folder: &Path, id: &str) -> anyhow::Result<(Plan, Trial)> {
     }
 }
 
-/// A table with a line below its header and no other.
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
-    table.set_content_arrangement(ContentArrangement::Disabled);
-    table
-}
-
-/// How a run ended, as an exit status.
-fn exit_status(summary: launch::Summary, stopped: bool) -> u8 {
+/// How a run ended, as an exit status; trials that failed by themselves may be allowed.
+fn exit_status(summary: launch::Summary, stopped: bool, allow_failed: bool) -> u8 {
     match summary {
         launch::Summary { interrupted: 1.., .. } if stopped => INTERRUPTED,
-        launch::Summary { failed: 1.., .. } => FAILED,
+        launch::Summary { from_outside: 1.., .. } => FAILED,
+        launch::Summary { failed: 1.., .. } if !allow_failed => FAILED,
         launch::Summary { interrupted: 1.., .. } => INTERRUPTED,
         launch::Summary { .. } => DONE,
     }

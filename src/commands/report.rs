@@ -1,6 +1,6 @@
 //! `vaex report`: the table of what was trained, and the files of the report.
 
-use super::{DONE, ReportArgs, ReportFormat, WRONG, complain, say};
+use super::{DONE, ReportArgs, ReportFormat, WRONG, complain, say, terminal};
 use crate::log::record::RECORD_FILE;
 use crate::report::{Format, Report};
 use anyhow::bail;
@@ -18,7 +18,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
     if !asked.is_empty() && is_trial(&args.folder) {
         bail!("{} is a single trial's folder: --format writes into an experiment's", args.folder.display());
     }
-    say(&if args.json { report.json().to_string() } else { report.table() });
+    say(&if args.json { report.json().to_string() } else { report.table(terminal::width()) });
     let formats = if asked.is_empty() { &[Format::Html, Format::Parquet] } else { &*asked };
     let (written, missed) = write(&report, &args.folder, formats);
     if !args.json {
@@ -32,7 +32,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
 /// Prints the table of a folder, and writes the parquet files.
 pub(super) fn print(folder: &Path) -> anyhow::Result<Report> {
     let report = crate::report::collect(folder)?;
-    say(&report.table());
+    say(&report.table(terminal::width()));
     write(&report, folder, &[Format::Parquet]);
     Ok(report)
 }

@@ -1,6 +1,6 @@
 //! `vaex run --verify-repro TRIAL`: trains a finished trial again, elsewhere, and compares the bits.
 
-use super::progress::Progress;
+use super::progress::{Progress, say_event};
 use super::run::{STOP, options, watch_for_signals};
 use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, prepared_trial, say};
 use crate::launch::{self, Options};
@@ -52,7 +52,7 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     differences.extend(in_metrics(&before?, &after?));
     if args.json {
         let result = serde_json::json!({ "event": "verified", "trial": record.trial, "differences": differences });
-        say(&result.to_string());
+        say_event(result);
     } else if differences.is_empty() {
         say(&format!("{}: the bits agree, of all weights and all figures of each epoch", record.trial));
     } else {

@@ -2,8 +2,8 @@
 
 use super::progress::Progress;
 use super::{
-    FAILED, INTERRUPTED, RunArgs, WRONG, bytes, complain, exit_status, explain, explain_as, report, repro, say, submit,
-    warn,
+    FAILED, INTERRUPTED, RunArgs, WRONG, bytes, complain, exit_status, explain, explain_as, report, repro, say,
+    signals, submit, warn,
 };
 use crate::data::{Split, counted};
 use crate::launch::cluster::shell_word;
@@ -11,7 +11,7 @@ use crate::launch::{self, Options, Summary};
 use crate::plan::{Plan, Trial};
 use crate::report::Trial as Trained;
 use crate::trial::estimate;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,6 +36,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
     for (plan, launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
         let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
+        progress.summarize(&launch::folder(plan, &options.runs));
         progress.finish();
         if !args.json {
             let best = report::print(&launch::folder(plan, &options.runs)).map(|report| report.best().map(best_line));
@@ -46,8 +47,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
             });
             remark(plan, args, summary, best);
         }
-        worst = exit_status(summary, STOP.load(Ordering::Relaxed)).max(worst);
-        if summary.interrupted > 0 || args.fail_fast && summary.failed > summary.failed_before {
+        worst = exit_status(summary, STOP.load(Ordering::Relaxed), args.allow_failed).max(worst);
+        if summary.interrupted > 0 || summary.disk_is_full || args.fail_fast && summary.failed > summary.failed_before {
             break;
         }
     }
@@ -93,7 +94,7 @@ pub(super) fn options(args: &RunArgs) -> Options {
 
 /// From now on a signal sets `STOP`.
 pub(super) fn watch_for_signals() -> anyhow::Result<()> {
-    ctrlc::set_handler(interrupt).context("cannot watch for signals")
+    signals::watch(interrupt)
 }
 
 /// The plans of all specs; nothing where any is wrong, which is said of each.
@@ -110,6 +111,9 @@ fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
             Ok(plan) => {
                 if !args.json {
                     warn(&plan);
+                } else if !plan.warnings().is_empty() {
+                    let (name, warnings) = (plan.name(), plan.warnings().json());
+                    say(&serde_json::json!({ "event": "warnings", "name": name, "warnings": warnings }).to_string());
                 }
                 plans.push(plan);
             }
@@ -146,7 +150,11 @@ fn best_line(trial: &Trained) -> String {
 
 fn remark(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<String>) {
     let folder = launch::folder(plan, &args.runs);
-    if summary.interrupted > 0 {
+    if summary.disk_is_full {
+        let count = counted(summary.interrupted + summary.from_outside, "trial");
+        let room = format!("the disk of {} is full, so the run was stopped with {count} unfinished", folder.display());
+        say(&format!("{room}; make room, then resume with: {}", same_command()));
+    } else if summary.interrupted > 0 {
         let count = counted(summary.interrupted, "unfinished trial");
         say(&format!("{count}; go on with: {}", same_command()));
         if args.fresh {

@@ -1,9 +1,8 @@
 //! `vaex task SUBMISSION NUMBER`, hidden: what a scheduler's task runs, one trial of a submission, and watches.
 
 use super::progress::Progress;
-use super::{TaskArgs, exit_status, prepared_trial, say};
+use super::{TaskArgs, exit_status, prepared_trial, say, signals};
 use crate::launch::{self, Options, cluster};
-use anyhow::Context;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
     // A scheduler may send its signal to the script and to this process: the second one says no more than the first.
-    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot watch for signals")?;
+    signals::watch(|| STOP.store(true, Ordering::Relaxed))?;
     if args.stop_with_parent {
         stop_with_parent();
     }
@@ -31,7 +30,7 @@ pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
     let mut progress = Progress::lines(&plan, false);
     let launch = launch::prepare_alone(&trial, &folder, &options)?;
     let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
-    Ok(exit_status(summary, STOP.load(Ordering::Relaxed)))
+    Ok(exit_status(summary, STOP.load(Ordering::Relaxed), false))
 }
 
 /// Stops when the process that started this one is gone; there is no pipe that would tell.

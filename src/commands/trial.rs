@@ -1,11 +1,11 @@
 //! `vaex trial FOLDER`, hidden: the process of one trial. Events go to its output, one a line.
 
-use super::{DONE, FAILED, INTERRUPTED, TrialArgs, prepared_trial, say};
+use super::{DONE, FAILED, INTERRUPTED, TrialArgs, explain, prepared_trial, say, signals};
+use crate::files;
 use crate::launch::lock::{self, Lock};
-use crate::launch::{LaunchError, stop_with_parent};
+use crate::launch::{DISK_FULL, LaunchError, stop_with_parent};
 use crate::log::record::{Status, TrialRecord};
-use crate::trial::{self, Event, Run};
-use anyhow::Context;
+use crate::trial::{self, Ended, Event, Run};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,8 +13,23 @@ use std::time::Duration;
 static STOP: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn run(args: &TrialArgs) -> anyhow::Result<u8> {
+    // A full disk may have no room for the record of it: the exit status tells.
+    train(args).or_else(|error| {
+        let is_full = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().is_some_and(files::is_full);
+        if !error.chain().any(is_full) {
+            return Err(error);
+        }
+        explain(&error);
+        Ok(DISK_FULL)
+    })
+}
+
+fn train(args: &TrialArgs) -> anyhow::Result<u8> {
+    // It was started by its file, not by its name, and would be listed by neither.
+    #[cfg(target_os = "linux")]
+    let _ = std::fs::write("/proc/self/comm", "vaex");
     stop_with_parent(&STOP);
-    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("cannot watch for signals")?;
+    signals::watch(|| STOP.store(true, Ordering::Relaxed))?;
     let mut emit = |event: Event| say(&serde_json::to_string(&event).unwrap_or_default());
     // A process of an earlier run may still be in its last step, and one on another machine may train it.
     let Some(_lock) = take(&args.folder, &mut emit)? else { return Ok(INTERRUPTED) };
@@ -25,9 +40,10 @@ pub(super) fn run(args: &TrialArgs) -> anyhow::Result<u8> {
     }
     let run = Run { folder: &args.folder, threads: args.threads, stop: &STOP, emit: &mut emit };
     Ok(match trial::run(&trial, record, run)? {
-        Status::Done => DONE,
-        Status::Interrupted => INTERRUPTED,
-        Status::Failed | Status::Diverged | Status::Planned | Status::Running => FAILED,
+        Ended { disk_is_full: true, .. } => DISK_FULL,
+        Ended { status: Status::Done, .. } => DONE,
+        Ended { status: Status::Interrupted, .. } => INTERRUPTED,
+        Ended { status: Status::Failed | Status::Diverged | Status::Planned | Status::Running, .. } => FAILED,
     })
 }
 

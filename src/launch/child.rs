@@ -25,10 +25,15 @@ pub(super) enum Message {
     Closed(String),
 }
 
+/// Exit status of a trial's process that failed because its disk takes nothing more.
+pub const DISK_FULL: u8 = 3;
+
 /// How a process ended.
 pub(super) enum End {
     /// As its trial did.
     Said(Status),
+    /// Its disk takes nothing more; lines of its errors.
+    DiskFull(String),
     /// In another way.
     Crash(Crash),
 }
@@ -62,6 +67,8 @@ impl Child {
         sender: &Sender<(String, Message)>,
     ) -> Result<Child, FileError> {
         let mut command = Command::new(program);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::arg0(&mut command, "vaex");
         command.arg("trial").arg(folder).arg("--threads").arg(threads.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(FileError::at("run", program))?;
@@ -118,6 +125,7 @@ impl Child {
                 Some(0) => return End::Said(Status::Done),
                 Some(1) => return End::Said(Status::Failed),
                 Some(130) => return End::Said(Status::Interrupted),
+                Some(code) if code == i32::from(DISK_FULL) => return End::DiskFull(lines.to_owned()),
                 _ => describe(status),
             },
             (None, Err(error)) => (format!("its process cannot be waited for: {error}"), true),

@@ -4,10 +4,11 @@
 //! with its number in the list.
 
 use super::{Folders, Launch, LaunchError, Waiting};
-use crate::files::{FileError, create_folder, write_whole};
+use crate::files::{self, FileError, create_folder, write_whole};
 use crate::log::record::now;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -19,6 +20,9 @@ const SCRIPT_FILE: &str = "script.sh";
 const TRIALS_FILE: &str = "trials.txt";
 /// What the scheduler said.
 const JOB_FILE: &str = "job.json";
+
+/// Digits of the checksum that a copy of the program is named by.
+const PROGRAM_DIGITS: usize = 12;
 
 /// Seconds before the time limit at which Slurm tells a task to stop: enough for a step and a checkpoint.
 const NOTICE_SECONDS: u64 = 60;
@@ -185,7 +189,7 @@ exit "$status"
 /// The script that would be submitted for so many trials.
 ///
 /// # Errors
-/// The program's own file cannot be found.
+/// The program's own file cannot be read.
 pub fn preview(
     experiment: &Path,
     name: &str,
@@ -193,9 +197,32 @@ pub fn preview(
     scheduler: &Scheduler,
     tasks: &Tasks,
 ) -> Result<String, LaunchError> {
-    let folder = next_folder(&absolute(experiment)?);
-    let program = std::env::current_exe().map_err(LaunchError::Program)?;
+    let experiment = absolute(experiment)?;
+    let (folder, program) = (next_folder(&experiment), copy_of(&super::program()?, &experiment)?);
     Ok(Submission { name, folder, count, tasks, program }.script(scheduler))
+}
+
+/// Where a submission's tasks find the program: a copy, named by its content, so that they are trained by the build that
+/// planned them, whatever takes its place before they begin.
+fn copy_of(program: &Path, experiment: &Path) -> Result<PathBuf, FileError> {
+    let content = File::open(program).and_then(files::checksum).map_err(FileError::at("read", program))?;
+    Ok(experiment.join(JOBS_FOLDER).join(format!("vaex-{}", &content.0[..PROGRAM_DIGITS])))
+}
+
+/// Copies the program, unless an earlier submission has; whole or not at all.
+fn keep(program: &Path, copy: &Path) -> Result<(), FileError> {
+    if copy.exists() {
+        return Ok(());
+    }
+    let folder = copy.parent().unwrap_or(Path::new("."));
+    files::remove_leftovers(folder)?;
+    let attempt = || -> std::io::Result<()> {
+        let temporary = files::temporary(folder)?.into_temp_path();
+        // With its permission to be run.
+        std::fs::copy(program, &temporary)?;
+        temporary.persist(copy).map_err(|error| error.error)
+    };
+    attempt().map_err(FileError::at("write", copy))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, FileError> {
@@ -224,12 +251,14 @@ impl Launch<'_> {
     /// # Errors
     /// A file cannot be written, or the scheduler refuses.
     pub fn submit(&mut self, experiment: &Path, scheduler: &Scheduler, tasks: &Tasks) -> Result<Job, LaunchError> {
-        let folder = next_folder(&absolute(experiment)?);
+        let experiment = absolute(experiment)?;
+        let folder = next_folder(&experiment);
         create_folder(&folder)?;
+        let program = copy_of(&self.program, &experiment)?;
+        keep(&self.program, &program)?;
         let ids: String = self.queue.iter().map(|waiting| format!("{}\n", waiting.trial.id())).collect();
         write_whole(&folder.join(TRIALS_FILE), ids.as_bytes())?;
         let name = self.queue.front().map_or("", |waiting| waiting.trial.name());
-        let program = self.program.clone();
         let submission = Submission { name, folder: folder.clone(), count: self.queue.len(), tasks, program };
         let script = folder.join(SCRIPT_FILE);
         write_whole(&script, submission.script(scheduler).as_bytes())?;

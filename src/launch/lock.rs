@@ -36,13 +36,38 @@ impl fmt::Display for Holder {
 
 /// A folder that is this process's own for as long as this lives.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    /// Why the file system keeps no other process out, where it does not.
+    unsupported: Option<std::io::Error>,
+}
+
+impl Lock {
+    /// What to know where the file system of `folder` keeps no other process out.
+    pub fn warning(&self, folder: &Path) -> Option<String> {
+        let reason = self.unsupported.as_ref()?;
+        Some(format!(
+            "the file system of {} has no locks ({reason}): make sure that no other vaex works there, or mount it with \
+             locks (Lustre: -o flock; NFS: without nolock)",
+            folder.display()
+        ))
+    }
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // Whoever comes while the next one has not written yet is not to read of this process. The lock ends anyway.
-        let _ = self.0.set_len(0);
+        let _ = self.file.set_len(0);
     }
+}
+
+/// Whether the file system has no locks at all.
+fn is_unsupported(error: &std::io::Error) -> bool {
+    #[cfg(unix)]
+    let none = error.raw_os_error() == Some(nix::errno::Errno::ENOLCK as i32);
+    #[cfg(not(unix))]
+    let none = false;
+    none || error.kind() == std::io::ErrorKind::Unsupported
 }
 
 /// Takes a folder for this process; waits for another one as long as `patience` says.
@@ -52,12 +77,16 @@ impl Drop for Lock {
 pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
     let path = folder.join(LOCK_FILE);
     let mut file = File::options().create(true).append(true).open(&path).map_err(FileError::at("write", &path))?;
-    let start = Instant::now();
+    let (start, mut unsupported) = (Instant::now(), None);
     while let Err(error) = file.try_lock() {
         match error {
             TryLockError::WouldBlock if start.elapsed() < patience => std::thread::sleep(Duration::from_millis(20)),
             TryLockError::WouldBlock => {
                 return Err(LaunchError::Busy { folder: folder.to_path_buf(), holder: written(&path) });
+            }
+            TryLockError::Error(error) if is_unsupported(&error) => {
+                unsupported = Some(error);
+                break;
             }
             TryLockError::Error(error) => return Err(FileError::at("lock", &path)(error).into()),
         }
@@ -66,7 +95,7 @@ pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
     let text = serde_json::to_string(&holder).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
     let noted = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
     noted.map_err(|error| room_needed(error, &path, text.len() as u64)).map_err(FileError::at("write", &path))?;
-    Ok(Lock(file))
+    Ok(Lock { file, unsupported })
 }
 
 /// Who is at work in a folder at this moment; `None` where nobody is. Who it is may not be known.

@@ -7,14 +7,15 @@ mod frozen;
 pub mod lock;
 mod states;
 
-pub use child::stop_with_parent;
+pub use child::{DISK_FULL, stop_with_parent};
 pub use folders::Folders;
 pub use frozen::{Changes, Frozen, PLAN_FILE};
 pub use lock::Holder;
-pub use states::{Phase, State, states};
+pub use states::{Phase, State, States, states};
 
-use crate::files::{FileError, create_folder, remove_leftovers};
+use crate::files::{self, FileError, create_folder, remove_leftovers};
 use crate::log::record::{RECORD_FILE, Status, TrialRecord, now};
+use crate::log::tables;
 use crate::plan::{Plan, Trial};
 use crate::trial::{self, Event, names};
 use child::{Child, Crash, End, Message};
@@ -29,9 +30,6 @@ use std::time::{Duration, Instant};
 
 /// How long a run waits for the processes of one that was killed: they stop after their present step.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The spec's key of the tags.
-const TAGS: &str = "tags";
 
 /// How to run a plan.
 #[derive(Clone, Debug)]
@@ -59,6 +57,8 @@ pub enum Notice<'a> {
     Changed(&'a Changes),
     /// A file of an earlier run is damaged, and is made again.
     Damaged(&'a str),
+    /// Something to know about the run.
+    Warning(&'a str),
     /// The trial was finished before and is not trained again.
     Kept(&'a Trial),
     /// A scheduler has the trial already.
@@ -78,8 +78,12 @@ pub struct Summary {
     pub failed: usize,
     /// Of these, the ones that failed before and were not tried again.
     pub failed_before: usize,
+    /// Of these, the ones that something from outside ended: a signal, a full disk.
+    pub from_outside: usize,
     /// Stopped, or not started since the run was stopped.
     pub interrupted: usize,
+    /// Whether the run was stopped because its disk takes nothing more.
+    pub disk_is_full: bool,
 }
 
 /// Why a plan cannot run at all.
@@ -185,7 +189,9 @@ pub fn prepare<'p>(
         Ok(changes) => (changes, None),
         Err(error) => (None, Some(format!("{error}; it is written anew, and what changed cannot be said"))),
     };
-    let mut launch = Launch::new(options, Some(lock))?;
+    let mut launch = Launch::new(options, None)?;
+    launch.warnings.extend(lock.warning(&experiment));
+    launch._lock = Some(lock);
     launch.changes = changes;
     launch.damaged.extend(fault);
     let (mut waiting, folders) = (Vec::new(), Folders::of(&experiment));
@@ -199,11 +205,9 @@ pub fn prepare<'p>(
             Earlier::Done(mut record) => {
                 // A run may have been killed while it noted that the trial's process was, which had just finished.
                 trial::remove_leftovers(&folder)?;
-                let spec = trial.values();
-                // Tags are no part of what was trained, and may change.
-                if record.spec.get(TAGS) != spec.get(TAGS) {
-                    record.spec = spec;
-                    record.write(&folder)?;
+                if trial::update(&folder, trial, &mut record)? {
+                    let path = folder.join(names::SPEC);
+                    launch.damaged.push(format!("{} is damaged or missing; it is written again", path.display()));
                 }
                 launch.kept.push(trial);
                 continue;
@@ -311,13 +315,20 @@ impl Earlier {
             }
             Err(error) => return Earlier::Damaged(None, format!("{error}; the trial goes on")),
         };
+        let mut record = record;
+        let fault = (record.status == Status::Done).then(|| trial::fault(folder, &record)).flatten();
+        if record.status == Status::Done && fault.is_none() {
+            let rows = tables::read_metrics(&folder.join(names::METRICS)).unwrap_or_default();
+            trial::correct(&mut record, &rows);
+        }
         match record.status {
-            Status::Done => match trial::fault(folder, &record) {
-                None => Earlier::Done(record),
-                Some(path) => {
+            Status::Done => match fault {
+                // The spec alone is written again from the plan.
+                Some(path) if path != folder.join(names::SPEC) => {
                     let fault = format!("{} is damaged or missing; the trial makes it again", path.display());
                     Earlier::Damaged(Some(record), fault)
                 }
+                _ => Earlier::Done(record),
             },
             Status::Failed | Status::Diverged if !options.retry_failed && !record.from_outside => {
                 Earlier::Failed(record)
@@ -341,6 +352,7 @@ pub struct Launch<'p> {
     changes: Option<Changes>,
     /// What is wrong with files of an earlier run.
     damaged: Vec<String>,
+    warnings: Vec<String>,
     kept: Vec<&'p Trial>,
     /// Trials that are a scheduler's.
     submitted: Vec<(&'p Trial, Task)>,
@@ -361,9 +373,10 @@ impl<'p> Launch<'p> {
     fn new(options: &Options, lock: Option<Lock>) -> Result<Launch<'p>, LaunchError> {
         let (sender, receiver) = channel();
         Ok(Launch {
-            program: std::env::current_exe().map_err(LaunchError::Program)?,
+            program: program()?,
             changes: None,
             damaged: Vec::new(),
+            warnings: Vec::new(),
             kept: Vec::new(),
             submitted: Vec::new(),
             failed: Vec::new(),
@@ -390,6 +403,9 @@ impl<'p> Launch<'p> {
         if let Some(changes) = &self.changes {
             observe(Notice::Changed(changes));
         }
+        for warning in &self.warnings {
+            observe(Notice::Warning(warning));
+        }
         for fault in &self.damaged {
             observe(Notice::Damaged(fault));
         }
@@ -413,7 +429,7 @@ impl<'p> Launch<'p> {
         let mut last = Instant::now();
         loop {
             let failed = self.summary.failed > self.summary.failed_before;
-            if stop.load(Ordering::Relaxed) || self.fail_fast && failed {
+            if stop.load(Ordering::Relaxed) || self.fail_fast && failed || self.summary.disk_is_full {
                 self.summary.interrupted += self.queue.len();
                 self.queue.clear();
                 self.running.iter_mut().for_each(|(_, child)| child.ask_to_stop());
@@ -426,6 +442,9 @@ impl<'p> Launch<'p> {
                 let start = || Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender);
                 match begun.and_then(|()| start()) {
                     Ok(child) => self.running.push((trial, child)),
+                    Err(error) if files::is_full(&error.source) => {
+                        self.end(trial, &folder, End::DiskFull(error.to_string()), observe);
+                    }
                     Err(error) => {
                         let text = format!("cannot start its process: {error}");
                         self.end(trial, &folder, End::Crash(Crash { text, from_outside: true }), observe);
@@ -471,31 +490,38 @@ impl<'p> Launch<'p> {
     /// Notes how a trial ended; a crash goes into its record.
     fn end(&mut self, trial: &'p Trial, folder: &Path, end: End, observe: &mut dyn FnMut(Notice<'_>)) {
         let record = TrialRecord::read(folder);
-        let (status, error) = match (end, record) {
-            (End::Said(Status::Interrupted), _) => (Status::Interrupted, None),
+        self.summary.disk_is_full |= matches!(end, End::DiskFull(_));
+        let from_outside = |text: String| Crash { text, from_outside: true };
+        let (status, error, from_outside) = match (end, record) {
+            (End::Said(Status::Interrupted), _) => (Status::Interrupted, None, true),
             // The record says more than the exit status, where it is of this attempt.
-            (End::Said(Status::Done), Ok(record)) if record.status == Status::Done => (Status::Done, None),
-            (End::Said(_), Ok(record)) if matches!(record.status, Status::Failed | Status::Diverged) => {
-                (record.status, record.error)
+            (End::Said(Status::Done), Ok(record)) if record.status == Status::Done => (Status::Done, None, false),
+            (End::Said(_) | End::DiskFull(_), Ok(record))
+                if matches!(record.status, Status::Failed | Status::Diverged) =>
+            {
+                (record.status, record.error, record.from_outside)
             }
             (End::Said(_), record) => {
-                let text = "its process ended without a word".to_owned();
-                note_crash(folder, record, Crash { text, from_outside: true })
+                note_crash(folder, record, from_outside("its process ended without a word".to_owned()))
             }
+            (End::DiskFull(lines), record) => note_crash(folder, record, from_outside(lines)),
             (End::Crash(crash), record) => note_crash(folder, record, crash),
         };
         match status {
             Status::Done => self.summary.done += 1,
             Status::Interrupted => self.summary.interrupted += 1,
-            Status::Failed | Status::Diverged | Status::Planned | Status::Running => self.summary.failed += 1,
+            Status::Failed | Status::Diverged | Status::Planned | Status::Running => {
+                self.summary.failed += 1;
+                self.summary.from_outside += usize::from(from_outside);
+            }
         }
         observe(Notice::Event(trial, &Event::Ended { status, error }));
     }
 }
 
-/// Writes a crash into a trial's record; what is to be said of it.
-fn note_crash(folder: &Path, record: Result<TrialRecord, FileError>, crash: Crash) -> (Status, Option<String>) {
-    let text = crash.text.clone();
+/// Writes a crash into a trial's record; what is to be said of it, and whether it came from outside.
+fn note_crash(folder: &Path, record: Result<TrialRecord, FileError>, crash: Crash) -> (Status, Option<String>, bool) {
+    let (text, from_outside) = (crash.text.clone(), crash.from_outside);
     let write = |mut record: TrialRecord| -> Result<(), LaunchError> {
         // Where another process has begun to train it meanwhile, the record is that one's.
         let _lock = lock::take(folder, Duration::from_millis(100))?;
@@ -508,5 +534,12 @@ fn note_crash(folder: &Path, record: Result<TrialRecord, FileError>, crash: Cras
     // The sweep goes on without the record; the user reads of both.
     let written = record.map_err(LaunchError::from).and_then(write);
     let error = written.err().map_or(text.clone(), |second| format!("{text}; and {second}"));
-    (Status::Failed, Some(error))
+    (Status::Failed, Some(error), from_outside)
+}
+
+/// The program of this process, to start trials with. The system knows it by its file: not what another build has put at
+/// its path meanwhile.
+fn program() -> Result<PathBuf, LaunchError> {
+    let own = Path::new("/proc/self/exe");
+    if own.exists() { Ok(own.to_path_buf()) } else { std::env::current_exe().map_err(LaunchError::Program) }
 }

@@ -57,6 +57,18 @@ pub struct TrialRecord {
     pub varied: Vec<String>,
     /// Trained numbers in the model.
     pub parameters: u64,
+    /// Number of training images; absent in records of earlier versions.
+    #[serde(default)]
+    pub train_images: Option<u64>,
+    /// Number of validation images; absent in records of earlier versions.
+    #[serde(default)]
+    pub validation_images: Option<u64>,
+    /// Height of the images in pixels; absent in records of earlier versions.
+    #[serde(default)]
+    pub height: Option<u64>,
+    /// Width of the images in pixels; absent in records of earlier versions.
+    #[serde(default)]
+    pub width: Option<u64>,
     /// Wall time over all resumptions, seconds.
     pub seconds: f64,
     /// Training images by training seconds.
@@ -65,7 +77,7 @@ pub struct TrialRecord {
     pub peak_rss_mb: Option<f64>,
     /// Hash of the resolved spec.
     pub spec_hash: String,
-    /// Hash of the images' and labels' content.
+    /// Hash of the images' content.
     pub data_hash: String,
     /// Version of vaex.
     pub version: String,
@@ -85,6 +97,9 @@ pub struct TrialRecord {
     pub started: f64,
     /// End of the last attempt, seconds since 1970.
     pub ended: Option<f64>,
+    /// What the plan warned of in this trial.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// What went wrong.
     pub error: Option<String>,
     /// What went wrong and cost no training: the event log could not be written.

@@ -10,7 +10,8 @@ use std::path::Path;
 
 /// Writes metrics.parquet, one row an epoch and split; whole or not at all.
 ///
-/// Counts are 64-bit integers; `grad_norm` is null where there is none; `kl_axis_nats` is a list of doubles.
+/// Counts are 64-bit integers; `kl_axis_nats` is a list of doubles. What is not finite is null, as is `grad_norm` where there
+/// is none: to a query a NaN would be a number, and the largest of all.
 ///
 /// # Errors
 /// The file can't be written.
@@ -23,10 +24,10 @@ pub(crate) fn metrics_bytes(metrics: &[Metrics]) -> io::Result<Vec<u8>> {
     encode(metrics_columns(metrics.iter()))
 }
 
-/// Reads metrics.parquet; further columns are ignored.
+/// Reads metrics.parquet; further columns are ignored, and a metric that is null is NaN.
 ///
 /// # Errors
-/// The file can't be read, is damaged, or lacks a column or a value.
+/// The file can't be read, is damaged, or lacks a column or a count.
 pub fn read_metrics(path: &Path) -> Result<Vec<Metrics>, FileError> {
     let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
     // Polars panics or even aborts on some files with flipped bits.
@@ -67,6 +68,7 @@ fn text(value: &AnyValue<'_>) -> String {
         AnyValue::Null => String::new(),
         AnyValue::String(text) => (*text).to_owned(),
         AnyValue::Float64(number) => number.to_string(),
+        AnyValue::Float32(number) => number.to_string(),
         AnyValue::List(series) => format!("[{}]", series.iter().map(|one| text(&one)).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
     }
@@ -86,9 +88,7 @@ fn encode(columns: Vec<Column>) -> io::Result<Vec<u8>> {
 
 /// The columns of metrics.parquet.
 pub(crate) fn metrics_columns<'a>(metrics: impl Iterator<Item = &'a Metrics> + Clone) -> Vec<Column> {
-    let floats = |name: &str, value: fn(&Metrics) -> f64| {
-        Column::new(name.into(), metrics.clone().map(value).collect::<Vec<f64>>())
-    };
+    let floats = |name: &str, value: fn(&Metrics) -> f64| numbers(name, metrics.clone().map(|row| Some(value(row))));
     let counts = |name: &str, value: fn(&Metrics) -> u64| {
         Column::new(name.into(), metrics.clone().map(|row| integer(value(row))).collect::<Vec<i64>>())
     };
@@ -104,7 +104,7 @@ pub(crate) fn metrics_columns<'a>(metrics: impl Iterator<Item = &'a Metrics> + C
         floats("effective_beta", |row| row.effective_beta),
         floats("kl_weight", |row| row.kl_weight),
         floats("learning_rate", |row| row.learning_rate),
-        Column::new("grad_norm".into(), metrics.clone().map(|row| row.grad_norm).collect::<Vec<Option<f64>>>()),
+        numbers("grad_norm", metrics.clone().map(|row| row.grad_norm)),
         counts("active_units", |row| row.active_units),
         floats("images_per_second", |row| row.images_per_second),
         floats("seconds", |row| row.seconds),
@@ -117,9 +117,14 @@ pub(crate) fn integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// A column of doubles; what is not finite is null.
+pub(crate) fn numbers(name: &str, values: impl Iterator<Item = Option<f64>>) -> Column {
+    Column::new(name.into(), values.map(|value| value.filter(|value| value.is_finite())).collect::<Vec<_>>())
+}
+
 fn lists<'a>(name: &str, rows: impl Iterator<Item = &'a [f64]>) -> Column {
     let mut lists = ListPrimitiveChunkedBuilder::<Float64Type>::new(name.into(), 0, 0, DataType::Float64);
-    rows.for_each(|row| lists.append_slice(row));
+    rows.for_each(|row| lists.append_iter(row.iter().map(|value| Some(*value).filter(|value| value.is_finite()))));
     lists.finish().into_column()
 }
 
@@ -132,7 +137,7 @@ fn rows(frame: &DataFrame) -> PolarsResult<Vec<Metrics>> {
 }
 
 fn metrics_at(frame: &DataFrame, row: usize) -> PolarsResult<Metrics> {
-    let float = |name: &str| frame.column(name)?.f64()?.get(row).ok_or_else(|| missing(name, row));
+    let float = |name: &str| Ok::<_, PolarsError>(frame.column(name)?.f64()?.get(row).unwrap_or(f64::NAN));
     let count = |name: &str| {
         let value = frame.column(name)?.i64()?.get(row).ok_or_else(|| missing(name, row))?;
         u64::try_from(value).map_err(|_| PolarsError::ComputeError(format!("{name} is negative").into()))
@@ -213,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_that_are_not_finite_and_empty_lists_are_kept() {
+    fn what_is_not_finite_is_null_and_empty_lists_are_kept() {
         let diverged = Metrics {
             loss: f64::NAN,
             kl_nats: f64::INFINITY,
@@ -225,8 +230,21 @@ mod tests {
         let without_latents = Metrics { kl_axis_nats: vec![], ..metrics(1, Split::Validation) };
         let rows = [diverged, without_latents, metrics(2, Split::Train)];
         let (_folder, path) = written(&rows);
+        let frame = decoded(std::fs::read(&path).unwrap()).unwrap();
+        for name in ["loss", "kl_nats", "elbo_nats", "grad_norm"] {
+            let column = frame.column(name).unwrap().f64().unwrap();
+            assert_eq!((column.get(0), column.get(2).is_some()), (None, true), "{name}");
+        }
+        let mut read = rows.to_vec();
+        read[0] = Metrics {
+            kl_nats: f64::NAN,
+            elbo_nats: f64::NAN,
+            grad_norm: None,
+            kl_axis_nats: vec![f64::NAN; 2],
+            ..read[0].clone()
+        };
         // NaN is not equal to itself; its text is.
-        assert_eq!(format!("{:?}", read_metrics(&path).unwrap()), format!("{rows:?}"));
+        assert_eq!(format!("{:?}", read_metrics(&path).unwrap()), format!("{read:?}"));
     }
 
     #[test]

@@ -3,14 +3,15 @@
 mod check;
 mod trial;
 
-pub use trial::{Trial, spec_hash, value_text};
+pub(crate) use check::diverged_advice;
+pub use trial::{Trial, determines, spec_hash, value_text};
 
 use crate::data::{DataError, Dataset, Files, Images, counted, grouped};
 use crate::files::FileError;
 use crate::model::Architecture;
 use crate::spec::diagnostics::{Diagnostic, Diagnostics, Location, line_and_column};
 use crate::spec::sweep::{HARD_LIMIT, Pattern, Point};
-use crate::spec::{Data, Document, Override, ReadError, Spec, nearest};
+use crate::spec::{Data, Document, Override, ReadError, Spec, nearest, synonyms};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -300,8 +301,9 @@ fn selector(text: &str, keys: &BTreeSet<&String>) -> Result<(String, String), St
     match (ending.next(), ending.next()) {
         (Some(key), None) => Ok(((*key).clone(), value)),
         _ => {
-            let whole = nearest(key, keys.iter().map(|one| one.as_str()));
-            let near = whole.or_else(|| {
+            let synonym = synonyms::key(key).filter(|meant| keys.iter().any(|one| *one == meant)).map(str::to_owned);
+            let whole = || nearest(key, keys.iter().map(|one| one.as_str()));
+            let near = synonym.or_else(whole).or_else(|| {
                 let near = nearest(&last(key), keys.iter().map(|one| one.rsplit('.').next().unwrap_or_default()))?;
                 keys.iter().find(|one| last(one) == near).map(|one| (*one).clone())
             });

@@ -73,9 +73,10 @@ impl Trial {
         &self.spec_hash
     }
 
-    /// Hash of what trials of one setting share: all of the spec that the trial's hash has, but for the seed.
+    /// Hash of what trials of one setting share: the data, and all of the spec that the trial's hash has but for the seed.
     pub fn setting_hash(&self) -> String {
-        spec_hash(&Spec { seed: 0, ..self.spec.clone() })
+        let spec = spec_hash(&Spec { seed: 0, ..self.spec.clone() });
+        digest(&[spec.as_bytes(), self.dataset.hash.as_bytes()], 32)
     }
 
     /// The images.
@@ -86,6 +87,11 @@ impl Trial {
     /// The network.
     pub fn architecture(&self) -> &Architecture {
         &self.architecture
+    }
+
+    /// What deserves a look and stops nothing, without what to do about it.
+    pub fn warnings(&self) -> Vec<String> {
+        check::warnings(self).into_iter().map(|problem| problem.message).collect()
     }
 
     /// Steps in an epoch; the last one takes what is left.
@@ -162,7 +168,16 @@ fn flatten(prefix: &str, value: &Value, values: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// What does not change the result does not change the hash: names, where the files are, how often it is saved and drawn.
+/// Dotted keys that change nothing of a trial's result: names, where the files are, how often it is saved.
+const WITHOUT_EFFECT: [&str; 7] =
+    ["name", "tags", "data.images", "data.labels", "data.test_images", "data.test_labels", "train.checkpoint_steps"];
+
+/// Whether a dotted key has a part in what a trial comes to, beside its data.
+pub fn determines(key: &str) -> bool {
+    !WITHOUT_EFFECT.contains(&key) && !key.starts_with("log.")
+}
+
+/// What does not change the result does not change the hash: see [`determines`].
 pub fn spec_hash(spec: &Spec) -> String {
     let mut spec = spec.clone();
     spec.name = None;
@@ -174,4 +189,25 @@ pub fn spec_hash(spec: &Spec) -> String {
     spec.train.checkpoint_steps = None;
     spec.log = Default::default();
     digest(&[to_toml(&spec).as_bytes()], 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_of_the_keys_that_determine_the_result() {
+        let mut spec: Spec = toml::from_str(
+            "name = \"a\"\ntags = [\"b\"]\n[data]\nimages = \"c\"\nlabels = \"d\"\ntest_images = \"e\"\n\
+             test_labels = \"f\"\n[train]\ncheckpoint_steps = 5\n[log]\npictures_every = 3",
+        )
+        .unwrap();
+        let plain = Spec::default();
+        assert_eq!(spec_hash(&spec), spec_hash(&plain));
+        let (values, others) = (values_of(&spec), values_of(&plain));
+        let differ = values.keys().filter(|key| values.get(*key) != others.get(*key));
+        assert_eq!(differ.filter(|key| determines(key)).count(), 0);
+        spec.seed = 1;
+        assert!(spec_hash(&spec) != spec_hash(&plain) && determines("seed"));
+    }
 }

@@ -8,12 +8,15 @@ use polars::prelude::{Column, NamedFrom};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// One row a trial: its names and status, a column per spec key, its final and best figures, and its provenance.
-pub(super) fn trials(trials: &[&Trial]) -> Vec<Column> {
+/// One row a trial: its names and status, whether its experiment's present plan has it, a column per spec key, its final
+/// and best figures, and its provenance.
+pub(super) fn trials(all: &[(&Trial, bool)]) -> Vec<Column> {
+    let trials = &*all.iter().map(|(trial, _)| *trial).collect::<Vec<_>>();
     let mut columns = vec![
         strings("trial", trials, |trial| Some(trial.record.trial.clone())),
         strings("experiment", trials, |trial| Some(trial.record.experiment.clone())),
         strings("status", trials, |trial| Some(trial.record.status.name().to_owned())),
+        Column::new("in_plan".into(), all.iter().map(|(_, in_plan)| *in_plan).collect::<Vec<bool>>()),
     ];
     let figures = figures(trials);
     let provenance = provenance(trials);
@@ -29,7 +32,8 @@ pub(super) fn trials(trials: &[&Trial]) -> Vec<Column> {
 }
 
 /// The rows of every metrics.parquet, with the experiment's name and the trial's before them.
-pub(super) fn curves(trials: &[&Trial]) -> Vec<Column> {
+pub(super) fn curves(all: &[(&Trial, bool)]) -> Vec<Column> {
+    let trials: Vec<&Trial> = all.iter().map(|(trial, _)| *trial).collect();
     let each_row = |name: &str, value: fn(&Trial) -> &str| {
         let rows = trials.iter().flat_map(|trial| std::iter::repeat_n(value(trial), trial.metrics.len()));
         Column::new(name.into(), rows.collect::<Vec<&str>>())
@@ -85,7 +89,7 @@ fn provenance(trials: &[&Trial]) -> Vec<Column> {
 }
 
 fn floats(name: &str, trials: &[&Trial], value: impl Fn(&Trial) -> Option<f64>) -> Column {
-    Column::new(name.into(), trials.iter().map(|trial| value(trial)).collect::<Vec<Option<f64>>>())
+    tables::numbers(name, trials.iter().map(|trial| value(trial)))
 }
 
 fn integers(name: &str, trials: &[&Trial], value: impl Fn(&Trial) -> Option<u64>) -> Column {

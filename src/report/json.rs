@@ -9,6 +9,7 @@ pub(super) fn report(report: &Report) -> Value {
     let experiments = report.experiments.iter().map(|one| {
         let mut value = experiment(one, &Comparison::of(one));
         value["trials"] = one.trials.iter().map(trial).collect();
+        value["apart"] = one.apart.iter().map(trial).collect();
         value
     });
     json!({

@@ -9,19 +9,25 @@ mod json;
 mod numbers;
 mod schema;
 mod settings;
+mod setup;
+mod table;
 mod text;
 mod trial;
 
 pub use numbers::significant;
 pub use schema::tables;
-pub use trial::Trial;
+pub use table::{Column, Table, wrapped};
+pub use text::active_rule;
+pub use trial::{Metric, Trial};
 
 use crate::files::{FileError, write_whole};
+use crate::launch::Frozen;
 use crate::log::record::RECORD_FILE;
 use crate::log::tables;
-use polars::prelude::Column;
+use polars::prelude::Column as Values;
 use settings::Comparison;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -43,6 +49,9 @@ pub struct Experiment {
     pub folder: PathBuf,
     /// Its trials, in the order of their folders.
     pub trials: Vec<Trial>,
+    /// Trials in its folder that its present plan does not have: of another sweep, or of an earlier vaex. They are listed,
+    /// and no more.
+    pub apart: Vec<Trial>,
 }
 
 /// What a report can be written as.
@@ -85,8 +94,8 @@ pub enum ReportError {
 
 /// Reads every trial below `dir`: a folder of experiments, an experiment's folder, or a trial's.
 ///
-/// A trial is a folder with a trial.json. Links are not followed, and copies in a folder are left out, so that no trial counts
-/// twice.
+/// A trial is a folder with a trial.json. Links are followed; a folder that is reached in several ways is taken once, and
+/// copies in a folder are left out, so that no trial counts twice.
 ///
 /// # Errors
 /// `dir` is no folder, or has no trial that can be read.
@@ -111,7 +120,11 @@ pub fn collect(dir: &Path) -> Result<Report, ReportError> {
     match (experiments.is_empty(), warnings.is_empty()) {
         (true, true) => Err(ReportError::NoTrials { dir: dir.to_owned() }),
         (true, false) => Err(ReportError::Unreadable { dir: dir.to_owned(), warnings }),
-        (false, _) => Ok(Report { experiments: experiments.into_iter().map(Experiment::of).collect(), warnings }),
+        (false, _) => {
+            let of = |((folder, name), trials)| Experiment::of(folder, name, trials, &mut warnings);
+            let experiments = experiments.into_iter().map(of).collect();
+            Ok(Report { experiments, warnings })
+        }
     }
 }
 
@@ -133,16 +146,16 @@ impl Report {
     }
 
     fn write_tables(&self, dir: &Path, format: Format) -> Result<Vec<PathBuf>, FileError> {
-        let mut folders: BTreeMap<&Path, Vec<&Trial>> = BTreeMap::new();
+        let mut folders: BTreeMap<&Path, Vec<(&Trial, bool)>> = BTreeMap::new();
         for experiment in &self.experiments {
-            folders.entry(&experiment.folder).or_default().extend(&experiment.trials);
+            folders.entry(&experiment.folder).or_default().extend(experiment.all());
         }
-        folders.entry(dir).or_insert_with(|| self.experiments.iter().flat_map(|one| &one.trials).collect());
+        folders.entry(dir).or_insert_with(|| self.experiments.iter().flat_map(Experiment::all).collect());
         let mut written = Vec::new();
         for (folder, trials) in folders {
             for (name, columns) in [
-                ("trials", frames::trials as fn(&[&Trial]) -> Vec<Column>),
-                ("curves", frames::curves as fn(&[&Trial]) -> Vec<Column>),
+                ("trials", frames::trials as fn(&[(&Trial, bool)]) -> Vec<Values>),
+                ("curves", frames::curves as fn(&[(&Trial, bool)]) -> Vec<Values>),
             ] {
                 let (path, columns) = (folder.join(name), columns(&trials));
                 written.push(match format {
@@ -163,9 +176,10 @@ impl Report {
     }
 
     /// The report for people: for each experiment a table with one row a setting, best first, what it is sorted by,
-    /// and the trials that are not done; at most 100 columns wide where the names of the settings allow it.
-    pub fn table(&self) -> String {
-        text::report(self)
+    /// and the trials that are not done. The table is no wider than `width`, and has a line for each setting where there
+    /// is no width.
+    pub fn table(&self, width: Option<usize>) -> String {
+        text::report(self, width)
     }
 
     /// The report for programs: the figures of [`Report::table`], and the trials one by one. What is not finite is
@@ -197,15 +211,32 @@ fn whole(path: PathBuf, text: &str) -> Result<PathBuf, FileError> {
 }
 
 impl Experiment {
-    fn of(((folder, name), trials): ((PathBuf, String), Vec<Trial>)) -> Experiment {
-        Experiment { name, folder, trials }
+    fn of(folder: PathBuf, name: String, trials: Vec<Trial>, warnings: &mut Vec<String>) -> Experiment {
+        let plan = match Frozen::read(&folder) {
+            // Folders of trials that were brought together have none, or that of another experiment.
+            Ok(plan) if plan.name != name => None,
+            Ok(plan) => Some(plan.trials.into_iter().map(|trial| trial.id).collect::<BTreeSet<String>>()),
+            Err(error) if error.source.kind() == ErrorKind::NotFound => None,
+            Err(error) => {
+                warnings.push(format!("{error}; all trials in its folder are taken for planned ones"));
+                None
+            }
+        };
+        let is_planned = |trial: &Trial| plan.as_ref().is_none_or(|plan| plan.contains(&trial.record.trial));
+        let (trials, apart) = trials.into_iter().partition(is_planned);
+        Experiment { name, folder, trials, apart }
+    }
+
+    /// All trials in its folder, with whether the present plan has them.
+    fn all(&self) -> impl Iterator<Item = (&Trial, bool)> {
+        self.trials.iter().map(|trial| (trial, true)).chain(self.apart.iter().map(|trial| (trial, false)))
     }
 }
 
 /// The folders with a trial.json, in the order of their names; a trial's own folders are not searched.
 fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
     let mut folders = Vec::new();
-    let mut entries = WalkDir::new(dir).sort_by_file_name().into_iter();
+    let mut entries = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
         match entry {
             Ok(entry) if entry.path().is_dir() && entry.path().join(RECORD_FILE).exists() => {
@@ -213,9 +244,17 @@ fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
                 entries.skip_current_dir();
             }
             Ok(_) => {}
+            // A link that leads to a folder above it adds nothing.
+            Err(error) if error.loop_ancestor().is_some() => {}
             Err(error) => warnings.push(error.to_string()),
         }
     }
+    // A folder is rather taken at its own place than through a link to it.
+    let place = |folder: &PathBuf| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
+    let root = place(&dir.to_path_buf());
+    let is_own = |folder: &PathBuf| folder.strip_prefix(dir).is_ok_and(|rest| place(folder) == root.join(rest));
+    let mut known: BTreeSet<PathBuf> = folders.iter().filter(|folder| is_own(folder)).map(place).collect();
+    folders.retain(|folder| is_own(folder) || known.insert(place(folder)));
     folders
 }
 

@@ -46,6 +46,9 @@ fn description(meanings: &[Value; 2], name: &str) -> String {
         Some(format!("Of the last epoch's {split} row: {}", field(rest)?))
     };
     let known = match name {
+        "in_plan" => Some(
+            "Whether the present plan of the trial's experiment has it; `vaex report` lists others apart.".to_owned(),
+        ),
         "final_epoch" => Some("The last epoch.".to_owned()),
         "best_epoch" => Some("The epoch with the lowest validation loss.".to_owned()),
         "best_validation_loss" => Some("The lowest validation loss of an epoch.".to_owned()),

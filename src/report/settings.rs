@@ -2,10 +2,11 @@
 //! may be compared.
 
 use super::numbers::{Summary, significant};
+use super::trial::DATA_HASH;
 use super::{Experiment, Trial};
-use crate::data::Split;
+use crate::data::{Split, counted};
 use crate::log::record::Status;
-use crate::plan::value_text;
+use crate::plan::{determines, value_text};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -66,7 +67,7 @@ pub(super) struct Setting<'a> {
 impl<'a> Setting<'a> {
     /// The setting's value of a key.
     pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
-        self.trials.first()?.record.spec.get(key)
+        self.trials.first()?.value(key)
     }
 
     /// The trials that are done: those whose figures count.
@@ -90,6 +91,7 @@ impl<'a> Comparison<'a> {
         let trials = &experiment.trials;
         let differing = differing_keys(&trials.iter().collect::<Vec<_>>());
         let varied = telling_keys(trials);
+        let (settings, repeated) = settings(trials);
         let has_validation = trials.iter().any(|trial| trial.last(Split::Validation).is_some());
         let mut comparison = Comparison {
             varied: varied.into_iter().filter(|key| !is_identity(key)).collect(),
@@ -97,9 +99,15 @@ impl<'a> Comparison<'a> {
             sorted_by: LOSS,
             is_comparable: true,
             notes: Vec::new(),
-            settings: settings(trials),
+            settings,
         };
         comparison.sort(&differing, trials);
+        if repeated > 0 {
+            let repeated = counted(repeated, "trial");
+            comparison
+                .notes
+                .push(format!("{repeated} left out: the seed of another trial with the same data and settings"));
+        }
         comparison
     }
 
@@ -173,8 +181,17 @@ fn telling_keys(trials: &[Trial]) -> BTreeSet<&str> {
         let value = |key: &&str| trial.record.spec.get(*key).map(Value::to_string).unwrap_or_default();
         groups.entry(listed.iter().map(value).collect()).or_default().push(trial);
     }
-    let within = groups.values().flat_map(|group| differing_keys(group));
-    listed.iter().copied().chain(within).collect()
+    let mut telling: BTreeSet<&str> = groups.values().flat_map(|group| differing_keys(group)).collect();
+    telling.extend(&listed);
+    let mut alike: BTreeMap<Vec<String>, BTreeSet<&str>> = BTreeMap::new();
+    for trial in trials {
+        let value = |key: &&str| value_text(trial.record.spec.get(*key));
+        alike.entry(telling.iter().map(value).collect()).or_default().insert(&trial.record.data_hash);
+    }
+    if alike.values().any(|hashes| hashes.len() > 1) {
+        telling.insert(DATA_HASH);
+    }
+    telling
 }
 
 /// What orders the settings: what cannot be compared, plain autoencoders last and likelihoods one by one; then a number
@@ -189,8 +206,8 @@ fn rank(setting: &Setting, figure: &Figure, split: Split) -> ((bool, String), f6
 
 /// What must not be compared.
 fn cautions(differing: &BTreeSet<&str>, trials: &[Trial]) -> Vec<String> {
-    let hashes: BTreeSet<&str> = trials.iter().map(|trial| trial.record.data_hash.as_str()).collect();
-    let data = hashes.len() > 1 || differing.iter().any(|key| key.starts_with("data."));
+    let of_pixels = |key: &&str| key.starts_with("data.") && !FOUND_BY_HASH.contains(key);
+    let data = data_hashes(trials).len() > 1 || differing.iter().any(of_pixels);
     let cautions = [
         (
             differing.contains("model.likelihood"),
@@ -210,20 +227,44 @@ fn is_identity(key: &str) -> bool {
     ["seed", "name"].contains(&key)
 }
 
-/// The dotted keys whose values differ, a missing one being a value too; but for the seed.
+/// Keys that say which images there are: what they come to is in the hash of the data.
+const FOUND_BY_HASH: [&str; 3] = ["data.source", "data.limit", "data.validation"];
+
+fn data_hashes<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeSet<&'a str> {
+    trials.into_iter().map(|trial| trial.record.data_hash.as_str()).collect()
+}
+
+/// The dotted keys whose values differ, a missing one being a value too; but for the seed, and for those that change
+/// nothing.
 fn differing_keys<'a>(trials: &[&'a Trial]) -> BTreeSet<&'a str> {
     let keys: BTreeSet<&str> = trials.iter().flat_map(|trial| trial.record.spec.keys()).map(String::as_str).collect();
     let values = |key: &str| trials.iter().map(|trial| value_text(trial.record.spec.get(key))).collect::<BTreeSet<_>>();
-    keys.into_iter().filter(|key| !is_identity(key) && values(key).len() > 1).collect()
+    let same_data = data_hashes(trials.iter().copied()).len() < 2;
+    let matters = |key: &str| determines(key) && !(same_data && FOUND_BY_HASH.contains(&key));
+    keys.into_iter().filter(|key| !is_identity(key) && matters(key) && values(key).len() > 1).collect()
 }
 
-/// Trials by their whole spec but for the seed, so that nothing else is ever averaged over.
-fn settings(trials: &[Trial]) -> Vec<Setting<'_>> {
-    let mut settings: BTreeMap<Vec<(&str, String)>, Setting> = BTreeMap::new();
+/// Trials by all that determines their results but the seed, so that nothing else is ever averaged over; and how many are
+/// left out, as a seed counts once in a setting.
+fn settings(trials: &[Trial]) -> (Vec<Setting<'_>>, usize) {
+    let mut settings: BTreeMap<(&str, Vec<(&str, String)>), Setting> = BTreeMap::new();
     for trial in trials {
-        let spec = trial.record.spec.iter().filter(|(key, value)| !is_identity(key) && !value.is_null());
-        let identity = spec.map(|(key, value)| (key.as_str(), value_text(Some(value)))).collect();
-        settings.entry(identity).or_insert_with(|| Setting { trials: Vec::new() }).trials.push(trial);
+        let matters = |key: &str| !is_identity(key) && determines(key) && !FOUND_BY_HASH.contains(&key);
+        let spec = trial.record.spec.iter().filter(|(key, value)| matters(key) && !value.is_null());
+        let spec = spec.map(|(key, value)| (key.as_str(), value_text(Some(value)))).collect();
+        let setting = settings.entry((&trial.record.data_hash, spec));
+        setting.or_insert_with(|| Setting { trials: Vec::new() }).trials.push(trial);
     }
-    settings.into_values().collect()
+    let mut settings: Vec<Setting> = settings.into_values().collect();
+    for setting in &mut settings {
+        let order: BTreeMap<&str, usize> =
+            setting.trials.iter().enumerate().map(|(index, trial)| (&*trial.record.trial, index)).collect();
+        // Of those with the same seed one that is done is kept.
+        setting.trials.sort_by_key(|trial| trial.record.status != Status::Done);
+        let mut seeds = BTreeSet::new();
+        setting.trials.retain(|trial| seeds.insert(value_text(trial.value("seed"))));
+        setting.trials.sort_by_key(|trial| order.get(&*trial.record.trial));
+    }
+    let kept: usize = settings.iter().map(|setting| setting.trials.len()).sum();
+    (settings, trials.len() - kept)
 }

@@ -46,6 +46,10 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         spec: spec.map(|(key, value)| (key.to_owned(), value)).into(),
         varied: vec!["objective.kl_weight".to_owned(), "seed".to_owned()],
         parameters: 550_629,
+        train_images: Some(1800),
+        validation_images: Some(200),
+        height: Some(28),
+        width: Some(28),
         seconds: 12.25,
         images_per_second: Some(1234.5),
         peak_rss_mb: None,
@@ -60,6 +64,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         threads: 2,
         started: 1.7e9,
         ended: None,
+        warnings: Vec::new(),
         error: None,
         note: None,
         from_outside: false,
@@ -113,21 +118,44 @@ fn the_table_folds_seeds_and_names_what_is_not_done() {
 sweep: 4 done, 1 running, 1 diverged, 1 failed
 
 kl_weight  seeds            loss  elbo_nats  recon_nats  kl_nats  active  images/s  seconds
-────────────────────────────────────────────────────────────────────────────────────────────
+───────────────────────────────────────────────────────────────────────────────────────────
 0.0005     2 done        0.18030    -146.38      140.25     6.12       2      1234     12.2
            1 failed    ± 0.00028     ± 0.53      ± 0.35   ± 0.18
 5e-5       2 done        0.17020    -150.38      130.12    20.25       2      1234     12.2
            1 running   ± 0.00014     ± 0.53      ± 0.18   ± 0.35
 0.5        1 diverged          -          -           -        -       -         -        -
 
-validation figures of the last epoch, mean ± sample standard deviation over the seeds that are done
+validation metrics of the last epoch, mean ± sample standard deviation over the seeds that are done
+active: latent axes whose posterior mean varies by more than 0.01 (variance over the validation
+images)
 sorted by elbo_nats, highest first: loss is not comparable, as objective.kl_weight varies
 
 failed c kl_weight=0.0005 seed=2: read images.gz: no such file
 running e kl_weight=5e-5 seed=2
 diverged d kl_weight=0.5 seed=0: loss is NaN at step 120
 ";
-    assert_eq!(report.table(), expected);
+    assert_eq!(report.table(Some(100)), expected);
+    let unlimited = "\
+sweep: 4 done, 1 running, 1 diverged, 1 failed
+
+kl_weight  seeds                           loss       elbo_nats     recon_nats       kl_nats  active  images/s  seconds
+───────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+0.0005     2 done, 1 failed   0.18030 ± 0.00028  -146.38 ± 0.53  140.25 ± 0.35   6.12 ± 0.18       2      1234     12.2
+5e-5       2 done, 1 running  0.17020 ± 0.00014  -150.38 ± 0.53  130.12 ± 0.18  20.25 ± 0.35       2      1234     12.2
+0.5        1 diverged                         -               -              -             -       -         -        -
+
+validation metrics of the last epoch, mean ± sample standard deviation over the seeds that are done
+active: latent axes whose posterior mean varies by more than 0.01 (variance over the validation images)
+sorted by elbo_nats, highest first: loss is not comparable, as objective.kl_weight varies
+
+failed c kl_weight=0.0005 seed=2: read images.gz: no such file
+running e kl_weight=5e-5 seed=2
+diverged d kl_weight=0.5 seed=0: loss is NaN at step 120
+";
+    assert_eq!(report.table(None), unlimited);
+    // Without room for all columns, the rule of one that is left out is not there either.
+    let narrow = report.table(Some(60));
+    assert!(narrow.contains("\nleft out to fit 60 columns: ") && !narrow.contains("\nactive: "), "{narrow}");
 }
 
 #[test]
@@ -181,7 +209,8 @@ fn parquet_has_a_row_a_trial_and_all_curves() {
     }
     let floats = |name: &str| trials.column(name).unwrap().f64().unwrap().iter().collect::<Vec<_>>();
     assert_eq!(floats("final_validation_loss")[..4], [Some(0.1801), Some(0.1805), Some(0.1701), Some(0.1703)]);
-    assert!(floats("final_validation_loss")[5].unwrap().is_nan());
+    // Not a number, which a query would take for the largest.
+    assert_eq!(floats("final_validation_loss")[5], None);
     assert_eq!(floats("final_validation_loss")[6], None);
     assert_eq!(floats("objective.kl_weight")[7], Some(1.0));
     assert_eq!(floats("best_validation_loss")[5], None);
@@ -213,7 +242,7 @@ fn what_cannot_be_read_is_a_warning() {
     for (warning, file) in report.warnings.iter().zip(["a0/metrics.parquet", "b0/trial.json", "b1/metrics.parquet"]) {
         assert!(warning.starts_with("cannot read ") && warning.contains(file), "{warning}");
     }
-    assert!(report.table().ends_with(&format!("warning: {}\n", report.warnings[2])));
+    assert!(report.table(None).ends_with(&format!("warning: {}\n", report.warnings[2])));
     assert!(!report.write(&folder, Format::Parquet).unwrap().is_empty());
 }
 
@@ -239,7 +268,7 @@ fn experiments_have_tables_of_their_own() {
 
     let report = collect(root.path()).unwrap();
     assert_eq!(report.experiments.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["other", "sweep"]);
-    let table = report.table();
+    let table = report.table(None);
     assert!(table.starts_with("other: 1 done\n") && table.contains("\nsweep: 4 done, 1 running"), "{table}");
     assert_eq!(report.write(root.path(), Format::Parquet).unwrap().len(), 6);
     assert_eq!(frame(&root.path().join("trials.parquet")).height(), 8);
@@ -267,7 +296,7 @@ fn compared(changes: &[(&str, serde_json::Value, f64, f64)]) -> (String, Vec<Str
     let report = collect(root.path()).unwrap();
     let json = report.json();
     let settings = json["experiments"][0]["settings"].as_array().unwrap();
-    (report.table(), settings.iter().map(|one| one["trials"][0].as_str().unwrap().to_owned()).collect())
+    (report.table(None), settings.iter().map(|one| one["trials"][0].as_str().unwrap().to_owned()).collect())
 }
 
 #[test]
@@ -307,7 +336,7 @@ fn a_wide_table_stays_within_a_hundred_columns() {
         let shift = seed as f64 / 7.0;
         write(root.path(), &record, Some(&curve(0.1801 + shift / 1000.0, 140.0 + shift, 6.0 + shift)));
     }
-    let table = collect(root.path()).unwrap().table();
+    let table = collect(root.path()).unwrap().table(Some(100));
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
     let lines: Vec<&str> = table.lines().skip(2).collect();
     let starts = |at: usize| lines[at..at + 4].iter().map(|line| line.split(' ').next().unwrap()).collect::<Vec<_>>();
@@ -356,7 +385,9 @@ fn figures_of_other_data_or_likelihoods_are_not_comparable() {
     };
     assert!(is_comparable(|other| drop(other.spec.insert("seed".to_owned(), json!(1)))));
     assert!(!is_comparable(|other| other.data_hash = "other".to_owned()));
-    assert!(!is_comparable(|other| drop(other.spec.insert("data.limit".to_owned(), json!(300)))));
+    assert!(!is_comparable(|other| drop(other.spec.insert("data.binarize".to_owned(), json!("static")))));
+    // The same images, however they were asked for.
+    assert!(is_comparable(|other| drop(other.spec.insert("data.limit".to_owned(), json!(300)))));
     assert!(!is_comparable(|other| drop(other.spec.insert("model.likelihood".to_owned(), json!("gaussian")))));
 }
 
@@ -410,8 +441,114 @@ fn a_page_stays_small_whatever_its_pictures() {
     }
     let (experiment, length) = page(root.path());
     assert!((4_000_000..5_000_000).contains(&length), "{length}");
+    assert!(experiment["tiles"].is_u64(), "{}", experiment["tiles"]);
     let has_picture: Vec<bool> =
         (0..30).map(|index| experiment["trials"][index]["pictures"]["samples"].is_string()).collect();
     let count = has_picture.iter().filter(|has| **has).count();
     assert!(has_picture.is_sorted_by(|one, other| one >= other) && (5..30).contains(&count), "{has_picture:?}");
+}
+
+/// The rows of the page's box of what was trained: what it says of each, by group and name.
+fn setup(folder: &Path) -> std::collections::BTreeMap<String, (serde_json::Value, u64)> {
+    let (experiment, _) = page(folder);
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let row = |row: &serde_json::Value| {
+        let name = format!("{}/{}", text(&row["group"]), text(&row["name"]));
+        (name, (row["values"].clone(), row["count"].as_u64().unwrap()))
+    };
+    experiment["setup"].as_array().unwrap().iter().map(row).collect()
+}
+
+#[test]
+fn the_page_says_what_was_trained_on_what() {
+    let root = tempfile::tempdir().unwrap();
+    let setup = setup(&sweep(root.path()));
+    for (row, value) in [
+        ("data/binarize", json!(false)),
+        ("data/training images", json!(1800)),
+        ("data/validation images", json!(200)),
+        ("data/height × width", json!("28 × 28 pixels")),
+        ("model/channels", json!([32, 64])),
+        ("model/parameters", json!(550_629)),
+        ("objective/effective beta", json!(0.392)),
+        ("machine/vaex", json!("0.1.0")),
+        ("machine/threads", json!(2)),
+    ] {
+        assert_eq!(setup[row], (json!([value]), 1), "{row}");
+    }
+    assert_eq!(setup["objective/kl_weight"], (json!([5e-5, 5e-4, 0.5]), 3));
+    assert_eq!(setup["train/seed"], (json!([0, 1, 2]), 3));
+    assert_eq!(setup["machine/processor"], (json!([]), 0), "not recorded");
+}
+
+#[test]
+fn what_differs_among_trials_is_listed_shortened() {
+    let root = tempfile::tempdir().unwrap();
+    for index in 0..20_u64 {
+        let mut record = record(&format!("t{index}"), Status::Done, 20.0 - index as f64, 0);
+        record.spec.insert("data.images".to_owned(), json!(format!("/somewhere/{}/images.gz", index % 2)));
+        record.spec.insert("data.labels".to_owned(), json!(format!("/somewhere/{}.gz", index % 2)));
+        if index == 3 {
+            record.spec.insert("train.clip_norm".to_owned(), json!(1.0));
+        }
+        record.git_commit = Some("0123456789abcdef".to_owned());
+        record.git_dirty = Some(index == 3);
+        // Only those that are done have the effective beta of the end.
+        if index == 5 {
+            record.status = Status::Running;
+        }
+        let beta = if index == 5 { 0.1 } else { 0.392 + 1e-12 * index as f64 };
+        let rows = curve(1.0, 2.0, 3.0).into_iter().map(|row| Metrics { effective_beta: beta, ..row });
+        write(root.path(), &record, Some(&rows.collect::<Vec<_>>()));
+    }
+    let setup = setup(root.path());
+    assert_eq!(setup["objective/kl_weight"], (json!([1.0, 2.0, 3.0, 4.0, 5.0, 20.0]), 20));
+    assert_eq!(setup["objective/effective beta"], (json!([0.392]), 1));
+    assert_eq!(setup["data/labels"], (json!(["0.gz", "1.gz"]), 2));
+    assert_eq!(setup["data/images"], (json!(["/somewhere/0/images.gz", "/somewhere/1/images.gz"]), 2), "one name");
+    assert_eq!(setup["train/clip_norm"], (json!([1.0, null]), 2));
+    assert_eq!(setup["machine/vaex"], (json!(["0.1.0 (0123456789)", "0.1.0 (0123456789, modified)"]), 2));
+}
+
+#[test]
+fn records_of_earlier_versions_lack_the_sizes_of_the_data() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = write(root.path(), &record("t0", Status::Done, 1.0, 0), Some(&curve(1.0, 2.0, 3.0)));
+    let path = folder.join(RECORD_FILE);
+    let mut earlier: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for field in ["train_images", "validation_images", "height", "width"] {
+        assert!(earlier.as_object_mut().unwrap().remove(field).is_some(), "{field}");
+    }
+    earlier["checksum"] = crate::files::BLANK_SEAL.into();
+    let mut bytes = serde_json::to_vec_pretty(&earlier).unwrap();
+    crate::files::SealPlace::First.seal(&mut bytes);
+    std::fs::write(&path, &bytes).unwrap();
+    let read = TrialRecord::read(&folder).unwrap();
+    assert_eq!([read.train_images, read.validation_images, read.height, read.width], [None; 4]);
+    // Each training image was seen once in an epoch.
+    let setup = setup(root.path());
+    assert_eq!(setup["data/training images"], (json!([1600]), 1));
+    assert_eq!(setup["data/validation images"], (json!([]), 0));
+}
+
+#[test]
+fn a_page_knows_the_folder_that_it_was_written_to_without_naming_it() {
+    assert_eq!([b"".as_slice(), b"a", b"foobar"].map(html::fnv1a), [0x811c_9dc5, 0xe40c_292c, 0xbf9c_f968]);
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().canonicalize().unwrap().join("runs");
+    write(&folder, &record("t0", Status::Done, 1.0, 0), Some(&curve(1.0, 2.0, 3.0)));
+    let expected = format!("\"{:08x}\"", html::fnv1a(folder.to_str().unwrap().as_bytes()));
+    for spelled in [folder.clone(), folder.join("."), folder.join("../runs/")] {
+        let page = html::page(&collect(&folder).unwrap(), &spelled);
+        assert!(page.contains(&expected), "{}", spelled.display());
+    }
+}
+
+#[test]
+fn a_page_says_where_epochs_or_tiles_are_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    let rows: Vec<Metrics> = (1..=403).map(|epoch| row(epoch, Split::Train, 1.0, 2.0, 3.0)).collect();
+    write(root.path(), &record("t0", Status::Done, 1.0, 0), Some(&rows));
+    let (experiment, _) = page(root.path());
+    assert_eq!((&experiment["epoch_step"], &experiment["tiles"]), (&json!(3), &json!(null)));
 }

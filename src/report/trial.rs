@@ -1,11 +1,14 @@
 //! A trial as its folder shows it.
 
+use super::numbers::{short, significant};
+use super::settings::FIGURES;
 use crate::data::Split;
 use crate::files::FileError;
 use crate::log::record::{Status, TrialRecord};
 use crate::log::tables;
 use crate::train::metrics::Metrics;
-use crate::trial::names;
+use crate::trial::{self, names};
+use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +21,25 @@ pub struct Trial {
     pub record: TrialRecord,
     /// Its epochs, from metrics.parquet; empty before the first epoch's end.
     pub metrics: Vec<Metrics>,
+    /// Its images, by the first digits of their hash.
+    data: Value,
+}
+
+/// What tells trials on different images apart where no key does.
+pub(super) const DATA_HASH: &str = "data_hash";
+/// Digits of a hash that are shown.
+const SHOWN_DIGITS: usize = 8;
+/// A metric of one trial, as the report's table has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metric {
+    /// Its name for programs.
+    pub name: &'static str,
+    /// How its column is headed.
+    pub head: &'static str,
+    /// Its value; `None` if there is none.
+    pub value: Option<f64>,
+    /// The value as the report shows it.
+    pub text: String,
 }
 
 impl Trial {
@@ -28,7 +50,29 @@ impl Trial {
             warnings.push(error.to_string());
             Vec::new()
         });
-        Some(Trial { folder: folder.to_owned(), record, metrics })
+        Some(Trial::new(folder.to_owned(), record, metrics))
+    }
+
+    /// A trial of which the record and the epochs are known.
+    pub fn new(folder: PathBuf, mut record: TrialRecord, metrics: Vec<Metrics>) -> Trial {
+        trial::correct(&mut record, &metrics);
+        let data = record.data_hash.chars().take(SHOWN_DIGITS).collect::<String>().into();
+        Trial { folder, record, metrics, data }
+    }
+
+    /// The value of a dotted key of the spec, or of [`DATA_HASH`].
+    pub(super) fn value(&self, key: &str) -> Option<&Value> {
+        if key == DATA_HASH { Some(&self.data) } else { self.record.spec.get(key) }
+    }
+
+    /// The metrics of the last epoch, in the order of the report's columns.
+    pub fn shown(&self, split: Split) -> Vec<Metric> {
+        let metrics = FIGURES.iter().map(|figure| {
+            let value = (figure.of)(self, split);
+            let digits = |value| if figure.with_deviation { significant(value, 5) } else { short(value) };
+            Metric { name: figure.name, head: figure.head, value, text: value.map_or("-".to_owned(), digits) }
+        });
+        metrics.collect()
     }
 
     /// The row of the last epoch.

@@ -40,3 +40,11 @@ pub struct Metrics {
     /// KL of each latent axis, nats per image: mean over images. Sums to `kl_nats`.
     pub kl_axis_nats: Vec<f64>,
 }
+
+impl Metrics {
+    /// Whether the model still was one: its loss, its nats and its gradient are finite.
+    pub fn is_finite(&self) -> bool {
+        let nats = [self.loss, self.recon_nats, self.kl_nats, self.elbo_nats];
+        nats.iter().chain(&self.grad_norm).chain(&self.kl_axis_nats).all(|value| value.is_finite())
+    }
+}

@@ -7,7 +7,7 @@ mod seals;
 pub use seals::fault;
 
 use crate::backend::{DeviceError, Host};
-use crate::data::Split;
+use crate::data::{Dataset, Split};
 use crate::files::{self, FileError, create_folder, host_name, remove_files, write_whole};
 use crate::log::checkpoint::{self, CheckpointError, Past};
 use crate::log::event_log::EventLog;
@@ -16,7 +16,7 @@ use crate::log::record::{Status, TrialRecord, now};
 use crate::log::tables;
 use crate::log::tensorboard::{self, EventWriter};
 use crate::model::Architecture;
-use crate::plan::Trial;
+use crate::plan::{Trial, diverged_advice};
 use crate::spec::Device;
 use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,8 @@ pub enum Event {
         loss: Option<f64>,
         /// Validation loss; nothing where it is not finite.
         validation_loss: Option<f64>,
+        /// Of both splits, as [`named_metrics`] names them.
+        metrics: BTreeMap<String, Option<f64>>,
         /// Training images by seconds.
         images_per_second: f64,
     },
@@ -125,6 +127,18 @@ pub enum TrialError {
     NoDevice(String),
 }
 
+impl TrialError {
+    /// Whether the trial's disk takes nothing more.
+    fn is_full_disk(&self) -> bool {
+        match self {
+            TrialError::File(error) | TrialError::Checkpoint(CheckpointError::File(error)) => {
+                files::is_full(&error.source)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Where a trial runs, and with what.
 pub struct Run<'a> {
     /// The trial's folder.
@@ -140,6 +154,7 @@ pub struct Run<'a> {
 /// A fresh record of a trial that was not started.
 pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord {
     let commit = env!("VAEX_GIT_COMMIT");
+    let Dataset { train, validation, .. } = trial.dataset();
     TrialRecord {
         checksum: String::new(),
         trial: trial.id().to_owned(),
@@ -148,6 +163,10 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         spec: trial.values(),
         varied: varied.to_vec(),
         parameters: trial.architecture().parameters() as u64,
+        train_images: Some(train.len() as u64),
+        validation_images: Some(validation.len() as u64),
+        height: Some(train.height() as u64),
+        width: Some(train.width() as u64),
         seconds: 0.0,
         images_per_second: None,
         peak_rss_mb: None,
@@ -162,10 +181,40 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         threads: threads as u64,
         started: now(),
         ended: None,
+        warnings: trial.warnings(),
         error: None,
         note: None,
         from_outside: false,
         files: BTreeMap::new(),
+    }
+}
+
+/// Brings the spec and the record of a trial that is done up to date with what changed nothing of its training: its tags,
+/// and where its files are now. Whether its spec.toml was damaged or missing.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn update(folder: &Path, trial: &Trial, record: &mut TrialRecord) -> Result<bool, FileError> {
+    let (values, is_sound) = (trial.values(), seals::is_sound(folder, record, names::SPEC));
+    if record.spec == values && is_sound {
+        return Ok(false);
+    }
+    let text = trial.toml();
+    write_whole(&folder.join(names::SPEC), text.as_bytes())?;
+    // Whoever is killed here leaves a spec that is not the record's; the next run comes to this place again.
+    record.spec = values;
+    record.files.insert(names::SPEC.to_owned(), seals::checksum_of(text.as_bytes()));
+    record.write(folder)?;
+    Ok(!is_sound)
+}
+
+/// Takes a trial of which version 0.1.0 said that it was done for what it is, where its metrics are not finite.
+pub fn correct(record: &mut TrialRecord, rows: &[Metrics]) {
+    if record.status == Status::Done
+        && let Some(row) = rows.iter().find(|row| !row.is_finite())
+    {
+        record.status = Status::Diverged;
+        record.error = Some(not_finite(row));
     }
 }
 
@@ -189,11 +238,20 @@ pub fn remove_leftovers(folder: &Path) -> Result<(), FileError> {
     inner.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| files::remove_leftovers(folder))
 }
 
+/// How a trial's process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How the trial stands.
+    pub status: Status,
+    /// Whether it failed because its disk takes nothing more.
+    pub disk_is_full: bool,
+}
+
 /// Trains a trial to its end, from its checkpoint where it has one, and records how it went.
 ///
 /// # Errors
 /// The record cannot be written. What else goes wrong is in the record.
-pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Status, FileError> {
+pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ended, FileError> {
     let clock = Clock { begin: Instant::now(), earlier: earlier.seconds };
     // Who planned the trial may have been another machine, or an earlier vaex.
     let mut record = planned(trial, &earlier.varied, run.threads);
@@ -208,6 +266,7 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Stat
         }
         Device::Cuda => on_cuda(trial, clock, &mut run, &mut record),
     };
+    let disk_is_full = outcome.as_ref().is_err_and(TrialError::is_full_disk);
     let (status, error) = match outcome {
         Ok(Outcome::Done) => {
             record.files = seals::checksums(run.folder)?;
@@ -229,12 +288,13 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Stat
     record.write(run.folder).map_err(|second| match &error {
         // A full disk has no room for the record of that either.
         Some(error) => {
-            FileError { source: std::io::Error::other(format!("{}; before that: {error}", second.source)), ..second }
+            let text = format!("{}; before that: {error}", second.source);
+            FileError { source: std::io::Error::new(second.source.kind(), text), ..second }
         }
         None => second,
     })?;
     (run.emit)(Event::Ended { status, error });
-    Ok(status)
+    Ok(Ended { status, disk_is_full })
 }
 
 #[cfg(feature = "cuda")]
@@ -343,6 +403,10 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn train(mut self, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
         self.announce(record);
         self.note(record);
+        // Version 0.1.0 went on after these.
+        if let Some(what) = self.past.rows.iter().find(|row| !row.is_finite()).map(not_finite) {
+            return self.diverged(Vec::new(), &what, record);
+        }
         // The first step is told at once: whoever watches sees that it goes.
         let mut last: Option<Instant> = None;
         let ended_before = self.trainer.epoch() == self.trial.spec().train.epochs;
@@ -361,8 +425,21 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                     return Ok(Outcome::Interrupted);
                 }
                 EpochEnd::Pause => self.save()?,
-                EpochEnd::Diverged(metrics) => return self.diverged(metrics, record),
-                EpochEnd::Finished(metrics) => self.epoch(metrics, record)?,
+                EpochEnd::Diverged(metrics) => {
+                    let what = if metrics.loss.is_finite() { "gradient" } else { "loss" };
+                    let (step, epoch) = (metrics.step + 1, metrics.epoch);
+                    let what = format!("the training {what} is not finite at step {step} (epoch {epoch})");
+                    return self.diverged(vec![metrics], &what, record);
+                }
+                EpochEnd::Finished(metrics) => {
+                    let validation = self.trainer.validate()?;
+                    // Weights that are not finite any more can come from a last step whose own loss was.
+                    let fault = [&metrics, &validation].into_iter().find(|row| !row.is_finite()).map(not_finite);
+                    if let Some(what) = fault {
+                        return self.diverged(vec![metrics, validation], &what, record);
+                    }
+                    self.epoch(metrics, validation, record)?;
+                }
             }
         }
         if ended_before {
@@ -434,13 +511,13 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         self.check_log(record);
     }
 
-    fn epoch(&mut self, metrics: Metrics, record: &mut TrialRecord) -> Result<(), TrialError> {
-        let validation = self.trainer.validate()?;
+    fn epoch(&mut self, metrics: Metrics, validation: Metrics, record: &mut TrialRecord) -> Result<(), TrialError> {
         (self.run.emit)(Event::Epoch {
             epoch: metrics.epoch,
             step: metrics.step,
             loss: finite(metrics.loss),
             validation_loss: finite(validation.loss),
+            metrics: named_metrics([&metrics, &validation]),
             images_per_second: metrics.images_per_second,
         });
         self.log(metrics);
@@ -487,14 +564,10 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         self.past.rows.push(metrics);
     }
 
-    fn diverged(&mut self, metrics: Metrics, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
-        let what = if metrics.loss.is_finite() { "gradient" } else { "loss" };
-        let message = format!(
-            "the {what} is not finite at step {} (epoch {}); try a smaller `train.learning_rate`, or `train.clip_norm`",
-            metrics.step + 1,
-            metrics.epoch
-        );
-        self.log(metrics);
+    /// Ends a training of which something is not finite: what that is, and the rows of its last epoch.
+    fn diverged(&mut self, rows: Vec<Metrics>, what: &str, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
+        let message = format!("{what}; {}", diverged_advice(self.trial.spec()));
+        rows.into_iter().for_each(|row| self.log(row));
         self.note(record);
         self.metrics()?;
         self.events.add(|log| log.hparams_end(false));
@@ -550,6 +623,25 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         }
         Ok(())
     }
+}
+
+/// What is said of an epoch's row that is not finite.
+fn not_finite(row: &Metrics) -> String {
+    let split = match row.split {
+        Split::Train => "training",
+        Split::Validation => "validation",
+    };
+    format!("the {split} loss is not finite after epoch {}", row.epoch)
+}
+
+/// The loss and the nats of rows as `train_loss`, `validation_elbo_nats` and so on; `None` where one is not finite.
+pub fn named_metrics<'a>(rows: impl IntoIterator<Item = &'a Metrics>) -> BTreeMap<String, Option<f64>> {
+    let named = |row: &'a Metrics| {
+        let Metrics { split, loss, elbo_nats, recon_nats, kl_nats, .. } = row;
+        let metrics = [("loss", loss), ("elbo_nats", elbo_nats), ("recon_nats", recon_nats), ("kl_nats", kl_nats)];
+        metrics.map(|(name, value)| (format!("{}_{name}", split.name()), finite(*value)))
+    };
+    rows.into_iter().flat_map(named).collect()
 }
 
 fn finite(value: f64) -> Option<f64> {

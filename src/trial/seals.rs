@@ -42,6 +42,16 @@ fn checksum(path: &Path) -> Result<String, FileError> {
     Ok(read?.0)
 }
 
+/// SHA-256 of a file's content.
+pub(super) fn checksum_of(content: &[u8]) -> String {
+    files::digest(&[content], 64)
+}
+
+/// Whether a file of a trial that is done is as it left it.
+pub(super) fn is_sound(folder: &Path, record: &TrialRecord, name: &str) -> bool {
+    checksum(&folder.join(name)).ok().as_ref() == record.files.get(name)
+}
+
 /// The first file of a trial that is done which is not as it left it.
 pub fn fault(folder: &Path, record: &TrialRecord) -> Option<PathBuf> {
     let mut files = record.files.iter().map(|(name, expected)| (folder.join(name), expected));

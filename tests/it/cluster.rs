@@ -75,7 +75,7 @@ fn a_run_on_this_machine_is_shown_and_cancelled() {
     let process = in_training(&workspace);
     let shown = workspace.succeed(&["status"]);
     assert!(shown.starts_with("long: 1 running\n"), "{shown}");
-    assert!(shown.contains(&format!("at work: process {} on ", process.id())), "{shown}");
+    assert!(shown.contains(&format!("run by: process {} on ", process.id())), "{shown}");
     let said = workspace.succeed(&["cancel", "runs/long"]);
     assert_eq!(said, format!("runs/long: stopped process {}\n", process.id()));
     assert_eq!(process.wait_with_output().unwrap().status.code(), Some(130));
@@ -90,7 +90,7 @@ fn a_folder_without_a_plan_is_no_experiment() {
     let mut workspace = Workspace::new();
     workspace.create_folder("empty");
     let none = |folder: &str| format!("error: {folder} is no experiment's folder: it has no plan.json\n");
-    workspace.refuse(&["status", "empty"], &none("empty"));
+    workspace.refuse(&["status", "empty"], "error: empty is not an experiment folder: it has no plan.json\n");
     workspace.refuse(&["status", "nowhere"], "error: nowhere is not a folder\n");
     // One experiment at a time is cancelled, not all of a folder.
     workspace.refuse(&["cancel", "empty"], &none("empty"));
@@ -129,7 +129,7 @@ fn a_task_waits_for_the_process_that_trains_its_trial() {
     let output = waiting.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains(&format!(": waits for process {} on ", std::process::id())), "{said}");
+    assert!(said.contains(&format!(": waiting for process {} on ", std::process::id())), "{said}");
     drop(lock);
     workspace.succeed(&task);
     assert_eq!(status(&folder), "done");
@@ -239,7 +239,7 @@ fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
     assert!(said.starts_with(&format!("six: 6 trials submitted as {job}\n")), "{said}");
     assert!(said.contains("six: 5 done, 1 diverged\n"), "{said}");
     let log = std::fs::read_to_string(workspace.path("runs/six/jobs/1/1.log")).unwrap();
-    assert!(log.contains(": goes on after epoch "), "{log}");
+    assert!(log.contains(": resuming after epoch "), "{log}");
     assert!(steps(&folder) > before);
     six_are_as_trained_here(&workspace);
     let again = workspace.succeed(&submit);
@@ -282,7 +282,7 @@ fn slurm_stops_trials_at_the_time_limit_and_cancels_them() {
     // Whatever was trained there goes on here.
     let outcome = workspace.vaex(&["run", "spec.toml"]);
     assert_eq!((outcome.status, &*outcome.stderr), (Some(1), ""), "{}", outcome.stdout);
-    assert!(outcome.stdout.contains(&format!("{} learning_rate=1e-5: goes on after ", ids[0])), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains(&format!("{} learning_rate=1e-5: resuming after ", ids[0])), "{}", outcome.stdout);
     six_are_as_trained_here(&workspace);
 }
 

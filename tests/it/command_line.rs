@@ -76,12 +76,12 @@ fn a_plan_is_a_table_of_trials() {
 }
 
 const TABLE: &str = concat!(
-    " trial        objective.kl_weight   seed   parameters   steps   GFLOP   memory   state \n",
-    "───────────────────────────────────────────────────────────────────────────────────────\n",
-    " b427f318a0                   0.5      0        26004       6    0.02    56 MB   new   \n",
-    " 8d3a9ab9ba                   0.5      1        26004       6    0.02    56 MB   new   \n",
-    " ba92bc0941                     1      0        26004       6    0.02    56 MB   new   \n",
-    " 7ba7f9e947                     1      1        26004       6    0.02    56 MB   new   \n",
+    "trial       objective.kl_weight  seed  parameters  steps  GFLOP  memory  state\n",
+    "──────────────────────────────────────────────────────────────────────────────\n",
+    "b427f318a0  0.5                  0          26004      6   0.02   56 MB  new\n",
+    "8d3a9ab9ba  0.5                  1          26004      6   0.02   56 MB  new\n",
+    "ba92bc0941  1                    0          26004      6   0.02   56 MB  new\n",
+    "7ba7f9e947  1                    1          26004      6   0.02   56 MB  new\n",
     "spec: 4 trials, 54 training and 6 validation images\n",
 );
 

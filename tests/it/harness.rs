@@ -61,13 +61,49 @@ impl Workspace {
         command
     }
 
+    /// What it says, but for the warning of grey pixels: most tests train on grey images with the default likelihood.
     pub(crate) fn vaex(&self, arguments: &[&str]) -> Outcome {
+        let outcome = self.vaex_in_full(arguments);
+        Outcome { stderr: without_grey(&outcome.stderr), ..outcome }
+    }
+
+    pub(crate) fn vaex_in_full(&self, arguments: &[&str]) -> Outcome {
         let output = self.command(arguments).output().unwrap();
         Outcome {
             status: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// What a command shows on a terminal of so many columns, standard output and error together, and its status.
+    #[cfg(unix)]
+    pub(crate) fn on_terminal(&self, columns: u16, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String) {
+        use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+        use std::io::Read;
+        let size = nix::pty::Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let nix::pty::OpenptyResult { master, slave } = nix::pty::openpty(Some(&size), None).unwrap();
+        // The processes of other tests are not to keep the terminal open.
+        for end in [&master, &slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
+        let mut command = self.command(arguments);
+        command.env("TERM", "xterm-256color");
+        for name in ["NO_COLOR", "COLUMNS", "CLICOLOR"] {
+            command.env_remove(name);
+        }
+        command.envs(variables.iter().copied());
+        command.stdout(slave.try_clone().unwrap()).stderr(slave);
+        let mut process = command.spawn().unwrap();
+        drop(command);
+        let (mut shown, mut terminal) = (Vec::new(), std::fs::File::from(master));
+        let mut part = [0; 4096];
+        // A terminal that nobody holds open any more is an error to read from.
+        while let Ok(count @ 1..) = terminal.read(&mut part) {
+            shown.extend_from_slice(&part[..count]);
+        }
+        let shown = String::from_utf8(shown).unwrap().replace("\r\n", "\n");
+        (process.wait().unwrap().code().unwrap(), shown)
     }
 
     /// What goes well prints nothing but its result.
@@ -89,7 +125,12 @@ impl Workspace {
     /// Nothing is here but what the test wrote.
     #[track_caller]
     pub(crate) fn holds_nothing_more(&self) {
-        assert_eq!(self.files_below(""), self.written);
+        assert_eq!(self.changes(), Vec::<PathBuf>::new());
+    }
+
+    /// What the program added to what the test wrote, or removed of it.
+    pub(crate) fn changes(&self) -> Vec<PathBuf> {
+        self.files_below("").symmetric_difference(&self.written).cloned().collect()
     }
 
     /// All files and folders below a folder, relative to it.
@@ -112,6 +153,38 @@ impl Workspace {
         let folders = vaex::launch::Folders::of(&self.path(experiment));
         folders.find(id).unwrap_or_else(|| panic!("{experiment} has no trial {id}")).to_path_buf()
     }
+}
+
+/// Lines of progress without the time before them, which each has; what comes after them as it is.
+#[track_caller]
+pub(crate) fn untimed(said: &str) -> String {
+    let is_time = |text: &str| {
+        let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        shape == "0000-00-00T00:00:00Z"
+    };
+    let time = |line: &str| line.split_once(' ').filter(|(time, _)| is_time(time)).map(|(_, rest)| rest.to_owned());
+    let lines: Vec<String> = said.split('\n').map(|line| time(line).unwrap_or_else(|| line.to_owned())).collect();
+    lines.join("\n")
+}
+
+/// Without that warning, the place and the help below it, and the empty line to the next one.
+fn without_grey(messages: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut inside = false;
+    for line in messages.split_inclusive('\n') {
+        if line.starts_with("warning: `model.likelihood = \"bernoulli\"` on grey pixels") {
+            inside = true;
+            // It may be the last of several.
+            kept.pop_if(|line| *line == "\n");
+        } else if inside && line == "\n" {
+            inside = false;
+            kept.extend((!kept.is_empty()).then_some(line));
+        } else if !(inside && line.starts_with(|c: char| " -".contains(c) || c.is_ascii_digit())) {
+            inside = false;
+            kept.push(line);
+        }
+    }
+    kept.concat()
 }
 
 /// The content of a JSON file.

@@ -143,7 +143,10 @@ fn a_traversal_goes_along_each_axis() {
     let kl = &vaex::log::tables::read_metrics(&folder.join("metrics.parquet")).unwrap()[1].kl_axis_nats;
     let codes = if kl[0] >= kl[1] { [first, second] } else { [second, first] };
     let order = if kl[0] >= kl[1] { "0 (" } else { "1 (" };
-    assert!(said.starts_with(&format!("wrote traversal.png: a row an axis, from -2 to 2: {order}")), "{said}");
+    assert!(
+        said.starts_with(&format!("wrote traversal.png: one row per latent axis, from -2 to 2: {order}")),
+        "{said}"
+    );
     are_images_of(&tiles(&workspace.path("traversal.png")), &codes.concat());
     // From an image's code; only the axis with the larger KL.
     workspace.succeed(&["traverse", trial, "--steps", "5", "--range", "2", "--image", "1", "--axes", "1"]);
@@ -363,27 +366,86 @@ fn what_is_no_trained_model_is_refused() {
     );
 }
 
+/// The suffix of a file's name says what it holds, or it is refused before anything is read: here there is no trial.
+#[test]
+fn the_suffix_of_an_output_decides_its_format() {
+    let workspace = Workspace::new();
+    for (arguments, message) in [
+        (&["reconstruct", "t", "-o", "rec.pdf"][..], "cannot write rec.pdf: its name must end in .png"),
+        (&["reconstruct", "t", "-o", "rec"], "cannot write rec: its name must end in .png"),
+        (&["sample", "t", "-o", "a.jpg"], "cannot write a.jpg: its name must end in .png"),
+        (&["sample", "t", "--raw", "a.npz"], "cannot write a.npz: its name must end in .npy"),
+        (&["manifold", "t", "-o", "png"], "cannot write png: its name must end in .png"),
+        (
+            &["interpolate", "t", "--from", "0", "--to", "1", "-o", "a.tif"],
+            "cannot write a.tif: its name must end in .png",
+        ),
+        (&["traverse", "t", "--animate", "-o", "a.mp4"], "cannot write a.mp4: its name must end in .png or .gif"),
+        (
+            &["traverse", "t", "-o", "a.gif"],
+            "cannot write a.gif: its name must end in .png; only animations are .gif files: see --animate",
+        ),
+        (&["embed", "t", "-o", "out.tsv"], "cannot write out.tsv: its name must end in .parquet or .csv"),
+        (&["embed", "t", "-o", "out"], "cannot write out: its name must end in .parquet or .csv"),
+        (&["export", "t", "-o", "model.onnx"], "model.onnx is a file; --output is the folder to write to"),
+    ] {
+        workspace.refuse(arguments, &format!("error: {message}\n"));
+    }
+    let (workspace, folder) = known();
+    let trial = folder.to_str().unwrap();
+    workspace.succeed(&["sample", trial, "-o", "upper.PNG"]);
+    assert!(Grid::read(&workspace.path("upper.PNG")).is_ok());
+    // A table as CSV has the columns and the numbers of the one in parquet.
+    workspace.succeed(&["embed", trial]);
+    workspace.succeed(&["embed", trial, "-o", "out.csv"]);
+    let frame =
+        ParquetReader::new(std::fs::File::open(workspace.path("embeddings.parquet")).unwrap()).finish().unwrap();
+    let mut table = csv::Reader::from_path(workspace.path("out.csv")).unwrap();
+    let names: Vec<&str> = frame.get_column_names().iter().map(|name| name.as_str()).collect();
+    assert_eq!(table.headers().unwrap().iter().collect::<Vec<_>>(), names);
+    let means = frame.column("mean_0").unwrap().f32().unwrap();
+    let column = names.iter().position(|name| *name == "mean_0").unwrap();
+    let rows: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), frame.height());
+    for (row, mean) in rows.iter().zip(means.iter()) {
+        assert_eq!(row[column].parse::<f32>().unwrap(), mean.unwrap());
+    }
+    // The frames of a GIF are those of the animated PNG: there and back.
+    workspace.succeed(&["traverse", trial, "--steps", "5", "--animate", "-o", "moving.gif"]);
+    let mut decoder = gif::DecodeOptions::new();
+    decoder.set_color_output(gif::ColorOutput::RGBA);
+    let mut decoder = decoder.read_info(std::fs::File::open(workspace.path("moving.gif")).unwrap()).unwrap();
+    workspace.succeed(&["traverse", trial, "--steps", "5", "--animate", "-o", "moving.png"]);
+    let file = std::fs::File::open(workspace.path("moving.png")).unwrap();
+    let mut png = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
+    for _ in 0..8 {
+        let mut pixels = vec![0; png.output_buffer_size().unwrap()];
+        png.next_frame(&mut pixels).unwrap();
+        let frame = decoder.read_next_frame().unwrap().unwrap();
+        let greys: Vec<u8> = frame.buffer.chunks(4).map(|pixel| pixel[0]).collect();
+        assert!(greys == pixels && frame.delay == 10);
+    }
+    assert!(decoder.read_next_frame().unwrap().is_none());
+}
+
 #[test]
 fn outputs_take_the_place_of_nothing_that_is_needed() {
     let mut workspace = Workspace::with_spec(TINY);
-    workspace.write("images.idx", idx(&[3, 28, 28], 3 * PIXELS));
+    workspace.create_folder("folder.png");
+    workspace.write("images.png", idx(&[3, 28, 28], 3 * PIXELS));
     workspace.succeed(&["run", "spec.toml", "--set", "objective.kl_weight=1.0"]);
     let folder = only(&workspace, "runs/tiny");
     let name = folder.file_name().unwrap().to_str().unwrap();
     let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
-    let model = format!("runs/tiny/{name}/model.safetensors");
+    let model = format!("runs/tiny/{name}/model.parquet");
     let message = "is in the trial's folder, which is for the files of `vaex run`; choose another folder";
     refused(&["embed", name, "-o", &model], &format!("{model} {message}"));
-    let message = "images.idx is read by this command; choose another name";
-    refused(&["reconstruct", name, "--data", "images.idx", "-o", "images.idx"], message);
-    refused(&["sample", name, "-o", "runs"], "runs is no regular file; choose another name");
+    let message = "images.png is read by this command; choose another name";
+    refused(&["reconstruct", name, "--data", "images.png", "-o", "images.png"], message);
+    refused(&["sample", name, "-o", "folder.png"], "folder.png is not a regular file; choose another name");
     refused(&["sample", name, "--raw", "no/raw.npy"], "cannot write no/raw.npy: there is no folder no");
-    refused(
-        &["sample", name, "-o", "one", "--raw", "one"],
-        "one is given for the picture and for --raw; choose another name for one",
-    );
     refused(&["export", name, "-o", "spec.toml"], "spec.toml is a file; --output is the folder to write to");
-    assert!(!workspace.path("samples.png").exists() && !workspace.path("one").exists());
+    assert!(!workspace.path("samples.png").exists() && !workspace.path("raw.npy").exists());
     #[cfg(unix)]
     {
         // Written is what a link leads to.
@@ -391,10 +453,15 @@ fn outputs_take_the_place_of_nothing_that_is_needed() {
         std::os::unix::fs::symlink("target.png", workspace.path("link.png")).unwrap();
         workspace.succeed(&["sample", name, "-o", "link.png"]);
         assert!(workspace.path("link.png").is_symlink() && Grid::read(&workspace.path("target.png")).is_ok());
-        let pipe = workspace.path("pipe");
+        std::os::unix::fs::symlink("both.npy", workspace.path("both.png")).unwrap();
+        std::fs::write(workspace.path("both.npy"), "").unwrap();
+        let outcome = workspace.vaex(&["sample", name, "-o", "both.png", "--raw", "both.npy"]);
+        let message = "both.npy is given for the picture and for --raw; choose another name for one\n";
+        assert!(outcome.status == Some(2) && outcome.stderr.ends_with(message), "{}", outcome.stderr);
+        let pipe = workspace.path("pipe.png");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let outcome = workspace.vaex(&["sample", name, "-o", "pipe"]);
-        assert_eq!(outcome.stderr, "error: pipe is no regular file; choose another name\n");
+        let outcome = workspace.vaex(&["sample", name, "-o", "pipe.png"]);
+        assert_eq!(outcome.stderr, "error: pipe.png is not a regular file; choose another name\n");
     }
 }
 

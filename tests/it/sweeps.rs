@@ -390,7 +390,7 @@ fn a_run_can_be_of_some_trials_and_the_plan_is_of_all() {
     let states = workspace.succeed(&["status"]);
     assert!(states.starts_with("tiny: 1 planned, 1 done\n"), "{states}");
     let shown = workspace.succeed(&["plan", "spec.toml"]);
-    assert_eq!((shown.matches("  new ").count(), shown.matches("  done ").count()), (1, 1), "{shown}");
+    assert_eq!((shown.matches("  new\n").count(), shown.matches("  done\n").count()), (1, 1), "{shown}");
     let output = workspace.succeed(&["run", "spec.toml"]);
     assert!(output.contains(": finished before\n") && !output.contains("since the last run"), "{output}");
     for (only, message) in [
@@ -481,7 +481,7 @@ warning: this `[[sweep.exclude]]` matches no trial
 ";
     assert_eq!(outcome.stderr, expected, "\n--- found\n{}", outcome.stderr);
     let plan: Value = serde_json::from_str(&workspace.succeed(&["plan", "spec.toml", "--json"])).unwrap();
-    let warning = &plan["warnings"][4];
+    let warning = &plan["warnings"][5];
     assert_eq!((&warning["level"], &warning["line"], &warning["column"]), (&json!("warning"), &json!(13), &json!(31)));
 }
 

@@ -198,7 +198,7 @@ fn repair_finished(places: usize) {
                 files.keys().filter(|name| name.to_str().unwrap().starts_with("events.")).count()
             };
             assert!(events(&after) > 0);
-            assert!(workspace.succeed(&["run", "spec.toml"]).starts_with(&format!("{id}: finished before\n")));
+            assert!(workspace.succeed(&["run", "spec.toml"]).contains(&format!(" {id}: finished before\n")));
             restore(&experiment, &pristine);
         }
     }
@@ -257,7 +257,7 @@ fn repair_interrupted(places: usize) {
                 assert!(output.contains(file), "{names:?}: {damage:?}: {output}");
                 assert!(output.contains("damaged") || output.contains("missing") || output.contains("no safetensors"));
             }
-            let begins = if names.len() == 2 { ": started, not from " } else { ": goes on after " };
+            let begins = if names.len() == 2 { ": started, not from " } else { ": resuming after " };
             assert!(output.contains(begins), "{names:?}: {damage:?}: {output}");
             same_bits(&folder, &workspace.trial("undisturbed/long", &id));
             restore(&experiment, &pristine);

@@ -113,7 +113,7 @@ fn a_clock_that_was_set_back_changes_nothing() {
     }
     workspace.succeed(&["status", "runs"]);
     let output = workspace.succeed(&["run", "spec.toml"]);
-    assert!(output.contains(": goes on after epoch "), "{output}");
+    assert!(output.contains(": resuming after epoch "), "{output}");
     as_undisturbed(&workspace, "long");
     let record = TrialRecord::read(&folder).unwrap();
     assert!(record.seconds > seconds && record.seconds < 1000.0, "{} seconds", record.seconds);

@@ -1,0 +1,88 @@
+//! Training that is not finite any more has diverged, wherever that shows; what is not finite is no number in a table.
+
+use crate::harness::{Workspace, json};
+use crate::runs::{TINY, only, status};
+use polars::prelude::{ParquetReader, SerReader};
+use std::fs::File;
+
+/// One step of a whole epoch, whose loss is finite; the weights after it are not.
+const LAST_STEP: &str = "\
+name = \"last_step\"
+
+[data]
+limit = 60
+
+[model]
+family = \"mlp\"
+hidden = [16]
+
+[train]
+batch_size = 54
+epochs = 1
+optimizer = \"sgd\"
+learning_rate = 1e30
+";
+
+#[test]
+fn a_validation_that_is_not_finite_has_diverged() {
+    let workspace = Workspace::with_spec(LAST_STEP);
+    let outcome = workspace.vaex(&["run", "spec.toml"]);
+    assert_eq!(outcome.status, Some(1), "{}", outcome.stdout);
+    let folder = only(&workspace, "runs/last_step");
+    let record = json(&folder.join("trial.json"));
+    let error = record["error"].as_str().unwrap();
+    assert!(error.starts_with("the validation loss is not finite after epoch 1; try "), "{error}");
+    assert_eq!((record["status"].as_str(), record["from_outside"].as_bool()), (Some("diverged"), Some(false)));
+    assert!(outcome.stdout.contains("last_step: 1 diverged") && !outcome.stdout.contains("NaN"), "{}", outcome.stdout);
+    assert!(!folder.join("model.safetensors").exists() && !folder.join("checkpoint.safetensors").exists());
+    // It would diverge again, and so it does where it is to be tried.
+    assert_eq!(workspace.vaex(&["run", "spec.toml"]).status, Some(1));
+    let again = workspace.vaex(&["run", "spec.toml", "--retry-failed"]);
+    assert_eq!((again.status, status(&folder)), (Some(1), "diverged".to_owned()), "{}", again.stdout);
+}
+
+#[test]
+fn a_step_that_is_not_finite_says_the_split_the_step_and_the_epoch() {
+    let workspace = Workspace::with_spec(&LAST_STEP.replace("batch_size = 54", "batch_size = 18"));
+    assert_eq!(workspace.vaex(&["run", "spec.toml"]).status, Some(1));
+    let record = json(&only(&workspace, "runs/last_step").join("trial.json"));
+    let error = record["error"].as_str().unwrap();
+    assert!(error.starts_with("the training loss is not finite at step 2 (epoch 1); "), "{error}");
+}
+
+#[test]
+fn what_is_not_finite_is_null_in_every_table() {
+    let workspace = Workspace::with_spec(LAST_STEP);
+    workspace.vaex(&["run", "spec.toml"]);
+    let folder = only(&workspace, "runs/last_step");
+    for (path, columns) in [
+        (folder.join("metrics.parquet"), &["loss", "elbo_nats", "grad_norm"][..]),
+        (workspace.path("runs/last_step/curves.parquet"), &["loss", "elbo_nats", "grad_norm"]),
+        (
+            workspace.path("runs/last_step/trials.parquet"),
+            &["final_validation_loss", "final_validation_elbo_nats", "best_validation_loss"],
+        ),
+    ] {
+        let frame = ParquetReader::new(File::open(&path).unwrap()).finish().unwrap();
+        for name in columns {
+            let column = frame.column(name).unwrap().f64().unwrap().clone();
+            assert!(column.iter().flatten().all(f64::is_finite), "{} {name}", path.display());
+            assert!(column.null_count() > 0, "{} {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn failures_can_be_allowed_and_interruptions_cannot() {
+    let spec = TINY.replace(
+        "[sweep.grid]\n\"objective.kl_weight\" = [0.5, 1.0]",
+        "optimizer = \"sgd\"\n\n[sweep.grid]\n\"train.learning_rate\" = [1e20, 1e-4]",
+    );
+    let workspace = Workspace::with_spec(&spec);
+    let outcome = workspace.vaex(&["run", "spec.toml", "--allow-failed"]);
+    assert_eq!(outcome.status, Some(0), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("1 done, 1 diverged"), "{}", outcome.stdout);
+    // What failed before is allowed too.
+    assert_eq!(workspace.vaex(&["run", "spec.toml", "--allow-failed"]).status, Some(0));
+    assert_eq!(workspace.vaex(&["run", "spec.toml"]).status, Some(1));
+}

@@ -1,0 +1,121 @@
+//! Folders that version 0.1.0 wrote (tests/fixtures/runs-0.1): every command that reads trials reads them, and what they
+//! hold is never mixed with what this version trains.
+
+use crate::harness::Workspace;
+use serde_json::Value;
+use std::path::Path;
+use walkdir::WalkDir;
+
+/// A workspace whose `runs` are those of version 0.1.0, with their specs beside it.
+fn earlier() -> Workspace {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs-0.1");
+    let workspace = Workspace::new();
+    for entry in WalkDir::new(&fixture) {
+        let entry = entry.unwrap();
+        let name = entry.path().strip_prefix(&fixture).unwrap();
+        let place = match name.extension() {
+            Some(suffix) if suffix == "toml" && name.components().count() == 1 => workspace.path("").join(name),
+            _ => workspace.path("runs").join(name),
+        };
+        match entry.file_type().is_dir() {
+            true => std::fs::create_dir_all(place).unwrap(),
+            false => drop(std::fs::copy(entry.path(), place).unwrap()),
+        }
+    }
+    workspace
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// The experiment of a name in a report.
+fn experiment<'a>(report: &'a Value, name: &str) -> &'a Value {
+    report["experiments"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()
+}
+
+fn statuses(trials: &Value) -> Vec<&str> {
+    trials.as_array().unwrap().iter().map(|trial| trial["status"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn they_are_reported_for_what_they_are() {
+    let workspace = earlier();
+    let report = parsed(&workspace.succeed(&["report", "runs", "--json"]));
+    assert_eq!(report["warnings"], serde_json::json!([]));
+    for (name, status, count) in [
+        ("sweep", "done", 4),
+        ("autoencoder", "done", 1),
+        ("diverged", "diverged", 1),
+        ("interrupted", "interrupted", 1),
+        // 0.1.0 said that it was done.
+        ("unnoticed", "diverged", 1),
+    ] {
+        let one = experiment(&report, name);
+        assert_eq!(statuses(&one["trials"]), vec![status; count], "{name}");
+        assert_eq!(one["apart"], serde_json::json!([]), "{name}");
+    }
+    let settings = experiment(&report, "sweep")["settings"].as_array().unwrap();
+    let counts: Vec<_> = settings.iter().map(|setting| setting["done"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [2, 2]);
+    for format in ["html", "parquet", "csv", "markdown"] {
+        workspace.succeed(&["report", "runs", "--format", format]);
+    }
+    workspace.succeed(&["status", "runs"]);
+    let status = parsed(&workspace.succeed(&["status", "runs", "--json"]));
+    assert_eq!(status.as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn their_models_are_used() {
+    let workspace = earlier();
+    let best = ["runs/sweep", "--best"];
+    for (command, file) in [
+        ("sample", "samples.png"),
+        ("reconstruct", "reconstructions.png"),
+        ("traverse", "traversal.png"),
+        ("embed", "embeddings.parquet"),
+        ("export", "decoder.onnx"),
+    ] {
+        workspace.succeed(&[&[command], &best[..]].concat());
+        assert!(workspace.path(file).exists(), "{command}");
+    }
+    let plain = std::fs::read_dir(workspace.path("runs/autoencoder")).unwrap().map(|entry| entry.unwrap().path());
+    let plain = plain.filter(|path| path.is_dir()).next().unwrap();
+    let plain = plain.to_str().unwrap();
+    workspace.succeed(&["reconstruct", plain]);
+    workspace.succeed(&["embed", plain]);
+    let trials: Vec<_> = workspace.trials("runs/sweep").into_keys().collect();
+    let diff = parsed(&workspace.succeed(&["diff", &trials[0], &trials[1], "--json"]));
+    assert!(!diff["keys"].as_object().unwrap().is_empty());
+    for (experiment, status) in [("diverged", "diverged"), ("interrupted", "interrupted"), ("unnoticed", "diverged")] {
+        let folder = workspace.trials(&format!("runs/{experiment}")).into_values().next().unwrap();
+        let outcome = workspace.vaex(&["sample", folder.to_str().unwrap()]);
+        assert_eq!(outcome.status, Some(2));
+        assert!(
+            outcome.stderr.contains(&format!(" is {status}; only a trial that is done has a model")),
+            "{outcome:?}"
+        );
+        let none = workspace.vaex(&["sample", &format!("runs/{experiment}"), "--best"]);
+        assert_eq!((none.status, none.stderr.contains("has no trial that is done")), (Some(2), true), "{none:?}");
+    }
+}
+
+/// Their ids are not those of this version, whose data have another identity: they are kept, and kept apart.
+#[test]
+fn what_is_trained_now_is_not_mixed_with_them() {
+    let workspace = earlier();
+    let before: Vec<String> = workspace.trials("runs/sweep").into_keys().collect();
+    let said = workspace.succeed(&["run", "sweep.toml"]);
+    let report = parsed(&workspace.succeed(&["report", "runs/sweep", "--json"]));
+    let sweep = experiment(&report, "sweep");
+    let ids = |list: &str| -> Vec<&str> {
+        sweep[list].as_array().unwrap().iter().map(|trial| trial["trial"].as_str().unwrap()).collect()
+    };
+    assert_eq!((ids("trials").len(), ids("apart").len()), (4, 4));
+    assert!(before.iter().all(|id| ids("apart").contains(&&**id)));
+    assert!(sweep["settings"].as_array().unwrap().iter().all(|setting| setting["done"] == 2));
+    let best = said.lines().find_map(|line| line.strip_prefix("best: ")).unwrap();
+    assert!(ids("trials").iter().any(|id| best.contains(id)), "{best}");
+    assert!(said.contains("not in the present plan: 4 trials"), "{said}");
+}

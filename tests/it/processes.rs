@@ -1,0 +1,130 @@
+//! Processes and what is around them: signals that are ignored, a program that is replaced, a disk that is full, a file
+//! system without locks.
+#![cfg(unix)]
+
+use crate::harness::{PROGRAM, Workspace};
+use crate::runs::{LONG, TINY, children, only, signal, status, wait_for};
+use std::process::{Command, Stdio};
+
+/// What `nohup` starts outlives the terminal: SIGHUP stays ignored, in the run and in its trials.
+#[test]
+fn a_signal_that_was_ignored_stays_ignored() {
+    for name in ["HUP", "INT"] {
+        let workspace = Workspace::with_spec(LONG);
+        let script = format!("trap '' {name}; exec \"$0\" run spec.toml --threads 1");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, PROGRAM]).current_dir(workspace.path("")).stdout(Stdio::null());
+        let mut run = command.spawn().unwrap();
+        wait_for("a trial", || !children(run.id()).is_empty() && workspace.path("runs/long/plan.json").exists());
+        let trial = children(run.id())[0];
+        wait_for("the trial to begin", || {
+            std::fs::read_to_string(format!("/proc/{trial}/cmdline")).is_ok_and(|line| line.contains("trial"))
+        });
+        for process in [run.id(), trial] {
+            signal(&format!("-{name}"), process);
+        }
+        assert_eq!(run.wait().unwrap().code(), Some(0), "{name}");
+        assert_eq!(status(&only(&workspace, "runs/long")), "done");
+    }
+}
+
+#[test]
+fn a_signal_that_is_not_ignored_stops_a_run() {
+    for name in ["HUP", "INT", "TERM"] {
+        let workspace = Workspace::with_spec(LONG);
+        let run = workspace.command(&["run", "spec.toml", "--threads", "1"]).spawn().unwrap();
+        wait_for("an epoch", || {
+            let trials = workspace.path("runs/long");
+            trials.exists()
+                && workspace.trials("runs/long").values().any(|folder| folder.join("metrics.parquet").exists())
+        });
+        signal(&format!("-{name}"), run.id());
+        let output = run.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{name}");
+        assert_eq!(status(&only(&workspace, "runs/long")), "interrupted");
+        // A trial that was stopped does not count as one that ended.
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains(": interrupted (0 of 1 trials)\n"), "{said}");
+    }
+}
+
+/// Trials are trained by the program that planned them, though another one takes its place meanwhile.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_program_that_is_replaced_goes_on_as_it_was() {
+    let mut workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 8\n[sweep]\nseeds = 4"));
+    let program = workspace.path("vaex");
+    std::fs::copy(PROGRAM, &program).unwrap();
+    let mut run = Command::new(&program);
+    run.args(["run", "spec.toml", "--jobs", "1"]).current_dir(workspace.path("")).stdout(Stdio::null());
+    let mut run = run.spawn().unwrap();
+    wait_for("a trial", || !children(run.id()).is_empty());
+    workspace.write("other", "#!/bin/sh\nexit 7\n");
+    assert!(Command::new("chmod").arg("+x").arg(workspace.path("other")).status().unwrap().success());
+    std::fs::rename(workspace.path("other"), &program).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert!(workspace.trials("runs/long").values().all(|folder| status(folder) == "done"));
+}
+
+/// In a name space of its own: a disk of 12 MB, of which `$1` KB are free when a sweep begins; then room, and the sweep again.
+#[cfg(target_os = "linux")]
+const FULL: &str = "\
+set -e
+mkdir runs
+mount -t tmpfs -o size=12m tmpfs runs
+head -c $((12 * 1024 * 1024 - $1 * 1024)) /dev/zero > runs/ballast
+code=0
+\"$0\" run spec.toml --jobs 1 > said 2>&1 || code=$?
+echo $code > code
+ls -d runs/tiny/*/checkpoint.safetensors 2>/dev/null | wc -l > begun
+rm runs/ballast
+\"$0\" run spec.toml --jobs 2 > then
+cp -a runs/tiny done
+";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_stops_the_sweep() {
+    let can = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status();
+    if !can.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no disk can be mounted here");
+        return;
+    }
+    let workspace = Workspace::with_spec(&TINY.replace("[0.5, 1.0]", "[0.5, 1.0]\nseed = [0, 1, 2]"));
+    let mut script = Command::new("unshare");
+    script.args(["-rm", "sh", "-c", FULL, PROGRAM, "1400"]).current_dir(workspace.path(""));
+    let output = script.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let read = |name: &str| std::fs::read_to_string(workspace.path(name)).unwrap();
+    let said = read("said");
+    assert_eq!(read("code"), "1\n", "{said}");
+    assert!(said.contains("the disk of runs/tiny is full, so the run was stopped with "), "{said}");
+    assert!(said.contains("; make room, then resume with: "), "{said}");
+    assert_eq!(said.matches(": failed (").count(), 1, "only one of six trials was tried in vain: {said}");
+    assert!(workspace.trials("done").values().all(|folder| status(folder) == "done"));
+    assert_eq!(workspace.trials("done").len(), 6);
+}
+
+/// A library that takes the place of the system's `flock`, as on a file system that is mounted without locks.
+const WITHOUT_LOCKS: &str = "\
+#include <errno.h>
+int flock(int file, int operation) { errno = ENOLCK; return -1; }
+";
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_system_without_locks_is_said_and_used() {
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.write("flock.c", WITHOUT_LOCKS);
+    let library = workspace.path("flock.so");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(workspace.path("flock.c"));
+    assert!(compiler.status().unwrap().success());
+    let output = workspace.command(&["run", "spec.toml"]).env("LD_PRELOAD", &library).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let warning = "warning: the file system of runs/tiny has no locks (No locks available (os error 37)): make sure that no \
+                   other vaex works there, or mount it with locks (Lustre: -o flock; NFS: without nolock)\n";
+    assert_eq!(said.matches(warning).count(), 1, "{said}");
+    assert!(workspace.trials("runs/tiny").values().all(|folder| status(folder) == "done"));
+}
