@@ -1,6 +1,6 @@
 //! `vaex run --launcher`, `vaex status` and `vaex cancel`. The tests with Slurm in their name need a real one.
 
-use crate::harness::{Workspace, json};
+use crate::harness::{Workspace, json, without_grey};
 use crate::runs::{LONG, TINY, in_training, only, rows, same_bits, signal, status, wait_for};
 use std::path::Path;
 use std::process::Command;
@@ -105,7 +105,8 @@ fn a_submission_that_fails_costs_nothing() {
     let mut command = workspace.command(&["run", "spec.toml", "--launcher", "slurm", "--fresh"]);
     let output = command.env("PATH", "").output().unwrap();
     let message = "error: `sbatch` failed: No such file or directory (os error 2)\n";
-    assert_eq!((output.status.code(), &*String::from_utf8(output.stderr).unwrap()), (Some(2), message));
+    let said = without_grey(&String::from_utf8(output.stderr).unwrap());
+    assert_eq!((output.status.code(), &*said), (Some(2), message));
     let again = workspace.succeed(&["run", "spec.toml"]);
     assert_eq!(again.matches(": finished before\n").count(), 2, "{again}");
 }

@@ -168,7 +168,7 @@ pub(crate) fn untimed(said: &str) -> String {
 }
 
 /// Without that warning, the place and the help below it, and the empty line to the next one.
-fn without_grey(messages: &str) -> String {
+pub(crate) fn without_grey(messages: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut inside = false;
     for line in messages.split_inclusive('\n') {

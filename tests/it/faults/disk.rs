@@ -1,7 +1,7 @@
 //! The disk is full, or a file must not grow further.
 
 use super::{as_undisturbed, nothing_left_over};
-use crate::harness::{Outcome, PROGRAM, Workspace};
+use crate::harness::{Outcome, PROGRAM, Workspace, without_grey};
 use crate::runs::{model, only, rows, status};
 use std::path::Path;
 use std::process::Command;
@@ -200,5 +200,5 @@ fn limited(workspace: &Workspace, before: &str, blocks: u64) -> Outcome {
     let mut command = Command::new("sh");
     let output = command.args(["-c", &script]).arg(PROGRAM).current_dir(workspace.path("")).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Outcome { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Outcome { status: output.status.code(), stdout: text(output.stdout), stderr: without_grey(&text(output.stderr)) }
 }
