@@ -21,19 +21,23 @@ pub enum Purpose {
     Order = 2,
     /// Noise of the codes of training images; the index is that of the image.
     TrainNoise = 3,
-    /// Noise of the codes of validation images; the index is that of the image.
+    /// Noise of the codes of validation images, with [`HELD_OUT_SEED`]; the index is that of the image.
     ValidationNoise = 4,
-    /// Pixels of training images that are drawn once, with epoch 0; the index is that of the image.
+    /// Pixels of training images that are drawn once, with [`HELD_OUT_SEED`] and epoch 0; the index is that of the image.
     StaticBinarize = 5,
     /// Pixels of training images that are drawn anew in each epoch; the index is that of the image.
     DynamicBinarize = 6,
-    /// Pixels of validation images, drawn once, with epoch 0; the index is that of the image.
+    /// Pixels of validation images, drawn once, with [`HELD_OUT_SEED`] and epoch 0; the index is that of the image.
     ValidationBinarize = 7,
     /// Codes that images are generated from.
     Samples = 8,
     /// Values of `[sweep.random]`; the epoch is the sample, the index a hash of the key.
     Sweep = 9,
 }
+
+/// The seed of what is to be the same in every trial, whatever its own: the pixels and the noise of held-out images, and pixels
+/// that are drawn once for all.
+pub const HELD_OUT_SEED: u64 = 0;
 
 /// The random numbers of one address.
 #[derive(Clone, Debug)]

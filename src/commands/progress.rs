@@ -219,11 +219,9 @@ fn status<'a>(notice: &Notice<'a>) -> Option<(&'a Trial, Status)> {
         Notice::KeptFailed(trial, record) => Some((trial, record.status)),
         Notice::Event(trial, Event::Started { .. }) => Some((trial, Status::Running)),
         Notice::Event(trial, Event::Ended { status, .. }) => Some((trial, *status)),
-        Notice::Event(..)
-        | Notice::Changed(_)
-        | Notice::Damaged(_)
-        | Notice::Warning(_)
-        | Notice::Submitted(..) => None,
+        Notice::Event(..) | Notice::Changed(_) | Notice::Damaged(_) | Notice::Warning(_) | Notice::Submitted(..) => {
+            None
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `vaex run`: plans everything, trains what is not finished, and ends with the report.
 
-use super::progress::Progress;
+use super::progress::{Progress, say_event};
 use super::{
     FAILED, INTERRUPTED, RunArgs, WRONG, bytes, complain, exit_status, explain, explain_as, report, repro, say,
     signals, submit, warn,
@@ -113,7 +113,7 @@ fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
                     warn(&plan);
                 } else if !plan.warnings().is_empty() {
                     let (name, warnings) = (plan.name(), plan.warnings().json());
-                    say(&serde_json::json!({ "event": "warnings", "name": name, "warnings": warnings }).to_string());
+                    say_event(serde_json::json!({ "event": "warnings", "name": name, "warnings": warnings }));
                 }
                 plans.push(plan);
             }

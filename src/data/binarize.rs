@@ -1,7 +1,7 @@
 //! Pixels for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
 
 use super::{Images, Split};
-use crate::random::{Purpose, Stream};
+use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use crate::spec::{Binarize, Data};
 
 /// Pixels that are drawn at a time.
@@ -9,9 +9,10 @@ const CHUNK: usize = 512;
 
 /// Turns pixels 0..=255 into the numbers that a network sees.
 ///
-/// What is drawn depends on the seed, the split, the image's index in its split and, for training images under
-/// `dynamic`, on the epoch; not on the batch, nor on the thread. Validation images are the same under `static` and
-/// `dynamic`, so that trials of both are measured on the same pixels.
+/// What is drawn depends on the split and the image's index in its split; for training images under `dynamic` on the trial's
+/// seed and the epoch too. It depends neither on the batch nor on the thread. Held-out images are the same in every trial
+/// and under `static` and `dynamic`, so that seeds are compared on the same pixels; and the training images under `static`
+/// are one data set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pixels {
     /// How grey pixels become zeros and ones.
@@ -20,7 +21,7 @@ pub struct Pixels {
     pub stored: [f64; 2],
     /// The values that these become, and zeros and ones.
     pub range: [f32; 2],
-    /// Seed of what is drawn.
+    /// Seed of what is drawn anew in each epoch.
     pub seed: u64,
 }
 
@@ -42,16 +43,16 @@ impl Pixels {
         assert_eq!(out.len(), indices.len() * size, "the output must hold each pixel of the images, and no more");
         let address = match (self.binarize, split) {
             (Binarize::None | Binarize::Threshold, _) => None,
-            (_, Split::Validation) => Some((Purpose::ValidationBinarize, 0)),
-            (Binarize::Static, Split::Train) => Some((Purpose::StaticBinarize, 0)),
-            (Binarize::Dynamic, Split::Train) => Some((Purpose::DynamicBinarize, epoch)),
+            (_, Split::Validation) => Some((HELD_OUT_SEED, Purpose::ValidationBinarize, 0)),
+            (Binarize::Static, Split::Train) => Some((HELD_OUT_SEED, Purpose::StaticBinarize, 0)),
+            (Binarize::Dynamic, Split::Train) => Some((self.seed, Purpose::DynamicBinarize, epoch)),
         };
         let images = indices.iter().map(|&index| (index, images.image(index as usize)));
         let each = images.zip(out.chunks_exact_mut(size.max(1)));
-        if let Some((purpose, epoch)) = address {
+        if let Some((seed, purpose, epoch)) = address {
             let ones = self.ones();
             each.for_each(|((index, image), out)| {
-                self.draw(Stream::new(self.seed, purpose, epoch, u64::from(index)), &ones, image, out);
+                self.draw(Stream::new(seed, purpose, epoch, u64::from(index)), &ones, image, out);
             });
         } else {
             let table = self.table();
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_belongs_to_seed_split_image_and_epoch() {
+    fn what_is_drawn_belongs_to_split_image_and_epoch_and_anew_to_the_seed() {
         let images = ramps(2);
         let draw = |binarize, seed, index, split, epoch| {
             fill(Pixels { seed, ..pixels(binarize) }, &images, &[index], split, epoch)
@@ -234,11 +235,14 @@ mod tests {
         use Binarize::{Dynamic, Static};
         let train = draw(Static, 1, 0, Split::Train, 1);
         assert_eq!(train, draw(Static, 1, 0, Split::Train, 2));
-        assert_ne!(train, draw(Static, 2, 0, Split::Train, 1));
+        // One data set, whatever the trial's seed.
+        assert_eq!(train, draw(Static, 2, 0, Split::Train, 1));
         assert_ne!(train, draw(Static, 1, 1, Split::Train, 1));
         let validation = draw(Static, 1, 0, Split::Validation, 1);
         assert_ne!(train, validation);
         assert_eq!(validation, draw(Static, 1, 0, Split::Validation, 2));
+        assert_eq!(validation, draw(Static, 2, 0, Split::Validation, 1));
+        assert_eq!(validation, draw(Dynamic, 2, 0, Split::Validation, 1));
         assert_eq!(validation, draw(Dynamic, 1, 0, Split::Validation, 1));
         assert_eq!(validation, draw(Dynamic, 1, 0, Split::Validation, 2));
         assert_ne!(validation, draw(Dynamic, 1, 1, Split::Validation, 1));

@@ -419,12 +419,11 @@ pub(super) fn warnings(trial: &super::Trial) -> Vec<Problem> {
     let bernoulli = spec.model.likelihood == Likelihood::Bernoulli;
     let grey = spec.data.binarize == Binarize::None && trial.dataset().is_grey;
     let message = || {
-        "`model.likelihood = \"bernoulli\"` on grey pixels: its nats are a cross-entropy, and `elbo_nats` bounds nothing"
+        "`model.likelihood = \"bernoulli\"` on grey pixels: not a likelihood of grey values, so `elbo_nats` is not a lower bound"
             .to_owned()
     };
-    let help = "many examples train so; its nats do not compare with those of zeros and ones: for these set \
-                `data.binarize = \"dynamic\"` (or \"static\", \"threshold\"), for a likelihood of greys \
-                `model.likelihood = \"gaussian\"`";
+    let help = "common in examples; for nats that compare with published ones set `data.binarize = \"dynamic\"` (or \
+                \"static\", \"threshold\"), for a likelihood of grey values `model.likelihood = \"gaussian\"`";
     checks.require(!(bernoulli && grey), &["model.likelihood", "data.binarize"], message, help);
     let binary = spec.data.binarize != Binarize::None;
     let gaussian = spec.model.likelihood == Likelihood::Gaussian;

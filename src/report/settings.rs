@@ -102,6 +102,7 @@ impl<'a> Comparison<'a> {
             settings,
         };
         comparison.sort(&differing, trials);
+        comparison.notes.extend(warnings(trials));
         if repeated > 0 {
             let repeated = counted(repeated, "trial");
             comparison
@@ -220,6 +221,20 @@ fn cautions(differing: &BTreeSet<&str>, trials: &[Trial]) -> Vec<String> {
         (data, "the data vary: figures of different images are not comparable"),
     ];
     cautions.into_iter().filter(|(applies, _)| *applies).map(|(_, caution)| caution.to_owned()).collect()
+}
+
+/// What the plan warned of: what differs in numbers alone once, with the trials that it is about.
+fn warnings(trials: &[Trial]) -> Vec<String> {
+    let mut kinds: BTreeMap<String, (&str, usize)> = BTreeMap::new();
+    for warning in trials.iter().flat_map(|trial| &trial.record.warnings) {
+        let kind = warning.chars().filter(|c| !c.is_ascii_digit() && !".,-".contains(*c)).collect();
+        kinds.entry(kind).or_insert((warning, 0)).1 += 1;
+    }
+    let text = |(warning, count): (&str, usize)| match count == trials.len() {
+        true => format!("warning: {warning}"),
+        false => format!("warning: {warning} (in {count} of {})", counted(trials.len(), "trial")),
+    };
+    kinds.into_values().map(text).collect()
 }
 
 /// Keys that tell trials of one setting apart, and not settings.

@@ -38,7 +38,8 @@ pub struct Spec {
     /// Words to find the trials by, in trial.json and the tables; they change nothing else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Seed of everything random: weights, order of the images, noise, binarisation.
+    /// Seed of all that is random in training: weights, order of the images, noise, `dynamic` binarisation. Held-out images
+    /// are measured on the same numbers, whatever it is.
     pub seed: u64,
     /// Which images to train on.
     pub data: Data,

@@ -8,7 +8,7 @@ use crate::model::dims::{self, Batch, Latent};
 use crate::model::parameters::GradientMap;
 use crate::model::{Model, Posterior};
 use crate::objective;
-use crate::random::{Purpose, Stream};
+use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use dfdx::tensor::{NoneTape, OwnedTape};
 use dfdx::tensor_ops::Device;
 use rayon::prelude::*;
@@ -120,7 +120,7 @@ impl<B: Backend> Worker<B> {
         let mut lane = Lane { parts: Vec::new(), totals: Totals::new(self.latent()) };
         for indices in micro_batches {
             let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
-            let noise = self.noise(indices, Purpose::TrainNoise, epoch)?;
+            let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch)?;
             let tape = OwnedTape::default();
             let terms = objective::evaluate(&self.model, &x, &noise, scale, effective_beta, tape)?;
             lane.totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
@@ -132,7 +132,7 @@ impl<B: Backend> Worker<B> {
     /// A micro-batch of validation images, forward.
     pub(super) fn measure(&self, indices: &[u32]) -> Result<Totals, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
-        let noise = self.noise(indices, Purpose::ValidationNoise, 0)?;
+        let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
         let terms = objective::evaluate(&self.model, &x, &noise, 1.0, 1.0, NoneTape)?;
         let mut totals = Totals::new(self.latent());
         totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
@@ -149,7 +149,7 @@ impl<B: Backend> Worker<B> {
     /// What each of some validation images comes to: as [`Worker::measure`], image by image.
     pub(crate) fn measure_each(&self, indices: &[u32]) -> Result<Measured, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
-        let noise = self.noise(indices, Purpose::ValidationNoise, 0)?;
+        let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
         let terms = objective::evaluate(&self.model, &x, &noise, 1.0, 1.0, NoneTape)?;
         let latent = self.latent();
         let kl_nats = terms.mean.chunks(latent).zip(terms.log_variance.chunks(latent)).map(|(mean, log_variance)| {
@@ -184,10 +184,16 @@ impl<B: Backend> Worker<B> {
     }
 
     /// Noise is addressed by the image: neither the batch nor the thread that it is in matters.
-    fn noise(&self, indices: &[u32], purpose: Purpose, epoch: u64) -> Result<Array<(Batch, Latent), B>, DeviceError> {
+    fn noise(
+        &self,
+        indices: &[u32],
+        seed: u64,
+        purpose: Purpose,
+        epoch: u64,
+    ) -> Result<Array<(Batch, Latent), B>, DeviceError> {
         let mut values = Buffer::new(indices.len() * self.latent());
         for (index, noise) in indices.iter().zip(values.chunks_mut(self.latent())) {
-            Stream::new(self.seed, purpose, epoch, u64::from(*index)).fill_normal(noise);
+            Stream::new(seed, purpose, epoch, u64::from(*index)).fill_normal(noise);
         }
         let shape = (Batch(indices.len()), self.model.latent());
         Array::new(&self.device, values, shape)

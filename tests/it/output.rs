@@ -1,6 +1,6 @@
 //! Where output goes: a full disk, a pipe, a terminal of some width, and programs that read events.
 
-use crate::harness::{Workspace, json, untimed};
+use crate::harness::{Workspace, json, untimed, without_grey};
 use crate::runs::{LONG, TINY, in_training, signal, wait_for};
 use serde_json::Value;
 use std::fs::File;
@@ -33,7 +33,7 @@ fn what_cannot_be_printed_is_said_and_is_no_success() {
     let full = |arguments: &[&str]| {
         let mut command = workspace.command(arguments);
         let output = command.stdout(File::options().write(true).open("/dev/full").unwrap()).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        (output.status.code(), without_grey(&String::from_utf8(output.stderr).unwrap()))
     };
     for arguments in [
         &["--help"][..],
