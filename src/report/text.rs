@@ -18,7 +18,10 @@ const STATUSES: [Status; 6] =
 
 /// What the column `active` counts.
 pub fn active_rule(split: Split) -> String {
-    let images = split.name();
+    let images = match split {
+        Split::Train => "training",
+        Split::Validation => "validation",
+    };
     format!("active: latent axes whose posterior mean varies by more than 0.01 (variance over the {images} images)")
 }
 
@@ -33,6 +36,10 @@ pub(super) fn report(report: &Report, width: Option<usize>) -> String {
 
 fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> String {
     let comparison = Comparison::of(experiment);
+    let apart: Vec<String> = apart(experiment, &comparison).collect();
+    if experiment.trials.is_empty() {
+        return format!("{heading}: no trial of its present plan\n\n{}\n", apart.join("\n"));
+    }
     let mut lines =
         vec![format!("{heading}: {}", statuses(&experiment.trials.iter().collect::<Vec<_>>())), String::new()];
     let table = table(&comparison).fit(width);
@@ -50,7 +57,6 @@ fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> S
         lines.push(String::new());
         lines.extend(unfinished);
     }
-    let apart: Vec<String> = apart(experiment, &comparison).collect();
     if !apart.is_empty() {
         lines.push(String::new());
         lines.extend(apart);
@@ -139,7 +145,8 @@ const LISTED: usize = 20;
 /// The trials that the present plan does not have.
 fn apart<'a>(experiment: &'a Experiment, comparison: &'a Comparison) -> impl Iterator<Item = String> + 'a {
     let trials = &experiment.apart;
-    let head = format!("not in the present plan: {}, whose folders are kept", counted(trials.len(), "trial"));
+    let kept = if trials.len() == 1 { "its folder is kept" } else { "their folders are kept" };
+    let head = format!("not in the present plan: {}; {kept}", counted(trials.len(), "trial"));
     let more = trials.len().saturating_sub(LISTED);
     let more = (more > 0).then(|| format!("and {} more, in `vaex report --json`", counted(more, "trial")));
     let lines = trials.iter().take(LISTED).map(|trial| line(trial, comparison));
