@@ -74,6 +74,9 @@ pub enum TrainedError {
     /// The model cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The trial's own images cannot be read.
+    #[error("{0}; if it was moved, run the trial's spec with its new place, or give images with --data")]
+    Own(DataError),
     /// The trial's own images have changed since.
     #[error("the images of {} have changed since it was trained; give them with --data", folder.display())]
     Changed {
@@ -158,7 +161,7 @@ impl Trained {
     pub fn with_its_images(self) -> Result<Trained, TrainedError> {
         // It was trained on them as it is: the values that it took them to have are not asked about again.
         let data = Data { stored: Some(self.spec.data.stored()), ..self.spec.data.clone() };
-        let dataset = Dataset::load(&data, Path::new(""))?;
+        let dataset = Dataset::load(&data, Path::new("")).map_err(TrainedError::Own)?;
         if !dataset.has_hash(&self.record.data_hash) {
             return Err(TrainedError::Changed { folder: self.folder });
         }

@@ -514,7 +514,10 @@ fn prepared_trial(folder: &Path, id: &str) -> anyhow::Result<(Plan, Trial)> {
     let plan = Plan::read(&path, &[])?;
     match plan.trials() {
         [trial] if trial.id() == id => Ok((plan.clone(), trial.clone())),
-        _ => bail!("{} is not the spec of trial {id}, or its data has changed", path.display()),
+        _ => bail!(
+            "{} is not the spec of trial {id}, or its data has changed, or another version of vaex trained it",
+            path.display()
+        ),
     }
 }
 

@@ -84,13 +84,19 @@ impl Work {
     /// What is left at the pace so far.
     fn time_left(&self) -> Option<Duration> {
         let left: u64 = self.left.values().sum();
-        at_pace(self.start, self.done, left)
+        // All have not ended before the last of those that are running.
+        let longest = self.begun.keys().filter_map(|id| self.time_left_by_id(id)).max();
+        at_pace(self.start, self.done, left).max(longest)
     }
 
     /// What is left of a running trial at its pace so far.
     fn time_left_of(&self, trial: &Trial) -> Option<Duration> {
-        let (start, before) = self.begun.get(trial.id())?;
-        let left = *self.left.get(trial.id())?;
+        self.time_left_by_id(trial.id())
+    }
+
+    fn time_left_by_id(&self, id: &str) -> Option<Duration> {
+        let (start, before) = self.begun.get(id)?;
+        let left = *self.left.get(id)?;
         at_pace(*start, before.saturating_sub(left), left)
     }
 }
@@ -157,10 +163,15 @@ impl<'p> Progress<'p> {
     }
 
     /// As JSON, says how all trials ended, and which is the best one in the experiment's folder.
-    pub(super) fn summarize(&self, experiment: &Path) {
+    pub(super) fn summarize(&self, experiment: &Path, disk_is_full: bool) {
         if let Mode::Json = self.mode {
             let statuses = self.statuses.values().map(|status| status.name());
-            say_event(summary(self.plan, statuses, experiment));
+            let mut summary = summary(self.plan, statuses, experiment);
+            if disk_is_full {
+                summary["stopped"] =
+                    "the disk is full or read-only: make room, then give the same command again".into();
+            }
+            say_event(summary);
         }
     }
 
@@ -240,7 +251,7 @@ pub(super) fn label(plan: &Plan, trial: &Trial) -> String {
 
 fn json(plan: &Plan, notice: &Notice<'_>, work: &Work) -> Value {
     let (trial, mut value) = match notice {
-        Notice::Changed(Changes { added, kept, dropped }) => {
+        Notice::Changed(Changes { added, kept, dropped, .. }) => {
             return json!({ "event": "changed", "added": added, "kept": kept, "dropped": dropped });
         }
         Notice::Damaged(fault) => return json!({ "event": "damaged", "error": fault }),
@@ -265,12 +276,16 @@ fn json(plan: &Plan, notice: &Notice<'_>, work: &Work) -> Value {
 }
 
 /// What changed since the last run, in a line.
-fn changed(plan: &Plan, Changes { added, kept, dropped }: &Changes) -> String {
+fn changed(plan: &Plan, Changes { added, kept, dropped, version }: &Changes) -> String {
     let mut line = format!("{}: since the last run {} added, {kept} kept", plan.name(), counted(*added, "trial"));
     if !dropped.is_empty() {
         let (are, folders) = if dropped.len() == 1 { ("is", "its folder is") } else { ("are", "their folders are") };
         let count = counted(dropped.len(), "trial");
-        let _ = write!(line, "; {count} {are} no longer in the spec, and {folders} kept: {}", dropped.join(" "));
+        let why = match version {
+            Some(version) => format!("of vaex {version} {are} not among those of this version"),
+            None => format!("{are} no longer in the spec"),
+        };
+        let _ = write!(line, "; {count} {why}, and {folders} kept: {}", dropped.join(" "));
     }
     line
 }

@@ -7,7 +7,7 @@ use crate::launch::{self, Options};
 use crate::log::checkpoint;
 use crate::log::record::{RECORD_FILE, Status, TrialRecord};
 use crate::log::tables::read_metrics;
-use crate::plan::value_text;
+use crate::plan::{NUMERICS, value_text};
 use crate::train::Metrics;
 use crate::trial::{self, names};
 use anyhow::{Context, bail};
@@ -23,6 +23,10 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
         bail!("--verify-repro trains on this machine");
     }
     let record = TrialRecord::read(folder)?;
+    if record.numerics != NUMERICS {
+        let (folder, version) = (folder.display(), &record.version);
+        bail!("{folder} was trained by vaex {version}, whose numbers this one does not reproduce: see CHANGELOG.md");
+    }
     let (plan, _) = prepared_trial(folder, &record.trial)?;
     if record.status != Status::Done {
         bail!("{} is {}; only a trial that is done can be compared", folder.display(), record.status.name());

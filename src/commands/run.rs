@@ -36,7 +36,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
     for (plan, launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
         let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
-        progress.summarize(&launch::folder(plan, &options.runs));
+        progress.summarize(&launch::folder(plan, &options.runs), summary.disk_is_full);
         progress.finish();
         if !args.json {
             let best = report::print(&launch::folder(plan, &options.runs)).map(|report| report.best().map(best_line));
@@ -152,7 +152,8 @@ fn remark(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<String>) {
     let folder = launch::folder(plan, &args.runs);
     if summary.disk_is_full {
         let count = counted(summary.interrupted + summary.from_outside, "trial");
-        let room = format!("the disk of {} is full, so the run was stopped with {count} unfinished", folder.display());
+        let disk = format!("the disk of {} is full or read-only", folder.display());
+        let room = format!("{disk}, so the run was stopped with {count} unfinished");
         say(&format!("{room}; make room, then resume with: {}", same_command()));
     } else if summary.interrupted > 0 {
         let count = counted(summary.interrupted, "unfinished trial");

@@ -91,12 +91,13 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
             true => say_event(summary(plan, states.iter().map(|state| state.phase.name()), &experiment)),
             false => drop(report::print(&experiment)?),
         }
-        let failed = [Phase::Recorded(Status::Failed), Phase::Recorded(Status::Diverged)];
-        let any = |phases: &[Phase]| states.iter().any(|state| phases.contains(&state.phase));
-        let all_done = states.iter().all(|state| state.phase == Phase::Recorded(Status::Done));
-        let status = if any(&failed) {
+        let has_failed = |state: &&State| matches!(state.phase, Phase::Recorded(Status::Failed | Status::Diverged));
+        let counts =
+            |state: &State| !args.allow_failed || state.record.as_ref().is_none_or(|record| record.from_outside);
+        let has_ended = |state: &State| state.phase == Phase::Recorded(Status::Done) || has_failed(&state);
+        let status = if states.iter().filter(has_failed).any(counts) {
             FAILED
-        } else if all_done {
+        } else if states.iter().all(has_ended) {
             DONE
         } else {
             INTERRUPTED

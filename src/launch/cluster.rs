@@ -211,7 +211,9 @@ fn copy_of(program: &Path, experiment: &Path) -> Result<PathBuf, FileError> {
 
 /// Copies the program, unless an earlier submission has; whole or not at all.
 fn keep(program: &Path, copy: &Path) -> Result<(), FileError> {
-    if copy.exists() {
+    // Its name is its checksum's beginning: a copy that is damaged is made again.
+    let is_sound = |(checksum, _): &(String, u64)| copy.to_string_lossy().ends_with(&checksum[..PROGRAM_DIGITS]);
+    if File::open(copy).and_then(files::checksum).is_ok_and(|found| is_sound(&found)) {
         return Ok(());
     }
     let folder = copy.parent().unwrap_or(Path::new("."));
@@ -220,6 +222,7 @@ fn keep(program: &Path, copy: &Path) -> Result<(), FileError> {
         let temporary = files::temporary(folder)?.into_temp_path();
         // With its permission to be run.
         std::fs::copy(program, &temporary)?;
+        File::open(&temporary)?.sync_all()?;
         temporary.persist(copy).map_err(|error| error.error)
     };
     attempt().map_err(FileError::at("write", copy))

@@ -19,6 +19,8 @@ pub struct Changes {
     pub kept: usize,
     /// Ids of trials that are no longer asked for; their folders stay.
     pub dropped: Vec<String>,
+    /// The version of vaex that the plan before is of, if it is another one.
+    pub version: Option<String>,
 }
 
 /// The content of plan.json.
@@ -75,12 +77,13 @@ impl Frozen {
 pub(super) fn changes(plan: &Plan, experiment: &Path) -> Result<Option<Changes>, FileError> {
     let before = match Frozen::read(experiment) {
         Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(None),
-        before => before?.trials,
+        before => before?,
     };
     let now: std::collections::BTreeSet<&str> = plan.trials().iter().map(|trial| trial.id()).collect();
     let (kept, dropped): (Vec<_>, Vec<_>) =
-        before.into_iter().map(|trial| trial.id).partition(|id| now.contains(&**id));
-    let changes = Changes { added: now.len() - kept.len(), kept: kept.len(), dropped };
+        before.trials.into_iter().map(|trial| trial.id).partition(|id| now.contains(&**id));
+    let version = Some(before.version).filter(|version| version != env!("CARGO_PKG_VERSION"));
+    let changes = Changes { added: now.len() - kept.len(), kept: kept.len(), dropped, version };
     Ok((changes.added > 0 || !changes.dropped.is_empty()).then_some(changes))
 }
 

@@ -84,10 +84,15 @@ pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
             TryLockError::WouldBlock => {
                 return Err(LaunchError::Busy { folder: folder.to_path_buf(), holder: written(&path) });
             }
-            TryLockError::Error(error) if is_unsupported(&error) => {
-                unsupported = Some(error);
-                break;
-            }
+            // What is written says who holds it, on this host at least.
+            TryLockError::Error(error) if is_unsupported(&error) => match living(&path) {
+                Some(_) if start.elapsed() < patience => std::thread::sleep(Duration::from_millis(20)),
+                Some(holder) => return Err(LaunchError::Busy { folder: folder.to_path_buf(), holder: Some(holder) }),
+                None => {
+                    unsupported = Some(error);
+                    break;
+                }
+            },
             TryLockError::Error(error) => return Err(FileError::at("lock", &path)(error).into()),
         }
     }
@@ -105,8 +110,27 @@ pub fn holder(folder: &Path) -> Option<Option<Holder>> {
     let file = File::open(&path).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(written(&path)),
+        Err(TryLockError::Error(error)) if is_unsupported(&error) => living(&path).map(Some),
         Ok(()) | Err(TryLockError::Error(_)) => None,
     }
+}
+
+/// Who holds a lock by what its file says, where that is another process of this host which is still there.
+fn living(path: &Path) -> Option<Holder> {
+    let holder: Holder = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let other = holder.process != std::process::id() && holder.host == host_name();
+    (other && is_alive(holder.process)).then_some(holder)
+}
+
+#[cfg(unix)]
+fn is_alive(process: u32) -> bool {
+    use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+    i32::try_from(process).is_ok_and(|process| kill(Pid::from_raw(process), None) != Err(Errno::ESRCH))
+}
+
+#[cfg(not(unix))]
+fn is_alive(_: u32) -> bool {
+    true
 }
 
 /// What a lock's file says of who holds it; who has just taken it may be about to write.

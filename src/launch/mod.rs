@@ -214,6 +214,10 @@ pub fn prepare<'p>(
             }
             Earlier::Failed(record) => {
                 trial::remove_leftovers(&folder)?;
+                // It may have been corrected.
+                if TrialRecord::read(&folder)?.status != record.status {
+                    record.write(&folder)?;
+                }
                 launch.failed.push((trial, record));
                 continue;
             }
@@ -317,8 +321,8 @@ impl Earlier {
         };
         let mut record = record;
         let fault = (record.status == Status::Done).then(|| trial::fault(folder, &record)).flatten();
-        if record.status == Status::Done && fault.is_none() {
-            let rows = tables::read_metrics(&folder.join(names::METRICS)).unwrap_or_default();
+        // A table that cannot be read is found to be damaged.
+        if let Ok(rows) = tables::read_metrics(&folder.join(names::METRICS)) {
             trial::correct(&mut record, &rows);
         }
         match record.status {
@@ -435,6 +439,7 @@ impl<'p> Launch<'p> {
                 self.running.iter_mut().for_each(|(_, child)| child.ask_to_stop());
             }
             while self.running.len() < self.jobs
+                && !self.summary.disk_is_full
                 && let Some(mut waiting) = self.queue.pop_front()
             {
                 let begun = waiting.begin();
@@ -504,7 +509,9 @@ impl<'p> Launch<'p> {
             (End::Said(_), record) => {
                 note_crash(folder, record, from_outside("its process ended without a word".to_owned()))
             }
-            (End::DiskFull(lines), record) => note_crash(folder, record, from_outside(lines)),
+            (End::DiskFull(lines), record) => {
+                note_crash(folder, record, from_outside(lines.trim_start_matches("error: ").to_owned()))
+            }
             (End::Crash(crash), record) => note_crash(folder, record, crash),
         };
         match status {

@@ -74,9 +74,11 @@ pub struct State {
 impl State {
     /// Epochs that are done.
     pub fn epoch(&self) -> u64 {
-        // The epoch in which a trial diverged has a row of training alone.
+        // One that diverged in an epoch has not ended it.
         let diverged = self.phase == Phase::Recorded(Status::Diverged);
-        self.last(if diverged { Split::Validation } else { Split::Train }).map_or(0, |row| row.epoch)
+        let split = if diverged { Split::Validation } else { Split::Train };
+        let rows = self.metrics.iter().filter(|row| row.split == split && (!diverged || row.is_finite()));
+        rows.map(|row| row.epoch).max().unwrap_or(0)
     }
 
     /// The row of the last epoch.
@@ -170,7 +172,7 @@ impl States {
     fn estimate(&mut self) {
         let known: Vec<f64> = self.trials.iter().filter_map(State::seconds_per_epoch).collect();
         let usual = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
-        let mut work = Some(0.0);
+        let mut coming = Some(Vec::new());
         for state in self.trials.iter_mut().filter(|state| state.is_due()) {
             let pace = state.seconds_per_epoch().or(usual);
             let left = pace.map(|pace| {
@@ -179,15 +181,26 @@ impl States {
                 // Clocks of two hosts may differ; and an epoch that takes longer than usual is not over.
                 (left * pace - since_last.unwrap_or_default().clamp(0.0, pace)).max(0.0)
             });
-            work = work.zip(left).map(|(work, left)| work + left);
             if state.phase == Phase::Running {
                 self.running += 1;
                 state.eta_seconds = left;
             }
+            match (left, &mut coming) {
+                (None, _) => coming = None,
+                (Some(left), Some(coming)) if state.phase != Phase::Running => coming.push(left),
+                _ => {}
+            }
         }
-        let longest = self.trials.iter().filter_map(|state| state.eta_seconds).fold(0.0, f64::max);
-        let together = work.map(|work| (work / self.running as f64).max(longest));
-        self.eta_seconds = together.filter(|_| self.running > 0);
+        // Each that is to come begins when the first of those before it has ended.
+        let mut ends: Vec<f64> = self.trials.iter().filter_map(|state| state.eta_seconds).collect();
+        let last = coming.filter(|_| !ends.is_empty()).map(|coming| {
+            for left in coming {
+                ends.sort_by(f64::total_cmp);
+                ends[0] += left;
+            }
+            ends.into_iter().fold(0.0, f64::max)
+        });
+        self.eta_seconds = last;
     }
 }
 
@@ -262,7 +275,7 @@ mod tests {
             trial(Phase::Recorded(Status::Failed), 3),
         ]);
         // 6, 10 and 10 epochs of 2 s, two trials at a time.
-        assert_eq!((all, each), (Some(26.0), vec![None, Some(12.0), Some(20.0), None, None]));
+        assert_eq!((all, each), (Some(32.0), vec![None, Some(12.0), Some(20.0), None, None]));
         // No sooner than the longest one.
         assert_eq!(estimated(vec![trial(Phase::Running, 9), trial(Phase::Running, 1)]).0, Some(18.0));
         // Nobody knows, or nothing goes on.

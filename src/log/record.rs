@@ -75,6 +75,9 @@ pub struct TrialRecord {
     pub images_per_second: Option<f64>,
     /// Largest resident memory of the process, MiB.
     pub peak_rss_mb: Option<f64>,
+    /// The version of the numbers that trials come to; 1 before vaex 0.2.0.
+    #[serde(default = "first_numerics")]
+    pub numerics: u64,
     /// Hash of the resolved spec.
     pub spec_hash: String,
     /// Hash of the images' content.
@@ -108,6 +111,11 @@ pub struct TrialRecord {
     pub from_outside: bool,
     /// SHA-256 of the other files of a trial that is done, by their names; checkpoints, which it no longer needs, apart.
     pub files: BTreeMap<String, String>,
+}
+
+/// Of records that do not say it.
+fn first_numerics() -> u64 {
+    1
 }
 
 /// Seconds since 1970.

@@ -111,6 +111,8 @@ fn drop_unless<T>(
 
 /// Fills in the defaults that depend on other keys.
 pub(super) fn fill_defaults(spec: &mut Spec) {
+    // Written out it is the same trial.
+    spec.data.stored = spec.data.stored.filter(|stored| *stored != spec::Data::default().stored());
     let model = &mut spec.model;
     match model.family {
         Family::Conv => {

@@ -4,7 +4,7 @@ mod check;
 mod trial;
 
 pub(crate) use check::diverged_advice;
-pub use trial::{Trial, determines, spec_hash, value_text};
+pub use trial::{NUMERICS, Trial, determines, spec_hash, value_text};
 
 use crate::data::{DataError, Dataset, Files, Images, counted, grouped};
 use crate::files::FileError;
@@ -464,7 +464,8 @@ impl Datasets {
                 "data.validation" => vec!["data.validation", "data.limit"],
                 key => vec![key],
             };
-            let help = error.is_missing_file().then(|| "paths are relative to the folder of the spec".to_owned());
+            let help = "paths in a spec are relative to its folder, those of `--set` to the working directory";
+            let help = error.is_missing_file().then(|| help.to_owned());
             vec![Problem { keys, message: error.to_string(), help }]
         });
         self.loaded.push((data, result.clone()));

@@ -9,6 +9,10 @@ use crate::spec::Spec;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
+/// The version of the numbers that a trial comes to: a change of vaex that changes the bits of any result raises it, so that
+/// results of both are never taken for those of one trial. Versions of vaex before 0.2.0 have 1.
+pub const NUMERICS: u64 = 2;
+
 /// One training that can run: nothing that is known before the first step can be wrong with it.
 #[derive(Clone, Debug)]
 pub struct Trial {
@@ -40,7 +44,7 @@ impl Trial {
         match (architecture, dataset) {
             (Some(architecture), Ok(dataset)) if checks.problems.is_empty() => {
                 let spec_hash = spec_hash(&spec);
-                let id = digest(&[spec_hash.as_bytes(), dataset.hash.as_bytes()], 10);
+                let id = digest(&[&NUMERICS.to_le_bytes(), spec_hash.as_bytes(), dataset.hash.as_bytes()], 10);
                 Ok(Trial { id, spec, spec_hash, dataset, architecture })
             }
             (_, Ok(_)) => Err(checks.problems),
@@ -48,7 +52,8 @@ impl Trial {
         }
     }
 
-    /// Ten hexadecimal digits: a hash of the resolved spec, without its name and its files' paths, and of the data.
+    /// Ten hexadecimal digits: a hash of [`NUMERICS`], of the resolved spec, without its name and its files' paths, and of the
+    /// data.
     pub fn id(&self) -> &str {
         &self.id
     }

@@ -132,6 +132,8 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     value["trials"] = trials.collect();
     let apart = experiment.apart.iter().map(|trial| {
         let mut value = json::trial(trial);
+        let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
+        value["folder"] = json!(place.to_string_lossy());
         value["label"] = json!(label(trial, &keys, comparison));
         value
     });

@@ -52,6 +52,8 @@ pub struct Experiment {
     /// Trials in its folder that its present plan does not have: of another sweep, or of an earlier vaex. They are listed,
     /// and no more.
     pub apart: Vec<Trial>,
+    /// Trials of its present plan that have no folder yet.
+    pub without_folder: usize,
 }
 
 /// What a report can be written as.
@@ -223,8 +225,9 @@ impl Experiment {
             }
         };
         let is_planned = |trial: &Trial| plan.as_ref().is_none_or(|plan| plan.contains(&trial.record.trial));
-        let (trials, apart) = trials.into_iter().partition(is_planned);
-        Experiment { name, folder, trials, apart }
+        let (trials, apart): (Vec<Trial>, Vec<Trial>) = trials.into_iter().partition(is_planned);
+        let without_folder = plan.as_ref().map_or(0, |plan| plan.len().saturating_sub(trials.len()));
+        Experiment { name, folder, trials, apart, without_folder }
     }
 
     /// All trials in its folder, with whether the present plan has them.
@@ -246,6 +249,8 @@ fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
             Ok(_) => {}
             // A link that leads to a folder above it adds nothing.
             Err(error) if error.loop_ancestor().is_some() => {}
+            // Nor does one that leads nowhere.
+            Err(error) if error.path().is_some_and(Path::is_symlink) => {}
             Err(error) => warnings.push(error.to_string()),
         }
     }

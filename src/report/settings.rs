@@ -103,6 +103,12 @@ impl<'a> Comparison<'a> {
         };
         comparison.sort(&differing, trials);
         comparison.notes.extend(warnings(trials));
+        if experiment.without_folder > 0 {
+            let planned = counted(experiment.without_folder, "planned trial");
+            comparison
+                .notes
+                .push(format!("{planned} without a folder yet: not begun, or left out by --only or --limit"));
+        }
         if repeated > 0 {
             let repeated = counted(repeated, "trial");
             comparison
@@ -262,12 +268,13 @@ fn differing_keys<'a>(trials: &[&'a Trial]) -> BTreeSet<&'a str> {
 /// Trials by all that determines their results but the seed, so that nothing else is ever averaged over; and how many are
 /// left out, as a seed counts once in a setting.
 fn settings(trials: &[Trial]) -> (Vec<Setting<'_>>, usize) {
-    let mut settings: BTreeMap<(&str, Vec<(&str, String)>), Setting> = BTreeMap::new();
+    type Identity<'a> = (u64, &'a str, Vec<(&'a str, String)>);
+    let mut settings: BTreeMap<Identity, Setting> = BTreeMap::new();
     for trial in trials {
         let matters = |key: &str| !is_identity(key) && determines(key) && !FOUND_BY_HASH.contains(&key);
         let spec = trial.record.spec.iter().filter(|(key, value)| matters(key) && !value.is_null());
         let spec = spec.map(|(key, value)| (key.as_str(), value_text(Some(value)))).collect();
-        let setting = settings.entry((&trial.record.data_hash, spec));
+        let setting = settings.entry((trial.record.numerics, &trial.record.data_hash, spec));
         setting.or_insert_with(|| Setting { trials: Vec::new() }).trials.push(trial);
     }
     let mut settings: Vec<Setting> = settings.into_values().collect();

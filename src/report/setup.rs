@@ -5,6 +5,7 @@ use super::settings::Comparison;
 use super::{Experiment, Trial};
 use crate::data::Split;
 use crate::log::record::Status;
+use crate::plan::determines;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,8 +19,6 @@ const TABLES: [(&str, &[&str]); 4] = [
     ("objective", &["kl_weight", "reduction"]),
     ("train", &["optimizer", "learning_rate", "batch_size", "epochs"]),
 ];
-/// Keys that change nothing of a trial's result.
-const LEFT_OUT: [&str; 1] = ["train.checkpoint_steps"];
 /// Keys whose values are paths: their files' names say enough.
 const PATHS: [&str; 4] = ["data.images", "data.labels", "data.test_images", "data.test_labels"];
 
@@ -31,7 +30,7 @@ pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Valu
         let prefix = format!("{table}.");
         let keys: BTreeSet<&str> =
             trials.iter().flat_map(|trial| trial.record.spec.keys()).map(String::as_str).collect();
-        let keys = keys.into_iter().filter(|key| key.starts_with(&prefix) && !LEFT_OUT.contains(key));
+        let keys = keys.into_iter().filter(|key| key.starts_with(&prefix) && (determines(key) || PATHS.contains(key)));
         let mut names: Vec<&str> = keys.map(|key| &key[prefix.len()..]).collect();
         names.sort_by_key(|name| first.iter().position(|one| one == name).unwrap_or(first.len()));
         names.into_iter().filter_map(|name| key_row(table, &format!("{prefix}{name}"), name, trials)).collect()

@@ -53,6 +53,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         seconds: 12.25,
         images_per_second: Some(1234.5),
         peak_rss_mb: None,
+        numerics: 2,
         spec_hash: format!("hash-{name}"),
         data_hash: "data".to_owned(),
         version: "0.1.0".to_owned(),

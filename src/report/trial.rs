@@ -68,7 +68,7 @@ impl Trial {
     /// The metrics of the last epoch, in the order of the report's columns.
     pub fn shown(&self, split: Split) -> Vec<Metric> {
         let metrics = FIGURES.iter().map(|figure| {
-            let value = (figure.of)(self, split);
+            let value = (figure.of)(self, split).filter(|value| value.is_finite());
             let digits = |value| if figure.with_deviation { significant(value, 5) } else { short(value) };
             Metric { name: figure.name, head: figure.head, value, text: value.map_or("-".to_owned(), digits) }
         });

@@ -58,37 +58,56 @@ fn free_memory_below(root: &Path) -> Option<f64> {
         Some(1024.0 * line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()?)
     };
     let groups = read(root.join("proc/self/cgroup")).unwrap_or_default();
-    let limits = groups.lines().flat_map(|line| memory_groups(line)).filter_map(|(folder, limit, usage)| {
-        // A limit that is none is `max`, or a number as large as the address space.
-        let number = |name: &str| read(root.join(&folder).join(name))?.trim().parse::<f64>().ok();
-        let (limit, used) = (number(limit)?, number(usage)?);
-        // What the group's files take in the cache is given back when memory is short.
-        let statistics = read(root.join(&folder).join("memory.stat")).unwrap_or_default();
-        let cached =
-            statistics.lines().find_map(|line| line.strip_prefix("inactive_file ")?.trim().parse::<f64>().ok());
-        Some((limit - used + cached.unwrap_or(0.0)).max(0.0))
-    });
+    let limits = groups.lines().flat_map(|line| memory_groups(line)).filter_map(
+        |MemoryGroup { folder, limit, usage, reclaimable }| {
+            // A limit that is none is `max`, or a number as large as the address space.
+            let number = |name: &str| read(root.join(&folder).join(name))?.trim().parse::<f64>().ok();
+            let (limit, used) = (number(limit)?, number(usage)?);
+            // What files take in the cache is given back when memory is short.
+            let statistics = read(root.join(&folder).join("memory.stat")).unwrap_or_default();
+            let given_back = |line: &str| {
+                let (name, bytes) = line.split_once(' ')?;
+                reclaimable.contains(&name).then(|| bytes.trim().parse::<f64>().ok()).flatten()
+            };
+            let cached: f64 = statistics.lines().filter_map(given_back).sum();
+            Some((limit - used + cached).max(0.0))
+        },
+    );
     machine().into_iter().chain(limits).min_by(f64::total_cmp)
 }
 
-/// The control groups of memory that a line of /proc/self/cgroup names, its own and those above it: the folder below /,
-/// and the files with the limit and with what is used.
-fn memory_groups(line: &str) -> Vec<(PathBuf, &'static str, &'static str)> {
+/// A control group of memory.
+struct MemoryGroup {
+    /// Its folder below /.
+    folder: PathBuf,
+    /// Its file with the limit.
+    limit: &'static str,
+    /// Its file with what is used, by groups below it too.
+    usage: &'static str,
+    /// What its memory.stat has of that which the system takes back, likewise.
+    reclaimable: &'static [&'static str],
+}
+
+/// The control groups of memory that a line of /proc/self/cgroup names: its own and those above it.
+fn memory_groups(line: &str) -> Vec<MemoryGroup> {
     let mut fields = line.splitn(3, ':');
     let (Some(_), Some(controllers), Some(group)) = (fields.next(), fields.next(), fields.next()) else {
         return Vec::new();
     };
-    let (top, limit, usage) = match controllers {
-        "" => ("sys/fs/cgroup", "memory.max", "memory.current"),
-        of if of.split(',').any(|one| one == "memory") => {
-            ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes")
-        }
+    let (top, limit, usage, reclaimable): (_, _, _, &[&str]) = match controllers {
+        "" => ("sys/fs/cgroup", "memory.max", "memory.current", &["active_file", "inactive_file", "slab_reclaimable"]),
+        of if of.split(',').any(|one| one == "memory") => (
+            "sys/fs/cgroup/memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            &["total_active_file", "total_inactive_file"],
+        ),
         _ => return Vec::new(),
     };
     let group = Path::new(group.trim_start_matches('/'));
     // In a container the group's own folder may be mounted as the top one.
     let groups = group.ancestors().map(|group| Path::new(top).join(group));
-    groups.map(|folder| (folder, limit, usage)).collect()
+    groups.map(|folder| MemoryGroup { folder, limit, usage, reclaimable }).collect()
 }
 
 /// How long a trial will take on the processor, from training with it for a moment.
@@ -137,8 +156,9 @@ mod tests {
         assert_eq!(free(&[machine, own, step[0], step[1]]), Some(2_048_000.0));
         let job = [("sys/fs/cgroup/job/memory.max", "5000\n"), ("sys/fs/cgroup/job/memory.current", "1000\n")];
         assert_eq!(free(&[machine, own, step[0], step[1], job[0], job[1]]), Some(4000.0));
-        let cached = ("sys/fs/cgroup/job/memory.stat", "anon 600\ninactive_file 300\n");
-        assert_eq!(free(&[machine, own, job[0], job[1], cached]), Some(4300.0));
+        let cached = "anon 600\ninactive_file 300\nactive_file 100\nslab_reclaimable 50\n";
+        let cached = ("sys/fs/cgroup/job/memory.stat", cached);
+        assert_eq!(free(&[machine, own, job[0], job[1], cached]), Some(4450.0));
         // In a container, whose group is the top one.
         let top = [("sys/fs/cgroup/memory.max", "7000\n"), ("sys/fs/cgroup/memory.current", "8000\n")];
         assert_eq!(free(&[machine, ("proc/self/cgroup", "0::/\n"), top[0], top[1]]), Some(0.0));
@@ -151,6 +171,9 @@ mod tests {
             ("sys/fs/cgroup/memory/memory.usage_in_bytes", "1000\n"),
         ];
         assert_eq!(free(&[&first[..], &[machine]].concat()), Some(5000.0));
+        let cached = "inactive_file 7\ntotal_inactive_file 200\ntotal_active_file 100\n";
+        let cached = ("sys/fs/cgroup/memory/docker/x/memory.stat", cached);
+        assert_eq!(free(&[&first[..], &[machine, cached]].concat()), Some(5300.0));
         assert_eq!(free(&[]), None);
     }
 }

@@ -16,7 +16,7 @@ use crate::log::record::{Status, TrialRecord, now};
 use crate::log::tables;
 use crate::log::tensorboard::{self, EventWriter};
 use crate::model::Architecture;
-use crate::plan::{Trial, diverged_advice};
+use crate::plan::{NUMERICS, Trial, diverged_advice};
 use crate::spec::Device;
 use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
@@ -170,6 +170,7 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         seconds: 0.0,
         images_per_second: None,
         peak_rss_mb: None,
+        numerics: NUMERICS,
         spec_hash: trial.spec_hash().to_owned(),
         data_hash: trial.dataset().hash.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -196,13 +197,14 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
 /// A file cannot be written.
 pub fn update(folder: &Path, trial: &Trial, record: &mut TrialRecord) -> Result<bool, FileError> {
     let (values, is_sound) = (trial.values(), seals::is_sound(folder, record, names::SPEC));
-    if record.spec == values && is_sound {
+    if record.spec == values && record.warnings == trial.warnings() && is_sound {
         return Ok(false);
     }
     let text = trial.toml();
     write_whole(&folder.join(names::SPEC), text.as_bytes())?;
     // Whoever is killed here leaves a spec that is not the record's; the next run comes to this place again.
     record.spec = values;
+    record.warnings = trial.warnings();
     record.files.insert(names::SPEC.to_owned(), seals::checksum_of(text.as_bytes()));
     record.write(folder)?;
     Ok(!is_sound)
@@ -256,7 +258,8 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
     // Who planned the trial may have been another machine, or an earlier vaex.
     let mut record = planned(trial, &earlier.varied, run.threads);
     record.status = Status::Running;
-    record.started = earlier.started;
+    // It was planned then, and begins now.
+    record.started = if earlier.seconds > 0.0 { earlier.started } else { now() };
     record.seconds = earlier.seconds;
     record.images_per_second = earlier.images_per_second;
     record.write(run.folder)?;

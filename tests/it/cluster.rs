@@ -1,7 +1,7 @@
 //! `vaex run --launcher`, `vaex status` and `vaex cancel`. The tests with Slurm in their name need a real one.
 
 use crate::harness::{Workspace, json, without_grey};
-use crate::runs::{LONG, TINY, in_training, only, rows, same_bits, signal, status, wait_for};
+use crate::runs::{LONG, TINY, diverging, in_training, only, rows, same_bits, signal, status, wait_for};
 use std::path::Path;
 use std::process::Command;
 use vaex::log::record::TrialRecord;
@@ -40,6 +40,16 @@ see how they stand with: vaex status runs/tiny; stop them with: vaex cancel runs
     assert!(workspace.succeed(&command).contains("\ntiny: nothing to submit\n"));
     assert!(workspace.succeed(&["status", "runs/tiny"]).starts_with("tiny: 2 done\n"));
     assert_eq!(workspace.succeed(&["cancel", "runs/tiny"]), "runs/tiny: nothing is at work\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn failures_of_a_scheduler_s_trials_can_be_allowed() {
+    let mut workspace = diverging();
+    workspace.write("template.sh", TEMPLATE);
+    let command = ["run", "spec.toml", "--launcher", "command", "--template", "template.sh", "--wait"];
+    assert_eq!(workspace.vaex(&command).status, Some(1));
+    assert_eq!(workspace.vaex(&[&command[..], &["--allow-failed"]].concat()).status, Some(0));
 }
 
 #[test]

@@ -78,10 +78,10 @@ fn a_plan_is_a_table_of_trials() {
 const TABLE: &str = concat!(
     "trial       objective.kl_weight  seed  parameters  steps  GFLOP  memory  state\n",
     "──────────────────────────────────────────────────────────────────────────────\n",
-    "27c2fd6e53  0.5                  0          26004      6   0.02   56 MB  new\n",
-    "7d36eae374  0.5                  1          26004      6   0.02   56 MB  new\n",
-    "95d8a5f395  1                    0          26004      6   0.02   56 MB  new\n",
-    "0cc3a613e8  1                    1          26004      6   0.02   56 MB  new\n",
+    "d456a477df  0.5                  0          26004      6   0.02   56 MB  new\n",
+    "3050a3637b  0.5                  1          26004      6   0.02   56 MB  new\n",
+    "9511e78ffc  1                    0          26004      6   0.02   56 MB  new\n",
+    "658ed79486  1                    1          26004      6   0.02   56 MB  new\n",
     "spec: 4 trials, 54 training and 6 validation images\n",
 );
 

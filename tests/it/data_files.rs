@@ -337,6 +337,16 @@ warning: {GREY}
 }
 
 #[test]
+fn the_default_of_stored_written_out_is_the_same_trial() {
+    let mut workspace = Workspace::with_spec(&spec("images = \"images\""));
+    workspace.write("images", greys());
+    let ids = |plan: Value| plan["trials"][0]["trial"].as_str().unwrap().to_owned();
+    let plain = ids(plan(&workspace));
+    workspace.write("spec.toml", spec("images = \"images\"\nstored = [0, 255]"));
+    assert_eq!(ids(plan(&workspace)), plain);
+}
+
+#[test]
 fn a_trial_alone_does_not_repeat_what_the_plan_warned_of() {
     let mut workspace = Workspace::with_spec(&spec("images = \"images\""));
     workspace.write("images", greys());

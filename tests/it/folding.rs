@@ -107,7 +107,16 @@ fn trials_of_another_spec_with_the_same_name_are_listed_apart() {
     assert!(best.contains(&meant), "{said}");
     assert!(said.contains("not in the present plan: 1 trial") && said.contains(&other), "{said}");
     let report = report(&workspace, "runs/tiny");
+    let folder = workspace.trial("runs/tiny", &other).file_name().unwrap().to_str().unwrap().to_owned();
     assert_eq!((counts(&report), &report["experiments"][0]["apart"][0]["trial"]), (vec![1], &other.into()));
+    // Links of the page are relative to it.
+    workspace.succeed(&["report", "runs/tiny"]);
+    let page = std::fs::read_to_string(workspace.path("runs/tiny/report.html")).unwrap();
+    assert!(page.contains(&format!("\"folder\":\"{folder}\"")), "{folder}");
+    // Where the present plan has no trial left, the others are shown all the same.
+    std::fs::remove_dir_all(workspace.trial("runs/tiny", &meant)).unwrap();
+    let said = workspace.succeed(&["report", "runs/tiny"]);
+    assert!(said.starts_with("tiny: no trial of its present plan\n\nnot in the present plan: 1 trial; its"), "{said}");
 }
 
 #[test]

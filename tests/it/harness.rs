@@ -55,7 +55,7 @@ impl Workspace {
 
     /// The program, ready to run here without a terminal.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = default_signals(PROGRAM);
         command.args(arguments).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -185,6 +185,16 @@ pub(crate) fn without_grey(messages: &str) -> String {
         }
     }
     kept.concat()
+}
+
+/// A command to which no signal is ignored, whatever it is to this process: what runs in a shell's background ignores SIGINT.
+pub(crate) fn default_signals(program: &str) -> Command {
+    if !cfg!(target_os = "linux") {
+        return Command::new(program);
+    }
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--default-signal=HUP,INT,TERM").arg(program);
+    command
 }
 
 /// The content of a JSON file.

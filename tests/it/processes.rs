@@ -98,7 +98,7 @@ fn a_full_disk_stops_the_sweep() {
     let read = |name: &str| std::fs::read_to_string(workspace.path(name)).unwrap();
     let said = read("said");
     assert_eq!(read("code"), "1\n", "{said}");
-    assert!(said.contains("the disk of runs/tiny is full, so the run was stopped with "), "{said}");
+    assert!(said.contains("the disk of runs/tiny is full or read-only, so the run was stopped with "), "{said}");
     assert!(said.contains("; make room, then resume with: "), "{said}");
     assert_eq!(said.matches(": failed (").count(), 1, "only one of six trials was tried in vain: {said}");
     assert!(workspace.trials("done").values().all(|folder| status(folder) == "done"));
@@ -111,15 +111,50 @@ const WITHOUT_LOCKS: &str = "\
 int flock(int file, int operation) { errno = ENOLCK; return -1; }
 ";
 
-#[test]
+/// The library, compiled.
 #[cfg(target_os = "linux")]
-fn a_file_system_without_locks_is_said_and_used() {
-    let mut workspace = Workspace::with_spec(TINY);
+fn without_locks(workspace: &mut Workspace) -> std::path::PathBuf {
     workspace.write("flock.c", WITHOUT_LOCKS);
     let library = workspace.path("flock.so");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(workspace.path("flock.c"));
     assert!(compiler.status().unwrap().success());
+    library
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_locks_a_second_run_on_the_same_host_is_refused() {
+    let mut workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 4000"));
+    let library = without_locks(&mut workspace);
+    let command = |arguments: &[&str]| {
+        let mut command = workspace.command(arguments);
+        command.env("LD_PRELOAD", &library);
+        command
+    };
+    let mut first = command(&["run", "spec.toml", "--threads", "1"]).stdout(Stdio::null()).spawn().unwrap();
+    wait_for("an epoch", || {
+        let trials = workspace.path("runs/long");
+        trials.exists() && workspace.trials("runs/long").values().any(|folder| folder.join("metrics.parquet").exists())
+    });
+    let second = command(&["run", "spec.toml", "--fresh"]).output().unwrap();
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(second.status.code() == Some(2) && said.contains("another vaex is at work in runs/long"), "{said}");
+    let status = String::from_utf8(command(&["status"]).output().unwrap().stdout).unwrap();
+    assert!(status.starts_with("long: 1 running\n"), "{status}");
+    assert!(command(&["cancel", "runs/long"]).output().unwrap().status.success());
+    assert_eq!(first.wait().unwrap().code(), Some(130));
+    // Whoever comes next is not kept out.
+    assert_eq!(crate::runs::status(&only(&workspace, "runs/long")), "interrupted");
+    let next = command(&["run", "spec.toml", "--set", "train.epochs=1"]).output().unwrap();
+    assert_eq!(next.status.code(), Some(0));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_file_system_without_locks_is_said_and_used() {
+    let mut workspace = Workspace::with_spec(TINY);
+    let library = without_locks(&mut workspace);
     let output = workspace.command(&["run", "spec.toml"]).env("LD_PRELOAD", &library).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
