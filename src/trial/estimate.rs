@@ -58,8 +58,8 @@ fn free_memory_below(root: &Path) -> Option<f64> {
         Some(1024.0 * line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()?)
     };
     let groups = read(root.join("proc/self/cgroup")).unwrap_or_default();
-    let limits = groups.lines().flat_map(|line| memory_groups(line)).filter_map(
-        |MemoryGroup { folder, limit, usage, reclaimable }| {
+    let limits =
+        groups.lines().flat_map(memory_groups).filter_map(|MemoryGroup { folder, limit, usage, reclaimable }| {
             // A limit that is none is `max`, or a number as large as the address space.
             let number = |name: &str| read(root.join(&folder).join(name))?.trim().parse::<f64>().ok();
             let (limit, used) = (number(limit)?, number(usage)?);
@@ -71,8 +71,7 @@ fn free_memory_below(root: &Path) -> Option<f64> {
             };
             let cached: f64 = statistics.lines().filter_map(given_back).sum();
             Some((limit - used + cached).max(0.0))
-        },
-    );
+        });
     machine().into_iter().chain(limits).min_by(f64::total_cmp)
 }
 

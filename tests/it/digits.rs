@@ -2,6 +2,7 @@
 //! them again with VAEX_WRITE_DIGITS=1, and says so in the changelog.
 //!
 //! The digits are those of AVX-512, whatever the processor; other instruction sets have others.
+#![expect(clippy::print_stderr, reason = "what cannot be tested is said")]
 
 use crate::harness::Workspace;
 use std::path::Path;

@@ -80,8 +80,8 @@ fn their_models_are_used() {
         workspace.succeed(&[&[command], &best[..]].concat());
         assert!(workspace.path(file).exists(), "{command}");
     }
-    let plain = std::fs::read_dir(workspace.path("runs/autoencoder")).unwrap().map(|entry| entry.unwrap().path());
-    let plain = plain.filter(|path| path.is_dir()).next().unwrap();
+    let mut plain = std::fs::read_dir(workspace.path("runs/autoencoder")).unwrap().map(|entry| entry.unwrap().path());
+    let plain = plain.find(|path| path.is_dir()).unwrap();
     let plain = plain.to_str().unwrap();
     workspace.succeed(&["reconstruct", plain]);
     workspace.succeed(&["embed", plain]);

@@ -1,6 +1,7 @@
 //! Processes and what is around them: signals that are ignored, a program that is replaced, a disk that is full, a file
 //! system without locks.
 #![cfg(unix)]
+#![expect(clippy::print_stderr, reason = "what cannot be tested is said")]
 
 use crate::harness::{PROGRAM, Workspace};
 use crate::runs::{LONG, TINY, children, only, signal, status, wait_for};
@@ -10,7 +11,8 @@ use std::process::{Command, Stdio};
 #[test]
 fn a_signal_that_was_ignored_stays_ignored() {
     for name in ["HUP", "INT"] {
-        let workspace = Workspace::with_spec(LONG);
+        // Long enough for the signals to arrive in its midst.
+        let workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 400"));
         let script = format!("trap '' {name}; exec \"$0\" run spec.toml --threads 1");
         let mut command = Command::new("sh");
         command.args(["-c", &script, PROGRAM]).current_dir(workspace.path("")).stdout(Stdio::null());
@@ -31,7 +33,7 @@ fn a_signal_that_was_ignored_stays_ignored() {
 #[test]
 fn a_signal_that_is_not_ignored_stops_a_run() {
     for name in ["HUP", "INT", "TERM"] {
-        let workspace = Workspace::with_spec(LONG);
+        let workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 40000"));
         let run = workspace.command(&["run", "spec.toml", "--threads", "1"]).spawn().unwrap();
         wait_for("an epoch", || {
             let trials = workspace.path("runs/long");
