@@ -322,7 +322,9 @@ impl Earlier {
         let mut record = record;
         let fault = (record.status == Status::Done).then(|| trial::fault(folder, &record)).flatten();
         // A table that cannot be read is found to be damaged.
-        if let Ok(rows) = tables::read_metrics(&folder.join(names::METRICS)) {
+        if record.status == Status::Done
+            && let Ok(rows) = tables::read_metrics(&folder.join(names::METRICS))
+        {
             trial::correct(&mut record, &rows);
         }
         match record.status {

@@ -1,7 +1,7 @@
 //! Training that is not finite any more has diverged, wherever that shows; what is not finite is no number in a table.
 
 use crate::harness::{Workspace, json};
-use crate::runs::{TINY, only, status};
+use crate::runs::{diverging, only, status};
 use polars::prelude::{ParquetReader, SerReader};
 use std::fs::File;
 
@@ -74,11 +74,7 @@ fn what_is_not_finite_is_null_in_every_table() {
 
 #[test]
 fn failures_can_be_allowed_and_interruptions_cannot() {
-    let spec = TINY.replace(
-        "[sweep.grid]\n\"objective.kl_weight\" = [0.5, 1.0]",
-        "optimizer = \"sgd\"\n\n[sweep.grid]\n\"train.learning_rate\" = [1e20, 1e-4]",
-    );
-    let workspace = Workspace::with_spec(&spec);
+    let workspace = diverging();
     let outcome = workspace.vaex(&["run", "spec.toml", "--allow-failed"]);
     assert_eq!(outcome.status, Some(0), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("1 done, 1 diverged"), "{}", outcome.stdout);
