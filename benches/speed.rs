@@ -8,11 +8,11 @@ use dfdx::tensor::Cpu;
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use vaex::backend::Host;
 use vaex::files::write_whole;
-use vaex::kernels::{self, Activation, ConvShape, DenseShape, Sum};
-use vaex::log::{Grid, tensorboard::EventWriter};
 use vaex::plan::Plan;
+use vaex::record::{Grid, tensorboard::EventWriter};
+use vaex::tensor::backend::Host;
+use vaex::tensor::kernels::{self, Activation, ConvShape, DenseShape, Sum};
 use vaex::train::Trainer;
 
 /// The program's own allocator.

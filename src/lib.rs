@@ -7,12 +7,11 @@
 pub mod files;
 pub mod random;
 
-pub mod spec;
+pub mod language;
 
 pub mod data;
-pub mod kernels;
+pub mod tensor;
 
-pub mod backend;
 pub mod model;
 pub mod objective;
 
@@ -20,7 +19,7 @@ pub mod plan;
 
 pub mod train;
 
-pub mod log;
+pub mod record;
 pub mod trial;
 
 pub mod trained;

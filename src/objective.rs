@@ -1,9 +1,9 @@
 //! The loss, in the unit that the spec chose, and the nats behind it.
 
-use crate::backend::{Array, Backend, DeviceError};
-use crate::model::dims::Dim;
+use crate::language::{self as spec, Reduction};
 use crate::model::{Code, Vae};
-use crate::spec::{self, Reduction};
+use crate::tensor::backend::{Array, Backend, DeviceError};
+use crate::tensor::dims::Dim;
 use dfdx::tensor::Tape;
 
 /// How reconstruction and KL become one number.

@@ -1,17 +1,17 @@
 //! A trained model, for use: from a trial's folder, with its own validation images or others.
 
-use crate::backend::{DeviceError, Host};
 use crate::data::{DataError, Dataset, Images, Pixels, Split};
 use crate::files::FileError;
-use crate::log::checkpoint::{CheckpointError, Stored};
-use crate::log::record::{RECORD_FILE, Status, TrialRecord};
-use crate::log::tables;
+use crate::language::{Data, Spec};
 use crate::model::architecture::PosteriorKind;
 use crate::model::parameters::GradientMap;
 use crate::model::{Architecture, BuildError, Model};
 use crate::plan;
 use crate::random::{Purpose, Stream};
-use crate::spec::{Data, Spec};
+use crate::record::checkpoint::{CheckpointError, Stored};
+use crate::record::tables;
+use crate::record::trial::{RECORD_FILE, Status, TrialRecord};
+use crate::tensor::backend::{DeviceError, Host};
 use crate::train::{Encoded, Measured, Spread, Worker, micro_batch};
 use crate::trial::{self, names};
 use std::path::{Path, PathBuf};

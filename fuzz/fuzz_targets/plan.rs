@@ -11,7 +11,7 @@ use planning::{folder, limited, plan, write};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
-use vaex::spec::{Document, ReadError};
+use vaex::language::{Document, ReadError};
 
 /// Beyond it a spec hangs.
 const TIME: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 
 use super::complain;
 use crate::launch::folders;
-use crate::log::record::RECORD_FILE;
+use crate::record::trial::RECORD_FILE;
 use crate::report;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;

@@ -19,10 +19,10 @@ mod terminal;
 mod trial;
 
 use crate::data::grouped;
+use crate::language::{self as spec, Device, Override};
 use crate::launch;
-use crate::log::record::TrialRecord;
 use crate::plan::{Plan, PlanError, Trial};
-use crate::spec::{self, Device, Override};
+use crate::record::trial::TrialRecord;
 use crate::trial::names;
 use anyhow::bail;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};

@@ -3,8 +3,8 @@
 use super::{DONE, FamilyArg, NewArgs, say};
 use crate::data::{Dataset, Images};
 use crate::files::write_whole;
+use crate::language::{Data, Source};
 use crate::launch::cluster::shell_word;
-use crate::spec::{Data, Source};
 use anyhow::bail;
 use std::path::{Path, PathBuf};
 

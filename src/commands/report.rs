@@ -1,7 +1,7 @@
 //! `vaex report`: the table of what was trained, and the files of the report.
 
 use super::{DONE, ReportArgs, ReportFormat, WRONG, complain, say, terminal};
-use crate::log::record::RECORD_FILE;
+use crate::record::trial::RECORD_FILE;
 use crate::report::{Format, Report};
 use anyhow::bail;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use super::{DONE, FAILED, INTERRUPTED, TrialArgs, explain, prepared_trial, say, 
 use crate::files;
 use crate::launch::lock::{self, Lock};
 use crate::launch::{DISK_FULL, LaunchError, stop_with_parent};
-use crate::log::record::{Status, TrialRecord};
+use crate::record::trial::{Status, TrialRecord};
 use crate::trial::{self, Ended, Event, Run};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

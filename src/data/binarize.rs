@@ -1,8 +1,8 @@
 //! Pixels for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
 
 use super::{Images, Split};
+use crate::language::{Binarize, Data};
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
-use crate::spec::{Binarize, Data};
 
 /// Pixels that are drawn at a time.
 const CHUNK: usize = 512;

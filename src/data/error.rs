@@ -2,7 +2,7 @@
 
 use super::idx::IdxError;
 use super::{counted, grouped};
-use crate::spec::Validation;
+use crate::language::Validation;
 use std::path::{Path, PathBuf};
 
 /// What a file of images is for.

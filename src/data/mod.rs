@@ -12,7 +12,7 @@ pub use idx::IdxError;
 pub use split::Split;
 
 use crate::files::hexadecimal;
-use crate::spec::{Data, Source, Validation};
+use crate::language::{Data, Source, Validation};
 use idx::{Array, Content};
 use sha2::{Digest, Sha256};
 use std::ops::Range;
@@ -437,7 +437,7 @@ pub(crate) fn counted(number: impl std::fmt::Display, noun: &str) -> String {
 mod tests {
     use super::idx::tests::{gzip, idx_file};
     use super::*;
-    use crate::spec::Binarize;
+    use crate::language::Binarize;
 
     /// A folder with training files of 10 images of 2 x 3 pixels, plain and gzipped, and test files of 4.
     fn folder() -> tempfile::TempDir {

@@ -4,11 +4,11 @@ use super::messages::{
     Attribute, Dimension, Entry, FLOAT, Graph, INT, INT64, INTS, Model, Node, OperatorSet, Shape, Size, Tensor,
     TensorType, Type, Value,
 };
-use crate::backend::Activation;
+use crate::language::PosteriorScale;
 use crate::model::architecture::{
     Architecture, ConvSpec, ConvStride, LikelihoodKind, Network, PosteriorKind, VarianceKind,
 };
-use crate::spec::PosteriorScale;
+use crate::tensor::backend::Activation;
 use prost::Message;
 
 /// ONNX's operators as of 2021, which every runtime in use knows.
@@ -334,7 +334,7 @@ fn integers(name: &str, values: &[i64]) -> Attribute {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Initializer;
+    use crate::language::Initializer;
 
     /// A non-square image, an odd side, and channels that tell the axes of every array apart.
     fn architecture() -> Architecture {

@@ -1,7 +1,7 @@
 //! A trial's process, from the parent's side and from its own.
 
 use crate::files::FileError;
-use crate::log::record::Status;
+use crate::record::trial::Status;
 use crate::trial::Event;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};

@@ -5,7 +5,7 @@
 
 use super::{Folders, Launch, LaunchError, Waiting};
 use crate::files::{self, FileError, create_folder, write_whole};
-use crate::log::record::now;
+use crate::record::trial::now;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -5,7 +5,7 @@
 
 use super::LaunchError;
 use crate::files::{FileError, LOCK_FILE, host_name, room_needed};
-use crate::log::record::now;
+use crate::record::trial::now;
 use indicatif::HumanDuration;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -14,9 +14,9 @@ pub use lock::Holder;
 pub use states::{Phase, State, States, states};
 
 use crate::files::{self, FileError, create_folder, remove_leftovers};
-use crate::log::record::{RECORD_FILE, Status, TrialRecord, now};
-use crate::log::tables;
 use crate::plan::{Plan, Trial};
+use crate::record::tables;
+use crate::record::trial::{RECORD_FILE, Status, TrialRecord, now};
 use crate::trial::{self, Event, names};
 use child::{Child, Crash, End, Message};
 use cluster::Task;

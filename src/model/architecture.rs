@@ -1,7 +1,7 @@
 //! Which network to build: the `[model]` table with everything decided and checked.
 
-use crate::backend::Activation;
-use crate::spec::{Initializer, PosteriorScale};
+use crate::language::{Initializer, PosteriorScale};
+use crate::tensor::backend::Activation;
 
 /// Stride of one convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

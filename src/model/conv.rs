@@ -1,10 +1,10 @@
 //! The convolutional family: encoder and decoder of feature maps; with the spec's defaults, the walkthrough's network.
 
 use super::architecture::{ConvSpec, ConvStride};
-use super::dims::{Channels, Dim, Features, Grey, Halving, Height, Same, Width};
 use super::layers::{Conv, ConvTranspose, Dense, DenseStack};
 use super::parameters::{Module, Visitor};
-use crate::backend::{Activation, Array, Backend, DeviceError};
+use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
+use crate::tensor::dims::{Channels, Dim, Features, Grey, Halving, Height, Same, Width};
 use dfdx::shapes::Const;
 use dfdx::tensor::Tape;
 
@@ -146,7 +146,7 @@ impl<B: Backend> Up<B> {
         &self,
         x: FeatureMap<N, B, T>,
     ) -> Result<FeatureMap<N, B, T>, DeviceError> {
-        use super::dims::{Half, Stride};
+        use crate::tensor::dims::{Half, Stride};
         let (batch, _, _, channels) = x.shape();
         let halves: (Half<Height>, Half<Width>) = (Halving::side(self.sides.0), Halving::side(self.sides.1));
         self.layer.forward(x.relabel((batch, halves.0, halves.1, channels))?, self.sides)

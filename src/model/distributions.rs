@@ -1,11 +1,11 @@
 //! The posterior q(z|x) and the likelihood p(x|z), with the parameters that are theirs.
 
 use super::architecture::{LikelihoodKind, PosteriorKind, VarianceKind};
-use super::dims::{Dim, Variances};
 use super::layers::Dense;
 use super::parameters::{AnyParameter, Module, Visit, Visitor};
-use crate::backend::{Activation, Array, Backend, DeviceError, Parameter};
-use crate::spec::PosteriorScale;
+use crate::language::PosteriorScale;
+use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Parameter};
+use crate::tensor::dims::{Dim, Variances};
 use dfdx::tensor::Tape;
 
 /// The posterior of a batch of images. The tape is in the last tensor.

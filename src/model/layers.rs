@@ -1,8 +1,8 @@
 //! Dense layers, convolutions and transposed convolutions, with their parameters.
 
-use super::dims::{Dim, Hidden, Stride};
 use super::parameters::{Fans, Module, Visit, Visitor};
-use crate::backend::{Activation, Array, Backend, DeviceError, Filter, Parameter};
+use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Filter, Parameter};
+use crate::tensor::dims::{Dim, Hidden, Stride};
 use dfdx::shapes::{Const, Shape};
 use dfdx::tensor::Tape;
 

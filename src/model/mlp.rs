@@ -1,9 +1,9 @@
 //! The dense family: encoder and decoder of dense layers.
 
-use super::dims::{Dim, Hidden};
 use super::layers::{Dense, DenseStack};
 use super::parameters::{Module, Visitor};
-use crate::backend::{Activation, Array, Backend, DeviceError};
+use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
+use crate::tensor::dims::{Dim, Hidden};
 use dfdx::tensor::Tape;
 
 /// `(N, P)` to `(N, H)`.

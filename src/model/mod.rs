@@ -4,8 +4,8 @@
 //!
 //! ```
 //! use dfdx::tensor::Cpu;
-//! use vaex::backend::{Activation, Array, Host};
-//! use vaex::model::dims::{Batch, Hidden, Latent, Pixels};
+//! use vaex::tensor::backend::{Activation, Array, Host};
+//! use vaex::tensor::dims::{Batch, Hidden, Latent, Pixels};
 //! use vaex::model::mlp::MlpDecoder;
 //!
 //! let device = Cpu::default();
@@ -19,8 +19,8 @@
 //!
 //! ```compile_fail
 //! use dfdx::tensor::Cpu;
-//! use vaex::backend::{Activation, Array, Host};
-//! use vaex::model::dims::{Batch, Hidden, Latent, Pixels};
+//! use vaex::tensor::backend::{Activation, Array, Host};
+//! use vaex::tensor::dims::{Batch, Hidden, Latent, Pixels};
 //! use vaex::model::mlp::MlpDecoder;
 //!
 //! let device = Cpu::default();
@@ -32,7 +32,7 @@
 
 pub mod architecture;
 pub mod conv;
-pub mod dims;
+
 pub mod distributions;
 pub mod layers;
 pub mod mlp;
@@ -41,11 +41,11 @@ pub mod parameters;
 pub use architecture::Architecture;
 pub use distributions::{Code, Likelihood, Posterior};
 
-use crate::backend::{Array, Backend, DeviceError};
+use crate::tensor::backend::{Array, Backend, DeviceError};
+use crate::tensor::dims::{Dim, Hidden, Latent, Pixels};
 use architecture::Network;
 use conv::{ConvDecoder, ConvEncoder};
 use dfdx::tensor::Tape;
-use dims::{Dim, Hidden, Latent, Pixels};
 use distributions::PosteriorHeads;
 use mlp::{MlpDecoder, MlpEncoder};
 use parameters::{Module, Visitor};

@@ -1,8 +1,8 @@
 //! Walking over a model's parameters: one list of names, sizes and values serves initialising, training and saving.
 
-use crate::backend::{Backend, DeviceError, Grads, Parameter, Part};
+use crate::language::Initializer;
 use crate::random::{Purpose, Stream};
-use crate::spec::Initializer;
+use crate::tensor::backend::{Backend, DeviceError, Grads, Parameter, Part};
 use dfdx::shapes::Shape;
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,14 +1,14 @@
 //! What must hold for a spec to run, and the defaults of keys that depend on others.
 
 use super::Problem;
-use crate::backend::Activation;
 use crate::data::{Images, counted, grouped};
+use crate::language::{
+    self as spec, Binarize, Family, LearnedVariance, Likelihood, Optimizer, Posterior, Schedule, Source, Spec, Variance,
+};
 use crate::model::architecture::{
     Architecture, ConvSpec, ConvStride, LikelihoodKind, Network, PosteriorKind, VarianceKind,
 };
-use crate::spec::{
-    self, Binarize, Family, LearnedVariance, Likelihood, Optimizer, Posterior, Schedule, Source, Spec, Variance,
-};
+use crate::tensor::backend::Activation;
 
 /// Trained numbers that a model may have: 4 GB of weights, as much again for each moment of the optimiser.
 const PARAMETER_LIMIT: u128 = 1_000_000_000;

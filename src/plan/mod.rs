@@ -8,10 +8,10 @@ pub use trial::{NUMERICS, Trial, determines, spec_hash, value_text};
 
 use crate::data::{DataError, Dataset, Files, Images, counted, grouped};
 use crate::files::FileError;
+use crate::language::diagnostics::{Diagnostic, Diagnostics, Location, line_and_column};
+use crate::language::sweep::{HARD_LIMIT, Pattern, Point};
+use crate::language::{Data, Document, Override, ReadError, Spec, nearest, synonyms};
 use crate::model::Architecture;
-use crate::spec::diagnostics::{Diagnostic, Diagnostics, Location, line_and_column};
-use crate::spec::sweep::{HARD_LIMIT, Pattern, Point};
-use crate::spec::{Data, Document, Override, ReadError, Spec, nearest, synonyms};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -4,8 +4,8 @@ use super::check::{self, Checks};
 use super::{Problem, to_toml};
 use crate::data::Dataset;
 use crate::files::digest;
+use crate::language::Spec;
 use crate::model::Architecture;
-use crate::spec::Spec;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

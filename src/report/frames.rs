@@ -2,7 +2,7 @@
 
 use super::Trial;
 use crate::data::Split;
-use crate::log::tables;
+use crate::record::tables;
 use crate::train::metrics::Metrics;
 use polars::prelude::{Column, NamedFrom};
 use serde_json::Value;

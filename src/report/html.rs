@@ -4,7 +4,7 @@ use super::settings::{Comparison, FIGURES, Setting};
 use super::trial::DATA_HASH;
 use super::{Experiment, Report, Trial, json, setup};
 use crate::data::{Split, counted};
-use crate::log::Grid;
+use crate::record::Grid;
 use crate::train::Metrics;
 use crate::trial::names;
 use base64::Engine;

@@ -22,8 +22,8 @@ pub use trial::{Metric, Trial};
 
 use crate::files::{FileError, write_whole};
 use crate::launch::Frozen;
-use crate::log::record::RECORD_FILE;
-use crate::log::tables;
+use crate::record::tables;
+use crate::record::trial::RECORD_FILE;
 use polars::prelude::Column as Values;
 use settings::Comparison;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,8 +1,8 @@
 //! What is in the columns of the parquet tables, for whoever reads them.
 
 use super::frames;
-use crate::log::record::TrialRecord;
-use crate::log::tables as logged;
+use crate::record::tables as logged;
+use crate::record::trial::TrialRecord;
 use crate::train::Metrics;
 use polars::prelude::Column;
 use serde_json::{Value, json};

@@ -5,8 +5,8 @@ use super::numbers::{Summary, significant};
 use super::trial::DATA_HASH;
 use super::{Experiment, Trial};
 use crate::data::{Split, counted};
-use crate::log::record::Status;
 use crate::plan::{determines, value_text};
+use crate::record::trial::Status;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::Split;
-use crate::log::record::{Status, TrialRecord};
+use crate::record::trial::{Status, TrialRecord};
 use crate::train::metrics::Metrics;
 use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
 use serde_json::json;
@@ -438,7 +438,7 @@ fn a_page_stays_small_whatever_its_pictures() {
         let folder = write(root.path(), &record, Some(&metrics));
         let noise: Vec<f32> = (0..3 * 250 * 250).map(|_| dice.below(256) as f32).collect();
         let tiles: Vec<&[f32]> = noise.chunks(250 * 250).collect();
-        crate::log::Grid::tiles(250, 250, 3, tiles, [0.0, 255.0]).write(&folder.join("images/samples.png")).unwrap();
+        crate::record::Grid::tiles(250, 250, 3, tiles, [0.0, 255.0]).write(&folder.join("images/samples.png")).unwrap();
     }
     let (experiment, length) = page(root.path());
     assert!((4_000_000..5_000_000).contains(&length), "{length}");

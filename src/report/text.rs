@@ -5,8 +5,8 @@ use super::settings::{Comparison, FIGURES, Figure, Setting};
 use super::table::{Column, Table, wrapped};
 use super::{Experiment, Report, Trial};
 use crate::data::{Split, counted};
-use crate::log::record::Status;
 use crate::plan::value_text;
+use crate::record::trial::Status;
 use std::collections::BTreeSet;
 
 /// The column that [`active_rule`] is about.

@@ -1,8 +1,8 @@
 //! Update rules of the weights, in one pass over one long array, with state that can be saved.
 
 use super::CHUNK;
-use crate::kernels::vectorized;
-use crate::spec::{self, Optimizer as Kind};
+use crate::language::{self as spec, Optimizer as Kind};
+use crate::tensor::kernels::vectorized;
 use rayon::prelude::*;
 
 /// An update rule with its state.

@@ -1,6 +1,6 @@
 //! The learning rate over time.
 
-use crate::spec::{self, Schedule as Kind};
+use crate::language::{self as spec, Schedule as Kind};
 
 /// A learning-rate schedule, in epochs.
 #[derive(Clone, Debug)]

@@ -1,14 +1,14 @@
 //! What worker threads do: micro-batches forward and backward, on a model that none of them changes.
 
 use super::totals::{Totals, axis_nats};
-use crate::backend::{Array, Backend, DeviceError, Host, Part, Portable};
 use crate::data::{Dataset, Images, Pixels, Split};
-use crate::kernels::Buffer;
-use crate::model::dims::{self, Batch, Latent};
 use crate::model::parameters::GradientMap;
 use crate::model::{Model, Posterior};
 use crate::objective;
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
+use crate::tensor::backend::{Array, Backend, DeviceError, Host, Part, Portable};
+use crate::tensor::dims::{self, Batch, Latent};
+use crate::tensor::kernels::Buffer;
 use dfdx::tensor::{NoneTape, OwnedTape};
 use dfdx::tensor_ops::Device;
 use rayon::prelude::*;

@@ -1,10 +1,10 @@
 //! What a trial will take, before it runs: operations, memory, time.
 
 use super::TrialError;
-use crate::backend::{Backend, Host};
+use crate::language::Optimizer;
 use crate::model::architecture::Network;
 use crate::plan::Trial;
-use crate::spec::Optimizer;
+use crate::tensor::backend::{Backend, Host};
 use crate::train::{EpochEnd, Progress, Trainer, micro_batch};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};

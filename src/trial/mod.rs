@@ -6,18 +6,18 @@ mod seals;
 
 pub use seals::fault;
 
-use crate::backend::{DeviceError, Host};
 use crate::data::{Dataset, Split};
 use crate::files::{self, FileError, create_folder, host_name, remove_files, write_whole};
-use crate::log::checkpoint::{self, CheckpointError, Past};
-use crate::log::event_log::EventLog;
-use crate::log::projector::{self, Points};
-use crate::log::record::{Status, TrialRecord, now};
-use crate::log::tables;
-use crate::log::tensorboard::{self, EventWriter};
+use crate::language::Device;
 use crate::model::Architecture;
 use crate::plan::{NUMERICS, Trial, diverged_advice};
-use crate::spec::Device;
+use crate::record::checkpoint::{self, CheckpointError, Past};
+use crate::record::event_log::EventLog;
+use crate::record::projector::{self, Points};
+use crate::record::tables;
+use crate::record::tensorboard::{self, EventWriter};
+use crate::record::trial::{Status, TrialRecord, now};
+use crate::tensor::backend::{DeviceError, Host};
 use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -302,7 +302,7 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
 
 #[cfg(feature = "cuda")]
 fn on_cuda(trial: &Trial, clock: Clock, run: &mut Run<'_>, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
-    use crate::backend::Portable;
+    use crate::tensor::backend::Portable;
     use dfdx::tensor::Cuda;
     let device = Cuda::try_build(0, 0).map_err(|error| TrialError::NoDevice(format!("{error:?}")))?;
     Session::<Portable<Cuda>>::start(device, trial, clock, run)?.train(record)

@@ -1,11 +1,11 @@
 //! What a model draws: reconstructions, samples from the prior, and the latent manifold.
 
 use super::TrialError;
-use crate::log::Grid;
-use crate::log::checkpoint::Arrays;
-use crate::log::images::manifold_codes;
 use crate::model::architecture::PosteriorKind;
 use crate::plan::Trial;
+use crate::record::Grid;
+use crate::record::checkpoint::Arrays;
+use crate::record::images::manifold_codes;
 use crate::train::{Spread, Trainer};
 use std::collections::BTreeMap;
 use std::path::Path;

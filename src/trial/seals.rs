@@ -2,9 +2,9 @@
 
 use super::names;
 use crate::files::{self, FileError};
-use crate::log::projector;
-use crate::log::record::TrialRecord;
-use crate::log::tensorboard::FILE_PREFIX;
+use crate::record::projector;
+use crate::record::tensorboard::FILE_PREFIX;
+use crate::record::trial::TrialRecord;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};

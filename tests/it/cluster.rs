@@ -4,7 +4,7 @@ use crate::harness::{Workspace, json, without_grey};
 use crate::runs::{LONG, TINY, diverging, in_training, only, rows, same_bits, signal, status, wait_for};
 use std::path::Path;
 use std::process::Command;
-use vaex::log::record::TrialRecord;
+use vaex::record::trial::TrialRecord;
 
 /// A scheduler that runs the tasks one after the other.
 const TEMPLATE: &str = "\
@@ -172,7 +172,7 @@ fn trainer(folder: &Path) -> Option<u32> {
 /// Waits until a trial has ended some epochs.
 fn trained(folder: &Path) {
     wait_for("training", || {
-        vaex::log::tables::read_metrics(&folder.join("metrics.parquet")).is_ok_and(|rows| rows.len() >= 4)
+        vaex::record::tables::read_metrics(&folder.join("metrics.parquet")).is_ok_and(|rows| rows.len() >= 4)
     });
 }
 

@@ -233,7 +233,7 @@ fn wrong_specs_fit_neither_the_schema_nor_the_program() {
 #[test]
 fn the_readmes_reference_is_the_one_of_the_types() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let reference = vaex::spec::reference();
+    let reference = vaex::language::reference();
     assert!(readme.contains(&reference), "put this into README.md (vaex schema --reference):\n{reference}");
 }
 

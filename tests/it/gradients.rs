@@ -3,13 +3,13 @@
 
 use dfdx::tensor::{Cpu, OwnedTape};
 use std::path::{Path, PathBuf};
-use vaex::backend::{Array, Backend, Host, Portable, put_sum};
-use vaex::log::checkpoint::Stored;
-use vaex::model::dims::Batch;
 use vaex::model::parameters::{GradientMap, Module};
 use vaex::model::{Code, Model};
 use vaex::objective::{Objective, evaluate};
 use vaex::plan::{Plan, Trial};
+use vaex::record::checkpoint::Stored;
+use vaex::tensor::backend::{Array, Backend, Host, Portable, put_sum};
+use vaex::tensor::dims::Batch;
 
 fn fixtures() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");

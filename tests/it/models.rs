@@ -4,11 +4,11 @@ use crate::harness::{Workspace, idx, json};
 use crate::runs::{TINY, only};
 use polars::prelude::{ParquetReader, SerReader};
 use std::path::{Path, PathBuf};
-use vaex::log::Grid;
-use vaex::log::checkpoint::{Arrays, Stored};
-use vaex::log::images::manifold_codes;
-use vaex::log::record::{Status, TrialRecord};
 use vaex::random::{Purpose, Stream};
+use vaex::record::Grid;
+use vaex::record::checkpoint::{Arrays, Stored};
+use vaex::record::images::manifold_codes;
+use vaex::record::trial::{Status, TrialRecord};
 
 const SIDE: usize = 28;
 const PIXELS: usize = SIDE * SIDE;
@@ -140,7 +140,7 @@ fn a_traversal_goes_along_each_axis() {
     let said = workspace.succeed(&["traverse", trial, "--steps", "5", "--range", "2"]);
     let along = [-2.0, -1.0, 0.0, 1.0, 2.0f32];
     let (first, second) = (along.map(|code| [code, 0.0]), along.map(|code| [0.0, code]));
-    let kl = &vaex::log::tables::read_metrics(&folder.join("metrics.parquet")).unwrap()[1].kl_axis_nats;
+    let kl = &vaex::record::tables::read_metrics(&folder.join("metrics.parquet")).unwrap()[1].kl_axis_nats;
     let codes = if kl[0] >= kl[1] { [first, second] } else { [second, first] };
     let order = if kl[0] >= kl[1] { "0 (" } else { "1 (" };
     assert!(
@@ -262,8 +262,9 @@ fn trials_are_found_by_the_beginning_of_their_ids_and_by_being_best() {
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     let keys: Vec<&String> = said["keys"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["objective.kl_weight"]);
-    let last =
-        |folder: &Path| vaex::log::tables::read_metrics(&folder.join("metrics.parquet")).unwrap().pop().unwrap().loss;
+    let last = |folder: &Path| {
+        vaex::record::tables::read_metrics(&folder.join("metrics.parquet")).unwrap().pop().unwrap().loss
+    };
     assert_eq!(said["figures"]["validation loss"], serde_json::json!([last(&both[0].1), last(&both[1].1)]));
     assert!(workspace.succeed(&["diff", &both[0].0, &both[1].0]).contains("objective.kl_weight"));
 }

@@ -1,7 +1,7 @@
 //! Update rules against PyTorch's. The fixture is made by tests/fixtures/make_fixtures.py.
 
 use serde_json::Value;
-use vaex::spec::Train;
+use vaex::language::Train;
 use vaex::train::Optimizer;
 
 fn numbers(value: &Value) -> Vec<f32> {

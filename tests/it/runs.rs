@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
-use vaex::log::record::{Status, TrialRecord};
-use vaex::log::tables::read_metrics;
+use vaex::record::tables::read_metrics;
+use vaex::record::trial::{Status, TrialRecord};
 use vaex::train::Metrics;
 
 pub(crate) const TINY: &str = "\

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use vaex::backend::Host;
+use vaex::language::{Initializer, PosteriorScale};
 use vaex::model::architecture::{Architecture, LikelihoodKind, Network, PosteriorKind};
-use vaex::model::dims::{Const, Hidden, Latent, Pixels};
 use vaex::model::{BuildError, Vae, parameters};
-use vaex::spec::{Initializer, PosteriorScale};
+use vaex::tensor::backend::Host;
+use vaex::tensor::dims::{Const, Hidden, Latent, Pixels};
 
 const PRELUDE: &str = "
-    use vaex::backend::{Array, Host};
+    use vaex::tensor::backend::{Array, Host};
     use vaex::model::{Likelihood, Model};
-    use vaex::model::dims::{Batch, Channels, Hidden, Latent, Pixels};
+    use vaex::tensor::dims::{Batch, Channels, Hidden, Latent, Pixels};
     pub fn function(
         model: &Model<Host>,
         likelihood: &Likelihood<Host>,
@@ -82,7 +82,7 @@ fn architecture() -> Architecture {
         height: 4,
         width: 3,
         latent: 2,
-        network: Network::Mlp { hidden: vec![5], activation: vaex::backend::Activation::Relu },
+        network: Network::Mlp { hidden: vec![5], activation: vaex::tensor::backend::Activation::Relu },
         likelihood: LikelihoodKind::Bernoulli,
         posterior: PosteriorKind::Gaussian(PosteriorScale::LogVar),
         initializer: Initializer::Glorot,

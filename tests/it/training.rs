@@ -2,12 +2,12 @@
 
 use dfdx::tensor::Cpu;
 use std::sync::atomic::{AtomicBool, Ordering};
-use vaex::backend::{Host, Portable};
-use vaex::log::checkpoint::{self, Past};
+use vaex::language::Override;
 use vaex::model::parameters::Module;
 use vaex::model::{Model, parameters};
 use vaex::plan::{Plan, Trial};
-use vaex::spec::Override;
+use vaex::record::checkpoint::{self, Past};
+use vaex::tensor::backend::{Host, Portable};
 use vaex::train::{EpochEnd, Metrics, Progress, Spread, Trainer};
 
 const CONV: &str = "[data]\nlimit = 60\n[model]\nchannels = [3, 5]\nstrides = [1, 2]\nhidden = [7]\n\

@@ -27,7 +27,7 @@ fn corpus() -> Vec<Vec<u8>> {
 
 /// What mutations put in.
 fn words() -> Vec<String> {
-    let keys = vaex::spec::known_keys().iter().flat_map(|key| {
+    let keys = vaex::language::known_keys().iter().flat_map(|key| {
         let last = key.rsplit('.').next().unwrap().to_owned();
         [format!("\"{key}\""), last, key.clone()]
     });

@@ -6,9 +6,9 @@ use crate::runs::{in_training, same_bits, signal};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use vaex::launch::Frozen;
-use vaex::log::checkpoint::Stored;
-use vaex::log::record::TrialRecord;
-use vaex::log::tables::read_metrics;
+use vaex::record::checkpoint::Stored;
+use vaex::record::tables::read_metrics;
+use vaex::record::trial::TrialRecord;
 use walkdir::WalkDir;
 
 /// One small trial, with a checkpoint of each of its last epochs.

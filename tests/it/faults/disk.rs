@@ -5,7 +5,7 @@ use crate::harness::{Outcome, PROGRAM, Workspace, without_grey};
 use crate::runs::{model, only, rows, status};
 use std::path::Path;
 use std::process::Command;
-use vaex::log::record::TrialRecord;
+use vaex::record::trial::TrialRecord;
 
 /// Two trials; the first one is trained before the disk is full.
 const SPEC: &str = "\

@@ -4,7 +4,7 @@ use super::{as_undisturbed, can_be_reported, nothing_left_over};
 use crate::harness::{PROGRAM, Workspace, json, without_grey};
 use crate::runs::{LONG, TINY, children, diverging, in_training, only, signal, status, wait_for};
 use std::process::Command;
-use vaex::log::record::TrialRecord;
+use vaex::record::trial::TrialRecord;
 
 /// Beside a trial that takes long there is one that does not.
 const TWO: &str = "\

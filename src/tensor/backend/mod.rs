@@ -4,14 +4,14 @@ mod gradient;
 mod host;
 mod portable;
 
-pub use crate::kernels::Activation;
+pub use crate::tensor::kernels::Activation;
 pub(crate) use gradient::whole_rows;
 pub use gradient::{Part, put_sum};
 pub use host::Host;
 pub use portable::Portable;
 
-use crate::kernels::Buffer;
-use crate::model::dims::{Const, Dim, Stride};
+use crate::tensor::dims::{Const, Dim, Stride};
+use crate::tensor::kernels::Buffer;
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Gradients, HasErr, NoneTape, OwnedTape, Tape};
 use dfdx::tensor_ops::Device;

@@ -4,9 +4,9 @@ pub mod checkpoint;
 pub mod event_log;
 pub mod images;
 pub mod projector;
-pub mod record;
 pub mod tables;
 pub mod tensorboard;
+pub mod trial;
 
 pub use images::Grid;
-pub use record::{Status, TrialRecord};
+pub use trial::{Status, TrialRecord};

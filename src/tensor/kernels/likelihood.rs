@@ -145,11 +145,11 @@ pub fn gaussian_backward(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{
+    use crate::tensor::kernels::oracle::{
         self, assert_close, assert_close_at, assert_each_close, gradient_by_differences, numbers, numbers_between,
         plus, times_rows, wide,
     };
-    use crate::kernels::simd::tests::on_every_arch;
+    use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
     /// Rows and pixels of an image: mostly few, sometimes sides of up to 33. Of many pixels there are few rows: each

@@ -6,7 +6,7 @@
 use super::images::Grid;
 use crate::data::Split;
 use crate::files::{FileError, checksum, hexadecimal, host_name, room_needed};
-use crate::log::record::now;
+use crate::record::trial::now;
 use crate::train::metrics::Metrics;
 use protobuf::well_known_types::Value as ProtobufValue;
 use protobuf::{Message, RepeatedField};

@@ -185,11 +185,11 @@ pub fn conv_transpose_backward(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{
+    use crate::tensor::kernels::oracle::{
         self, Remembered, activations, assert_close, assert_close_to, numbers, plus, side, wide,
     };
-    use crate::kernels::simd::tests::on_every_arch;
-    use crate::kernels::winograd::Filtering;
+    use crate::tensor::kernels::simd::tests::on_every_arch;
+    use crate::tensor::kernels::winograd::Filtering;
     use proptest::prelude::*;
 
     /// Products of a channel before and one after at a pixel that are few enough for the oracle.

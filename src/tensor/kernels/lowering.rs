@@ -382,7 +382,7 @@ fn sum_windows(shape: ConvShape, window: usize, windows: &[f32], start: Start, r
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{assert_close, numbers, wide};
+    use crate::tensor::kernels::oracle::{assert_close, numbers, wide};
     use proptest::prelude::*;
 
     proptest! {

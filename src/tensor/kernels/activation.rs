@@ -111,10 +111,10 @@ fn add_column_sums(values: &[f32], sums: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{
+    use crate::tensor::kernels::oracle::{
         self, activations, assert_close, assert_close_at, numbers, numbers_between, plus, side, wide,
     };
-    use crate::kernels::simd::tests::on_every_arch;
+    use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Gradients of parameters as threads find them, and their sum.
 
-use crate::kernels::{self, Buffer, DenseShape, Sum};
+use crate::tensor::kernels::{self, Buffer, DenseShape, Sum};
 use std::ops::Range;
 
 /// What some images add to a parameter's gradient.

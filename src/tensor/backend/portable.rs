@@ -2,8 +2,8 @@
 //! the processor, what the kernels are compared with.
 
 use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
-use crate::kernels::Buffer;
-use crate::model::dims::{Dim, Stride};
+use crate::tensor::dims::{Dim, Stride};
+use crate::tensor::kernels::Buffer;
 use dfdx::shapes::{Axis, HasShape, Rank1, Shape};
 use dfdx::tensor::{HasErr, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{

@@ -318,8 +318,8 @@ unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{assert_close, numbers, side, wide};
-    use crate::kernels::simd::tests::on_every_arch;
+    use crate::tensor::kernels::oracle::{assert_close, numbers, side, wide};
+    use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
     proptest! {

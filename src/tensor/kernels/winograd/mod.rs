@@ -392,8 +392,8 @@ impl Filtering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{self, assert_close_to, numbers, plus, wide};
-    use crate::kernels::simd::tests::on_every_arch;
+    use crate::tensor::kernels::oracle::{self, assert_close_to, numbers, plus, wide};
+    use crate::tensor::kernels::simd::tests::on_every_arch;
 
     /// Also shapes that the definition serves better: every way in which tiles can be cut by an image's edges, no image,
     /// and more than one group of them.

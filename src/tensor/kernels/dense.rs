@@ -185,8 +185,10 @@ pub fn dense_weight_gradient(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::oracle::{self, Remembered, activations, assert_close, assert_close_at, numbers, side, wide};
-    use crate::kernels::simd::tests::on_every_arch;
+    use crate::tensor::kernels::oracle::{
+        self, Remembered, activations, assert_close, assert_close_at, numbers, side, wide,
+    };
+    use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
     proptest! {

@@ -1,10 +1,10 @@
 //! Weights and training state as safetensors files.
 
-use crate::backend::Backend;
 use crate::files::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
-use crate::log::tables;
-use crate::log::tensorboard::LogSeal;
 use crate::model::parameters::Module;
+use crate::record::tables;
+use crate::record::tensorboard::LogSeal;
+use crate::tensor::backend::Backend;
 use crate::train::{Metrics, Position, Spread, Trainer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

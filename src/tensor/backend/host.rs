@@ -1,4 +1,4 @@
-//! The fast side: dfdx's tape and gradients on the processor, arrays computed by [`crate::kernels`].
+//! The fast side: dfdx's tape and gradients on the processor, arrays computed by [`crate::tensor::kernels`].
 //!
 //! Values lie in buffers that arrays share. For each array dfdx knows an empty tensor, its slot, by which it keeps the
 //! array's gradient. A gradient begins empty: the first operation that finds a part of it writes it, the others add.
@@ -6,8 +6,8 @@
 
 use super::gradient::Rows;
 use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
-use crate::kernels::{self, Buffer, ConvShape, DenseShape, Sum};
-use crate::model::dims::{Dim, Stride};
+use crate::tensor::dims::{Dim, Stride};
+use crate::tensor::kernels::{self, Buffer, ConvShape, DenseShape, Sum};
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, PutTape, Tape, Tensor, ZerosTensor};
 use dfdx::tensor_ops::Backward;

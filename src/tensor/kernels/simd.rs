@@ -56,7 +56,7 @@ pub(super) mod tests {
     }
 
     /// Calls `work` once for each set of instructions that the processor has.
-    pub(in crate::kernels) fn on_every_arch(mut work: impl FnMut()) {
+    pub(in crate::tensor::kernels) fn on_every_arch(mut work: impl FnMut()) {
         let mut every = vec![Arch::Scalar];
         #[cfg(target_arch = "x86_64")]
         {
