@@ -18,11 +18,11 @@ mod tensorboard;
 mod terminal;
 mod trial;
 
-use crate::data::grouped;
 use crate::language::{self as spec, Device, Override};
 use crate::launch;
 use crate::plan::{Plan, PlanError, Trial};
 use crate::record::trial::TrialRecord;
+use crate::text::grouped;
 use crate::trial::names;
 use anyhow::bail;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};

@@ -3,12 +3,12 @@
 
 use super::choice::TrialChoice;
 use super::{DONE, say, whole_number};
-use crate::data::{counted, grouped};
 use crate::export;
 use crate::files::{FileError, create_folder, write_whole};
 use crate::record::Grid;
 use crate::record::images::manifold_codes;
 use crate::record::tables::{write_columns, write_csv};
+use crate::text::{counted, grouped};
 use crate::train::{Encoded, Measured};
 use crate::trained::Trained;
 use anyhow::{Context, anyhow, bail};

@@ -4,7 +4,7 @@ use super::{DONE, FamilyArg, NewArgs, say};
 use crate::data::{Dataset, Images};
 use crate::files::write_whole;
 use crate::language::{Data, Source};
-use crate::launch::cluster::shell_word;
+use crate::text::{filled, shell_word};
 use anyhow::bail;
 use std::path::{Path, PathBuf};
 
@@ -121,16 +121,4 @@ pub(super) fn run(args: &NewArgs) -> anyhow::Result<u8> {
     write_whole(&path, filled(&template, &values).as_bytes())?;
     say(&format!("wrote {file}; see its trials with: vaex plan {word}"));
     Ok(DONE)
-}
-
-/// A template with its places filled. What a value has that looks like a place stays as it is.
-fn filled(template: &str, values: &[(&str, &str)]) -> String {
-    let (mut text, mut rest) = (String::new(), template);
-    let next = |rest: &str| values.iter().filter_map(|(place, value)| Some((rest.find(place)?, *place, *value))).min();
-    while let Some((start, place, value)) = next(rest) {
-        text.push_str(&rest[..start]);
-        text.push_str(value);
-        rest = &rest[start + place.len()..];
-    }
-    text + rest
 }

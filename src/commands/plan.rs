@@ -1,10 +1,10 @@
 //! `vaex plan`: the trials of a spec as a table, or one of them whole.
 
 use super::{DONE, PlanArgs, WRONG, bytes, explain_as, say, terminal, warn};
-use crate::data::counted;
 use crate::launch::{self, Folders, Options, Prospect};
 use crate::plan::{Origin, Plan, Trial};
 use crate::report::{Column, Table};
+use crate::text::counted;
 use crate::trial::estimate;
 use indicatif::HumanDuration;
 use std::collections::BTreeMap;

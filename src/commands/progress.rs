@@ -4,12 +4,13 @@
 //! (RFC 3339, UTC), `trial` in which trial, and `keys` has its values of the keys that vary. The last one is `summary`.
 
 use super::{say, terminal};
-use crate::data::{Split, counted};
+use crate::data::Split;
 use crate::launch::cluster::Task;
 use crate::launch::{Changes, Notice};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::{Status, TrialRecord};
 use crate::report::{self, significant};
+use crate::text::counted;
 use crate::trial::{Event, named_metrics};
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};

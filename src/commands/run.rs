@@ -5,11 +5,11 @@ use super::{
     FAILED, INTERRUPTED, RunArgs, WRONG, bytes, complain, exit_status, explain, explain_as, report, repro, say,
     signals, submit, warn,
 };
-use crate::data::{Split, counted};
-use crate::launch::cluster::shell_word;
+use crate::data::Split;
 use crate::launch::{self, Options, Summary};
 use crate::plan::{Plan, Trial};
 use crate::report::Trial as Trained;
+use crate::text::{counted, shell_word};
 use crate::trial::estimate;
 use anyhow::bail;
 use std::collections::BTreeMap;

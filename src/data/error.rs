@@ -1,8 +1,8 @@
 //! What can be wrong with the images that a spec asks for.
 
 use super::idx::IdxError;
-use super::{counted, grouped};
 use crate::language::Validation;
+use crate::text::{counted, grouped};
 use std::path::{Path, PathBuf};
 
 /// What a file of images is for.

@@ -1,7 +1,7 @@
 //! Reads IDX files, the format that MNIST is published in: plain or gzipped, unsigned bytes only.
 
-use super::{counted, grouped};
 use crate::files::FileError;
+use crate::text::{counted, grouped};
 use flate2::bufread::GzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};

@@ -414,25 +414,6 @@ fn hash(splits: &[&Images], labels: impl Fn(&Images) -> Option<&[u8]>) -> String
     hash
 }
 
-/// A whole number with a comma before each three digits: `47,040,016`.
-pub(crate) fn grouped(number: impl std::fmt::Display) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// As in `1 image`, `2,000 images`.
-pub(crate) fn counted(number: impl std::fmt::Display, noun: &str) -> String {
-    let number = grouped(number);
-    if number == "1" { format!("{number} {noun}") } else { format!("{number} {noun}s") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::idx::tests::{gzip, idx_file};
@@ -859,11 +840,5 @@ mod tests {
                 format!("`data.validation` is {value}; give a number of images, or a fraction above 0 and below 1");
             assert_eq!(error(&data), (message, "data.validation"));
         }
-    }
-
-    #[test]
-    fn digits_are_grouped_in_threes() {
-        assert_eq!([0, 12, 999, 1000, 47_040_016].map(grouped), ["0", "12", "999", "1,000", "47,040,016"]);
-        assert_eq!([0, 1, 2000].map(|n| counted(n, "image")), ["0 images", "1 image", "2,000 images"]);
     }
 }

@@ -6,6 +6,7 @@
 use super::{Folders, Launch, LaunchError, Waiting};
 use crate::files::{self, FileError, create_folder, write_whole};
 use crate::record::trial::now;
+use crate::text::{filled, shell_word};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -78,12 +79,6 @@ pub struct Task {
     pub running: bool,
 }
 
-/// Text as one word of a shell's command.
-pub fn shell_word(word: &str) -> String {
-    let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c)) && !word.is_empty();
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
 /// A submission's place in an experiment's folder, and what it is to run.
 struct Submission<'a> {
     name: &'a str,
@@ -123,7 +118,7 @@ impl Submission<'_> {
                 ];
                 let options = options.into_iter().flatten().chain(arguments.iter().cloned());
                 let options: String = options.map(|option| format!("#SBATCH {option}\n")).collect();
-                SLURM_SCRIPT.replace("{options}\n", &options).replace("{task}", &self.task_command())
+                filled(SLURM_SCRIPT, &[("{options}\n", &*options), ("{task}", &*self.task_command())])
             }
             Scheduler::Template(template) => {
                 let values = [
@@ -134,21 +129,10 @@ impl Submission<'_> {
                     ("{threads}", self.tasks.threads.to_string()),
                     ("{folder}", shell_word(&self.folder.to_string_lossy())),
                 ];
-                values.iter().fold(template.clone(), |text, (name, value)| filled_in(&text, name, value))
+                filled(template, &values.each_ref().map(|(place, value)| (*place, &**value)))
             }
         }
     }
-}
-
-/// A text with a place filled in, but where it is a variable of the shell, `${name}`.
-fn filled_in(text: &str, place: &str, value: &str) -> String {
-    let mut parts = text.split(place);
-    let mut filled = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        filled.push_str(if filled.ends_with('$') { place } else { value });
-        filled.push_str(part);
-    }
-    filled
 }
 
 /// The name of an experiment's jobs.

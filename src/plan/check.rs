@@ -1,7 +1,7 @@
 //! What must hold for a spec to run, and the defaults of keys that depend on others.
 
 use super::Problem;
-use crate::data::{Images, counted, grouped};
+use crate::data::Images;
 use crate::language::{
     self as spec, Binarize, Family, LearnedVariance, Likelihood, Optimizer, Posterior, Schedule, Source, Spec, Variance,
 };
@@ -9,6 +9,7 @@ use crate::model::architecture::{
     Architecture, ConvSpec, ConvStride, LikelihoodKind, Network, PosteriorKind, VarianceKind,
 };
 use crate::tensor::backend::Activation;
+use crate::text::{counted, grouped};
 
 /// Trained numbers that a model may have: 4 GB of weights, as much again for each moment of the optimiser.
 const PARAMETER_LIMIT: u128 = 1_000_000_000;

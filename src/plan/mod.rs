@@ -6,12 +6,13 @@ mod trial;
 pub(crate) use check::diverged_advice;
 pub use trial::{NUMERICS, Trial, determines, spec_hash, value_text};
 
-use crate::data::{DataError, Dataset, Files, Images, counted, grouped};
+use crate::data::{DataError, Dataset, Files, Images};
 use crate::files::FileError;
 use crate::language::diagnostics::{Diagnostic, Diagnostics, Location, line_and_column};
 use crate::language::sweep::{HARD_LIMIT, Pattern, Point};
 use crate::language::{Data, Document, Override, ReadError, Spec, nearest, synonyms};
 use crate::model::Architecture;
+use crate::text::{counted, grouped};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

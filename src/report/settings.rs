@@ -4,9 +4,10 @@
 use super::numbers::{Summary, significant};
 use super::trial::DATA_HASH;
 use super::{Experiment, Trial};
-use crate::data::{Split, counted};
+use crate::data::Split;
 use crate::plan::{determines, value_text};
 use crate::record::trial::Status;
+use crate::text::counted;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
