@@ -242,10 +242,3 @@ pub const LOCK_FILE: &str = ".lock";
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).map_err(FileError::at("create the folder", path))
 }
-
-/// The machine's name where the system tells it, so that files of several machines can be told apart.
-pub fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    if name.is_empty() { "vaex".to_owned() } else { name }
-}

@@ -5,6 +5,7 @@
 //! processes, and a report sums up what they left. ARCHITECTURE.md has the map.
 
 pub mod files;
+pub mod machine;
 pub mod random;
 mod text;
 

@@ -1,8 +1,8 @@
 //! `vaex cancel`: stops what is at work on an experiment. Its trials keep their checkpoints.
 
 use super::{CancelArgs, DONE, say};
-use crate::files::host_name;
 use crate::launch::{self, Frozen, Holder, cluster, lock};
+use crate::machine::host_name;
 use anyhow::{Context, bail};
 use std::path::Path;
 use std::time::{Duration, Instant};

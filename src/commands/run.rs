@@ -57,7 +57,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
 
 /// Refuses a trial that is too large for the memory of this machine, and warns of too many at a time.
 fn enough_memory(plan: &Plan, options: &Options) -> anyhow::Result<()> {
-    let Some(free) = estimate::free_memory() else { return Ok(()) };
+    let Some(free) = crate::machine::free_memory() else { return Ok(()) };
     let (jobs, threads) = launch::share(options, plan.selected().count());
     let mut needs: Vec<(f64, &Trial)> =
         plan.selected().map(|trial| (estimate::memory(trial, threads), trial)).collect();

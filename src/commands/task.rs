@@ -17,7 +17,7 @@ pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
     let folder = cluster::trial_folder(&args.folder, args.number)?;
     let id = launch::folders::id(&folder).unwrap_or_default();
     let (plan, trial) = prepared_trial(&folder, &id)?;
-    say(&format!("trial {} on {}, process {}", trial.id(), crate::files::host_name(), std::process::id()));
+    say(&format!("trial {} on {}, process {}", trial.id(), crate::machine::host_name(), std::process::id()));
     let options = Options {
         runs: folder.clone(),
         jobs: Some(1),

@@ -5,6 +5,7 @@
 
 use super::{Folders, Launch, LaunchError, Waiting};
 use crate::files::{self, FileError, create_folder, write_whole};
+use crate::machine::program;
 use crate::record::trial::now;
 use crate::text::{filled, shell_word};
 use serde::{Deserialize, Serialize};
@@ -182,7 +183,8 @@ pub fn preview(
     tasks: &Tasks,
 ) -> Result<String, LaunchError> {
     let experiment = absolute(experiment)?;
-    let (folder, program) = (next_folder(&experiment), copy_of(&super::program()?, &experiment)?);
+    let (folder, program) =
+        (next_folder(&experiment), copy_of(&program().map_err(LaunchError::Program)?, &experiment)?);
     Ok(Submission { name, folder, count, tasks, program }.script(scheduler))
 }
 

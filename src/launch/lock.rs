@@ -4,7 +4,8 @@
 //! it holds between hosts. What is written in the file only tells others who holds it.
 
 use super::LaunchError;
-use crate::files::{FileError, LOCK_FILE, host_name, room_needed};
+use crate::files::{FileError, LOCK_FILE, room_needed};
+use crate::machine::host_name;
 use crate::record::trial::now;
 use indicatif::HumanDuration;
 use serde::{Deserialize, Serialize};

@@ -14,6 +14,7 @@ pub use lock::Holder;
 pub use states::{Phase, State, States, states};
 
 use crate::files::{self, FileError, create_folder, remove_leftovers};
+use crate::machine::program;
 use crate::plan::{Plan, Trial};
 use crate::record::tables;
 use crate::record::trial::{RECORD_FILE, Status, TrialRecord, now};
@@ -379,7 +380,7 @@ impl<'p> Launch<'p> {
     fn new(options: &Options, lock: Option<Lock>) -> Result<Launch<'p>, LaunchError> {
         let (sender, receiver) = channel();
         Ok(Launch {
-            program: program()?,
+            program: program().map_err(LaunchError::Program)?,
             changes: None,
             damaged: Vec::new(),
             warnings: Vec::new(),
@@ -544,11 +545,4 @@ fn note_crash(folder: &Path, record: Result<TrialRecord, FileError>, crash: Cras
     let written = record.map_err(LaunchError::from).and_then(write);
     let error = written.err().map_or(text.clone(), |second| format!("{text}; and {second}"));
     (Status::Failed, Some(error), from_outside)
-}
-
-/// The program of this process, to start trials with. The system knows it by its file: not what another build has put at
-/// its path meanwhile.
-fn program() -> Result<PathBuf, LaunchError> {
-    let own = Path::new("/proc/self/exe");
-    if own.exists() { Ok(own.to_path_buf()) } else { std::env::current_exe().map_err(LaunchError::Program) }
 }

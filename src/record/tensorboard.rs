@@ -5,7 +5,8 @@
 
 use super::images::Grid;
 use crate::data::Split;
-use crate::files::{FileError, checksum, hexadecimal, host_name, room_needed};
+use crate::files::{FileError, checksum, hexadecimal, room_needed};
+use crate::machine::host_name;
 use crate::record::trial::now;
 use crate::train::metrics::Metrics;
 use protobuf::well_known_types::Value as ProtobufValue;

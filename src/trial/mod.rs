@@ -7,8 +7,9 @@ mod seals;
 pub use seals::fault;
 
 use crate::data::{Dataset, Split};
-use crate::files::{self, FileError, create_folder, host_name, remove_files, write_whole};
+use crate::files::{self, FileError, create_folder, remove_files, write_whole};
 use crate::language::Device;
+use crate::machine::{host_name, peak_rss_mb, processor};
 use crate::model::Architecture;
 use crate::plan::{NUMERICS, Trial, diverged_advice};
 use crate::record::checkpoint::{self, CheckpointError, Past};
@@ -649,19 +650,4 @@ pub fn named_metrics<'a>(rows: impl IntoIterator<Item = &'a Metrics>) -> BTreeMa
 
 fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
-}
-
-/// The processor's name.
-fn processor() -> Option<String> {
-    let processors = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = processors.lines().find_map(|line| line.strip_prefix("model name"))?;
-    Some(line.trim_start_matches([' ', '\t', ':']).trim().to_owned())
-}
-
-/// Largest resident memory of this process, MiB, where the system tells.
-fn peak_rss_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024.0)
 }
