@@ -1,8 +1,7 @@
 //! Which trial a command is about: a folder, the beginning of an id, or the best one of an experiment.
 
 use super::complain;
-use crate::launch::folders;
-use crate::record::trial::RECORD_FILE;
+use crate::folder::TrialFolder;
 use crate::report;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -45,19 +44,20 @@ impl TrialChoice {
 
 /// The folder of a trial that is given by its folder, or by the beginning of its id.
 pub(super) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
-    if given.join(RECORD_FILE).exists() {
+    if TrialFolder::new(given).has_record() {
         return Ok(given.to_path_buf());
     }
     if given.is_dir() {
-        bail!("{} is no trial's folder: it has no {RECORD_FILE}", given.display());
+        bail!("{} is no trial's folder: it has no {}", given.display(), TrialFolder::RECORD);
     }
     let start = given.to_string_lossy();
     let folders =
         WalkDir::new(runs).follow_links(true).min_depth(1).max_depth(2).sort_by_file_name().into_iter().flatten();
-    let named = folders.map(walkdir::DirEntry::into_path).filter(|folder| folder.join(RECORD_FILE).exists());
+    let named = folders.map(walkdir::DirEntry::into_path).filter(|folder| TrialFolder::new(folder).has_record());
     // By the whole name too, as `vaex run` shows the best one.
     let is_meant = |folder: &Path| {
-        folder.file_name() == Some(given.as_os_str()) || folders::id(folder).is_some_and(|id| id.starts_with(&*start))
+        folder.file_name() == Some(given.as_os_str())
+            || TrialFolder::new(folder).id().is_some_and(|id| id.starts_with(&*start))
     };
     let mut found: Vec<PathBuf> = named.filter(|folder| is_meant(folder)).collect();
     // A link to an experiment's folder leads to the same trials.

@@ -18,12 +18,12 @@ mod tensorboard;
 mod terminal;
 mod trial;
 
+use crate::folder::TrialFolder;
 use crate::language::{self as spec, Device, Override};
 use crate::launch;
 use crate::plan::{Plan, PlanError, Trial};
 use crate::record::trial::TrialRecord;
 use crate::text::grouped;
-use crate::trial::names;
 use anyhow::bail;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::io::Write;
@@ -452,8 +452,8 @@ pub fn schemas() -> Vec<(&'static str, String)> {
 fn schema() -> anyhow::Result<u8> {
     for (file, text) in schemas() {
         let path = PathBuf::from(file);
-        crate::files::create_folder(path.parent().unwrap_or(&path))?;
-        crate::files::write_whole(&path, text.as_bytes())?;
+        crate::folder::create_folder(path.parent().unwrap_or(&path))?;
+        crate::folder::write_whole(&path, text.as_bytes())?;
         say(&format!("wrote {file}"));
     }
     Ok(DONE)
@@ -509,8 +509,8 @@ fn complain(line: &str) {
 }
 
 /// The plan of the spec in a trial's folder, and its only trial, whose id is known.
-fn prepared_trial(folder: &Path, id: &str) -> anyhow::Result<(Plan, Trial)> {
-    let path = folder.join(names::SPEC);
+fn prepared_trial(folder: &TrialFolder, id: &str) -> anyhow::Result<(Plan, Trial)> {
+    let path = folder.spec();
     let plan = Plan::read(&path, &[])?;
     match plan.trials() {
         [trial] if trial.id() == id => Ok((plan.clone(), trial.clone())),

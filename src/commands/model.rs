@@ -4,7 +4,7 @@
 use super::choice::TrialChoice;
 use super::{DONE, say, whole_number};
 use crate::export;
-use crate::files::{FileError, create_folder, write_whole};
+use crate::folder::{FileError, create_folder, write_whole};
 use crate::record::Grid;
 use crate::record::images::manifold_codes;
 use crate::record::tables::{write_columns, write_csv};

@@ -2,7 +2,7 @@
 
 use super::{DONE, FamilyArg, NewArgs, say};
 use crate::data::{Dataset, Images};
-use crate::files::write_whole;
+use crate::folder::write_whole;
 use crate::language::{Data, Source};
 use crate::text::{filled, shell_word};
 use anyhow::bail;

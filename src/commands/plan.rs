@@ -1,7 +1,8 @@
 //! `vaex plan`: the trials of a spec as a table, or one of them whole.
 
 use super::{DONE, PlanArgs, WRONG, bytes, explain_as, say, terminal, warn};
-use crate::launch::{self, Folders, Options, Prospect};
+use crate::folder::TrialFolders;
+use crate::launch::{self, Options, Prospect};
 use crate::plan::{Origin, Plan, Trial};
 use crate::report::{Column, Table};
 use crate::text::counted;
@@ -22,7 +23,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
             return Ok(WRONG);
         }
     };
-    let folders = Folders::of(&launch::folder(&plan, &args.runs));
+    let folders = launch::folder(&plan, &args.runs).trials();
     if !args.json {
         warn(&plan);
     }
@@ -59,7 +60,7 @@ fn range(numbers: impl Iterator<Item = usize>) -> String {
 }
 
 /// What `vaex run` would do with a trial.
-fn prospect(folders: &Folders, trial: &Trial) -> Prospect {
+fn prospect(folders: &TrialFolders, trial: &Trial) -> Prospect {
     let options = Options {
         runs: PathBuf::new(),
         jobs: None,
@@ -89,7 +90,7 @@ fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
     Ok(times)
 }
 
-fn table(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> Table {
+fn table(plan: &Plan, folders: &TrialFolders, times: &BTreeMap<&str, Duration>) -> Table {
     let trials: Vec<&Trial> = plan.selected().collect();
     let column = |cell: &dyn Fn(&Trial) -> String| trials.iter().map(|trial| cell(trial)).collect::<Vec<String>>();
     let values: Vec<Vec<String>> = trials.iter().map(|trial| trial.texts(plan.varied())).collect();
@@ -163,7 +164,7 @@ fn on_one_line(value: &toml::Value) -> String {
     }
 }
 
-fn json(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
+fn json(plan: &Plan, folders: &TrialFolders, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
     let trials = plan.selected().map(|trial| {
         serde_json::json!({
             "trial": trial.id(),

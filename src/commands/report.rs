@@ -1,7 +1,7 @@
 //! `vaex report`: the table of what was trained, and the files of the report.
 
 use super::{DONE, ReportArgs, ReportFormat, WRONG, complain, say, terminal};
-use crate::record::trial::RECORD_FILE;
+use crate::folder::TrialFolder;
 use crate::report::{Format, Report};
 use anyhow::bail;
 use std::path::{Path, PathBuf};
@@ -54,5 +54,5 @@ fn write(report: &Report, folder: &Path, formats: &[Format]) -> (Vec<PathBuf>, b
 }
 
 fn is_trial(folder: &Path) -> bool {
-    folder.join(RECORD_FILE).exists()
+    TrialFolder::new(folder).has_record()
 }

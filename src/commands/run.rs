@@ -36,10 +36,11 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
     for (plan, launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
         let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
-        progress.summarize(&launch::folder(plan, &options.runs), summary.disk_is_full);
+        progress.summarize(launch::folder(plan, &options.runs).path(), summary.disk_is_full);
         progress.finish();
         if !args.json {
-            let best = report::print(&launch::folder(plan, &options.runs)).map(|report| report.best().map(best_line));
+            let best =
+                report::print(launch::folder(plan, &options.runs).path()).map(|report| report.best().map(best_line));
             let best = best.unwrap_or_else(|error| {
                 explain(&error);
                 worst = worst.max(FAILED);
@@ -149,7 +150,7 @@ fn best_line(trial: &Trained) -> String {
 }
 
 fn remark(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<String>) {
-    let folder = launch::folder(plan, &args.runs);
+    let folder = launch::folder(plan, &args.runs).path().to_path_buf();
     if summary.disk_is_full {
         let count = counted(summary.interrupted + summary.from_outside, "trial");
         let disk = format!("the disk of {} is full or read-only", folder.display());

@@ -5,7 +5,7 @@ use super::run::{STOP, options, watch_for_signals};
 use super::status::keys;
 use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, SubmitArgs, complain, explain, report, say};
 use crate::data::Split;
-use crate::files::FileError;
+use crate::folder::{ExperimentFolder, FileError};
 use crate::launch::cluster::{self, Scheduler, Tasks};
 use crate::launch::{self, Frozen, Options, Phase, State};
 use crate::plan::{Plan, Trial};
@@ -15,7 +15,6 @@ use crate::text::{counted, shell_word};
 use crate::trial::named_metrics;
 use anyhow::bail;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -89,8 +88,8 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
             return Ok(INTERRUPTED);
         }
         match args.json {
-            true => say_event(summary(plan, states.iter().map(|state| state.phase.name()), &experiment)),
-            false => drop(report::print(&experiment)?),
+            true => say_event(summary(plan, states.iter().map(|state| state.phase.name()), experiment.path())),
+            false => drop(report::print(experiment.path())?),
         }
         let has_failed = |state: &&State| matches!(state.phase, Phase::Recorded(Status::Failed | Status::Diverged));
         let counts =
@@ -111,7 +110,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
 /// Submits one plan, or shows what would be.
 fn submit(
     plan: &Plan,
-    experiment: &Path,
+    experiment: &ExperimentFolder,
     args: &RunArgs,
     options: &Options,
     scheduler: &Scheduler,
@@ -142,13 +141,13 @@ fn submit(
         Some(job) => say(&format!("{name}: {} submitted as {}", counted(job.trials, "trial"), job.job)),
         None => say(&format!("{name}: nothing to submit")),
     }
-    let folder = shell_word(&experiment.to_string_lossy());
+    let folder = shell_word(&experiment.path().to_string_lossy());
     say(&format!("see how they stand with: vaex status {folder}; stop them with: vaex cancel {folder}"));
     Ok(())
 }
 
 /// Tells what changes until nothing more is to come, or a signal came; how the plan's trials stand then.
-fn follow(experiment: &Path, plan: &Plan, scheduler: &Scheduler, json: bool) -> anyhow::Result<Vec<State>> {
+fn follow(experiment: &ExperimentFolder, plan: &Plan, scheduler: &Scheduler, json: bool) -> anyhow::Result<Vec<State>> {
     let frozen = Frozen::read(experiment)?;
     let mut known: BTreeMap<String, (&'static str, u64)> = BTreeMap::new();
     let mut quiet = 0;

@@ -2,6 +2,7 @@
 
 use super::progress::Progress;
 use super::{TaskArgs, exit_status, prepared_trial, say, signals};
+use crate::folder::SubmissionFolder;
 use crate::launch::{self, Options, cluster};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,12 +15,12 @@ pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
     if args.stop_with_parent {
         stop_with_parent();
     }
-    let folder = cluster::trial_folder(&args.folder, args.number)?;
-    let id = launch::folders::id(&folder).unwrap_or_default();
-    let (plan, trial) = prepared_trial(&folder, &id)?;
+    let folder = cluster::trial_folder(&SubmissionFolder::new(&args.folder), args.number)?;
+    let id = folder.id().unwrap_or_default();
+    let (plan, trial) = prepared_trial(&folder, id)?;
     say(&format!("trial {} on {}, process {}", trial.id(), crate::machine::host_name(), std::process::id()));
     let options = Options {
-        runs: folder.clone(),
+        runs: folder.path().to_path_buf(),
         jobs: Some(1),
         threads: Some(args.threads),
         fresh: false,

@@ -11,7 +11,7 @@ pub use error::{DataError, Role};
 pub use idx::IdxError;
 pub use split::Split;
 
-use crate::files::hexadecimal;
+use crate::folder::hexadecimal;
 use crate::language::{Data, Source, Validation};
 use idx::{Array, Content};
 use sha2::{Digest, Sha256};

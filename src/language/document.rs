@@ -5,7 +5,7 @@ use super::names::{Written, nearest, unknown_key, varied_instead};
 use super::sweep::{Assignment, Draft, Draw, HARD_LIMIT, Listed, Pattern, Range, Reason, Sweep, TRIAL_LIMIT};
 use super::types::{FIXED, TypeFault, can_vary, dotted, insert, type_fault};
 use super::{Device, SPEC_VERSION, Spec, known_keys};
-use crate::files::FileError;
+use crate::folder::FileError;
 use crate::text::grouped;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,7 +7,7 @@ use super::diagnostics::{Diagnostic, Location};
 use super::document::{Entry, Key};
 use super::names::nearest;
 use super::numbers::{finite, magnitude, significant, to_place, whole_end};
-use crate::files::digest;
+use crate::folder::digest;
 use crate::random::{Purpose, Stream};
 use crate::text::grouped;
 use std::collections::BTreeMap;

@@ -3,8 +3,8 @@
 //! The scheduler schedules and the trials' folders are the state: nothing of ours keeps running. A task is `vaex task`
 //! with its number in the list.
 
-use super::{Folders, Launch, LaunchError, Waiting};
-use crate::files::{self, FileError, create_folder, write_whole};
+use super::{Launch, LaunchError, Waiting};
+use crate::folder::{self, ExperimentFolder, FileError, SubmissionFolder, TrialFolder, create_folder, write_whole};
 use crate::machine::program;
 use crate::record::trial::now;
 use crate::text::{filled, shell_word};
@@ -13,15 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The folder of an experiment's submissions.
-const JOBS_FOLDER: &str = "jobs";
-/// The submitted script, in a submission's folder.
-const SCRIPT_FILE: &str = "script.sh";
-/// The ids of its trials, a line each: a task's number is that of its line, from 0.
-const TRIALS_FILE: &str = "trials.txt";
-/// What the scheduler said.
-const JOB_FILE: &str = "job.json";
 
 /// Digits of the checksum that a copy of the program is named by.
 const PROGRAM_DIGITS: usize = 12;
@@ -83,7 +74,7 @@ pub struct Task {
 /// A submission's place in an experiment's folder, and what it is to run.
 struct Submission<'a> {
     name: &'a str,
-    folder: PathBuf,
+    folder: SubmissionFolder,
     count: usize,
     tasks: &'a Tasks,
     program: PathBuf,
@@ -95,7 +86,7 @@ impl Submission<'_> {
         let word = |path: &Path| shell_word(&path.to_string_lossy());
         let Tasks { threads, stall_timeout } = self.tasks;
         let stall = stall_timeout.map(|seconds| format!(" --stall-timeout {seconds}")).unwrap_or_default();
-        format!("{} task --threads {threads}{stall} {}", word(&self.program), word(&self.folder))
+        format!("{} task --threads {threads}{stall} {}", word(&self.program), word(self.folder.path()))
     }
 
     fn script(&self, scheduler: &Scheduler) -> String {
@@ -107,7 +98,7 @@ impl Submission<'_> {
                 let options = [
                     Some(format!("--job-name={}", quoted(&job_name(self.name)))),
                     Some(format!("--array=0-{}{at_a_time}", self.count.saturating_sub(1))),
-                    Some(format!("--output={}", quoted(&format!("{}/%a.log", escaped(&self.folder))))),
+                    Some(format!("--output={}", quoted(&log_of_each(&self.folder)))),
                     Some("--open-mode=append".to_owned()),
                     Some("--requeue".to_owned()),
                     Some(format!("--signal=B:USR1@{NOTICE_SECONDS}")),
@@ -128,7 +119,7 @@ impl Submission<'_> {
                     ("{last}", self.count.saturating_sub(1).to_string()),
                     ("{name}", shell_word(self.name)),
                     ("{threads}", self.tasks.threads.to_string()),
-                    ("{folder}", shell_word(&self.folder.to_string_lossy())),
+                    ("{folder}", shell_word(&self.folder.path().to_string_lossy())),
                 ];
                 filled(template, &values.each_ref().map(|(place, value)| (*place, &**value)))
             }
@@ -146,9 +137,10 @@ fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A path in which Slurm is to replace nothing.
-fn escaped(path: &Path) -> String {
-    path.to_string_lossy().replace('%', "%%")
+/// The log of each task; Slurm replaces its number, and is to replace nothing else.
+fn log_of_each(folder: &SubmissionFolder) -> String {
+    let escaped = folder.path().to_string_lossy().replace('%', "%%");
+    SubmissionFolder::new(escaped).log("%a").to_string_lossy().into_owned()
 }
 
 /// The script of a Slurm job.
@@ -176,36 +168,36 @@ exit "$status"
 /// # Errors
 /// The program's own file cannot be read.
 pub fn preview(
-    experiment: &Path,
+    experiment: &ExperimentFolder,
     name: &str,
     count: usize,
     scheduler: &Scheduler,
     tasks: &Tasks,
 ) -> Result<String, LaunchError> {
-    let experiment = absolute(experiment)?;
+    let experiment = experiment.absolute()?;
     let (folder, program) =
-        (next_folder(&experiment), copy_of(&program().map_err(LaunchError::Program)?, &experiment)?);
+        (experiment.next_submission(), copy_of(&program().map_err(LaunchError::Program)?, &experiment)?);
     Ok(Submission { name, folder, count, tasks, program }.script(scheduler))
 }
 
 /// Where a submission's tasks find the program: a copy, named by its content, so that they are trained by the build that
 /// planned them, whatever takes its place before they begin.
-fn copy_of(program: &Path, experiment: &Path) -> Result<PathBuf, FileError> {
-    let content = File::open(program).and_then(files::checksum).map_err(FileError::at("read", program))?;
-    Ok(experiment.join(JOBS_FOLDER).join(format!("vaex-{}", &content.0[..PROGRAM_DIGITS])))
+fn copy_of(program: &Path, experiment: &ExperimentFolder) -> Result<PathBuf, FileError> {
+    let content = File::open(program).and_then(folder::checksum).map_err(FileError::at("read", program))?;
+    Ok(experiment.program(&content.0[..PROGRAM_DIGITS]))
 }
 
 /// Copies the program, unless an earlier submission has; whole or not at all.
 fn keep(program: &Path, copy: &Path) -> Result<(), FileError> {
     // Its name is its checksum's beginning: a copy that is damaged is made again.
     let is_sound = |(checksum, _): &(String, u64)| copy.to_string_lossy().ends_with(&checksum[..PROGRAM_DIGITS]);
-    if File::open(copy).and_then(files::checksum).is_ok_and(|found| is_sound(&found)) {
+    if File::open(copy).and_then(folder::checksum).is_ok_and(|found| is_sound(&found)) {
         return Ok(());
     }
     let folder = copy.parent().unwrap_or(Path::new("."));
-    files::remove_leftovers(folder)?;
+    folder::remove_leftovers(folder)?;
     let attempt = || -> std::io::Result<()> {
-        let temporary = files::temporary(folder)?.into_temp_path();
+        let temporary = folder::temporary(folder)?.into_temp_path();
         // With its permission to be run.
         std::fs::copy(program, &temporary)?;
         File::open(&temporary)?.sync_all()?;
@@ -214,42 +206,27 @@ fn keep(program: &Path, copy: &Path) -> Result<(), FileError> {
     attempt().map_err(FileError::at("write", copy))
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, FileError> {
-    std::path::absolute(path).map_err(FileError::at("find the folder", path))
-}
-
-/// The folder of the next submission: one more than the last.
-fn next_folder(experiment: &Path) -> PathBuf {
-    let jobs = experiment.join(JOBS_FOLDER);
-    let number = submissions(&jobs).last().map_or(1, |(number, _)| number + 1);
-    jobs.join(number.to_string())
-}
-
-/// The submissions of an experiment, by number.
-fn submissions(jobs: &Path) -> Vec<(u64, PathBuf)> {
-    let entries = std::fs::read_dir(jobs).into_iter().flatten().flatten();
-    let numbered = entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
-    let mut numbered: Vec<(u64, PathBuf)> = numbered.collect();
-    numbered.sort();
-    numbered
-}
-
 impl Launch<'_> {
     /// Hands what is not finished to a scheduler.
     ///
     /// # Errors
     /// A file cannot be written, or the scheduler refuses.
-    pub fn submit(&mut self, experiment: &Path, scheduler: &Scheduler, tasks: &Tasks) -> Result<Job, LaunchError> {
-        let experiment = absolute(experiment)?;
-        let folder = next_folder(&experiment);
-        create_folder(&folder)?;
+    pub fn submit(
+        &mut self,
+        experiment: &ExperimentFolder,
+        scheduler: &Scheduler,
+        tasks: &Tasks,
+    ) -> Result<Job, LaunchError> {
+        let experiment = experiment.absolute()?;
+        let folder = experiment.next_submission();
+        create_folder(folder.path())?;
         let program = copy_of(&self.program, &experiment)?;
         keep(&self.program, &program)?;
         let ids: String = self.queue.iter().map(|waiting| format!("{}\n", waiting.trial.id())).collect();
-        write_whole(&folder.join(TRIALS_FILE), ids.as_bytes())?;
+        write_whole(&folder.trials(), ids.as_bytes())?;
         let name = self.queue.front().map_or("", |waiting| waiting.trial.name());
         let submission = Submission { name, folder: folder.clone(), count: self.queue.len(), tasks, program };
-        let script = folder.join(SCRIPT_FILE);
+        let script = folder.script();
         write_whole(&script, submission.script(scheduler).as_bytes())?;
         let count = submission.count;
         let explain = |error| explained(error, count);
@@ -267,7 +244,7 @@ impl Launch<'_> {
         // `17`, or `17;cluster`.
         let job = if slurm { said.split(';').next().unwrap_or_default().to_owned() } else { said };
         let job = Job { slurm, job, trials: count, submitted: now() };
-        let path = folder.join(JOB_FILE);
+        let path = folder.job();
         let text =
             serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
         if let Err(error) = write_whole(&path, &text) {
@@ -310,16 +287,16 @@ fn output(command: &mut Command) -> Result<String, LaunchError> {
 
 /// The jobs of an experiment that Slurm took, with their trials, by the jobs' ids. What cannot be read of an old one is
 /// left out: its trials' locks and records keep them from being trained twice.
-fn slurm_jobs(experiment: &Path) -> BTreeMap<String, Vec<String>> {
-    let read = |folder: PathBuf| {
-        let job: Job = serde_json::from_slice(&std::fs::read(folder.join(JOB_FILE)).ok()?).ok()?;
+fn slurm_jobs(experiment: &ExperimentFolder) -> BTreeMap<String, Vec<String>> {
+    let read = |folder: SubmissionFolder| {
+        let job: Job = serde_json::from_slice(&std::fs::read(folder.job()).ok()?).ok()?;
         job.slurm.then_some((job.job, read_trials(&folder).ok()?))
     };
-    submissions(&experiment.join(JOBS_FOLDER)).into_iter().filter_map(|(_, folder)| read(folder)).collect()
+    experiment.submissions().into_iter().filter_map(|(_, folder)| read(folder)).collect()
 }
 
-fn read_trials(folder: &Path) -> Result<Vec<String>, FileError> {
-    let path = folder.join(TRIALS_FILE);
+fn read_trials(folder: &SubmissionFolder) -> Result<Vec<String>, FileError> {
+    let path = folder.trials();
     let text = std::fs::read_to_string(&path).map_err(FileError::at("read", &path))?;
     Ok(text.lines().map(str::to_owned).collect())
 }
@@ -328,17 +305,17 @@ fn read_trials(folder: &Path) -> Result<Vec<String>, FileError> {
 ///
 /// # Errors
 /// The list cannot be read, or has no such line.
-pub fn trial_folder(submission: &Path, number: usize) -> Result<PathBuf, FileError> {
+pub fn trial_folder(submission: &SubmissionFolder, number: usize) -> Result<TrialFolder, FileError> {
     let missing = || {
-        let path = submission.join(TRIALS_FILE);
+        let path = submission.trials();
         FileError::at("read", &path)(std::io::Error::other(format!("it has no line for task {number}")))
     };
     let id = read_trials(submission)?.into_iter().nth(number).ok_or_else(missing)?;
-    let experiment = submission.parent().and_then(Path::parent).ok_or_else(missing)?;
-    Folders::of(experiment).find(&id).map(Path::to_path_buf).ok_or_else(|| {
+    let experiment = submission.experiment().ok_or_else(missing)?;
+    experiment.trial(&id).ok_or_else(|| {
         FileError::at("find the folder of", Path::new(&id))(std::io::Error::other(format!(
             "{} has none",
-            experiment.display()
+            experiment.path().display()
         )))
     })
 }
@@ -347,7 +324,7 @@ pub fn trial_folder(submission: &Path, number: usize) -> Result<PathBuf, FileErr
 ///
 /// # Errors
 /// Slurm cannot be asked.
-pub fn active(experiment: &Path, name: &str) -> Result<BTreeMap<String, Task>, LaunchError> {
+pub fn active(experiment: &ExperimentFolder, name: &str) -> Result<BTreeMap<String, Task>, LaunchError> {
     let jobs = slurm_jobs(experiment);
     if jobs.is_empty() {
         return Ok(BTreeMap::new());
@@ -378,7 +355,7 @@ pub fn active(experiment: &Path, name: &str) -> Result<BTreeMap<String, Task>, L
 ///
 /// # Errors
 /// Slurm cannot be asked, or does not end them.
-pub fn cancel(experiment: &Path, name: &str) -> Result<BTreeSet<String>, LaunchError> {
+pub fn cancel(experiment: &ExperimentFolder, name: &str) -> Result<BTreeSet<String>, LaunchError> {
     let tasks = active(experiment, name)?.into_values();
     let jobs: BTreeSet<String> = tasks.filter_map(|task| Some(task.name.rsplit_once('_')?.0.to_owned())).collect();
     for job in &jobs {

@@ -2,23 +2,21 @@
 
 mod child;
 pub mod cluster;
-pub mod folders;
 mod frozen;
 pub mod lock;
 mod states;
 
 pub use child::{DISK_FULL, stop_with_parent};
-pub use folders::Folders;
-pub use frozen::{Changes, Frozen, PLAN_FILE};
+pub use frozen::{Changes, Frozen};
 pub use lock::Holder;
 pub use states::{Phase, State, States, states};
 
-use crate::files::{self, FileError, create_folder, remove_leftovers};
+use crate::folder::{self, ExperimentFolder, FileError, TrialFolder, TrialFolders, remove_leftovers};
 use crate::machine::program;
 use crate::plan::{Plan, Trial};
 use crate::record::tables;
-use crate::record::trial::{RECORD_FILE, Status, TrialRecord, now};
-use crate::trial::{self, Event, names};
+use crate::record::trial::{Status, TrialRecord, now};
+use crate::trial::{self, Event};
 use child::{Child, Crash, End, Message};
 use cluster::Task;
 use lock::Lock;
@@ -119,8 +117,8 @@ pub enum LaunchError {
 }
 
 /// The folder of an experiment.
-pub fn folder(plan: &Plan, runs: &Path) -> PathBuf {
-    runs.join(plan.name())
+pub fn folder(plan: &Plan, runs: &Path) -> ExperimentFolder {
+    ExperimentFolder::of(runs, plan.name())
 }
 
 /// What a run would do with a trial.
@@ -149,24 +147,27 @@ impl Prospect {
 }
 
 /// What a run would do with a trial of an experiment with these folders.
-pub fn prospect(folders: &Folders, trial: &Trial, options: &Options) -> Prospect {
+pub fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Prospect {
     let Some(folder) = folders.find(trial.id()) else { return Prospect::New };
     match Earlier::of(folder, options) {
         Earlier::Done(_) => Prospect::Done,
         Earlier::Failed(_) => Prospect::Failed,
         Earlier::Unfinished(None) => Prospect::New,
         Earlier::Unfinished(Some(_)) | Earlier::Damaged(..) => {
-            let saved = [names::CHECKPOINT, names::PREVIOUS].iter().any(|name| folder.join(name).exists());
-            if saved { Prospect::Resume } else { Prospect::New }
+            if folder.has_checkpoint() {
+                Prospect::Resume
+            } else {
+                Prospect::New
+            }
         }
     }
 }
 
 /// Trials that a run would train.
 pub fn unfinished(plan: &Plan, options: &Options, submitted: &BTreeMap<String, Task>) -> usize {
-    let folders = Folders::of(&folder(plan, &options.runs));
+    let folders = folder(plan, &options.runs).trials();
     let trials = plan.selected().filter(|trial| !submitted.contains_key(trial.id()));
-    let earlier = trials.map(|trial| Earlier::of(&folders.of_trial(trial, &[]), options));
+    let earlier = trials.map(|trial| Earlier::of(&folders.find_or_name(trial.id(), || trial.label(&[])), options));
     earlier.filter(|earlier| matches!(earlier, Earlier::Unfinished(_) | Earlier::Damaged(..))).count()
 }
 
@@ -181,40 +182,41 @@ pub fn prepare<'p>(
     submitted: &BTreeMap<String, Task>,
 ) -> Result<Launch<'p>, LaunchError> {
     let experiment = folder(plan, &options.runs);
-    create_folder(&experiment)?;
+    experiment.create()?;
     // Whoever only looks who holds it does so for no longer.
-    let lock = lock::take(&experiment, Duration::from_millis(100))?;
+    let lock = lock::take(experiment.path(), Duration::from_millis(100))?;
     // Of killed runs and reports.
-    [&experiment, &options.runs].into_iter().try_for_each(|folder| remove_leftovers(folder))?;
+    experiment.remove_leftovers()?;
+    remove_leftovers(&options.runs)?;
     let (changes, fault) = match frozen::changes(plan, &experiment) {
         Ok(changes) => (changes, None),
         Err(error) => (None, Some(format!("{error}; it is written anew, and what changed cannot be said"))),
     };
     let mut launch = Launch::new(options, None)?;
-    launch.warnings.extend(lock.warning(&experiment));
+    launch.warnings.extend(lock.warning(experiment.path()));
     launch._lock = Some(lock);
     launch.changes = changes;
     launch.damaged.extend(fault);
-    let (mut waiting, folders) = (Vec::new(), Folders::of(&experiment));
+    let (mut waiting, folders) = (Vec::new(), experiment.trials());
     for trial in plan.selected() {
         if let Some(task) = submitted.get(trial.id()) {
             launch.submitted.push((trial, task.clone()));
             continue;
         }
-        let folder = folders.of_trial(trial, plan.varied());
+        let folder = folders.find_or_name(trial.id(), || trial.label(plan.varied()));
         let earlier = match Earlier::of(&folder, options) {
             Earlier::Done(mut record) => {
                 // A run may have been killed while it noted that the trial's process was, which had just finished.
-                trial::remove_leftovers(&folder)?;
+                folder.remove_leftovers()?;
                 if trial::update(&folder, trial, &mut record)? {
-                    let path = folder.join(names::SPEC);
+                    let path = folder.spec();
                     launch.damaged.push(format!("{} is damaged or missing; it is written again", path.display()));
                 }
                 launch.kept.push(trial);
                 continue;
             }
             Earlier::Failed(record) => {
-                trial::remove_leftovers(&folder)?;
+                folder.remove_leftovers()?;
                 // It may have been corrected.
                 if TrialRecord::read(&folder)?.status != record.status {
                     record.write(&folder)?;
@@ -228,8 +230,8 @@ pub fn prepare<'p>(
                 record
             }
         };
-        if folder.exists() {
-            drop(lock::take(&folder, PATIENCE)?);
+        if folder.path().exists() {
+            drop(lock::take(folder.path(), PATIENCE)?);
         }
         waiting.push((trial, folder, earlier));
     }
@@ -242,7 +244,7 @@ pub fn prepare<'p>(
             record.started = earlier.started;
             record.images_per_second = earlier.images_per_second;
         }
-        let anew = options.fresh && folder.exists();
+        let anew = options.fresh && folder.path().exists();
         if !anew {
             trial::prepare(&folder, trial, &record)?;
         }
@@ -255,7 +257,7 @@ pub fn prepare<'p>(
 /// A trial that is to be trained.
 struct Waiting<'p> {
     trial: &'p Trial,
-    folder: PathBuf,
+    folder: TrialFolder,
     /// The record to begin with, in an empty folder.
     anew: Option<Box<TrialRecord>>,
 }
@@ -264,7 +266,7 @@ impl Waiting<'_> {
     /// Empties the folder where the trial is to be trained anew.
     fn begin(&mut self) -> Result<(), FileError> {
         let Some(record) = self.anew.take() else { return Ok(()) };
-        std::fs::remove_dir_all(&self.folder).map_err(FileError::at("remove the folder", &self.folder))?;
+        std::fs::remove_dir_all(self.folder.path()).map_err(FileError::at("remove the folder", self.folder.path()))?;
         trial::prepare(&self.folder, self.trial, &record)
     }
 }
@@ -273,19 +275,19 @@ impl Waiting<'_> {
 ///
 /// # Errors
 /// Its folder cannot be written.
-pub fn prepare_alone<'p>(trial: &'p Trial, folder: &Path, options: &Options) -> Result<Launch<'p>, LaunchError> {
+pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Options) -> Result<Launch<'p>, LaunchError> {
     let mut launch = Launch::new(options, None)?;
     match Earlier::of(folder, options) {
         Earlier::Done(_) => launch.kept.push(trial),
         Earlier::Failed(record) => launch.failed.push((trial, record)),
-        Earlier::Unfinished(_) => launch.queue.push_back(Waiting { trial, folder: folder.to_path_buf(), anew: None }),
+        Earlier::Unfinished(_) => launch.queue.push_back(Waiting { trial, folder: folder.clone(), anew: None }),
         Earlier::Damaged(record, fault) => {
             launch.damaged.push(fault);
             if record.is_none() {
-                let _lock = lock::take(folder, PATIENCE)?;
+                let _lock = lock::take(folder.path(), PATIENCE)?;
                 trial::prepare(folder, trial, &trial::planned(trial, &[], launch.threads))?;
             }
-            launch.queue.push_back(Waiting { trial, folder: folder.to_path_buf(), anew: None });
+            launch.queue.push_back(Waiting { trial, folder: folder.clone(), anew: None });
         }
     }
     Ok(launch)
@@ -304,16 +306,15 @@ enum Earlier {
 }
 
 impl Earlier {
-    fn of(folder: &Path, options: &Options) -> Earlier {
+    fn of(folder: &TrialFolder, options: &Options) -> Earlier {
         if options.fresh {
             return Earlier::Unfinished(None);
         }
         let record = match TrialRecord::read(folder) {
             Ok(record) => Box::new(record),
             Err(error) if error.source.kind() == ErrorKind::NotFound => {
-                let trained = [names::CHECKPOINT, names::PREVIOUS].iter().any(|name| folder.join(name).exists());
-                let path = folder.join(RECORD_FILE);
-                return match trained {
+                let path = folder.record();
+                return match folder.has_checkpoint() {
                     true => Earlier::Damaged(None, format!("{} is missing; the trial goes on", path.display())),
                     false => Earlier::Unfinished(None),
                 };
@@ -324,14 +325,14 @@ impl Earlier {
         let fault = (record.status == Status::Done).then(|| trial::fault(folder, &record)).flatten();
         // A table that cannot be read is found to be damaged.
         if record.status == Status::Done
-            && let Ok(rows) = tables::read_metrics(&folder.join(names::METRICS))
+            && let Ok(rows) = tables::read_metrics(&folder.metrics())
         {
             trial::correct(&mut record, &rows);
         }
         match record.status {
             Status::Done => match fault {
                 // The spec alone is written again from the plan.
-                Some(path) if path != folder.join(names::SPEC) => {
+                Some(path) if path != folder.spec() => {
                     let fault = format!("{} is damaged or missing; the trial makes it again", path.display());
                     Earlier::Damaged(Some(record), fault)
                 }
@@ -450,7 +451,7 @@ impl<'p> Launch<'p> {
                 let start = || Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender);
                 match begun.and_then(|()| start()) {
                     Ok(child) => self.running.push((trial, child)),
-                    Err(error) if files::is_full(&error.source) => {
+                    Err(error) if folder::is_full(&error.source) => {
                         self.end(trial, &folder, End::DiskFull(error.to_string()), observe);
                     }
                     Err(error) => {
@@ -496,7 +497,7 @@ impl<'p> Launch<'p> {
     }
 
     /// Notes how a trial ended; a crash goes into its record.
-    fn end(&mut self, trial: &'p Trial, folder: &Path, end: End, observe: &mut dyn FnMut(Notice<'_>)) {
+    fn end(&mut self, trial: &'p Trial, folder: &TrialFolder, end: End, observe: &mut dyn FnMut(Notice<'_>)) {
         let record = TrialRecord::read(folder);
         self.summary.disk_is_full |= matches!(end, End::DiskFull(_));
         let from_outside = |text: String| Crash { text, from_outside: true };
@@ -530,11 +531,15 @@ impl<'p> Launch<'p> {
 }
 
 /// Writes a crash into a trial's record; what is to be said of it, and whether it came from outside.
-fn note_crash(folder: &Path, record: Result<TrialRecord, FileError>, crash: Crash) -> (Status, Option<String>, bool) {
+fn note_crash(
+    folder: &TrialFolder,
+    record: Result<TrialRecord, FileError>,
+    crash: Crash,
+) -> (Status, Option<String>, bool) {
     let (text, from_outside) = (crash.text.clone(), crash.from_outside);
     let write = |mut record: TrialRecord| -> Result<(), LaunchError> {
         // Where another process has begun to train it meanwhile, the record is that one's.
-        let _lock = lock::take(folder, Duration::from_millis(100))?;
+        let _lock = lock::take(folder.path(), Duration::from_millis(100))?;
         record.status = Status::Failed;
         record.error = Some(crash.text);
         record.from_outside = crash.from_outside;

@@ -7,7 +7,7 @@ pub(crate) use check::diverged_advice;
 pub use trial::{NUMERICS, Trial, determines, spec_hash, value_text};
 
 use crate::data::{DataError, Dataset, Files, Images};
-use crate::files::FileError;
+use crate::folder::FileError;
 use crate::language::diagnostics::{Diagnostic, Diagnostics, Location, line_and_column};
 use crate::language::sweep::{HARD_LIMIT, Pattern, Point};
 use crate::language::{Data, Document, Override, ReadError, Spec, nearest, synonyms};

@@ -3,7 +3,7 @@
 use super::check::{self, Checks};
 use super::{Problem, to_toml};
 use crate::data::Dataset;
-use crate::files::digest;
+use crate::folder::digest;
 use crate::language::Spec;
 use crate::model::Architecture;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Weights and training state as safetensors files.
 
-use crate::files::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
+use crate::folder::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
 use crate::model::parameters::Module;
 use crate::record::tables;
 use crate::record::tensorboard::LogSeal;

@@ -4,10 +4,10 @@ use super::settings::{Comparison, FIGURES, Setting};
 use super::trial::DATA_HASH;
 use super::{Experiment, Report, Trial, json, setup};
 use crate::data::Split;
+use crate::folder::TrialFolder;
 use crate::record::Grid;
 use crate::text::{counted, filled};
 use crate::train::Metrics;
-use crate::trial::names;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -248,7 +248,7 @@ fn pictures<'a>(trials: &[&'a Trial], tiles: usize, bytes: usize) -> (BTreeMap<&
 }
 
 fn picture(folder: &Path, name: &str) -> PathBuf {
-    folder.join(names::IMAGES).join(format!("{name}.png"))
+    TrialFolder::new(folder).picture(name)
 }
 
 /// Pictures of a trial as data URLs, by their names.

@@ -7,7 +7,7 @@ mod seals;
 pub use seals::fault;
 
 use crate::data::{Dataset, Split};
-use crate::files::{self, FileError, create_folder, remove_files, write_whole};
+use crate::folder::{self, FileError, TrialFolder, write_whole};
 use crate::language::Device;
 use crate::machine::{host_name, peak_rss_mb, processor};
 use crate::model::Architecture;
@@ -23,28 +23,11 @@ use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, Spread, Train
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// The dotted key that tells trials of one setting apart.
 const SEED: &str = "seed";
-
-/// Names of the files in a trial's folder.
-pub mod names {
-    /// The resolved spec of the trial alone.
-    pub const SPEC: &str = "spec.toml";
-    /// One row an epoch and split.
-    pub const METRICS: &str = "metrics.parquet";
-    /// The weights, when training is done.
-    pub const MODEL: &str = "model.safetensors";
-    /// Everything that resuming needs.
-    pub const CHECKPOINT: &str = "checkpoint.safetensors";
-    /// The checkpoint before, should the last one be damaged.
-    pub const PREVIOUS: &str = "checkpoint.previous.safetensors";
-    /// The pictures' folder.
-    pub const IMAGES: &str = "images";
-}
 
 /// What a running trial tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,7 +116,7 @@ impl TrialError {
     fn is_full_disk(&self) -> bool {
         match self {
             TrialError::File(error) | TrialError::Checkpoint(CheckpointError::File(error)) => {
-                files::is_full(&error.source)
+                folder::is_full(&error.source)
             }
             _ => false,
         }
@@ -143,7 +126,7 @@ impl TrialError {
 /// Where a trial runs, and with what.
 pub struct Run<'a> {
     /// The trial's folder.
-    pub folder: &'a Path,
+    pub folder: &'a TrialFolder,
     /// Worker threads.
     pub threads: usize,
     /// Set to make it stop after the present step.
@@ -196,17 +179,17 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
 ///
 /// # Errors
 /// A file cannot be written.
-pub fn update(folder: &Path, trial: &Trial, record: &mut TrialRecord) -> Result<bool, FileError> {
-    let (values, is_sound) = (trial.values(), seals::is_sound(folder, record, names::SPEC));
+pub fn update(folder: &TrialFolder, trial: &Trial, record: &mut TrialRecord) -> Result<bool, FileError> {
+    let (values, is_sound) = (trial.values(), seals::is_sound(folder, record, TrialFolder::SPEC));
     if record.spec == values && record.warnings == trial.warnings() && is_sound {
         return Ok(false);
     }
     let text = trial.toml();
-    write_whole(&folder.join(names::SPEC), text.as_bytes())?;
+    write_whole(&folder.spec(), text.as_bytes())?;
     // Whoever is killed here leaves a spec that is not the record's; the next run comes to this place again.
     record.spec = values;
     record.warnings = trial.warnings();
-    record.files.insert(names::SPEC.to_owned(), seals::checksum_of(text.as_bytes()));
+    record.files.insert(TrialFolder::SPEC.to_owned(), seals::checksum_of(text.as_bytes()));
     record.write(folder)?;
     Ok(!is_sound)
 }
@@ -225,20 +208,10 @@ pub fn correct(record: &mut TrialRecord, rows: &[Metrics]) {
 ///
 /// # Errors
 /// The folder or a file cannot be written.
-pub fn prepare(folder: &Path, trial: &Trial, record: &TrialRecord) -> Result<(), FileError> {
-    create_folder(folder)?;
-    write_whole(&folder.join(names::SPEC), trial.toml().as_bytes())?;
+pub fn prepare(folder: &TrialFolder, trial: &Trial, record: &TrialRecord) -> Result<(), FileError> {
+    folder.create()?;
+    write_whole(&folder.spec(), trial.toml().as_bytes())?;
     record.write(folder)
-}
-
-/// Removes the temporary files that killed processes left in a trial's folder; only where nobody trains it.
-///
-/// # Errors
-/// A folder cannot be read, or a file not be removed.
-pub fn remove_leftovers(folder: &Path) -> Result<(), FileError> {
-    files::remove_leftovers(folder)?;
-    let inner = [names::IMAGES, projector::FOLDER].map(|name| folder.join(name));
-    inner.iter().filter(|folder| folder.is_dir()).try_for_each(|folder| files::remove_leftovers(folder))
 }
 
 /// How a trial's process ended.
@@ -349,17 +322,16 @@ struct Session<'s, 'r, B: Spread> {
 
 impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn start(device: B::Device, trial: &'s Trial, clock: Clock, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
-        [names::IMAGES, projector::FOLDER].iter().try_for_each(|name| create_folder(&run.folder.join(name)))?;
-        remove_leftovers(run.folder)?;
+        run.folder.create_inner()?;
+        run.folder.remove_leftovers()?;
         let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
         // Where an epoch has ended, its two rows are in the table, and it has a checkpoint.
-        let rows = tables::read_metrics(&run.folder.join(names::METRICS)).unwrap_or_default();
-        let saved = rows.len() > 1 || run.folder.join(names::PREVIOUS).exists();
+        let rows = tables::read_metrics(&run.folder.metrics()).unwrap_or_default();
+        let saved = rows.len() > 1 || run.folder.previous_checkpoint().exists();
         let (mut past, mut faults) = (Past::default(), Vec::new());
-        for name in [names::CHECKPOINT, names::PREVIOUS] {
-            let path = run.folder.join(name);
+        for path in [run.folder.checkpoint(), run.folder.previous_checkpoint()] {
             if !path.exists() {
-                if saved && name == names::CHECKPOINT {
+                if saved && path == run.folder.checkpoint() {
                     faults.push(format!("not from {}: it is missing", path.display()));
                 }
                 continue;
@@ -381,7 +353,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             }
         }
         let Position { epoch: epochs_done, steps: steps_done, .. } = trainer.position();
-        let mut damaged = past.log.iter().map(|(name, seal)| (run.folder.join(name), seal));
+        let mut damaged = past.log.iter().map(|(name, seal)| (run.folder.file(name), seal));
         if let Some((path, _)) = damaged.find(|(path, seal)| !seal.holds(path)) {
             let path = path.display();
             faults.push(format!("with an event log written anew, without earlier pictures, as {path} is damaged"));
@@ -390,7 +362,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         // Events of a training that is begun anew would be drawn over the new ones.
         let log_is_new = past.log.is_empty();
         if log_is_new {
-            remove_files(run.folder, tensorboard::FILE_PREFIX)?;
+            run.folder.remove_events()?;
         }
         let epochs = trial.spec().train.epochs;
         let note = (!faults.is_empty()).then(|| faults.join("; "));
@@ -451,7 +423,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             self.metrics()?;
             self.pictures(self.log_is_new)?;
         }
-        let model = self.run.folder.join(names::MODEL);
+        let model = self.run.folder.model();
         let Architecture { height, width, .. } = *self.trial.architecture();
         checkpoint::write_model(&model, &mut self.trainer, &self.trial.toml(), [height, width])?;
         let text = self.summary(record);
@@ -537,7 +509,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
 
     /// Writes a checkpoint; the last one becomes the one before.
     fn save(&mut self) -> Result<(), TrialError> {
-        let [path, previous] = [names::CHECKPOINT, names::PREVIOUS].map(|name| self.run.folder.join(name));
+        let (path, previous) = (self.run.folder.checkpoint(), self.run.folder.previous_checkpoint());
         if path.exists() {
             // By a second name, so that at no time, and on no full disk, there is none.
             let _ = std::fs::remove_file(&previous);
@@ -550,7 +522,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     }
 
     fn metrics(&self) -> Result<(), FileError> {
-        tables::write_metrics(&self.run.folder.join(names::METRICS), &self.past.rows)
+        tables::write_metrics(&self.run.folder.metrics(), &self.past.rows)
     }
 
     /// Brings the record's figures up to date, so that a killed trial's are those of its last epoch.
@@ -587,10 +559,10 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         if !is_due && !is_last {
             return Ok(());
         }
-        let folder = self.run.folder.join(names::IMAGES);
+        let folder = self.run.folder;
         let step = self.trainer.optimizer().steps();
-        for (tag, grid) in pictures::draw(&self.trainer, self.trial, &folder)? {
-            let path = folder.join(format!("{tag}.png"));
+        for (tag, grid) in pictures::draw(&self.trainer, self.trial, folder)? {
+            let path = folder.picture(tag);
             let png = grid.png().map_err(FileError::at("write", &path))?;
             write_whole(&path, &png)?;
             if logged {

@@ -1,6 +1,7 @@
 //! What a model draws: reconstructions, samples from the prior, and the latent manifold.
 
 use super::TrialError;
+use crate::folder::TrialFolder;
 use crate::model::architecture::PosteriorKind;
 use crate::plan::Trial;
 use crate::record::Grid;
@@ -8,7 +9,6 @@ use crate::record::checkpoint::Arrays;
 use crate::record::images::manifold_codes;
 use crate::train::{Spread, Trainer};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// Images in a row of pairs, at most.
 const COLUMNS: usize = 10;
@@ -26,7 +26,7 @@ const PICTURE_PIXELS: usize = 4_000_000;
 pub(super) fn draw<B: Spread>(
     trainer: &Trainer<B>,
     trial: &Trial,
-    folder: &Path,
+    folder: &TrialFolder,
 ) -> Result<Vec<(&'static str, Grid)>, TrialError> {
     let architecture = trial.architecture();
     let (height, width, pixels) = (architecture.height, architecture.width, architecture.pixels());
@@ -41,7 +41,7 @@ pub(super) fn draw<B: Spread>(
     let mut arrays = Arrays::default();
     arrays.push("input", vec![inputs.len() / pixels, pixels], &inputs);
     arrays.push("reconstruction", vec![inputs.len() / pixels, pixels], &reconstructions);
-    arrays.write(&folder.join("reconstructions.safetensors"), BTreeMap::new())?;
+    arrays.write(&folder.picture_values("reconstructions"), BTreeMap::new())?;
 
     let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, pixels), tiles(&reconstructions, pixels));
     let mut pictures = vec![("reconstructions", Grid::pairs(height, width, columns, &inputs, &reconstructions, range))];
