@@ -4,6 +4,7 @@
 pub mod metrics;
 mod optimizer;
 mod schedule;
+mod snapshot;
 mod tally;
 mod totals;
 mod worker;
@@ -11,6 +12,7 @@ mod worker;
 pub use metrics::Metrics;
 pub use optimizer::Optimizer;
 pub use schedule::Schedule;
+pub use snapshot::{Snapshot, SnapshotError, Weight};
 pub use tally::Position;
 pub(crate) use worker::Worker;
 pub use worker::{Encoded, Measured, Spread};
@@ -158,13 +160,6 @@ impl<B: Spread> Trainer<B> {
     pub fn position(&self) -> Position {
         let tally = self.tally.as_ref().map(Tally::numbers).unwrap_or_default();
         Position { epoch: self.epoch, steps: self.optimizer.steps(), tally }
-    }
-
-    /// Puts training where a checkpoint left it: the weights are in the model already. Whether all of it fits.
-    pub fn resume(&mut self, position: &Position, find: impl FnMut(&str) -> Option<Vec<f32>>) -> bool {
-        self.epoch = position.epoch;
-        self.tally = Tally::from_numbers(self.worker.latent(), &position.tally);
-        self.tally.is_some() != position.tally.is_empty() && self.optimizer.restore(position.steps, find)
     }
 
     /// Learning rate and KL weight of a step, from 0.

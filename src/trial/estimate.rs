@@ -31,7 +31,7 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
         Optimizer::Sgd | Optimizer::Rmsprop | Optimizer::Adagrad => 1.0,
         Optimizer::Adam | Optimizer::Adamw => 2.0,
     };
-    // Weights, gradient and moments; while a checkpoint is written, two copies of all but the gradient.
+    // Weights, gradient and moments; while a checkpoint is read or written, up to two copies of all but the gradient.
     let kept = weights * (2.0 + moments + 2.0 * (1.0 + moments));
     let convolutional = matches!(architecture.network, Network::Conv { .. });
     let images = micro_batch::<Host>(architecture, train.batch_size as usize) as f64;

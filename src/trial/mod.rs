@@ -19,10 +19,11 @@ use crate::record::tables;
 use crate::record::tensorboard::{self, EventWriter};
 use crate::record::trial::{Status, TrialRecord, now};
 use crate::tensor::backend::{DeviceError, Host};
-use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
+use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, SnapshotError, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -324,7 +325,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn start(device: B::Device, trial: &'s Trial, clock: Clock, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
         run.folder.create_inner()?;
         run.folder.remove_leftovers()?;
-        let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
+        let mut trainer = Trainer::<B>::new(device, trial, run.threads)?;
         // Where an epoch has ended, its two rows are in the table, and it has a checkpoint.
         let rows = tables::read_metrics(&run.folder.metrics()).unwrap_or_default();
         let saved = rows.len() > 1 || run.folder.previous_checkpoint().exists();
@@ -336,7 +337,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                 }
                 continue;
             }
-            match checkpoint::resume(&path, &mut trainer, trial.id()) {
+            match resume(&path, &mut trainer, trial.id()) {
                 Ok(earlier) => {
                     past = earlier;
                     break;
@@ -347,8 +348,6 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                     faults.push(format!("not from {error}"));
                     // It must not take the place of a sound one.
                     std::fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
-                    // A checkpoint that breaks off may have changed some weights already.
-                    trainer = Trainer::new(device.clone(), trial, run.threads)?;
                 }
             }
         }
@@ -425,7 +424,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         }
         let model = self.run.folder.model();
         let Architecture { height, width, .. } = *self.trial.architecture();
-        checkpoint::write_model(&model, &mut self.trainer, &self.trial.toml(), [height, width])?;
+        checkpoint::write_model(&model, &self.trainer.snapshot(), &self.trial.toml(), [height, width])?;
         let text = self.summary(record);
         self.events.add(|log| log.text("summary", &text));
         self.events.add(|log| log.hparams_end(true));
@@ -518,7 +517,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
             }
         }
         self.past.log.extend(self.events.seal());
-        Ok(checkpoint::write_checkpoint(&path, &mut self.trainer, self.trial.id(), &self.past)?)
+        Ok(checkpoint::write_checkpoint(&path, &self.trainer.snapshot(), self.trial.id(), &self.past)?)
     }
 
     fn metrics(&self) -> Result<(), FileError> {
@@ -599,6 +598,15 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         }
         Ok(())
     }
+}
+
+/// Puts training where a checkpoint left it; what the trial had to show by then.
+fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<Past, CheckpointError> {
+    let (snapshot, past) = checkpoint::read_checkpoint(path, trial)?;
+    let misfit =
+        |error: SnapshotError| CheckpointError::Content { path: path.to_path_buf(), reason: error.to_string() };
+    trainer.restore(snapshot).map_err(misfit)?;
+    Ok(past)
 }
 
 /// What is said of an epoch's row that is not finite.

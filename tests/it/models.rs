@@ -45,7 +45,7 @@ fn known() -> (Workspace, PathBuf) {
         let mut values = vec![0.0; sizes[0] * sizes[1]];
         set.iter().for_each(|([row, column], value)| values[row * sizes[1] + column] = *value);
         let sizes = if sizes[0] == 1 { vec![sizes[1]] } else { sizes.to_vec() };
-        arrays.push(name, sizes, &values);
+        arrays.push(name, sizes, values);
     };
     array("encoder.dense.0.weight", [PIXELS, 4], &[([SEEN, 0], 1.0)]);
     array("encoder.dense.0.bias", [1, 4], &[]);
