@@ -252,7 +252,7 @@ fn a_trial_that_hangs_is_one_failed_trial() {
     wait_for("the trial's process", || !children(process.id()).is_empty());
     signal("-STOP", children(process.id())[0]);
     let code = process.wait().unwrap().code();
-    let record = TrialRecord::read(&TrialFolder::new(&only(&workspace, "runs/long"))).unwrap();
+    let record = TrialRecord::read(&TrialFolder::new(only(&workspace, "runs/long"))).unwrap();
     let error = "it made no progress for 2 seconds, and its process was ended";
     assert_eq!((code, record.status.name(), record.error.as_deref()), (Some(1), "failed", Some(error)));
     let again = workspace.vaex(&["run", "spec.toml"]);
