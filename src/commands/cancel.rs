@@ -25,7 +25,7 @@ pub(super) fn run(args: &CancelArgs) -> anyhow::Result<u8> {
         idle = false;
     }
     // A run, and then what it has not stopped: tasks of other schedulers.
-    let folders = files.trials();
+    let folders = files.trials()?;
     let trials = plan.trials.iter().filter_map(|trial| Some(folders.find(&trial.id)?.path().to_path_buf()));
     let cancelled = !idle;
     for folder in std::iter::once(experiment.clone()).chain(trials) {

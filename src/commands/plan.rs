@@ -23,7 +23,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
             return Ok(WRONG);
         }
     };
-    let folders = launch::folder(&plan, &args.runs).trials();
+    let folders = launch::folder(&plan, &args.runs).trials()?;
     if !args.json {
         warn(&plan);
     }

@@ -46,7 +46,7 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     if STOP.load(Ordering::Relaxed) {
         return Ok(INTERRUPTED);
     }
-    let again = launch::folder(&plan, &options.runs).trials();
+    let again = launch::folder(&plan, &options.runs).trials()?;
     let again = again.find(&record.trial).context("the second training left no folder")?;
     let record_again = TrialRecord::read(again)?;
     if summary.done == 0 {

@@ -6,7 +6,7 @@ use super::status::keys;
 use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, SubmitArgs, complain, explain, report, say};
 use crate::data::Split;
 use crate::folder::{ExperimentFolder, FileError};
-use crate::launch::cluster::{self, Scheduler, Tasks};
+use crate::launch::cluster::{self, Scheduler, SlurmOptions, Tasks};
 use crate::launch::{self, Frozen, Options, Phase, State};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::Status;
@@ -40,13 +40,13 @@ pub(super) fn scheduler(args: &SubmitArgs) -> anyhow::Result<Option<Scheduler>> 
             None => Ok(None),
         },
         Launcher::Slurm if template.is_some() => bail!("--template needs --launcher command"),
-        Launcher::Slurm => Ok(Some(Scheduler::Slurm {
+        Launcher::Slurm => Ok(Some(Scheduler::Slurm(SlurmOptions {
             partition: partition.clone(),
             time: time.clone(),
             gpus: *gpus,
             max_parallel: *max_parallel,
             arguments: sbatch_arg.clone(),
-        })),
+        }))),
         Launcher::Command => {
             let Some(path) = template else { bail!("--launcher command needs --template FILE") };
             let text = std::fs::read_to_string(path).map_err(FileError::at("read the template", path))?;
@@ -119,7 +119,7 @@ fn submit(
     let submitted = cluster::active(experiment, plan.name())?;
     let name = plan.name();
     if args.submit.print {
-        match launch::unfinished(plan, options, &submitted) {
+        match launch::unfinished(plan, options, &submitted)? {
             0 => complain(&format!("{name}: nothing to submit")),
             count => say(cluster::preview(experiment, name, count, scheduler, tasks)?.trim_end()),
         }
@@ -167,7 +167,7 @@ fn follow(experiment: &ExperimentFolder, plan: &Plan, scheduler: &Scheduler, jso
         }
         // Slurm knows what waits; of another scheduler's tasks only the trials' folders tell.
         let is_coming = |state: &State| match scheduler {
-            Scheduler::Slurm { .. } => state.phase.is_pending(),
+            Scheduler::Slurm(_) => state.phase.is_pending(),
             Scheduler::Template(_) => state.phase.is_pending() || state.phase == Phase::Recorded(Status::Planned),
         };
         // Between two states of a scheduler a trial may be in neither.

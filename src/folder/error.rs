@@ -30,7 +30,7 @@ pub(crate) fn room_needed(error: io::Error, path: &Path, bytes: u64) -> io::Erro
         return error;
     }
     let free = free_bytes(path.parent().unwrap_or(Path::new(".")));
-    let free = free.map(|free| format!(", and the disk has {free} free")).unwrap_or_default();
+    let free = free.map_or_else(String::new, |free| format!(", and the disk has {free} free"));
     io::Error::new(error.kind(), format!("{error}; it needs {bytes} bytes{free}"))
 }
 

@@ -3,6 +3,7 @@
 
 use super::{FileError, SubmissionFolder, TrialFolder, create_folder, remove_leftovers};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The folder of the submissions to schedulers.
@@ -102,40 +103,61 @@ impl ExperimentFolder {
     }
 
     /// The submissions, by number.
-    pub fn submissions(&self) -> Vec<(u64, SubmissionFolder)> {
-        // Without the folder there was none.
-        let entries = std::fs::read_dir(self.jobs()).into_iter().flatten().flatten();
-        let numbered = entries
-            .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, SubmissionFolder::new(entry.path()))));
+    ///
+    /// # Errors
+    /// Their folder cannot be read.
+    pub fn submissions(&self) -> Result<Vec<(u64, SubmissionFolder)>, FileError> {
+        // What is not named by a number is none.
+        let number = |path: &Path| path.file_name()?.to_str()?.parse().ok();
+        let paths = paths_in(&self.jobs())?.into_iter();
+        let numbered = paths.filter_map(|path| Some((number(&path)?, SubmissionFolder::new(path))));
         let mut numbered: Vec<(u64, SubmissionFolder)> = numbered.collect();
         numbered.sort();
-        numbered
+        Ok(numbered)
     }
 
     /// The folder of the next submission: its number is one more than the last one's.
-    pub fn next_submission(&self) -> SubmissionFolder {
-        let number = self.submissions().last().map_or(1, |(number, _)| number + 1);
-        SubmissionFolder::new(self.jobs().join(number.to_string()))
+    ///
+    /// # Errors
+    /// The folder of the submissions cannot be read.
+    pub fn next_submission(&self) -> Result<SubmissionFolder, FileError> {
+        let number = self.submissions()?.last().map_or(1, |(number, _)| number + 1);
+        Ok(SubmissionFolder::new(self.jobs().join(number.to_string())))
     }
 
     /// The folder of the trial with an id, if there is one. For several trials, see [`ExperimentFolder::trials`].
-    pub fn trial(&self, id: &str) -> Option<TrialFolder> {
-        self.trials().find(id).cloned()
+    ///
+    /// # Errors
+    /// This folder cannot be read.
+    pub fn trial(&self, id: &str) -> Result<Option<TrialFolder>, FileError> {
+        Ok(self.trials()?.find(id).cloned())
     }
 
-    /// The trials' folders that there are at this moment; none where it cannot be read or is not there yet.
-    pub fn trials(&self) -> TrialFolders {
-        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
-        let mut folders: Vec<TrialFolder> = entries.map(|entry| TrialFolder::new(entry.path())).collect();
+    /// The trials' folders that there are at this moment; none where this folder is not there yet.
+    ///
+    /// # Errors
+    /// This folder cannot be read.
+    pub fn trials(&self) -> Result<TrialFolders, FileError> {
+        let mut folders: Vec<TrialFolder> = paths_in(&self.path)?.into_iter().map(TrialFolder::new).collect();
         // Of copies of a folder always the same one is meant.
         folders.sort();
         let named = folders.into_iter().rev().filter_map(|folder| Some((folder.id()?.to_owned(), folder)));
-        TrialFolders { experiment: self.clone(), found: named.collect() }
+        Ok(TrialFolders { experiment: self.clone(), found: named.collect() })
     }
 
     fn jobs(&self) -> PathBuf {
         self.path.join(JOBS)
     }
+}
+
+/// The paths of what is in a folder; nothing where there is no such folder.
+fn paths_in(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let at = || FileError::at("read the folder", folder);
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(at())?,
+    };
+    entries.map(|entry| Ok(entry.map_err(at())?.path())).collect()
 }
 
 /// The folders of an experiment's trials, those that are there and those to come.
@@ -166,11 +188,11 @@ mod tests {
     fn a_trial_keeps_the_folder_that_it_has() {
         let root = tempfile::tempdir().unwrap();
         let experiment = ExperimentFolder::of(root.path(), "sweep");
-        assert_eq!(experiment.trial("0123456789"), None);
+        assert_eq!(experiment.trial("0123456789").unwrap(), None);
         for name in ["old=1-0123456789", "old=1 (copy)-0123456789", "jobs", "plan.json"] {
             create_folder(&experiment.path().join(name)).unwrap();
         }
-        let folders = experiment.trials();
+        let folders = experiment.trials().unwrap();
         let name = |folder: TrialFolder| folder.path().file_name().unwrap().to_string_lossy().into_owned();
         let named = |id| name(folders.find_or_name(id, || "new=2".to_owned()));
         assert_eq!([named("0123456789"), named("abcdefabcd")], ["old=1 (copy)-0123456789", "new=2-abcdefabcd"]);
@@ -181,10 +203,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let experiment = ExperimentFolder::new(root.path());
         for _ in 0..11 {
-            create_folder(experiment.next_submission().path()).unwrap();
+            create_folder(experiment.next_submission().unwrap().path()).unwrap();
         }
         create_folder(experiment.program("0123").as_path()).unwrap();
-        let numbers: Vec<u64> = experiment.submissions().into_iter().map(|(number, _)| number).collect();
+        let numbers: Vec<u64> = experiment.submissions().unwrap().into_iter().map(|(number, _)| number).collect();
         assert_eq!(numbers, (1..=11).collect::<Vec<u64>>());
     }
 }

@@ -87,7 +87,8 @@ impl Child {
                     }
                 }
             }
-            let lines = errors.and_then(|errors| errors.join().ok()).unwrap_or_default();
+            // Where they cannot be had, how the process ended is told alone.
+            let lines = errors.and_then(|errors| errors.join().ok()).unwrap_or_else(String::new);
             let _ = sender.send((id, Message::Closed(lines)));
         });
         Ok(Child { folder: folder.clone(), process, stdin, heard, stalled: None })
@@ -168,9 +169,10 @@ const PANICKED: i32 = 101;
 fn describe(status: ExitStatus) -> (String, bool) {
     use nix::sys::signal::Signal;
     use std::os::unix::process::ExitStatusExt;
-    let Some(number) = status.signal() else {
-        let code = status.code().unwrap_or_default();
-        return (format!("its process ended with status {code}"), code != PANICKED);
+    let number = match (status.signal(), status.code()) {
+        (Some(number), _) => number,
+        (None, Some(code)) => return (format!("its process ended with status {code}"), code != PANICKED),
+        (None, None) => return (format!("its process ended with {status}"), true),
     };
     let why = match Signal::try_from(number) {
         Ok(Signal::SIGKILL) => {

@@ -30,7 +30,7 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Holder { process, host, since } = self;
         // Clocks of two hosts may differ, and be set back.
-        let duration = Duration::try_from_secs_f64(now() - since).unwrap_or_default();
+        let duration = Duration::try_from_secs_f64(now() - since).unwrap_or(Duration::ZERO);
         write!(f, "process {process} on {host}, for {}", HumanDuration(duration))
     }
 }

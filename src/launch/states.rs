@@ -4,7 +4,7 @@ use super::cluster::{self, Task};
 use super::frozen::FrozenTrial;
 use super::{Frozen, LaunchError, lock};
 use crate::data::Split;
-use crate::folder::{ExperimentFolder, TrialFolder};
+use crate::folder::{ExperimentFolder, FileError, TrialFolder};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
 use crate::train::Metrics;
@@ -113,12 +113,18 @@ pub struct States {
 /// The states of the trials of an experiment's frozen plan.
 ///
 /// # Errors
-/// Slurm cannot be asked.
+/// Slurm cannot be asked, the folder cannot be read, or the plan does not say what it should.
 pub fn states(experiment: &ExperimentFolder, plan: &Frozen) -> Result<States, LaunchError> {
     let mut tasks = cluster::active(experiment, &plan.name)?;
-    let folders = experiment.trials();
-    let state = |trial: &FrozenTrial| state(folders.find(&trial.id), trial, &plan.varied, &mut tasks);
-    let mut states = States { trials: plan.trials.iter().map(state).collect(), eta_seconds: None, running: 0 };
+    let folders = experiment.trials()?;
+    let mut state = |trial: &FrozenTrial| -> Result<State, LaunchError> {
+        let epochs = trial.value("train.epochs").and_then(Value::as_u64);
+        let missing = || std::io::Error::other(format!("it does not say how many epochs trial {} has", trial.id));
+        let epochs = epochs.ok_or_else(|| FileError::at("read", &experiment.plan())(missing()))?;
+        Ok(state(folders.find(&trial.id), trial, epochs, &plan.varied, &mut tasks))
+    };
+    let trials = plan.trials.iter().map(&mut state).collect::<Result<_, _>>()?;
+    let mut states = States { trials, eta_seconds: None, running: 0 };
     states.estimate();
     Ok(states)
 }
@@ -127,6 +133,7 @@ pub fn states(experiment: &ExperimentFolder, plan: &Frozen) -> Result<States, La
 fn state(
     folder: Option<&TrialFolder>,
     trial: &FrozenTrial,
+    epochs: u64,
     varied: &[String],
     tasks: &mut BTreeMap<String, Task>,
 ) -> State {
@@ -166,7 +173,7 @@ fn state(
         folder: folder.cloned(),
         record,
         metrics,
-        epochs: trial.value("train.epochs").and_then(Value::as_u64).unwrap_or_default(),
+        epochs,
         task,
         error,
         eta_seconds: None,
@@ -186,7 +193,7 @@ impl States {
                 let since_last = state.folder.as_ref().filter(|_| state.phase == Phase::Running).and_then(age);
                 let left = state.epochs.saturating_sub(state.epoch()) as f64;
                 // Clocks of two hosts may differ; and an epoch that takes longer than usual is not over.
-                (left * pace - since_last.unwrap_or_default().clamp(0.0, pace)).max(0.0)
+                (left * pace - since_last.unwrap_or(0.0).clamp(0.0, pace)).max(0.0)
             });
             if state.phase == Phase::Running {
                 self.running += 1;

@@ -150,7 +150,7 @@ impl Workspace {
     /// The folder of a trial below an experiment's.
     #[track_caller]
     pub(crate) fn trial(&self, experiment: &str, id: &str) -> PathBuf {
-        let folders = vaex::folder::ExperimentFolder::new(self.path(experiment)).trials();
+        let folders = vaex::folder::ExperimentFolder::new(self.path(experiment)).trials().unwrap();
         folders.find(id).unwrap_or_else(|| panic!("{experiment} has no trial {id}")).path().to_path_buf()
     }
 }

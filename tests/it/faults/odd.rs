@@ -188,7 +188,7 @@ fn names_that_are_no_folders_are_refused() {
     }
     let workspace = Workspace::with_spec(&TINY.replace("\"tiny\"", "\"🚀 it's 100 %\""));
     let output = workspace.succeed(&["run", "spec.toml"]);
-    assert!(output.ends_with("  vaex traverse 'runs/🚀 it'\\''s 100 %' --best\n"), "{output}");
+    assert!(output.ends_with("  vaex traverse \"runs/🚀 it's 100 %\" --best\n"), "{output}");
     assert_eq!(workspace.trials("runs/🚀 it's 100 %").len(), 2);
 }
 
