@@ -8,7 +8,7 @@ use dfdx::tensor::Cpu;
 use std::hint::black_box;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use vaex::files::write_whole;
+use vaex::folder::write_whole;
 use vaex::plan::Plan;
 use vaex::record::{Grid, tensorboard::EventWriter};
 use vaex::tensor::backend::Host;

@@ -4,9 +4,11 @@
 //! a plan holds every trial that it asks for, a trial is trained and logged in its folder, many are launched as
 //! processes, and a report sums up what they left. ARCHITECTURE.md has the map.
 
-pub mod files;
 pub mod random;
 mod text;
+
+pub mod folder;
+pub mod machine;
 
 pub mod settings;
 

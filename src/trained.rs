@@ -1,7 +1,7 @@
 //! A trained model, for use: from a trial's folder, with its own validation images or others.
 
 use crate::data::{self, DataError, Dataset, Images, Pixels, Split};
-use crate::files::FileError;
+use crate::folder::{FileError, TrialFolder};
 use crate::language::{Spec, description, determines};
 use crate::model::architecture::PosteriorKind;
 use crate::model::parameters::GradientMap;
@@ -9,11 +9,11 @@ use crate::model::{Architecture, BuildError, Model};
 use crate::random::{Purpose, Stream};
 use crate::record::checkpoint::{CheckpointError, Stored};
 use crate::record::tables;
-use crate::record::trial::{RECORD_FILE, Status, TrialRecord};
+use crate::record::trial::{Status, TrialRecord};
 use crate::settings::Role;
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::{Encoded, Measured, Spread, Worker, micro_batch};
-use crate::trial::{self, names};
+use crate::trial;
 use std::path::{Path, PathBuf};
 
 /// Images in a piece of work.
@@ -25,7 +25,7 @@ const PIXEL_LIMIT: usize = 1 << 28;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainedError {
     /// The folder is no trial's.
-    #[error("{} is no trial's folder: it has no {RECORD_FILE}", folder.display())]
+    #[error("{} is no trial's folder: it has no {}", folder.display(), TrialFolder::RECORD)]
     NoTrial {
         /// What was given.
         folder: PathBuf,
@@ -110,11 +110,12 @@ impl Trained {
     /// # Errors
     /// The folder is none of a trial that is done, or the model is damaged or another vaex's.
     pub fn open(folder: &Path) -> Result<Trained, TrainedError> {
-        if !folder.join(RECORD_FILE).exists() {
+        let files = TrialFolder::new(folder);
+        if !files.has_record() {
             return Err(TrainedError::NoTrial { folder: folder.to_path_buf() });
         }
-        let mut record = TrialRecord::read(folder)?;
-        trial::correct(&mut record, &tables::read_metrics(&folder.join(names::METRICS)).unwrap_or_default());
+        let mut record = TrialRecord::read(&files)?;
+        trial::correct(&mut record, &tables::read_metrics(&files.metrics()).unwrap_or_default());
         if record.status != Status::Done {
             let why = match record.error {
                 Some(error) => format!(": {error}"),
@@ -122,7 +123,7 @@ impl Trained {
             };
             return Err(TrainedError::NotDone { folder: folder.to_path_buf(), status: record.status, why });
         }
-        let path = folder.join(names::MODEL);
+        let path = files.model();
         let stored = Stored::read_own(&path).map_err(TrainedError::Weights)?;
         let version = stored.notes.get("version").cloned().unwrap_or_else(|| "of an unknown version".to_owned());
         let read = || -> Option<(Spec, Architecture)> {
@@ -241,7 +242,7 @@ impl Trained {
     /// # Errors
     /// The trial's metrics cannot be read.
     pub fn axes_by_kl(&self) -> Result<Vec<(usize, Option<f64>)>, TrainedError> {
-        let rows = tables::read_metrics(&self.folder.join(names::METRICS))?;
+        let rows = tables::read_metrics(&TrialFolder::new(&self.folder).metrics())?;
         let kl = rows
             .iter()
             .rfind(|row| row.split == Split::Validation)

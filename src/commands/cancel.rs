@@ -3,8 +3,9 @@
 use super::command::Command;
 use super::shared::exit::DONE;
 use super::shared::print::say;
-use crate::files::host_name;
-use crate::launch::{self, Frozen, Holder, cluster, lock};
+use crate::folder::ExperimentFolder;
+use crate::launch::{Frozen, Holder, cluster, lock};
+use crate::machine::host_name;
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -24,18 +25,19 @@ impl Command for CancelArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let experiment = &self.folder;
         // Nothing else is ended than what the user names: not all experiments of a folder.
-        if !experiment.join(launch::PLAN_FILE).exists() {
-            bail!("{} is no experiment's folder: it has no {}", experiment.display(), launch::PLAN_FILE);
+        let files = ExperimentFolder::new(experiment);
+        if !files.has_plan() {
+            bail!("{} is no experiment's folder: it has no {}", experiment.display(), ExperimentFolder::PLAN);
         }
-        let plan = Frozen::read(experiment)?;
+        let plan = Frozen::read(&files)?;
         let mut idle = true;
-        for job in cluster::cancel(experiment, &plan.name)? {
+        for job in cluster::cancel(&files, &plan.name)? {
             say(&format!("{}: cancelled job {job}", experiment.display()));
             idle = false;
         }
         // A run, and then what it has not stopped: tasks of other schedulers.
-        let folders = launch::Folders::of(experiment);
-        let trials = plan.trials.iter().filter_map(|trial| Some(folders.find(&trial.id)?.to_path_buf()));
+        let folders = files.trials()?;
+        let trials = plan.trials.iter().filter_map(|trial| Some(folders.find(&trial.id)?.path().to_path_buf()));
         let cancelled = !idle;
         for folder in std::iter::once(experiment.clone()).chain(trials) {
             // Tasks of the jobs that were just cancelled are about to end by themselves.

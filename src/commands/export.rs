@@ -5,7 +5,7 @@ use super::shared::images::ImagesArgs;
 use super::shared::output::{destination, told};
 use super::shared::trial::TrialChoice;
 use crate::export;
-use crate::files::{create_folder, write_whole};
+use crate::folder::{create_folder, write_whole};
 use crate::trained::Trained;
 use anyhow::bail;
 use clap::{Args, ValueEnum};

@@ -7,7 +7,8 @@ use super::shared::print::{explain_as, say, warn};
 use super::shared::spec::SpecArgs;
 use super::shared::terminal;
 use crate::data::counted;
-use crate::launch::{self, Folders, Options, Prospect};
+use crate::folder::TrialFolders;
+use crate::launch::{self, Options, Prospect};
 use crate::plan::{Origin, Plan, Trial};
 use crate::report::{Column, Table};
 use crate::settings::written;
@@ -51,7 +52,7 @@ impl Command for PlanArgs {
                 return Ok(WRONG);
             }
         };
-        let folders = Folders::of(&launch::folder(&plan, &self.runs));
+        let folders = launch::folder(&plan, &self.runs).trials()?;
         if !self.json {
             warn(&plan);
         }
@@ -93,7 +94,7 @@ fn range(numbers: impl Iterator<Item = usize>) -> String {
 }
 
 /// What `vaex run` would do with a trial.
-fn prospect(folders: &Folders, trial: &Trial) -> Prospect {
+fn prospect(folders: &TrialFolders, trial: &Trial) -> Prospect {
     let options = Options {
         runs: PathBuf::new(),
         jobs: None,
@@ -123,7 +124,7 @@ fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
     Ok(times)
 }
 
-fn table(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> Table {
+fn table(plan: &Plan, folders: &TrialFolders, times: &BTreeMap<&str, Duration>) -> Table {
     let trials: Vec<&Trial> = plan.selected().collect();
     let column = |cell: &dyn Fn(&Trial) -> String| trials.iter().map(|trial| cell(trial)).collect::<Vec<String>>();
     let values: Vec<Vec<String>> = trials.iter().map(|trial| trial.texts(plan.varied())).collect();
@@ -177,7 +178,7 @@ fn resolved(plan: &Plan, trial: &Trial) -> String {
     text
 }
 
-fn json(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
+fn json(plan: &Plan, folders: &TrialFolders, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
     let trials = plan.selected().map(|trial| {
         serde_json::json!({
             "trial": trial.id(),

@@ -7,7 +7,7 @@ use super::shared::output::{Format, Output, destination, format, same_file};
 use super::shared::picture::{grid, need_prior, need_room, square, tiles};
 use super::shared::trial::TrialChoice;
 use crate::data::counted;
-use crate::files::{FileError, write_whole};
+use crate::folder::{FileError, write_whole};
 use crate::trained::Trained;
 use anyhow::bail;
 use clap::Args;

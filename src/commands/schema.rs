@@ -3,7 +3,7 @@
 use super::command::Command;
 use super::shared::exit::DONE;
 use super::shared::print::say;
-use crate::files::{create_folder, write_whole};
+use crate::folder::{create_folder, write_whole};
 use crate::launch::Frozen;
 use crate::record::trial::TrialRecord;
 use crate::{language, report};

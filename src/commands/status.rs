@@ -7,6 +7,7 @@ use super::shared::print::{explain, say};
 use super::shared::progress::keys;
 use super::shared::terminal;
 use crate::data::Split;
+use crate::folder::ExperimentFolder;
 use crate::launch::{self, Frozen, State, States, lock};
 use crate::plan::value_text;
 use crate::report::{Column, Metric, Table, Trial, active_rule, wrapped};
@@ -33,7 +34,7 @@ impl Command for StatusArgs {
         let mut all = Vec::new();
         let mut worst = DONE;
         for experiment in &experiments {
-            let plan = match Frozen::read(experiment) {
+            let plan = match Frozen::read(&ExperimentFolder::new(experiment)) {
                 Ok(plan) => plan,
                 // The others may be in order.
                 Err(error) => {
@@ -42,7 +43,7 @@ impl Command for StatusArgs {
                     continue;
                 }
             };
-            let states = launch::states(experiment, &plan)?;
+            let states = launch::states(&ExperimentFolder::new(experiment), &plan)?;
             if self.json {
                 all.push(json(experiment, &plan, &states));
             } else {
@@ -61,7 +62,7 @@ fn experiments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         bail!("{} is not a folder", folder.display());
     }
-    let has_plan = |folder: &PathBuf| folder.join(launch::PLAN_FILE).exists();
+    let has_plan = |folder: &PathBuf| ExperimentFolder::new(folder).has_plan();
     if has_plan(&folder.to_path_buf()) {
         return Ok(vec![folder.to_path_buf()]);
     }
@@ -69,7 +70,7 @@ fn experiments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut folders: Vec<PathBuf> = folders.filter(has_plan).collect();
     folders.sort();
     match folders.is_empty() {
-        true => bail!("{} is not an experiment folder: it has no {}", folder.display(), launch::PLAN_FILE),
+        true => bail!("{} is not an experiment folder: it has no {}", folder.display(), ExperimentFolder::PLAN),
         false => Ok(folders),
     }
 }
@@ -95,7 +96,7 @@ fn split(states: &States) -> Split {
 /// A trial as the report reads it; `None` without a record.
 fn reported(state: &State) -> Option<Trial> {
     let (folder, record) = (state.folder.clone()?, state.record.clone()?);
-    Some(Trial::new(folder, record, state.metrics.clone()))
+    Some(Trial::new(folder.path().to_path_buf(), record, state.metrics.clone()))
 }
 
 /// The metrics of the last epoch; empty without a record.

@@ -6,6 +6,7 @@ use super::shared::print::say;
 use super::shared::progress::Progress;
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
+use crate::folder::SubmissionFolder;
 use crate::launch::{self, Options, cluster};
 use clap::Args;
 use std::path::PathBuf;
@@ -36,12 +37,12 @@ impl Command for TaskArgs {
         if self.stop_with_parent {
             stop_with_parent();
         }
-        let folder = cluster::trial_folder(&self.folder, self.number)?;
-        let id = launch::folders::id(&folder).unwrap_or_default();
-        let (plan, trial) = prepared_trial(&folder, &id)?;
-        say(&format!("trial {} on {}, process {}", trial.id(), crate::files::host_name(), std::process::id()));
+        let folder = cluster::trial_folder(&SubmissionFolder::new(&self.folder), self.number)?;
+        let id = folder.id().unwrap_or_default();
+        let (plan, trial) = prepared_trial(&folder, id)?;
+        say(&format!("trial {} on {}, process {}", trial.id(), crate::machine::host_name(), std::process::id()));
         let options = Options {
-            runs: folder.clone(),
+            runs: folder.path().to_path_buf(),
             jobs: Some(1),
             threads: Some(self.threads),
             fresh: false,

@@ -5,7 +5,7 @@ use super::shared::exit::{DONE, FAILED, INTERRUPTED};
 use super::shared::print::{explain, say};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
-use crate::files;
+use crate::folder::{self, TrialFolder};
 use crate::launch::lock::{self, Lock};
 use crate::launch::{DISK_FULL, LaunchError, stop_with_parent};
 use crate::record::trial::{Status, TrialRecord};
@@ -28,7 +28,7 @@ impl Command for TrialArgs {
     fn run(&self) -> anyhow::Result<u8> {
         // A full disk may have no room for the record of it: the exit status tells.
         train(self).or_else(|error| {
-            let is_full = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().is_some_and(files::is_full);
+            let is_full = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().is_some_and(folder::is_full);
             if !error.chain().any(is_full) {
                 return Err(error);
             }
@@ -47,12 +47,13 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     let mut emit = |event: Event| say(&serde_json::to_string(&event).unwrap_or_default());
     // A process of an earlier run may still be in its last step, and one on another machine may train it.
     let Some(_lock) = take(&args.folder, &mut emit)? else { return Ok(INTERRUPTED) };
-    let record = TrialRecord::read(&args.folder)?;
-    let (_, trial) = prepared_trial(&args.folder, &record.trial)?;
-    if record.status == Status::Done && trial::fault(&args.folder, &record).is_none() {
+    let folder = TrialFolder::new(&args.folder);
+    let record = TrialRecord::read(&folder)?;
+    let (_, trial) = prepared_trial(&folder, &record.trial)?;
+    if record.status == Status::Done && trial::fault(&folder, &record).is_none() {
         return Ok(DONE);
     }
-    let run = Run { folder: &args.folder, threads: args.threads, stop: &STOP, emit: &mut emit };
+    let run = Run { folder: &folder, threads: args.threads, stop: &STOP, emit: &mut emit };
     Ok(match trial::run(&trial, record, run)? {
         Ended { disk_is_full: true, .. } => DISK_FULL,
         Ended { status: Status::Done, .. } => DONE,

@@ -4,7 +4,7 @@
 //! that were read before. Labels, test images, paths and formats of files are no part of it.
 
 use super::Images;
-use crate::files::hexadecimal;
+use crate::folder::hexadecimal;
 use sha2::{Digest, Sha256};
 
 /// Bytes of an image's hash.

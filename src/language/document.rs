@@ -3,7 +3,7 @@
 use super::diagnostics::{Diagnostic, Diagnostics, Location, Source, line_and_column};
 use super::reader::Reader;
 use super::sweep::Sweep;
-use crate::files::FileError;
+use crate::folder::FileError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use toml::Spanned;

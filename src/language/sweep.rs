@@ -7,7 +7,7 @@ use super::diagnostics::{Diagnostic, Location};
 use super::document::{Entry, Key};
 use super::numbers::{finite, magnitude, significant, to_place, whole_end};
 use super::types::fault;
-use crate::files::digest;
+use crate::folder::digest;
 use crate::random::{Purpose, Stream};
 use crate::settings::{Key as KeyInfo, Keys, Role, Type, nearest};
 use crate::text::grouped;

@@ -1,11 +1,11 @@
 //! A trial's process, from the parent's side and from its own.
 
-use crate::files::FileError;
+use crate::folder::{FileError, TrialFolder};
 use crate::record::trial::Status;
 use crate::trial::Event;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
@@ -48,7 +48,7 @@ pub(super) struct Crash {
 
 /// A running trial.
 pub(super) struct Child {
-    pub(super) folder: PathBuf,
+    pub(super) folder: TrialFolder,
     process: Process,
     stdin: Option<ChildStdin>,
     /// When it last told something.
@@ -62,14 +62,14 @@ impl Child {
     pub(super) fn start(
         program: &Path,
         id: &str,
-        folder: &Path,
+        folder: &TrialFolder,
         threads: usize,
         sender: &Sender<(String, Message)>,
     ) -> Result<Child, FileError> {
         let mut command = Command::new(program);
         #[cfg(unix)]
         std::os::unix::process::CommandExt::arg0(&mut command, "vaex");
-        command.arg("trial").arg(folder).arg("--threads").arg(threads.to_string());
+        command.arg("trial").arg(folder.path()).arg("--threads").arg(threads.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(FileError::at("run", program))?;
         let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
@@ -87,10 +87,11 @@ impl Child {
                     }
                 }
             }
-            let lines = errors.and_then(|errors| errors.join().ok()).unwrap_or_default();
+            // Where they cannot be had, how the process ended is told alone.
+            let lines = errors.and_then(|errors| errors.join().ok()).unwrap_or_else(String::new);
             let _ = sender.send((id, Message::Closed(lines)));
         });
-        Ok(Child { folder: folder.to_path_buf(), process, stdin, heard, stalled: None })
+        Ok(Child { folder: folder.clone(), process, stdin, heard, stalled: None })
     }
 
     /// Closes the pipe that the process watches: it stops after its present step.
@@ -168,9 +169,10 @@ const PANICKED: i32 = 101;
 fn describe(status: ExitStatus) -> (String, bool) {
     use nix::sys::signal::Signal;
     use std::os::unix::process::ExitStatusExt;
-    let Some(number) = status.signal() else {
-        let code = status.code().unwrap_or_default();
-        return (format!("its process ended with status {code}"), code != PANICKED);
+    let number = match (status.signal(), status.code()) {
+        (Some(number), _) => number,
+        (None, Some(code)) => return (format!("its process ended with status {code}"), code != PANICKED),
+        (None, None) => return (format!("its process ended with {status}"), true),
     };
     let why = match Signal::try_from(number) {
         Ok(Signal::SIGKILL) => {

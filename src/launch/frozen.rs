@@ -1,14 +1,10 @@
 //! plan.json, the frozen plan: what was asked for, resolved. It tells a later run what changed.
 
-use crate::files::{self, BLANK_SEAL, FileError, SealPlace, write_whole};
+use crate::folder::{self, BLANK_SEAL, ExperimentFolder, FileError, SealPlace, write_whole};
 use crate::plan::Plan;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
-use std::path::Path;
-
-/// Name of the file in an experiment's folder.
-pub const PLAN_FILE: &str = "plan.json";
 
 /// How a plan differs from the one that its folder had before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,11 +56,11 @@ impl Frozen {
     ///
     /// # Errors
     /// The file cannot be read, is damaged, or holds something else.
-    pub fn read(experiment: &Path) -> Result<Frozen, FileError> {
-        let path = experiment.join(PLAN_FILE);
+    pub fn read(experiment: &ExperimentFolder) -> Result<Frozen, FileError> {
+        let path = experiment.plan();
         let bytes = std::fs::read(&path).map_err(FileError::at("read", &path))?;
         if !SealPlace::First.holds(&bytes) {
-            return Err(files::damaged(&path));
+            return Err(folder::damaged(&path));
         }
         serde_json::from_slice(&bytes).map_err(io::Error::from).map_err(FileError::at("read", &path))
     }
@@ -74,7 +70,7 @@ impl Frozen {
 ///
 /// # Errors
 /// There is one that cannot be read.
-pub(super) fn changes(plan: &Plan, experiment: &Path) -> Result<Option<Changes>, FileError> {
+pub(super) fn changes(plan: &Plan, experiment: &ExperimentFolder) -> Result<Option<Changes>, FileError> {
     let before = match Frozen::read(experiment) {
         Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(None),
         before => before?,
@@ -88,8 +84,8 @@ pub(super) fn changes(plan: &Plan, experiment: &Path) -> Result<Option<Changes>,
 }
 
 /// Writes plan.json.
-pub(super) fn freeze(plan: &Plan, experiment: &Path) -> Result<(), FileError> {
-    let path = experiment.join(PLAN_FILE);
+pub(super) fn freeze(plan: &Plan, experiment: &ExperimentFolder) -> Result<(), FileError> {
+    let path = experiment.plan();
     let trial = |trial: &crate::plan::Trial| Ok(FrozenTrial { id: trial.id().to_owned(), spec: trial.spec().tables() });
     let bytes = || -> io::Result<Vec<u8>> {
         let frozen = Frozen {

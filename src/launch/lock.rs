@@ -4,7 +4,8 @@
 //! it holds between hosts. What is written in the file only tells others who holds it.
 
 use super::LaunchError;
-use crate::files::{FileError, LOCK_FILE, host_name, room_needed};
+use crate::folder::{FileError, lock_file, room_needed};
+use crate::machine::host_name;
 use crate::record::trial::now;
 use indicatif::HumanDuration;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Holder { process, host, since } = self;
         // Clocks of two hosts may differ, and be set back.
-        let duration = Duration::try_from_secs_f64(now() - since).unwrap_or_default();
+        let duration = Duration::try_from_secs_f64(now() - since).unwrap_or(Duration::ZERO);
         write!(f, "process {process} on {host}, for {}", HumanDuration(duration))
     }
 }
@@ -75,7 +76,7 @@ fn is_unsupported(error: &std::io::Error) -> bool {
 /// # Errors
 /// Another process holds it still, or the lock's file cannot be written.
 pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
-    let path = folder.join(LOCK_FILE);
+    let path = lock_file(folder);
     let mut file = File::options().create(true).append(true).open(&path).map_err(FileError::at("write", &path))?;
     let (start, mut unsupported) = (Instant::now(), None);
     while let Err(error) = file.try_lock() {
@@ -105,7 +106,7 @@ pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
 
 /// Who is at work in a folder at this moment; `None` where nobody is. Who it is may not be known.
 pub fn holder(folder: &Path) -> Option<Option<Holder>> {
-    let path = folder.join(LOCK_FILE);
+    let path = lock_file(folder);
     // A lock for reading, which keeps other readers from nothing.
     let file = File::open(&path).ok()?;
     match file.try_lock_shared() {

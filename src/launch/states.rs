@@ -2,16 +2,16 @@
 
 use super::cluster::{self, Task};
 use super::frozen::FrozenTrial;
-use super::{Folders, Frozen, LaunchError, lock};
+use super::{Frozen, LaunchError, lock};
 use crate::data::Split;
+use crate::folder::{ExperimentFolder, FileError, TrialFolder};
 use crate::record::tables;
-use crate::record::trial::{RECORD_FILE, Status, TrialRecord};
+use crate::record::trial::{Status, TrialRecord};
 use crate::train::Metrics;
-use crate::trial::{self, names};
+use crate::trial;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 
 /// Where a trial is, beyond what its record can know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct State {
     /// Where it is.
     pub phase: Phase,
     /// Its folder; `None` if it was never made ready to run.
-    pub folder: Option<PathBuf>,
+    pub folder: Option<TrialFolder>,
     /// Its record, where it can be read.
     pub record: Option<TrialRecord>,
     /// The rows of metrics.parquet.
@@ -113,19 +113,31 @@ pub struct States {
 /// The states of the trials of an experiment's frozen plan.
 ///
 /// # Errors
-/// Slurm cannot be asked.
-pub fn states(experiment: &Path, plan: &Frozen) -> Result<States, LaunchError> {
+/// Slurm cannot be asked, the folder cannot be read, or the plan does not say what it should.
+pub fn states(experiment: &ExperimentFolder, plan: &Frozen) -> Result<States, LaunchError> {
     let mut tasks = cluster::active(experiment, &plan.name)?;
-    let folders = Folders::of(experiment);
-    let state = |trial: &FrozenTrial| state(folders.find(&trial.id), trial, &plan.varied, &mut tasks);
-    let mut states = States { trials: plan.trials.iter().map(state).collect(), eta_seconds: None, running: 0 };
+    let folders = experiment.trials()?;
+    let mut state = |trial: &FrozenTrial| -> Result<State, LaunchError> {
+        let epochs = trial.value("train.epochs").and_then(Value::as_u64);
+        let missing = || std::io::Error::other(format!("it does not say how many epochs trial {} has", trial.id));
+        let epochs = epochs.ok_or_else(|| FileError::at("read", &experiment.plan())(missing()))?;
+        Ok(state(folders.find(&trial.id), trial, epochs, &plan.varied, &mut tasks))
+    };
+    let trials = plan.trials.iter().map(&mut state).collect::<Result<_, _>>()?;
+    let mut states = States { trials, eta_seconds: None, running: 0 };
     states.estimate();
     Ok(states)
 }
 
 /// Of a trial in its folder; it has none where it was left out so far.
-fn state(folder: Option<&Path>, trial: &FrozenTrial, varied: &[String], tasks: &mut BTreeMap<String, Task>) -> State {
-    let (metrics, unread) = match folder.map(|folder| tables::read_metrics(&folder.join(names::METRICS))) {
+fn state(
+    folder: Option<&TrialFolder>,
+    trial: &FrozenTrial,
+    epochs: u64,
+    varied: &[String],
+    tasks: &mut BTreeMap<String, Task>,
+) -> State {
+    let (metrics, unread) = match folder.map(|folder| tables::read_metrics(&folder.metrics())) {
         Some(Ok(rows)) => (rows, None),
         // Before the first epoch's end there is no table.
         Some(Err(error)) if error.source.kind() != ErrorKind::NotFound => (Vec::new(), Some(error.to_string())),
@@ -145,7 +157,9 @@ fn state(folder: Option<&Path>, trial: &FrozenTrial, varied: &[String], tasks: &
         (Some(status @ (Status::Done | Status::Failed | Status::Diverged)), _) => Phase::Recorded(status),
         (_, Some(task)) if !task.running => Phase::Queued,
         (_, Some(_)) => Phase::Running,
-        (Some(Status::Running), None) if folder.and_then(lock::holder).is_some() => Phase::Running,
+        (Some(Status::Running), None) if folder.and_then(|folder| lock::holder(folder.path())).is_some() => {
+            Phase::Running
+        }
         (Some(Status::Running), None) => Phase::Stopped,
         (Some(status), None) => Phase::Recorded(status),
         (None, None) if error.is_none() => Phase::Recorded(Status::Planned),
@@ -156,10 +170,10 @@ fn state(folder: Option<&Path>, trial: &FrozenTrial, varied: &[String], tasks: &
         id: trial.id.clone(),
         keys: varied.iter().map(|key| (key.clone(), trial.value(key).cloned())).collect(),
         phase,
-        folder: folder.map(Path::to_path_buf),
+        folder: folder.cloned(),
         record,
         metrics,
-        epochs: trial.value("train.epochs").and_then(Value::as_u64).unwrap_or_default(),
+        epochs,
         task,
         error,
         eta_seconds: None,
@@ -176,10 +190,10 @@ impl States {
         for state in self.trials.iter_mut().filter(|state| state.is_due()) {
             let pace = state.seconds_per_epoch().or(usual);
             let left = pace.map(|pace| {
-                let since_last = state.folder.as_deref().filter(|_| state.phase == Phase::Running).and_then(age);
+                let since_last = state.folder.as_ref().filter(|_| state.phase == Phase::Running).and_then(age);
                 let left = state.epochs.saturating_sub(state.epoch()) as f64;
                 // Clocks of two hosts may differ; and an epoch that takes longer than usual is not over.
-                (left * pace - since_last.unwrap_or_default().clamp(0.0, pace)).max(0.0)
+                (left * pace - since_last.unwrap_or(0.0).clamp(0.0, pace)).max(0.0)
             });
             if state.phase == Phase::Running {
                 self.running += 1;
@@ -205,8 +219,8 @@ impl States {
 }
 
 /// Seconds since a trial's record was written, as it is when a process begins and at the end of each epoch.
-fn age(folder: &Path) -> Option<f64> {
-    let written = std::fs::metadata(folder.join(RECORD_FILE)).and_then(|file| file.modified()).ok()?;
+fn age(folder: &TrialFolder) -> Option<f64> {
+    let written = std::fs::metadata(folder.record()).and_then(|file| file.modified()).ok()?;
     Some(written.elapsed().map_or(0.0, |age| age.as_secs_f64()))
 }
 
@@ -248,7 +262,7 @@ mod tests {
             id: "a".to_owned(),
             keys: Vec::new(),
             phase,
-            folder: Some(PathBuf::from("no such folder")),
+            folder: Some(TrialFolder::new("no such folder")),
             record: serde_json::from_value(record).unwrap(),
             metrics: (1..=done).flat_map(|epoch| [row(epoch, Split::Train), row(epoch, Split::Validation)]).collect(),
             epochs: 10,

@@ -40,6 +40,8 @@ pub trait AnyParameter<B: Backend> {
     fn sizes(&self) -> Vec<usize>;
     /// Its values, row-major.
     fn values(&self) -> &[f32];
+    /// Its values, row-major, shared with it until the next [`AnyParameter::update`].
+    fn shared(&self) -> Arc<Vec<f32>>;
     /// Lets `change` write the values, then brings the device up to date.
     fn update(&mut self, change: &mut dyn FnMut(&mut [f32]));
     /// Reads its gradient after a backward pass.
@@ -53,6 +55,10 @@ impl<S: Shape, B: Backend> AnyParameter<B> for Parameter<S, B> {
 
     fn values(&self) -> &[f32] {
         &self.values
+    }
+
+    fn shared(&self) -> Arc<Vec<f32>> {
+        self.values.clone()
     }
 
     fn update(&mut self, change: &mut dyn FnMut(&mut [f32])) {

@@ -4,7 +4,7 @@
 //! A key that is added later, with the default that was meant before, changes no id; nor does another way to write the same
 //! network, which enters as its list of layers.
 
-use crate::files::digest;
+use crate::folder::digest;
 use crate::language::Spec;
 use crate::model::Architecture;
 use crate::settings::Role;

@@ -13,7 +13,7 @@ pub use id::NUMERICS;
 pub use resolve::{Point, Resolver};
 pub use trial::{Trial, value_text};
 
-use crate::files::FileError;
+use crate::folder::FileError;
 use crate::language::diagnostics::{Diagnostics, Location};
 use crate::language::{Document, Override, ReadError};
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,7 @@
 
 use super::{NUMERICS, Problem, checks, id};
 use crate::data::Dataset;
-use crate::files::digest;
+use crate::folder::digest;
 use crate::language::Spec;
 use crate::model::Architecture;
 use crate::train::Training;

@@ -1,12 +1,13 @@
 //! Weights and training state as safetensors files.
 
-use crate::files::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
+use crate::folder::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
 use crate::model::parameters::Module;
 use crate::record::tables;
 use crate::record::tensorboard::LogSeal;
 use crate::tensor::backend::Backend;
-use crate::train::{Metrics, Position, Spread, Trainer};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use crate::train::{Metrics, Position, Snapshot, Weight};
+use safetensors::tensor::{Dtype, Metadata, SafeTensors, View};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -26,22 +27,58 @@ pub enum CheckpointError {
     },
 }
 
-/// Named arrays on their way into a file.
+/// Named arrays on their way into a file; they are borrowed, and copied one by one while it is put together.
 #[derive(Default)]
-pub struct Arrays {
-    entries: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+pub struct Arrays<'a> {
+    entries: Vec<(String, Array<'a>)>,
 }
 
-impl Arrays {
+struct Array<'a> {
+    sizes: Vec<usize>,
+    values: Values<'a>,
+}
+
+enum Values<'a> {
+    Numbers(Cow<'a, [f32]>),
+    Bytes(Vec<u8>),
+}
+
+impl View for &Array<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.values {
+            Values::Numbers(_) => Dtype::F32,
+            Values::Bytes(_) => Dtype::U8,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.sizes
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match &self.values {
+            Values::Numbers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Values::Bytes(bytes) => bytes.into(),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        match &self.values {
+            Values::Numbers(values) => size_of_val(&**values),
+            Values::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl<'a> Arrays<'a> {
     /// Adds an array, row-major.
-    pub fn push(&mut self, name: impl Into<String>, sizes: Vec<usize>, values: &[f32]) {
-        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.entries.push((name.into(), Dtype::F32, sizes, bytes));
+    pub fn push(&mut self, name: impl Into<String>, sizes: Vec<usize>, values: impl Into<Cow<'a, [f32]>>) {
+        self.entries.push((name.into(), Array { sizes, values: Values::Numbers(values.into()) }));
     }
 
     /// Adds bytes.
     fn push_bytes(&mut self, name: &str, bytes: Vec<u8>) {
-        self.entries.push((name.to_owned(), Dtype::U8, vec![bytes.len()], bytes));
+        self.entries.push((name.to_owned(), Array { sizes: vec![bytes.len()], values: Values::Bytes(bytes) }));
     }
 
     /// Writes the file, whole or not at all, with a checksum among its notes.
@@ -55,11 +92,8 @@ impl Arrays {
         };
         notes.insert(SEAL_NAME.to_owned(), BLANK_SEAL.to_owned());
         let in_order = serde_json::json!(notes).to_string();
-        let views = self.entries.iter().map(|(name, dtype, sizes, bytes)| {
-            Ok((name.as_str(), TensorView::new(*dtype, sizes.clone(), bytes).map_err(wrong)?))
-        });
-        let views = views.collect::<Result<Vec<_>, CheckpointError>>()?;
-        let mut bytes = safetensors::serialize(views, Some(notes.into_iter().collect())).map_err(wrong)?;
+        let arrays = self.entries.iter().map(|(name, array)| (name.as_str(), array));
+        let mut bytes = safetensors::serialize(arrays, Some(notes.into_iter().collect())).map_err(wrong)?;
         sort_notes(&mut bytes, in_order.as_bytes());
         SealPlace::First.seal(&mut bytes);
         Ok(write_whole(path, &bytes)?)
@@ -82,6 +116,9 @@ fn sort_notes(file: &mut [u8], in_order: &[u8]) {
 pub struct Stored {
     path: PathBuf,
     bytes: Vec<u8>,
+    arrays: Metadata,
+    /// Where the arrays begin in the file.
+    start: usize,
     /// What was noted beside the arrays.
     pub notes: HashMap<String, String>,
 }
@@ -97,9 +134,11 @@ impl Stored {
             path: path.to_path_buf(),
             reason: format!("no safetensors file: {error}"),
         };
-        SafeTensors::deserialize(&bytes).map_err(wrong)?;
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
-        Ok(Stored { path: path.to_path_buf(), notes: header.metadata().clone().unwrap_or_default(), bytes })
+        let (header, arrays) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
+        // Before the header come the eight bytes of its length.
+        let (start, notes) = (8 + header, arrays.metadata().iter().flatten());
+        let notes = notes.map(|(name, text)| (name.clone(), text.clone())).collect();
+        Ok(Stored { path: path.to_path_buf(), notes, bytes, arrays, start })
     }
 
     /// Reads a file that [`Arrays::write`] wrote, and checks it.
@@ -126,13 +165,18 @@ impl Stored {
 
     /// The sizes and the values of an array, row-major; nothing where there is none of that name.
     pub fn sized(&self, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
-        let tensors = SafeTensors::deserialize(&self.bytes).ok()?;
-        Some((tensors.tensor(name).ok()?.shape().to_vec(), self.values(name)?))
+        Some((self.arrays.info(name)?.shape.clone(), self.values(name)?))
+    }
+
+    /// The names of the arrays, in the order of the file.
+    pub fn names(&self) -> Vec<String> {
+        self.arrays.offset_keys()
     }
 
     fn array(&self, name: &str, dtype: Dtype) -> Option<&[u8]> {
-        let tensors = SafeTensors::deserialize(&self.bytes).ok()?;
-        tensors.tensor(name).ok().filter(|tensor| tensor.dtype() == dtype).map(|tensor| tensor.data())
+        let array = self.arrays.info(name).filter(|array| array.dtype == dtype)?;
+        let (begin, end) = array.data_offsets;
+        self.bytes.get(self.start + begin..self.start + end)
     }
 
     /// A whole number that was noted.
@@ -156,11 +200,12 @@ impl Stored {
     }
 }
 
-fn weights<B: Spread>(trainer: &mut Trainer<B>) -> Arrays {
+/// The weights of a snapshot.
+fn weights<'a>(snapshot: &'a Snapshot<'_>) -> Arrays<'a> {
     let mut arrays = Arrays::default();
-    trainer.model().visit("", &mut |visit| {
-        arrays.push(visit.name, visit.parameter.sizes(), visit.parameter.values());
-    });
+    for Weight { name, sizes, values } in &snapshot.weights {
+        arrays.push(name, sizes.clone(), values.as_slice());
+    }
     arrays
 }
 
@@ -168,22 +213,28 @@ fn weights<B: Spread>(trainer: &mut Trainer<B>) -> Arrays {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_model<B: Spread>(
+pub fn write_model(
     path: &Path,
-    trainer: &mut Trainer<B>,
+    snapshot: &Snapshot<'_>,
     spec: &str,
     [height, width]: [usize; 2],
 ) -> Result<(), CheckpointError> {
     let (height, width) = (height.to_string(), width.to_string());
     let version = env!("CARGO_PKG_VERSION");
     let notes = [("format", "vaex"), ("version", version), ("spec", spec), ("height", &height), ("width", &width)];
-    weights(trainer).write(path, notes.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
+    weights(snapshot).write(path, notes.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
 }
 
 /// Names of a checkpoint's arrays beside the weights and the optimiser's.
 const TALLY: &str = "epoch.tally";
 const METRICS: &str = "metrics.parquet";
-/// Name of the note on event files.
+/// How the names of the optimiser's arrays begin.
+const OPTIMIZER: &str = "optimizer.";
+/// Names of the notes.
+const TRIAL: &str = "trial";
+const EPOCH: &str = "epoch";
+const STEPS: &str = "steps";
+/// On event files.
 const LOG: &str = "log";
 
 /// What a trial has to show for its steps so far, beside the weights.
@@ -195,54 +246,55 @@ pub struct Past {
     pub log: BTreeMap<String, LogSeal>,
 }
 
-/// Writes a checkpoint: the weights, the optimiser's state, where training is, and what it has to show.
+/// Writes a checkpoint: the state of training, and what the trial has to show.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_checkpoint<B: Spread>(
-    path: &Path,
-    trainer: &mut Trainer<B>,
-    trial: &str,
-    past: &Past,
-) -> Result<(), CheckpointError> {
-    let mut arrays = weights(trainer);
-    for (name, values) in trainer.optimizer().moments() {
-        arrays.push(format!("optimizer.{name}"), vec![values.len()], values);
+pub fn write_checkpoint(path: &Path, snapshot: &Snapshot<'_>, trial: &str, past: &Past) -> Result<(), CheckpointError> {
+    let mut arrays = weights(snapshot);
+    for (name, values) in &snapshot.moments {
+        arrays.push(format!("{OPTIMIZER}{name}"), vec![values.len()], &**values);
     }
-    let Position { epoch, steps, tally } = trainer.position();
+    let Position { epoch, steps, tally } = &snapshot.position;
     arrays.push_bytes(TALLY, tally.iter().flat_map(|number| number.to_le_bytes()).collect());
     arrays.push_bytes(METRICS, tables::metrics_bytes(&past.rows).map_err(FileError::at("write", path))?);
     let log = serde_json::json!(past.log).to_string();
-    let notes = [("trial", trial.to_owned()), ("epoch", epoch.to_string()), ("steps", steps.to_string()), (LOG, log)];
+    let notes = [(TRIAL, trial.to_owned()), (EPOCH, epoch.to_string()), (STEPS, steps.to_string()), (LOG, log)];
     arrays.write(path, notes.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
-/// Puts training back where a checkpoint left it; what it had to show by then.
+/// Reads a checkpoint: the state of training, and what the trial had to show by then.
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or is not one of this trial.
-pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<Past, CheckpointError> {
+pub fn read_checkpoint(path: &Path, trial: &str) -> Result<(Snapshot<'static>, Past), CheckpointError> {
     let stored = Stored::read_own(path)?;
-    if stored.notes.get("trial").map(String::as_str) != Some(trial) {
+    if stored.notes.get(TRIAL).map(String::as_str) != Some(trial) {
         return Err(stored.wrong("is of another trial"));
     }
     let position = || {
         let tally = stored.array(TALLY, Dtype::U8)?.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
-        Some(Position { epoch: stored.number("epoch")?, steps: stored.number("steps")?, tally: tally.collect() })
+        Some(Position { epoch: stored.number(EPOCH)?, steps: stored.number(STEPS)?, tally: tally.collect() })
     };
     let position = position().ok_or_else(|| stored.wrong("does not say where training was"))?;
-    let rows = stored.array(METRICS, Dtype::U8).map(<[u8]>::to_vec).unwrap_or_default();
+    let missing = || stored.wrong("does not have the figures of all epochs");
+    let rows = stored.array(METRICS, Dtype::U8).ok_or_else(missing)?.to_vec();
     let rows = tables::metrics_of(rows).map_err(|error| stored.wrong(error.to_string()))?;
     if rows.len() as u64 != 2 * position.epoch {
-        return Err(stored.wrong("does not have the figures of all epochs"));
+        return Err(missing());
     }
     let log = stored.notes.get(LOG).and_then(|log| serde_json::from_str(log).ok());
     let log = log.ok_or_else(|| stored.wrong("does not say which event files there were"))?;
-    stored.load(trainer.model())?;
-    match trainer.resume(&position, |name| stored.values(&format!("optimizer.{name}"))) {
-        true => Ok(Past { rows, log }),
-        false => Err(stored.wrong("does not have the optimiser's state")),
+    let (mut weights, mut moments) = (Vec::new(), Vec::new());
+    for name in stored.names() {
+        // What is not of numbers has been read already.
+        let Some((sizes, values)) = stored.sized(&name) else { continue };
+        match name.strip_prefix(OPTIMIZER) {
+            Some(name) => moments.push((name.to_owned().into(), values.into())),
+            None => weights.push(Weight { name, sizes, values: values.into() }),
+        }
     }
+    Ok((Snapshot { weights, moments, position }, Past { rows, log }))
 }
 
 /// What differs between the arrays of two files of ours, in words; nothing where all bits agree.
@@ -251,12 +303,10 @@ pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> 
 /// A file cannot be read, or is damaged.
 pub fn differences(before: &Path, after: &Path) -> Result<Vec<String>, CheckpointError> {
     let (before, after) = (Stored::read_own(before)?, Stored::read_own(after)?);
-    let names = |stored: &Stored| -> BTreeSet<String> {
-        let tensors = SafeTensors::deserialize(&stored.bytes).ok();
-        tensors.map(|tensors| tensors.names().into_iter().map(str::to_owned).collect()).unwrap_or_default()
-    };
+    let names: BTreeSet<String> = before.names().into_iter().chain(after.names()).collect();
     let mut differences = Vec::new();
-    for name in names(&before).union(&names(&after)) {
+    for name in &names {
+        // One that a file does not have has no numbers there.
         let [one, other] = [&before, &after].map(|stored| stored.values(name).unwrap_or_default());
         if one.len() != other.len() {
             differences.push(format!("{name}: {} numbers, and {} now", one.len(), other.len()));

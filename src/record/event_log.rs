@@ -1,8 +1,7 @@
 //! A trial's event log as training sees it: it can fail, and costs no training then.
 
 use super::tensorboard::{EventWriter, LogSeal};
-use crate::files::FileError;
-use std::path::Path;
+use crate::folder::{FileError, TrialFolder};
 
 /// An event file that is being written, until something goes wrong with it.
 pub struct EventLog {
@@ -12,8 +11,8 @@ pub struct EventLog {
 
 impl EventLog {
     /// Opens a new event file; see [`EventWriter::create`].
-    pub fn open(folder: &Path, start_step: u64) -> EventLog {
-        match EventWriter::create(folder, start_step) {
+    pub fn open(folder: &TrialFolder, start_step: u64) -> EventLog {
+        match EventWriter::create(folder.path(), start_step) {
             Ok(writer) => EventLog { writer: Some(writer), fault: None },
             Err(fault) => EventLog { writer: None, fault: Some(fault) },
         }

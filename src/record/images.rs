@@ -1,6 +1,6 @@
 //! Grids of grey tiles as PNG pictures, and the latent coordinates of the manifold picture.
 
-use crate::files::{self, FileError};
+use crate::folder::{self, FileError};
 use std::io;
 use std::path::Path;
 
@@ -122,7 +122,7 @@ impl Grid {
             writer.finish()?;
             Ok(bytes)
         };
-        files::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+        folder::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
     }
 
     /// Writes pictures of one size as an animated GIF, ten a second, over and over.
@@ -152,7 +152,7 @@ impl Grid {
             drop(encoder);
             Ok(bytes)
         };
-        files::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+        folder::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
     }
 
     /// Writes the picture as a PNG file, whole or not at all.
@@ -160,7 +160,7 @@ impl Grid {
     /// # Errors
     /// The file can't be written, or the picture is as [`Grid::png`] refuses it.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
-        files::write_whole(path, &self.png().map_err(FileError::at("write", path))?)
+        folder::write_whole(path, &self.png().map_err(FileError::at("write", path))?)
     }
 
     /// Reads a picture that [`Grid::write`] wrote.

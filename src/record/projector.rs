@@ -1,14 +1,9 @@
 //! TensorBoard's embedding projector: posterior means as points, with their labels and images.
 
 use super::images::Grid;
-use crate::files::{FileError, write_whole};
+use crate::folder::{FileError, TrialFolder, write_whole};
 use std::fmt::Write as _;
-use std::path::Path;
 
-/// The folder of the points in a trial's folder.
-pub const FOLDER: &str = "embedding";
-/// What TensorBoard looks for in a run's folder.
-pub const CONFIG_FILE: &str = "projector_config.pbtxt";
 /// Pixels of the picture of all images along a side, at most; TensorBoard takes up to 8,192.
 const SPRITE_SIDE: usize = 4096;
 /// Points, at most.
@@ -36,12 +31,11 @@ pub struct Points<'a> {
 }
 
 impl Points<'_> {
-    /// Writes the points into the folder in a trial's folder: codes.tsv, labels.tsv, sprite.png; and the configuration.
+    /// Writes the points, their labels, the picture of all images, and the configuration into a trial's folder.
     ///
     /// # Errors
     /// A file can't be written.
-    pub fn write(&self, trial: &Path) -> Result<(), FileError> {
-        let folder = trial.join(FOLDER);
+    pub fn write(&self, folder: &TrialFolder) -> Result<(), FileError> {
         // TensorBoard's projection needs three axes: further ones are zero.
         let axes = self.latent.max(3);
         let row = |code: &[f32]| {
@@ -49,25 +43,28 @@ impl Points<'_> {
             values.map(|value| value.to_string()).collect::<Vec<_>>().join("\t") + "\n"
         };
         let codes: String = self.codes.chunks(self.latent).map(row).collect();
-        write_whole(&folder.join("codes.tsv"), codes.as_bytes())?;
+        write_whole(&folder.projector_codes(), codes.as_bytes())?;
         let [height, width] = self.sides;
         let tiles: Vec<&[f32]> = self.images.chunks(height * width).collect();
         // TensorBoard takes the picture for rows of as many images as its width has room for.
         let columns = tiles.len().isqrt().clamp(1, SPRITE_SIDE / width);
         let columns = columns.max(tiles.len().div_ceil(SPRITE_SIDE / height));
-        Grid::sprite(height, width, columns, tiles, self.range).write(&folder.join("sprite.png"))?;
-        let mut config =
-            format!("embeddings {{\n  tensor_name: \"posterior mean\"\n  tensor_path: \"{FOLDER}/codes.tsv\"\n");
+        Grid::sprite(height, width, columns, tiles, self.range).write(&folder.projector_sprite())?;
+        let mut config = format!(
+            "embeddings {{\n  tensor_name: \"posterior mean\"\n  tensor_path: \"{}\"\n",
+            TrialFolder::PROJECTOR_CODES
+        );
         if let Some(labels) = self.labels {
             let labels: String =
                 labels.iter().take(self.codes.len() / self.latent).map(|label| format!("{label}\n")).collect();
-            write_whole(&folder.join("labels.tsv"), labels.as_bytes())?;
-            let _ = writeln!(config, "  metadata_path: \"{FOLDER}/labels.tsv\"");
+            write_whole(&folder.projector_labels(), labels.as_bytes())?;
+            let _ = writeln!(config, "  metadata_path: \"{}\"", TrialFolder::PROJECTOR_LABELS);
         }
         let _ = write!(
             config,
-            "  sprite {{\n    image_path: \"{FOLDER}/sprite.png\"\n    single_image_dim: {width}\n    single_image_dim: {height}\n  }}\n}}\n"
+            "  sprite {{\n    image_path: \"{}\"\n    single_image_dim: {width}\n    single_image_dim: {height}\n  }}\n}}\n",
+            TrialFolder::PROJECTOR_SPRITE
         );
-        write_whole(&trial.join(CONFIG_FILE), config.as_bytes())
+        write_whole(&folder.projector_config(), config.as_bytes())
     }
 }

@@ -1,7 +1,7 @@
 //! Tables in parquet: metrics.parquet, and the columns that the report's tables share with it.
 
 use crate::data::Split;
-use crate::files::{self, BLANK_SEAL, FileError, SEAL_NAME, SealPlace};
+use crate::folder::{self, BLANK_SEAL, FileError, SEAL_NAME, SealPlace};
 use crate::train::metrics::Metrics;
 use polars::io::parquet::write::KeyValueMetadata;
 use polars::prelude::*;
@@ -32,7 +32,7 @@ pub fn read_metrics(path: &Path) -> Result<Vec<Metrics>, FileError> {
     let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
     // Polars panics or even aborts on some files with flipped bits.
     if !SealPlace::Last.holds(&bytes) {
-        return Err(files::damaged(path));
+        return Err(folder::damaged(path));
     }
     metrics_of(bytes).map_err(FileError::at("read", path))
 }
@@ -46,7 +46,7 @@ pub(crate) fn metrics_of(bytes: Vec<u8>) -> io::Result<Vec<Metrics>> {
 
 /// Writes columns of equal length as a parquet file, whole or not at all.
 pub(crate) fn write_columns(path: &Path, columns: Vec<Column>) -> Result<(), FileError> {
-    files::write_whole(path, &encode(columns).map_err(FileError::at("write", path))?)
+    folder::write_whole(path, &encode(columns).map_err(FileError::at("write", path))?)
 }
 
 /// Writes columns of equal length as a CSV file with a header, whole or not at all. Lists are JSON, nulls are empty.
@@ -60,7 +60,7 @@ pub(crate) fn write_csv(path: &Path, columns: &[Column]) -> Result<(), FileError
         }
         writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
     };
-    files::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+    folder::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
 }
 
 fn text(value: &AnyValue<'_>) -> String {

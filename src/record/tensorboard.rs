@@ -5,7 +5,8 @@
 
 use super::images::Grid;
 use crate::data::Split;
-use crate::files::{FileError, checksum, hexadecimal, host_name, room_needed};
+use crate::folder::{FileError, TrialFolder, checksum, hexadecimal, room_needed};
+use crate::machine::host_name;
 use crate::record::trial::now;
 use crate::train::metrics::Metrics;
 use protobuf::well_known_types::Value as ProtobufValue;
@@ -26,8 +27,6 @@ use tensorboard_proto::tensor::TensorProto;
 use tensorboard_proto::tensor_shape::TensorShapeProto_Dim;
 use tensorboard_proto::types::DataType;
 use tensorboard_rs::record_writer::RecordWriter;
-
-pub(crate) const FILE_PREFIX: &str = "events.out.tfevents.";
 
 /// How an event file was when a checkpoint was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +68,7 @@ impl EventWriter {
     /// # Errors
     /// The file can't be created or written.
     pub fn create(folder: &Path, start_step: u64) -> Result<EventWriter, FileError> {
-        let path = folder.join(file_name(folder)?);
+        let path = event_file(&TrialFolder::new(folder))?;
         let file = File::create_new(&path).map_err(FileError::at("create", &path))?;
         let (file, hash) = (BufWriter::new(file), Sha256::new());
         let mut writer = EventWriter { path, file, bytes: 0, hash, described: HashSet::new(), unflushed: 0 };
@@ -407,25 +406,13 @@ fn hparam(value: &serde_json::Value) -> Option<ProtobufValue> {
     Some(hparam)
 }
 
-/// `events.out.tfevents.<seconds>.<host>.<process>.<counter>`, which sorts after those in `folder`.
-fn file_name(folder: &Path) -> Result<String, FileError> {
+/// A new event file, which sorts after those in `folder`.
+fn event_file(folder: &TrialFolder) -> Result<PathBuf, FileError> {
     // TensorBoard reads a folder's files in the order of their names, so a resumed trial's must come last, even
     // when it resumes within a second or the clock was set back.
-    let seconds = (now() as u64).max(latest(folder)?.map_or(0, |latest| latest.saturating_add(1)));
-    let counter = OPENED.fetch_add(1, Ordering::Relaxed);
-    Ok(format!("{FILE_PREFIX}{seconds:010}.{}.{}.{counter}", host_name(), std::process::id()))
-}
-
-/// The latest seconds in the names of the event files in `folder`.
-fn latest(folder: &Path) -> Result<Option<u64>, FileError> {
-    let at = || FileError::at("read the folder", folder);
-    let mut latest = None;
-    for entry in std::fs::read_dir(folder).map_err(at())? {
-        let name = entry.map_err(at())?.file_name();
-        let seconds = name.to_str().and_then(|name| name.strip_prefix(FILE_PREFIX)?.split('.').next()?.parse().ok());
-        latest = latest.max(seconds);
-    }
-    Ok(latest)
+    let latest = folder.latest_event_seconds()?;
+    let seconds = (now() as u64).max(latest.map_or(0, |latest| latest.saturating_add(1)));
+    Ok(folder.event_file(seconds, &host_name(), std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed)))
 }
 
 #[cfg(test)]

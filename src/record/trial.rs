@@ -1,11 +1,10 @@
 //! trial.json: how a trial stands, and where it came from.
 
-use crate::files::{self, BLANK_SEAL, FileError, SealPlace, write_whole};
+use crate::folder::{self, BLANK_SEAL, FileError, SealPlace, TrialFolder, write_whole};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How a trial stands.
@@ -123,19 +122,16 @@ pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// Name of the record's file in a trial's folder.
-pub const RECORD_FILE: &str = "trial.json";
-
 impl TrialRecord {
     /// Reads a trial's record.
     ///
     /// # Errors
     /// The file cannot be read, is damaged, or holds something else.
-    pub fn read(folder: &Path) -> Result<TrialRecord, FileError> {
-        let path = folder.join(RECORD_FILE);
+    pub fn read(folder: &TrialFolder) -> Result<TrialRecord, FileError> {
+        let path = folder.record();
         let bytes = std::fs::read(&path).map_err(FileError::at("read", &path))?;
         if !SealPlace::First.holds(&bytes) {
-            return Err(files::damaged(&path));
+            return Err(folder::damaged(&path));
         }
         serde_json::from_slice(&bytes).map_err(|error| {
             // It is as it was written, so by a vaex that had other fields.
@@ -154,8 +150,8 @@ impl TrialRecord {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), FileError> {
-        let path = folder.join(RECORD_FILE);
+    pub fn write(&self, folder: &TrialFolder) -> Result<(), FileError> {
+        let path = folder.record();
         let blank = TrialRecord { checksum: BLANK_SEAL.to_owned(), ..self.clone() };
         let bytes = serde_json::to_vec_pretty(&blank).map_err(io::Error::from);
         let mut bytes = bytes.map_err(FileError::at("write", &path))?;

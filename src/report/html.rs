@@ -3,10 +3,11 @@
 use super::settings::{Comparison, FIGURES, Setting};
 use super::trial::DATA_HASH;
 use super::{Experiment, Report, Trial, json, setup};
-use crate::data::{Split, counted};
+use crate::data::Split;
+use crate::folder::TrialFolder;
 use crate::record::Grid;
+use crate::text::{counted, filled};
 use crate::train::Metrics;
-use crate::trial::names;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -106,18 +107,7 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
         ("{{script}}", SCRIPT),
         ("{{data}}", &data),
     ];
-    filled_in(PAGE, &parts)
-}
-
-/// A text with its places filled in; what is filled in has no places.
-fn filled_in(text: &str, parts: &[(&str, &str)]) -> String {
-    let first = parts.iter().filter_map(|(place, value)| Some((text.find(place)?, *place, *value))).min();
-    match first {
-        Some((at, place, value)) => {
-            format!("{}{value}{}", &text[..at], filled_in(&text[at + place.len()..], parts))
-        }
-        None => text.to_owned(),
-    }
+    filled(PAGE, &parts)
 }
 
 fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -> Value {
@@ -281,7 +271,7 @@ fn pictures<'a>(trials: &[&'a Trial], tiles: usize, bytes: usize) -> (BTreeMap<&
 }
 
 fn picture(folder: &Path, name: &str) -> PathBuf {
-    folder.join(names::IMAGES).join(format!("{name}.png"))
+    TrialFolder::new(folder).picture(name)
 }
 
 /// Pictures of a trial as data URLs, by their names.

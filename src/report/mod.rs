@@ -20,11 +20,9 @@ pub use table::{Column, Table, wrapped};
 pub use text::active_rule;
 pub use trial::{Metric, Trial};
 
-use crate::files::{FileError, write_whole};
+use crate::folder::{ExperimentFolder, FileError, TrialFolder, write_whole};
 use crate::launch::Frozen;
 use crate::record::tables;
-use crate::record::trial::RECORD_FILE;
-use polars::prelude::Column as Values;
 use settings::Comparison;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -79,7 +77,7 @@ pub enum ReportError {
         dir: PathBuf,
     },
     /// No trial is below the folder.
-    #[error("{} has no trials: no folder in it holds a trial.json", dir.display())]
+    #[error("{} has no trials: no folder in it holds a {}", dir.display(), TrialFolder::RECORD)]
     NoTrials {
         /// What was given.
         dir: PathBuf,
@@ -142,8 +140,8 @@ impl Report {
     pub fn write(&self, dir: &Path, format: Format) -> Result<Vec<PathBuf>, FileError> {
         Ok(match format {
             Format::Parquet | Format::Csv => self.write_tables(dir, format)?,
-            Format::Html => vec![whole(dir.join("report.html"), &html::page(self, dir))?],
-            Format::Markdown => vec![whole(dir.join("report.md"), &text::markdown(self))?],
+            Format::Html => vec![whole(ExperimentFolder::new(dir).report_page(), &html::page(self, dir))?],
+            Format::Markdown => vec![whole(ExperimentFolder::new(dir).report_text(), &text::markdown(self))?],
         })
     }
 
@@ -155,23 +153,17 @@ impl Report {
         folders.entry(dir).or_insert_with(|| self.experiments.iter().flat_map(Experiment::all).collect());
         let mut written = Vec::new();
         for (folder, trials) in folders {
-            for (name, columns) in [
-                ("trials", frames::trials as fn(&[(&Trial, bool)]) -> Vec<Values>),
-                ("curves", frames::curves as fn(&[(&Trial, bool)]) -> Vec<Values>),
+            let folder = ExperimentFolder::new(folder);
+            let ending = if format == Format::Csv { "csv" } else { "parquet" };
+            for (path, columns) in [
+                (folder.trials_table(ending), frames::trials(&trials)),
+                (folder.curves_table(ending), frames::curves(&trials)),
             ] {
-                let (path, columns) = (folder.join(name), columns(&trials));
-                written.push(match format {
-                    Format::Csv => {
-                        let path = path.with_extension("csv");
-                        tables::write_csv(&path, &columns)?;
-                        path
-                    }
-                    _ => {
-                        let path = path.with_extension("parquet");
-                        tables::write_columns(&path, columns)?;
-                        path
-                    }
-                });
+                match format {
+                    Format::Csv => tables::write_csv(&path, &columns)?,
+                    _ => tables::write_columns(&path, columns)?,
+                }
+                written.push(path);
             }
         }
         Ok(written)
@@ -214,7 +206,7 @@ fn whole(path: PathBuf, text: &str) -> Result<PathBuf, FileError> {
 
 impl Experiment {
     fn of(folder: PathBuf, name: String, trials: Vec<Trial>, warnings: &mut Vec<String>) -> Experiment {
-        let plan = match Frozen::read(&folder) {
+        let plan = match Frozen::read(&ExperimentFolder::new(&folder)) {
             // Folders of trials that were brought together have none, or that of another experiment.
             Ok(plan) if plan.name != name => None,
             Ok(plan) => Some(plan.trials.into_iter().map(|trial| trial.id).collect::<BTreeSet<String>>()),
@@ -242,7 +234,7 @@ fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
     let mut entries = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
         match entry {
-            Ok(entry) if entry.path().is_dir() && entry.path().join(RECORD_FILE).exists() => {
+            Ok(entry) if entry.path().is_dir() && TrialFolder::new(entry.path()).has_record() => {
                 folders.push(entry.into_path());
                 entries.skip_current_dir();
             }

@@ -1,6 +1,7 @@
 //! What is in the columns of the parquet tables, for whoever reads them.
 
 use super::frames;
+use crate::folder::{ExperimentFolder, TrialFolder};
 use crate::record::tables as logged;
 use crate::record::trial::TrialRecord;
 use crate::train::Metrics;
@@ -19,15 +20,15 @@ pub fn tables() -> Value {
         columns.iter().map(column).collect()
     };
     json!({
-        "metrics.parquet": {
+        (TrialFolder::METRICS): {
             "description": "One row an epoch and split of a trial.",
             "columns": described(logged::metrics_columns(std::iter::empty())),
         },
-        "curves.parquet": {
+        (ExperimentFolder::CURVES): {
             "description": "One row an epoch and split of each trial.",
             "columns": described(frames::curves(&[])),
         },
-        "trials.parquet": {
+        (ExperimentFolder::TRIALS): {
             "description": "One row a trial. Between `status` and `final_epoch` come the keys of the spec, dotted, each in \
                 the narrowest type that holds all its values: integer, float, boolean, or text, which has lists as JSON.",
             "columns": described(frames::trials(&[])),

@@ -4,10 +4,11 @@
 use super::numbers::{Summary, significant};
 use super::trial::DATA_HASH;
 use super::{Experiment, Trial};
-use crate::data::{Split, counted};
+use crate::data::Split;
 use crate::language::determines;
 use crate::plan::value_text;
 use crate::record::trial::Status;
+use crate::text::counted;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::data::Split;
+use crate::folder::TrialFolder;
 use crate::record::trial::{Status, TrialRecord};
 use crate::train::metrics::Metrics;
 use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
@@ -76,7 +77,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
 fn write(experiment: &Path, record: &TrialRecord, metrics: Option<&[Metrics]>) -> PathBuf {
     let folder = experiment.join(&record.trial);
     std::fs::create_dir_all(folder.join("images")).unwrap();
-    record.write(&folder).unwrap();
+    record.write(&TrialFolder::new(&folder)).unwrap();
     if let Some(metrics) = metrics {
         tables::write_metrics(&folder.join("metrics.parquet"), metrics).unwrap();
     }
@@ -515,16 +516,16 @@ fn what_differs_among_trials_is_listed_shortened() {
 fn records_of_earlier_versions_lack_the_sizes_of_the_data() {
     let root = tempfile::tempdir().unwrap();
     let folder = write(root.path(), &record("t0", Status::Done, 1.0, 0), Some(&curve(1.0, 2.0, 3.0)));
-    let path = folder.join(RECORD_FILE);
+    let path = TrialFolder::new(&folder).record();
     let mut earlier: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     for field in ["train_images", "validation_images", "height", "width"] {
         assert!(earlier.as_object_mut().unwrap().remove(field).is_some(), "{field}");
     }
-    earlier["checksum"] = crate::files::BLANK_SEAL.into();
+    earlier["checksum"] = crate::folder::BLANK_SEAL.into();
     let mut bytes = serde_json::to_vec_pretty(&earlier).unwrap();
-    crate::files::SealPlace::First.seal(&mut bytes);
+    crate::folder::SealPlace::First.seal(&mut bytes);
     std::fs::write(&path, &bytes).unwrap();
-    let read = TrialRecord::read(&folder).unwrap();
+    let read = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     assert_eq!([read.train_images, read.validation_images, read.height, read.width], [None; 4]);
     // Each training image was seen once in an epoch.
     let setup = setup(root.path());

@@ -4,9 +4,10 @@ use super::numbers::{short, significant};
 use super::settings::{Comparison, FIGURES, Figure, Setting};
 use super::table::{Column, Table, wrapped};
 use super::{Experiment, Report, Trial};
-use crate::data::{Split, counted};
+use crate::data::Split;
 use crate::plan::value_text;
 use crate::record::trial::Status;
+use crate::text::counted;
 use std::collections::BTreeSet;
 
 /// The column that [`active_rule`] is about.

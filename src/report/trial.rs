@@ -3,11 +3,11 @@
 use super::numbers::{short, significant};
 use super::settings::FIGURES;
 use crate::data::Split;
-use crate::files::FileError;
+use crate::folder::{FileError, TrialFolder};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
 use crate::train::metrics::Metrics;
-use crate::trial::{self, names};
+use crate::trial;
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -45,8 +45,9 @@ pub struct Metric {
 impl Trial {
     /// Reads a trial's files; `None` where it has no record that can be read. What is wrong goes to `warnings`.
     pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Option<Trial> {
-        let record = TrialRecord::read(folder).map_err(|error| warnings.push(error.to_string())).ok()?;
-        let metrics = read_metrics(&folder.join(names::METRICS), record.status).unwrap_or_else(|error| {
+        let files = TrialFolder::new(folder);
+        let record = TrialRecord::read(&files).map_err(|error| warnings.push(error.to_string())).ok()?;
+        let metrics = read_metrics(&files.metrics(), record.status).unwrap_or_else(|error| {
             warnings.push(error.to_string());
             Vec::new()
         });

@@ -5,6 +5,7 @@ pub mod metrics;
 mod optimizer;
 mod schedule;
 mod settings;
+mod snapshot;
 mod tally;
 mod totals;
 mod worker;
@@ -13,6 +14,7 @@ pub use metrics::Metrics;
 pub use optimizer::{OPTIMIZERS, Optimizer, Rule};
 pub use schedule::{Course, SCHEDULES, Schedule};
 pub use settings::{BATCH_SIZE_BY_DEFAULT, DEVICES, Device, Settings};
+pub use snapshot::{Snapshot, SnapshotError, Weight};
 pub use tally::Position;
 pub(crate) use worker::Worker;
 pub use worker::{Encoded, Measured, Spread};
@@ -177,13 +179,6 @@ impl<B: Spread> Trainer<B> {
     pub fn position(&self) -> Position {
         let tally = self.tally.as_ref().map(Tally::numbers).unwrap_or_default();
         Position { epoch: self.epoch, steps: self.optimizer.steps(), tally }
-    }
-
-    /// Puts training where a checkpoint left it: the weights are in the model already. Whether all of it fits.
-    pub fn resume(&mut self, position: &Position, find: impl FnMut(&str) -> Option<Vec<f32>>) -> bool {
-        self.epoch = position.epoch;
-        self.tally = Tally::from_numbers(self.worker.latent(), &position.tally);
-        self.tally.is_some() != position.tally.is_empty() && self.optimizer.restore(position.steps, find)
     }
 
     /// Learning rate and KL weight of a step, from 0.

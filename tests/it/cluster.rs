@@ -4,6 +4,7 @@ use crate::harness::{Workspace, json, without_grey};
 use crate::runs::{LONG, TINY, diverging, in_training, only, rows, same_bits, signal, status, wait_for};
 use std::path::Path;
 use std::process::Command;
+use vaex::folder::TrialFolder;
 use vaex::record::trial::TrialRecord;
 
 /// A scheduler that runs the tasks one after the other.
@@ -236,7 +237,7 @@ fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
     let before = steps(&folder);
     signal("-KILL", trainer(&folder).unwrap());
     wait_for("the record of the crash", || status(&folder) == "failed");
-    let record = TrialRecord::read(&folder).unwrap();
+    let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     let error = "its process was killed (signal 9; perhaps the system was out of memory)";
     assert_eq!((record.error.as_deref(), record.from_outside), (Some(error), true));
     let task = format!("{job}_1");

@@ -144,14 +144,14 @@ impl Workspace {
     pub(crate) fn trials(&self, runs: &str) -> BTreeMap<String, PathBuf> {
         let folders = std::fs::read_dir(self.path(runs)).unwrap().map(|entry| entry.unwrap().path());
         let folders = folders.filter(|path| path.join("trial.json").exists());
-        folders.map(|path| (vaex::launch::folders::id(&path).unwrap(), path)).collect()
+        folders.map(|path| (vaex::folder::TrialFolder::new(&path).id().unwrap().to_owned(), path)).collect()
     }
 
     /// The folder of a trial below an experiment's.
     #[track_caller]
     pub(crate) fn trial(&self, experiment: &str, id: &str) -> PathBuf {
-        let folders = vaex::launch::Folders::of(&self.path(experiment));
-        folders.find(id).unwrap_or_else(|| panic!("{experiment} has no trial {id}")).to_path_buf()
+        let folders = vaex::folder::ExperimentFolder::new(self.path(experiment)).trials().unwrap();
+        folders.find(id).unwrap_or_else(|| panic!("{experiment} has no trial {id}")).path().to_path_buf()
     }
 }
 

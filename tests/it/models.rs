@@ -4,6 +4,7 @@ use crate::harness::{Workspace, idx, json};
 use crate::runs::{TINY, only};
 use polars::prelude::{ParquetReader, SerReader};
 use std::path::{Path, PathBuf};
+use vaex::folder::TrialFolder;
 use vaex::random::{Purpose, Stream};
 use vaex::record::Grid;
 use vaex::record::checkpoint::{Arrays, Stored};
@@ -44,7 +45,7 @@ fn known() -> (Workspace, PathBuf) {
         let mut values = vec![0.0; sizes[0] * sizes[1]];
         set.iter().for_each(|([row, column], value)| values[row * sizes[1] + column] = *value);
         let sizes = if sizes[0] == 1 { vec![sizes[1]] } else { sizes.to_vec() };
-        arrays.push(name, sizes, &values);
+        arrays.push(name, sizes, values);
     };
     array("encoder.dense.0.weight", [PIXELS, 4], &[([SEEN, 0], 1.0)]);
     array("encoder.dense.0.bias", [1, 4], &[]);
@@ -353,8 +354,8 @@ fn what_is_no_trained_model_is_refused() {
     let message = "it was written by vaex 0.0.9, whose models this one cannot read; train the trial again with --fresh";
     refused(&["traverse", &trial], &format!("{trial}/model.safetensors: {message}"));
     std::fs::write(&model, &whole).unwrap();
-    let record = TrialRecord::read(&folder).unwrap();
-    TrialRecord { status: Status::Interrupted, ..record }.write(&folder).unwrap();
+    let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
+    TrialRecord { status: Status::Interrupted, ..record }.write(&TrialFolder::new(&folder)).unwrap();
     let message = "is interrupted; only a trial that is done has a model; the command that began it goes on with it";
     refused(&["sample", &trial], &format!("{trial} {message}"));
     refused(

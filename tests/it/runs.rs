@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
+use vaex::folder::TrialFolder;
 use vaex::record::tables::read_metrics;
 use vaex::record::trial::{Status, TrialRecord};
 use vaex::train::Metrics;
@@ -368,8 +369,8 @@ fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
                 bytes[last] ^= 1;
                 std::fs::write(folder.join(name), bytes).unwrap();
             }
-            let record = TrialRecord::read(&folder).unwrap();
-            TrialRecord { status: Status::Running, ..record }.write(&folder).unwrap();
+            let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
+            TrialRecord { status: Status::Running, ..record }.write(&TrialFolder::new(&folder)).unwrap();
             let output = workspace.succeed(&["run", "spec.toml"]);
             let faults = damaged
                 .iter()

@@ -199,9 +199,11 @@ fn training_goes_on_from_any_step_with_the_same_bits() {
                     EpochEnd::Finished(metrics) => rows.extend([metrics, trainer.validate().unwrap()]),
                     EpochEnd::Interrupted => {
                         let past = Past { rows, ..Past::default() };
-                        checkpoint::write_checkpoint(&path, &mut trainer, "a trial", &past).unwrap();
+                        checkpoint::write_checkpoint(&path, &trainer.snapshot(), "a trial", &past).unwrap();
                         trainer = Trainer::new(Cpu::default(), trial.training(), 2).unwrap();
-                        rows = checkpoint::resume(&path, &mut trainer, "a trial").unwrap().rows;
+                        let (snapshot, past) = checkpoint::read_checkpoint(&path, "a trial").unwrap();
+                        trainer.restore(snapshot).unwrap();
+                        rows = past.rows;
                         stop.store(false, Ordering::Relaxed);
                     }
                     other => panic!("{other:?}"),

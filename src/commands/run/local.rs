@@ -7,11 +7,11 @@ use crate::commands::shared::print::{complain, explain, say};
 use crate::commands::shared::progress::Progress;
 use crate::commands::shared::report;
 use crate::commands::shared::signals::{self, STOP};
-use crate::data::{Split, counted};
-use crate::launch::cluster::shell_word;
+use crate::data::Split;
 use crate::launch::{self, Options, Summary};
 use crate::plan::{Plan, Trial};
 use crate::report::Trial as Trained;
+use crate::text::{counted, shell_word};
 use crate::trial::estimate;
 use anyhow::bail;
 use std::collections::BTreeMap;
@@ -28,10 +28,11 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
     for (plan, launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
         let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
-        progress.summarize(&launch::folder(plan, &options.runs), summary.disk_is_full);
+        progress.summarize(launch::folder(plan, &options.runs).path(), summary.disk_is_full);
         progress.finish();
         if !args.json {
-            let best = report::print(&launch::folder(plan, &options.runs)).map(|report| report.best().map(best_line));
+            let best =
+                report::print(launch::folder(plan, &options.runs).path()).map(|report| report.best().map(best_line));
             let best = best.unwrap_or_else(|error| {
                 explain(&error);
                 worst = worst.max(FAILED);
@@ -49,7 +50,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
 
 /// Refuses a trial that is too large for the memory of this machine, and warns of too many at a time.
 fn enough_memory(plan: &Plan, options: &Options) -> anyhow::Result<()> {
-    let Some(free) = estimate::free_memory() else { return Ok(()) };
+    let Some(free) = crate::machine::free_memory() else { return Ok(()) };
     let (jobs, threads) = launch::share(options, plan.selected().count());
     let mut needs: Vec<(f64, &Trial)> =
         plan.selected().map(|trial| (estimate::memory(trial, threads), trial)).collect();
@@ -86,7 +87,7 @@ fn best_line(trial: &Trained) -> String {
 }
 
 fn remark(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<String>) {
-    let folder = launch::folder(plan, &args.runs);
+    let folder = launch::folder(plan, &args.runs).path().to_path_buf();
     if summary.disk_is_full {
         let count = counted(summary.interrupted + summary.from_outside, "trial");
         let disk = format!("the disk of {} is full or read-only", folder.display());

@@ -6,35 +6,37 @@ use crate::commands::shared::print::say;
 use crate::commands::shared::progress::{Progress, say_event};
 use crate::commands::shared::signals::{self, STOP};
 use crate::commands::shared::trial::prepared_trial;
+use crate::folder::TrialFolder;
 use crate::launch::{self, Options};
 use crate::plan::{NUMERICS, value_text};
 use crate::record::checkpoint;
 use crate::record::tables::read_metrics;
-use crate::record::trial::{RECORD_FILE, Status, TrialRecord};
+use crate::record::trial::{Status, TrialRecord};
 use crate::train::Metrics;
-use crate::trial::{self, names};
+use crate::trial;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
 pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
-    if !folder.join(RECORD_FILE).exists() {
-        bail!("{} is no trial's folder: it has no {RECORD_FILE}", folder.display());
+    let files = TrialFolder::new(folder);
+    if !files.has_record() {
+        bail!("{} is no trial's folder: it has no {}", folder.display(), TrialFolder::RECORD);
     }
     if args.submit.launcher != Launcher::Local || args.submit.print || args.submit.wait {
         bail!("--verify-repro trains on this machine");
     }
-    let record = TrialRecord::read(folder)?;
+    let record = TrialRecord::read(&files)?;
     if record.numerics != NUMERICS {
         let (folder, version) = (folder.display(), &record.version);
         bail!("{folder} was trained by vaex {version}, whose numbers this one does not reproduce: see CHANGELOG.md");
     }
-    let (plan, _) = prepared_trial(folder, &record.trial)?;
+    let (plan, _) = prepared_trial(&files, &record.trial)?;
     if record.status != Status::Done {
         bail!("{} is {}; only a trial that is done can be compared", folder.display(), record.status.name());
     }
-    if let Some(path) = trial::fault(folder, &record) {
+    if let Some(path) = trial::fault(&files, &record) {
         bail!("{} is damaged or missing", path.display());
     }
     let elsewhere = tempfile::tempdir().context("cannot create a temporary folder")?;
@@ -47,14 +49,14 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     if STOP.load(Ordering::Relaxed) {
         return Ok(INTERRUPTED);
     }
-    let again = launch::Folders::of(&launch::folder(&plan, &options.runs));
-    let again = again.find(&record.trial).context("the second training left no folder")?.to_path_buf();
-    let record_again = TrialRecord::read(&again)?;
+    let again = launch::folder(&plan, &options.runs).trials()?;
+    let again = again.find(&record.trial).context("the second training left no folder")?;
+    let record_again = TrialRecord::read(again)?;
     if summary.done == 0 {
         bail!("the second training failed: {}", record_again.error.unwrap_or_default());
     }
-    let mut differences = checkpoint::differences(&folder.join(names::MODEL), &again.join(names::MODEL))?;
-    let rows = [folder, &again].map(|folder| read_metrics(&folder.join(names::METRICS)));
+    let mut differences = checkpoint::differences(&files.model(), &again.model())?;
+    let rows = [&files, again].map(|folder| read_metrics(&folder.metrics()));
     let [before, after] = rows;
     differences.extend(in_metrics(&before?, &after?));
     if args.json {
@@ -74,11 +76,16 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
 fn in_metrics(before: &[Metrics], after: &[Metrics]) -> Option<String> {
     let text = |row: &Metrics| format!("{:?}", Metrics { seconds: 0.0, images_per_second: 0.0, ..row.clone() });
     if before.len() != after.len() {
-        return Some(format!("{}: {} rows, and {} now", names::METRICS, before.len(), after.len()));
+        return Some(format!("{}: {} rows, and {} now", TrialFolder::METRICS, before.len(), after.len()));
     }
     let (one, other) = before.iter().zip(after).find(|(one, other)| text(one) != text(other))?;
     let (epoch, split) = (one.epoch, one.split.name());
-    Some(format!("{}: from epoch {epoch} on ({split}: loss {}, and {} now)", names::METRICS, one.loss, other.loss))
+    Some(format!(
+        "{}: from epoch {epoch} on ({split}: loss {}, and {} now)",
+        TrialFolder::METRICS,
+        one.loss,
+        other.loss
+    ))
 }
 
 /// What was different about the two trainings, which may explain it.

@@ -7,17 +7,17 @@ use crate::commands::shared::print::{complain, explain, say};
 use crate::commands::shared::progress::{Progress, keys, label, say_event, say_line, summary};
 use crate::commands::shared::report::print;
 use crate::commands::shared::signals::{self, STOP};
-use crate::data::{Split, counted};
-use crate::files::FileError;
-use crate::launch::cluster::{self, Scheduler, Tasks, shell_word};
+use crate::data::Split;
+use crate::folder::{ExperimentFolder, FileError};
+use crate::launch::cluster::{self, Scheduler, SlurmOptions, Tasks};
 use crate::launch::{self, Frozen, Options, Phase, State};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::Status;
 use crate::report::significant;
+use crate::text::{counted, shell_word};
 use crate::trial::named_metrics;
 use anyhow::bail;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -43,13 +43,13 @@ pub(super) fn scheduler(args: &SubmitArgs) -> anyhow::Result<Option<Scheduler>> 
             None => Ok(None),
         },
         Launcher::Slurm if template.is_some() => bail!("--template needs --launcher command"),
-        Launcher::Slurm => Ok(Some(Scheduler::Slurm {
+        Launcher::Slurm => Ok(Some(Scheduler::Slurm(SlurmOptions {
             partition: partition.clone(),
             time: time.clone(),
             gpus: *gpus,
             max_parallel: *max_parallel,
             arguments: sbatch_arg.clone(),
-        })),
+        }))),
         Launcher::Command => {
             let Some(path) = template else { bail!("--launcher command needs --template FILE") };
             let text = std::fs::read_to_string(path).map_err(FileError::at("read the template", path))?;
@@ -91,8 +91,8 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
             return Ok(INTERRUPTED);
         }
         match args.json {
-            true => say_event(summary(plan, states.iter().map(|state| state.phase.name()), &experiment)),
-            false => drop(print(&experiment)?),
+            true => say_event(summary(plan, states.iter().map(|state| state.phase.name()), experiment.path())),
+            false => drop(print(experiment.path())?),
         }
         let has_failed = |state: &&State| matches!(state.phase, Phase::Recorded(Status::Failed | Status::Diverged));
         let counts =
@@ -113,7 +113,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
 /// Submits one plan, or shows what would be.
 fn submit(
     plan: &Plan,
-    experiment: &Path,
+    experiment: &ExperimentFolder,
     args: &RunArgs,
     options: &Options,
     scheduler: &Scheduler,
@@ -122,7 +122,7 @@ fn submit(
     let submitted = cluster::active(experiment, plan.name())?;
     let name = plan.name();
     if args.submit.print {
-        match launch::unfinished(plan, options, &submitted) {
+        match launch::unfinished(plan, options, &submitted)? {
             0 => complain(&format!("{name}: nothing to submit")),
             count => say(cluster::preview(experiment, name, count, scheduler, tasks)?.trim_end()),
         }
@@ -144,13 +144,13 @@ fn submit(
         Some(job) => say(&format!("{name}: {} submitted as {}", counted(job.trials, "trial"), job.job)),
         None => say(&format!("{name}: nothing to submit")),
     }
-    let folder = shell_word(&experiment.to_string_lossy());
+    let folder = shell_word(&experiment.path().to_string_lossy());
     say(&format!("see how they stand with: vaex status {folder}; stop them with: vaex cancel {folder}"));
     Ok(())
 }
 
 /// Tells what changes until nothing more is to come, or a signal came; how the plan's trials stand then.
-fn follow(experiment: &Path, plan: &Plan, scheduler: &Scheduler, json: bool) -> anyhow::Result<Vec<State>> {
+fn follow(experiment: &ExperimentFolder, plan: &Plan, scheduler: &Scheduler, json: bool) -> anyhow::Result<Vec<State>> {
     let frozen = Frozen::read(experiment)?;
     let mut known: BTreeMap<String, (&'static str, u64)> = BTreeMap::new();
     let mut quiet = 0;
@@ -170,7 +170,7 @@ fn follow(experiment: &Path, plan: &Plan, scheduler: &Scheduler, json: bool) -> 
         }
         // Slurm knows what waits; of another scheduler's tasks only the trials' folders tell.
         let is_coming = |state: &State| match scheduler {
-            Scheduler::Slurm { .. } => state.phase.is_pending(),
+            Scheduler::Slurm(_) => state.phase.is_pending(),
             Scheduler::Template(_) => state.phase.is_pending() || state.phase == Phase::Recorded(Status::Planned),
         };
         // Between two states of a scheduler a trial may be in neither.

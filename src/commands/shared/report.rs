@@ -2,7 +2,7 @@
 
 use super::print::{complain, say};
 use super::terminal;
-use crate::record::trial::RECORD_FILE;
+use crate::folder::TrialFolder;
 use crate::report::{self, Format, Report};
 use std::path::{Path, PathBuf};
 
@@ -32,5 +32,5 @@ pub(crate) fn write(report: &Report, folder: &Path, formats: &[Format]) -> (Vec<
 
 /// Whether a folder is a single trial's.
 pub(crate) fn is_trial(folder: &Path) -> bool {
-    folder.join(RECORD_FILE).exists()
+    TrialFolder::new(folder).has_record()
 }

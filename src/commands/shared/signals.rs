@@ -31,7 +31,7 @@ pub(crate) fn stop() -> anyhow::Result<()> {
 #[cfg(unix)]
 pub(crate) fn watch(mut handler: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let ignored = ignored();
+    let ignored = crate::machine::ignored_signals().unwrap_or(0);
     let watched = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
     let mut signals = signal_hook::iterator::Signals::new(watched).context("cannot watch for signals")?;
     let handle = move || signals.forever().for_each(|_| handler());
@@ -43,17 +43,4 @@ pub(crate) fn watch(mut handler: impl FnMut() + Send + 'static) -> anyhow::Resul
 #[cfg(not(unix))]
 pub(crate) fn watch(_: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
     Ok(())
-}
-
-/// The signals that this process ignores, a bit each, where the system tells.
-#[cfg(unix)]
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status.lines().find_map(mask).unwrap_or(0)
-}
-
-/// The mask in the line of /proc/self/status that has it.
-#[cfg(unix)]
-fn mask(line: &str) -> Option<u64> {
-    u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok()
 }

@@ -1,11 +1,9 @@
 //! The trial that a command is about: a folder, the beginning of an id, or the best one of an experiment.
 
 use super::print::complain;
-use crate::launch::folders;
+use crate::folder::TrialFolder;
 use crate::plan::{Plan, Trial};
-use crate::record::trial::RECORD_FILE;
 use crate::report;
-use crate::trial::names;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -47,19 +45,20 @@ impl TrialChoice {
 
 /// The folder of a trial that is given by its folder, or by the beginning of its id.
 pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
-    if given.join(RECORD_FILE).exists() {
+    if TrialFolder::new(given).has_record() {
         return Ok(given.to_path_buf());
     }
     if given.is_dir() {
-        bail!("{} is no trial's folder: it has no {RECORD_FILE}", given.display());
+        bail!("{} is no trial's folder: it has no {}", given.display(), TrialFolder::RECORD);
     }
     let start = given.to_string_lossy();
     let folders =
         WalkDir::new(runs).follow_links(true).min_depth(1).max_depth(2).sort_by_file_name().into_iter().flatten();
-    let named = folders.map(walkdir::DirEntry::into_path).filter(|folder| folder.join(RECORD_FILE).exists());
+    let named = folders.map(walkdir::DirEntry::into_path).filter(|folder| TrialFolder::new(folder).has_record());
     // By the whole name too, as `vaex run` shows the best one.
     let is_meant = |folder: &Path| {
-        folder.file_name() == Some(given.as_os_str()) || folders::id(folder).is_some_and(|id| id.starts_with(&*start))
+        folder.file_name() == Some(given.as_os_str())
+            || TrialFolder::new(folder).id().is_some_and(|id| id.starts_with(&*start))
     };
     let mut found: Vec<PathBuf> = named.filter(|folder| is_meant(folder)).collect();
     // A link to an experiment's folder leads to the same trials.
@@ -79,8 +78,8 @@ pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The plan of the spec in a trial's folder, and its only trial, whose id is known.
-pub(crate) fn prepared_trial(folder: &Path, id: &str) -> anyhow::Result<(Plan, Trial)> {
-    let path = folder.join(names::SPEC);
+pub(crate) fn prepared_trial(folder: &TrialFolder, id: &str) -> anyhow::Result<(Plan, Trial)> {
+    let path = folder.spec();
     let plan = Plan::read(&path, &[])?;
     match plan.trials() {
         [trial] if trial.id() == id => Ok((plan.clone(), trial.clone())),

@@ -1,6 +1,6 @@
 //! Reads IDX files, the format that MNIST is published in: plain or gzipped, unsigned bytes only.
 
-use crate::files::FileError;
+use crate::folder::FileError;
 use crate::text::{counted, grouped};
 use flate2::bufread::GzDecoder;
 use std::fs::File;

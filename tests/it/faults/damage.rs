@@ -5,6 +5,7 @@ use crate::harness::Workspace;
 use crate::runs::{in_training, same_bits, signal};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use vaex::folder::{ExperimentFolder, TrialFolder};
 use vaex::launch::Frozen;
 use vaex::record::checkpoint::Stored;
 use vaex::record::tables::read_metrics;
@@ -117,8 +118,8 @@ fn damage_of_a_finished_trial_is_found_wherever_it_is() {
     let experiment = workspace.path("runs/small");
     let pristine = contents(&experiment);
     let (_, folder) = workspace.trials("runs/small").pop_first().unwrap();
-    let record = TrialRecord::read(&folder).unwrap();
-    assert_eq!(vaex::trial::fault(&folder, &record), None);
+    let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
+    assert_eq!(vaex::trial::fault(&TrialFolder::new(&folder), &record), None);
     let mut tried = 0;
     let is_looked_at = |name: &Path| !is_of_no_use(name) || is_checkpoint(name.file_name().unwrap().to_str().unwrap());
     for (name, bytes) in pristine.iter().filter(|(name, _)| is_looked_at(name)) {
@@ -133,14 +134,14 @@ fn damage_of_a_finished_trial_is_found_wherever_it_is() {
             }
             let in_trial = name.strip_prefix(folder.file_name().unwrap()).ok().map(|name| name.to_str().unwrap());
             let found = match in_trial {
-                None => Frozen::read(&experiment).is_err(),
-                Some("trial.json") => TrialRecord::read(&folder).is_err(),
+                None => Frozen::read(&ExperimentFolder::new(&experiment)).is_err(),
+                Some("trial.json") => TrialRecord::read(&TrialFolder::new(&folder)).is_err(),
                 Some("metrics.parquet") => read_metrics(&path).is_err(),
                 Some(_) => true,
             };
             assert!(found, "{name:?}: {damage:?}");
             if in_trial.is_some_and(|name| name != "trial.json") {
-                assert_eq!(vaex::trial::fault(&folder, &record), Some(path.clone()), "{damage:?}");
+                assert_eq!(vaex::trial::fault(&TrialFolder::new(&folder), &record), Some(path.clone()), "{damage:?}");
             }
             // What a report makes of it is tried below; here, that it makes something of it.
             if matches!(in_trial, Some("trial.json" | "metrics.parquet")) {

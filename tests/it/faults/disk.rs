@@ -5,6 +5,7 @@ use crate::harness::{Outcome, PROGRAM, Workspace, without_grey};
 use crate::runs::{model, only, rows, status};
 use std::path::Path;
 use std::process::Command;
+use vaex::folder::TrialFolder;
 use vaex::record::trial::TrialRecord;
 
 /// Two trials; the first one is trained before the disk is full.
@@ -168,7 +169,7 @@ pictures_every = 1
     let Outcome { status, stdout, stderr } = limited(&workspace, "trap '' XFSZ; ", 300);
     assert_eq!((status, &*stderr), (Some(0), ""), "{stdout}");
     let folder = only(&workspace, "runs/disk");
-    let note = TrialRecord::read(&folder).unwrap().note.unwrap();
+    let note = TrialRecord::read(&TrialFolder::new(&folder)).unwrap().note.unwrap();
     assert!(note.starts_with(&format!("cannot write runs/disk/{}/events.out", name(&folder))), "{note}");
     assert!(note.ends_with("; training goes on without TensorBoard"), "{note}");
     assert_eq!(stdout.matches(&format!(": warning: {note}\n")).count(), 1, "{stdout}");

@@ -4,6 +4,7 @@ use super::{as_undisturbed, can_be_reported, nothing_left_over};
 use crate::harness::{PROGRAM, Workspace, json, without_grey};
 use crate::runs::{LONG, TINY, children, diverging, in_training, only, signal, status, wait_for};
 use std::process::Command;
+use vaex::folder::TrialFolder;
 use vaex::record::trial::TrialRecord;
 
 /// Beside a trial that takes long there is one that does not.
@@ -102,10 +103,10 @@ fn a_clock_that_was_set_back_changes_nothing() {
     signal("-INT", process.id());
     process.wait_with_output().unwrap();
     let folder = only(&workspace, "runs/long");
-    let record = TrialRecord::read(&folder).unwrap();
+    let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     let (year, seconds) = (365.0 * 86_400.0, record.seconds);
     TrialRecord { started: record.started + year, ended: record.ended.map(|end| end + year), ..record }
-        .write(&folder)
+        .write(&TrialFolder::new(&folder))
         .unwrap();
     std::fs::write(workspace.path("runs/long/.lock"), "{\"process\":1,\"host\":\"host\",\"since\":9e9}").unwrap();
     let files = |folder: &std::path::Path| {
@@ -118,7 +119,7 @@ fn a_clock_that_was_set_back_changes_nothing() {
     let output = workspace.succeed(&["run", "spec.toml"]);
     assert!(output.contains(": resuming after epoch "), "{output}");
     as_undisturbed(&workspace, "long");
-    let record = TrialRecord::read(&folder).unwrap();
+    let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     assert!(record.seconds > seconds && record.seconds < 1000.0, "{} seconds", record.seconds);
     assert!(workspace.succeed(&["run", "spec.toml"]).contains(": finished before\n"));
 }
@@ -187,7 +188,7 @@ fn names_that_are_no_folders_are_refused() {
     }
     let workspace = Workspace::with_spec(&TINY.replace("\"tiny\"", "\"🚀 it's 100 %\""));
     let output = workspace.succeed(&["run", "spec.toml"]);
-    assert!(output.ends_with("  vaex traverse 'runs/🚀 it'\\''s 100 %' --best\n"), "{output}");
+    assert!(output.ends_with("  vaex traverse \"runs/🚀 it's 100 %\" --best\n"), "{output}");
     assert_eq!(workspace.trials("runs/🚀 it's 100 %").len(), 2);
 }
 
@@ -224,8 +225,11 @@ fn a_trial_that_runs_out_of_memory_is_one_failed_trial() {
     let output = Command::new("sh").args(["-c", script]).arg(PROGRAM).current_dir(workspace.path("")).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    let records: Vec<TrialRecord> =
-        workspace.trials("runs/tiny").values().map(|folder| TrialRecord::read(folder).unwrap()).collect();
+    let records: Vec<TrialRecord> = workspace
+        .trials("runs/tiny")
+        .values()
+        .map(|folder| TrialRecord::read(&TrialFolder::new(folder)).unwrap())
+        .collect();
     let small = records.iter().find(|record| record.parameters < 1_000_000).unwrap();
     let large = records.iter().find(|record| record.parameters > 1_000_000).unwrap();
     assert_eq!((small.status.name(), large.status.name()), ("done", "failed"));
@@ -248,7 +252,7 @@ fn a_trial_that_hangs_is_one_failed_trial() {
     wait_for("the trial's process", || !children(process.id()).is_empty());
     signal("-STOP", children(process.id())[0]);
     let code = process.wait().unwrap().code();
-    let record = TrialRecord::read(&only(&workspace, "runs/long")).unwrap();
+    let record = TrialRecord::read(&TrialFolder::new(only(&workspace, "runs/long"))).unwrap();
     let error = "it made no progress for 2 seconds, and its process was ended";
     assert_eq!((code, record.status.name(), record.error.as_deref()), (Some(1), "failed", Some(error)));
     let again = workspace.vaex(&["run", "spec.toml"]);

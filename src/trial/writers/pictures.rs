@@ -1,14 +1,16 @@
 //! What a model draws: reconstructions, samples from the prior, and the latent manifold.
 
-use super::TrialError;
+use super::{PicturesDue, TrainingEvent, Writer, pictures_due};
+use crate::folder::{FileError, TrialFolder, write_whole};
 use crate::model::architecture::PosteriorKind;
 use crate::plan::Trial;
 use crate::record::Grid;
 use crate::record::checkpoint::Arrays;
 use crate::record::images::manifold_codes;
 use crate::train::{Spread, Trainer};
+use crate::trial::TrialError;
+use crate::trial::session::Session;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// Images in a row of pairs, at most.
 const COLUMNS: usize = 10;
@@ -21,12 +23,31 @@ const MANIFOLD_SIDE: usize = 20;
 /// Pixels of a picture, at most, but for one tile: large images have fewer tiles.
 const PICTURE_PIXELS: usize = 4_000_000;
 
+/// The pictures as files and in the event log.
+pub(super) struct Pictures;
+
+impl<B: Spread> Writer<B> for Pictures {
+    fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
+        let Some(PicturesDue { logged, .. }) = pictures_due(event, session) else { return Ok(()) };
+        let (folder, step) = (session.run.folder, session.trainer.optimizer().steps());
+        for (tag, grid) in draw(&session.trainer, session.trial, folder)? {
+            let path = folder.picture(tag);
+            let png = grid.png().map_err(FileError::at("write", &path))?;
+            write_whole(&path, &png)?;
+            if logged {
+                session.log.add(|log| log.image(tag, step, &grid, &png));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Draws all pictures that make sense for the trial, by tag, and keeps the numbers behind the reconstructions in
 /// reconstructions.safetensors: `input` and `reconstruction`, (Images, Pixels), in the data's range.
-pub(super) fn draw<B: Spread>(
+fn draw<B: Spread>(
     trainer: &Trainer<B>,
     trial: &Trial,
-    folder: &Path,
+    folder: &TrialFolder,
 ) -> Result<Vec<(&'static str, Grid)>, TrialError> {
     let architecture = trial.architecture();
     let (height, width, pixels) = (architecture.height, architecture.width, architecture.pixels());
@@ -41,7 +62,7 @@ pub(super) fn draw<B: Spread>(
     let mut arrays = Arrays::default();
     arrays.push("input", vec![inputs.len() / pixels, pixels], &inputs);
     arrays.push("reconstruction", vec![inputs.len() / pixels, pixels], &reconstructions);
-    arrays.write(&folder.join("reconstructions.safetensors"), BTreeMap::new())?;
+    arrays.write(&folder.picture_values("reconstructions"), BTreeMap::new())?;
 
     let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, pixels), tiles(&reconstructions, pixels));
     let mut pictures = vec![("reconstructions", Grid::pairs(height, width, columns, &inputs, &reconstructions, range))];

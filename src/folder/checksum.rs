@@ -1,0 +1,40 @@
+//! SHA-256 checksums.
+
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::io::{self, BufRead, BufReader, Read};
+
+/// The first hexadecimal digits of SHA-256 over some bytes, one after the other.
+pub fn digest(parts: &[&[u8]], digits: usize) -> String {
+    let mut hash = Sha256::new();
+    parts.iter().for_each(|part| hash.update(part));
+    let mut hex = hexadecimal(hash);
+    hex.truncate(digits);
+    hex
+}
+
+/// SHA-256 of all that a reader gives, in hexadecimal digits, and how many bytes that is.
+///
+/// # Errors
+/// It cannot be read.
+pub fn checksum(reader: impl Read) -> io::Result<(String, u64)> {
+    let (mut reader, mut hash, mut bytes) = (BufReader::with_capacity(1 << 16, reader), Sha256::new(), 0);
+    loop {
+        let part = reader.fill_buf()?;
+        let length = part.len();
+        if length == 0 {
+            return Ok((hexadecimal(hash), bytes));
+        }
+        hash.update(part);
+        bytes += length as u64;
+        reader.consume(length);
+    }
+}
+
+/// The digits of a checksum.
+pub fn hexadecimal(hash: Sha256) -> String {
+    hash.finalize().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,212 @@
+//! An experiment's folder, the names of its files, and the trials' folders in it. A trial's folder is named by what sets the
+//! trial apart, for those who look at many, and ends in the trial's id, by which it is found.
+
+use super::{FileError, SubmissionFolder, TrialFolder, create_folder, remove_leftovers};
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// The folder of the submissions to schedulers.
+const JOBS: &str = "jobs";
+
+/// The folder of one experiment. It may not be there yet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExperimentFolder {
+    path: PathBuf,
+}
+
+impl ExperimentFolder {
+    /// Name of the frozen plan, by which a folder is known as an experiment's.
+    pub const PLAN: &str = "plan.json";
+    /// Name of the report's table of trials.
+    pub const TRIALS: &str = "trials.parquet";
+    /// Name of the report's table of epochs.
+    pub const CURVES: &str = "curves.parquet";
+    /// Name of the report's page.
+    pub const PAGE: &str = "report.html";
+    /// Name of the report as text.
+    pub const TEXT: &str = "report.md";
+
+    /// The folder at a path.
+    pub fn new(path: impl Into<PathBuf>) -> ExperimentFolder {
+        ExperimentFolder { path: path.into() }
+    }
+
+    /// The folder of the experiment with a name among others.
+    pub fn of(runs: &Path, name: &str) -> ExperimentFolder {
+        ExperimentFolder::new(runs.join(name))
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its path from the root.
+    ///
+    /// # Errors
+    /// The working directory is not known.
+    pub fn absolute(&self) -> Result<ExperimentFolder, FileError> {
+        let path = std::path::absolute(&self.path).map_err(FileError::at("find the folder", &self.path))?;
+        Ok(ExperimentFolder { path })
+    }
+
+    /// Creates it.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn create(&self) -> Result<(), FileError> {
+        create_folder(&self.path)
+    }
+
+    /// Removes the temporary files that killed processes left in it; only where no run is at work in it.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or a file not be removed.
+    pub fn remove_leftovers(&self) -> Result<(), FileError> {
+        remove_leftovers(&self.path)
+    }
+
+    /// Whether it is an experiment's: it has a plan.
+    pub fn has_plan(&self) -> bool {
+        self.plan().exists()
+    }
+
+    /// The frozen plan.
+    pub fn plan(&self) -> PathBuf {
+        self.path.join(ExperimentFolder::PLAN)
+    }
+
+    /// The report's table of trials, as parquet or as another format that has this ending.
+    pub fn trials_table(&self, ending: &str) -> PathBuf {
+        self.path.join(ExperimentFolder::TRIALS).with_extension(ending)
+    }
+
+    /// The report's table of epochs, likewise.
+    pub fn curves_table(&self, ending: &str) -> PathBuf {
+        self.path.join(ExperimentFolder::CURVES).with_extension(ending)
+    }
+
+    /// The report's page.
+    pub fn report_page(&self) -> PathBuf {
+        self.path.join(ExperimentFolder::PAGE)
+    }
+
+    /// The report as text.
+    pub fn report_text(&self) -> PathBuf {
+        self.path.join(ExperimentFolder::TEXT)
+    }
+
+    /// Where a submission finds the program whose file begins with these digits of its checksum.
+    pub fn program(&self, digits: &str) -> PathBuf {
+        self.jobs().join(format!("vaex-{digits}"))
+    }
+
+    /// The submissions, by number.
+    ///
+    /// # Errors
+    /// Their folder cannot be read.
+    pub fn submissions(&self) -> Result<Vec<(u64, SubmissionFolder)>, FileError> {
+        // What is not named by a number is none.
+        let number = |path: &Path| path.file_name()?.to_str()?.parse().ok();
+        let paths = paths_in(&self.jobs())?.into_iter();
+        let numbered = paths.filter_map(|path| Some((number(&path)?, SubmissionFolder::new(path))));
+        let mut numbered: Vec<(u64, SubmissionFolder)> = numbered.collect();
+        numbered.sort();
+        Ok(numbered)
+    }
+
+    /// The folder of the next submission: its number is one more than the last one's.
+    ///
+    /// # Errors
+    /// The folder of the submissions cannot be read.
+    pub fn next_submission(&self) -> Result<SubmissionFolder, FileError> {
+        let number = self.submissions()?.last().map_or(1, |(number, _)| number + 1);
+        Ok(SubmissionFolder::new(self.jobs().join(number.to_string())))
+    }
+
+    /// The folder of the trial with an id, if there is one. For several trials, see [`ExperimentFolder::trials`].
+    ///
+    /// # Errors
+    /// This folder cannot be read.
+    pub fn trial(&self, id: &str) -> Result<Option<TrialFolder>, FileError> {
+        Ok(self.trials()?.find(id).cloned())
+    }
+
+    /// The trials' folders that there are at this moment; none where this folder is not there yet.
+    ///
+    /// # Errors
+    /// This folder cannot be read.
+    pub fn trials(&self) -> Result<TrialFolders, FileError> {
+        let mut folders: Vec<TrialFolder> = paths_in(&self.path)?.into_iter().map(TrialFolder::new).collect();
+        // Of copies of a folder always the same one is meant.
+        folders.sort();
+        let named = folders.into_iter().rev().filter_map(|folder| Some((folder.id()?.to_owned(), folder)));
+        Ok(TrialFolders { experiment: self.clone(), found: named.collect() })
+    }
+
+    fn jobs(&self) -> PathBuf {
+        self.path.join(JOBS)
+    }
+}
+
+/// The paths of what is in a folder; nothing where there is no such folder.
+fn paths_in(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let at = || FileError::at("read the folder", folder);
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(at())?,
+    };
+    entries.map(|entry| Ok(entry.map_err(at())?.path())).collect()
+}
+
+/// The folders of an experiment's trials, those that are there and those to come.
+#[derive(Debug)]
+pub struct TrialFolders {
+    experiment: ExperimentFolder,
+    found: BTreeMap<String, TrialFolder>,
+}
+
+impl TrialFolders {
+    /// The folder of the trial with an id, if there is one.
+    pub fn find(&self, id: &str) -> Option<&TrialFolder> {
+        self.found.get(id)
+    }
+
+    /// The folder of a trial: the one that it has, or the one to make, which `label` names together with the id.
+    pub fn find_or_name(&self, id: &str, label: impl FnOnce() -> String) -> TrialFolder {
+        let new = || TrialFolder::new(self.experiment.path.join(format!("{}-{id}", label())));
+        self.find(id).cloned().unwrap_or_else(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_keeps_the_folder_that_it_has() {
+        let root = tempfile::tempdir().unwrap();
+        let experiment = ExperimentFolder::of(root.path(), "sweep");
+        assert_eq!(experiment.trial("0123456789").unwrap(), None);
+        for name in ["old=1-0123456789", "old=1 (copy)-0123456789", "jobs", "plan.json"] {
+            create_folder(&experiment.path().join(name)).unwrap();
+        }
+        let folders = experiment.trials().unwrap();
+        let name = |folder: TrialFolder| folder.path().file_name().unwrap().to_string_lossy().into_owned();
+        let named = |id| name(folders.find_or_name(id, || "new=2".to_owned()));
+        assert_eq!([named("0123456789"), named("abcdefabcd")], ["old=1 (copy)-0123456789", "new=2-abcdefabcd"]);
+    }
+
+    #[test]
+    fn submissions_are_numbered_on() {
+        let root = tempfile::tempdir().unwrap();
+        let experiment = ExperimentFolder::new(root.path());
+        for _ in 0..11 {
+            create_folder(experiment.next_submission().unwrap().path()).unwrap();
+        }
+        create_folder(experiment.program("0123").as_path()).unwrap();
+        let numbers: Vec<u64> = experiment.submissions().unwrap().into_iter().map(|(number, _)| number).collect();
+        assert_eq!(numbers, (1..=11).collect::<Vec<u64>>());
+    }
+}

@@ -1,0 +1,202 @@
+//! The trials that run at a time, each in a process of its own: starting them, hearing them, and noting how they end.
+
+use super::child::{Child, Crash, End, Message};
+use super::found::Found;
+use super::lock::{self, Lock};
+use super::{LaunchError, Notice, Options, Proposer, Summary, Waiting};
+use crate::folder::{FileError, TrialFolder, is_full};
+use crate::machine::program;
+use crate::plan::Trial;
+use crate::record::trial::{Status, TrialRecord, now};
+use crate::trial::Event;
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// Trials at a time, and threads of each.
+pub fn share(options: &Options, trials: usize) -> (usize, usize) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let wanted = options.jobs.unwrap_or_else(|| cores / options.threads.unwrap_or(1).max(1));
+    let jobs = wanted.clamp(1, trials.max(1));
+    (jobs, options.threads.unwrap_or(cores / jobs).max(1))
+}
+
+/// Trials that are ready to run, in a folder that is this process's own.
+pub struct Launch<'p> {
+    pub(super) program: PathBuf,
+    found: Found<'p>,
+    pub(super) source: Box<dyn Proposer<'p> + 'p>,
+    jobs: usize,
+    threads: usize,
+    fail_fast: bool,
+    stall_timeout: Option<Duration>,
+    running: Vec<(Cow<'p, Trial>, Child)>,
+    sender: Sender<(String, Message)>,
+    receiver: Receiver<(String, Message)>,
+    summary: Summary,
+    _lock: Option<Lock>,
+}
+
+impl<'p> Launch<'p> {
+    pub(super) fn new(
+        options: &Options,
+        jobs: usize,
+        threads: usize,
+        found: Found<'p>,
+        source: Box<dyn Proposer<'p> + 'p>,
+        lock: Option<Lock>,
+    ) -> Result<Launch<'p>, LaunchError> {
+        let (sender, receiver) = channel();
+        Ok(Launch {
+            program: program().map_err(LaunchError::Program)?,
+            found,
+            source,
+            jobs,
+            threads,
+            fail_fast: options.fail_fast,
+            stall_timeout: options.stall_timeout,
+            running: Vec::new(),
+            sender,
+            receiver,
+            summary: Summary::default(),
+            _lock: lock,
+        })
+    }
+
+    /// Trials that are to be trained.
+    pub fn waiting(&self) -> usize {
+        self.source.left()
+    }
+
+    /// Tells what earlier runs left, and counts it.
+    pub fn tell(&mut self, observe: &mut dyn FnMut(Notice<'_>)) {
+        self.found.tell(&mut self.summary, observe);
+    }
+
+    /// Runs every trial that is not finished, until all ended, `stop` is set, or one fails that is to stop the others.
+    pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) -> Summary {
+        self.tell(observe);
+        let mut last = Instant::now();
+        loop {
+            let failed = self.summary.failed > self.summary.failed_before;
+            if stop.load(Ordering::Relaxed) || self.fail_fast && failed || self.summary.disk_is_full {
+                self.summary.interrupted += self.source.left();
+                self.source.stop();
+                self.running.iter_mut().for_each(|(_, child)| child.ask_to_stop());
+            }
+            while self.running.len() < self.jobs
+                && !self.summary.disk_is_full
+                && let Some(waiting) = self.source.propose()
+            {
+                self.start(waiting, observe);
+            }
+            if self.running.is_empty() && self.source.left() == 0 {
+                return self.summary;
+            }
+            match self.receiver.recv_timeout(Duration::from_millis(100)) {
+                Ok((id, message)) => self.handle(&id, message, observe),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.summary,
+            }
+            // Of a suspended process one cannot say that the others were silent meanwhile.
+            if last.elapsed() > Duration::from_secs(1) {
+                self.running.iter().for_each(|(_, child)| child.excuse());
+            }
+            last = Instant::now();
+            if let Some(limit) = self.stall_timeout {
+                self.running.iter_mut().for_each(|(_, child)| child.end_if_stalled(limit));
+            }
+        }
+    }
+
+    fn start(&mut self, mut waiting: Waiting<'p>, observe: &mut dyn FnMut(Notice<'_>)) {
+        let begun = waiting.begin();
+        let Waiting { trial, folder, .. } = waiting;
+        let start = || Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender);
+        match begun.and_then(|()| start()) {
+            Ok(child) => self.running.push((trial, child)),
+            Err(error) if is_full(&error.source) => {
+                self.end(&trial, &folder, End::DiskFull(error.to_string()), observe);
+            }
+            Err(error) => {
+                let text = format!("cannot start its process: {error}");
+                self.end(&trial, &folder, End::Crash(Crash { text, from_outside: true }), observe);
+            }
+        }
+    }
+
+    fn handle(&mut self, id: &str, message: Message, observe: &mut dyn FnMut(Notice<'_>)) {
+        let Some(index) = self.running.iter().position(|(trial, _)| trial.id() == id) else { return };
+        match message {
+            // The record has the last word on how it ended; it is read when the process is gone.
+            Message::Event(Event::Ended { .. }) => {}
+            Message::Event(event) => {
+                observe(Notice::Event(&self.running[index].0, &event));
+            }
+            Message::Closed(lines) => {
+                let (trial, child) = self.running.swap_remove(index);
+                let folder = child.folder.clone();
+                let end = child.wait(&lines);
+                self.end(&trial, &folder, end, observe)
+            }
+        }
+    }
+
+    /// Notes how a trial ended; a crash goes into its record.
+    fn end(&mut self, trial: &Trial, folder: &TrialFolder, end: End, observe: &mut dyn FnMut(Notice<'_>)) {
+        let record = TrialRecord::read(folder);
+        self.summary.disk_is_full |= matches!(end, End::DiskFull(_));
+        let from_outside = |text: String| Crash { text, from_outside: true };
+        let (status, error, from_outside) = match (end, record) {
+            (End::Said(Status::Interrupted), _) => (Status::Interrupted, None, true),
+            // The record says more than the exit status, where it is of this attempt.
+            (End::Said(Status::Done), Ok(record)) if record.status == Status::Done => (Status::Done, None, false),
+            (End::Said(_) | End::DiskFull(_), Ok(record))
+                if matches!(record.status, Status::Failed | Status::Diverged) =>
+            {
+                (record.status, record.error, record.from_outside)
+            }
+            (End::Said(_), record) => {
+                note_crash(folder, record, from_outside("its process ended without a word".to_owned()))
+            }
+            (End::DiskFull(lines), record) => {
+                note_crash(folder, record, from_outside(lines.trim_start_matches("error: ").to_owned()))
+            }
+            (End::Crash(crash), record) => note_crash(folder, record, crash),
+        };
+        match status {
+            Status::Done => self.summary.done += 1,
+            Status::Interrupted => self.summary.interrupted += 1,
+            Status::Failed | Status::Diverged | Status::Planned | Status::Running => {
+                self.summary.failed += 1;
+                self.summary.from_outside += usize::from(from_outside);
+            }
+        }
+        self.source.ended(trial, status);
+        observe(Notice::Event(trial, &Event::Ended { status, error }));
+    }
+}
+
+/// Writes a crash into a trial's record; what is to be said of it, and whether it came from outside.
+fn note_crash(
+    folder: &TrialFolder,
+    record: Result<TrialRecord, FileError>,
+    crash: Crash,
+) -> (Status, Option<String>, bool) {
+    let (text, from_outside) = (crash.text.clone(), crash.from_outside);
+    let write = |mut record: TrialRecord| -> Result<(), LaunchError> {
+        // Where another process has begun to train it meanwhile, the record is that one's.
+        let _lock = lock::take(folder.path(), Duration::from_millis(100))?;
+        record.status = Status::Failed;
+        record.error = Some(crash.text);
+        record.from_outside = crash.from_outside;
+        record.ended = Some(now());
+        Ok(record.write(folder)?)
+    };
+    // The sweep goes on without the record; the user reads of both.
+    let written = record.map_err(LaunchError::from).and_then(write);
+    let error = written.err().map_or(text.clone(), |second| format!("{text}; and {second}"));
+    (Status::Failed, Some(error), from_outside)
+}

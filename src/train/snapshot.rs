@@ -1,0 +1,108 @@
+//! All of training at one moment, from which it can go on: what a checkpoint holds.
+
+use super::{Position, Spread, Tally, Trainer};
+use crate::model::parameters::Module;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// The state of training. That of a trainer shares the trainer's arrays: it costs no memory as long as no step is taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot<'a> {
+    /// The weights, in the order of the model.
+    pub weights: Vec<Weight>,
+    /// The optimiser's arrays, by name, each as long as all parameters together.
+    pub moments: Vec<(Cow<'a, str>, Cow<'a, [f32]>)>,
+    /// Where training is.
+    pub position: Position,
+}
+
+/// A parameter in a snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weight {
+    /// Its dotted name in the model: `encoder.conv.0.weight`.
+    pub name: String,
+    /// Its sizes.
+    pub sizes: Vec<usize>,
+    /// Its values, row-major.
+    pub values: Arc<Vec<f32>>,
+}
+
+/// Why training cannot go on from a snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// A parameter is missing, or has another size.
+    #[error("has no array `{0}` of the model's size")]
+    Weight(String),
+    /// An array of the optimiser is missing, or has another size.
+    #[error("does not have the optimiser's state")]
+    Optimizer,
+    /// The part of an unfinished epoch is that of another model.
+    #[error("does not say where training was")]
+    Position,
+}
+
+impl Snapshot<'_> {
+    /// A parameter's values, if they are as many as that.
+    fn weight(&self, name: &str, length: usize) -> Option<&[f32]> {
+        let weight = self.weights.iter().find(|weight| weight.name == name)?;
+        Some(&**weight.values).filter(|values| values.len() == length)
+    }
+}
+
+impl<B: Spread> Trainer<B> {
+    /// The state of training at this moment.
+    pub fn snapshot(&mut self) -> Snapshot<'_> {
+        let (mut weights, position) = (Vec::new(), self.position());
+        self.worker.model.visit("", &mut |visit| {
+            let (sizes, values) = (visit.parameter.sizes(), visit.parameter.shared());
+            weights.push(Weight { name: visit.name, sizes, values });
+        });
+        let moments = self.optimizer.moments().map(|(name, values)| (name.into(), values.into())).collect();
+        Snapshot { weights, moments, position }
+    }
+
+    /// Puts training where it was at a snapshot of the same trial; it stays as it is where that does not fit.
+    ///
+    /// # Errors
+    /// The snapshot is one of another model or optimiser.
+    pub fn restore(&mut self, snapshot: Snapshot<'_>) -> Result<(), SnapshotError> {
+        let mut missing = None;
+        self.worker.model.visit("", &mut |visit| {
+            if snapshot.weight(&visit.name, visit.parameter.values().len()).is_none() {
+                missing = Some(visit.name);
+            }
+        });
+        if let Some(name) = missing {
+            return Err(SnapshotError::Weight(name));
+        }
+        let Snapshot { position: Position { epoch, steps, tally }, .. } = &snapshot;
+        let (epoch, steps) = (*epoch, *steps);
+        let unfinished = Tally::from_numbers(self.worker.latent(), tally);
+        if unfinished.is_some() == tally.is_empty() {
+            return Err(SnapshotError::Position);
+        }
+        let has = |(name, values): (&str, &[f32])| {
+            snapshot.moments.iter().any(|(saved, found)| saved == name && found.len() == values.len())
+        };
+        if !self.optimizer.moments().all(has) {
+            return Err(SnapshotError::Optimizer);
+        }
+        self.worker.model.visit("", &mut |visit| {
+            visit.parameter.update(&mut |values| {
+                if let Some(saved) = snapshot.weight(&visit.name, values.len()) {
+                    values.copy_from_slice(saved);
+                }
+            });
+        });
+        let mut moments = snapshot.moments;
+        let take = |name: &str| {
+            let index = moments.iter().position(|(saved, _)| saved == name)?;
+            Some(moments.swap_remove(index).1.into_owned())
+        };
+        if !self.optimizer.restore(steps, take) {
+            return Err(SnapshotError::Optimizer);
+        }
+        (self.epoch, self.tally) = (epoch, unfinished);
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! The record of a trial and its spec: made when it is planned, corrected, brought up to date.
+
+use super::seals;
+use crate::data::{Dataset, Split};
+use crate::folder::{FileError, TrialFolder, write_whole};
+use crate::machine::{host_name, processor};
+use crate::plan::{NUMERICS, Trial};
+use crate::record::trial::{Status, TrialRecord, now};
+use crate::train::Metrics;
+use std::collections::BTreeMap;
+
+/// A fresh record of a trial that was not started.
+pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord {
+    let commit = env!("VAEX_GIT_COMMIT");
+    let Dataset { train, validation, .. } = trial.dataset();
+    TrialRecord {
+        checksum: String::new(),
+        trial: trial.id().to_owned(),
+        experiment: trial.name().to_owned(),
+        status: Status::Planned,
+        spec: trial.values(),
+        varied: varied.to_vec(),
+        parameters: trial.architecture().parameters() as u64,
+        train_images: Some(train.len() as u64),
+        validation_images: Some(validation.len() as u64),
+        height: Some(train.height() as u64),
+        width: Some(train.width() as u64),
+        seconds: 0.0,
+        images_per_second: None,
+        peak_rss_mb: None,
+        numerics: NUMERICS,
+        spec_hash: trial.spec_hash().to_owned(),
+        data_hash: trial.dataset().hash.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        git_commit: (!commit.is_empty()).then(|| commit.to_owned()),
+        git_dirty: env!("VAEX_GIT_DIRTY").parse().ok(),
+        lock_hash: env!("VAEX_LOCK_HASH").to_owned(),
+        processor: processor(),
+        host: host_name(),
+        threads: threads as u64,
+        started: now(),
+        ended: None,
+        warnings: trial.warnings(),
+        error: None,
+        note: None,
+        from_outside: false,
+        files: BTreeMap::new(),
+    }
+}
+
+/// Brings the spec and the record of a trial that is done up to date with what changed nothing of its training: its tags,
+/// and where its files are now. Whether its spec.toml was damaged or missing.
+///
+/// # Errors
+/// A file cannot be written.
+pub fn update(folder: &TrialFolder, trial: &Trial, record: &mut TrialRecord) -> Result<bool, FileError> {
+    let (values, is_sound) = (trial.values(), seals::is_sound(folder, record, TrialFolder::SPEC));
+    if record.spec == values && record.warnings == trial.warnings() && is_sound {
+        return Ok(false);
+    }
+    let text = trial.toml();
+    write_whole(&folder.spec(), text.as_bytes())?;
+    // Whoever is killed here leaves a spec that is not the record's; the next run comes to this place again.
+    record.spec = values;
+    record.warnings = trial.warnings();
+    record.files.insert(TrialFolder::SPEC.to_owned(), seals::checksum_of(text.as_bytes()));
+    record.write(folder)?;
+    Ok(!is_sound)
+}
+
+/// Takes a trial of which version 0.1.0 said that it was done for what it is, where its metrics are not finite.
+pub fn correct(record: &mut TrialRecord, rows: &[Metrics]) {
+    if record.status == Status::Done
+        && let Some(row) = rows.iter().find(|row| !row.is_finite())
+    {
+        record.status = Status::Diverged;
+        record.error = Some(not_finite(row));
+    }
+}
+
+/// Writes what a trial's folder has before it starts: its spec and its record.
+///
+/// # Errors
+/// The folder or a file cannot be written.
+pub fn prepare(folder: &TrialFolder, trial: &Trial, record: &TrialRecord) -> Result<(), FileError> {
+    folder.create()?;
+    write_whole(&folder.spec(), trial.toml().as_bytes())?;
+    record.write(folder)
+}
+
+/// What is said of an epoch's row that is not finite.
+pub(super) fn not_finite(row: &Metrics) -> String {
+    let split = match row.split {
+        Split::Train => "training",
+        Split::Validation => "validation",
+    };
+    format!("the {split} loss is not finite after epoch {}", row.epoch)
+}

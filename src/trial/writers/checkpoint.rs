@@ -1,0 +1,30 @@
+//! The checkpoint, from which another process goes on, and the one before it.
+
+use super::{TrainingEvent, Writer};
+use crate::folder::FileError;
+use crate::record::checkpoint::write_checkpoint;
+use crate::train::Spread;
+use crate::trial::TrialError;
+use crate::trial::session::Session;
+
+/// checkpoint.safetensors; the last one becomes the one before.
+pub(super) struct Checkpoint;
+
+impl<B: Spread> Writer<B> for Checkpoint {
+    fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
+        if !matches!(event, TrainingEvent::Epoch { .. } | TrainingEvent::Paused) {
+            return Ok(());
+        }
+        let (path, previous) = (session.run.folder.checkpoint(), session.run.folder.previous_checkpoint());
+        if path.exists() {
+            // By a second name, so that at no time, and on no full disk, there is none. Where that cannot be, by its only
+            // one, which takes the place of what could not be removed.
+            let _ = std::fs::remove_file(&previous);
+            if std::fs::hard_link(&path, &previous).is_err() {
+                std::fs::rename(&path, &previous).map_err(FileError::at("rename", &path))?;
+            }
+        }
+        session.past.log.extend(session.log.seal());
+        Ok(write_checkpoint(&path, &session.trainer.snapshot(), session.trial.id(), &session.past)?)
+    }
+}

@@ -1,0 +1,106 @@
+//! TensorBoard's event log: what a trial is, its metrics by epoch, and how it ended.
+
+use super::{TrainingEvent, Writer};
+use crate::record::tensorboard::{self, EventWriter};
+use crate::train::{Metrics, Spread};
+use crate::trial::session::Session;
+use crate::trial::{Event, TrialError};
+use std::fmt::Write as _;
+
+/// The dotted key that tells trials of one setting apart.
+const SEED: &str = "seed";
+
+/// The spec, the hyperparameters, and the metrics of each epoch as scalars.
+pub(super) struct Scalars;
+
+impl<B: Spread> Writer<B> for Scalars {
+    fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
+        match event {
+            TrainingEvent::Started => {
+                if session.log_is_new {
+                    let (spec, rows) = (session.trial.toml(), &session.past.rows);
+                    session.log.add(|log| log.text("spec", &tensorboard::code_block(&spec)));
+                    session.log.add(EventWriter::layout);
+                    session.log.add(|log| rows.iter().try_for_each(|row| log.metrics(row)));
+                }
+                announce(session);
+            }
+            TrainingEvent::Epoch { train, validation } => {
+                session.log.add(|log| log.metrics(train));
+                session.log.add(|log| log.metrics(validation));
+            }
+            TrainingEvent::Diverged { rows } => {
+                session.log.add(|log| rows.iter().try_for_each(|row| log.metrics(row)));
+            }
+            TrainingEvent::Recovered | TrainingEvent::Paused | TrainingEvent::Finished => {}
+        }
+        Ok(())
+    }
+}
+
+/// How the trial ended; after every event the log is handed to the system, and what went wrong with it is said, once.
+pub(super) struct EndOfLog;
+
+impl<B: Spread> Writer<B> for EndOfLog {
+    fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
+        match event {
+            TrainingEvent::Finished => {
+                let text = summary(session);
+                session.log.add(|log| log.text("summary", &text));
+                session.log.add(|log| log.hparams_end(true));
+            }
+            TrainingEvent::Diverged { .. } => session.log.add(|log| log.hparams_end(false)),
+            // There is more to come soon.
+            TrainingEvent::Started => return Ok(()),
+            TrainingEvent::Recovered | TrainingEvent::Paused | TrainingEvent::Epoch { .. } => {}
+        }
+        session.log.add(EventWriter::flush);
+        if let Some(fault) = session.log.take_fault() {
+            let text = format!("{fault}; training goes on without TensorBoard");
+            session.record.note = Some(text.clone());
+            (session.run.emit)(Event::Warning { text });
+        }
+        Ok(())
+    }
+}
+
+/// HParams of the session: the keys that vary, or all of the model's and the objective's where none does. The seed
+/// is none of them: trials that differ by it alone are a group.
+fn announce<B: Spread>(session: &mut Session<'_, '_, B>) {
+    let record = &session.record;
+    let varied = || record.varied.iter().filter(|key| *key != SEED);
+    let mut values = record.spec.clone();
+    let tables = ["model.", "objective.", "train."];
+    let relevant = |key: &String| match varied().next() {
+        None => tables.iter().any(|table| key.starts_with(table)),
+        Some(_) => varied().any(|one| one == key),
+    };
+    values.retain(|key, _| relevant(key));
+    let keys: Vec<String> = varied().cloned().collect();
+    let setting: String = session.trial.setting_hash().chars().take(6).collect();
+    let group = format!("{}/{}-{setting}", session.trial.name(), session.trial.label(&keys));
+    session.log.add(|log| log.hparams_start(&group, &values));
+}
+
+/// What the trial came to, as Markdown.
+fn summary<B: Spread>(session: &Session<'_, '_, B>) -> String {
+    let mut text = format!(
+        "{} of {}: {} parameters, {} steps, {:.1} s on {}\n\n| split | loss | ELBO (nats) | reconstruction (nats) | KL (nats) | active axes |\n| --- | --- | --- | --- | --- | --- |\n",
+        session.trial.id(),
+        session.trial.name(),
+        session.record.parameters,
+        session.trainer.optimizer().steps(),
+        session.clock.seconds(),
+        session.record.host,
+    );
+    let epoch = session.trainer.epoch();
+    for row in session.past.rows.iter().filter(|row| row.epoch == epoch) {
+        let Metrics { split, loss, elbo_nats, recon_nats, kl_nats, active_units, .. } = row;
+        let _ = writeln!(
+            text,
+            "| {} | {loss:.6} | {elbo_nats:.3} | {recon_nats:.3} | {kl_nats:.3} | {active_units} |",
+            split.name()
+        );
+    }
+    text
+}

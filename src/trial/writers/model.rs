@@ -1,0 +1,22 @@
+//! The trained weights.
+
+use super::{TrainingEvent, Writer};
+use crate::model::Architecture;
+use crate::record::checkpoint::write_model;
+use crate::train::Spread;
+use crate::trial::TrialError;
+use crate::trial::session::Session;
+
+/// model.safetensors, when training is done.
+pub(super) struct ModelFile;
+
+impl<B: Spread> Writer<B> for ModelFile {
+    fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
+        if let TrainingEvent::Finished = event {
+            let Architecture { height, width, .. } = *session.trial.architecture();
+            let (path, spec) = (session.run.folder.model(), session.trial.toml());
+            write_model(&path, &session.trainer.snapshot(), &spec, [height, width])?;
+        }
+        Ok(())
+    }
+}

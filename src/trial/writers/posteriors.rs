@@ -1,0 +1,41 @@
+//! Posteriors of validation images: as histograms in the event log, and in the end as points for the projector.
+
+use super::{PicturesDue, TrainingEvent, Writer, pictures_due};
+use crate::record::projector::{self, Points};
+use crate::train::{Encoded, Spread};
+use crate::trial::TrialError;
+use crate::trial::session::Session;
+
+/// The histograms, and the projector's files.
+pub(super) struct Posteriors;
+
+impl<B: Spread> Writer<B> for Posteriors {
+    fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
+        let Some(PicturesDue { logged, is_last }) = pictures_due(event, session) else { return Ok(()) };
+        let (trial, log, folder) = (session.trial, &mut session.log, session.run.folder);
+        let (images, step) = (&trial.dataset().validation, session.trainer.optimizer().steps());
+        let (height, width) = (images.height(), images.width());
+        let points = projector::points(height, width);
+        let Encoded { inputs, posterior } = session.trainer.encode(points.max(1))?;
+        if logged {
+            let mean = "Posterior means of validation images, all latent axes together.";
+            log.add(|log| log.histogram("posterior/mean", step, &posterior.mean, mean));
+            let deviation = "Posterior deviations of validation images, all latent axes together.";
+            log.add(|log| log.histogram("posterior/deviation", step, &posterior.deviation, deviation));
+        }
+        if is_last && points > 0 {
+            let [low, high] = trial.spec().data.range;
+            let points = Points {
+                codes: &posterior.mean,
+                latent: trial.architecture().latent,
+                labels: images.labels(),
+                images: &inputs,
+                sides: [height, width],
+                range: [low as f32, high as f32],
+            };
+            // TensorBoard's too: what goes wrong with them costs no training.
+            log.add(|_| points.write(folder));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,21 @@
+//! The table of metrics.
+
+use super::{TrainingEvent, Writer};
+use crate::record::tables;
+use crate::train::Spread;
+use crate::trial::TrialError;
+use crate::trial::session::Session;
+
+/// metrics.parquet: the rows of all epochs.
+pub(super) struct MetricsTable;
+
+impl<B: Spread> Writer<B> for MetricsTable {
+    fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
+        match event {
+            TrainingEvent::Epoch { .. } | TrainingEvent::Recovered | TrainingEvent::Diverged { .. } => {
+                Ok(tables::write_metrics(&session.run.folder.metrics(), &session.past.rows)?)
+            }
+            _ => Ok(()),
+        }
+    }
+}
