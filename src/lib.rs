@@ -7,6 +7,8 @@
 pub mod files;
 pub mod random;
 
+pub mod metrics;
+
 pub mod language;
 
 pub mod data;

@@ -4,13 +4,14 @@
 //! (RFC 3339, UTC), `trial` in which trial, and `keys` has its values of the keys that vary. The last one is `summary`.
 
 use super::{say, terminal};
-use crate::data::{Split, counted};
+use crate::data::counted;
 use crate::launch::cluster::Task;
 use crate::launch::{Changes, Notice};
+use crate::metrics::{Split, named};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::{Status, TrialRecord};
 use crate::report::{self, significant};
-use crate::trial::{Event, named_metrics};
+use crate::trial::Event;
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -211,13 +212,13 @@ pub(super) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, ex
     states.for_each(|state| *counts.entry(state).or_default() += 1);
     let report = report::collect(experiment).ok();
     let best = report.as_ref().and_then(report::Report::best).map(|trial| {
-        let rows = [Split::Train, Split::Validation].into_iter().filter_map(|split| trial.last(split));
+        let rows = Split::ALL.into_iter().filter_map(|split| trial.last(split));
         let keys = plan.varied().iter().map(|key| (key.clone(), json!(trial.record.spec.get(key))));
         json!({
             "trial": trial.record.trial,
             "folder": trial.folder.to_string_lossy(),
             "keys": keys.collect::<Map<_, _>>(),
-            "metrics": named_metrics(rows),
+            "metrics": named(rows),
         })
     });
     json!({ "event": "summary", "name": plan.name(), "counts": counts, "best": best })

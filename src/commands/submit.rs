@@ -4,14 +4,15 @@ use super::progress::{Progress, brief, label, say_event, say_line, summary};
 use super::run::{STOP, options, watch_for_signals};
 use super::status::keys;
 use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, SubmitArgs, complain, explain, report, say};
-use crate::data::{Split, counted};
+use crate::data::counted;
 use crate::files::FileError;
 use crate::launch::cluster::{self, Scheduler, Tasks, shell_word};
 use crate::launch::{self, Frozen, Options, Phase, State};
+use crate::metrics::{Row, Split, named};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::Status;
 use crate::report::significant;
-use crate::trial::named_metrics;
+use crate::train::measure::LOSS;
 use anyhow::bail;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -188,8 +189,8 @@ fn event(state: &State, eta: Option<f64>) -> serde_json::Value {
         "state": state.phase.name(),
         "epoch": validation.map(|row| row.epoch),
         "epochs": state.epochs,
-        "validation_loss": validation.map(|row| row.loss),
-        "metrics": named_metrics(state.last(Split::Train).into_iter().chain(validation)),
+        "validation_loss": validation.and_then(|row| row.get(LOSS)),
+        "metrics": named(state.last(Split::Train).into_iter().chain(validation)),
         "eta_seconds": state.eta_seconds,
         "eta_seconds_all": eta,
         "error": state.error,
@@ -197,10 +198,12 @@ fn event(state: &State, eta: Option<f64>) -> serde_json::Value {
 }
 
 fn line(state: &State, label: &str, eta: Option<f64>) -> String {
-    let losses = state.last(Split::Train).zip(state.last(Split::Validation)).map(|(train, validation)| {
-        let [train, validation] = [train.loss, validation.loss].map(|loss| significant(loss, 5));
-        format!(", epoch {}/{}, loss {train}, validation {validation}", state.epoch(), state.epochs)
-    });
+    let loss = |row: &Row| row.get(LOSS);
+    let losses =
+        state.last(Split::Train).and_then(loss).zip(state.last(Split::Validation).and_then(loss)).map(|losses| {
+            let [train, validation] = <[f64; 2]>::from(losses).map(|loss| significant(loss, 5));
+            format!(", epoch {}/{}, loss {train}, validation {validation}", state.epoch(), state.epochs)
+        });
     let left =
         state.phase.is_pending().then(|| format!(", ETA {} (all trials: {})", brief(state.eta_seconds), brief(eta)));
     let error = state.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();

@@ -1,7 +1,8 @@
 //! Pixels for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
 
-use super::{Images, Split};
+use super::Images;
 use crate::language::{Binarize, Data};
+use crate::metrics::Split;
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 
 /// Pixels that are drawn at a time.

@@ -4,12 +4,10 @@ mod binarize;
 mod error;
 mod fashion_mini;
 mod idx;
-mod split;
 
 pub use binarize::Pixels;
 pub use error::{DataError, Role};
 pub use idx::IdxError;
-pub use split::Split;
 
 use crate::files::hexadecimal;
 use crate::language::{Data, Source, Validation};

@@ -1,11 +1,12 @@
 //! Weights and training state as safetensors files.
 
 use crate::files::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
+use crate::metrics::Row;
 use crate::model::parameters::Module;
 use crate::record::tables;
 use crate::record::tensorboard::LogSeal;
 use crate::tensor::backend::Backend;
-use crate::train::{Metrics, Position, Spread, Trainer};
+use crate::train::{Position, Spread, Trainer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -189,8 +190,8 @@ const LOG: &str = "log";
 /// What a trial has to show for its steps so far, beside the weights.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// The figures of the epochs that are done.
-    pub rows: Vec<Metrics>,
+    /// The metrics of the epochs that are done.
+    pub rows: Vec<Row>,
     /// Event files, by their names.
     pub log: BTreeMap<String, LogSeal>,
 }
@@ -234,7 +235,7 @@ pub fn resume<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> 
     let rows = stored.array(METRICS, Dtype::U8).map(<[u8]>::to_vec).unwrap_or_default();
     let rows = tables::metrics_of(rows).map_err(|error| stored.wrong(error.to_string()))?;
     if rows.len() as u64 != 2 * position.epoch {
-        return Err(stored.wrong("does not have the figures of all epochs"));
+        return Err(stored.wrong("does not have the metrics of all epochs"));
     }
     let log = stored.notes.get(LOG).and_then(|log| serde_json::from_str(log).ok());
     let log = log.ok_or_else(|| stored.wrong("does not say which event files there were"))?;

@@ -6,6 +6,7 @@
 mod frames;
 mod html;
 mod json;
+mod keys;
 mod numbers;
 mod schema;
 mod settings;
@@ -15,16 +16,15 @@ mod text;
 mod trial;
 
 pub use numbers::significant;
-pub use schema::tables;
+pub use schema::{metrics, tables};
+pub use settings::rules;
 pub use table::{Column, Table, wrapped};
-pub use text::active_rule;
-pub use trial::{Metric, Trial};
+pub use trial::{Cell, Trial};
 
 use crate::files::{FileError, write_whole};
 use crate::launch::Frozen;
 use crate::record::tables;
 use crate::record::trial::RECORD_FILE;
-use polars::prelude::Column as Values;
 use settings::Comparison;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -155,11 +155,8 @@ impl Report {
         folders.entry(dir).or_insert_with(|| self.experiments.iter().flat_map(Experiment::all).collect());
         let mut written = Vec::new();
         for (folder, trials) in folders {
-            for (name, columns) in [
-                ("trials", frames::trials as fn(&[(&Trial, bool)]) -> Vec<Values>),
-                ("curves", frames::curves as fn(&[(&Trial, bool)]) -> Vec<Values>),
-            ] {
-                let (path, columns) = (folder.join(name), columns(&trials));
+            for (name, columns) in [("trials", frames::trials(&trials, folder)), ("curves", frames::curves(&trials))] {
+                let path = folder.join(name);
                 written.push(match format {
                     Format::Csv => {
                         let path = path.with_extension("csv");
@@ -184,7 +181,7 @@ impl Report {
         text::report(self, width)
     }
 
-    /// The report for programs: the figures of [`Report::table`], and the trials one by one. What is not finite is
+    /// The report for programs: the metrics of [`Report::table`], and the trials one by one. What is not finite is
     /// null.
     pub fn json(&self) -> serde_json::Value {
         json::report(self)

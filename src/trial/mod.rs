@@ -6,9 +6,10 @@ mod seals;
 
 pub use seals::fault;
 
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
 use crate::files::{self, FileError, create_folder, host_name, remove_files, write_whole};
 use crate::language::Device;
+use crate::metrics::{Metric, Row, Split, Value, named};
 use crate::model::Architecture;
 use crate::plan::{NUMERICS, Trial, diverged_advice};
 use crate::record::checkpoint::{self, CheckpointError, Past};
@@ -18,7 +19,8 @@ use crate::record::tables;
 use crate::record::tensorboard::{self, EventWriter};
 use crate::record::trial::{Status, TrialRecord, now};
 use crate::tensor::backend::{DeviceError, Host};
-use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
+use crate::train::measure::{self, IMAGES_PER_SECOND, LOSS, SECONDS};
+use crate::train::{Encoded, EpochEnd, Position, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -83,7 +85,7 @@ pub enum Event {
         loss: Option<f64>,
         /// Validation loss; nothing where it is not finite.
         validation_loss: Option<f64>,
-        /// Of both splits, as [`named_metrics`] names them.
+        /// Of both splits, as [`named`] names them.
         metrics: BTreeMap<String, Option<f64>>,
         /// Training images by seconds.
         images_per_second: f64,
@@ -211,7 +213,7 @@ pub fn update(folder: &Path, trial: &Trial, record: &mut TrialRecord) -> Result<
 }
 
 /// Takes a trial of which version 0.1.0 said that it was done for what it is, where its metrics are not finite.
-pub fn correct(record: &mut TrialRecord, rows: &[Metrics]) {
+pub fn correct(record: &mut TrialRecord, rows: &[Row]) {
     if record.status == Status::Done
         && let Some(row) = rows.iter().find(|row| !row.is_finite())
     {
@@ -429,7 +431,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                 }
                 EpochEnd::Pause => self.save()?,
                 EpochEnd::Diverged(metrics) => {
-                    let what = if metrics.loss.is_finite() { "gradient" } else { "loss" };
+                    let what = if finite_loss(&metrics).is_some() { "gradient" } else { "loss" };
                     let (step, epoch) = (metrics.step + 1, metrics.epoch);
                     let what = format!("the training {what} is not finite at step {step} (epoch {epoch})");
                     return self.diverged(vec![metrics], &what, record);
@@ -479,23 +481,26 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
 
     /// What the trial came to, as Markdown.
     fn summary(&self, record: &TrialRecord) -> String {
+        let columns: Vec<_> = measure::all().filter_map(|metric| Some((metric, metric.column?.head))).collect();
+        let heads: String = columns.iter().map(|(_, head)| format!(" {head} |")).collect();
         let mut text = format!(
-            "{} of {}: {} parameters, {} steps, {:.1} s on {}\n\n| split | loss | ELBO (nats) | reconstruction (nats) | KL (nats) | active axes |\n| --- | --- | --- | --- | --- | --- |\n",
+            "{} of {}: {} parameters, {} steps, {:.1} s on {}\n\n| split |{heads}\n| --- |{}\n",
             self.trial.id(),
             self.trial.name(),
             record.parameters,
             self.trainer.optimizer().steps(),
             self.clock.seconds(),
             record.host,
+            " --- |".repeat(columns.len()),
         );
         let epoch = self.trainer.epoch();
         for row in self.past.rows.iter().filter(|row| row.epoch == epoch) {
-            let Metrics { split, loss, elbo_nats, recon_nats, kl_nats, active_units, .. } = row;
-            let _ = writeln!(
-                text,
-                "| {} | {loss:.6} | {elbo_nats:.3} | {recon_nats:.3} | {kl_nats:.3} | {active_units} |",
-                split.name()
-            );
+            let cell = |(metric, _): &(&Metric, _)| match row.value(&metric.name) {
+                Some(Value::Number(number)) => format!(" {number:.5} |"),
+                Some(Value::Count(count)) => format!(" {count} |"),
+                Some(Value::List(_)) | None => " - |".to_owned(),
+            };
+            let _ = writeln!(text, "| {} |{}", row.split.name(), columns.iter().map(cell).collect::<String>());
         }
         text
     }
@@ -514,14 +519,14 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         self.check_log(record);
     }
 
-    fn epoch(&mut self, metrics: Metrics, validation: Metrics, record: &mut TrialRecord) -> Result<(), TrialError> {
+    fn epoch(&mut self, metrics: Row, validation: Row, record: &mut TrialRecord) -> Result<(), TrialError> {
         (self.run.emit)(Event::Epoch {
             epoch: metrics.epoch,
             step: metrics.step,
-            loss: finite(metrics.loss),
-            validation_loss: finite(validation.loss),
-            metrics: named_metrics([&metrics, &validation]),
-            images_per_second: metrics.images_per_second,
+            loss: finite_loss(&metrics),
+            validation_loss: finite_loss(&validation),
+            metrics: named([&metrics, &validation]),
+            images_per_second: metrics.get(IMAGES_PER_SECOND).unwrap_or(f64::NAN),
         });
         self.log(metrics);
         self.log(validation);
@@ -552,23 +557,24 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
         tables::write_metrics(&self.run.folder.join(names::METRICS), &self.past.rows)
     }
 
-    /// Brings the record's figures up to date, so that a killed trial's are those of its last epoch.
+    /// Brings the record's numbers up to date, so that a killed trial's are those of its last epoch.
     fn note(&self, record: &mut TrialRecord) {
-        let train = || self.past.rows.iter().filter(|row| row.split == Split::Train);
-        let seconds: f64 = train().map(|row| row.seconds).sum();
-        let images: f64 = train().map(|row| row.images_per_second * row.seconds).sum();
+        let train = self.past.rows.iter().filter(|row| row.split == Split::Train);
+        let timed = train.filter_map(|row| Some((row.get(IMAGES_PER_SECOND)?, row.get(SECONDS)?)));
+        let seconds: f64 = timed.clone().map(|(_, seconds)| seconds).sum();
+        let images: f64 = timed.map(|(speed, seconds)| speed * seconds).sum();
         record.images_per_second = finite(images / seconds);
         record.seconds = self.clock.seconds();
         record.peak_rss_mb = peak_rss_mb();
     }
 
-    fn log(&mut self, metrics: Metrics) {
+    fn log(&mut self, metrics: Row) {
         self.events.add(|log| log.metrics(&metrics));
         self.past.rows.push(metrics);
     }
 
     /// Ends a training of which something is not finite: what that is, and the rows of its last epoch.
-    fn diverged(&mut self, rows: Vec<Metrics>, what: &str, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
+    fn diverged(&mut self, rows: Vec<Row>, what: &str, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
         let message = format!("{what}; {}", diverged_advice(self.trial.spec()));
         rows.into_iter().for_each(|row| self.log(row));
         self.note(record);
@@ -629,22 +635,12 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
 }
 
 /// What is said of an epoch's row that is not finite.
-fn not_finite(row: &Metrics) -> String {
-    let split = match row.split {
-        Split::Train => "training",
-        Split::Validation => "validation",
-    };
-    format!("the {split} loss is not finite after epoch {}", row.epoch)
+fn not_finite(row: &Row) -> String {
+    format!("the {} loss is not finite after epoch {}", row.split.in_words(), row.epoch)
 }
 
-/// The loss and the nats of rows as `train_loss`, `validation_elbo_nats` and so on; `None` where one is not finite.
-pub fn named_metrics<'a>(rows: impl IntoIterator<Item = &'a Metrics>) -> BTreeMap<String, Option<f64>> {
-    let named = |row: &'a Metrics| {
-        let Metrics { split, loss, elbo_nats, recon_nats, kl_nats, .. } = row;
-        let metrics = [("loss", loss), ("elbo_nats", elbo_nats), ("recon_nats", recon_nats), ("kl_nats", kl_nats)];
-        metrics.map(|(name, value)| (format!("{}_{name}", split.name()), finite(*value)))
-    };
-    rows.into_iter().flat_map(named).collect()
+fn finite_loss(row: &Row) -> Option<f64> {
+    row.get(LOSS).and_then(finite)
 }
 
 fn finite(value: f64) -> Option<f64> {
