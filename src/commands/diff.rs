@@ -1,6 +1,9 @@
 //! `vaex diff`: compares two trials.
 
-use super::{DONE, choice, say, terminal};
+use super::command::Command;
+use super::shared::exit::DONE;
+use super::shared::print::say;
+use super::shared::{terminal, trial};
 use crate::metrics::{Kind, Split};
 use crate::plan::value_text;
 use crate::report::{self, Column, Table, Trial};
@@ -11,6 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// Show in what two trials differ: keys of their specs, and their figures.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
     /// A trial's folder, or the beginning of its id.
@@ -28,28 +32,31 @@ pub(super) struct DiffArgs {
 /// Something of two trials.
 type Row = (String, [Value; 2]);
 
-pub(super) fn run(args: &DiffArgs) -> anyhow::Result<u8> {
-    let [one, other] = [&args.one, &args.other].map(|given| read(given, &args.runs));
-    let (one, other) = (one?, other?);
-    let (keys, metrics) = (keys(&one, &other), metrics(&one, &other));
-    if args.json {
-        let object = |rows: &[Row]| rows.iter().map(|(name, values)| (name.clone(), json!(values))).collect::<Value>();
-        let trials = [&one, &other].map(|trial| &trial.record.trial);
-        say(&json!({ "trials": trials, "keys": object(&keys), "metrics": object(&metrics) }).to_string());
-        return Ok(DONE);
+impl Command for DiffArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        let [one, other] = [&self.one, &self.other].map(|given| read(given, &self.runs));
+        let (one, other) = (one?, other?);
+        let (keys, metrics) = (keys(&one, &other), metrics(&one, &other));
+        if self.json {
+            let object =
+                |rows: &[Row]| rows.iter().map(|(name, values)| (name.clone(), json!(values))).collect::<Value>();
+            let trials = [&one, &other].map(|trial| &trial.record.trial);
+            say(&json!({ "trials": trials, "keys": object(&keys), "metrics": object(&metrics) }).to_string());
+            return Ok(DONE);
+        }
+        let ids = [&one, &other].map(|trial| trial.record.trial.clone());
+        match keys.is_empty() {
+            true => say("the specs are equal"),
+            false => say(&table("key", &ids, &keys).fit(terminal::width()).to_string()),
+        }
+        say("");
+        say(&table("metric", &ids, &metrics).fit(terminal::width()).to_string());
+        Ok(DONE)
     }
-    let ids = [&one, &other].map(|trial| trial.record.trial.clone());
-    match keys.is_empty() {
-        true => say("the specs are equal"),
-        false => say(&table("key", &ids, &keys).fit(terminal::width()).to_string()),
-    }
-    say("");
-    say(&table("metric", &ids, &metrics).fit(terminal::width()).to_string());
-    Ok(DONE)
 }
 
 fn read(given: &Path, runs: &Path) -> anyhow::Result<Trial> {
-    let folder = choice::folder(given, runs)?;
+    let folder = trial::folder(given, runs)?;
     let report = report::collect(&folder)?;
     if let Some(warning) = report.warnings.first() {
         bail!("{warning}");

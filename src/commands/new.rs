@@ -1,11 +1,14 @@
 //! `vaex new`: an experiment file to begin with.
 
-use super::{DONE, FamilyArg, NewArgs, say};
+use super::command::Command;
+use super::shared::exit::DONE;
+use super::shared::print::say;
 use crate::data::{Dataset, Images};
 use crate::files::write_whole;
 use crate::language::{Data, Source};
 use crate::launch::cluster::shell_word;
 use anyhow::bail;
+use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
 const HEAD: &str = r#"# {name}: run it with `vaex run {word}`, see its trials beforehand with `vaex plan {word}`.
@@ -71,56 +74,78 @@ const GREY: &str = "binarize = \"dynamic\"             # zeros and ones, drawn a
 
 const STORED: &str = "\nstored = [0, 1]                  # the values that pixels have: the file holds zeros and ones";
 
-pub(super) fn run(args: &NewArgs) -> anyhow::Result<u8> {
-    let name = args.name.strip_suffix(".toml").unwrap_or(&args.name);
-    if name.is_empty() || name.starts_with('.') || name.chars().any(|c| c == '/' || c == '\\' || c.is_control()) {
-        bail!("{name:?} cannot name a file; leave out slashes, line breaks and a leading dot");
-    }
-    if name.chars().count() > 100 || name.len() > 240 {
-        bail!("the name is too long; give one of up to 100 characters");
-    }
-    let path = PathBuf::from(format!("{name}.toml"));
-    if path.exists() {
-        bail!("{} is there already", path.display());
-    }
-    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let conv = args.family == FamilyArg::Conv;
-    let mut batch = if conv { 32 } else { 100 };
-    let (data, grey) = match &args.data {
-        None => {
-            ("source = \"fashion-mini\"          # 2,000 images of Fashion-MNIST that come with vaex".to_owned(), true)
+/// Write an experiment file to begin with, every key explained.
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    /// The experiment's name; the file is NAME.toml.
+    name: String,
+    /// The kind of network.
+    #[arg(long, value_enum, default_value = "conv")]
+    family: FamilyArg,
+    /// An IDX file of training images; without it, images that come with vaex.
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FamilyArg {
+    Conv,
+    Mlp,
+}
+
+impl Command for NewArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        let name = self.name.strip_suffix(".toml").unwrap_or(&self.name);
+        if name.is_empty() || name.starts_with('.') || name.chars().any(|c| c == '/' || c == '\\' || c.is_control()) {
+            bail!("{name:?} cannot name a file; leave out slashes, line breaks and a leading dot");
         }
-        Some(images) => {
-            if !images.is_file() {
-                bail!("{} is not a file", images.display());
+        if name.chars().count() > 100 || name.len() > 240 {
+            bail!("the name is too long; give one of up to 100 characters");
+        }
+        let path = PathBuf::from(format!("{name}.toml"));
+        if path.exists() {
+            bail!("{} is there already", path.display());
+        }
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let conv = self.family == FamilyArg::Conv;
+        let mut batch = if conv { 32 } else { 100 };
+        let (data, grey) = match &self.data {
+            None => (
+                "source = \"fashion-mini\"          # 2,000 images of Fashion-MNIST that come with vaex".to_owned(),
+                true,
+            ),
+            Some(images) => {
+                if !images.is_file() {
+                    bail!("{} is not a file", images.display());
+                }
+                let first = Images::read(images, None, LOOK)?;
+                let (limit, bits) = (Some(first.len() as u64), first.are_zeros_and_ones());
+                let stored = bits.then_some([0.0, 1.0]);
+                let data = Data { source: Source::Idx, images: Some(images.clone()), limit, stored, ..Data::default() };
+                let dataset = Dataset::load(&data, Path::new(""))?;
+                batch = dataset.train.len().min(batch);
+                let images = quoted(&images.to_string_lossy());
+                let stored = if bits { STORED } else { "" };
+                let data =
+                    format!("source = \"idx\"\nimages = {images}  # plain or gzipped, relative to this file{stored}");
+                (data, dataset.is_grey)
             }
-            let first = Images::read(images, None, LOOK)?;
-            let (limit, bits) = (Some(first.len() as u64), first.are_zeros_and_ones());
-            let stored = bits.then_some([0.0, 1.0]);
-            let data = Data { source: Source::Idx, images: Some(images.clone()), limit, stored, ..Data::default() };
-            let dataset = Dataset::load(&data, Path::new(""))?;
-            batch = dataset.train.len().min(batch);
-            let images = quoted(&images.to_string_lossy());
-            let stored = if bits { STORED } else { "" };
-            let data =
-                format!("source = \"idx\"\nimages = {images}  # plain or gzipped, relative to this file{stored}");
-            (data, dataset.is_grey)
-        }
-    };
-    let template = [HEAD, if conv { CONV } else { MLP }, TAIL].concat();
-    let (file, quoted, batch) = (path.display().to_string(), quoted(name), batch.to_string());
-    let word = shell_word(&file);
-    let values = [
-        ("{name}", name),
-        ("{word}", &word),
-        ("{quoted}", &quoted),
-        ("{data}", &data),
-        ("{binarize}", if grey { GREY } else { BINARY }),
-        ("{batch}", &batch),
-    ];
-    write_whole(&path, filled(&template, &values).as_bytes())?;
-    say(&format!("wrote {file}; see its trials with: vaex plan {word}"));
-    Ok(DONE)
+        };
+        let template = [HEAD, if conv { CONV } else { MLP }, TAIL].concat();
+        let (file, quoted, batch) = (path.display().to_string(), quoted(name), batch.to_string());
+        let word = shell_word(&file);
+        let values = [
+            ("{name}", name),
+            ("{word}", &word),
+            ("{quoted}", &quoted),
+            ("{data}", &data),
+            ("{binarize}", if grey { GREY } else { BINARY }),
+            ("{batch}", &batch),
+        ];
+        write_whole(&path, filled(&template, &values).as_bytes())?;
+        say(&format!("wrote {file}; see its trials with: vaex plan {word}"));
+        Ok(DONE)
+    }
 }
 
 /// A template with its places filled. What a value has that looks like a place stays as it is.

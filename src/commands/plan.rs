@@ -1,11 +1,17 @@
 //! `vaex plan`: the trials of a spec as a table, or one of them whole.
 
-use super::{DONE, PlanArgs, WRONG, bytes, explain_as, say, terminal, warn};
+use super::command::Command;
+use super::shared::exit::{DONE, WRONG};
+use super::shared::format::bytes;
+use super::shared::print::{explain_as, say, warn};
+use super::shared::spec::SpecArgs;
+use super::shared::terminal;
 use crate::data::counted;
 use crate::launch::{self, Folders, Options, Prospect};
 use crate::plan::{Origin, Plan, Trial};
 use crate::report::{Column, Table};
 use crate::trial::estimate;
+use clap::Args;
 use indicatif::HumanDuration;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,41 +20,68 @@ use std::time::Duration;
 /// How long `--measure` trains with each kind of trial.
 const MOMENT: Duration = Duration::from_millis(500);
 
-pub(super) fn run(args: &PlanArgs) -> anyhow::Result<u8> {
-    let plan = match args.spec.plan(&args.spec_file) {
-        Ok(plan) => plan,
-        Err(error) => {
-            explain_as(&error, args.json);
-            return Ok(WRONG);
+/// Show the trials of an experiment without training.
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// Experiment file.
+    spec_file: PathBuf,
+    #[command(flatten)]
+    spec: SpecArgs,
+    /// The folder that the experiments' folders are in, to tell what is done.
+    #[arg(long, default_value = "runs", value_name = "DIR")]
+    runs: PathBuf,
+    /// Train with each kind of trial for a moment, and say how long it will take.
+    #[arg(long)]
+    measure: bool,
+    /// Print the whole spec of a trial, and where each value came from; of the first one that --only leaves.
+    #[arg(long, conflicts_with_all = ["json", "measure"])]
+    resolved: bool,
+    /// Print the plan as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Command for PlanArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        let plan = match self.spec.plan(&self.spec_file) {
+            Ok(plan) => plan,
+            Err(error) => {
+                explain_as(&error, self.json);
+                return Ok(WRONG);
+            }
+        };
+        let folders = Folders::of(&launch::folder(&plan, &self.runs));
+        if !self.json {
+            warn(&plan);
         }
-    };
-    let folders = Folders::of(&launch::folder(&plan, &args.runs));
-    if !args.json {
-        warn(&plan);
-    }
-    if args.resolved {
-        plan.selected().take(1).for_each(|trial| say(resolved(&plan, trial).trim_end()));
-        return Ok(DONE);
-    }
-    let times = if args.measure { times(&plan)? } else { BTreeMap::new() };
-    if args.json {
-        say(&json(&plan, &folders, &times).to_string());
-        return Ok(DONE);
-    }
-    say(&table(&plan, &folders, &times).fit(terminal::width()).to_string());
-    let train = range(plan.selected().map(|trial| trial.dataset().train.len()));
-    let validation = range(plan.selected().map(|trial| trial.dataset().validation.len()));
-    let (all, selected) = (plan.trials().len(), plan.selected().count());
-    let of = if selected < all { format!(" of {all}") } else { String::new() };
-    let trials = counted(selected, "trial");
-    let same = match plan.combinations() {
-        combinations if combinations > all => {
-            format!(" ({combinations} combinations, {} of them the same as others)", combinations - all)
+        if self.resolved {
+            plan.selected().take(1).for_each(|trial| say(resolved(&plan, trial).trim_end()));
+            return Ok(DONE);
         }
-        _ => String::new(),
-    };
-    say(&format!("{}: {trials}{of}{same}, {train} training and {validation} validation images", plan.name()));
-    Ok(DONE)
+        let times = if self.measure { times(&plan)? } else { BTreeMap::new() };
+        if self.json {
+            say(&json(&plan, &folders, &times).to_string());
+            return Ok(DONE);
+        }
+        say(&table(&plan, &folders, &times).fit(terminal::width()).to_string());
+        let train = range(plan.selected().map(|trial| trial.dataset().train.len()));
+        let validation = range(plan.selected().map(|trial| trial.dataset().validation.len()));
+        let (all, selected) = (plan.trials().len(), plan.selected().count());
+        let of = if selected < all { format!(" of {all}") } else { String::new() };
+        let trials = counted(selected, "trial");
+        let same = match plan.combinations() {
+            combinations if combinations > all => {
+                format!(" ({combinations} combinations, {} of them the same as others)", combinations - all)
+            }
+            _ => String::new(),
+        };
+        say(&format!("{}: {trials}{of}{same}, {train} training and {validation} validation images", plan.name()));
+        Ok(DONE)
+    }
+
+    fn is_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Numbers from the least to the largest: `900 to 1800`.

@@ -1,58 +1,59 @@
 //! `vaex report`: the table of what was trained, and the files of the report.
 
-use super::{DONE, ReportArgs, ReportFormat, WRONG, complain, say, terminal};
-use crate::record::trial::RECORD_FILE;
-use crate::report::{Format, Report};
+use super::command::Command;
+use super::shared::exit::{DONE, WRONG};
+use super::shared::print::say;
+use super::shared::report::{is_trial, write};
+use super::shared::terminal;
+use crate::report::{Format, collect};
 use anyhow::bail;
-use std::path::{Path, PathBuf};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
 
-pub(super) fn run(args: &ReportArgs) -> anyhow::Result<u8> {
-    let format = |format: &ReportFormat| match format {
-        ReportFormat::Html => Format::Html,
-        ReportFormat::Parquet => Format::Parquet,
-        ReportFormat::Csv => Format::Csv,
-        ReportFormat::Markdown => Format::Markdown,
-    };
-    let asked: Vec<Format> = args.format.iter().map(format).collect();
-    let report = crate::report::collect(&args.folder)?;
-    if !asked.is_empty() && is_trial(&args.folder) {
-        bail!("{} is a single trial's folder: --format writes into an experiment's", args.folder.display());
-    }
-    say(&if args.json { report.json().to_string() } else { report.table(terminal::width()) });
-    let formats = if asked.is_empty() { &[Format::Html, Format::Parquet] } else { &*asked };
-    let (written, missed) = write(&report, &args.folder, formats);
-    if !args.json {
-        let pages = written.iter().filter(|file| !asked.is_empty() || file.extension() != Some("parquet".as_ref()));
-        pages.for_each(|file| say(&format!("wrote {}", file.display())));
-    }
-    // A folder that is not one's own can be read all the same; what was asked for has to be there.
-    Ok(if missed && !asked.is_empty() { WRONG } else { DONE })
+/// Sum up what was trained: a table here; a page with charts and pictures and parquet tables in the folder.
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// A trial's folder, an experiment's, or the one that holds experiments.
+    #[arg(default_value = "runs")]
+    folder: PathBuf,
+    /// What to write into the folder of an experiment or of several: report.html (charts and pictures in one page), trials
+    /// and curves as parquet or CSV, report.md [default: html,parquet].
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT,...")]
+    format: Vec<ReportFormat>,
+    /// Print the table as JSON.
+    #[arg(long)]
+    json: bool,
 }
 
-/// Prints the table of a folder, and writes the parquet files.
-pub(super) fn print(folder: &Path) -> anyhow::Result<Report> {
-    let report = crate::report::collect(folder)?;
-    say(&report.table(terminal::width()));
-    write(&report, folder, &[Format::Parquet]);
-    Ok(report)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ReportFormat {
+    Html,
+    Parquet,
+    Csv,
+    Markdown,
 }
 
-/// Writes the files, but not into the folder of a single trial; those that were, and whether one could not be.
-fn write(report: &Report, folder: &Path, formats: &[Format]) -> (Vec<PathBuf>, bool) {
-    let (mut written, mut missed) = (Vec::new(), false);
-    let formats = if is_trial(folder) { &[] } else { formats };
-    for format in formats {
-        match report.write(folder, *format) {
-            Ok(files) => written.extend(files),
-            Err(error) => {
-                complain(&format!("warning: {error}"));
-                missed = true;
-            }
+impl Command for ReportArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        let format = |format: &ReportFormat| match format {
+            ReportFormat::Html => Format::Html,
+            ReportFormat::Parquet => Format::Parquet,
+            ReportFormat::Csv => Format::Csv,
+            ReportFormat::Markdown => Format::Markdown,
+        };
+        let asked: Vec<Format> = self.format.iter().map(format).collect();
+        let report = collect(&self.folder)?;
+        if !asked.is_empty() && is_trial(&self.folder) {
+            bail!("{} is a single trial's folder: --format writes into an experiment's", self.folder.display());
         }
+        say(&if self.json { report.json().to_string() } else { report.table(terminal::width()) });
+        let formats = if asked.is_empty() { &[Format::Html, Format::Parquet] } else { &*asked };
+        let (written, missed) = write(&report, &self.folder, formats);
+        if !self.json {
+            let pages = written.iter().filter(|file| !asked.is_empty() || file.extension() != Some("parquet".as_ref()));
+            pages.for_each(|file| say(&format!("wrote {}", file.display())));
+        }
+        // A folder that is not one's own can be read all the same; what was asked for has to be there.
+        Ok(if missed && !asked.is_empty() { WRONG } else { DONE })
     }
-    (written, missed)
-}
-
-fn is_trial(folder: &Path) -> bool {
-    folder.join(RECORD_FILE).exists()
 }

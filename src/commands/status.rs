@@ -1,46 +1,64 @@
 //! `vaex status`: the states of an experiment's trials, with the metrics of their last epochs and the time left.
 
-use super::progress::brief;
-use super::{DONE, StatusArgs, WRONG, explain, say, terminal};
+use super::command::Command;
+use super::shared::exit::{DONE, WRONG};
+use super::shared::format::brief;
+use super::shared::print::{explain, say};
+use super::shared::progress::keys;
+use super::shared::terminal;
 use crate::launch::{self, Frozen, State, States, lock};
 use crate::metrics::Split;
 use crate::plan::value_text;
 use crate::report::{self, Cell, Column, Table, Trial, wrapped};
 use crate::train::measure::LOSS;
 use anyhow::bail;
+use clap::Args;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub(super) fn run(args: &StatusArgs) -> anyhow::Result<u8> {
-    let experiments = experiments(&args.folder)?;
-    let mut all = Vec::new();
-    let mut worst = DONE;
-    for experiment in &experiments {
-        let plan = match Frozen::read(experiment) {
-            Ok(plan) => plan,
-            // The others may be in order.
-            Err(error) => {
-                explain(&error.into());
-                worst = WRONG;
-                continue;
+/// Show how the trials of an experiment stand, here and in the scheduler.
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// An experiment's folder, or the one that holds experiments.
+    #[arg(default_value = "runs")]
+    folder: PathBuf,
+    /// Print it as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Command for StatusArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        let experiments = experiments(&self.folder)?;
+        let mut all = Vec::new();
+        let mut worst = DONE;
+        for experiment in &experiments {
+            let plan = match Frozen::read(experiment) {
+                Ok(plan) => plan,
+                // The others may be in order.
+                Err(error) => {
+                    explain(&error.into());
+                    worst = WRONG;
+                    continue;
+                }
+            };
+            let states = launch::states(experiment, &plan)?;
+            if self.json {
+                all.push(json(experiment, &plan, &states));
+            } else {
+                say(&text(experiment, &plan, &states, terminal::width()));
             }
-        };
-        let states = launch::states(experiment, &plan)?;
-        if args.json {
-            all.push(json(experiment, &plan, &states));
-        } else {
-            say(&text(experiment, &plan, &states, terminal::width()));
         }
+        if self.json {
+            say(&Value::from(all).to_string());
+        }
+        Ok(worst)
     }
-    if args.json {
-        say(&Value::from(all).to_string());
-    }
-    Ok(worst)
 }
 
 /// The folder itself where it has a plan, or those in it that have one.
-pub(super) fn experiments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn experiments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         bail!("{} is not a folder", folder.display());
     }
@@ -76,7 +94,7 @@ fn split(states: &States) -> Split {
 }
 
 /// A trial as the report reads it; `None` without a record.
-pub(super) fn reported(state: &State) -> Option<Trial> {
+fn reported(state: &State) -> Option<Trial> {
     let (folder, record) = (state.folder.clone()?, state.record.clone()?);
     Some(Trial::new(folder, record, state.metrics.clone()))
 }
@@ -145,11 +163,6 @@ fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {
     let eta = is_pending.then(|| Column::numbers("ETA", column(&|state| brief(state.eta_seconds))));
     let places = [Column::text("where", column(&at)).optional()];
     Table::new(first.into_iter().chain(keys).chain(progress).chain(eta).chain(metrics).chain(places))
-}
-
-/// A trial's values of the keys that vary, by their dotted names.
-pub(super) fn keys(state: &State) -> Map<String, Value> {
-    state.keys.iter().map(|(key, value)| (key.clone(), json!(value))).collect()
 }
 
 fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {

@@ -1,36 +1,59 @@
 //! `vaex task SUBMISSION NUMBER`, hidden: what a scheduler's task runs, one trial of a submission, and watches.
 
-use super::progress::Progress;
-use super::{TaskArgs, exit_status, prepared_trial, say, signals};
+use super::command::Command;
+use super::shared::exit::exit_status;
+use super::shared::print::say;
+use super::shared::progress::Progress;
+use super::shared::signals::{self, STOP};
+use super::shared::trial::prepared_trial;
 use crate::launch::{self, Options, cluster};
-use std::sync::atomic::{AtomicBool, Ordering};
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-static STOP: AtomicBool = AtomicBool::new(false);
+/// Run one trial of a submission; what a scheduler's task starts.
+#[derive(Debug, Args)]
+#[command(hide = true)]
+pub(super) struct TaskArgs {
+    /// The submission's folder.
+    folder: PathBuf,
+    /// The line of the trial in its list, from 0.
+    number: usize,
+    #[arg(long)]
+    threads: usize,
+    #[arg(long)]
+    stall_timeout: Option<u64>,
+    /// Stop when the process that started this one is gone.
+    #[arg(long)]
+    stop_with_parent: bool,
+}
 
-pub(super) fn run(args: &TaskArgs) -> anyhow::Result<u8> {
-    // A scheduler may send its signal to the script and to this process: the second one says no more than the first.
-    signals::watch(|| STOP.store(true, Ordering::Relaxed))?;
-    if args.stop_with_parent {
-        stop_with_parent();
+impl Command for TaskArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        // A scheduler may send its signal to the script and to this process: the second one says no more than the first.
+        signals::stop()?;
+        if self.stop_with_parent {
+            stop_with_parent();
+        }
+        let folder = cluster::trial_folder(&self.folder, self.number)?;
+        let id = launch::folders::id(&folder).unwrap_or_default();
+        let (plan, trial) = prepared_trial(&folder, &id)?;
+        say(&format!("trial {} on {}, process {}", trial.id(), crate::files::host_name(), std::process::id()));
+        let options = Options {
+            runs: folder.clone(),
+            jobs: Some(1),
+            threads: Some(self.threads),
+            fresh: false,
+            fail_fast: false,
+            retry_failed: false,
+            stall_timeout: self.stall_timeout.map(Duration::from_secs),
+        };
+        let mut progress = Progress::lines(&plan, false);
+        let launch = launch::prepare_alone(&trial, &folder, &options)?;
+        let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
+        Ok(exit_status(summary, STOP.load(Ordering::Relaxed), false))
     }
-    let folder = cluster::trial_folder(&args.folder, args.number)?;
-    let id = launch::folders::id(&folder).unwrap_or_default();
-    let (plan, trial) = prepared_trial(&folder, &id)?;
-    say(&format!("trial {} on {}, process {}", trial.id(), crate::files::host_name(), std::process::id()));
-    let options = Options {
-        runs: folder.clone(),
-        jobs: Some(1),
-        threads: Some(args.threads),
-        fresh: false,
-        fail_fast: false,
-        retry_failed: false,
-        stall_timeout: args.stall_timeout.map(Duration::from_secs),
-    };
-    let mut progress = Progress::lines(&plan, false);
-    let launch = launch::prepare_alone(&trial, &folder, &options)?;
-    let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
-    Ok(exit_status(summary, STOP.load(Ordering::Relaxed), false))
 }
 
 /// Stops when the process that started this one is gone; there is no pipe that would tell.

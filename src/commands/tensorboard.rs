@@ -1,8 +1,12 @@
 //! `vaex tensorboard`: starts TensorBoard and ends when it does; a signal to vaex ends both.
 
-use super::{INTERRUPTED, TensorboardArgs, signals};
+use super::command;
+use super::shared::exit::INTERRUPTED;
+use super::shared::signals;
 use anyhow::{Context, bail};
+use clap::Args;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,28 +17,41 @@ static SIGNALS: AtomicUsize = AtomicUsize::new(0);
 /// How long TensorBoard may take to end when it was asked to, before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn run(args: &TensorboardArgs) -> anyhow::Result<u8> {
-    if !args.folder.is_dir() {
-        bail!("{} is not a folder", args.folder.display());
-    }
-    // Before the start: a signal in between must not leave TensorBoard behind.
-    signals::watch(|| {
-        SIGNALS.fetch_add(1, Ordering::Relaxed);
-    })?;
-    let mut command = Command::new("tensorboard");
-    command.arg("--logdir").arg(&args.folder).args(&args.arguments);
-    let mut process = match command.spawn() {
-        Ok(process) => process,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("tensorboard is not on the PATH; install it with: pip install tensorboard")
+/// Start TensorBoard, where it is installed.
+#[derive(Debug, Args)]
+pub(super) struct TensorboardArgs {
+    /// What to show: a trial's folder, an experiment's, or the one that holds experiments.
+    #[arg(default_value = "runs")]
+    folder: PathBuf,
+    /// Passed on to TensorBoard, after `--`: --port 7000.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+impl command::Command for TensorboardArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        if !self.folder.is_dir() {
+            bail!("{} is not a folder", self.folder.display());
         }
-        Err(error) => bail!("cannot start tensorboard: {error}"),
-    };
-    let status = wait(&mut process).context("cannot wait for tensorboard")?;
-    if SIGNALS.load(Ordering::Relaxed) > 0 {
-        return Ok(INTERRUPTED);
+        // Before the start: a signal in between must not leave TensorBoard behind.
+        signals::watch(|| {
+            SIGNALS.fetch_add(1, Ordering::Relaxed);
+        })?;
+        let mut command = Command::new("tensorboard");
+        command.arg("--logdir").arg(&self.folder).args(&self.arguments);
+        let mut process = match command.spawn() {
+            Ok(process) => process,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("tensorboard is not on the PATH; install it with: pip install tensorboard")
+            }
+            Err(error) => bail!("cannot start tensorboard: {error}"),
+        };
+        let status = wait(&mut process).context("cannot wait for tensorboard")?;
+        if SIGNALS.load(Ordering::Relaxed) > 0 {
+            return Ok(INTERRUPTED);
+        }
+        Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(INTERRUPTED))
     }
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(INTERRUPTED))
 }
 
 /// Waits until the process has ended. The first signal asks it to end, a second one kills it.

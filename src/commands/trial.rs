@@ -1,27 +1,41 @@
 //! `vaex trial FOLDER`, hidden: the process of one trial. Events go to its output, one a line.
 
-use super::{DONE, FAILED, INTERRUPTED, TrialArgs, explain, prepared_trial, say, signals};
+use super::command::Command;
+use super::shared::exit::{DONE, FAILED, INTERRUPTED};
+use super::shared::print::{explain, say};
+use super::shared::signals::{self, STOP};
+use super::shared::trial::prepared_trial;
 use crate::files;
 use crate::launch::lock::{self, Lock};
 use crate::launch::{DISK_FULL, LaunchError, stop_with_parent};
 use crate::record::trial::{Status, TrialRecord};
 use crate::trial::{self, Ended, Event, Run};
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-static STOP: AtomicBool = AtomicBool::new(false);
+/// Train one trial in its folder; how `run` starts its processes.
+#[derive(Debug, Args)]
+#[command(hide = true)]
+pub(super) struct TrialArgs {
+    folder: PathBuf,
+    #[arg(long)]
+    threads: usize,
+}
 
-pub(super) fn run(args: &TrialArgs) -> anyhow::Result<u8> {
-    // A full disk may have no room for the record of it: the exit status tells.
-    train(args).or_else(|error| {
-        let is_full = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().is_some_and(files::is_full);
-        if !error.chain().any(is_full) {
-            return Err(error);
-        }
-        explain(&error);
-        Ok(DISK_FULL)
-    })
+impl Command for TrialArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        // A full disk may have no room for the record of it: the exit status tells.
+        train(self).or_else(|error| {
+            let is_full = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().is_some_and(files::is_full);
+            if !error.chain().any(is_full) {
+                return Err(error);
+            }
+            explain(&error);
+            Ok(DISK_FULL)
+        })
+    }
 }
 
 fn train(args: &TrialArgs) -> anyhow::Result<u8> {
@@ -29,7 +43,7 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/comm", "vaex");
     stop_with_parent(&STOP);
-    signals::watch(|| STOP.store(true, Ordering::Relaxed))?;
+    signals::stop()?;
     let mut emit = |event: Event| say(&serde_json::to_string(&event).unwrap_or_default());
     // A process of an earlier run may still be in its last step, and one on another machine may train it.
     let Some(_lock) = take(&args.folder, &mut emit)? else { return Ok(INTERRUPTED) };

@@ -17,8 +17,31 @@ use std::time::SystemTime;
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPT: &str = include_str!("page/page.js");
 const CHARTS: &str = include_str!("page/vendor/echarts.min.js");
+/// The page's script: its files in one scope, in the order in which they use one another.
+const SCRIPT: &str = concat!(
+    "\"use strict\";\n(() => {\n",
+    include_str!("page/text.js"),
+    include_str!("page/data.js"),
+    include_str!("page/scale.js"),
+    include_str!("page/element.js"),
+    include_str!("page/link.js"),
+    include_str!("page/colours.js"),
+    include_str!("page/chart.js"),
+    include_str!("page/experiment.js"),
+    include_str!("page/setup.js"),
+    include_str!("page/filter.js"),
+    include_str!("page/table.js"),
+    include_str!("page/apart.js"),
+    include_str!("page/rate.js"),
+    include_str!("page/keys.js"),
+    include_str!("page/curves.js"),
+    include_str!("page/axes.js"),
+    include_str!("page/parallel.js"),
+    include_str!("page/pictures.js"),
+    include_str!("page/main.js"),
+    "})();\n",
+);
 
 /// Bytes of a page with its pictures, at most, but for a warning; without them it may be longer.
 const PAGE_BYTES: usize = 4_990_000;

@@ -76,12 +76,12 @@ fn a_plan_is_a_table_of_trials() {
 }
 
 const TABLE: &str = concat!(
-    "trial       objective.kl_weight  seed  parameters  steps  GFLOP  memory  state\n",
-    "──────────────────────────────────────────────────────────────────────────────\n",
-    "d456a477df  0.5                  0          26004      6   0.02   56 MB  new\n",
-    "3050a3637b  0.5                  1          26004      6   0.02   56 MB  new\n",
-    "9511e78ffc  1                    0          26004      6   0.02   56 MB  new\n",
-    "658ed79486  1                    1          26004      6   0.02   56 MB  new\n",
+    "trial       objective.kl_weight  seed  parameters  steps  GFLOP    memory  state\n",
+    "────────────────────────────────────────────────────────────────────────────────\n",
+    "d456a477df  0.5                  0          26004      6   0.02  56.42 MB  new\n",
+    "3050a3637b  0.5                  1          26004      6   0.02  56.42 MB  new\n",
+    "9511e78ffc  1                    0          26004      6   0.02  56.42 MB  new\n",
+    "658ed79486  1                    1          26004      6   0.02  56.42 MB  new\n",
     "spec: 4 trials, 54 training and 6 validation images\n",
 );
 

@@ -1,9 +1,11 @@
-//! Which trial a command is about: a folder, the beginning of an id, or the best one of an experiment.
+//! The trial that a command is about: a folder, the beginning of an id, or the best one of an experiment.
 
-use super::complain;
+use super::print::complain;
 use crate::launch::folders;
+use crate::plan::{Plan, Trial};
 use crate::record::trial::RECORD_FILE;
 use crate::report;
+use crate::trial::names;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 #[derive(Debug, Args)]
-pub(super) struct TrialChoice {
+pub(crate) struct TrialChoice {
     /// A trial's folder, the beginning of a trial's id, or with --best an experiment's folder.
     #[arg(value_name = "TRIAL")]
     trial: PathBuf,
@@ -25,7 +27,7 @@ pub(super) struct TrialChoice {
 
 impl TrialChoice {
     /// The trial's folder.
-    pub(super) fn folder(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn folder(&self) -> anyhow::Result<PathBuf> {
         let given = self.trial.display();
         if self.best {
             let report = report::collect(&self.trial)?;
@@ -44,7 +46,7 @@ impl TrialChoice {
 }
 
 /// The folder of a trial that is given by its folder, or by the beginning of its id.
-pub(super) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
     if given.join(RECORD_FILE).exists() {
         return Ok(given.to_path_buf());
     }
@@ -73,5 +75,18 @@ pub(super) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
             let several: Vec<String> = several.iter().map(|folder| format!("\n  {}", folder.display())).collect();
             bail!("{} trials' ids in {} begin with {start}:{}", several.len(), runs.display(), several.concat())
         }
+    }
+}
+
+/// The plan of the spec in a trial's folder, and its only trial, whose id is known.
+pub(crate) fn prepared_trial(folder: &Path, id: &str) -> anyhow::Result<(Plan, Trial)> {
+    let path = folder.join(names::SPEC);
+    let plan = Plan::read(&path, &[])?;
+    match plan.trials() {
+        [trial] if trial.id() == id => Ok((plan.clone(), trial.clone())),
+        _ => bail!(
+            "{} is not the spec of trial {id}, or its data has changed, or another version of vaex trained it",
+            path.display()
+        ),
     }
 }

@@ -11,18 +11,18 @@ static LOST: AtomicBool = AtomicBool::new(false);
 const USUAL_WIDTH: usize = 80;
 
 /// Whether the stream is a terminal that can move its cursor, as bars need it.
-pub(super) fn can_draw(stream: &impl IsTerminal) -> bool {
+pub(crate) fn can_draw(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && env::var_os("TERM").map_or(cfg!(windows), |term| term != "dumb")
 }
 
 /// Whether text on the stream is coloured: on a terminal that can, unless NO_COLOR is set (no-color.org).
-pub(super) fn has_colour(stream: &impl IsTerminal) -> bool {
+pub(crate) fn has_colour(stream: &impl IsTerminal) -> bool {
     let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     !unwanted && env::var_os("CLICOLOR").is_none_or(|value| value != "0") && can_draw(stream)
 }
 
 /// Columns of the terminal that standard output is, COLUMNS first; `None` if it is none, and lines may have any length.
-pub(super) fn width() -> Option<usize> {
+pub(crate) fn width() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
     }
@@ -33,17 +33,17 @@ pub(super) fn width() -> Option<usize> {
 
 /// Writes to standard output. Training goes on without it: what is lost is said once, and makes the exit status 1.
 /// A reader that has gone away has read what it wanted.
-pub(super) fn write(text: &str) {
+pub(crate) fn write(text: &str) {
     let mut output = io::stdout().lock();
     if let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush())
         && error.kind() != ErrorKind::BrokenPipe
         && !LOST.swap(true, Ordering::Relaxed)
     {
-        super::complain(&format!("error: cannot write to standard output: {error}"));
+        let _ = writeln!(io::stderr().lock(), "error: cannot write to standard output: {error}");
     }
 }
 
 /// Whether something that was to be printed is lost.
-pub(super) fn is_lost() -> bool {
+pub(crate) fn is_lost() -> bool {
     LOST.load(Ordering::Relaxed)
 }

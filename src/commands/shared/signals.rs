@@ -1,14 +1,35 @@
 //! Signals that ask the program to stop: SIGINT, SIGTERM and SIGHUP. One that was ignored when the program began, as
 //! SIGHUP is under `nohup`, stays ignored.
 
+use super::exit::INTERRUPTED;
+use super::print::complain;
 use anyhow::Context;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the program was asked to stop: set by the functions below.
+pub(crate) static STOP: AtomicBool = AtomicBool::new(false);
+
+/// From now on the first signal sets `STOP`, so that the trials stop after their present step; the second stops at once.
+pub(crate) fn stop_then_exit() -> anyhow::Result<()> {
+    watch(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+        complain("stopping after the present step; once more stops at once");
+    })
+}
+
+/// From now on a signal sets `STOP`; a second one says no more than the first.
+pub(crate) fn stop() -> anyhow::Result<()> {
+    watch(|| STOP.store(true, Ordering::Relaxed))
+}
 
 /// Calls `handler`, on a thread of its own, for each signal that asks the program to stop.
 ///
 /// # Errors
 /// The signals cannot be watched.
 #[cfg(unix)]
-pub(super) fn watch(mut handler: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
+pub(crate) fn watch(mut handler: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let ignored = ignored();
     let watched = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
@@ -20,7 +41,7 @@ pub(super) fn watch(mut handler: impl FnMut() + Send + 'static) -> anyhow::Resul
 
 /// Signals are not known here.
 #[cfg(not(unix))]
-pub(super) fn watch(_: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
+pub(crate) fn watch(_: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
     Ok(())
 }
 

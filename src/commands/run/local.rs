@@ -1,10 +1,12 @@
-//! `vaex run`: plans everything, trains what is not finished, and ends with the report.
+//! `vaex run` on this machine: trains what is not finished, and ends with the report.
 
-use super::progress::{Progress, say_event};
-use super::{
-    FAILED, INTERRUPTED, RunArgs, WRONG, bytes, complain, exit_status, explain, explain_as, report, repro, say,
-    signals, submit, warn,
-};
+use super::arguments::RunArgs;
+use crate::commands::shared::exit::{FAILED, exit_status};
+use crate::commands::shared::format::bytes;
+use crate::commands::shared::print::{complain, explain, say};
+use crate::commands::shared::progress::Progress;
+use crate::commands::shared::report;
+use crate::commands::shared::signals::{self, STOP};
 use crate::data::counted;
 use crate::launch::cluster::shell_word;
 use crate::launch::{self, Options, Summary};
@@ -15,22 +17,12 @@ use crate::train::measure::{ELBO_NATS, LOSS};
 use crate::trial::estimate;
 use anyhow::bail;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-pub(super) static STOP: AtomicBool = AtomicBool::new(false);
-
-pub(super) fn run(args: &RunArgs) -> anyhow::Result<u8> {
-    if let Some(trial) = &args.verify_repro {
-        return repro::run(trial, args);
-    }
-    let Some(plans) = plans(args) else { return Ok(WRONG) };
-    if let Some(scheduler) = submit::scheduler(&args.submit)? {
-        return submit::run(&plans, args, &scheduler);
-    }
-    let options = options(args);
+pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
+    let options = args.options();
     plans.iter().try_for_each(|plan| enough_memory(plan, &options))?;
-    watch_for_signals()?;
+    signals::stop_then_exit()?;
     let mut worst = 0;
     // All are ready before the first begins: an error means that nothing was started.
     let launch = |plan| launch::prepare(plan, &options, &BTreeMap::new());
@@ -81,65 +73,10 @@ fn enough_memory(plan: &Plan, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The options of a run on this machine.
-pub(super) fn options(args: &RunArgs) -> Options {
-    Options {
-        runs: args.runs.clone(),
-        jobs: args.jobs,
-        threads: args.threads,
-        fresh: args.fresh,
-        fail_fast: args.fail_fast,
-        retry_failed: args.retry_failed,
-        stall_timeout: args.stall_timeout.map(Duration::from_secs),
-    }
-}
-
-/// From now on a signal sets `STOP`.
-pub(super) fn watch_for_signals() -> anyhow::Result<()> {
-    signals::watch(interrupt)
-}
-
-/// The plans of all specs; nothing where any is wrong, which is said of each.
-fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
-    let mut plans: Vec<Plan> = Vec::new();
-    let mut wrong = false;
-    for spec in &args.specs {
-        match args.spec.plan(spec) {
-            Ok(plan) if plans.iter().any(|other| other.name() == plan.name()) => {
-                wrong = true;
-                let (path, name) = (spec.display(), plan.name());
-                complain(&format!("error: {path} is of the name `{name}` too; give each experiment a name of its own"));
-            }
-            Ok(plan) => {
-                if !args.json {
-                    warn(&plan);
-                } else if !plan.warnings().is_empty() {
-                    let (name, warnings) = (plan.name(), plan.warnings().json());
-                    say_event(serde_json::json!({ "event": "warnings", "name": name, "warnings": warnings }));
-                }
-                plans.push(plan);
-            }
-            Err(error) => {
-                wrong = true;
-                explain_as(&error, args.json);
-            }
-        }
-    }
-    (!wrong).then_some(plans)
-}
-
 /// The command that goes on with what is not finished: this one, without `--fresh`, which would begin anew.
-pub(super) fn same_command() -> String {
+fn same_command() -> String {
     let arguments = std::env::args_os().filter(|argument| argument != "--fresh");
     arguments.map(|argument| shell_word(&argument.to_string_lossy())).collect::<Vec<_>>().join(" ")
-}
-
-/// The first signal stops the trials after their present step, the second stops at once.
-fn interrupt() {
-    if STOP.swap(true, Ordering::Relaxed) {
-        std::process::exit(i32::from(INTERRUPTED));
-    }
-    complain("stopping after the present step; once more stops at once");
 }
 
 /// The best trial in a line.

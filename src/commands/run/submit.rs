@@ -1,9 +1,12 @@
 //! `vaex run --launcher slurm|command`: hands the trials to a scheduler, and follows them where asked to.
 
-use super::progress::{Progress, brief, label, say_event, say_line, summary};
-use super::run::{STOP, options, watch_for_signals};
-use super::status::keys;
-use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, SubmitArgs, complain, explain, report, say};
+use super::arguments::{Launcher, RunArgs, SubmitArgs};
+use crate::commands::shared::exit::{DONE, FAILED, INTERRUPTED};
+use crate::commands::shared::format::brief;
+use crate::commands::shared::print::{complain, explain, say};
+use crate::commands::shared::progress::{Progress, keys, label, say_event, say_line, summary};
+use crate::commands::shared::report::print;
+use crate::commands::shared::signals::{self, STOP};
 use crate::data::counted;
 use crate::files::FileError;
 use crate::launch::cluster::{self, Scheduler, Tasks, shell_word};
@@ -63,9 +66,9 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
     if args.jobs.is_some() || args.fail_fast {
         bail!("--jobs and --fail-fast are for trials on this machine; with Slurm see --max-parallel");
     }
-    let options = options(args);
+    let options = args.options();
     let tasks = Tasks { threads: args.threads.unwrap_or(1), stall_timeout: args.stall_timeout };
-    watch_for_signals()?;
+    signals::stop_then_exit()?;
     let mut submitted_before = false;
     for plan in plans {
         let experiment = launch::folder(plan, &options.runs);
@@ -90,7 +93,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
         }
         match args.json {
             true => say_event(summary(plan, states.iter().map(|state| state.phase.name()), &experiment)),
-            false => drop(report::print(&experiment)?),
+            false => drop(print(&experiment)?),
         }
         let has_failed = |state: &&State| matches!(state.phase, Phase::Recorded(Status::Failed | Status::Diverged));
         let counts =

@@ -1,8 +1,11 @@
 //! `vaex run --verify-repro TRIAL`: trains a finished trial again, elsewhere, and compares the bits.
 
-use super::progress::{Progress, say_event};
-use super::run::{STOP, options, watch_for_signals};
-use super::{DONE, FAILED, INTERRUPTED, Launcher, RunArgs, prepared_trial, say};
+use super::arguments::{Launcher, RunArgs};
+use crate::commands::shared::exit::{DONE, FAILED, INTERRUPTED};
+use crate::commands::shared::print::say;
+use crate::commands::shared::progress::{Progress, say_event};
+use crate::commands::shared::signals::{self, STOP};
+use crate::commands::shared::trial::prepared_trial;
 use crate::launch::{self, Options};
 use crate::metrics::Row;
 use crate::plan::{NUMERICS, value_text};
@@ -36,8 +39,8 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
         bail!("{} is damaged or missing", path.display());
     }
     let elsewhere = tempfile::tempdir().context("cannot create a temporary folder")?;
-    let options = Options { runs: elsewhere.path().to_path_buf(), ..options(args) };
-    watch_for_signals()?;
+    let options = Options { runs: elsewhere.path().to_path_buf(), ..args.options() };
+    signals::stop_then_exit()?;
     let launch = launch::prepare(&plan, &options, &BTreeMap::new())?;
     let mut progress = Progress::new(&plan, args.json);
     let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));

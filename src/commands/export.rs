@@ -1,0 +1,63 @@
+//! `vaex export`: a trained model's encoder and decoder in another format.
+
+use super::command::Command;
+use super::shared::images::ImagesArgs;
+use super::shared::output::{destination, told};
+use super::shared::trial::TrialChoice;
+use crate::export;
+use crate::files::{create_folder, write_whole};
+use crate::trained::Trained;
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Write a trained model's encoder and decoder in another format.
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    /// The format: encoder.onnx and decoder.onnx.
+    #[arg(long, value_enum, default_value = "onnx")]
+    format: ExportFormat,
+    /// The folder to write to.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+    /// Say what was written as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ExportFormat {
+    Onnx,
+}
+
+impl Command for ExportArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        let names_file = self.output.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("onnx"));
+        if !self.output.is_dir() && (self.output.exists() || names_file) {
+            bail!("{} is a file; --output is the folder to write to", self.output.display());
+        }
+        let trained = Trained::open(&self.trial.folder()?)?;
+        let ExportFormat::Onnx = self.format;
+        let [low, high] = trained.range();
+        let notes = [
+            ("trial", trained.record().trial.clone()),
+            ("range", format!("{low} {high}")),
+            ("spec", toml::to_string(trained.spec())?),
+        ];
+        let weights = |name: &str| trained.stored().sized(name);
+        let networks = [
+            ("encoder.onnx", export::encoder(trained.architecture(), &weights, &notes)?),
+            ("decoder.onnx", export::decoder(trained.architecture(), &weights, &notes)?),
+        ];
+        create_folder(&self.output)?;
+        let path = |name| destination(&self.output.join(name), &trained, &ImagesArgs::default());
+        let files = networks.iter().map(|(name, _)| path(name)).collect::<anyhow::Result<Vec<PathBuf>>>()?;
+        for (path, (_, bytes)) in files.iter().zip(&networks) {
+            write_whole(path, bytes)?;
+        }
+        Ok(told(&trained, &files, "ONNX", json!({}), self.json))
+    }
+}

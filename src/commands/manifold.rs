@@ -1,0 +1,48 @@
+//! `vaex manifold`: what a trained model with two latent axes makes of all its codes.
+
+use super::command::Command;
+use super::shared::images::ImagesArgs;
+use super::shared::numbers::steps;
+use super::shared::output::{Format, Output};
+use super::shared::picture::{grid, need_prior, need_room, tiles};
+use super::shared::trial::TrialChoice;
+use crate::record::images::manifold_codes;
+use crate::trained::Trained;
+use anyhow::bail;
+use clap::Args;
+
+/// Draw what a trained model with two latent axes makes of all its codes.
+#[derive(Debug, Args)]
+pub(super) struct ManifoldArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    /// Images along a side.
+    #[arg(long, default_value = "20", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
+    side: usize,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Command for ManifoldArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        self.output.format(&[Format::Png])?;
+        let trained = Trained::open(&self.trial.folder()?)?;
+        need_prior(&trained)?;
+        let latent = trained.architecture().latent;
+        if latent != 2 {
+            bail!(
+                "a manifold needs 2 latent axes, and {} has {latent}; see `vaex traverse`",
+                trained.folder().display()
+            );
+        }
+        need_room(&trained, self.side * self.side)?;
+        let path = self.output.path("manifold.png", &trained, &ImagesArgs::default())?;
+        let values = trained.decode(&manifold_codes(self.side).concat())?;
+        grid(&trained, self.side, &tiles(&trained, &values)).write(&path)?;
+        Ok(self.output.told(
+            &trained,
+            &[path],
+            "the prior's quantiles, the first axis to the right, the second upwards",
+        ))
+    }
+}

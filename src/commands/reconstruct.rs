@@ -1,0 +1,45 @@
+//! `vaex reconstruct`: images, each above its reconstruction by a trained model.
+
+use super::command::Command;
+use super::shared::images::ImagesArgs;
+use super::shared::numbers::count;
+use super::shared::output::{Format, Output};
+use super::shared::picture::tiles;
+use super::shared::trial::TrialChoice;
+use crate::data::counted;
+use crate::record::Grid;
+use crate::trained::Trained;
+use clap::Args;
+
+/// Draw images, each above its reconstruction by a trained model.
+#[derive(Debug, Args)]
+pub(super) struct ReconstructArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    #[command(flatten)]
+    images: ImagesArgs,
+    /// How many images, the first ones.
+    #[arg(short = 'n', long, default_value = "30", value_parser = count, allow_negative_numbers = true)]
+    count: usize,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Command for ReconstructArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        self.output.format(&[Format::Png])?;
+        let trained = self.images.put_into(Trained::open(&self.trial.folder()?)?, self.count)?;
+        let path = self.output.path("reconstructions.png", &trained, &self.images)?;
+        let indices: Vec<u32> = (0..self.count.min(trained.images().len()) as u32).collect();
+        let encoded = trained.encode(&indices)?;
+        let reconstructions = trained.decode(&encoded.posterior.mean)?;
+        let (height, width) = (trained.architecture().height, trained.architecture().width);
+        let (inputs, outputs) = (tiles(&trained, &encoded.inputs), tiles(&trained, &reconstructions));
+        Grid::pairs(height, width, 10, &inputs, &outputs, trained.range()).write(&path)?;
+        Ok(self.output.told(
+            &trained,
+            &[path],
+            &format!("{}, each above its reconstruction", counted(indices.len(), "image")),
+        ))
+    }
+}

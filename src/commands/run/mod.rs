@@ -1,0 +1,61 @@
+//! `vaex run`: trains the trials on this machine, hands them to a scheduler, or trains one again to compare the bits.
+
+mod arguments;
+mod local;
+mod repro;
+mod submit;
+
+pub(super) use arguments::RunArgs;
+
+use super::command::Command;
+use super::shared::exit::WRONG;
+use super::shared::print::{complain, explain_as, warn};
+use super::shared::progress::say_event;
+use crate::plan::Plan;
+use serde_json::json;
+
+impl Command for RunArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        if let Some(trial) = &self.verify_repro {
+            return repro::run(trial, self);
+        }
+        let Some(plans) = plans(self) else { return Ok(WRONG) };
+        match submit::scheduler(&self.submit)? {
+            Some(scheduler) => submit::run(&plans, self, &scheduler),
+            None => local::run(&plans, self),
+        }
+    }
+
+    fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+/// The plans of all specs; nothing where any is wrong, which is said of each.
+fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
+    let mut plans: Vec<Plan> = Vec::new();
+    let mut wrong = false;
+    for spec in &args.specs {
+        match args.spec.plan(spec) {
+            Ok(plan) if plans.iter().any(|other| other.name() == plan.name()) => {
+                wrong = true;
+                let (path, name) = (spec.display(), plan.name());
+                complain(&format!("error: {path} is of the name `{name}` too; give each experiment a name of its own"));
+            }
+            Ok(plan) => {
+                if !args.json {
+                    warn(&plan);
+                } else if !plan.warnings().is_empty() {
+                    let (name, warnings) = (plan.name(), plan.warnings().json());
+                    say_event(json!({ "event": "warnings", "name": name, "warnings": warnings }));
+                }
+                plans.push(plan);
+            }
+            Err(error) => {
+                wrong = true;
+                explain_as(&error, args.json);
+            }
+        }
+    }
+    (!wrong).then_some(plans)
+}

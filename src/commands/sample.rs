@@ -1,0 +1,77 @@
+//! `vaex sample`: images drawn from a trained model's prior.
+
+use super::command::Command;
+use super::shared::images::ImagesArgs;
+use super::shared::numbers::{count, not_negative};
+use super::shared::output::{Format, Output, destination, format, same_file};
+use super::shared::picture::{grid, need_prior, need_room, square, tiles};
+use super::shared::trial::TrialChoice;
+use crate::data::counted;
+use crate::files::{FileError, write_whole};
+use crate::trained::Trained;
+use anyhow::bail;
+use clap::Args;
+use npyz::WriterBuilder;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Draw images from a trained model's prior.
+#[derive(Debug, Args)]
+pub(super) struct SampleArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    /// How many images.
+    #[arg(short = 'n', long, default_value = "64", value_parser = count, allow_negative_numbers = true)]
+    count: usize,
+    /// Codes are drawn from N(0, T^2).
+    #[arg(long, default_value = "1.0", value_name = "T", value_parser = not_negative, allow_negative_numbers = true)]
+    temperature: f32,
+    /// Seed of the codes.
+    #[arg(long, default_value = "0")]
+    seed: u64,
+    /// Write the expected pixels too, (N, Height, Width), in the data's range: a .npy file.
+    #[arg(long, value_name = "FILE.npy")]
+    raw: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Command for SampleArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        self.output.format(&[Format::Png])?;
+        self.raw.as_ref().map(|raw| format(raw, &[Format::Npy])).transpose()?;
+        let trained = Trained::open(&self.trial.folder()?)?;
+        need_prior(&trained)?;
+        need_room(&trained, self.count)?;
+        let none = ImagesArgs::default();
+        let path = self.output.path("samples.png", &trained, &none)?;
+        let raw = self.raw.as_ref().map(|raw| destination(raw, &trained, &none)).transpose()?;
+        // The suffixes differ; links may lead to one file all the same.
+        if raw.as_ref().is_some_and(|raw| raw == &path || same_file(raw, &path)) {
+            bail!("{} is given for the picture and for --raw; choose another name for one", path.display());
+        }
+        let codes = trained.prior_codes(self.count, self.seed, self.temperature);
+        let values = trained.decode(&codes)?;
+        grid(&trained, square(self.count), &tiles(&trained, &values)).write(&path)?;
+        let mut files = vec![path];
+        if let Some(raw) = raw {
+            let sides = [trained.architecture().height, trained.architecture().width];
+            write_npy(&raw, [self.count, sides[0], sides[1]], &values)?;
+            files.push(raw);
+        }
+        Ok(self.output.told(&trained, &files, &counted(self.count, "sample")))
+    }
+}
+
+/// A NumPy array of f32.
+fn write_npy(path: &Path, sizes: [usize; 3], values: &[f32]) -> Result<(), FileError> {
+    let bytes = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let sizes = sizes.map(|size| size as u64);
+        let mut writer = npyz::WriteOptions::new().default_dtype().shape(&sizes).writer(&mut bytes).begin_nd()?;
+        writer.extend(values.iter().copied())?;
+        writer.finish()?;
+        Ok(bytes)
+    };
+    write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+}

@@ -1,0 +1,46 @@
+//! `vaex schema`: the schemas of all that vaex reads and leaves, and the reference of all keys.
+
+use super::command::Command;
+use super::shared::exit::DONE;
+use super::shared::print::say;
+use crate::files::{create_folder, write_whole};
+use crate::launch::Frozen;
+use crate::record::trial::TrialRecord;
+use crate::{language, report};
+use clap::Args;
+use std::path::PathBuf;
+
+/// Write the JSON schemas of a spec, of plan.json and of trial.json, and the columns of the tables, to schemas/.
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Print the reference of all keys as Markdown instead.
+    #[arg(long)]
+    reference: bool,
+}
+
+impl Command for SchemaArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        if self.reference {
+            say(language::reference().trim_end());
+            return Ok(DONE);
+        }
+        for (file, text) in schemas() {
+            let path = PathBuf::from(file);
+            create_folder(path.parent().unwrap_or(&path))?;
+            write_whole(&path, text.as_bytes())?;
+            say(&format!("wrote {file}"));
+        }
+        Ok(DONE)
+    }
+}
+
+/// The schemas of all that vaex reads and leaves: their files below the working directory, and their texts.
+pub fn schemas() -> Vec<(&'static str, String)> {
+    let text = |schema: serde_json::Value| format!("{schema:#}\n");
+    vec![
+        ("schemas/experiment.schema.json", text(language::json_schema())),
+        ("schemas/plan.schema.json", text(schemars::schema_for!(Frozen).to_value())),
+        ("schemas/trial.schema.json", text(schemars::schema_for!(TrialRecord).to_value())),
+        ("schemas/tables.json", text(report::tables())),
+    ]
+}

@@ -1,0 +1,23 @@
+//! The exit statuses of all commands.
+
+use crate::launch::Summary;
+
+/// All went well.
+pub(crate) const DONE: u8 = 0;
+/// A trial failed, or what was to be printed could not be.
+pub(crate) const FAILED: u8 = 1;
+/// The command line, the spec or the data is wrong, and nothing was started.
+pub(crate) const WRONG: u8 = 2;
+/// Stopped by a signal.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// How a run ended, as an exit status; trials that failed by themselves may be allowed.
+pub(crate) fn exit_status(summary: Summary, stopped: bool, allow_failed: bool) -> u8 {
+    match summary {
+        Summary { interrupted: 1.., .. } if stopped => INTERRUPTED,
+        Summary { from_outside: 1.., .. } => FAILED,
+        Summary { failed: 1.., .. } if !allow_failed => FAILED,
+        Summary { interrupted: 1.., .. } => INTERRUPTED,
+        Summary { .. } => DONE,
+    }
+}

@@ -1,0 +1,16 @@
+//! What several commands need: arguments, printing, and how they end.
+
+pub(super) mod exit;
+pub(super) mod format;
+pub(super) mod images;
+pub(super) mod numbers;
+pub(super) mod output;
+pub(super) mod picture;
+pub(super) mod print;
+pub(super) mod progress;
+pub(super) mod report;
+pub(super) mod signals;
+pub(super) mod spec;
+
+pub(super) mod terminal;
+pub(super) mod trial;

@@ -1,0 +1,121 @@
+//! The files that a command writes: what their suffixes say, and where they can be.
+
+use super::exit::DONE;
+use super::images::ImagesArgs;
+use super::print::say;
+use crate::trained::Trained;
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::{Value, json};
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// The file to write; by default one in the working directory, named after the command. Its suffix says the format:
+    /// pictures are .png, animations .png or .gif, tables .parquet or .csv.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Say what was written as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What the suffix of a file's name says that it is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Png,
+    Gif,
+    Parquet,
+    Csv,
+    Npy,
+}
+
+impl Format {
+    fn suffix(self) -> &'static str {
+        match self {
+            Format::Png => "png",
+            Format::Gif => "gif",
+            Format::Parquet => "parquet",
+            Format::Csv => "csv",
+            Format::Npy => "npy",
+        }
+    }
+}
+
+/// The format that a file's name asks for, one of those that there are.
+pub(crate) fn format(path: &Path, formats: &[Format]) -> anyhow::Result<Format> {
+    let suffix = path.extension().unwrap_or_default();
+    let found = formats.iter().find(|format| suffix.eq_ignore_ascii_case(format.suffix()));
+    found.copied().with_context(|| {
+        let suffixes: Vec<String> = formats.iter().map(|format| format!(".{}", format.suffix())).collect();
+        format!("cannot write {}: its name must end in {}", path.display(), suffixes.join(" or "))
+    })
+}
+
+impl Output {
+    /// The format of the file to write, before anything is read; the first one without `--output`.
+    pub(crate) fn format(&self, formats: &[Format]) -> anyhow::Result<Format> {
+        match &self.output {
+            Some(path) => format(path, formats),
+            None => formats.first().copied().context("there is no format"),
+        }
+    }
+
+    /// The file to write, before the work; `inputs` are the files that are read.
+    pub(crate) fn path(&self, default: &str, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
+        destination(self.output.as_deref().unwrap_or(Path::new(default)), trained, inputs)
+    }
+
+    pub(crate) fn told(&self, trained: &Trained, files: &[PathBuf], what: &str) -> u8 {
+        told(trained, files, what, json!({}), self.json)
+    }
+}
+
+/// Where a file can be written: not over what is no file or is still needed, and behind a link, not in its place.
+pub(crate) fn destination(path: &Path, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
+    let shown = path.display();
+    if path.exists() && !path.is_file() {
+        bail!("{shown} is not a regular file; choose another name");
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(real) = real(path, folder) else { bail!("cannot write {shown}: there is no folder {}", folder.display()) };
+    let of_trial = trained.folder().canonicalize();
+    if of_trial.is_ok_and(|of_trial| real.starts_with(of_trial)) {
+        bail!("{shown} is in the trial's folder, which is for the files of `vaex run`; choose another folder");
+    }
+    let is_read = [&inputs.data, &inputs.labels]
+        .into_iter()
+        .flatten()
+        .any(|input| input.canonicalize().ok().as_ref() == Some(&real));
+    if is_read {
+        bail!("{shown} is read by this command; choose another name");
+    }
+    Ok(if path.is_symlink() { real } else { path.to_path_buf() })
+}
+
+pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
+    one.canonicalize().ok().zip(other.canonicalize().ok()).is_some_and(|(one, other)| one == other)
+}
+
+/// A file's path without links, whether the file is there or not.
+fn real(path: &Path, folder: &Path) -> io::Result<PathBuf> {
+    path.canonicalize().or_else(|_| Ok(folder.canonicalize()?.join(path.file_name().unwrap_or_default())))
+}
+
+/// Says which files were written, and what of.
+///
+/// `object` is what a program is told beside.
+pub(crate) fn told(trained: &Trained, files: &[PathBuf], what: &str, mut object: Value, json: bool) -> u8 {
+    let shown: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+    match json {
+        true => {
+            object["trial"] = json!(trained.record().trial);
+            object["wrote"] = json!(shown);
+            object["what"] = json!(what);
+            say(&object.to_string());
+        }
+        false => shown.iter().for_each(|file| say(&format!("wrote {file}: {what}"))),
+    }
+    DONE
+}

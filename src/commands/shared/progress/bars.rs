@@ -1,0 +1,103 @@
+//! Progress on a terminal: a bar for each running trial, and below them one for the sweep.
+
+use super::lines::{changed, failed_before, label, number, started, submitted};
+use super::work::Work;
+use crate::launch::Notice;
+use crate::plan::{Plan, Trial};
+use crate::record::trial::Status;
+use crate::trial::Event;
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A bar for each running trial, and below them one for the sweep.
+pub(super) struct Bars {
+    all: MultiProgress,
+    total: ProgressBar,
+    trials: BTreeMap<String, ProgressBar>,
+}
+
+impl Bars {
+    pub(super) fn new(plan: &Plan) -> Bars {
+        let all = MultiProgress::new();
+        let total = all.add(ProgressBar::new(plan.selected().count() as u64));
+        total.set_style(style("{prefix} {wide_bar} {pos}/{len} trials, {elapsed} so far{msg}"));
+        total.set_prefix(plan.name().to_owned());
+        total.enable_steady_tick(Duration::from_millis(500));
+        Bars { all, total, trials: BTreeMap::new() }
+    }
+
+    pub(super) fn show(&mut self, plan: &Plan, notice: &Notice<'_>, work: &Work) {
+        // A line above the bars; where the terminal is gone there is nobody to tell.
+        let print = |line: String| drop(self.all.println(line));
+        match notice {
+            Notice::Changed(changes) => print(changed(plan, changes)),
+            Notice::Damaged(fault) => print((*fault).to_owned()),
+            Notice::Warning(text) => print(format!("warning: {text}")),
+            Notice::Kept(_) => self.total.inc(1),
+            Notice::Submitted(trial, task) => print(format!("{}: {}", label(plan, trial), submitted(task))),
+            Notice::KeptFailed(trial, record) => {
+                print(format!("{}: {}", label(plan, trial), failed_before(record)));
+                self.total.inc(1);
+            }
+            Notice::Event(trial, event) => self.event(plan, trial, event),
+        }
+        let left = work.time_left().filter(|left| !left.is_zero());
+        let message = left.map(|left| format!(", {} left", HumanDuration(left))).unwrap_or_default();
+        self.total.set_message(message);
+    }
+
+    pub(super) fn clear(self) {
+        self.total.finish_and_clear();
+        // What cannot be cleared stays on the screen.
+        let _ = self.all.clear();
+    }
+
+    fn event(&mut self, plan: &Plan, trial: &Trial, event: &Event) {
+        match event {
+            Event::Waiting { holder } => {
+                // As above.
+                let _ = self.all.println(format!("{}: waiting for {holder}", label(plan, trial)));
+            }
+            Event::Warning { text } => {
+                // As above.
+                let _ = self.all.println(format!("{}: warning: {text}", label(plan, trial)));
+            }
+            Event::Started { epochs_done, steps_done, steps, note, .. } => {
+                if note.is_some() {
+                    let started = started(*epochs_done, *steps_done, note.as_deref());
+                    // As above.
+                    let _ = self.all.println(format!("{}: {started}", label(plan, trial)));
+                }
+                let bar = self.all.insert_before(&self.total, ProgressBar::new(*steps));
+                bar.set_style(style("  {prefix} {wide_bar} {msg}"));
+                bar.set_prefix(label(plan, trial));
+                bar.set_position(*steps_done);
+                self.trials.insert(trial.id().to_owned(), bar);
+            }
+            Event::Progress { epoch, step, loss, images_per_second }
+            | Event::Epoch { epoch, step, loss, images_per_second, .. } => {
+                if let Some(bar) = self.trials.get(trial.id()) {
+                    bar.set_position(*step);
+                    let epochs = trial.spec().train.epochs;
+                    let loss = number(*loss);
+                    bar.set_message(format!("epoch {epoch}/{epochs} loss {loss} {images_per_second:.0} img/s"));
+                }
+            }
+            Event::Ended { status, error } => {
+                if let Some(bar) = self.trials.remove(trial.id()) {
+                    bar.finish_and_clear();
+                }
+                if let Some(error) = error {
+                    // As above.
+                    let _ = self.all.println(format!("{}: {}: {error}", label(plan, trial), status.name()));
+                }
+                self.total.inc(u64::from(*status != Status::Interrupted));
+            }
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

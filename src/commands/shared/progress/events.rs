@@ -1,0 +1,71 @@
+//! Progress as JSON: an event is an object on a line. `event` says what happened, `time` when (RFC 3339, UTC), `trial` in
+//! which trial, and `keys` has its values of the keys that vary. The last one is `summary`.
+
+use super::work::Work;
+use crate::commands::shared::print::say;
+use crate::launch::{Changes, Notice, State};
+use crate::metrics::{Split, named};
+use crate::plan::Plan;
+use crate::record::trial::Status;
+use crate::report;
+use crate::trial::Event;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::SystemTime;
+
+/// Prints an event, with the time in it.
+pub(crate) fn say_event(mut event: Value) {
+    event["time"] = humantime::format_rfc3339_millis(SystemTime::now()).to_string().into();
+    say(&event.to_string());
+}
+
+/// The last event of a plan's run: how many trials have each of these states, and the best one.
+pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, experiment: &Path) -> Value {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    states.for_each(|state| *counts.entry(state).or_default() += 1);
+    let report = report::collect(experiment).ok();
+    let best = report.as_ref().and_then(report::Report::best).map(|trial| {
+        let rows = Split::ALL.into_iter().filter_map(|split| trial.last(split));
+        let keys = plan.varied().iter().map(|key| (key.clone(), json!(trial.record.spec.get(key))));
+        json!({
+            "trial": trial.record.trial,
+            "folder": trial.folder.to_string_lossy(),
+            "keys": keys.collect::<Map<_, _>>(),
+            "metrics": named(rows),
+        })
+    });
+    json!({ "event": "summary", "name": plan.name(), "counts": counts, "best": best })
+}
+
+/// What happened, as an event.
+pub(super) fn json(plan: &Plan, notice: &Notice<'_>, work: &Work) -> Value {
+    let (trial, mut value) = match notice {
+        Notice::Changed(Changes { added, kept, dropped, .. }) => {
+            return json!({ "event": "changed", "added": added, "kept": kept, "dropped": dropped });
+        }
+        Notice::Damaged(fault) => return json!({ "event": "damaged", "error": fault }),
+        Notice::Warning(text) => return json!({ "event": "warning", "text": text }),
+        Notice::Kept(trial) => (trial, json!({ "event": "kept", "status": Status::Done })),
+        Notice::Submitted(trial, task) => {
+            (trial, json!({ "event": "submitted", "task": task.name, "running": task.running }))
+        }
+        Notice::KeptFailed(trial, record) => {
+            (trial, json!({ "event": "kept", "status": record.status, "error": record.error }))
+        }
+        Notice::Event(trial, event) => (trial, serde_json::to_value(event).unwrap_or_default()),
+    };
+    value["trial"] = trial.id().into();
+    let values = trial.values();
+    value["keys"] = plan.varied().iter().map(|key| (key.clone(), json!(values.get(key)))).collect::<Map<_, _>>().into();
+    if let Notice::Event(_, Event::Epoch { .. }) = notice {
+        value["eta_seconds"] = json!(work.time_left_of(trial).map(|left| left.as_secs_f64()));
+        value["eta_seconds_all"] = json!(work.time_left().map(|left| left.as_secs_f64()));
+    }
+    value
+}
+
+/// A trial's values of the keys that vary, by their dotted names.
+pub(crate) fn keys(state: &State) -> Map<String, Value> {
+    state.keys.iter().map(|(key, value)| (key.clone(), json!(value))).collect()
+}

@@ -1,0 +1,79 @@
+//! How much of a run's work is left, and how long it will take at the pace so far.
+
+use crate::launch::Notice;
+use crate::plan::{Plan, Trial};
+use crate::trial::Event;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How much of the sweep's work is left, in images to train on.
+pub(super) struct Work {
+    start: Instant,
+    /// Trained on since the start.
+    done: u64,
+    left: BTreeMap<String, u64>,
+    /// Of each running trial, when this run began to train it, and what was left of it then.
+    begun: BTreeMap<String, (Instant, u64)>,
+}
+
+impl Work {
+    /// All of a plan's.
+    pub(super) fn of(plan: &Plan) -> Work {
+        let images = |trial: &Trial| trial.dataset().train.len() as u64 * trial.spec().train.epochs;
+        let left = plan.selected().map(|trial| (trial.id().to_owned(), images(trial))).collect();
+        Work { start: Instant::now(), done: 0, left, begun: BTreeMap::new() }
+    }
+
+    /// A trial has so many steps left; what it did before this run does not count as done by it.
+    fn set(&mut self, trial: &Trial, step: u64, counts: bool) {
+        let left = trial.steps().saturating_sub(step) * trial.spec().train.batch_size;
+        let before = self.left.insert(trial.id().to_owned(), left);
+        if counts {
+            self.done += before.unwrap_or(left).saturating_sub(left);
+        }
+    }
+
+    /// Takes in what happened.
+    pub(super) fn note(&mut self, notice: &Notice<'_>) {
+        let (trial, event) = match notice {
+            Notice::Kept(trial) | Notice::KeptFailed(trial, _) => return self.set(trial, trial.steps(), false),
+            Notice::Event(trial, event) => (trial, event),
+            Notice::Changed(_) | Notice::Damaged(_) | Notice::Warning(_) | Notice::Submitted(..) => return,
+        };
+        match event {
+            Event::Started { steps_done, .. } => {
+                self.set(trial, *steps_done, false);
+                let left = self.left.get(trial.id()).copied().unwrap_or_default();
+                self.begun.insert(trial.id().to_owned(), (Instant::now(), left));
+            }
+            Event::Progress { step, .. } | Event::Epoch { step, .. } => self.set(trial, *step, true),
+            // Of a trial that failed nothing is left to do either.
+            Event::Ended { .. } => self.set(trial, trial.steps(), false),
+            Event::Waiting { .. } | Event::Warning { .. } => {}
+        }
+    }
+
+    /// What is left at the pace so far.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        let left: u64 = self.left.values().sum();
+        // All have not ended before the last of those that are running.
+        let longest = self.begun.keys().filter_map(|id| self.time_left_by_id(id)).max();
+        at_pace(self.start, self.done, left).max(longest)
+    }
+
+    /// What is left of a running trial at its pace so far.
+    pub(super) fn time_left_of(&self, trial: &Trial) -> Option<Duration> {
+        self.time_left_by_id(trial.id())
+    }
+
+    fn time_left_by_id(&self, id: &str) -> Option<Duration> {
+        let (start, before) = self.begun.get(id)?;
+        let left = *self.left.get(id)?;
+        at_pace(*start, before.saturating_sub(left), left)
+    }
+}
+
+/// How long `left` will take when `done` took the time since `start`.
+fn at_pace(start: Instant, done: u64, left: u64) -> Option<Duration> {
+    Duration::try_from_secs_f64(start.elapsed().as_secs_f64() * (left as f64 / done as f64)).ok()
+}

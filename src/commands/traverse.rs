@@ -1,0 +1,114 @@
+//! `vaex traverse`: what each latent axis of a trained model does.
+
+use super::command::Command;
+use super::shared::images::{ImagesArgs, encoded};
+use super::shared::numbers::{count, index, not_negative, steps};
+use super::shared::output::{Format, Output, format, told};
+use super::shared::picture::{grid, need_room, square, tiles};
+use super::shared::trial::TrialChoice;
+use crate::record::Grid;
+use crate::trained::Trained;
+use anyhow::{anyhow, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+/// Draw what each latent axis of a trained model does.
+#[derive(Debug, Args)]
+pub(super) struct TraverseArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    /// The picture of each axis' row is of the code of this image, where one axis is changed; without it of the code 0.
+    #[arg(long, value_name = "I", value_parser = index, allow_negative_numbers = true)]
+    image: Option<usize>,
+    #[command(flatten)]
+    images: ImagesArgs,
+    /// Codes in a row.
+    #[arg(long, default_value = "11", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
+    steps: usize,
+    /// The axis goes from -R to R.
+    #[arg(long, default_value = "3.0", value_name = "R", value_parser = not_negative, allow_negative_numbers = true)]
+    range: f32,
+    /// Rows, those of the axes with the largest KL.
+    #[arg(long, default_value = "32", value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    axes: usize,
+    /// Write an animation, one frame for each step and one tile for each axis: a .png file, or a .gif file.
+    #[arg(long)]
+    animate: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Command for TraverseArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        let formats = if self.animate { &[Format::Png, Format::Gif][..] } else { &[Format::Png] };
+        let hint = "; only animations are .gif files: see --animate";
+        let is_gif = self.output.output.as_ref().is_some_and(|path| format(path, &[Format::Gif]).is_ok());
+        let format = self.output.format(formats).map_err(|error| match is_gif {
+            true => anyhow!("{error}{hint}"),
+            false => error,
+        })?;
+        let trained = Trained::open(&self.trial.folder()?)?;
+        let latent = trained.architecture().latent;
+        let mut axes = trained.axes_by_kl()?;
+        axes.truncate(self.axes);
+        // Names of their own: one must not replace the other.
+        let name = if self.animate { "traversal_animated.png" } else { "traversal.png" };
+        let path = self.output.path(name, &trained, &self.images)?;
+        need_room(&trained, axes.len() * self.steps)?;
+        let (trained, start) = match self.image {
+            None if self.images.data.is_some() => {
+                bail!("which image of --data to begin with? Give its number with --image")
+            }
+            None => (trained, vec![0.0; latent]),
+            Some(image) => {
+                let trained = self.images.put_into(trained, image.saturating_add(1))?;
+                let start = encoded(&trained, &[image])?.posterior.mean;
+                (trained, start)
+            }
+        };
+        let codes = axes.iter().flat_map(|(axis, _)| {
+            let start = &start;
+            along(self.range, self.steps).flat_map(move |value| {
+                let mut code = start.clone();
+                code[*axis] = value;
+                code
+            })
+        });
+        let values = trained.decode(&codes.collect::<Vec<f32>>())?;
+        let pictures = tiles(&trained, &values);
+        if self.animate {
+            let columns = square(axes.len());
+            let frame = |step: usize| {
+                let of_step: Vec<&[f32]> = pictures.iter().skip(step).step_by(self.steps).copied().collect();
+                grid(&trained, columns, &of_step)
+            };
+            // There and back again.
+            let frames: Vec<Grid> = (0..self.steps).chain((1..self.steps - 1).rev()).map(frame).collect();
+            match format {
+                Format::Gif => Grid::write_gif(&frames, &path)?,
+                _ => Grid::write_animation(&frames, &path)?,
+            }
+        } else {
+            grid(&trained, self.steps, &pictures).write(&path)?;
+        }
+        let named = |(axis, kl): &(usize, Option<f64>)| match kl {
+            Some(kl) => format!("{axis} ({kl:.3} nats)"),
+            None => axis.to_string(),
+        };
+        let order = axes.iter().map(named).collect::<Vec<_>>().join(", ");
+        let tile = if self.animate { "tile" } else { "row" };
+        let what = format!("one {tile} per latent axis, from -{r} to {r}: {order}", r = self.range);
+        let left_out = if axes.len() < latent {
+            format!("; {} of {latent} axes are left out, see --axes", latent - axes.len())
+        } else {
+            String::new()
+        };
+        let axes: Vec<Value> = axes.iter().map(|(axis, kl)| json!({ "axis": axis, "kl_nats": kl })).collect();
+        Ok(told(&trained, &[path], &(what + &left_out), json!({ "axes": axes }), self.output.json))
+    }
+}
+
+/// Values from `-range` to `range`.
+fn along(range: f32, steps: usize) -> impl Iterator<Item = f32> + Clone {
+    (0..steps).map(move |step| range * (2.0 * step as f32 / (steps - 1) as f32 - 1.0))
+}

@@ -1,0 +1,67 @@
+// A chart: its place, its options for ECharts, and what it leaves out.
+
+/** A place for a chart. `draw(theme, width)` returns `option`s of ECharts and a `label` that says in words what is to be
+ * seen, or `empty`, a sentence why there is nothing; `clips` and `outside` where the axes leave values out, and `beyond`, what is
+ * drawn of these; `note`, a sentence below the chart. */
+class Chart {
+    constructor(parent, draw, size = "") {
+        this.draw = draw;
+        this.whole = false;
+        this.plot = element("div", { class: "plot", role: "img" });
+        this.note = element("p", { class: "note" });
+        parent.append(element("div", { class: `chart ${size}` }, this.plot, this.note));
+        this.drawn = null;
+    }
+
+    update() {
+        const colours = theme();
+        const result = this.draw(colours, this.plot.clientWidth || this.plot.parentNode.clientWidth, this.whole);
+        this.plot.hidden = Boolean(result.empty);
+        this.note.replaceChildren(...[result.empty ?? result.note].filter(Boolean));
+        if (result.empty) return;
+        if (result.clips) this.sayOutside(result);
+        if (result.height) this.plot.style.height = `${result.height}px`;
+        this.drawn ??= echarts.init(this.plot, null, { renderer: "svg" });
+        this.drawn.resize();
+        this.drawn.setOption(this.completed(result, colours), true);
+        this.plot.setAttribute("role", "img");
+        this.plot.setAttribute("aria-label", result.label);
+    }
+
+    sayOutside({ outside, beyond = "" }) {
+        const said = outside > 0 ? ` ${plural(outside, "value")} ${outside === 1 ? "is" : "are"} outside of the axes: ${FAR}.${beyond} ` : " ";
+        this.note.append(said, element("button", { type: "button", onclick: () => {
+            this.whole = !this.whole;
+            this.update();
+            this.note.querySelector("button")?.focus();
+        } }, this.whole ? "leave out what is far from the others" : "show all"));
+    }
+
+    completed({ option, label }, { ink, soft, line, ground, colours }) {
+        const axis = {
+            nameLocation: "middle", nameTextStyle: { color: ink, fontSize: 12 }, splitLine: { lineStyle: { color: line } },
+            axisLine: { show: true, lineStyle: { color: soft } }, axisTick: { lineStyle: { color: soft } },
+        };
+        const axisLabel = { color: soft, hideOverlap: true, fontSize: 11 };
+        const axes = (given, nameGap) => given && {
+            ...axis, nameGap, ...given, axisLabel: { ...axisLabel, ...(given.type !== "category" && { formatter: short }),
+                ...given.axisLabel },
+        };
+        return {
+            animation: false,
+            color: colours,
+            textStyle: { color: ink, fontFamily: "system-ui, sans-serif" },
+            grid: { left: 66, right: 22, top: 16, bottom: 46 },
+            ...option,
+            tooltip: { confine: true, backgroundColor: ground, borderColor: soft, textStyle: { color: ink, fontSize: 12 },
+                extraCssText: "box-shadow: none", ...option.tooltip },
+            aria: { enabled: true, label: { description: label } },
+            xAxis: axes(option.xAxis, 28),
+            yAxis: axes(option.yAxis, 50),
+        };
+    }
+
+    dispose() {
+        this.drawn?.dispose();
+    }
+}

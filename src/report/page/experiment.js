@@ -1,0 +1,144 @@
+// The page of an experiment: its trials, what is chosen of them, and its sections.
+
+/** Trials whose latent axes or pictures are shown at first. */
+const TRIALS = 24;
+
+/** The page of an experiment: what the filter leaves is what all of its parts show. */
+class Experiment {
+    constructor(experiment) {
+        Object.assign(this, experiment);
+        this.apart = Array.isArray(this.apart) ? this.apart : [];
+        const byId = new Map(this.trials.map((trial) => [trial.trial, trial]));
+        // From here on, trials are themselves where their ids were, and best first.
+        this.settings = this.settings.map((setting, index) => (
+            { ...setting, index, trials: setting.trials.map((id) => byId.get(id)).filter(Boolean) }));
+        this.trials = this.settings.flatMap((setting) => setting.trials);
+        this.settings.forEach((setting) => setting.trials.forEach((trial) => (trial.setting = setting)));
+        this.isFoldable = this.settings.length < this.trials.length;
+        this.seedsDiffer = new Set(this.trials.map((trial) => text(trial.spec.seed))).size > 1;
+        this.folded = this.isFoldable;
+        this.sort = null;
+        this.filter = "";
+        this.status = "";
+        this.colourKey = this.varied[0] ?? null;
+        this.tokens = new Map(this.trials.map((trial) => [trial, tokensOf(this, trial)]));
+        this.allTokens = new Set([...this.tokens.values()].flatMap((tokens) => [...tokens]));
+    }
+
+    keyName(key) {
+        return this.short[key] ?? key;
+    }
+
+    /** A figure of a trial that is done. */
+    figure(trial, name) {
+        if (trial.status !== "done") return null;
+        const value = name === "images_per_second" || name === "seconds" ? trial[name] : trial.final[this.split]?.[name];
+        return isNumber(value) ? value : null;
+    }
+
+    settingName(setting) {
+        return this.varied.map((key) => `${this.keyName(key)}=${text(setting.values[key])}`).join(", ") || this.name;
+    }
+
+    /** What the values of compact names are, in order. */
+    compactNames() {
+        return this.varied.map((key) => this.keyName(key)).join(" · ");
+    }
+
+    /** A setting's values alone, where their names would take much room. */
+    compactName(setting) {
+        return this.varied.length < 2 ? this.settingName(setting) : this.varied.map((key) => text(setting.values[key])).join(" · ");
+    }
+
+    trialName(trial) {
+        return trial.label || trial.trial;
+    }
+
+    /** Trials that the filter leaves, in the table's order; those that are done and have these figures. */
+    done(...figures) {
+        return this.chosen.filter((trial) => trial.status === "done" && figures.every((name) => this.figure(trial, name) !== null));
+    }
+
+    statuses(trials) {
+        return [...grouped(trials, (trial) => trial.status)].map(([status, some]) => `${some.length} ${status}`).join(", ");
+    }
+
+    show() {
+        this.charts = [];
+        this.updates = [];
+        const contents = element("nav", { class: "contents", "aria-label": "contents" });
+        this.place = element("div", {}, element("h1", {}, this.name),
+            element("p", {}, `${plural(this.trials.length, "trial")}: ${this.statuses(this.trials) || "none"}. `,
+                this.apart.length > 0 ? `${plural(this.apart.length, "other trial")} of this folder ${this.apart.length === 1 ? "is" : "are"} not in the present plan. ` : "",
+                element("span", { class: "soft" },
+                `Figures are the ${this.split} split's after the last epoch; nats are per image. Means and charts include only the trials that are done; learning curves include the others too.`)),
+            this.notes.length > 0 ? element("ul", { class: "soft" }, this.notes.map((note) => element("li", {}, note))) : null,
+                warnings, contents);
+        main.insertBefore(this.place, main.querySelector("footer"));
+        if (this.trials.length === 0) return showApart(this, this.place);
+        showSetup(this);
+        showFailures(this);
+        showTable(this);
+        if (this.trials.some((trial) => trial.status === "done")) {
+            addColourChoice(this);
+            showRate(this);
+            showKeys(this);
+            showCurves(this);
+            showAxes(this);
+            showParallel(this);
+        } else {
+            this.place.append(element("p", {}, "No trial is done, so there are no charts yet."));
+        }
+        showPictures(this);
+        for (const heading of this.place.querySelectorAll("h2")) contents.append(element("a", { href: `#${heading.id}` },
+            heading.textContent));
+        this.fill();
+    }
+
+    hide() {
+        clearTimeout(this.waiting);
+        this.charts.forEach((chart) => chart.dispose());
+        this.place.remove();
+    }
+
+    section(title, explanation) {
+        const id = title.toLowerCase().replaceAll(" ", "-");
+        const section = element("section", { "aria-labelledby": id }, element("h2", { id }, title));
+        if (explanation) section.append(element("p", { class: "soft" }, explanation));
+        this.place.append(section);
+        return section;
+    }
+
+    chart(parent, draw, size) {
+        const chart = new Chart(parent, draw, size);
+        this.charts.push(chart);
+        this.updates.push(() => chart.update());
+        return chart;
+    }
+
+    update() {
+        this.updates.forEach((update) => update());
+    }
+
+    /** Everything that the filter and the order of the table decide. */
+    fill() {
+        fillTable(this);
+        this.update();
+    }
+
+    /** The first of the chosen trials that have something, and a button for all of them. */
+    more(section, has) {
+        let all = false;
+        const button = element("button", { type: "button", onclick: () => {
+            all = !all;
+            this.update();
+        } });
+        section.append(element("div", { class: "controls" }, button));
+        const chosen = () => this.chosen.filter(has);
+        this.updates.push(() => {
+            button.hidden = chosen().length <= TRIALS;
+            button.textContent = all ? `show the first ${TRIALS} only` : `show all ${chosen().length} trials`;
+        });
+        return { shown: () => (all ? chosen() : chosen().slice(0, TRIALS)) };
+    }
+}

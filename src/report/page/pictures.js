@@ -1,0 +1,39 @@
+// The pictures of the trials.
+
+const PICTURES = {
+    reconstructions: "Validation images, each above its reconstruction.",
+    samples: "Images of codes drawn from the prior; trials of one seed have the same codes.",
+    manifold: "Images of codes all over the prior, the first latent axis to the right, the second one upwards.",
+};
+
+function showPictures(page) {
+    const kinds = Object.keys(PICTURES).filter((kind) => page.trials.some((trial) => trial.pictures?.[kind]));
+    if (kinds.length === 0) return;
+    const section = page.section("Pictures");
+    let kind = kinds[0];
+    const explanation = element("p", { class: "soft" });
+    const place = element("div", { class: "pictures" });
+    const change = (chosen) => {
+        kind = chosen;
+        page.update();
+    };
+    section.append(element("div", { class: "controls" },
+        choice("kind of picture", kinds.map((name) => [name, name]), kind, change),
+        choice("size", [["16rem", "small"], ["32rem", "large"]], "16rem", (size) => {
+            place.style.setProperty("--size", size);
+            place.style.setProperty("--phone", size === "16rem" ? "10rem" : "100%");
+        })), explanation);
+    const more = page.more(section, (trial) => trial.pictures?.[kind]);
+    section.append(place);
+    page.updates.push(() => {
+        const trials = more.shown();
+        const without = page.chosen.filter((trial) => !trial.pictures?.[kind]).length;
+        explanation.textContent = PICTURES[kind] + (page.tiles
+            ? ` To keep the page small, at most ${page.tiles} columns of each are shown; the trials' folders have all.` : "") + (without > 0
+            ? ` ${plural(without, "trial")} of the table ${without === 1 ? "has" : "have"} none.` : "");
+        place.replaceChildren(...trials.map((trial) => element("figure", {},
+            element("img", { src: trial.pictures[kind], alt: `${kind} of ${page.trialName(trial)}`, loading: "lazy",
+                decoding: "async" }),
+            element("figcaption", {}, breakable(page.trialName(trial)), trial.status === "done" ? "" : ` (${trial.status})`))));
+    });
+}

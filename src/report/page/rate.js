@@ -1,0 +1,67 @@
+// Rate and distortion: reconstruction against KL.
+
+function showRate(page) {
+    const has = (trial) => page.figure(trial, "kl_nats") !== null && trial.spec["model.posterior"] !== "none";
+    if (!page.trials.some(has)) return;
+    const without = page.trials.filter((trial) => trial.status === "done" && trial.spec["model.posterior"] === "none").length;
+    const section = page.section("Rate and distortion",
+        "A point is a trial: its KL is the rate, its reconstruction the distortion. "
+        + "The ELBO is the same all along a dashed line, and better further down and to the left."
+        + (without > 0 ? ` ${plural(without, "trial")} without a KL (posterior none) ${without === 1 ? "is" : "are"} not shown.` : ""));
+    colourLegend(page, section);
+    page.chart(section, (colours, width, whole) => {
+        const points = page.done("kl_nats", "recon_nats").filter(has);
+        if (points.length === 0) return { empty: "No chosen trial is done." };
+        const place = (trial) => [page.figure(trial, "kl_nats"), page.figure(trial, "recon_nats")];
+        const x = bounds([...points.map((trial) => place(trial)[0]), ...(points.length < 8 ? [0] : [])], whole);
+        const y = bounds(points.map((trial) => place(trial)[1]), whole);
+        const isInside = ([kl, recon]) => kl >= x.min && kl <= x.max && recon >= y.min && recon <= y.max;
+        const { of } = coloursOf(page, colours);
+        const isNarrow = width < NARROW;
+        const lines = diagonals(x, y);
+        const best = points.reduce((one, other) => (page.figure(other, "elbo_nats") > page.figure(one, "elbo_nats") ? other
+            : one));
+        return {
+            clips: x.clips || y.clips, outside: points.filter((trial) => !isInside(place(trial))).length,
+            label: `Scatter of ${plural(points.length, "trial")}, reconstruction against KL in nats per image: KL from ${short(least(points.map((one) => place(one)[0])))} to `
+                + `${short(most(points.map((one) => place(one)[0])))}. The highest ELBO, ${short(page.figure(best, "elbo_nats"))}, is that of ${page.trialName(best)}.`,
+            option: {
+                grid: { left: 66, right: isNarrow ? 44 : 84, top: 22, bottom: 46 },
+                tooltip: { formatter: ({ dataIndex }) => tooltip(page.trialName(points[dataIndex]),
+                    ...["elbo_nats", "recon_nats", "kl_nats", "loss"]
+                    .map((name) => `${TITLES[name]}: ${significant(page.figure(points[dataIndex], name))}`)) },
+                xAxis: numberAxis(TITLES.kl_nats, x),
+                yAxis: numberAxis(TITLES.recon_nats, y),
+                series: [
+                    ...lines.map(({ from, to }) => ({ type: "line", silent: true, symbol: "none", data: [from, to],
+                        tooltip: { show: false }, z: 1,
+                        lineStyle: { color: colours.soft, type: "dashed", width: 1, opacity: 0.55 } })),
+                    // A label is beside the plot where its line leaves it to the right, else above the line's end.
+                    { type: "scatter", silent: true, symbolSize: 0.1, clip: false, z: 2, tooltip: { show: false },
+                        data: lines.map(({ sum, to, isRight }, index) => ({ value: to, label: {
+                        show: true, formatter: `${index === 0 && isRight && !isNarrow ? "ELBO " : ""}${short(-sum)}`,
+                            color: colours.soft, fontSize: 11, align: "left", position: isRight ? [5, -5] : [2, -15] } })) },
+                    { type: "scatter", z: 3, symbolSize: 12, data: points.map((trial) => {
+                        const { colour, symbol } = of(trial);
+                        return { value: place(trial), symbol: `path://${symbol}`, itemStyle: { color: colour, opacity: 0.9 } };
+                    }) },
+                ],
+            },
+        };
+    }, "wide");
+}
+
+/** Lines of equal ELBO, reconstruction + KL being `sum`, within a rectangle; the highest first. */
+function diagonals({ min: left, max: right }, { min: bottom, max: top }) {
+    const [low, high] = [left + bottom, right + top];
+    const step = niceStep((high - low) / 9);
+    const found = [];
+    for (let sum = Math.ceil(low / step) * step; sum <= high; sum += step) {
+        const from = sum - left <= top ? [left, sum - left] : [sum - top, top];
+        const to = sum - right >= bottom ? [right, sum - right] : [sum - bottom, bottom];
+        // Short ones in the corners say little.
+        if (to[0] - from[0] > 0.08 * (right - left)) found.push({ sum: Number(sum.toPrecision(12)), from, to,
+            isRight: to[0] === right });
+    }
+    return found.reverse();
+}

@@ -1,0 +1,33 @@
+// What was trained on what, and what failed.
+
+/** What was trained on what, by the groups of its rows. */
+const GROUPS = { data: "Data", model: "Model", objective: "Objective", train: "Training", machine: "Computed by" };
+
+/** What was trained on what: one value where all trials agree. */
+function showSetup(page) {
+    if (!page.setup?.length) return;
+    const section = page.section("What was trained", "One value where all trials of the plan agree.");
+    const said = ({ values, count }) => {
+        if (count === 0) return "not recorded";
+        const [first, last] = [values.slice(0, -1), values[values.length - 1]];
+        const listed = count > values.length ? `${first.map(text).join(", ")}, …, ${text(last)} (${count} values)` : values.map(text).join(", ");
+        return count > 1 ? element("em", {}, `varies: ${listed}`) : listed;
+    };
+    section.append(element("details", { class: "setups", open: main.clientWidth < NARROW ? null : "" },
+        element("summary", {}, "Data, model, objective and training"),
+        element("div", {}, [...grouped(page.setup, ({ group }) => group)].map(([group, rows]) => element("section", {},
+            element("h3", {}, GROUPS[group] ?? group),
+            element("dl", {}, rows.flatMap((row) => [element("dt", {}, row.name), element("dd", {}, said(row))])))))));
+}
+
+function showFailures(page) {
+    const failed = page.trials.filter((trial) => trial.error);
+    if (failed.length === 0) return;
+    const section = page.section("What failed");
+    for (const [error, trials] of grouped(failed, (trial) => trial.error)) {
+        const list = element("ul", {}, trials.map((trial) => element("li", {}, `${trial.status}: `,
+            folderLink(page, trial, breakable(page.trialName(trial))))));
+        section.append(element("pre", { tabindex: "0" }, error),
+            trials.length > 6 ? element("details", {}, element("summary", {}, plural(trials.length, "trial")), list) : list);
+    }
+}

@@ -1,0 +1,55 @@
+// Numbers and texts as the page writes them.
+
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+const isMissing = (value) => value === null || value === undefined;
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+// Not by `Math.min(...values)`: an argument each, which a large report has too many of.
+const least = (values) => values.reduce((one, other) => (other < one ? other : one), Infinity);
+const most = (values) => values.reduce((one, other) => (other > one ? other : one), -Infinity);
+
+const plural = (count, what, several = `${what}s`) => `${count} ${count === 1 ? what : several}`;
+
+const grouped = (all, keyOf) => {
+    const groups = new Map();
+    for (const one of all) groups.set(keyOf(one), [...(groups.get(keyOf(one)) ?? []), one]);
+    return groups;
+};
+
+/** To so many significant digits; digits before the point are never rounded away. */
+function significant(value, digits = 4) {
+    if (!isNumber(value)) return "–";
+    const size = Math.abs(value);
+    if (size === 0 || (Number.isInteger(value) && size < 1e6)) return String(value);
+    if (size < 1e-4 || size >= 1e7) return value.toExponential(digits - 1).replace("e+", "e");
+    return value.toFixed(Math.max(0, digits - 1 - Math.floor(Math.log10(size))));
+}
+
+/** A number without zeros that say nothing, for axes. */
+const short = (value) => significant(value).replace(/(\.\d*?)0+(?=e|$)/, "$1").replace(/\.(?=e|$)/, "");
+
+/** A spec's value as vaex writes it. */
+function text(value) {
+    if (isMissing(value)) return "-";
+    if (isNumber(value) && value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e16)) {
+        return value.toExponential().replace("e+", "e");
+    }
+    return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/** A mean and its deviation, to the two leading digits of the deviation. */
+function withDeviation(value, deviation) {
+    if (!isNumber(deviation) || deviation < 1e-6) return [significant(value, 5), isNumber(deviation) ? "0" : null];
+    const decimals = Math.max(0, 1 - Math.floor(Math.log10(deviation)));
+    return [value.toFixed(decimals), deviation.toFixed(decimals)];
+}
+
+/** Numbers by size, texts after them by their letters. */
+function byValue(one, other) {
+    if (isNumber(one) && isNumber(other)) return one - other;
+    return isNumber(other) - isNumber(one) || text(one).localeCompare(text(other), undefined, { numeric: true });
+}
+
+const escaped = (text) =>
+    String(text).replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+const tooltip = (...lines) => lines.map(escaped).join("<br>");
