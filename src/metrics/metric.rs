@@ -8,6 +8,8 @@ use std::borrow::Cow;
 pub struct Metric {
     /// Its name in tables, in JSON and in TensorBoard; a unit other than that of the loss is a part of it.
     pub name: Cow<'static, str>,
+    /// What a chart calls it, with its unit; its name where that says enough.
+    pub title: Cow<'static, str>,
     /// The unit of its value; empty where it has none.
     pub unit: &'static str,
     /// What it is, in a sentence or two.
@@ -87,6 +89,7 @@ impl Metric {
     pub const fn new(name: &'static str, kind: Kind, unit: &'static str, doc: &'static str) -> Metric {
         Metric {
             name: Cow::Borrowed(name),
+            title: Cow::Borrowed(name),
             unit,
             doc: Cow::Borrowed(doc),
             kind,
@@ -106,6 +109,7 @@ impl Metric {
     pub fn error(&self) -> Option<Metric> {
         self.standard_error.then(|| Metric {
             name: format!("{}_se", self.name).into(),
+            title: format!("standard error of {}", self.title).into(),
             doc: format!("Standard error of `{}` over the validation images.", self.name).into(),
             splits: &[Split::Validation],
             ..Metric::new("", Kind::Number, self.unit, "")
@@ -115,6 +119,15 @@ impl Metric {
     /// Whether it is measured on a split.
     pub fn is_of(&self, split: Split) -> bool {
         self.splits.contains(&split)
+    }
+
+    /// The word for its direction; empty where neither lower nor higher values are better.
+    pub fn better(&self) -> &'static str {
+        match self.direction {
+            Direction::Lower => "lower",
+            Direction::Higher => "higher",
+            Direction::Neither => "",
+        }
     }
 
     /// What makes the better values the lower ones; `None` where neither are better.

@@ -95,6 +95,7 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
         "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         "places": places,
         "warnings": warnings,
+        "metrics": metrics(),
         "experiments": experiments,
     });
     // `</script>` in a text would end the data.
@@ -108,6 +109,36 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
         ("{{data}}", &data),
     ];
     filled_in(PAGE, &parts)
+}
+
+/// The metrics that the page shows: those of the table's columns in their order, then those that are only drawn.
+fn metrics() -> Vec<Value> {
+    let of_table = columns().iter().map(|column| {
+        let metric = measure::all().find(|metric| metric.column.is_some() && metric.name == column.name);
+        json!({
+            "name": column.name,
+            "title": column.title,
+            "rule": column.doc.trim_end_matches('.'),
+            "better": column.better,
+            "head": column.head,
+            "spread": column.with_deviation,
+            "of_epochs": metric.is_some(),
+            "curve": metric.is_some_and(|metric| metric.is_curve),
+        })
+    });
+    let drawn = measure::all().filter(|metric| metric.column.is_none() && metric.is_curve).map(|metric| {
+        json!({
+            "name": metric.name,
+            "title": metric.title,
+            "rule": metric.doc.trim_end_matches('.'),
+            "better": metric.better(),
+            "head": null,
+            "spread": true,
+            "of_epochs": true,
+            "curve": true,
+        })
+    });
+    of_table.chain(drawn).collect()
 }
 
 /// A text with its places filled in; what is filled in has no places.
@@ -201,6 +232,9 @@ fn last(trial: &Trial, split: Split) -> Value {
     let Some(row) = trial.last(split) else { return Value::Null };
     let mut metrics: Map<String, Value> =
         columns().iter().map(|column| (column.name.to_owned(), json!(column.of(trial, split)))).collect();
+    for metric in measure::all().filter(|metric| metric.is_curve) {
+        metrics.insert(metric.name.to_string(), json!(row.get(&metric.name)));
+    }
     for metric in measure::all().filter(|metric| metric.kind == Kind::List) {
         let values: Vec<Option<f64>> = row.list(&metric.name).iter().map(|value| rounded(*value)).collect();
         metrics.insert(metric.name.to_string(), json!(values));

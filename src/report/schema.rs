@@ -2,7 +2,7 @@
 
 use super::frames;
 use super::keys::key_columns;
-use crate::metrics::{Direction, Kind, Metric, POSITION, Split};
+use crate::metrics::{Kind, Metric, POSITION, Split};
 use crate::record::tables as logged;
 use crate::record::trial::TrialRecord;
 use crate::train::measure;
@@ -73,8 +73,10 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
         })
     };
     let best = measure::with_best().map(|metric| {
-        let extreme = if metric.direction == Direction::Higher { "highest" } else { "lowest" };
-        (measure::best_name(metric), format!("The {extreme} validation {} of an epoch.", metric.name))
+        (
+            measure::best_name(metric),
+            format!("The {}est validation {} of an epoch.", metric.better().trim_end_matches("er"), metric.name),
+        )
     });
     let own = own.map(|(name, meaning)| (name.to_owned(), meaning.to_owned()));
     fields.chain(keys).chain(Split::ALL.into_iter().flat_map(last)).chain(best).chain(own).collect()
@@ -82,11 +84,6 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
 
 /// The reference of all metrics as a Markdown table.
 pub fn metrics() -> String {
-    let better = |metric: &Metric| match metric.direction {
-        Direction::Lower => "lower",
-        Direction::Higher => "higher",
-        Direction::Neither => "",
-    };
     let kind = |metric: &Metric| match metric.kind {
         Kind::Number => "number",
         Kind::Count => "count",
@@ -94,7 +91,7 @@ pub fn metrics() -> String {
     };
     let row = |metric: &Metric| {
         let splits: Vec<&str> = metric.splits.iter().map(|split| split.name()).collect();
-        let cells = [&metric.name, kind(metric), metric.unit, better(metric), &splits.join(", "), &metric.doc];
+        let cells = [&metric.name, kind(metric), metric.unit, metric.better(), &splits.join(", "), &metric.doc];
         format!("| `{}` | {} |\n", cells[0], cells[1..].join(" | ").replace("||", "\\|\\|").replace("x|z", "x\\|z"))
     };
     let head = "| metric | type | unit | better | splits | meaning |\n| --- | --- | --- | --- | --- | --- |\n";

@@ -6,7 +6,7 @@ use super::table::Fitted;
 use super::trial::DATA_HASH;
 use super::{Experiment, Trial};
 use crate::data::counted;
-use crate::metrics::{Kind, Split};
+use crate::metrics::{Column, Kind, Metric, Split};
 use crate::plan::{determines, value_text};
 use crate::record::trial::Status;
 use crate::train::measure::{self, EFFECTIVE_BETA, ELBO_NATS, LOSS};
@@ -18,6 +18,12 @@ use std::sync::LazyLock;
 pub(super) struct MetricColumn {
     /// The metric's name.
     pub(super) name: &'static str,
+    /// What a chart calls it.
+    pub(super) title: &'static str,
+    /// What it is.
+    pub(super) doc: &'static str,
+    /// The word for the better values; empty where neither are.
+    pub(super) better: &'static str,
     /// How the column is headed.
     pub(super) head: &'static str,
     /// What a reader must know about it, with a place for the split.
@@ -36,8 +42,32 @@ enum Source {
 }
 
 impl MetricColumn {
-    fn of_record(name: &'static str, head: &'static str, of: fn(&Trial) -> Option<f64>) -> MetricColumn {
-        MetricColumn { name, head, rule: None, with_deviation: false, source: Source::Record(of) }
+    fn of_epochs(metric: &'static Metric) -> Option<MetricColumn> {
+        let Column { head, rule } = metric.column?;
+        Some(MetricColumn {
+            name: &metric.name,
+            title: &metric.title,
+            doc: &metric.doc,
+            better: metric.better(),
+            head,
+            rule,
+            with_deviation: metric.kind == Kind::Number,
+            source: Source::LastEpoch,
+        })
+    }
+
+    /// Of the trial as a whole.
+    fn of_record([name, title, doc, head]: [&'static str; 4], of: fn(&Trial) -> Option<f64>) -> MetricColumn {
+        MetricColumn {
+            name,
+            title,
+            doc,
+            better: "",
+            head,
+            rule: None,
+            with_deviation: false,
+            source: Source::Record(of),
+        }
     }
 
     /// Its value for a trial.
@@ -52,16 +82,14 @@ impl MetricColumn {
 /// The metrics' columns, in the order of the tables.
 pub(super) fn columns() -> &'static [MetricColumn] {
     static COLUMNS: LazyLock<Vec<MetricColumn>> = LazyLock::new(|| {
-        let of_epoch = measure::all().filter_map(|metric| {
-            let (column, with_deviation) = (metric.column?, metric.kind == Kind::Number);
-            let source = Source::LastEpoch;
-            Some(MetricColumn { name: &metric.name, head: column.head, rule: column.rule, with_deviation, source })
-        });
+        let doc = "Training images, repetitions included, by the seconds spent on training steps.";
+        let speed = ["images_per_second", "training images per second", doc, "images/s"];
+        let time = ["seconds", "seconds", "Wall time of the trial, all its resumptions together.", "seconds"];
         let of_trial = [
-            MetricColumn::of_record("images_per_second", "images/s", |trial| trial.record.images_per_second),
-            MetricColumn::of_record("seconds", "seconds", |trial| Some(trial.record.seconds)),
+            MetricColumn::of_record(speed, |trial| trial.record.images_per_second),
+            MetricColumn::of_record(time, |trial| Some(trial.record.seconds)),
         ];
-        of_epoch.chain(of_trial).collect()
+        measure::all().filter_map(MetricColumn::of_epochs).chain(of_trial).collect()
     });
     &COLUMNS
 }

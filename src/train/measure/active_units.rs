@@ -15,6 +15,7 @@ impl Measure for ActiveUnits {
         let doc = "Latent axes whose posterior mean varies over the images by more than 0.01 (Burda et al. 2016): its variance.";
         let rule = "latent axes whose posterior mean varies by more than 0.01 (variance over the {split} images)";
         vec![Metric {
+            title: "active latent axes".into(),
             board: Board::Result,
             column: Some(Column { head: "active", rule: Some(rule) }),
             ..Metric::new(NAME, Kind::Count, "axes", doc)

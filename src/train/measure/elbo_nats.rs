@@ -12,6 +12,7 @@ impl Measure for ElboNats {
     fn metrics(&self) -> Vec<Metric> {
         let doc = "Evidence lower bound, nats per image: -recon_nats - kl_nats, always with KL weight 1.";
         vec![Metric {
+            title: "ELBO (nats per image)".into(),
             direction: Direction::Higher,
             standard_error: true,
             board: Board::Result,

@@ -26,6 +26,7 @@ impl Measure for KlNats {
         let axis_doc = "KL of each latent axis, nats per image: mean over images. Sums to `kl_nats`.";
         vec![
             Metric {
+                title: "KL (nats per image)".into(),
                 board: Board::Result,
                 layout: Some("Reconstruction and KL"),
                 column: Some(Column { head: NAME, rule: None }),

@@ -18,6 +18,7 @@ impl Measure for Loss {
     fn metrics(&self) -> Vec<Metric> {
         let doc = "The objective in the convention that the spec chose, mean over images.";
         vec![Metric {
+            title: "loss, in the objective's unit".into(),
             direction: Direction::Lower,
             board: Board::Result,
             column: Some(Column { head: LOSS, rule: None }),

@@ -16,6 +16,7 @@ impl Measure for ReconNats {
     fn metrics(&self) -> Vec<Metric> {
         let doc = "-log p(x|z), nats per image: summed over pixels, mean over images.";
         vec![Metric {
+            title: "reconstruction (nats per image)".into(),
             direction: Direction::Lower,
             board: Board::Result,
             layout: Some("Reconstruction and KL"),
