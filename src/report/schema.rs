@@ -91,8 +91,8 @@ pub fn metrics() -> String {
     };
     let row = |metric: &Metric| {
         let splits: Vec<&str> = metric.splits.iter().map(|split| split.name()).collect();
-        let cells = [&metric.name, kind(metric), metric.unit, metric.better(), &splits.join(", "), &metric.doc];
-        format!("| `{}` | {} |\n", cells[0], cells[1..].join(" | ").replace("||", "\\|\\|").replace("x|z", "x\\|z"))
+        let cells = [kind(metric), metric.unit, metric.better(), &splits.join(", "), &metric.doc.replace('|', "\\|")];
+        format!("| `{}` | {} |\n", metric.name, cells.join(" | "))
     };
     let head = "| metric | type | unit | better | splits | meaning |\n| --- | --- | --- | --- | --- | --- |\n";
     head.to_owned() + &measure::all().map(row).collect::<String>()

@@ -12,7 +12,8 @@ pub(super) struct ActiveUnits;
 
 impl Measure for ActiveUnits {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "Latent axes whose posterior mean varies over the images by more than 0.01 (Burda et al. 2016): its variance.";
+        let doc =
+            "Number of latent axes whose posterior mean has a variance above 0.01 over the images (Burda et al. 2016).";
         let rule = "latent axes whose posterior mean varies by more than 0.01 (variance over the {split} images)";
         vec![Metric {
             title: "active latent axes".into(),
