@@ -31,7 +31,7 @@ use crate::objective::Objective;
 use std::sync::LazyLock;
 
 /// Every measure, in the order of the tables' columns.
-const MEASURES: [&dyn Measure; 11] = [
+const MEASURES: &[&dyn Measure] = &[
     &loss::Loss,
     &elbo_nats::ElboNats,
     &recon_nats::ReconNats,
@@ -131,7 +131,7 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         metrics.extend(error);
         Entry { measure, metrics }
     };
-    MEASURES.map(entry).into()
+    MEASURES.iter().copied().map(entry).collect()
 });
 
 impl Entry {
