@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Show in what two trials differ: keys of their specs, and their figures.
+/// Show in what two trials differ: keys of their specs, and their metrics.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
     /// A trial's folder, or the beginning of its id.

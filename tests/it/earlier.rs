@@ -110,7 +110,10 @@ fn their_tables_have_the_columns_of_all_others() {
     let mut workspace = earlier();
     workspace.write("tiny.toml", TINY);
     workspace.succeed(&["run", "tiny.toml"]);
-    workspace.write("conv.toml", "[data]\nlimit = 40\n[model]\nchannels = [2]\nstrides = [2]\n[train]\nepochs = 1\n");
+    workspace.write(
+        "conv.toml",
+        "[data]\nlimit = 40\n[model]\nchannels = [2]\nstrides = [2]\n[train]\nepochs = 1\nbatch_size = 9\n",
+    );
     workspace.succeed(&["run", "conv.toml", "--set", "data.validation=4", "--set", "model.likelihood=gaussian"]);
     for name in ["sweep", "autoencoder", "diverged", "interrupted", "unnoticed", "conv"] {
         workspace.succeed(&["report", &format!("runs/{name}")]);
