@@ -502,9 +502,10 @@ mod tests {
         // As Python sorts the columns, by code point.
         let columns: BTreeSet<String> = [tags(Split::Train), tags(Split::Validation)].concat().into_iter().collect();
         assert_eq!(columns.len(), tags(Split::Train).len() + tags(Split::Validation).len());
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let (results, others): (Vec<&str>, Vec<&str>) =
+            columns.iter().map(String::as_str).partition(|tag| tag.starts_with(|c: char| c.is_ascii_digit()));
         assert_eq!(
-            columns,
+            results,
             [
                 "1_validation/active_units",
                 "1_validation/elbo_nats",
@@ -517,13 +518,11 @@ mod tests {
                 "2_train/kl_nats",
                 "2_train/loss",
                 "2_train/recon_nats",
-                "images_per_second/train",
-                "images_per_second/validation",
-                "schedule/effective_beta",
-                "schedule/kl_weight",
-                "schedule/learning_rate",
             ]
         );
+        for tag in ["images_per_second/train", "images_per_second/validation", "schedule/effective_beta"] {
+            assert!(others.contains(&tag), "{others:?}");
+        }
     }
 
     #[test]
