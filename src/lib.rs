@@ -10,6 +10,7 @@ mod text;
 pub mod folder;
 pub mod machine;
 
+pub mod metrics;
 pub mod settings;
 
 pub mod data;

@@ -1,8 +1,9 @@
 //! A trained model, for use: from a trial's folder, with its own validation images or others.
 
-use crate::data::{self, DataError, Dataset, Images, Pixels, Split};
+use crate::data::{self, DataError, Dataset, Images, Pixels};
 use crate::folder::{FileError, TrialFolder};
 use crate::language::{Spec, description, determines};
+use crate::metrics::Split;
 use crate::model::architecture::PosteriorKind;
 use crate::model::parameters::GradientMap;
 use crate::model::{Architecture, BuildError, Model};
@@ -12,6 +13,7 @@ use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
 use crate::settings::Role;
 use crate::tensor::backend::{DeviceError, Host};
+use crate::train::measure::KL_AXIS_NATS;
 use crate::train::{Encoded, Measured, Spread, Worker, micro_batch};
 use crate::trial;
 use std::path::{Path, PathBuf};
@@ -246,7 +248,7 @@ impl Trained {
         let kl = rows
             .iter()
             .rfind(|row| row.split == Split::Validation)
-            .map(|row| row.kl_axis_nats.clone())
+            .map(|row| row.list(KL_AXIS_NATS).to_vec())
             .unwrap_or_default();
         let mut axes: Vec<_> = (0..self.architecture.latent).map(|axis| (axis, kl.get(axis).copied())).collect();
         axes.sort_by(|(_, one), (_, other)| other.unwrap_or(0.0).total_cmp(&one.unwrap_or(0.0)));
@@ -280,7 +282,7 @@ impl Trained {
     }
 
     /// Posteriors of images, and their nats with the noise that validation has: over a trial's own images their means are
-    /// its figures.
+    /// its metrics.
     ///
     /// # Errors
     /// Computing failed.

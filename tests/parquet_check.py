@@ -1,21 +1,25 @@
 """Checks the parquet files below a runs folder: their columns, and that they agree with each other.
 
-    python parquet_check.py RUNS_DIR
+    python parquet_check.py RUNS_DIR [FURTHER_DIR...]
 
-Needs pyarrow and duckdb; every file is read with both. For each folder with a trials.parquet: trials.parquet and
-curves.parquet have their columns, a trial's row agrees with its trial.json, a trial's curves with its metrics.parquet,
-and elbo_nats is -recon_nats - kl_nats. Exit status 0 if so, else 1 with one line for each thing that is wrong.
+Needs pyarrow, duckdb and polars; every file is read with the first two. For each folder with a trials.parquet:
+trials.parquet and curves.parquet have their columns, a trial's row agrees with its trial.json, a trial's curves with its
+metrics.parquet, and elbo_nats is -recon_nats - kl_nats. All trials.parquet, and all curves.parquet, also those below the
+further folders, are scanned as one table by each of the three. Exit status 0 if so, else 1 with one line for each thing that is wrong.
 """
 
 import json
 import math
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import duckdb
+import polars
+import pyarrow.dataset
 import pyarrow.parquet as pq
 
-TRIALS = ["trial", "status", "model.latent_dim", "objective.kl_weight", "parameters", "seconds", "images_per_second",
+TRIALS = ["trial", "status", "folder", "model.latent_dim", "objective.kl_weight", "parameters", "seconds", "images_per_second",
           "peak_rss_mb", "spec_hash", "data_hash", "version", "git_commit", "git_dirty", "lock_hash",
           "processor", "host", "threads", "started", "ended", "error"]
 METRICS = ["epoch", "split", "step", "loss", "recon_nats", "kl_nats", "elbo_nats", "effective_beta", "kl_weight",
@@ -79,6 +83,8 @@ def same(a, b):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
         return a is b or (a == b and type(a) is type(b))
+    if isinstance(a, datetime) and isinstance(b, datetime):
+        return abs((a - b).total_seconds()) < 2e-6
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return a == b or (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=1e-12)
     if isinstance(a, str) != isinstance(b, str):
@@ -88,6 +94,11 @@ def same(a, b):
         except ValueError:
             return text(word) == text(value)
     return a == b
+
+
+def moment(seconds):
+    """Seconds since 1970 as the tables have them: in UTC, without a zone."""
+    return None if seconds is None else datetime.fromtimestamp(round(seconds, 6), timezone.utc).replace(tzinfo=None)
 
 
 def text(value):
@@ -132,6 +143,7 @@ def check_trial(folder, record, row, curves):
                   "data_hash", "version", "git_commit", "git_dirty", "lock_hash",
           "processor", "host", "threads", "started", "ended", "error"]
         expected |= {field: record.get(field) for field in fields}
+        expected |= {field: moment(record.get(field)) for field in ("started", "ended")}
     for key, value in expected.items():
         if key not in row:
             if value is not None:
@@ -215,15 +227,39 @@ def check_folder(folder):
     _, counted = sql(f"SELECT status, count(*) FROM read_parquet({quoted(trials.path)}) GROUP BY ALL ORDER BY ALL")
     print(f"{folder}: {', '.join(f'{n} {status}' for status, n in counted)}; {len(trials.columns)} columns in "
           f"trials.parquet, {len(curves.columns)} in curves.parquet; {compared} rows of metrics compared")
-    spec_columns = {key for row in trials.rows for key in row if "." in key}
-    print(f"  beside spec keys and the listed: {', '.join(c for c in trials.columns if c not in spec_columns and c not in TRIALS) or 'none'}")
     show(folder)
 
 
+def check_scan(files):
+    """All files of one name are one table: the same columns in the same order, with the same types."""
+    first = pq.read_schema(files[0])
+    for path in files[1:]:
+        schema = pq.read_schema(path)
+        if not schema.equals(first):
+            other = sorted(set(map(str, schema)) ^ set(map(str, first))) or "in another order"
+            wrong(f"{path}: has other columns than {files[0]}: {other}")
+    names = [str(path) for path in files]
+    scans = {
+        "pyarrow": lambda: pyarrow.dataset.dataset(names).to_table().num_rows,
+        "polars": lambda: polars.scan_parquet(names).collect().height,
+        "duckdb": lambda: len(sql(f"SELECT * FROM read_parquet([{', '.join(map(quoted, names))}])")[1]),
+    }
+    rows = sum(pq.read_metadata(path).num_rows for path in files)
+    for library, scan in scans.items():
+        try:
+            found = scan()
+        except Exception as error:  # noqa: BLE001: whatever a library raises, it cannot scan them
+            wrong(f"{library} cannot scan {len(files)} {files[0].name} as one table: {str(error).splitlines()[0]}")
+            continue
+        if found != rows:
+            wrong(f"{library} finds {found} rows in {len(files)} {files[0].name}, expected {rows}")
+    print(f"{len(files)} {files[0].name} scanned as one table: {rows} rows, {len(first)} columns")
+
+
 def main():
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: python parquet_check.py RUNS_DIR")
-    runs = Path(sys.argv[1])
+    if len(sys.argv) < 2:
+        raise SystemExit("usage: python parquet_check.py RUNS_DIR [FURTHER_DIR...]")
+    runs, *further = map(Path, sys.argv[1:])
     folders = sorted({path.parent for path in runs.rglob("trials.parquet")})
     if not folders:
         raise SystemExit(f"parquet_check: no trials.parquet below {runs}")
@@ -233,6 +269,8 @@ def main():
             wrong(f"{record.parent.parent}: has a trial that is done and no trials.parquet")
     for folder in folders:
         check_folder(folder)
+    for name in ("trials.parquet", "curves.parquet"):
+        check_scan([*(folder / name for folder in folders), *(path for root in further for path in sorted(root.rglob(name)))])
     for problem in problems[:50]:
         print(f"WRONG {problem}")
     if problems:

@@ -4,16 +4,17 @@ use super::command::Command;
 use super::shared::exit::DONE;
 use super::shared::print::say;
 use super::shared::{terminal, trial};
-use crate::data::Split;
+use crate::metrics::{Kind, Split};
 use crate::plan::value_text;
 use crate::report::{self, Column, Table, Trial};
+use crate::train::measure;
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Show in what two trials differ: keys of their specs, and their figures.
+/// Show in what two trials differ: keys of their specs, and their metrics.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
     /// A trial's folder, or the beginning of its id.
@@ -35,12 +36,12 @@ impl Command for DiffArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let [one, other] = [&self.one, &self.other].map(|given| read(given, &self.runs));
         let (one, other) = (one?, other?);
-        let (keys, figures) = (keys(&one, &other), figures(&one, &other));
+        let (keys, metrics) = (keys(&one, &other), metrics(&one, &other));
         if self.json {
             let object =
                 |rows: &[Row]| rows.iter().map(|(name, values)| (name.clone(), json!(values))).collect::<Value>();
             let trials = [&one, &other].map(|trial| &trial.record.trial);
-            say(&json!({ "trials": trials, "keys": object(&keys), "figures": object(&figures) }).to_string());
+            say(&json!({ "trials": trials, "keys": object(&keys), "metrics": object(&metrics) }).to_string());
             return Ok(DONE);
         }
         let ids = [&one, &other].map(|trial| trial.record.trial.clone());
@@ -49,7 +50,7 @@ impl Command for DiffArgs {
             false => say(&table("key", &ids, &keys).fit(terminal::width()).to_string()),
         }
         say("");
-        say(&table("metric", &ids, &figures).fit(terminal::width()).to_string());
+        say(&table("metric", &ids, &metrics).fit(terminal::width()).to_string());
         Ok(DONE)
     }
 }
@@ -74,7 +75,7 @@ fn keys(one: &Trial, other: &Trial) -> Vec<Row> {
     spec.chain([data]).filter(|(_, [one, other])| one != other).collect()
 }
 
-fn figures(one: &Trial, other: &Trial) -> Vec<Row> {
+fn metrics(one: &Trial, other: &Trial) -> Vec<Row> {
     let trials = [one, other];
     let mut rows = vec![
         ("status".to_owned(), trials.map(|trial| json!(trial.record.status))),
@@ -82,9 +83,11 @@ fn figures(one: &Trial, other: &Trial) -> Vec<Row> {
         ("seconds".to_owned(), trials.map(|trial| json!(trial.record.seconds))),
         ("images_per_second".to_owned(), trials.map(|trial| json!(trial.record.images_per_second))),
     ];
-    for split in [Split::Train, Split::Validation] {
+    for split in Split::ALL {
         let last = trials.map(|trial| json!(trial.last(split)));
-        for name in ["epoch", "loss", "elbo_nats", "recon_nats", "kl_nats", "effective_beta", "active_units"] {
+        let metrics = measure::all().filter(|metric| metric.is_of(split) && metric.kind != Kind::List);
+        let names = metrics.filter(|metric| !metric.is_timing).map(|metric| &*metric.name);
+        for name in ["epoch"].into_iter().chain(names) {
             rows.push((format!("{} {name}", split.name()), [last[0][name].clone(), last[1][name].clone()]));
         }
     }

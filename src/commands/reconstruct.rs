@@ -6,8 +6,8 @@ use super::shared::numbers::count;
 use super::shared::output::{Format, Output};
 use super::shared::picture::tiles;
 use super::shared::trial::TrialChoice;
-use crate::data::counted;
 use crate::record::Grid;
+use crate::text::counted;
 use crate::trained::Trained;
 use clap::Args;
 

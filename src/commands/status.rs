@@ -6,11 +6,12 @@ use super::shared::format::brief;
 use super::shared::print::{explain, say};
 use super::shared::progress::keys;
 use super::shared::terminal;
-use crate::data::Split;
 use crate::folder::ExperimentFolder;
 use crate::launch::{self, Frozen, State, States, lock};
+use crate::metrics::Split;
 use crate::plan::value_text;
-use crate::report::{Column, Metric, Table, Trial, active_rule, wrapped};
+use crate::report::{self, Cell, Column, Table, Trial, wrapped};
+use crate::train::measure::LOSS;
 use anyhow::bail;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -100,7 +101,7 @@ fn reported(state: &State) -> Option<Trial> {
 }
 
 /// The metrics of the last epoch; empty without a record.
-fn metrics(state: &State, split: Split) -> Vec<Metric> {
+fn metrics(state: &State, split: Split) -> Vec<Cell> {
     // Before the first epoch there is nothing to show, not even no seconds.
     reported(state).filter(|_| state.epoch() > 0).map(|trial| trial.shown(split)).unwrap_or_default()
 }
@@ -112,8 +113,8 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
     let has_metrics = trials.iter().any(|state| state.epoch() > 0);
     if has_metrics {
         text.push_str(&format!("\n{} metrics of the last epoch\n", split.name()));
-        if table.shows("active") {
-            text.push_str(&format!("{}\n", wrapped(&active_rule(split), width)));
+        for rule in report::rules(&table, split) {
+            text.push_str(&format!("{}\n", wrapped(&rule, width)));
         }
     }
     if trials.iter().any(|state| state.phase.is_pending()) {
@@ -142,10 +143,10 @@ fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {
         let name = if is_clear { &names[index] } else { key };
         Column::text(name, column(&|state| value_text(state.keys[index].1.as_ref()))).stacked(name)
     });
-    let rows: Vec<Vec<Metric>> = trials.iter().map(|state| metrics(state, split)).collect();
+    let rows: Vec<Vec<Cell>> = trials.iter().map(|state| metrics(state, split)).collect();
     let heads = rows.iter().find(|row| !row.is_empty());
     let metrics = heads.into_iter().flatten().enumerate().map(|(index, metric)| {
-        let cell = |row: &Vec<Metric>| row.get(index).map_or("-".to_owned(), |metric| metric.text.clone());
+        let cell = |row: &Vec<Cell>| row.get(index).map_or("-".to_owned(), |metric| metric.text.clone());
         let column = Column::numbers(metric.head, rows.iter().map(cell).collect());
         if index == 0 { column } else { column.optional() }
     });
@@ -180,7 +181,7 @@ fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
             "epochs": state.epochs,
             "eta_seconds": state.eta_seconds,
             "metrics": metrics.collect::<Map<_, _>>(),
-            "validation_loss": state.last(Split::Validation).map(|row| row.loss),
+            "validation_loss": state.last(Split::Validation).and_then(|row| row.get(LOSS)),
             "seconds": record.map(|record| record.seconds),
             "host": record.map(|record| &record.host),
             "task": state.task.as_ref().map(|task| &task.name),

@@ -1,6 +1,7 @@
 //! Pixels for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
 
-use super::{Images, Settings, Split};
+use super::{Images, Settings};
+use crate::metrics::Split;
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use crate::settings::{Choices, Kind};
 

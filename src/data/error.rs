@@ -1,6 +1,7 @@
 //! What can be wrong with the images that a spec asks for.
 
-use super::{IdxError, Validation, counted, grouped};
+use super::{IdxError, Validation};
+use crate::text::{counted, grouped};
 use std::path::{Path, PathBuf};
 
 /// What a file of images is for.

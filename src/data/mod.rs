@@ -5,15 +5,12 @@ mod error;
 mod identity;
 mod settings;
 mod source;
-mod split;
 
 pub use binarize::{Binarize, Pixels};
 pub use error::{DataError, Role};
 pub use settings::{Settings, Validation};
 pub use source::{IdxError, Loaded, Source};
-pub use split::Split;
 
-pub(crate) use crate::text::{counted, grouped};
 use source::read_pair;
 use std::ops::Range;
 use std::path::Path;

@@ -448,9 +448,3 @@ fn limits_and_splits_that_cannot_be_are_refused() {
         assert_eq!(error(&data), (format!("{start}; {advice}"), "data.validation"));
     }
 }
-
-#[test]
-fn digits_are_grouped_in_threes() {
-    assert_eq!([0, 12, 999, 1000, 47_040_016].map(grouped), ["0", "12", "999", "1,000", "47,040,016"]);
-    assert_eq!([0, 1, 2000].map(|n| counted(n, "image")), ["0 images", "1 image", "2,000 images"]);
-}

@@ -3,11 +3,10 @@
 use super::cluster::{self, Task};
 use super::frozen::FrozenTrial;
 use super::{Frozen, LaunchError, lock};
-use crate::data::Split;
 use crate::folder::{ExperimentFolder, FileError, TrialFolder};
+use crate::metrics::{Row, Split};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
-use crate::train::Metrics;
 use crate::trial;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -60,7 +59,7 @@ pub struct State {
     /// Its record, where it can be read.
     pub record: Option<TrialRecord>,
     /// The rows of metrics.parquet.
-    pub metrics: Vec<Metrics>,
+    pub metrics: Vec<Row>,
     /// Epochs to train, in all.
     pub epochs: u64,
     /// The scheduler's job and task that it is in.
@@ -82,7 +81,7 @@ impl State {
     }
 
     /// The row of the last epoch.
-    pub fn last(&self, split: Split) -> Option<&Metrics> {
+    pub fn last(&self, split: Split) -> Option<&Row> {
         self.metrics.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch)
     }
 
@@ -227,27 +226,7 @@ fn age(folder: &TrialFolder) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn row(epoch: u64, split: Split) -> Metrics {
-        Metrics {
-            epoch,
-            split,
-            step: epoch,
-            images_seen: epoch,
-            loss: 0.5,
-            recon_nats: 1.0,
-            kl_nats: 1.0,
-            elbo_nats: -2.0,
-            effective_beta: 1.0,
-            kl_weight: 1.0,
-            learning_rate: 0.1,
-            grad_norm: None,
-            active_units: 0,
-            images_per_second: 1.0,
-            seconds: 1.0,
-            kl_axis_nats: Vec::new(),
-        }
-    }
+    use crate::train::measure::example;
 
     /// A trial of ten epochs that took 2 s for each that is done.
     fn trial(phase: Phase, done: u64) -> State {
@@ -264,7 +243,7 @@ mod tests {
             phase,
             folder: Some(TrialFolder::new("no such folder")),
             record: serde_json::from_value(record).unwrap(),
-            metrics: (1..=done).flat_map(|epoch| [row(epoch, Split::Train), row(epoch, Split::Validation)]).collect(),
+            metrics: (1..=done).flat_map(|epoch| Split::ALL.map(|split| example(epoch, split, &[]))).collect(),
             epochs: 10,
             task: None,
             error: None,

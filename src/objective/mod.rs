@@ -7,6 +7,7 @@ pub use settings::{Kl, Reduction, Settings};
 use crate::model::{Code, Vae};
 use crate::tensor::backend::{Array, Backend, DeviceError};
 use crate::tensor::dims::Dim;
+use dfdx::shapes::Shape;
 use dfdx::tensor::Tape;
 
 /// How reconstruction and KL become one number.
@@ -65,7 +66,7 @@ impl Objective {
 }
 
 /// The terms of the objective on some images.
-pub struct Terms<B: Backend, T> {
+pub struct Terms<S: Shape, B: Backend, T> {
     /// -log p(x|z) of each image, nats.
     pub recon_nats: Vec<f32>,
     /// Posterior means, (Images, Latent).
@@ -74,8 +75,17 @@ pub struct Terms<B: Backend, T> {
     pub log_variance: Vec<f32>,
     /// The `scale` of a [`Code::Gaussian`]; of no meaning for a plain autoencoder.
     pub deviation_scale: f32,
+    /// What the decoder says about the pixels, of the images' shape.
+    pub output: Array<S, B>,
     /// The sum over images of `scale * (recon_nats + effective_beta * kl_nats)`, ready for a backward pass.
     pub total: Array<(), B, T>,
+}
+
+impl<S: Shape, B: Backend, T> Terms<S, B, T> {
+    /// The total alone, so that nothing else is kept through the backward pass.
+    pub fn into_total(self) -> Array<(), B, T> {
+        self.total
+    }
 }
 
 /// Computes the terms of images `(N, P)` with noise `(N, L)`, recorded on the tape.
@@ -89,7 +99,7 @@ pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Devi
     scale: f64,
     effective_beta: f64,
     tape: T,
-) -> Result<Terms<B, T>, DeviceError> {
+) -> Result<Terms<(N, P), B, T>, DeviceError> {
     let (z, mean, log_variance, deviation_scale, kl) = match model.encode(x.clone().put_tape(tape))? {
         Code::Point(code) => {
             let (code, tape) = code.split_tape();
@@ -108,12 +118,14 @@ pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Devi
             (z, mean, Some(log_variance), deviation_scale, kl)
         }
     };
-    let recon = model.likelihood().nats(model.decode(z)?, x)?;
+    let (output, tape) = model.decode(z)?.split_tape();
+    let recon = model.likelihood().nats(output.clone().put_tape(tape), x)?;
     Ok(Terms {
         recon_nats: recon.to_vec(),
         mean: mean.to_vec(),
         log_variance: log_variance.map_or(Vec::new(), |log_variance| log_variance.to_vec()),
         deviation_scale,
+        output,
         total: B::total(recon, kl, scale as f32, effective_beta as f32)?,
     })
 }

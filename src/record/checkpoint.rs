@@ -1,11 +1,12 @@
 //! Weights and training state as safetensors files.
 
 use crate::folder::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
+use crate::metrics::Row;
 use crate::model::parameters::Module;
 use crate::record::tables;
 use crate::record::tensorboard::LogSeal;
 use crate::tensor::backend::Backend;
-use crate::train::{Metrics, Position, Snapshot, Weight};
+use crate::train::{Position, Snapshot, Weight};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, View};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -240,8 +241,8 @@ const LOG: &str = "log";
 /// What a trial has to show for its steps so far, beside the weights.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// The figures of the epochs that are done.
-    pub rows: Vec<Metrics>,
+    /// The metrics of the epochs that are done.
+    pub rows: Vec<Row>,
     /// Event files, by their names.
     pub log: BTreeMap<String, LogSeal>,
 }

@@ -1,34 +1,36 @@
 //! Tables in parquet: metrics.parquet, and the columns that the report's tables share with it.
 
-use crate::data::Split;
 use crate::folder::{self, BLANK_SEAL, FileError, SEAL_NAME, SealPlace};
-use crate::train::metrics::Metrics;
+use crate::metrics::{Kind, Row, Split, Value};
+use crate::train::measure;
 use polars::io::parquet::write::KeyValueMetadata;
 use polars::prelude::*;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 /// Writes metrics.parquet, one row an epoch and split; whole or not at all.
 ///
-/// Counts are 64-bit integers; `kl_axis_nats` is a list of doubles. What is not finite is null, as is `grad_norm` where there
-/// is none: to a query a NaN would be a number, and the largest of all.
+/// The columns are always the same: a metric that a row lacks is null, as is what is not finite, since to a query a NaN would
+/// be a number, and the largest of all. Counts are 64-bit integers, lists are lists of doubles.
 ///
 /// # Errors
 /// The file can't be written.
-pub fn write_metrics(path: &Path, metrics: &[Metrics]) -> Result<(), FileError> {
-    write_columns(path, metrics_columns(metrics.iter()))
+pub fn write_metrics(path: &Path, rows: &[Row]) -> Result<(), FileError> {
+    write_columns(path, metrics_columns(rows.iter()))
 }
 
 /// The bytes of such a file.
-pub(crate) fn metrics_bytes(metrics: &[Metrics]) -> io::Result<Vec<u8>> {
-    encode(metrics_columns(metrics.iter()))
+pub(crate) fn metrics_bytes(rows: &[Row]) -> io::Result<Vec<u8>> {
+    encode(metrics_columns(rows.iter()))
 }
 
-/// Reads metrics.parquet; further columns are ignored, and a metric that is null is NaN.
+/// Reads metrics.parquet, of any version: further columns are ignored, a metric without a column is absent, and a number that
+/// is null is NaN.
 ///
 /// # Errors
-/// The file can't be read, is damaged, or lacks a column or a count.
-pub fn read_metrics(path: &Path) -> Result<Vec<Metrics>, FileError> {
+/// The file can't be read, is damaged, or does not say which epochs its rows are of.
+pub fn read_metrics(path: &Path) -> Result<Vec<Row>, FileError> {
     let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
     // Polars panics or even aborts on some files with flipped bits.
     if !SealPlace::Last.holds(&bytes) {
@@ -38,7 +40,7 @@ pub fn read_metrics(path: &Path) -> Result<Vec<Metrics>, FileError> {
 }
 
 /// Reads the bytes of such a file.
-pub(crate) fn metrics_of(bytes: Vec<u8>) -> io::Result<Vec<Metrics>> {
+pub(crate) fn metrics_of(bytes: Vec<u8>) -> io::Result<Vec<Row>> {
     decoded(bytes)
         .and_then(|frame| rows(&frame))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("not a table of metrics: {error}")))
@@ -69,9 +71,25 @@ fn text(value: &AnyValue<'_>) -> String {
         AnyValue::String(text) => (*text).to_owned(),
         AnyValue::Float64(number) => number.to_string(),
         AnyValue::Float32(number) => number.to_string(),
-        AnyValue::List(series) => format!("[{}]", series.iter().map(|one| text(&one)).collect::<Vec<_>>().join(", ")),
+        AnyValue::Datetime(microseconds, TimeUnit::Microseconds, _) => time_text(*microseconds),
+        AnyValue::List(series) => format!("[{}]", series.iter().map(|one| json(&one)).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
     }
+}
+
+/// An element of a list: texts have quotes there.
+fn json(value: &AnyValue<'_>) -> String {
+    match value {
+        AnyValue::Null => "null".to_owned(),
+        AnyValue::String(text) => serde_json::json!(text).to_string(),
+        other => text(other),
+    }
+}
+
+/// A time as RFC 3339, in UTC.
+fn time_text(microseconds: i64) -> String {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(microseconds).unwrap_or(0));
+    humantime::format_rfc3339_millis(time).to_string()
 }
 
 /// A parquet file with its checksum among the footer's notes.
@@ -87,29 +105,43 @@ fn encode(columns: Vec<Column>) -> io::Result<Vec<u8>> {
 }
 
 /// The columns of metrics.parquet.
-pub(crate) fn metrics_columns<'a>(metrics: impl Iterator<Item = &'a Metrics> + Clone) -> Vec<Column> {
-    let floats = |name: &str, value: fn(&Metrics) -> f64| numbers(name, metrics.clone().map(|row| Some(value(row))));
-    let counts = |name: &str, value: fn(&Metrics) -> u64| {
-        Column::new(name.into(), metrics.clone().map(|row| integer(value(row))).collect::<Vec<i64>>())
+pub(crate) fn metrics_columns<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> Vec<Column> {
+    let counts = |name: &str, value: fn(&Row) -> u64| {
+        Column::new(name.into(), rows.clone().map(|row| integer(value(row))).collect::<Vec<i64>>())
     };
-    vec![
+    let mut columns = vec![
         counts("epoch", |row| row.epoch),
-        Column::new("split".into(), metrics.clone().map(|row| row.split.name()).collect::<Vec<&str>>()),
+        Column::new("split".into(), rows.clone().map(|row| row.split.name()).collect::<Vec<&str>>()),
         counts("step", |row| row.step),
         counts("images_seen", |row| row.images_seen),
-        floats("loss", |row| row.loss),
-        floats("recon_nats", |row| row.recon_nats),
-        floats("kl_nats", |row| row.kl_nats),
-        floats("elbo_nats", |row| row.elbo_nats),
-        floats("effective_beta", |row| row.effective_beta),
-        floats("kl_weight", |row| row.kl_weight),
-        floats("learning_rate", |row| row.learning_rate),
-        numbers("grad_norm", metrics.clone().map(|row| row.grad_norm)),
-        counts("active_units", |row| row.active_units),
-        floats("images_per_second", |row| row.images_per_second),
-        floats("seconds", |row| row.seconds),
-        lists("kl_axis_nats", metrics.map(|row| &row.kl_axis_nats[..])),
-    ]
+    ];
+    let metrics = measure::all().map(|metric| {
+        let rows = rows.clone().map(|row| row.value(&metric.name));
+        values(&metric.name, metric.kind, rows)
+    });
+    columns.extend(metrics);
+    columns
+}
+
+/// A column of a metric's values.
+pub(crate) fn values<'a>(name: &str, kind: Kind, values: impl Iterator<Item = Option<&'a Value>>) -> Column {
+    match kind {
+        Kind::Number => numbers(name, values.map(|value| value?.number())),
+        Kind::Count => {
+            let counts = values.map(|value| match value {
+                Some(Value::Count(count)) => Some(integer(*count)),
+                _ => None,
+            });
+            Column::new(name.into(), counts.collect::<Vec<Option<i64>>>())
+        }
+        Kind::List => lists(
+            name,
+            values.map(|value| match value {
+                Some(Value::List(list)) => Some(list.iter().copied()),
+                _ => None,
+            }),
+        ),
+    }
 }
 
 /// Counts as the integers of a table.
@@ -117,14 +149,29 @@ pub(crate) fn integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// A column of times, given in seconds since 1970: microseconds. They are in UTC and do not say so, as DuckDB's Python module
+/// needs a further package for times with a zone.
+pub(crate) fn times(name: &str, values: impl Iterator<Item = Option<f64>>) -> Column {
+    let microseconds = values.map(|value| Some((value.filter(|value| value.is_finite())? * 1e6).round() as i64));
+    let microseconds = Int64Chunked::from_iter_options(name.into(), microseconds);
+    microseconds.into_datetime(TimeUnit::Microseconds, None).into_column()
+}
+
 /// A column of doubles; what is not finite is null.
 pub(crate) fn numbers(name: &str, values: impl Iterator<Item = Option<f64>>) -> Column {
     Column::new(name.into(), values.map(|value| value.filter(|value| value.is_finite())).collect::<Vec<_>>())
 }
 
-fn lists<'a>(name: &str, rows: impl Iterator<Item = &'a [f64]>) -> Column {
+/// A column of lists of doubles; what is not finite is null.
+pub(crate) fn lists<L: Iterator<Item = f64>>(name: &str, rows: impl Iterator<Item = Option<L>>) -> Column {
     let mut lists = ListPrimitiveChunkedBuilder::<Float64Type>::new(name.into(), 0, 0, DataType::Float64);
-    rows.for_each(|row| lists.append_iter(row.iter().map(|value| Some(*value).filter(|value| value.is_finite()))));
+    rows.for_each(|row| match row {
+        Some(row) => {
+            let finite: Vec<Option<f64>> = row.map(|value| Some(value).filter(|value| value.is_finite())).collect();
+            lists.append_iter(finite.into_iter());
+        }
+        None => lists.append_null(),
+    });
     lists.finish().into_column()
 }
 
@@ -132,78 +179,63 @@ fn decoded(bytes: Vec<u8>) -> PolarsResult<DataFrame> {
     ParquetReader::new(io::Cursor::new(bytes)).read_parallel(ParallelStrategy::None).finish()
 }
 
-fn rows(frame: &DataFrame) -> PolarsResult<Vec<Metrics>> {
-    (0..frame.height()).map(|row| metrics_at(frame, row)).collect()
+fn rows(frame: &DataFrame) -> PolarsResult<Vec<Row>> {
+    (0..frame.height()).map(|row| row_at(frame, row)).collect()
 }
 
-fn metrics_at(frame: &DataFrame, row: usize) -> PolarsResult<Metrics> {
-    let float = |name: &str| Ok::<_, PolarsError>(frame.column(name)?.f64()?.get(row).unwrap_or(f64::NAN));
-    let count = |name: &str| {
-        let value = frame.column(name)?.i64()?.get(row).ok_or_else(|| missing(name, row))?;
-        u64::try_from(value).map_err(|_| PolarsError::ComputeError(format!("{name} is negative").into()))
+fn row_at(frame: &DataFrame, index: usize) -> PolarsResult<Row> {
+    let position = |name: &str| {
+        let value = frame.column(name)?.i64()?.get(index).ok_or_else(|| missing(name, index))?;
+        count(name, value)
     };
-    Ok(Metrics {
-        epoch: count("epoch")?,
-        split: split(frame.column("split")?.str()?.get(row))?,
-        step: count("step")?,
-        images_seen: count("images_seen")?,
-        loss: float("loss")?,
-        recon_nats: float("recon_nats")?,
-        kl_nats: float("kl_nats")?,
-        elbo_nats: float("elbo_nats")?,
-        effective_beta: float("effective_beta")?,
-        kl_weight: float("kl_weight")?,
-        learning_rate: float("learning_rate")?,
-        grad_norm: frame.column("grad_norm")?.f64()?.get(row),
-        active_units: count("active_units")?,
-        images_per_second: float("images_per_second")?,
-        seconds: float("seconds")?,
-        kl_axis_nats: list(frame.column("kl_axis_nats")?, row)?,
-    })
+    let split = frame.column("split")?.str()?.get(index).and_then(Split::of_name);
+    let split = split.ok_or_else(|| PolarsError::ComputeError("split is neither train nor validation".into()))?;
+    let mut row = Row::new(position("epoch")?, split, position("step")?, position("images_seen")?);
+    for metric in measure::all().filter(|metric| metric.is_of(split)) {
+        let Ok(column) = frame.column(&metric.name) else { continue };
+        let value = match metric.kind {
+            Kind::Number => Some(Value::Number(column.f64()?.get(index).unwrap_or(f64::NAN))),
+            Kind::Count => {
+                column.i64()?.get(index).map(|value| count(&metric.name, value)).transpose()?.map(Value::Count)
+            }
+            Kind::List => list(column, index)?.map(Value::List),
+        };
+        if let Some(value) = value {
+            row.set(metric, value);
+        }
+    }
+    Ok(row)
 }
 
 fn missing(name: &str, row: usize) -> PolarsError {
     PolarsError::ComputeError(format!("{name} has no value in row {row}").into())
 }
 
-fn split(name: Option<&str>) -> PolarsResult<Split> {
-    [Split::Train, Split::Validation]
-        .into_iter()
-        .find(|split| Some(split.name()) == name)
-        .ok_or_else(|| PolarsError::ComputeError("split is neither train nor validation".into()))
+fn count(name: &str, value: i64) -> PolarsResult<u64> {
+    u64::try_from(value).map_err(|_| PolarsError::ComputeError(format!("{name} is negative").into()))
 }
 
-fn list(column: &Column, row: usize) -> PolarsResult<Vec<f64>> {
-    let values = column.list()?.get_as_series(row).ok_or_else(|| missing(column.name(), row))?;
-    Ok(values.f64()?.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+fn list(column: &Column, row: usize) -> PolarsResult<Option<Vec<f64>>> {
+    let Some(values) = column.list()?.get_as_series(row) else { return Ok(None) };
+    Ok(Some(values.f64()?.iter().map(|value| value.unwrap_or(f64::NAN)).collect()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::measure::example;
 
-    fn metrics(epoch: u64, split: Split) -> Metrics {
-        Metrics {
-            epoch,
-            split,
-            step: epoch * 100,
-            images_seen: epoch * 1600,
-            loss: 0.2,
-            recon_nats: 150.25,
-            kl_nats: 6.5,
-            elbo_nats: -156.75,
-            effective_beta: 0.392,
-            kl_weight: 5e-4,
-            learning_rate: 1e-3,
-            grad_norm: (split == Split::Train).then_some(0.125),
-            active_units: 2,
-            images_per_second: 1234.5,
-            seconds: 1.25,
-            kl_axis_nats: vec![4.5, 2.0],
-        }
+    fn number(row: &mut Row, name: &str, value: f64) {
+        let metric = measure::all().find(|metric| metric.name == name).unwrap();
+        row.set(metric, Value::Number(value));
     }
 
-    fn written(rows: &[Metrics]) -> (tempfile::TempDir, std::path::PathBuf) {
+    fn axes(row: &mut Row, value: Vec<f64>) {
+        let metric = measure::all().find(|metric| metric.kind == Kind::List).unwrap();
+        row.set(metric, Value::List(value));
+    }
+
+    fn written(rows: &[Row]) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("metrics.parquet");
         write_metrics(&path, rows).unwrap();
@@ -212,39 +244,30 @@ mod tests {
 
     #[test]
     fn metrics_are_read_back_as_they_were_written() {
-        let rows = vec![metrics(1, Split::Train), metrics(1, Split::Validation), metrics(2, Split::Train)];
+        let rows = [(1, Split::Train), (1, Split::Validation), (2, Split::Train)]
+            .map(|(epoch, split)| example(epoch, split, &[]));
         let (_folder, path) = written(&rows);
         assert_eq!(read_metrics(&path).unwrap(), rows);
     }
 
     #[test]
     fn what_is_not_finite_is_null_and_empty_lists_are_kept() {
-        let diverged = Metrics {
-            loss: f64::NAN,
-            kl_nats: f64::INFINITY,
-            elbo_nats: f64::NEG_INFINITY,
-            grad_norm: Some(f64::NAN),
-            kl_axis_nats: vec![f64::NAN, f64::INFINITY],
-            ..metrics(1, Split::Train)
-        };
-        let without_latents = Metrics { kl_axis_nats: vec![], ..metrics(1, Split::Validation) };
-        let rows = [diverged, without_latents, metrics(2, Split::Train)];
+        let not_finite =
+            [("loss", f64::NAN), ("kl_nats", f64::INFINITY), ("elbo_nats", f64::NEG_INFINITY), ("grad_norm", f64::NAN)];
+        let mut rows = [Split::Train, Split::Validation, Split::Train].map(|split| example(1, split, &[]));
+        not_finite.iter().for_each(|(name, value)| number(&mut rows[0], name, *value));
+        axes(&mut rows[0], vec![f64::NAN, f64::INFINITY]);
+        axes(&mut rows[1], vec![]);
         let (_folder, path) = written(&rows);
         let frame = decoded(std::fs::read(&path).unwrap()).unwrap();
-        for name in ["loss", "kl_nats", "elbo_nats", "grad_norm"] {
+        for (name, _) in not_finite {
             let column = frame.column(name).unwrap().f64().unwrap();
             assert_eq!((column.get(0), column.get(2).is_some()), (None, true), "{name}");
         }
-        let mut read = rows.to_vec();
-        read[0] = Metrics {
-            kl_nats: f64::NAN,
-            elbo_nats: f64::NAN,
-            grad_norm: None,
-            kl_axis_nats: vec![f64::NAN; 2],
-            ..read[0].clone()
-        };
+        not_finite.iter().for_each(|(name, _)| number(&mut rows[0], name, f64::NAN));
+        axes(&mut rows[0], vec![f64::NAN; 2]);
         // NaN is not equal to itself; its text is.
-        assert_eq!(format!("{:?}", read_metrics(&path).unwrap()), format!("{read:?}"));
+        assert_eq!(format!("{:?}", read_metrics(&path).unwrap()), format!("{:?}", rows.to_vec()));
     }
 
     #[test]
@@ -255,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_damaged_file_is_an_error_that_names_it() {
-        let (_folder, path) = written(&[metrics(1, Split::Train), metrics(1, Split::Validation)]);
+        let (_folder, path) = written(&[example(1, Split::Train, &[]), example(1, Split::Validation, &[])]);
         let whole = std::fs::read(&path).unwrap();
         let is_refused = |damaged: &[u8]| {
             std::fs::write(&path, damaged).unwrap();
@@ -272,6 +295,24 @@ mod tests {
             damaged[place..end].fill(0);
             is_refused(&damaged);
         }
+    }
+
+    #[test]
+    fn columns_of_other_versions_are_ignored_or_absent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.parquet");
+        let row = example(1, Split::Validation, &[("loss", 0.5)]);
+        let mut columns = metrics_columns([&row].into_iter());
+        columns.retain(|column| !["elbo_nats", "active_units", "kl_axis_nats"].contains(&column.name().as_str()));
+        columns.push(Column::new("of_a_later_version".into(), ["x"]));
+        write_columns(&path, columns).unwrap();
+        let read = read_metrics(&path).unwrap().remove(0);
+        assert_eq!((read.get("loss"), read.get("recon_nats")), (Some(0.5), row.get("recon_nats")));
+        assert_eq!(
+            (read.value("elbo_nats"), read.value("active_units"), read.value("kl_axis_nats")),
+            (None, None, None)
+        );
+        assert_eq!(read.values().count(), row.values().count() - 3);
     }
 
     #[test]

@@ -4,11 +4,11 @@
 //! trial that resumes opens a further file, whose first events say from which step on the older ones are void.
 
 use super::images::Grid;
-use crate::data::Split;
 use crate::folder::{FileError, TrialFolder, checksum, hexadecimal, room_needed};
 use crate::machine::host_name;
+use crate::metrics::{Metric, Row, Split, Value};
 use crate::record::trial::now;
-use crate::train::metrics::Metrics;
+use crate::train::measure;
 use protobuf::well_known_types::Value as ProtobufValue;
 use protobuf::{Message, RepeatedField};
 use serde::{Deserialize, Serialize};
@@ -84,21 +84,22 @@ impl EventWriter {
         &self.path
     }
 
-    /// The metrics of an epoch and split as scalars, `1_validation/loss` and so on, at the step `metrics.step`; the KL of
-    /// each latent axis as the histogram `kl_axis_nats/validation`, whose bucket [i, i + 1) counts the nats of axis i.
+    /// The metrics of an epoch and split as scalars, `1_validation/loss` and so on, at the step `row.step`; the lists as
+    /// histograms, `kl_axis_nats/validation`, whose bucket [i, i + 1) has the value of axis i.
     ///
     /// # Errors
     /// The file can't be written.
-    pub fn metrics(&mut self, metrics: &Metrics) -> Result<(), FileError> {
-        let mut values: Vec<Summary_Value> = scalars(metrics)
-            .into_iter()
-            .map(|(tag, value, description)| self.scalar(&tag, value, description))
-            .collect();
-        // A bucket that is not finite would break the whole chart.
-        if !metrics.kl_axis_nats.is_empty() && metrics.kl_axis_nats.iter().all(|kl| kl.is_finite()) {
-            values.push(self.kl_by_axis(metrics));
+    pub fn metrics(&mut self, row: &Row) -> Result<(), FileError> {
+        let mut values = Vec::new();
+        for (metric, tag, value) in tagged(row) {
+            match value {
+                Value::List(axes) => values.extend(self.by_axis(metric, &tag, axes)),
+                Value::Number(_) | Value::Count(_) => {
+                    values.extend(value.number().map(|value| self.scalar(&tag, value, &metric.doc)));
+                }
+            }
         }
-        self.summary(metrics.step, values)
+        self.summary(row.step, values)
     }
 
     /// A picture, and its bytes as a PNG file. Usual tags: `reconstructions`, `samples`, `manifold`.
@@ -133,15 +134,23 @@ impl EventWriter {
         self.summary(step, vec![value])
     }
 
-    /// The custom scalars' page: a chart with the reconstruction and the KL of both splits, and one with the ELBO's.
+    /// The custom scalars' page: the charts that metrics ask for, each with its metrics of both splits.
     ///
     /// # Errors
     /// The file can't be written.
     pub fn layout(&mut self) -> Result<(), FileError> {
-        let chart = |title: &str, names: &[&str]| {
+        let mut charts: Vec<(&str, Vec<String>)> = Vec::new();
+        for metric in measure::all() {
+            let Some(title) = metric.layout else { continue };
+            let tags = [Split::Validation, Split::Train].into_iter().filter_map(|split| metric.tag(split));
+            match charts.iter_mut().find(|(one, _)| *one == title) {
+                Some((_, all)) => all.extend(tags),
+                None => charts.push((title, tags.collect())),
+            }
+        }
+        let chart = |(title, tags): (&str, Vec<String>)| {
             let mut lines = MultilineChartContent::new();
-            let tags = names.iter().flat_map(|name| [Split::Validation, Split::Train].map(|split| result(split, name)));
-            lines.set_tag(tags.collect());
+            lines.set_tag(tags.into());
             let mut chart = Chart::new();
             chart.set_title(title.to_owned());
             chart.set_multiline(lines);
@@ -149,10 +158,7 @@ impl EventWriter {
         };
         let mut category = Category::new();
         category.set_title("Nats per image".to_owned());
-        category.set_chart(RepeatedField::from_vec(vec![
-            chart("Reconstruction and KL", &["recon_nats", "kl_nats"]),
-            chart("Evidence lower bound", &["elbo_nats"]),
-        ]));
+        category.set_chart(charts.into_iter().map(chart).collect());
         let mut layout = Layout::new();
         layout.set_category(RepeatedField::from_vec(vec![category]));
         let bytes = layout.write_to_bytes().map_err(io::Error::from).map_err(FileError::at("write", &self.path))?;
@@ -175,7 +181,7 @@ impl EventWriter {
         self.summary(0, vec![value])
     }
 
-    /// Says with which hyperparameters the trial runs, for TensorBoard's HParams tab, which averages the figures of a
+    /// Says with which hyperparameters the trial runs, for TensorBoard's HParams tab, which averages the metrics of a
     /// `group`. Lists are shown as JSON, nulls are left out.
     ///
     /// # Errors
@@ -244,15 +250,18 @@ impl EventWriter {
         scalar
     }
 
-    fn kl_by_axis(&mut self, metrics: &Metrics) -> Summary_Value {
-        let axes = &metrics.kl_axis_nats;
+    /// A list as a histogram; `None` where there is nothing to show.
+    fn by_axis(&mut self, metric: &Metric, tag: &str, axes: &[f64]) -> Option<Summary_Value> {
+        // A bucket that is not finite would break the whole chart.
+        if axes.is_empty() || axes.iter().any(|value| !value.is_finite()) {
+            return None;
+        }
         let mut buckets = tensor(DataType::DT_FLOAT, &[axes.len(), 3]);
-        let bucket = |(axis, &kl): (usize, &f64)| [axis as f32, (axis + 1) as f32, kl as f32];
+        let bucket = |(axis, &value): (usize, &f64)| [axis as f32, (axis + 1) as f32, value as f32];
         buckets.set_float_val(axes.iter().enumerate().flat_map(bucket).collect());
-        let tag = format!("kl_axis_nats/{}", metrics.split.name());
-        let mut value = self.value(&tag, "histograms", "KL of each latent axis, nats per image; bucket i is axis i.");
+        let mut value = self.value(tag, "histograms", &format!("{} Bucket i is axis i.", metric.doc));
         value.set_tensor(buckets);
-        value
+        Some(value)
     }
 
     fn hparams(&mut self, tag: &str, data: &HParamsPluginData) -> Result<(), FileError> {
@@ -334,43 +343,9 @@ pub fn code_block(text: &str) -> String {
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-/// The tag of a result on the images of a split: `1_validation/loss`, `2_train/loss`.
-///
-/// TensorBoard sorts the columns of HParams and the groups of Time Series by tag, digits before letters. The numbers put
-/// validation first, then training, then everything else. HParams shows only the first five columns, so these groups
-/// hold results alone; settings and speed have groups of their own.
-fn result(split: Split, name: &str) -> String {
-    let place = match split {
-        Split::Validation => 1,
-        Split::Train => 2,
-    };
-    format!("{place}_{}/{name}", split.name())
-}
-
-/// Tag, value and description of each scalar.
-fn scalars(metrics: &Metrics) -> Vec<(String, f64, &'static str)> {
-    let results = [
-        ("active_units", metrics.active_units as f64, "Latent axes whose posterior mean has a variance above 0.01."),
-        ("elbo_nats", metrics.elbo_nats, "Evidence lower bound with KL weight 1, nats per image."),
-        ("kl_nats", metrics.kl_nats, "KL(q(z|x) || N(0, I)), nats per image: sum over latent axes, mean over images."),
-        ("loss", metrics.loss, "The objective in the spec's own convention, mean over images."),
-        ("recon_nats", metrics.recon_nats, "-log p(x|z), nats per image: sum over pixels, mean over images."),
-    ];
-    let mut scalars: Vec<_> = results.map(|(name, value, text)| (result(metrics.split, name), value, text)).into();
-    let speed = format!("images_per_second/{}", metrics.split.name());
-    scalars.push((speed, metrics.images_per_second, "Images of this split by seconds spent on them."));
-    if metrics.split == Split::Train {
-        let norm = "Norm of the gradient before clipping, mean over steps.";
-        scalars.extend(metrics.grad_norm.map(|value| (result(Split::Train, "grad_norm"), value, norm)));
-        // Validation has the same values.
-        let schedule = [
-            ("effective_beta", metrics.effective_beta, "Weight of kl_nats beside recon_nats in the objective."),
-            ("kl_weight", metrics.kl_weight, "Weight of the KL in the spec's own convention."),
-            ("learning_rate", metrics.learning_rate, "Learning rate at the epoch's last step."),
-        ];
-        scalars.extend(schedule.map(|(name, value, text)| (format!("schedule/{name}"), value, text)));
-    }
-    scalars
+/// The values of a row that are shown, with their tags.
+fn tagged(row: &Row) -> impl Iterator<Item = (&'static Metric, String, &Value)> {
+    row.values().filter_map(|(metric, value)| Some((metric, metric.tag(row.split)?, value)))
 }
 
 fn metadata(plugin: &str, description: &str) -> SummaryMetadata {
@@ -418,6 +393,8 @@ fn event_file(folder: &TrialFolder) -> Result<PathBuf, FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Kind;
+    use crate::train::measure::example;
     use serde_json::json;
     use std::collections::BTreeSet;
     use tensorboard_rs::masked_crc32c::masked_crc32c;
@@ -440,25 +417,17 @@ mod tests {
         events
     }
 
-    fn metrics(split: Split, step: u64) -> Metrics {
-        Metrics {
-            epoch: step / 10,
-            split,
-            step,
-            images_seen: step * 16,
-            loss: 0.25 / step as f64,
-            recon_nats: 150.0,
-            kl_nats: 6.0,
-            elbo_nats: -156.0,
-            effective_beta: 0.392,
-            kl_weight: 5e-4,
-            learning_rate: 1e-3,
-            grad_norm: (split == Split::Train).then_some(0.5),
-            active_units: 2,
-            images_per_second: 1000.0,
-            seconds: 1.5,
-            kl_axis_nats: vec![4.0, 2.0],
-        }
+    fn metrics(split: Split, step: u64) -> Row {
+        let mut row = Row::new(step / 10, split, step, step * 16);
+        example(1, split, &[("loss", 0.25 / step as f64)])
+            .values()
+            .for_each(|(metric, value)| row.set(metric, value.clone()));
+        row
+    }
+
+    fn with_axes(mut row: Row, axes: Vec<f64>) -> Row {
+        row.set(measure::all().find(|metric| metric.kind == Kind::List).unwrap(), Value::List(axes));
+        row
     }
 
     fn hparams(seed: u64) -> BTreeMap<String, serde_json::Value> {
@@ -501,7 +470,7 @@ mod tests {
         let second = value(&events, "2_train/loss", 20);
         assert_eq!((second.get_simple_value(), second.has_metadata()), (0.0125, false));
         let histogram = value(&events, "kl_axis_nats/validation", 20);
-        assert_eq!(histogram.get_tensor().get_float_val(), [0.0, 1.0, 4.0, 1.0, 2.0, 2.0]);
+        assert_eq!(histogram.get_tensor().get_float_val(), [0.0, 1.0, 4.5, 1.0, 2.0, 2.0]);
         let sizes: Vec<i64> =
             histogram.get_tensor().get_tensor_shape().get_dim().iter().map(|dim| dim.get_size()).collect();
         assert_eq!(sizes, [2, 3]);
@@ -513,13 +482,17 @@ mod tests {
 
     #[test]
     fn tags_are_in_the_order_in_which_tensorboard_is_to_show_them() {
-        let tags = |split| -> Vec<String> { scalars(&metrics(split, 10)).into_iter().map(|(tag, ..)| tag).collect() };
+        let tags = |split| -> Vec<String> {
+            let row = metrics(split, 10);
+            tagged(&row).filter(|(metric, ..)| metric.kind != Kind::List).map(|(_, tag, _)| tag).collect()
+        };
         // As Python sorts the columns, by code point.
         let columns: BTreeSet<String> = [tags(Split::Train), tags(Split::Validation)].concat().into_iter().collect();
         assert_eq!(columns.len(), tags(Split::Train).len() + tags(Split::Validation).len());
-        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let (results, others): (Vec<&str>, Vec<&str>) =
+            columns.iter().map(String::as_str).partition(|tag| tag.starts_with(|c: char| c.is_ascii_digit()));
         assert_eq!(
-            columns,
+            results,
             [
                 "1_validation/active_units",
                 "1_validation/elbo_nats",
@@ -532,22 +505,21 @@ mod tests {
                 "2_train/kl_nats",
                 "2_train/loss",
                 "2_train/recon_nats",
-                "images_per_second/train",
-                "images_per_second/validation",
-                "schedule/effective_beta",
-                "schedule/kl_weight",
-                "schedule/learning_rate",
             ]
         );
+        for tag in ["images_per_second/train", "images_per_second/validation", "schedule/effective_beta"] {
+            assert!(others.contains(&tag), "{others:?}");
+        }
     }
 
     #[test]
-    fn figures_that_are_not_finite_are_written_but_not_as_histogram() {
+    fn values_that_are_not_finite_are_written_but_not_as_histogram() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = EventWriter::create(folder.path(), 0).unwrap();
-        let diverged = Metrics { loss: f64::NAN, kl_axis_nats: vec![1.0, f64::NAN], ..metrics(Split::Train, 10) };
+        let mut diverged = with_axes(metrics(Split::Train, 10), vec![1.0, f64::NAN]);
+        diverged.set(measure::all().find(|metric| metric.name == "loss").unwrap(), Value::Number(f64::NAN));
         writer.metrics(&diverged).unwrap();
-        writer.metrics(&Metrics { kl_axis_nats: vec![], ..metrics(Split::Train, 20) }).unwrap();
+        writer.metrics(&with_axes(metrics(Split::Train, 20), vec![])).unwrap();
         writer.flush().unwrap();
         let events = events(writer.path());
         assert!(value(&events, "2_train/loss", 10).get_simple_value().is_nan());

@@ -1,33 +1,37 @@
-//! The columns of trials.parquet and curves.parquet.
+//! The columns of trials.parquet and curves.parquet. They are the same for all trials, in one order and of fixed types, so
+//! that the files of different experiments are read as one table; what a trial lacks is null.
 
 use super::Trial;
-use crate::data::Split;
+use super::keys::{ColumnType, key_columns};
+use crate::metrics::Split;
 use crate::record::tables;
-use crate::train::metrics::Metrics;
-use polars::prelude::{Column, NamedFrom};
+use crate::train::measure;
+use polars::prelude::{
+    Column, DataType, Int64Type, IntoColumn, ListBuilderTrait, ListPrimitiveChunkedBuilder, ListStringChunkedBuilder,
+    NamedFrom,
+};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::path::Path;
 
-/// One row a trial: its names and status, whether its experiment's present plan has it, a column per spec key, its final
-/// and best figures, and its provenance.
-pub(super) fn trials(all: &[(&Trial, bool)]) -> Vec<Column> {
+/// One row a trial: its names and status, whether its experiment's present plan has it, its folder relative to that of the
+/// table, a column per spec key, its final and best metrics, and its provenance.
+pub(super) fn trials(all: &[(&Trial, bool)], folder: &Path) -> Vec<Column> {
     let trials = &*all.iter().map(|(trial, _)| *trial).collect::<Vec<_>>();
+    let place = |trial: &Trial| match trial.folder.strip_prefix(folder) {
+        Ok(place) if place.as_os_str().is_empty() => ".".to_owned(),
+        Ok(place) => place.to_string_lossy().into_owned(),
+        Err(_) => trial.folder.to_string_lossy().into_owned(),
+    };
     let mut columns = vec![
         strings("trial", trials, |trial| Some(trial.record.trial.clone())),
         strings("experiment", trials, |trial| Some(trial.record.experiment.clone())),
         strings("status", trials, |trial| Some(trial.record.status.name().to_owned())),
         Column::new("in_plan".into(), all.iter().map(|(_, in_plan)| *in_plan).collect::<Vec<bool>>()),
+        strings("folder", trials, |trial| Some(place(trial))),
     ];
-    let figures = figures(trials);
-    let provenance = provenance(trials);
-    let taken: BTreeSet<String> =
-        columns.iter().chain(&figures).chain(&provenance).map(|column| column.name().to_string()).collect();
-    let keys: BTreeSet<&String> = trials.iter().flat_map(|trial| trial.record.spec.keys()).collect();
-    // Two columns of one name would be an error; the names above are promised.
-    let spec = keys.into_iter().filter(|key| !taken.contains(*key)).map(|key| spec_column(key, trials));
-    columns.extend(spec);
-    columns.extend(figures);
-    columns.extend(provenance);
+    columns.extend(key_columns().into_iter().map(|(key, kind)| key_column(&key, kind, trials)));
+    columns.extend(metrics(trials));
+    columns.extend(provenance(trials));
     columns
 }
 
@@ -44,23 +48,19 @@ pub(super) fn curves(all: &[(&Trial, bool)]) -> Vec<Column> {
     columns
 }
 
-fn figures(trials: &[&Trial]) -> Vec<Column> {
+/// The metrics of the last epoch of each split, and the best values of any epoch.
+fn metrics(trials: &[&Trial]) -> Vec<Column> {
     let mut columns = vec![integers("final_epoch", trials, |trial| Some(trial.last(Split::Train)?.epoch))];
-    for split in [Split::Train, Split::Validation] {
-        let last = |name: &str, value: fn(&Metrics) -> f64| {
-            floats(&format!("final_{}_{name}", split.name()), trials, |trial| trial.last(split).map(value))
-        };
-        columns.push(last("loss", |row| row.loss));
-        columns.push(last("recon_nats", |row| row.recon_nats));
-        columns.push(last("kl_nats", |row| row.kl_nats));
-        columns.push(last("elbo_nats", |row| row.elbo_nats));
-        columns.push(last("effective_beta", |row| row.effective_beta));
-        let name = format!("final_{}_active_units", split.name());
-        columns.push(integers(&name, trials, |trial| Some(trial.last(split)?.active_units)));
+    for split in Split::ALL {
+        for metric in measure::all().filter(|metric| metric.is_of(split)) {
+            let values = trials.iter().map(|trial| trial.last(split)?.value(&metric.name));
+            columns.push(tables::values(&measure::final_name(metric, split), metric.kind, values));
+        }
     }
     columns.push(integers("best_epoch", trials, |trial| Some(trial.best()?.epoch)));
-    columns.push(floats("best_validation_loss", trials, |trial| Some(trial.best()?.loss)));
-    columns.push(floats("best_validation_elbo_nats", trials, Trial::best_elbo_nats));
+    for metric in measure::with_best() {
+        columns.push(floats(&measure::best_name(metric), trials, |trial| trial.best_of(metric)));
+    }
     columns
 }
 
@@ -82,8 +82,8 @@ fn provenance(trials: &[&Trial]) -> Vec<Column> {
         strings("processor", trials, |trial| trial.record.processor.clone()),
         strings("host", trials, |trial| Some(trial.record.host.clone())),
         integers("threads", trials, |trial| Some(trial.record.threads)),
-        floats("started", trials, |trial| Some(trial.record.started)),
-        floats("ended", trials, |trial| trial.record.ended),
+        tables::times("started", trials.iter().map(|trial| Some(trial.record.started))),
+        tables::times("ended", trials.iter().map(|trial| trial.record.ended)),
         strings("error", trials, |trial| trial.record.error.clone()),
     ]
 }
@@ -101,31 +101,45 @@ fn strings(name: &str, trials: &[&Trial], value: impl Fn(&Trial) -> Option<Strin
     Column::new(name.into(), trials.iter().map(|trial| value(trial)).collect::<Vec<Option<String>>>())
 }
 
-/// A spec key's values in the narrowest type that holds all of them exactly: integers, floats, booleans, or text, with
-/// JSON for what is a list or of mixed types. A key that a trial lacks is null.
-fn spec_column(key: &str, trials: &[&Trial]) -> Column {
-    let values: Vec<&Value> = trials.iter().map(|trial| trial.record.spec.get(key).unwrap_or(&Value::Null)).collect();
-    let all = |is: fn(&Value) -> bool| values.iter().all(|value| value.is_null() || is(value));
-    if values.iter().all(|value| value.is_null()) {
-        typed(key, &values, text)
-    } else if all(Value::is_boolean) {
-        typed(key, &values, Value::as_bool)
-    } else if all(Value::is_i64) {
-        typed(key, &values, Value::as_i64)
-    } else if all(|value| value.is_f64() || value.is_i64()) {
-        typed(key, &values, Value::as_f64)
-    } else {
-        typed(key, &values, text)
+/// A spec key's values. Null where a trial lacks the key, as those of another version may, or has a value of another type.
+fn key_column(key: &str, kind: ColumnType, trials: &[&Trial]) -> Column {
+    let values = || trials.iter().map(|trial| trial.record.spec.get(key).unwrap_or(&Value::Null));
+    let lists = || values().map(|value| value.as_array().map(|list| list.iter()));
+    match kind {
+        ColumnType::Integer => typed(key, values(), Value::as_i64),
+        ColumnType::Float => tables::numbers(key, values().map(Value::as_f64)),
+        ColumnType::String => typed(key, values(), text),
+        ColumnType::Floats => {
+            // A number that is none would be null in the list.
+            tables::lists(key, lists().map(|list| Some(list?.map(|one| one.as_f64().unwrap_or(f64::NAN)))))
+        }
+        ColumnType::Integers => {
+            let mut builder = ListPrimitiveChunkedBuilder::<Int64Type>::new(key.into(), 0, 0, DataType::Int64);
+            lists().for_each(|list| match list {
+                Some(list) => builder.append_iter(list.map(Value::as_i64)),
+                None => builder.append_null(),
+            });
+            builder.finish().into_column()
+        }
+        ColumnType::Strings => {
+            let mut builder = ListStringChunkedBuilder::new(key.into(), 0, 0);
+            lists().for_each(|list| match list {
+                Some(list) => builder.append_values_iter(list.filter_map(Value::as_str)),
+                None => builder.append_null(),
+            });
+            builder.finish().into_column()
+        }
     }
 }
 
-fn typed<T>(key: &str, values: &[&Value], value: fn(&Value) -> Option<T>) -> Column
+fn typed<'a, T>(key: &str, values: impl Iterator<Item = &'a Value>, value: fn(&Value) -> Option<T>) -> Column
 where
     polars::prelude::Series: NamedFrom<Vec<Option<T>>, [Option<T>]>,
 {
-    Column::new(key.into(), values.iter().map(|one| value(one)).collect::<Vec<Option<T>>>())
+    Column::new(key.into(), values.map(value).collect::<Vec<Option<T>>>())
 }
 
+/// Text as it is; the rest, as a number in the place of a word, as JSON.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,

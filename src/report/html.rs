@@ -1,13 +1,13 @@
 //! report.html: the report as one page with its charts and pictures, which needs nothing else, no network either.
 
-use super::settings::{Comparison, FIGURES, Setting};
+use super::settings::{Comparison, Setting, columns};
 use super::trial::DATA_HASH;
 use super::{Experiment, Report, Trial, json, setup};
-use crate::data::Split;
 use crate::folder::TrialFolder;
+use crate::metrics::{Kind, Row, Split};
 use crate::record::Grid;
 use crate::text::{counted, filled};
-use crate::train::Metrics;
+use crate::train::measure;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -95,6 +95,7 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
         "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         "places": places,
         "warnings": warnings,
+        "metrics": metrics(),
         "experiments": experiments,
     });
     // `</script>` in a text would end the data.
@@ -110,10 +111,45 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
     filled(PAGE, &parts)
 }
 
+/// The metrics that the page shows: those of the table's columns in their order, then those that are only drawn.
+fn metrics() -> Vec<Value> {
+    let of_table = columns().iter().map(|column| {
+        let metric = measure::all().find(|metric| metric.column.is_some() && metric.name == column.name);
+        json!({
+            "name": column.name,
+            "title": column.title,
+            "rule": column.doc.trim_end_matches('.'),
+            "better": column.better,
+            "head": column.head,
+            "spread": column.with_deviation,
+            "of_epochs": metric.is_some(),
+            "curve": metric.is_some_and(|metric| metric.is_curve),
+        })
+    });
+    let drawn = measure::all().filter(|metric| metric.column.is_none() && metric.is_curve).map(|metric| {
+        json!({
+            "name": metric.name,
+            "title": metric.title,
+            "rule": metric.doc.trim_end_matches('.'),
+            "better": metric.better(),
+            "head": null,
+            "spread": true,
+            "of_epochs": true,
+            "curve": true,
+        })
+    });
+    of_table.chain(drawn).collect()
+}
+
 fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -> Value {
     let short = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(comparison.short(key))));
     let logarithmic = comparison.varied.iter().filter(|key| is_logarithmic(comparison, key));
     let mut value = json::experiment(experiment, comparison);
+    // What the page's script calls them.
+    for setting in value["settings"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let metrics = setting.remove("metrics");
+        setting.extend(metrics.map(|metrics| ("figures".to_owned(), metrics)));
+    }
     value["short"] = short.collect::<Map<_, _>>().into();
     value["log"] = json!(logarithmic.collect::<Vec<_>>());
     value["comparable"] = json!(comparison.is_comparable);
@@ -180,14 +216,19 @@ fn is_logarithmic(comparison: &Comparison, key: &str) -> bool {
     *high >= DECADES * low || (is_even(f64::ln) && !is_even(|value| value))
 }
 
-/// The figures of a trial's last epoch.
+/// The metrics of a trial's last epoch.
 fn last(trial: &Trial, split: Split) -> Value {
     let Some(row) = trial.last(split) else { return Value::Null };
-    let mut figures: Map<String, Value> =
-        FIGURES.iter().map(|figure| (figure.name.to_owned(), json!((figure.of)(trial, split)))).collect();
-    let nats: Vec<Option<f64>> = row.kl_axis_nats.iter().map(|nats| rounded(*nats)).collect();
-    figures.insert("kl_axis_nats".to_owned(), json!(nats));
-    figures.into()
+    let mut metrics: Map<String, Value> =
+        columns().iter().map(|column| (column.name.to_owned(), json!(column.of(trial, split)))).collect();
+    for metric in measure::all().filter(|metric| metric.is_curve) {
+        metrics.insert(metric.name.to_string(), json!(row.get(&metric.name)));
+    }
+    for metric in measure::all().filter(|metric| metric.kind == Kind::List) {
+        let values: Vec<Option<f64>> = row.list(&metric.name).iter().map(|value| rounded(*value)).collect();
+        metrics.insert(metric.name.to_string(), json!(values));
+    }
+    metrics.into()
 }
 
 /// Every so many epochs, and the last ones of the setting's trials: these are averaged, and so have the same epochs.
@@ -199,21 +240,18 @@ fn shown_epochs(setting: &Setting, step: u64) -> BTreeSet<u64> {
 /// Columns of numbers by epoch, for each split.
 fn curves(trial: &Trial, epochs: &BTreeSet<u64>) -> Value {
     let mut curves = Map::new();
-    for split in [Split::Train, Split::Validation] {
-        let is_shown = |row: &&Metrics| row.split == split && epochs.contains(&row.epoch);
-        let rows: Vec<&Metrics> = trial.metrics.iter().filter(is_shown).collect();
+    for split in Split::ALL {
+        let is_shown = |row: &&Row| row.split == split && epochs.contains(&row.epoch);
+        let rows: Vec<&Row> = trial.metrics.iter().filter(is_shown).collect();
         if rows.is_empty() {
             continue;
         }
-        let column = |value: fn(&Metrics) -> f64| rows.iter().map(|row| rounded(value(row))).collect::<Vec<_>>();
         let epochs: Vec<u64> = rows.iter().map(|row| row.epoch).collect();
-        let columns = json!({
-            "epoch": epochs,
-            "loss": column(|row| row.loss),
-            "recon_nats": column(|row| row.recon_nats),
-            "kl_nats": column(|row| row.kl_nats),
-            "elbo_nats": column(|row| row.elbo_nats),
-        });
+        let mut columns = json!({ "epoch": epochs });
+        for metric in measure::all().filter(|metric| metric.is_curve && metric.is_of(split)) {
+            let values = rows.iter().map(|row| row.get(&metric.name).and_then(rounded));
+            columns[&*metric.name] = json!(values.collect::<Vec<_>>());
+        }
         curves.insert(split.name().to_owned(), columns);
     }
     curves.into()

@@ -1,8 +1,9 @@
 //! The report as JSON. What is not finite becomes null.
 
-use super::settings::{Comparison, FIGURES, Setting};
+use super::settings::{Comparison, Setting, columns};
 use super::{Experiment, Report, Trial};
-use crate::data::Split;
+use crate::metrics::Split;
+use crate::train::measure;
 use serde_json::{Map, Value, json};
 
 pub(super) fn report(report: &Report) -> Value {
@@ -25,7 +26,7 @@ pub(super) fn experiment(experiment: &Experiment, comparison: &Comparison) -> Va
         "folder": experiment.folder.to_string_lossy(),
         "varied": comparison.varied,
         "split": comparison.split.name(),
-        "sorted_by": comparison.sorted_by.name,
+        "sorted_by": comparison.sorted_by,
         "notes": comparison.notes,
         "settings": comparison.settings.iter().map(|one| setting(one, comparison)).collect::<Vec<_>>(),
     })
@@ -33,21 +34,21 @@ pub(super) fn experiment(experiment: &Experiment, comparison: &Comparison) -> Va
 
 fn setting(setting: &Setting, comparison: &Comparison) -> Value {
     let values = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(setting.value(key))));
-    let figures = FIGURES.iter().map(|figure| {
-        let summary = setting.summary(figure, comparison.split);
+    let metrics = columns().iter().map(|column| {
+        let summary = setting.summary(column, comparison.split);
         let summary = summary.map(|one| json!({"count": one.count, "mean": one.mean, "std": one.deviation}));
-        (figure.name.to_owned(), json!(summary))
+        (column.name.to_owned(), json!(summary))
     });
     json!({
         "values": values.collect::<Map<_, _>>(),
         "done": setting.done().count(),
         "trials": setting.trials.iter().map(|trial| &trial.record.trial).collect::<Vec<_>>(),
-        "figures": figures.collect::<Map<_, _>>(),
+        "metrics": metrics.collect::<Map<_, _>>(),
     })
 }
 
 pub(super) fn trial(trial: &Trial) -> Value {
-    json!({
+    let mut value = json!({
         "trial": trial.record.trial,
         "folder": trial.folder.to_string_lossy(),
         "status": trial.record.status,
@@ -59,7 +60,9 @@ pub(super) fn trial(trial: &Trial) -> Value {
         "error": trial.record.error,
         "final": { "train": trial.last(Split::Train), "validation": trial.last(Split::Validation) },
         "best_epoch": trial.best().map(|row| row.epoch),
-        "best_validation_loss": trial.best().map(|row| row.loss),
-        "best_validation_elbo_nats": trial.best_elbo_nats(),
-    })
+    });
+    for metric in measure::with_best() {
+        value[measure::best_name(metric)] = json!(trial.best_of(metric));
+    }
+    value
 }

@@ -6,6 +6,7 @@
 mod frames;
 mod html;
 mod json;
+mod keys;
 mod numbers;
 mod schema;
 mod settings;
@@ -15,10 +16,10 @@ mod text;
 mod trial;
 
 pub use numbers::significant;
-pub use schema::tables;
+pub use schema::{metrics, tables};
+pub use settings::rules;
 pub use table::{Column, Table, wrapped};
-pub use text::active_rule;
-pub use trial::{Metric, Trial};
+pub use trial::{Cell, Trial};
 
 use crate::folder::{ExperimentFolder, FileError, TrialFolder, write_whole};
 use crate::launch::Frozen;
@@ -153,11 +154,11 @@ impl Report {
         folders.entry(dir).or_insert_with(|| self.experiments.iter().flat_map(Experiment::all).collect());
         let mut written = Vec::new();
         for (folder, trials) in folders {
-            let folder = ExperimentFolder::new(folder);
+            let files = ExperimentFolder::new(folder);
             let ending = if format == Format::Csv { "csv" } else { "parquet" };
             for (path, columns) in [
-                (folder.trials_table(ending), frames::trials(&trials)),
-                (folder.curves_table(ending), frames::curves(&trials)),
+                (files.trials_table(ending), frames::trials(&trials, folder)),
+                (files.curves_table(ending), frames::curves(&trials)),
             ] {
                 match format {
                     Format::Csv => tables::write_csv(&path, &columns)?,
@@ -176,7 +177,7 @@ impl Report {
         text::report(self, width)
     }
 
-    /// The report for programs: the figures of [`Report::table`], and the trials one by one. What is not finite is
+    /// The report for programs: the metrics of [`Report::table`], and the trials one by one. What is not finite is
     /// null.
     pub fn json(&self) -> serde_json::Value {
         json::report(self)

@@ -1,6 +1,6 @@
 //! Numbers as the report's tables show them, and their summaries over seeds.
 
-/// A figure of the trials that differ by their seed alone.
+/// A metric of the trials that differ by their seed alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Summary {
     /// How many values there are, at least one.

@@ -1,74 +1,117 @@
 //! What is in the columns of the parquet tables, for whoever reads them.
 
 use super::frames;
+use super::keys::key_columns;
 use crate::folder::{ExperimentFolder, TrialFolder};
+use crate::metrics::{Kind, Metric, POSITION, Split};
 use crate::record::tables as logged;
 use crate::record::trial::TrialRecord;
-use crate::train::Metrics;
+use crate::train::measure;
 use polars::prelude::Column;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The columns of metrics.parquet, curves.parquet and trials.parquet: names, types and meanings.
 pub fn tables() -> Value {
-    let meanings = [schemars::schema_for!(Metrics).to_value(), schemars::schema_for!(TrialRecord).to_value()];
-    let described = |columns: Vec<Column>| -> Vec<Value> {
-        let column = |column: &Column| {
-            let name = column.name().as_str();
-            let dtype = column.dtype().to_string();
-            json!({ "name": name, "type": dtype, "description": description(&meanings, name) })
-        };
-        columns.iter().map(column).collect()
-    };
+    let of_epochs = meanings_of_epochs();
+    let of_trials = meanings_of_trials();
     json!({
         (TrialFolder::METRICS): {
             "description": "One row an epoch and split of a trial.",
-            "columns": described(logged::metrics_columns(std::iter::empty())),
+            "columns": described(logged::metrics_columns(std::iter::empty()), &of_epochs),
         },
         (ExperimentFolder::CURVES): {
             "description": "One row an epoch and split of each trial.",
-            "columns": described(frames::curves(&[])),
+            "columns": described(frames::curves(&[]), &of_epochs),
         },
         (ExperimentFolder::TRIALS): {
-            "description": "One row a trial. Between `status` and `final_epoch` come the keys of the spec, dotted, each in \
-                the narrowest type that holds all its values: integer, float, boolean, or text, which has lists as JSON.",
-            "columns": described(frames::trials(&[])),
+            "description": "One row a trial. Every key of a spec is a column, dotted; null where a trial does not have it.",
+            "columns": described(frames::trials(&[], Path::new("")), &of_trials),
         },
     })
 }
 
-/// What a column has, from the fields that it is made of.
-fn description(meanings: &[Value; 2], name: &str) -> String {
-    let field = |name: &str| {
-        let mut found = meanings.iter().filter_map(|meaning| meaning["properties"][name]["description"].as_str());
-        found.next().map(|text| text.replace('\n', " "))
+fn described(columns: Vec<Column>, meanings: &BTreeMap<String, String>) -> Vec<Value> {
+    let column = |column: &Column| {
+        let name = column.name().as_str();
+        let meaning = meanings.get(name).map(String::as_str).unwrap_or_default();
+        json!({ "name": name, "type": column.dtype().to_string(), "description": meaning })
     };
-    let of_last = |split: &str| {
-        let rest = name.strip_prefix("final_")?.strip_prefix(split)?.strip_prefix('_')?;
-        Some(format!("Of the last epoch's {split} row: {}", field(rest)?))
+    columns.iter().map(column).collect()
+}
+
+/// What the columns of metrics.parquet and curves.parquet have.
+fn meanings_of_epochs() -> BTreeMap<String, String> {
+    let own = [("experiment", "The experiment's name."), ("trial", "The trial's id; its folder's name ends in it.")];
+    let own = own.into_iter().chain(POSITION).map(|(name, meaning)| (name.to_owned(), meaning.to_owned()));
+    own.chain(measure::all().map(|metric| (metric.name.to_string(), metric.doc.to_string()))).collect()
+}
+
+/// What the columns of trials.parquet have.
+fn meanings_of_trials() -> BTreeMap<String, String> {
+    let record = schemars::schema_for!(TrialRecord).to_value();
+    let fields = record["properties"].as_object().into_iter().flatten().filter_map(|(name, field)| {
+        let meaning = field["description"].as_str()?.replace('\n', " ");
+        Some((name.clone(), meaning))
+    });
+    let own = [
+        ("in_plan", "Whether the present plan of the trial's experiment has it; `vaex report` lists others apart."),
+        ("folder", "The trial's folder, relative to that of the table."),
+        ("final_epoch", "The last epoch."),
+        ("best_epoch", "The epoch with the lowest validation loss."),
+        ("started", "Start of the first attempt, in UTC."),
+        ("ended", "End of the last attempt, in UTC."),
+    ];
+    let keys = key_columns().into_iter().map(|(key, _)| {
+        let meaning = format!("The key `{key}` of the resolved spec.");
+        (key, meaning)
+    });
+    let last = |split: Split| {
+        measure::all().filter(move |metric| metric.is_of(split)).map(move |metric| {
+            let meaning = format!("Of the last epoch's {} row: {}", split.name(), metric.doc);
+            (measure::final_name(metric, split), meaning)
+        })
     };
-    let known = match name {
-        "in_plan" => Some(
-            "Whether the present plan of the trial's experiment has it; `vaex report` lists others apart.".to_owned(),
-        ),
-        "final_epoch" => Some("The last epoch.".to_owned()),
-        "best_epoch" => Some("The epoch with the lowest validation loss.".to_owned()),
-        "best_validation_loss" => Some("The lowest validation loss of an epoch.".to_owned()),
-        "best_validation_elbo_nats" => Some("The highest validation elbo_nats of an epoch.".to_owned()),
-        _ => None,
+    let best = measure::with_best().map(|metric| {
+        (
+            measure::best_name(metric),
+            format!("The {}est validation {} of an epoch.", metric.better().trim_end_matches("er"), metric.name),
+        )
+    });
+    let own = own.map(|(name, meaning)| (name.to_owned(), meaning.to_owned()));
+    fields.chain(keys).chain(Split::ALL.into_iter().flat_map(last)).chain(best).chain(own).collect()
+}
+
+/// The reference of all metrics as a Markdown table.
+pub fn metrics() -> String {
+    let kind = |metric: &Metric| match metric.kind {
+        Kind::Number => "number",
+        Kind::Count => "count",
+        Kind::List => "list",
     };
-    known.or_else(|| field(name)).or_else(|| of_last("train")).or_else(|| of_last("validation")).unwrap_or_default()
+    let row = |metric: &Metric| {
+        let splits: Vec<&str> = metric.splits.iter().map(|split| split.name()).collect();
+        let cells = [kind(metric), metric.unit, metric.better(), &splits.join(", "), &metric.doc.replace('|', "\\|")];
+        format!("| `{}` | {} |\n", metric.name, cells.join(" | "))
+    };
+    let head = "| metric | type | unit | better | splits | meaning |\n| --- | --- | --- | --- | --- | --- |\n";
+    head.to_owned() + &measure::all().map(row).collect::<String>()
 }
 
 #[cfg(test)]
 mod tests {
     use super::tables;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn every_column_says_what_it_has() {
+    fn every_column_has_a_name_of_its_own_and_says_what_it_has() {
         let tables = tables();
-        for (table, least) in [("metrics.parquet", 16), ("curves.parquet", 18), ("trials.parquet", 30)] {
+        for (table, least) in [("metrics.parquet", 16), ("curves.parquet", 18), ("trials.parquet", 90)] {
             let columns = tables[table]["columns"].as_array().unwrap();
             assert!(columns.len() >= least, "{table}: {}", columns.len());
+            let names: BTreeSet<&str> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
+            assert_eq!(names.len(), columns.len(), "{table}");
             for column in columns {
                 assert!(column["description"].as_str().is_some_and(|text| text.len() > 8), "{table}: {column}");
             }

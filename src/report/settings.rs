@@ -1,63 +1,132 @@
-//! The settings of an experiment compared: trials that differ by their seed alone folded, and sorted by a figure that
+//! The settings of an experiment compared: trials that differ by their seed alone folded, and sorted by a metric that
 //! may be compared.
 
 use super::numbers::{Summary, significant};
+use super::table::Fitted;
 use super::trial::DATA_HASH;
 use super::{Experiment, Trial};
-use crate::data::Split;
 use crate::language::determines;
+use crate::metrics::{Column, Kind, Metric, Split};
 use crate::plan::value_text;
 use crate::record::trial::Status;
 use crate::text::counted;
+use crate::train::measure::{self, EFFECTIVE_BETA, ELBO_NATS, LOSS};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
-/// A figure of a trial that is done.
-pub(super) struct Figure {
+/// A column of the tables for people, with a metric of trials that are done.
+pub(super) struct MetricColumn {
+    /// The metric's name.
     pub(super) name: &'static str,
-    /// How the table's column is headed.
+    /// What a chart calls it.
+    pub(super) title: &'static str,
+    /// What it is.
+    pub(super) doc: &'static str,
+    /// The word for the better values; empty where neither are.
+    pub(super) better: &'static str,
+    /// How the column is headed.
     pub(super) head: &'static str,
+    /// What a reader must know about it, with a place for the split.
+    rule: Option<&'static str>,
     /// Whether the table shows its deviation over the seeds.
     pub(super) with_deviation: bool,
-    pub(super) of: fn(&Trial, Split) -> Option<f64>,
+    source: Source,
 }
 
-/// In the order of the table's columns.
-pub(super) const FIGURES: [Figure; 7] = [
-    figure("loss", "loss", true, |trial, split| Some(trial.last(split)?.loss)),
-    figure("elbo_nats", "elbo_nats", true, |trial, split| Some(trial.last(split)?.elbo_nats)),
-    figure("recon_nats", "recon_nats", true, |trial, split| Some(trial.last(split)?.recon_nats)),
-    figure("kl_nats", "kl_nats", true, |trial, split| Some(trial.last(split)?.kl_nats)),
-    figure("active_units", "active", false, |trial, split| Some(trial.last(split)?.active_units as f64)),
-    figure("images_per_second", "images/s", false, |trial, _| trial.record.images_per_second),
-    figure("seconds", "seconds", false, |trial, _| Some(trial.record.seconds)),
-];
+/// Where a column's values come from.
+enum Source {
+    /// The row of the last epoch.
+    LastEpoch,
+    /// The record: about the trial as a whole.
+    Record(fn(&Trial) -> Option<f64>),
+}
 
-const LOSS: &Figure = &FIGURES[0];
-const ELBO: &Figure = &FIGURES[1];
+impl MetricColumn {
+    fn of_epochs(metric: &'static Metric) -> Option<MetricColumn> {
+        let Column { head, rule } = metric.column?;
+        Some(MetricColumn {
+            name: &metric.name,
+            title: &metric.title,
+            doc: &metric.doc,
+            better: metric.better(),
+            head,
+            rule,
+            with_deviation: metric.kind == Kind::Number,
+            source: Source::LastEpoch,
+        })
+    }
 
-const fn figure(
-    name: &'static str,
-    head: &'static str,
-    with_deviation: bool,
-    of: fn(&Trial, Split) -> Option<f64>,
-) -> Figure {
-    Figure { name, head, with_deviation, of }
+    /// Of the trial as a whole.
+    fn of_record([name, title, doc, head]: [&'static str; 4], of: fn(&Trial) -> Option<f64>) -> MetricColumn {
+        MetricColumn {
+            name,
+            title,
+            doc,
+            better: "",
+            head,
+            rule: None,
+            with_deviation: false,
+            source: Source::Record(of),
+        }
+    }
+
+    /// Its value for a trial.
+    pub(super) fn of(&self, trial: &Trial, split: Split) -> Option<f64> {
+        match self.source {
+            Source::LastEpoch => trial.last(split)?.get(self.name),
+            Source::Record(of) => of(trial),
+        }
+    }
+}
+
+/// The metrics' columns, in the order of the tables.
+pub(super) fn columns() -> &'static [MetricColumn] {
+    static COLUMNS: LazyLock<Vec<MetricColumn>> = LazyLock::new(|| {
+        let doc = "Training images, repetitions included, by the seconds spent on training steps.";
+        let speed = ["images_per_second", "training images per second", doc, "images/s"];
+        let time = ["seconds", "seconds", "Wall time of the trial, all its resumptions together.", "seconds"];
+        let of_trial = [
+            MetricColumn::of_record(speed, |trial| trial.record.images_per_second),
+            MetricColumn::of_record(time, |trial| Some(trial.record.seconds)),
+        ];
+        measure::all().filter_map(MetricColumn::of_epochs).chain(of_trial).collect()
+    });
+    &COLUMNS
+}
+
+/// What a reader must know about the columns that a table shows, a sentence each.
+pub fn rules(table: &Fitted, split: Split) -> impl Iterator<Item = String> {
+    all_rules(split).filter(|(head, _)| table.shows(head)).map(|(_, rule)| rule)
+}
+
+/// What a reader must know about columns, with their heads.
+pub(super) fn all_rules(split: Split) -> impl Iterator<Item = (&'static str, String)> {
+    let rule = move |column: &MetricColumn| {
+        let rule = column.rule?.replace("{split}", split.in_words());
+        Some((column.head, format!("{}: {rule}", column.head)))
+    };
+    columns().iter().filter_map(rule)
+}
+
+/// What makes the better values of a metric the lower ones.
+fn sign(metric: &str) -> f64 {
+    measure::all().find(|one| one.name == metric).and_then(|one| one.sign()).unwrap_or(1.0)
 }
 
 /// The settings of an experiment, best first.
 pub(super) struct Comparison<'a> {
     /// Dotted keys that vary, but for the seed.
     pub(super) varied: Vec<&'a str>,
-    /// What the figures are about: training only where no trial has validation figures.
+    /// What the metrics are about: training only where no trial has validation metrics.
     pub(super) split: Split,
-    /// The figure that the settings are sorted by.
-    pub(super) sorted_by: &'static Figure,
-    /// Whether figures of one trial may be held against those of any other.
+    /// The metric that the settings are sorted by.
+    pub(super) sorted_by: &'static str,
+    /// Whether metrics of one trial may be held against those of any other.
     pub(super) is_comparable: bool,
-    /// What a reader of the figures must know, a sentence each.
+    /// What a reader of the metrics must know, a sentence each.
     pub(super) notes: Vec<String>,
-    /// Best first; those without a figure last.
+    /// Best first; those without that metric last.
     pub(super) settings: Vec<Setting<'a>>,
 }
 
@@ -72,19 +141,20 @@ impl<'a> Setting<'a> {
         self.trials.first()?.value(key)
     }
 
-    /// The trials that are done: those whose figures count.
+    /// The trials that are done: those whose metrics count.
     pub(super) fn done(&self) -> impl Iterator<Item = &'a Trial> {
         self.trials.iter().copied().filter(|trial| trial.record.status == Status::Done)
     }
 
-    /// A figure over the trials that are done and have it.
-    pub(super) fn summary(&self, figure: &Figure, split: Split) -> Option<Summary> {
-        Summary::of(&self.done().filter_map(|trial| (figure.of)(trial, split)).collect::<Vec<f64>>())
+    /// What a column has of the trials that are done.
+    pub(super) fn summary(&self, column: &MetricColumn, split: Split) -> Option<Summary> {
+        Summary::of(&self.done().filter_map(|trial| column.of(trial, split)).collect::<Vec<f64>>())
     }
 
-    /// The mean of a figure, where it is a number.
-    fn mean(&self, figure: &Figure, split: Split) -> Option<f64> {
-        self.summary(figure, split).map(|summary| summary.mean).filter(|mean| !mean.is_nan())
+    /// The mean of a metric of the last epochs, where it is a number.
+    fn mean(&self, name: &str, split: Split) -> Option<f64> {
+        let values = self.done().filter_map(|trial| trial.last(split)?.get(name));
+        Summary::of(&values.collect::<Vec<f64>>()).map(|summary| summary.mean).filter(|mean| !mean.is_nan())
     }
 }
 
@@ -122,19 +192,18 @@ impl<'a> Comparison<'a> {
 
     /// The best trial of the best setting that has one.
     pub(super) fn best(&self) -> Option<&'a Trial> {
-        let sign = if self.sorted_by.name == ELBO.name { -1.0 } else { 1.0 };
+        let (name, sign) = (self.sorted_by, sign(self.sorted_by));
         self.settings.iter().find_map(|setting| {
-            let figures =
-                setting.done().filter_map(|trial| Some((sign * (self.sorted_by.of)(trial, self.split)?, trial)));
-            let figures = figures.filter(|(figure, _)| !figure.is_nan());
-            figures.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, trial)| trial)
+            let values = setting.done().filter_map(|trial| Some((sign * trial.last(self.split)?.get(name)?, trial)));
+            let values = values.filter(|(value, _)| !value.is_nan());
+            values.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, trial)| trial)
         })
     }
 
     /// A key's last segment where it says which key is meant, else the whole key.
     pub(super) fn short(&self, key: &'a str) -> &'a str {
         let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);
-        let heads = FIGURES.iter().map(|figure| figure.head).chain(["seeds"]);
+        let heads = columns().iter().map(|column| column.head).chain(["seeds"]);
         let others = self.varied.iter().filter(|other| **other != key).map(|other| last(other));
         if heads.chain(others).any(|other| other == last(key)) { key } else { last(key) }
     }
@@ -142,15 +211,15 @@ impl<'a> Comparison<'a> {
     /// Sorts the settings and notes what they are sorted by, and what must not be compared.
     fn sort(&mut self, differing: &BTreeSet<&str>, trials: &[Trial]) {
         let why_not_loss = self.why_not_loss(differing);
-        self.sorted_by = if why_not_loss.is_some() { ELBO } else { LOSS };
+        self.sorted_by = if why_not_loss.is_some() { ELBO_NATS } else { LOSS };
         let mut ranked: Vec<_> =
             self.settings.drain(..).map(|one| (rank(&one, self.sorted_by, self.split), one)).collect();
         ranked.sort_by(|((one, rank), _), ((other, other_rank), _)| one.cmp(other).then(rank.total_cmp(other_rank)));
         self.settings.extend(ranked.into_iter().map(|(_, setting)| setting));
         if self.settings.len() > 1 {
             self.notes.push(match why_not_loss {
-                Some(why) => format!("sorted by elbo_nats, highest first: loss is not comparable, as {why}"),
-                None => "sorted by loss, lowest first".to_owned(),
+                Some(why) => format!("sorted by {ELBO_NATS}, highest first: {LOSS} is not comparable, as {why}"),
+                None => format!("sorted by {LOSS}, lowest first"),
             });
         }
         let cautions = cautions(differing, trials);
@@ -171,11 +240,11 @@ impl<'a> Comparison<'a> {
             .settings
             .iter()
             .flat_map(Setting::done)
-            .filter_map(|trial| Some(significant(trial.last(self.split)?.effective_beta, 6)))
+            .filter_map(|trial| Some(significant(trial.last(self.split)?.get(EFFECTIVE_BETA)?, 6)))
             .collect();
         match (keys.is_empty(), betas.len()) {
             (true, 0 | 1) => None,
-            (true, _) => Some("effective_beta varies".to_owned()),
+            (true, _) => Some(format!("{EFFECTIVE_BETA} varies")),
             (false, _) => Some(format!("{} {}", keys.join(", "), if keys.len() == 1 { "varies" } else { "vary" })),
         }
     }
@@ -205,12 +274,11 @@ fn telling_keys(trials: &[Trial]) -> BTreeSet<&str> {
 
 /// What orders the settings: what cannot be compared, plain autoencoders last and likelihoods one by one; then a number
 /// of which the lowest is best.
-fn rank(setting: &Setting, figure: &Figure, split: Split) -> ((bool, String), f64) {
+fn rank(setting: &Setting, metric: &str, split: Split) -> ((bool, String), f64) {
     let is_plain = setting.value("model.posterior").is_some_and(|posterior| posterior == "none");
     let kind = (is_plain, value_text(setting.value("model.likelihood")));
-    let sign = if figure.name == ELBO.name { -1.0 } else { 1.0 };
-    // Not a number, or no figure at all, comes last.
-    (kind, setting.mean(figure, split).map_or(f64::NAN, |mean| sign * mean))
+    // Not a number, or no value at all, comes last.
+    (kind, setting.mean(metric, split).map_or(f64::NAN, |mean| sign(metric) * mean))
 }
 
 /// What must not be compared.
@@ -226,7 +294,7 @@ fn cautions(differing: &BTreeSet<&str>, trials: &[Trial]) -> Vec<String> {
             differing.contains("model.posterior"),
             "with posterior none there is no KL: elbo_nats is the reconstruction alone, and no bound: sorted last",
         ),
-        (data, "the data vary: figures of different images are not comparable"),
+        (data, "the data vary: metrics of different images are not comparable"),
     ];
     cautions.into_iter().filter(|(applies, _)| *applies).map(|(_, caution)| caution.to_owned()).collect()
 }

@@ -3,9 +3,10 @@
 use super::numbers::significant;
 use super::settings::Comparison;
 use super::{Experiment, Trial};
-use crate::data::Split;
 use crate::language::determines;
+use crate::metrics::Split;
 use crate::record::trial::Status;
+use crate::train::measure::EFFECTIVE_BETA;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -110,7 +111,7 @@ fn training_images(trial: &Trial) -> Option<u64> {
 /// The last epochs' values, of the trials that are done if any is: others may be in their warm-up.
 fn effective_betas(trials: &[Trial], split: Split) -> Vec<Value> {
     let beta = |trial: &Trial| {
-        let beta = trial.last(split)?.effective_beta;
+        let beta = trial.last(split)?.get(EFFECTIVE_BETA)?;
         // Rounding makes different numbers of what is equal.
         significant(beta, 6).parse::<f64>().ok().filter(|beta| beta.is_finite()).map(Value::from)
     };

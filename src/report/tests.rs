@@ -1,32 +1,29 @@
 //! Reports of made-up trials, written to a fresh folder.
 
 use super::*;
-use crate::data::Split;
 use crate::folder::TrialFolder;
+use crate::metrics::{Row, Split, Value};
 use crate::record::trial::{Status, TrialRecord};
-use crate::train::metrics::Metrics;
-use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader};
+use crate::train::measure::{self, example};
+use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader, TimeUnit};
 use serde_json::json;
 
-fn row(epoch: u64, split: Split, loss: f64, recon_nats: f64, kl_nats: f64) -> Metrics {
-    Metrics {
-        epoch,
-        split,
-        step: epoch * 100,
-        images_seen: epoch * 1600,
-        loss,
-        recon_nats,
-        kl_nats,
-        elbo_nats: -recon_nats - kl_nats,
-        effective_beta: 0.392,
-        kl_weight: 5e-4,
-        learning_rate: 1e-3,
-        grad_norm: None,
-        active_units: 2,
-        images_per_second: 1000.0,
-        seconds: 1.5,
-        kl_axis_nats: vec![kl_nats, 0.0],
-    }
+fn row(epoch: u64, split: Split, loss: f64, recon_nats: f64, kl_nats: f64) -> Row {
+    let elbo_nats = -recon_nats - kl_nats;
+    let values = [
+        ("loss", loss),
+        ("recon_nats", recon_nats),
+        ("kl_nats", kl_nats),
+        ("kl_axis_nats", kl_nats),
+        ("elbo_nats", elbo_nats),
+        ("effective_beta", 0.392),
+    ];
+    example(epoch, split, &values)
+}
+
+fn with_beta(mut row: Row, beta: f64) -> Row {
+    row.set(measure::all().find(|metric| metric.name == "effective_beta").unwrap(), Value::Number(beta));
+    row
 }
 
 fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord {
@@ -74,7 +71,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
     }
 }
 
-fn write(experiment: &Path, record: &TrialRecord, metrics: Option<&[Metrics]>) -> PathBuf {
+fn write(experiment: &Path, record: &TrialRecord, metrics: Option<&[Row]>) -> PathBuf {
     let folder = experiment.join(&record.trial);
     std::fs::create_dir_all(folder.join("images")).unwrap();
     record.write(&TrialFolder::new(&folder)).unwrap();
@@ -84,7 +81,7 @@ fn write(experiment: &Path, record: &TrialRecord, metrics: Option<&[Metrics]>) -
     folder
 }
 
-fn curve(loss: f64, recon_nats: f64, kl_nats: f64) -> Vec<Metrics> {
+fn curve(loss: f64, recon_nats: f64, kl_nats: f64) -> Vec<Row> {
     vec![
         row(1, Split::Train, loss + 0.1, recon_nats, kl_nats),
         row(1, Split::Validation, loss - 0.01, recon_nats + 1.0, kl_nats),
@@ -161,7 +158,7 @@ diverged d kl_weight=0.5 seed=0: loss is NaN at step 120
 }
 
 #[test]
-fn json_has_the_figures_of_the_table() {
+fn json_has_the_metrics_of_the_table() {
     let root = tempfile::tempdir().unwrap();
     let json = collect(&sweep(root.path())).unwrap().json();
     let experiment = &json["experiments"][0];
@@ -169,11 +166,11 @@ fn json_has_the_figures_of_the_table() {
     let best = &experiment["settings"][0];
     assert_eq!(best["values"], json!({"objective.kl_weight": 5e-4}));
     assert_eq!((&best["done"], &best["trials"]), (&json!(2), &json!(["a0", "a1", "c"])));
-    let elbo = &best["figures"]["elbo_nats"];
+    let elbo = &best["metrics"]["elbo_nats"];
     assert_eq!((elbo["count"].as_u64(), elbo["mean"].as_f64()), (Some(2), Some(-146.375)));
     assert!((elbo["std"].as_f64().unwrap() - 0.75 / 2f64.sqrt()).abs() < 1e-12);
     let undone = &experiment["settings"][2];
-    assert_eq!((&undone["done"], &undone["figures"]["loss"]), (&json!(0), &json!(null)));
+    assert_eq!((&undone["done"], &undone["metrics"]["loss"]), (&json!(0), &json!(null)));
     let diverged = &experiment["trials"][5];
     assert_eq!((&diverged["status"], &diverged["final"]["validation"]["loss"]), (&json!("diverged"), &json!(null)));
     assert_eq!(experiment["trials"][0]["best_epoch"], 1);
@@ -190,8 +187,10 @@ fn parquet_has_a_row_a_trial_and_all_curves() {
     let folder = sweep(root.path());
     let mut odd = record("f", Status::Planned, 1.0, 3);
     odd.spec.insert("objective.kl_weight".to_owned(), json!(1));
-    odd.spec.insert("train.clip".to_owned(), json!(5));
-    odd.spec.insert("status".to_owned(), json!("a key of a column's name"));
+    odd.spec.insert("train.clip_norm".to_owned(), json!(5));
+    odd.spec.insert("model.variance".to_owned(), json!(0.25));
+    odd.spec.insert("tags".to_owned(), json!(["one", "two"]));
+    odd.spec.insert("status".to_owned(), json!("a key of another version"));
     write(&folder, &odd, None);
     let written = collect(&folder).unwrap().write(&folder, Format::Parquet).unwrap();
     assert_eq!(written, [folder.join("trials.parquet"), folder.join("curves.parquet")]);
@@ -201,10 +200,16 @@ fn parquet_has_a_row_a_trial_and_all_curves() {
     let types = [
         ("seed", DataType::Int64),
         ("objective.kl_weight", DataType::Float64),
-        ("train.clip", DataType::Int64),
-        ("data.binarize", DataType::Boolean),
-        ("model.channels", DataType::String),
+        ("train.clip_norm", DataType::Float64),
+        ("data.binarize", DataType::String),
+        ("model.channels", DataType::List(Box::new(DataType::Int64))),
+        ("tags", DataType::List(Box::new(DataType::String))),
+        ("data.range", DataType::List(Box::new(DataType::Float64))),
+        ("model.variance", DataType::String),
+        ("started", DataType::Datetime(TimeUnit::Microseconds, None)),
+        ("final_train_grad_norm", DataType::Float64),
         ("final_validation_active_units", DataType::Int64),
+        ("final_validation_kl_axis_nats", DataType::List(Box::new(DataType::Float64))),
     ];
     for (name, dtype) in types {
         assert_eq!(trials.column(name).unwrap().dtype(), &dtype, "{name}");
@@ -216,9 +221,20 @@ fn parquet_has_a_row_a_trial_and_all_curves() {
     assert_eq!(floats("final_validation_loss")[6], None);
     assert_eq!(floats("objective.kl_weight")[7], Some(1.0));
     assert_eq!(floats("best_validation_loss")[5], None);
-    assert_eq!(trials.column("train.clip").unwrap().null_count(), 7);
-    assert_eq!(trials.column("status").unwrap().str().unwrap().get(7), Some("planned"));
-    assert_eq!(trials.column("model.channels").unwrap().str().unwrap().get(0), Some("[32,64]"));
+    assert_eq!(trials.column("train.clip_norm").unwrap().null_count(), 7);
+    let texts = |name: &str| trials.column(name).unwrap().str().unwrap().get(7).map(str::to_owned);
+    assert_eq!((texts("status").as_deref(), texts("model.variance").as_deref()), (Some("planned"), Some("0.25")));
+    assert_eq!((texts("folder").as_deref(), texts("data.source")), (Some("f"), None));
+    let list = |name: &str, row: usize| trials.column(name).unwrap().list().unwrap().get_as_series(row).unwrap();
+    assert_eq!(list("model.channels", 0).i64().unwrap().iter().collect::<Vec<_>>(), [Some(32), Some(64)]);
+    assert_eq!(list("tags", 7).str().unwrap().iter().collect::<Vec<_>>(), [Some("one"), Some("two")]);
+    assert_eq!(trials.column("tags").unwrap().null_count(), 7);
+    let started = trials.column("started").unwrap().datetime().unwrap().physical().get(0);
+    assert_eq!(started, Some(1_700_000_000_000_000));
+    assert_eq!(
+        (floats("best_validation_loss")[0], floats("best_validation_elbo_nats")[0]),
+        (Some(0.1701), Some(-146.0))
+    );
 
     let curves = frame(&written[1]);
     assert_eq!(curves.height(), 5 * 4);
@@ -292,7 +308,7 @@ fn compared(changes: &[(&str, serde_json::Value, f64, f64)]) -> (String, Vec<Str
         record.varied = vec![(*key).to_owned()];
         record.spec.insert((*key).to_owned(), value.clone());
         // The elbo orders them the other way round than the loss.
-        let metrics = Metrics { effective_beta: *beta, ..row(1, Split::Validation, *loss, -100.0 * loss, 0.0) };
+        let metrics = with_beta(row(1, Split::Validation, *loss, -100.0 * loss, 0.0), *beta);
         write(root.path(), &record, Some(&[metrics]));
     }
     let report = collect(root.path()).unwrap();
@@ -375,7 +391,7 @@ fn page(folder: &Path) -> (serde_json::Value, usize) {
 }
 
 #[test]
-fn figures_of_other_data_or_likelihoods_are_not_comparable() {
+fn metrics_of_other_data_or_likelihoods_are_not_comparable() {
     let is_comparable = |change: fn(&mut TrialRecord)| {
         let root = tempfile::tempdir().unwrap();
         let mut other = record("t1", Status::Done, 1.0, 0);
@@ -412,7 +428,7 @@ fn axes_are_logarithmic_where_the_sweep_was() {
 fn seeds_keep_the_same_epochs_of_long_curves() {
     let root = tempfile::tempdir().unwrap();
     for (seed, epochs) in [(0, 403), (1, 254)] {
-        let rows: Vec<Metrics> = (1..=epochs).map(|epoch| row(epoch, Split::Train, 1.0, 2.0, 3.0)).collect();
+        let rows: Vec<Row> = (1..=epochs).map(|epoch| row(epoch, Split::Train, 1.0, 2.0, 3.0)).collect();
         write(root.path(), &record(&format!("t{seed}"), Status::Done, 1.0, seed), Some(&rows));
     }
     let (experiment, _) = page(root.path());
@@ -500,7 +516,7 @@ fn what_differs_among_trials_is_listed_shortened() {
             record.status = Status::Running;
         }
         let beta = if index == 5 { 0.1 } else { 0.392 + 1e-12 * index as f64 };
-        let rows = curve(1.0, 2.0, 3.0).into_iter().map(|row| Metrics { effective_beta: beta, ..row });
+        let rows = curve(1.0, 2.0, 3.0).into_iter().map(|row| with_beta(row, beta));
         write(root.path(), &record, Some(&rows.collect::<Vec<_>>()));
     }
     let setup = setup(root.path());
@@ -549,7 +565,7 @@ fn a_page_knows_the_folder_that_it_was_written_to_without_naming_it() {
 #[test]
 fn a_page_says_where_epochs_or_tiles_are_left_out() {
     let root = tempfile::tempdir().unwrap();
-    let rows: Vec<Metrics> = (1..=403).map(|epoch| row(epoch, Split::Train, 1.0, 2.0, 3.0)).collect();
+    let rows: Vec<Row> = (1..=403).map(|epoch| row(epoch, Split::Train, 1.0, 2.0, 3.0)).collect();
     write(root.path(), &record("t0", Status::Done, 1.0, 0), Some(&rows));
     let (experiment, _) = page(root.path());
     assert_eq!((&experiment["epoch_step"], &experiment["tiles"]), (&json!(3), &json!(null)));

@@ -1,30 +1,19 @@
 //! The report as text for a terminal.
 
 use super::numbers::{short, significant};
-use super::settings::{Comparison, FIGURES, Figure, Setting};
+use super::settings::{Comparison, MetricColumn, Setting, all_rules, columns, rules};
 use super::table::{Column, Table, wrapped};
 use super::{Experiment, Report, Trial};
-use crate::data::Split;
+use crate::metrics::Split;
 use crate::plan::value_text;
 use crate::record::trial::Status;
 use crate::text::counted;
+use crate::train::measure::{ELBO_NATS, LOSS};
 use std::collections::BTreeSet;
-
-/// The column that [`active_rule`] is about.
-const ACTIVE: &str = "active";
 
 /// In the order in which they are counted up.
 const STATUSES: [Status; 6] =
     [Status::Done, Status::Running, Status::Planned, Status::Interrupted, Status::Diverged, Status::Failed];
-
-/// What the column `active` counts.
-pub fn active_rule(split: Split) -> String {
-    let images = match split {
-        Split::Train => "training",
-        Split::Validation => "validation",
-    };
-    format!("active: latent axes whose posterior mean varies by more than 0.01 (variance over the {images} images)")
-}
 
 pub(super) fn report(report: &Report, width: Option<usize>) -> String {
     let experiments = report.experiments.iter();
@@ -50,8 +39,8 @@ fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> S
         "{} metrics of the last epoch, mean ± sample standard deviation over the seeds that are done",
         comparison.split.name()
     );
-    let rule = table.shows(ACTIVE).then(|| active_rule(comparison.split));
-    let notes = [about].into_iter().chain(rule).chain(comparison.notes.iter().cloned());
+    let rules = rules(&table, comparison.split);
+    let notes = [about].into_iter().chain(rules).chain(comparison.notes.iter().cloned());
     lines.extend(notes.map(|note| wrapped(&note, width)));
     let unfinished: Vec<String> = unfinished(&comparison).collect();
     if !unfinished.is_empty() {
@@ -71,18 +60,19 @@ pub(super) fn markdown(report: &Report) -> String {
     for one in &report.experiments {
         let comparison = Comparison::of(one);
         let heads = comparison.varied.iter().map(|key| comparison.short(key)).chain(["seeds"]);
-        let heads: Vec<String> = heads.chain(FIGURES.iter().map(|figure| figure.head)).map(str::to_owned).collect();
+        let heads: Vec<String> = heads.chain(columns().iter().map(|column| column.head)).map(str::to_owned).collect();
         let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | ").replace('\n', " "));
         let rule = heads.iter().map(|_| "---".to_owned()).collect();
         let trials = statuses(&one.trials.iter().collect::<Vec<_>>());
         text += &format!("## {}\n\n{trials}\n\n{}{}", report.heading(one), row(heads), row(rule));
         for setting in &comparison.settings {
             let values = comparison.varied.iter().map(|key| value_text(setting.value(key)).replace('|', "\\|"));
-            let figures = FIGURES.iter().map(|figure| cell(setting, figure, comparison.split, " ± "));
-            text += &row(values.chain([statuses(&setting.trials)]).chain(figures).collect());
+            let metrics = columns().iter().map(|column| cell(setting, column, comparison.split, " ± "));
+            text += &row(values.chain([statuses(&setting.trials)]).chain(metrics).collect());
         }
         text += "\n";
-        let notes = [active_rule(comparison.split)].into_iter().chain(comparison.notes.iter().cloned());
+        let rules = all_rules(comparison.split).map(|(_, rule)| rule);
+        let notes = rules.chain(comparison.notes.iter().cloned());
         for note in notes.chain(unfinished(&comparison)).chain(apart(one, &comparison)) {
             text += &format!("- {note}\n");
         }
@@ -100,20 +90,20 @@ fn table(comparison: &Comparison) -> Table {
         Column::text(name, settings.iter().map(|one| value_text(one.value(key))).collect()).stacked(name)
     });
     let seeds = Column::parts("seeds", ", ", settings.iter().map(|one| counts(&one.trials)).collect());
-    let figures = FIGURES.iter().map(|figure| {
+    let metrics = columns().iter().map(|metric| {
         let cells = settings.iter().map(|one| {
-            let cell = cell(one, figure, comparison.split, "\n± ");
+            let cell = cell(one, metric, comparison.split, "\n± ");
             cell.lines().map(str::to_owned).collect()
         });
-        let column = Column::parts(figure.head, " ", cells.collect()).right();
-        if figure.name == comparison.sorted_by.name { column } else { column.optional() }
+        let column = Column::parts(metric.head, " ", cells.collect()).right();
+        if metric.name == comparison.sorted_by { column } else { column.optional() }
     });
-    Table::new(keys.chain([seeds]).chain(figures))
+    Table::new(keys.chain([seeds]).chain(metrics))
 }
 
-fn cell(setting: &Setting, figure: &Figure, split: Split, plus_minus: &str) -> String {
-    let Some(summary) = setting.summary(figure, split) else { return "-".to_owned() };
-    if !figure.with_deviation {
+fn cell(setting: &Setting, column: &MetricColumn, split: Split, plus_minus: &str) -> String {
+    let Some(summary) = setting.summary(column, split) else { return "-".to_owned() };
+    if !column.with_deviation {
         return short(summary.mean);
     }
     match summary.text() {
@@ -176,6 +166,6 @@ fn error_line(trial: &Trial) -> Option<String> {
 
 fn progress(trial: &Trial, split: Split) -> Option<String> {
     let row = trial.last(split)?;
-    let [loss, elbo] = [row.loss, row.elbo_nats].map(|figure| significant(figure, 5));
-    Some(format!("epoch {}, loss {loss}, elbo_nats {elbo}", row.epoch))
+    let [loss, elbo] = [row.get(LOSS)?, row.get(ELBO_NATS)?].map(|value| significant(value, 5));
+    Some(format!("epoch {}, {LOSS} {loss}, {ELBO_NATS} {elbo}", row.epoch))
 }

@@ -1,12 +1,12 @@
 //! A trial as its folder shows it.
 
 use super::numbers::{short, significant};
-use super::settings::FIGURES;
-use crate::data::Split;
+use super::settings;
 use crate::folder::{FileError, TrialFolder};
+use crate::metrics::{Metric, Row, Split};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
-use crate::train::metrics::Metrics;
+use crate::train::measure::LOSS;
 use crate::trial;
 use serde_json::Value;
 use std::io;
@@ -20,7 +20,7 @@ pub struct Trial {
     /// How it stands, from trial.json.
     pub record: TrialRecord,
     /// Its epochs, from metrics.parquet; empty before the first epoch's end.
-    pub metrics: Vec<Metrics>,
+    pub metrics: Vec<Row>,
     /// Its images, by the first digits of their hash.
     data: Value,
 }
@@ -29,10 +29,11 @@ pub struct Trial {
 pub(super) const DATA_HASH: &str = "data_hash";
 /// Digits of a hash that are shown.
 const SHOWN_DIGITS: usize = 8;
+
 /// A metric of one trial, as the report's table has it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Metric {
-    /// Its name for programs.
+pub struct Cell {
+    /// The metric's name for programs.
     pub name: &'static str,
     /// How its column is headed.
     pub head: &'static str,
@@ -55,7 +56,7 @@ impl Trial {
     }
 
     /// A trial of which the record and the epochs are known.
-    pub fn new(folder: PathBuf, mut record: TrialRecord, metrics: Vec<Metrics>) -> Trial {
+    pub fn new(folder: PathBuf, mut record: TrialRecord, metrics: Vec<Row>) -> Trial {
         trial::correct(&mut record, &metrics);
         let data = record.data_hash.chars().take(SHOWN_DIGITS).collect::<String>().into();
         Trial { folder, record, metrics, data }
@@ -67,38 +68,40 @@ impl Trial {
     }
 
     /// The metrics of the last epoch, in the order of the report's columns.
-    pub fn shown(&self, split: Split) -> Vec<Metric> {
-        let metrics = FIGURES.iter().map(|figure| {
-            let value = (figure.of)(self, split).filter(|value| value.is_finite());
-            let digits = |value| if figure.with_deviation { significant(value, 5) } else { short(value) };
-            Metric { name: figure.name, head: figure.head, value, text: value.map_or("-".to_owned(), digits) }
+    pub fn shown(&self, split: Split) -> Vec<Cell> {
+        let cells = settings::columns().iter().map(|column| {
+            let value = column.of(self, split).filter(|value| value.is_finite());
+            let digits = |value| if column.with_deviation { significant(value, 5) } else { short(value) };
+            Cell { name: column.name, head: column.head, value, text: value.map_or("-".to_owned(), digits) }
         });
-        metrics.collect()
+        cells.collect()
     }
 
     /// The row of the last epoch.
-    pub fn last(&self, split: Split) -> Option<&Metrics> {
+    pub fn last(&self, split: Split) -> Option<&Row> {
         self.metrics.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch)
     }
 
     /// The validation row with the lowest loss, the first one of several; only finite ones count.
-    pub fn best(&self) -> Option<&Metrics> {
-        let finite = self.validation().filter(|row| row.loss.is_finite());
-        finite.min_by(|one, other| one.loss.total_cmp(&other.loss))
+    pub fn best(&self) -> Option<&Row> {
+        let losses = self.validation().filter_map(|row| Some((row.get(LOSS).filter(|loss| loss.is_finite())?, row)));
+        losses.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, row)| row)
     }
 
-    /// The highest finite `elbo_nats` of a validation row, nats per image.
-    pub fn best_elbo_nats(&self) -> Option<f64> {
-        self.validation().map(|row| row.elbo_nats).filter(|elbo| elbo.is_finite()).max_by(f64::total_cmp)
+    /// The best finite value of a metric in a validation row, whichever epoch's; `None` where no value is better.
+    pub fn best_of(&self, metric: &Metric) -> Option<f64> {
+        let sign = metric.sign()?;
+        let values = self.validation().filter_map(|row| row.get(&metric.name)).filter(|value| value.is_finite());
+        values.min_by(|one, other| (sign * one).total_cmp(&(sign * other)))
     }
 
-    fn validation(&self) -> impl Iterator<Item = &Metrics> {
+    fn validation(&self) -> impl Iterator<Item = &Row> {
         self.metrics.iter().filter(|row| row.split == Split::Validation)
     }
 }
 
 /// Only a trial that is done must have a table: the others may have stopped before their first epoch's end.
-fn read_metrics(path: &Path, status: Status) -> Result<Vec<Metrics>, FileError> {
+fn read_metrics(path: &Path, status: Status) -> Result<Vec<Row>, FileError> {
     match tables::read_metrics(path) {
         Err(error) if error.source.kind() == io::ErrorKind::NotFound && status != Status::Done => Ok(Vec::new()),
         read => read,

@@ -1,16 +1,14 @@
 //! Training: a batch is cut into micro-batches that worker threads compute, and gradients are summed in a fixed
 //! order, so that the number of threads changes nothing but the time.
 
-pub mod metrics;
+pub mod measure;
 mod optimizer;
 mod schedule;
 mod settings;
 mod snapshot;
 mod tally;
-mod totals;
 mod worker;
 
-pub use metrics::Metrics;
 pub use optimizer::{OPTIMIZERS, Optimizer, Rule};
 pub use schedule::{Course, SCHEDULES, Schedule};
 pub use settings::{BATCH_SIZE_BY_DEFAULT, DEVICES, Device, Settings};
@@ -19,7 +17,8 @@ pub use tally::Position;
 pub(crate) use worker::Worker;
 pub use worker::{Encoded, Measured, Spread};
 
-use crate::data::{self, Dataset, Pixels, Split};
+use crate::data::{self, Dataset, Pixels};
+use crate::metrics::{Row, Split};
 use crate::model::architecture::{Architecture, Network};
 use crate::model::parameters::{self, GradientMap, Module};
 use crate::model::{BuildError, Model};
@@ -27,13 +26,13 @@ use crate::objective::{self, Objective};
 use crate::random::{Purpose, Stream, permutation};
 use crate::tensor::backend::{self, DeviceError, Part};
 use crate::tensor::kernels::sum_of_squares;
+use measure::{End, Step, Sums, loss_of, loss_so_far};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tally::Tally;
-use totals::Totals;
 use worker::{Lane, LaneTask};
 
 /// Numbers that one task of a parallel pass over the parameters takes.
@@ -62,9 +61,9 @@ pub enum TrainError {
 #[derive(Clone, Debug)]
 pub enum EpochEnd {
     /// All images were seen.
-    Finished(Metrics),
-    /// The loss or the gradient is not finite; the figures are up to there.
-    Diverged(Metrics),
+    Finished(Row),
+    /// The loss or the gradient is not finite; the metrics are up to there.
+    Diverged(Row),
     /// It was asked to stop, and did so between two steps. The next call goes on from there.
     Interrupted,
     /// `train.checkpoint_steps` are over. The next call goes on from there.
@@ -209,21 +208,20 @@ impl<B: Spread> Trainer<B> {
             }
             let step = self.optimizer.steps();
             let (rate, kl_weight) = self.rates(step);
-            let totals = self.batch(indices, epoch, kl_weight)?;
-            let step_norm = self.squares.sqrt();
-            let step_loss = self.objective.loss(totals.recon_nats(), totals.kl_nats(), kl_weight);
+            let sums = self.batch(indices, epoch, kl_weight)?;
+            let norm = self.squares.sqrt();
+            let loss = loss_of(&sums, &self.objective, kl_weight);
             tally.seen += indices.len();
-            tally.totals.add(&totals);
-            tally.loss += step_loss * totals.images();
-            tally.norm += step_norm;
-            tally.steps += 1.0;
+            tally.sums.add(&sums);
+            tally.sums.step(Step { images: sums.images(), loss, norm });
             tally.seconds = before + start.elapsed().as_secs_f64();
-            if !step_loss.is_finite() || !step_norm.is_finite() {
-                return Ok(EpochEnd::Diverged(self.train_metrics(epoch, &tally, kl_weight, rate)));
+            if !loss.is_finite() || !norm.is_finite() {
+                return Ok(EpochEnd::Diverged(self.row(epoch, &tally.sums, kl_weight, rate, tally.seconds)));
             }
-            self.update(rate, step_norm);
-            let (step, images) = (step + 1, tally.totals.images());
-            progress(Progress { epoch, step, loss: tally.loss / images, images_per_second: images / tally.seconds });
+            self.update(rate, norm);
+            let (step, loss) = (step + 1, loss_so_far(&tally.sums));
+            let images_per_second = tally.sums.images() / tally.seconds;
+            progress(Progress { epoch, step, loss, images_per_second });
             let pause = self.settings.checkpoint_steps.is_some_and(|steps| step.is_multiple_of(steps));
             if pause && tally.seen < order.len() {
                 self.tally = Some(tally);
@@ -233,77 +231,47 @@ impl<B: Spread> Trainer<B> {
         self.epoch = epoch;
         tally.seconds = before + start.elapsed().as_secs_f64();
         let (rate, kl_weight) = self.rates(self.optimizer.steps().saturating_sub(1));
-        Ok(EpochEnd::Finished(self.train_metrics(epoch, &tally, kl_weight, rate)))
-    }
-
-    fn train_metrics(&self, epoch: u64, tally: &Tally, kl_weight: f64, rate: f64) -> Metrics {
-        let loss = tally.loss / tally.totals.images();
-        let metrics = self.metrics(epoch, Split::Train, &tally.totals, loss, kl_weight, rate, tally.seconds);
-        Metrics { grad_norm: Some(tally.norm / tally.steps), ..metrics }
+        Ok(EpochEnd::Finished(self.row(epoch, &tally.sums, kl_weight, rate, tally.seconds)))
     }
 
     /// Measures the validation images with the present weights and noise that never changes.
     ///
     /// # Errors
     /// The device failed.
-    pub fn validate(&self) -> Result<Metrics, DeviceError> {
+    pub fn validate(&self) -> Result<Row, DeviceError> {
         let start = Instant::now();
         let images: Vec<u32> = (0..self.worker.dataset.validation.len() as u32).collect();
         let micro_batches: Vec<&[u32]> = images.chunks(self.micro_batch).collect();
         let parts = B::spread(&self.pool, &self.worker, micro_batches, Worker::measure)?;
-        let mut sums = Totals::new(self.worker.latent());
+        let mut sums = Sums::new(Split::Validation, self.worker.latent());
         parts.iter().for_each(|part| sums.add(part));
         let (rate, kl_weight) = self.rates(self.optimizer.steps().saturating_sub(1));
-        let loss = self.objective.loss(sums.recon_nats(), sums.kl_nats(), kl_weight);
         let seconds = start.elapsed().as_secs_f64();
-        Ok(self.metrics(self.epoch, Split::Validation, &sums, loss, kl_weight, rate, seconds))
+        Ok(self.row(self.epoch, &sums, kl_weight, rate, seconds))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the figures of one row")]
-    fn metrics(
-        &self,
-        epoch: u64,
-        split: Split,
-        sums: &Totals,
-        loss: f64,
-        kl_weight: f64,
-        learning_rate: f64,
-        seconds: f64,
-    ) -> Metrics {
-        let seen_in_epoch =
-            if split == Split::Train { sums.images() as u64 } else { self.worker.dataset.train.len() as u64 };
-        Metrics {
-            epoch,
-            split,
-            step: self.optimizer.steps(),
-            images_seen: (epoch - 1) * self.worker.dataset.train.len() as u64 + seen_in_epoch,
-            loss,
-            recon_nats: sums.recon_nats(),
-            kl_nats: sums.kl_nats(),
-            elbo_nats: -sums.recon_nats() - sums.kl_nats(),
-            effective_beta: self.objective.effective_beta(kl_weight),
-            kl_weight,
-            learning_rate,
-            grad_norm: None,
-            active_units: sums.active_units(),
-            images_per_second: sums.images() / seconds,
-            seconds,
-            kl_axis_nats: sums.kl_axis_nats(),
-        }
+    /// The metrics of an epoch on the split of the sums.
+    fn row(&self, epoch: u64, sums: &Sums, kl_weight: f64, learning_rate: f64, seconds: f64) -> Row {
+        let (split, train_images) = (sums.split(), self.worker.dataset.train.len() as u64);
+        let to_come = if split == Split::Train { train_images - sums.images() as u64 } else { 0 };
+        let images_seen = epoch * train_images - to_come;
+        let mut row = Row::new(epoch, split, self.optimizer.steps(), images_seen);
+        End { sums, seconds, objective: &self.objective, kl_weight, learning_rate }.fill(&mut row);
+        row
     }
 
     /// Computes the gradient of a batch's mean loss into `self.gradient`.
-    fn batch(&mut self, indices: &[u32], epoch: u64, kl_weight: f64) -> Result<Totals, DeviceError> {
+    fn batch(&mut self, indices: &[u32], epoch: u64, kl_weight: f64) -> Result<Sums, DeviceError> {
         let scale = self.objective.scale() / indices.len() as f64;
         let effective_beta = self.objective.effective_beta(kl_weight);
         let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
         let groups = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES));
         let tasks = groups.map(|micro_batches| LaneTask { micro_batches, epoch, scale, effective_beta });
         let lanes = B::spread(&self.pool, &self.worker, tasks.collect(), Worker::learn)?;
-        let mut totals = Totals::new(self.worker.latent());
-        lanes.iter().for_each(|lane| totals.add(&lane.totals));
+        let mut sums = Sums::new(Split::Train, self.worker.latent());
+        lanes.iter().for_each(|lane| sums.add(&lane.sums));
         self.squares = self.sum(&lanes);
-        Ok(totals)
+        Ok(sums)
     }
 
     /// Sums the lanes' parts into `self.gradient`, in a fixed order; the sum of its squares.

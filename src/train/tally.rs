@@ -1,19 +1,15 @@
 //! What an unfinished epoch has come to, so that another process can go on with it.
 
-use super::totals::Totals;
+use super::measure::Sums;
+use crate::metrics::Split;
 
 /// What an epoch has come to so far.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
     /// Images of the epoch's order that were seen.
     pub(super) seen: usize,
-    pub(super) totals: Totals,
-    /// Sum of the images' losses.
-    pub(super) loss: f64,
-    /// Sum of the steps' gradient norms.
-    pub(super) norm: f64,
-    pub(super) steps: f64,
     pub(super) seconds: f64,
+    pub(super) sums: Sums,
 }
 
 /// Where training is, but for the weights and the optimiser's arrays.
@@ -29,20 +25,17 @@ pub struct Position {
 
 impl Tally {
     pub(super) fn new(latent: usize) -> Tally {
-        Tally { seen: 0, totals: Totals::new(latent), loss: 0.0, norm: 0.0, steps: 0.0, seconds: 0.0 }
+        Tally { seen: 0, seconds: 0.0, sums: Sums::new(Split::Train, latent) }
     }
 
     /// All of it as numbers, from which [`Tally::from_numbers`] makes the same again.
     pub(super) fn numbers(&self) -> Vec<f64> {
-        let mut numbers = vec![self.seen as f64, self.loss, self.norm, self.steps, self.seconds];
-        numbers.extend(self.totals.numbers());
-        numbers
+        [self.seen as f64, self.seconds].into_iter().chain(self.sums.numbers()).collect()
     }
 
-    /// What [`Tally::numbers`] gave, where it is as many numbers as it has with that many latent axes.
+    /// What [`Tally::numbers`] gave, where it has the sums of this version's measures with that many latent axes.
     pub(super) fn from_numbers(latent: usize, numbers: &[f64]) -> Option<Tally> {
-        let &[seen, loss, norm, steps, seconds, ref totals @ ..] = numbers else { return None };
-        let totals = Totals::from_numbers(latent, totals)?;
-        Some(Tally { seen: seen as usize, totals, loss, norm, steps, seconds })
+        let &[seen, seconds, ref sums @ ..] = numbers else { return None };
+        Some(Tally { seen: seen as usize, seconds, sums: Sums::from_numbers(Split::Train, latent, sums)? })
     }
 }

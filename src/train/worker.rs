@@ -1,15 +1,16 @@
 //! What worker threads do: micro-batches forward and backward, on a model that none of them changes.
 
-use super::totals::{Totals, axis_nats};
-use crate::data::{Dataset, Images, Pixels, Split};
+use super::measure::{self, Sums, axis_nats};
+use crate::data::{Dataset, Images, Pixels};
+use crate::metrics::Split;
 use crate::model::parameters::GradientMap;
 use crate::model::{Model, Posterior};
-use crate::objective;
+use crate::objective::{self, Terms};
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use crate::tensor::backend::{Array, Backend, DeviceError, Host, Part, Portable};
 use crate::tensor::dims::{self, Batch, Latent};
 use crate::tensor::kernels::Buffer;
-use dfdx::tensor::{NoneTape, OwnedTape};
+use dfdx::tensor::{NoneTape, OwnedTape, Tape};
 use dfdx::tensor_ops::Device;
 use rayon::prelude::*;
 
@@ -64,7 +65,7 @@ impl<D: Device<f32>> Spread for Portable<D> {
 pub(super) struct Lane {
     /// What they add to each parameter's gradient.
     pub(super) parts: Vec<Part>,
-    pub(super) totals: Totals,
+    pub(super) sums: Sums,
 }
 
 /// Images and their posteriors.
@@ -117,26 +118,41 @@ impl<B: Backend> Worker<B> {
     /// Micro-batches of training images, forward and backward.
     pub(super) fn learn(&self, task: LaneTask<'_>) -> Result<Lane, DeviceError> {
         let LaneTask { micro_batches, epoch, scale, effective_beta } = task;
-        let mut lane = Lane { parts: Vec::new(), totals: Totals::new(self.latent()) };
+        let mut lane = Lane { parts: Vec::new(), sums: Sums::new(Split::Train, self.latent()) };
         for indices in micro_batches {
             let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
             let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch)?;
             let tape = OwnedTape::default();
             let terms = objective::evaluate(&self.model, &x, &noise, scale, effective_beta, tape)?;
-            lane.totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
-            self.map.read(&mut B::backward(terms.total)?, &mut lane.parts)?;
+            self.add(&x, &terms, &mut lane.sums);
+            self.map.read(&mut B::backward(terms.into_total())?, &mut lane.parts)?;
         }
         Ok(lane)
     }
 
     /// A micro-batch of validation images, forward.
-    pub(super) fn measure(&self, indices: &[u32]) -> Result<Totals, DeviceError> {
+    pub(super) fn measure(&self, indices: &[u32]) -> Result<Sums, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
         let terms = objective::evaluate(&self.model, &x, &noise, 1.0, 1.0, NoneTape)?;
-        let mut totals = Totals::new(self.latent());
-        totals.measure(&terms.recon_nats, &terms.mean, &terms.log_variance);
-        Ok(totals)
+        let mut sums = Sums::new(Split::Validation, self.latent());
+        self.add(&x, &terms, &mut sums);
+        Ok(sums)
+    }
+
+    /// Adds a micro-batch and its terms to what is measured.
+    fn add<T: Tape<f32, B::Device>>(
+        &self,
+        x: &Array<(Batch, dims::Pixels), B>,
+        terms: &Terms<(Batch, dims::Pixels), B, T>,
+        sums: &mut Sums,
+    ) {
+        let pixels = || {
+            let mut expected = terms.output.to_vec();
+            self.model.likelihood().expected(&mut expected);
+            measure::Pixels { inputs: x.to_vec(), expected }
+        };
+        sums.measure(&measure::Batch::new(&terms.recon_nats, &terms.mean, &terms.log_variance, &pixels));
     }
 
     /// Validation images and their posteriors.

@@ -4,6 +4,7 @@ use super::TrialError;
 use crate::model::architecture::Network;
 use crate::plan::Trial;
 use crate::tensor::backend::{Backend, Host};
+use crate::train::measure::SECONDS;
 use crate::train::{EpochEnd, Progress, Trainer, micro_batch};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -55,7 +56,7 @@ pub fn duration(trial: &Trial, threads: usize, moment: Duration) -> Result<Durat
             break;
         }
     }
-    let validation = trainer.validate()?;
-    let epoch = trial.dataset().train.len() as f64 / images_per_second + validation.seconds;
+    let validation = trainer.validate()?.get(SECONDS).unwrap_or_default();
+    let epoch = trial.dataset().train.len() as f64 / images_per_second + validation;
     Ok(Duration::try_from_secs_f64(epoch * trial.spec().train.epochs as f64).unwrap_or(Duration::MAX))
 }

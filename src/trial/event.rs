@@ -1,7 +1,8 @@
 //! What a running trial tells whoever started it.
 
+use crate::metrics::Row;
 use crate::record::trial::Status;
-use crate::train::Metrics;
+use crate::train::measure::LOSS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -43,7 +44,7 @@ pub enum Event {
         loss: Option<f64>,
         /// Validation loss; nothing where it is not finite.
         validation_loss: Option<f64>,
-        /// Of both splits, as [`named_metrics`] names them.
+        /// Of both splits, as [`crate::metrics::named`] names them.
         metrics: BTreeMap<String, Option<f64>>,
         /// Training images by seconds.
         images_per_second: f64,
@@ -67,14 +68,9 @@ pub enum Event {
     },
 }
 
-/// The loss and the nats of rows as `train_loss`, `validation_elbo_nats` and so on; `None` where one is not finite.
-pub fn named_metrics<'a>(rows: impl IntoIterator<Item = &'a Metrics>) -> BTreeMap<String, Option<f64>> {
-    let named = |row: &'a Metrics| {
-        let Metrics { split, loss, elbo_nats, recon_nats, kl_nats, .. } = row;
-        let metrics = [("loss", loss), ("elbo_nats", elbo_nats), ("recon_nats", recon_nats), ("kl_nats", kl_nats)];
-        metrics.map(|(name, value)| (format!("{}_{name}", split.name()), finite(*value)))
-    };
-    rows.into_iter().flat_map(named).collect()
+/// The loss of a row; `None` where it is not finite.
+pub(super) fn finite_loss(row: &Row) -> Option<f64> {
+    row.get(LOSS).and_then(finite)
 }
 
 /// A number as JSON can have it.

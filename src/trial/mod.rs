@@ -8,7 +8,7 @@ mod seals;
 mod session;
 mod writers;
 
-pub use event::{Event, named_metrics};
+pub use event::Event;
 pub use record::{correct, planned, prepare, update};
 pub use seals::fault;
 

@@ -1,12 +1,12 @@
 //! The record of a trial and its spec: made when it is planned, corrected, brought up to date.
 
 use super::seals;
-use crate::data::{Dataset, Split};
+use crate::data::Dataset;
 use crate::folder::{FileError, TrialFolder, write_whole};
 use crate::machine::{host_name, processor};
+use crate::metrics::Row;
 use crate::plan::{NUMERICS, Trial};
 use crate::record::trial::{Status, TrialRecord, now};
-use crate::train::Metrics;
 use std::collections::BTreeMap;
 
 /// A fresh record of a trial that was not started.
@@ -69,7 +69,7 @@ pub fn update(folder: &TrialFolder, trial: &Trial, record: &mut TrialRecord) -> 
 }
 
 /// Takes a trial of which version 0.1.0 said that it was done for what it is, where its metrics are not finite.
-pub fn correct(record: &mut TrialRecord, rows: &[Metrics]) {
+pub fn correct(record: &mut TrialRecord, rows: &[Row]) {
     if record.status == Status::Done
         && let Some(row) = rows.iter().find(|row| !row.is_finite())
     {
@@ -89,10 +89,6 @@ pub fn prepare(folder: &TrialFolder, trial: &Trial, record: &TrialRecord) -> Res
 }
 
 /// What is said of an epoch's row that is not finite.
-pub(super) fn not_finite(row: &Metrics) -> String {
-    let split = match row.split {
-        Split::Train => "training",
-        Split::Validation => "validation",
-    };
-    format!("the {split} loss is not finite after epoch {}", row.epoch)
+pub(super) fn not_finite(row: &Row) -> String {
+    format!("the {} loss is not finite after epoch {}", row.split.in_words(), row.epoch)
 }

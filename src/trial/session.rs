@@ -1,14 +1,16 @@
 //! One trial in training: begins or resumes it, goes on epoch by epoch, and tells the writers what happens.
 
+use super::event::{finite, finite_loss};
 use super::record::not_finite;
 use super::resume::{Beginning, resume};
 use super::writers::{TrainingEvent, Writer, writers};
-use super::{Event, Run, TrialError, event::finite};
+use super::{Event, Run, TrialError};
+use crate::metrics::Row;
 use crate::plan::Trial;
 use crate::record::checkpoint::Past;
 use crate::record::event_log::EventLog;
 use crate::record::trial::TrialRecord;
-use crate::train::{EpochEnd, Metrics, Progress, Spread, Trainer};
+use crate::train::{EpochEnd, Progress, Spread, Trainer};
 use std::time::{Duration, Instant};
 
 /// How training ended.
@@ -93,7 +95,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                 }
                 EpochEnd::Pause => self.tell(&TrainingEvent::Paused)?,
                 EpochEnd::Diverged(metrics) => {
-                    let what = if metrics.loss.is_finite() { "gradient" } else { "loss" };
+                    let what = if finite_loss(&metrics).is_some() { "gradient" } else { "loss" };
                     let (step, epoch) = (metrics.step + 1, metrics.epoch);
                     let what = format!("the training {what} is not finite at step {step} (epoch {epoch})");
                     return self.diverged(vec![metrics], &what);
@@ -115,7 +117,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     }
 
     /// Ends a training of which something is not finite: what that is, and the rows of its last epoch.
-    fn diverged(&mut self, rows: Vec<Metrics>, what: &str) -> Result<Outcome, TrialError> {
+    fn diverged(&mut self, rows: Vec<Row>, what: &str) -> Result<Outcome, TrialError> {
         self.past.rows.extend(rows.iter().cloned());
         self.tell(&TrainingEvent::Diverged { rows: &rows })?;
         Ok(Outcome::Diverged(format!("{what}; {}", self.trial.spec().diverged_advice())))

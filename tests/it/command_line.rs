@@ -230,6 +230,22 @@ fn wrong_specs_fit_neither_the_schema_nor_the_program() {
     }
 }
 
+/// VAEX_WRITE_DOCS=1 writes it.
+#[test]
+fn the_table_of_metrics_is_that_of_the_measures() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/output.md");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let (start, end) = ("<!-- metrics -->\n", "<!-- end of metrics -->\n");
+    let (before, rest) = text.split_once(start).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    let expected = format!("{before}{start}{}{end}{after}", vaex::report::metrics());
+    if std::env::var_os("VAEX_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &expected).unwrap();
+        text = expected.clone();
+    }
+    assert!(text == expected, "docs/output.md: write its table anew with VAEX_WRITE_DOCS=1");
+}
+
 #[test]
 fn the_readmes_reference_is_the_one_of_the_types() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();

@@ -6,7 +6,7 @@
 
 use crate::harness::Workspace;
 use std::path::Path;
-use vaex::data::Split;
+use vaex::metrics::Split;
 use vaex::report;
 
 /// Trains a shipped experiment and holds its digits against the file's.
@@ -45,17 +45,18 @@ fn digits(runs: &Path) -> String {
     for trial in trials {
         for split in [Split::Train, Split::Validation] {
             let row = trial.last(split).unwrap();
+            let get = |name| row.get(name).unwrap();
             lines += &format!(
                 "family={} kl_weight={} seed={} {}: loss {:?}, elbo_nats {:?}, recon_nats {:?}, kl_nats {:?}, active_units {}\n",
                 key(trial, "model.family").as_str().unwrap(),
                 key(trial, "objective.kl_weight"),
                 key(trial, "seed"),
                 split.name(),
-                row.loss,
-                row.elbo_nats,
-                row.recon_nats,
-                row.kl_nats,
-                row.active_units
+                get("loss"),
+                get("elbo_nats"),
+                get("recon_nats"),
+                get("kl_nats"),
+                get("active_units")
             );
         }
     }

@@ -2,7 +2,10 @@
 //! hold is never mixed with what this version trains.
 
 use crate::harness::Workspace;
+use crate::runs::TINY;
+use polars::prelude::{ParquetReader, SerReader};
 use serde_json::Value;
+use std::fs::File;
 use std::path::Path;
 use walkdir::WalkDir;
 
@@ -98,6 +101,34 @@ fn their_models_are_used() {
         );
         let none = workspace.vaex(&["sample", &format!("runs/{experiment}"), "--best"]);
         assert_eq!((none.status, none.stderr.contains("has no trial that is done")), (Some(2), true), "{none:?}");
+    }
+}
+
+/// Tables of different models, sweeps and versions are one table: the same columns in the same order, of the same types.
+#[test]
+fn their_tables_have_the_columns_of_all_others() {
+    let mut workspace = earlier();
+    workspace.write("tiny.toml", TINY);
+    workspace.succeed(&["run", "tiny.toml"]);
+    workspace.write(
+        "conv.toml",
+        "[data]\nlimit = 40\n[model]\nchannels = [2]\nstrides = [2]\n[train]\nepochs = 1\nbatch_size = 9\n",
+    );
+    workspace.succeed(&["run", "conv.toml", "--set", "data.validation=4", "--set", "model.likelihood=gaussian"]);
+    for name in ["sweep", "autoencoder", "diverged", "interrupted", "unnoticed", "conv"] {
+        workspace.succeed(&["report", &format!("runs/{name}")]);
+    }
+    for (table, columns) in [("trials", 90), ("curves", 18)] {
+        let schema = |experiment: &str| {
+            let path = workspace.path(&format!("runs/{experiment}/{table}.parquet"));
+            ParquetReader::new(File::open(path).unwrap()).finish().unwrap().schema().as_ref().clone()
+        };
+        let now = schema("tiny");
+        assert!(now.len() >= columns, "{}", now.len());
+        for experiment in ["sweep", "autoencoder", "diverged", "interrupted", "unnoticed", "conv"] {
+            let other = schema(experiment);
+            assert!(now.iter().eq(other.iter()), "{table}.parquet of {experiment}: {other:?}");
+        }
     }
 }
 

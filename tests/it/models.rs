@@ -141,7 +141,8 @@ fn a_traversal_goes_along_each_axis() {
     let said = workspace.succeed(&["traverse", trial, "--steps", "5", "--range", "2"]);
     let along = [-2.0, -1.0, 0.0, 1.0, 2.0f32];
     let (first, second) = (along.map(|code| [code, 0.0]), along.map(|code| [0.0, code]));
-    let kl = &vaex::record::tables::read_metrics(&folder.join("metrics.parquet")).unwrap()[1].kl_axis_nats;
+    let kl = vaex::record::tables::read_metrics(&folder.join("metrics.parquet")).unwrap().remove(1);
+    let kl = kl.list("kl_axis_nats");
     let codes = if kl[0] >= kl[1] { [first, second] } else { [second, first] };
     let order = if kl[0] >= kl[1] { "0 (" } else { "1 (" };
     assert!(
@@ -264,9 +265,9 @@ fn trials_are_found_by_the_beginning_of_their_ids_and_by_being_best() {
     let keys: Vec<&String> = said["keys"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["objective.kl_weight"]);
     let last = |folder: &Path| {
-        vaex::record::tables::read_metrics(&folder.join("metrics.parquet")).unwrap().pop().unwrap().loss
+        vaex::record::tables::read_metrics(&folder.join("metrics.parquet")).unwrap().pop().unwrap().get("loss").unwrap()
     };
-    assert_eq!(said["figures"]["validation loss"], serde_json::json!([last(&both[0].1), last(&both[1].1)]));
+    assert_eq!(said["metrics"]["validation loss"], serde_json::json!([last(&both[0].1), last(&both[1].1)]));
     assert!(workspace.succeed(&["diff", &both[0].0, &both[1].0]).contains("objective.kl_weight"));
 }
 

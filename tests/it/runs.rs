@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use vaex::folder::TrialFolder;
+use vaex::metrics::Row;
 use vaex::record::tables::read_metrics;
 use vaex::record::trial::{Status, TrialRecord};
-use vaex::train::Metrics;
 
 pub(crate) const TINY: &str = "\
 name = \"tiny\"
@@ -50,9 +50,9 @@ pub(crate) fn status(folder: &Path) -> String {
 }
 
 /// The rows of metrics.parquet without what the clock decides.
-pub(crate) fn rows(folder: &Path) -> Vec<Metrics> {
+pub(crate) fn rows(folder: &Path) -> Vec<Row> {
     let rows = read_metrics(&folder.join("metrics.parquet")).unwrap();
-    rows.into_iter().map(|row| Metrics { seconds: 0.0, images_per_second: 0.0, ..row }).collect()
+    rows.into_iter().map(Row::without_timing).collect()
 }
 
 pub(crate) fn model(folder: &Path) -> Vec<u8> {

@@ -7,11 +7,12 @@ use crate::commands::shared::print::{complain, explain, say};
 use crate::commands::shared::progress::Progress;
 use crate::commands::shared::report;
 use crate::commands::shared::signals::{self, STOP};
-use crate::data::Split;
 use crate::launch::{self, Options, Summary};
+use crate::metrics::Split;
 use crate::plan::{Plan, Trial};
 use crate::report::Trial as Trained;
 use crate::text::{counted, shell_word};
+use crate::train::measure::{ELBO_NATS, LOSS};
 use crate::trial::estimate;
 use anyhow::bail;
 use std::collections::BTreeMap;
@@ -82,8 +83,9 @@ fn same_command() -> String {
 fn best_line(trial: &Trained) -> String {
     let name = trial.folder.file_name().unwrap_or_default().to_string_lossy();
     let row = trial.last(Split::Validation).or(trial.last(Split::Train));
-    let figures = row.map(|row| format!(": loss {:.5}, elbo_nats {:.2}", row.loss, row.elbo_nats)).unwrap_or_default();
-    format!("best: {name}{figures}")
+    let metrics = row.and_then(|row| Some((row.get(LOSS)?, row.get(ELBO_NATS)?)));
+    let metrics = metrics.map(|(loss, elbo)| format!(": {LOSS} {loss:.5}, {ELBO_NATS} {elbo:.2}")).unwrap_or_default();
+    format!("best: {name}{metrics}")
 }
 
 fn remark(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<String>) {

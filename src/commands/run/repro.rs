@@ -8,11 +8,12 @@ use crate::commands::shared::signals::{self, STOP};
 use crate::commands::shared::trial::prepared_trial;
 use crate::folder::TrialFolder;
 use crate::launch::{self, Options};
+use crate::metrics::Row;
 use crate::plan::{NUMERICS, value_text};
 use crate::record::checkpoint;
 use crate::record::tables::read_metrics;
 use crate::record::trial::{Status, TrialRecord};
-use crate::train::Metrics;
+use crate::train::measure::LOSS;
 use crate::trial;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -63,7 +64,7 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
         let result = serde_json::json!({ "event": "verified", "trial": record.trial, "differences": differences });
         say_event(result);
     } else if differences.is_empty() {
-        say(&format!("{}: the bits agree, of all weights and all figures of each epoch", record.trial));
+        say(&format!("{}: the bits agree, of all weights and all metrics of each epoch", record.trial));
     } else {
         say(&format!("{}: the bits differ", record.trial));
         differences.iter().for_each(|difference| say(&format!("  {difference}")));
@@ -72,20 +73,21 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     Ok(if differences.is_empty() { DONE } else { FAILED })
 }
 
-/// The first epoch whose figures differ; the clock's apart.
-fn in_metrics(before: &[Metrics], after: &[Metrics]) -> Option<String> {
-    let text = |row: &Metrics| format!("{:?}", Metrics { seconds: 0.0, images_per_second: 0.0, ..row.clone() });
+/// The first epoch whose metrics differ; the clock's apart.
+fn in_metrics(before: &[Row], after: &[Row]) -> Option<String> {
+    // Of another version, a row may lack a metric.
+    let text = |row: &Row, other: &Row| {
+        let of_both = row.values().filter(|(metric, _)| !metric.is_timing && other.value(&metric.name).is_some());
+        let values = of_both.map(|(metric, value)| (&metric.name, value)).collect::<Vec<_>>();
+        format!("{:?}", (row.epoch, row.split, row.step, row.images_seen, values))
+    };
     if before.len() != after.len() {
         return Some(format!("{}: {} rows, and {} now", TrialFolder::METRICS, before.len(), after.len()));
     }
-    let (one, other) = before.iter().zip(after).find(|(one, other)| text(one) != text(other))?;
+    let (one, other) = before.iter().zip(after).find(|(one, other)| text(one, other) != text(other, one))?;
     let (epoch, split) = (one.epoch, one.split.name());
-    Some(format!(
-        "{}: from epoch {epoch} on ({split}: loss {}, and {} now)",
-        TrialFolder::METRICS,
-        one.loss,
-        other.loss
-    ))
+    let [one, other] = [one, other].map(|row| row.get(LOSS).unwrap_or(f64::NAN));
+    Some(format!("{}: from epoch {epoch} on ({split}: loss {one}, and {other} now)", TrialFolder::METRICS))
 }
 
 /// What was different about the two trainings, which may explain it.

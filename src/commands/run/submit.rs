@@ -7,15 +7,15 @@ use crate::commands::shared::print::{complain, explain, say};
 use crate::commands::shared::progress::{Progress, keys, label, say_event, say_line, summary};
 use crate::commands::shared::report::print;
 use crate::commands::shared::signals::{self, STOP};
-use crate::data::Split;
 use crate::folder::{ExperimentFolder, FileError};
 use crate::launch::cluster::{self, Scheduler, SlurmOptions, Tasks};
 use crate::launch::{self, Frozen, Options, Phase, State};
+use crate::metrics::{Row, Split, named};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::Status;
 use crate::report::significant;
 use crate::text::{counted, shell_word};
-use crate::trial::named_metrics;
+use crate::train::measure::LOSS;
 use anyhow::bail;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -191,8 +191,8 @@ fn event(state: &State, eta: Option<f64>) -> serde_json::Value {
         "state": state.phase.name(),
         "epoch": validation.map(|row| row.epoch),
         "epochs": state.epochs,
-        "validation_loss": validation.map(|row| row.loss),
-        "metrics": named_metrics(state.last(Split::Train).into_iter().chain(validation)),
+        "validation_loss": validation.and_then(|row| row.get(LOSS)),
+        "metrics": named(state.last(Split::Train).into_iter().chain(validation)),
         "eta_seconds": state.eta_seconds,
         "eta_seconds_all": eta,
         "error": state.error,
@@ -200,10 +200,12 @@ fn event(state: &State, eta: Option<f64>) -> serde_json::Value {
 }
 
 fn line(state: &State, label: &str, eta: Option<f64>) -> String {
-    let losses = state.last(Split::Train).zip(state.last(Split::Validation)).map(|(train, validation)| {
-        let [train, validation] = [train.loss, validation.loss].map(|loss| significant(loss, 5));
-        format!(", epoch {}/{}, loss {train}, validation {validation}", state.epoch(), state.epochs)
-    });
+    let loss = |row: &Row| row.get(LOSS);
+    let losses =
+        state.last(Split::Train).and_then(loss).zip(state.last(Split::Validation).and_then(loss)).map(|losses| {
+            let [train, validation] = <[f64; 2]>::from(losses).map(|loss| significant(loss, 5));
+            format!(", epoch {}/{}, loss {train}, validation {validation}", state.epoch(), state.epochs)
+        });
     let left =
         state.phase.is_pending().then(|| format!(", ETA {} (all trials: {})", brief(state.eta_seconds), brief(eta)));
     let error = state.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();

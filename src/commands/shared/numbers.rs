@@ -1,6 +1,6 @@
 //! Numbers on the command line, and what is said of those that are out of their range.
 
-use crate::data::grouped;
+use crate::text::grouped;
 use std::ops::RangeInclusive;
 
 pub(crate) fn positive(text: &str) -> Result<usize, String> {

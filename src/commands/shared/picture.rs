@@ -1,7 +1,7 @@
 //! Pictures of a trained model's images.
 
-use crate::data::{counted, grouped};
 use crate::record::Grid;
+use crate::text::{counted, grouped};
 use crate::trained::Trained;
 use anyhow::bail;
 

@@ -78,7 +78,7 @@ function showCurves(page) {
                     formatter: ([{ axisValue }]) => {
                     const here = drawn.map(({ name, band, several }) => ({ name, several,
                         point: band.find(([epoch]) => epoch === axisValue) })).filter(({ point }) => point);
-                    here.sort((one, other) => (metric === "elbo_nats" ? -1 : 1) * (one.point[1] - other.point[1]));
+                    here.sort((one, other) => (BETTER[metric] === "higher" ? -1 : 1) * (one.point[1] - other.point[1]));
                     return tooltip(`epoch ${axisValue}`, ...here.map(({ name, several, point: [, middle, low, high] }) =>
                         `${name}: ${significant(middle)}${several ? ` (${significant(low)} to ${significant(high)})` : ""}`));
                 } },
@@ -99,7 +99,7 @@ function showCurves(page) {
 /** Epoch, mean, lowest and highest of a figure over some trials. */
 function band(trials, split, metric) {
     const points = trials.flatMap(({ curves }) => (curves?.[split]?.epoch ?? []).map((epoch, index) => [epoch,
-        curves[split][metric][index]]));
+        curves[split][metric]?.[index]]));
     const byEpoch = grouped(points.filter(([, value]) => isNumber(value)), ([epoch]) => epoch);
     return [...byEpoch].sort(([one], [other]) => one - other).map(([epoch, some]) => {
         const values = some.map(([, value]) => value);

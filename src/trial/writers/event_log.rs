@@ -1,8 +1,9 @@
 //! TensorBoard's event log: what a trial is, its metrics by epoch, and how it ended.
 
 use super::{TrainingEvent, Writer};
+use crate::metrics::{Metric, Value};
 use crate::record::tensorboard::{self, EventWriter};
-use crate::train::{Metrics, Spread};
+use crate::train::{Spread, measure};
 use crate::trial::session::Session;
 use crate::trial::{Event, TrialError};
 use std::fmt::Write as _;
@@ -84,23 +85,26 @@ fn announce<B: Spread>(session: &mut Session<'_, '_, B>) {
 
 /// What the trial came to, as Markdown.
 fn summary<B: Spread>(session: &Session<'_, '_, B>) -> String {
+    let columns: Vec<_> = measure::all().filter_map(|metric| Some((metric, metric.column?.head))).collect();
+    let heads: String = columns.iter().map(|(_, head)| format!(" {head} |")).collect();
     let mut text = format!(
-        "{} of {}: {} parameters, {} steps, {:.1} s on {}\n\n| split | loss | ELBO (nats) | reconstruction (nats) | KL (nats) | active axes |\n| --- | --- | --- | --- | --- | --- |\n",
+        "{} of {}: {} parameters, {} steps, {:.1} s on {}\n\n| split |{heads}\n| --- |{}\n",
         session.trial.id(),
         session.trial.name(),
         session.record.parameters,
         session.trainer.optimizer().steps(),
         session.clock.seconds(),
         session.record.host,
+        " --- |".repeat(columns.len()),
     );
     let epoch = session.trainer.epoch();
     for row in session.past.rows.iter().filter(|row| row.epoch == epoch) {
-        let Metrics { split, loss, elbo_nats, recon_nats, kl_nats, active_units, .. } = row;
-        let _ = writeln!(
-            text,
-            "| {} | {loss:.6} | {elbo_nats:.3} | {recon_nats:.3} | {kl_nats:.3} | {active_units} |",
-            split.name()
-        );
+        let cell = |(metric, _): &(&Metric, _)| match row.value(&metric.name) {
+            Some(Value::Number(number)) => format!(" {number:.5} |"),
+            Some(Value::Count(count)) => format!(" {count} |"),
+            Some(Value::List(_)) | None => " - |".to_owned(),
+        };
+        let _ = writeln!(text, "| {} |{}", row.split.name(), columns.iter().map(cell).collect::<String>());
     }
     text
 }

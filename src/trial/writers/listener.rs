@@ -1,10 +1,12 @@
 //! Tells whoever started the trial what happens in it.
 
 use super::{TrainingEvent, Writer};
+use crate::metrics::named;
+use crate::train::measure::IMAGES_PER_SECOND;
 use crate::train::{Position, Spread};
-use crate::trial::event::finite;
+use crate::trial::event::finite_loss;
 use crate::trial::session::Session;
-use crate::trial::{Event, TrialError, named_metrics};
+use crate::trial::{Event, TrialError};
 
 /// The run's listener.
 pub(super) struct Listener;
@@ -21,10 +23,10 @@ impl<B: Spread> Writer<B> for Listener {
             TrainingEvent::Epoch { train, validation } => (session.run.emit)(Event::Epoch {
                 epoch: train.epoch,
                 step: train.step,
-                loss: finite(train.loss),
-                validation_loss: finite(validation.loss),
-                metrics: named_metrics([train, validation]),
-                images_per_second: train.images_per_second,
+                loss: finite_loss(train),
+                validation_loss: finite_loss(validation),
+                metrics: named([train, validation]),
+                images_per_second: train.get(IMAGES_PER_SECOND).unwrap_or(f64::NAN),
             }),
             _ => {}
         }

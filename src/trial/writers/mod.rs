@@ -11,7 +11,8 @@ mod table;
 
 use super::TrialError;
 use super::session::Session;
-use crate::train::{Metrics, Spread};
+use crate::metrics::Row;
+use crate::train::Spread;
 
 /// What happens in a training.
 pub(super) enum TrainingEvent<'a> {
@@ -24,14 +25,14 @@ pub(super) enum TrainingEvent<'a> {
     /// An epoch ended; its rows are those of the past already.
     Epoch {
         /// Of the training images.
-        train: &'a Metrics,
+        train: &'a Row,
         /// Of the validation images.
-        validation: &'a Metrics,
+        validation: &'a Row,
     },
     /// Training ended, as something is not finite.
     Diverged {
         /// Of the epoch in which that was found; they are those of the past already.
-        rows: &'a [Metrics],
+        rows: &'a [Row],
     },
     /// Training ended after its last epoch.
     Finished,

@@ -1,9 +1,10 @@
 //! The record of a trial in training.
 
 use super::{TrainingEvent, Writer};
-use crate::data::Split;
 use crate::machine::peak_rss_mb;
+use crate::metrics::Split;
 use crate::train::Spread;
+use crate::train::measure::{IMAGES_PER_SECOND, SECONDS};
 use crate::trial::TrialError;
 use crate::trial::event::finite;
 use crate::trial::session::Session;
@@ -15,9 +16,10 @@ impl<B: Spread> Writer<B> for Record {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         let is_epoch = matches!(event, TrainingEvent::Epoch { .. });
         if is_epoch || matches!(event, TrainingEvent::Started | TrainingEvent::Diverged { .. }) {
-            let train = || session.past.rows.iter().filter(|row| row.split == Split::Train);
-            let seconds: f64 = train().map(|row| row.seconds).sum();
-            let images: f64 = train().map(|row| row.images_per_second * row.seconds).sum();
+            let train = session.past.rows.iter().filter(|row| row.split == Split::Train);
+            let timed = train.filter_map(|row| Some((row.get(IMAGES_PER_SECOND)?, row.get(SECONDS)?)));
+            let seconds: f64 = timed.clone().map(|(_, seconds)| seconds).sum();
+            let images: f64 = timed.map(|(speed, seconds)| speed * seconds).sum();
             session.record.images_per_second = finite(images / seconds);
             session.record.seconds = session.clock.seconds();
             session.record.peak_rss_mb = peak_rss_mb();

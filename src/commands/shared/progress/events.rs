@@ -3,12 +3,12 @@
 
 use super::work::Work;
 use crate::commands::shared::print::say;
-use crate::data::Split;
 use crate::launch::{Changes, Notice, State};
+use crate::metrics::{Split, named};
 use crate::plan::Plan;
 use crate::record::trial::Status;
 use crate::report;
-use crate::trial::{Event, named_metrics};
+use crate::trial::Event;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,13 +26,13 @@ pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, ex
     states.for_each(|state| *counts.entry(state).or_default() += 1);
     let report = report::collect(experiment).ok();
     let best = report.as_ref().and_then(report::Report::best).map(|trial| {
-        let rows = [Split::Train, Split::Validation].into_iter().filter_map(|split| trial.last(split));
+        let rows = Split::ALL.into_iter().filter_map(|split| trial.last(split));
         let keys = plan.varied().iter().map(|key| (key.clone(), json!(trial.record.spec.get(key))));
         json!({
             "trial": trial.record.trial,
             "folder": trial.folder.to_string_lossy(),
             "keys": keys.collect::<Map<_, _>>(),
-            "metrics": named_metrics(rows),
+            "metrics": named(rows),
         })
     });
     json!({ "event": "summary", "name": plan.name(), "counts": counts, "best": best })

@@ -3,12 +3,12 @@
 use super::work::Work;
 use crate::commands::shared::format::brief;
 use crate::commands::shared::print::say;
-use crate::data::counted;
 use crate::launch::cluster::Task;
 use crate::launch::{Changes, Notice};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::{Status, TrialRecord};
 use crate::report::significant;
+use crate::text::counted;
 use crate::trial::Event;
 use std::fmt::Write;
 use std::time::SystemTime;

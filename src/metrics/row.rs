@@ -1,0 +1,193 @@
+//! The metrics of one epoch and split, by name.
+
+use super::{Kind, Metric, Split};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The columns that say which epoch a row is of, and what they have.
+pub const POSITION: [(&str, &str); 4] = [
+    ("epoch", "Epoch, from 1."),
+    ("split", "The images that the metrics are about: `train` or `validation`."),
+    ("step", "Optimiser steps taken since the start of training."),
+    ("images_seen", "Training images seen since the start of training, repetitions included."),
+];
+
+/// One row of metrics.parquet: an epoch and a split.
+#[derive(Clone, PartialEq)]
+pub struct Row {
+    /// Epoch, from 1.
+    pub epoch: u64,
+    /// The images that the metrics are about.
+    pub split: Split,
+    /// Optimiser steps taken since the start of training.
+    pub step: u64,
+    /// Training images seen since the start of training, repetitions included.
+    pub images_seen: u64,
+    values: Vec<(&'static Metric, Value)>,
+}
+
+/// The value of a metric.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// A number.
+    Number(f64),
+    /// A whole number.
+    Count(u64),
+    /// A number for each latent axis; none where the model has no such numbers.
+    List(Vec<f64>),
+}
+
+impl Value {
+    fn is_finite(&self) -> bool {
+        match self {
+            Value::Number(number) => number.is_finite(),
+            Value::Count(_) => true,
+            Value::List(list) => list.iter().all(|number| number.is_finite()),
+        }
+    }
+
+    /// Its number; `None` of a list.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Value::Number(number) => Some(*number),
+            Value::Count(count) => Some(*count as f64),
+            Value::List(_) => None,
+        }
+    }
+}
+
+impl Row {
+    /// A row without values yet.
+    pub fn new(epoch: u64, split: Split, step: u64, images_seen: u64) -> Row {
+        Row { epoch, split, step, images_seen, values: Vec::new() }
+    }
+
+    /// Gives a metric its value.
+    pub fn set(&mut self, metric: &'static Metric, value: Value) {
+        match self.values.iter_mut().find(|(one, _)| one.name == metric.name) {
+            Some((_, old)) => *old = value,
+            None => self.values.push((metric, value)),
+        }
+    }
+
+    /// A metric's value; `None` if absent.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.values.iter().find(|(metric, _)| metric.name == name).map(|(_, value)| value)
+    }
+
+    /// A metric's number, which may be one that is not finite; `None` if absent, or of a list.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.value(name)?.number()
+    }
+
+    /// A metric's list; empty if absent.
+    pub fn list(&self, name: &str) -> &[f64] {
+        match self.value(name) {
+            Some(Value::List(list)) => list,
+            _ => &[],
+        }
+    }
+
+    /// The metrics that it has, with their values.
+    pub fn values(&self) -> impl Iterator<Item = (&'static Metric, &Value)> {
+        self.values.iter().map(|(metric, value)| (*metric, value))
+    }
+
+    /// Whether the model still was one: its loss, its nats and its gradient are finite.
+    pub fn is_finite(&self) -> bool {
+        self.values().filter(|(metric, _)| metric.must_be_finite).all(|(_, value)| value.is_finite())
+    }
+
+    /// The row without what the clock decides.
+    pub fn without_timing(mut self) -> Row {
+        self.values.retain(|(metric, _)| !metric.is_timing);
+        self
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        map.entry(&"epoch", &self.epoch).entry(&"split", &self.split);
+        map.entry(&"step", &self.step).entry(&"images_seen", &self.images_seen);
+        map.entries(self.values().map(|(metric, value)| (&metric.name, value))).finish()
+    }
+}
+
+/// One flat object. What is not finite is null in JSON.
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("epoch", &self.epoch)?;
+        map.serialize_entry("split", &self.split)?;
+        map.serialize_entry("step", &self.step)?;
+        map.serialize_entry("images_seen", &self.images_seen)?;
+        self.values().try_for_each(|(metric, value)| map.serialize_entry(&metric.name, value))?;
+        map.end()
+    }
+}
+
+/// The numbers of rows as `train_loss`, `validation_elbo_nats` and so on; `None` where one is not finite.
+pub fn named<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<String, Option<f64>> {
+    let of_row = |row: &'a Row| {
+        let numbers = row.values().filter(|(metric, _)| metric.kind != Kind::List);
+        numbers.map(|(metric, value)| {
+            let number = value.number().filter(|number| number.is_finite());
+            (format!("{}_{}", row.split.name(), metric.name), number)
+        })
+    };
+    rows.into_iter().flat_map(of_row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::LazyLock;
+
+    static METRICS: LazyLock<[Metric; 3]> = LazyLock::new(|| {
+        [
+            Metric { must_be_finite: true, ..Metric::new("loss", Kind::Number, "", "") },
+            Metric { must_be_finite: true, ..Metric::new("axes", Kind::List, "", "") },
+            Metric { is_timing: true, ..Metric::new("seconds", Kind::Number, "s", "") },
+        ]
+    });
+
+    fn row(loss: f64, axes: &[f64]) -> Row {
+        let [of_loss, of_axes, seconds] = &*METRICS;
+        let mut row = Row::new(2, Split::Validation, 20, 320);
+        row.set(of_loss, Value::Number(loss));
+        row.set(of_axes, Value::List(axes.to_vec()));
+        row.set(seconds, Value::Number(f64::NAN));
+        row
+    }
+
+    #[test]
+    fn values_are_found_by_name() {
+        let row = row(0.5, &[1.0]);
+        assert_eq!((row.get("loss"), row.get("axes"), row.get("elbo")), (Some(0.5), None, None));
+        assert_eq!((row.list("axes"), row.list("loss")), (&[1.0][..], &[][..]));
+        assert_eq!(row.without_timing().get("seconds"), None);
+    }
+
+    #[test]
+    fn what_must_be_finite_decides() {
+        assert!(row(0.5, &[1.0]).is_finite() && row(0.5, &[]).is_finite());
+        assert!(!row(f64::INFINITY, &[1.0]).is_finite() && !row(0.5, &[1.0, f64::NAN]).is_finite());
+    }
+
+    #[test]
+    fn a_row_is_one_flat_object() {
+        let json = serde_json::to_value(row(f64::NAN, &[1.0, f64::INFINITY])).unwrap();
+        let expected = serde_json::json!({
+            "epoch": 2, "split": "validation", "step": 20, "images_seen": 320, "loss": null, "axes": [1.0, null],
+            "seconds": null,
+        });
+        assert_eq!(json, expected);
+        let named = named([&row(0.5, &[])]);
+        let expected = [("validation_loss", Some(0.5)), ("validation_seconds", None)];
+        assert_eq!(named, expected.map(|(name, value)| (name.to_owned(), value)).into());
+    }
+}

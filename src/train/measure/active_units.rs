@@ -1,0 +1,51 @@
+//! How many latent axes the model uses.
+
+use super::{Batch, End, Measure};
+use crate::metrics::{Board, Column, Kind, Metric, Value};
+
+const NAME: &str = "active_units";
+
+/// Variance over images of a posterior mean from which on its latent axis counts as active (Burda et al. 2016).
+const ACTIVE_VARIANCE: f64 = 0.01;
+
+pub(super) struct ActiveUnits;
+
+impl Measure for ActiveUnits {
+    fn metrics(&self) -> Vec<Metric> {
+        let doc =
+            "Number of latent axes whose posterior mean has a variance above 0.01 over the images (Burda et al. 2016).";
+        let rule = "latent axes whose posterior mean varies by more than 0.01 (variance over the {split} images)";
+        vec![Metric {
+            title: "active latent axes".into(),
+            board: Board::Result,
+            column: Some(Column { head: "active", rule: Some(rule) }),
+            ..Metric::new(NAME, Kind::Count, "axes", doc)
+        }]
+    }
+
+    /// For each axis, the means and their squares.
+    fn sums(&self, latent: usize) -> usize {
+        2 * latent
+    }
+
+    fn add(&self, batch: &Batch, sums: &mut [f64]) {
+        let axes = sums.as_chunks_mut().0;
+        for image in batch.mean.chunks(axes.len().max(1)) {
+            for ([sum, squares], mean) in axes.iter_mut().zip(image) {
+                let mean = f64::from(*mean);
+                *sum += mean;
+                *squares += mean * mean;
+            }
+        }
+    }
+
+    fn values(&self, end: &End) -> Vec<Value> {
+        let images = end.sums.images();
+        let variance = |[sum, squares]: &[f64; 2]| {
+            let mean = sum / images;
+            squares / images - mean * mean
+        };
+        let axes = end.sums.of(NAME).as_chunks().0;
+        vec![Value::Count(axes.iter().filter(|axis| variance(axis) > ACTIVE_VARIANCE).count() as u64)]
+    }
+}

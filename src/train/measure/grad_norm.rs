@@ -1,0 +1,40 @@
+//! The size of the gradient.
+
+use super::{End, Measure, Step};
+use crate::metrics::{Board, Kind, Metric, Split, Value};
+
+const NAME: &str = "grad_norm";
+
+pub(super) struct GradNorm;
+
+impl Measure for GradNorm {
+    fn metrics(&self) -> Vec<Metric> {
+        let doc = "Euclidean norm of the gradient before clipping, mean over the epoch's steps; training only.";
+        vec![Metric {
+            splits: &[Split::Train],
+            board: Board::Result,
+            must_be_finite: true,
+            ..Metric::new(NAME, Kind::Number, "", doc)
+        }]
+    }
+
+    /// The norms, and how many there are.
+    fn sums(&self, _: usize) -> usize {
+        2
+    }
+
+    fn step(&self, step: Step, sums: &mut [f64]) {
+        if let [norms, steps] = sums {
+            *norms += step.norm;
+            *steps += 1.0;
+        }
+    }
+
+    fn values(&self, end: &End) -> Vec<Value> {
+        let norm = match end.sums.of(NAME) {
+            [norms, steps] => norms / steps,
+            _ => f64::NAN,
+        };
+        vec![Value::Number(norm)]
+    }
+}

@@ -1,0 +1,24 @@
+//! The speed.
+
+use super::{End, Measure};
+use crate::metrics::{Board, Kind, Metric, Value};
+
+/// The name of the speed.
+pub const IMAGES_PER_SECOND: &str = "images_per_second";
+
+pub(super) struct ImagesPerSecond;
+
+impl Measure for ImagesPerSecond {
+    fn metrics(&self) -> Vec<Metric> {
+        let doc = "Images of this split by seconds spent on them.";
+        vec![Metric {
+            board: Board::Group,
+            is_timing: true,
+            ..Metric::new(IMAGES_PER_SECOND, Kind::Number, "images/s", doc)
+        }]
+    }
+
+    fn values(&self, end: &End) -> Vec<Value> {
+        vec![Value::Number(end.sums.images() / end.seconds)]
+    }
+}

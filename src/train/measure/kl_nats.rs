@@ -1,0 +1,69 @@
+//! The KL of the posterior, in all and by latent axis.
+
+use super::{Batch, End, Measure, Sums};
+use crate::metrics::{Board, Column, Kind, Metric, Value};
+
+const NAME: &str = "kl_nats";
+/// The name of the KL by latent axis.
+pub const KL_AXIS_NATS: &str = "kl_axis_nats";
+
+pub(super) struct KlNats;
+
+/// KL of a posterior of one axis from N(0, 1), nats.
+pub(in crate::train) fn axis_nats(mean: f32, log_variance: f32) -> f64 {
+    let (mean, log_variance) = (f64::from(mean), f64::from(log_variance));
+    -0.5 * (1.0 + log_variance - mean * mean - log_variance.exp())
+}
+
+/// Mean of some images, nats.
+pub(super) fn mean(sums: &Sums) -> f64 {
+    sums.mean(NAME, 0)
+}
+
+impl Measure for KlNats {
+    fn metrics(&self) -> Vec<Metric> {
+        let doc = "KL(q(z|x) || N(0, I)), nats per image: summed over latent axes, mean over images.";
+        let axis_doc = "KL of each latent axis, nats per image: mean over images. Sums to `kl_nats`.";
+        vec![
+            Metric {
+                title: "KL (nats per image)".into(),
+                board: Board::Result,
+                layout: Some("Reconstruction and KL"),
+                column: Some(Column { head: NAME, rule: None }),
+                is_curve: true,
+                must_be_finite: true,
+                ..Metric::new(NAME, Kind::Number, "nats", doc)
+            },
+            Metric {
+                board: Board::Group,
+                must_be_finite: true,
+                ..Metric::new(KL_AXIS_NATS, Kind::List, "nats", axis_doc)
+            },
+        ]
+    }
+
+    /// The KL, the number of images that have one, and the KL of each axis.
+    fn sums(&self, latent: usize) -> usize {
+        2 + latent
+    }
+
+    fn add(&self, batch: &Batch, sums: &mut [f64]) {
+        let [all, with_kl, axes @ ..] = sums else { return };
+        for image in batch.axis_nats().chunks(axes.len().max(1)) {
+            *with_kl += 1.0;
+            for (axis, nats) in axes.iter_mut().zip(image) {
+                *axis += nats;
+                *all += nats;
+            }
+        }
+    }
+
+    fn values(&self, end: &End) -> Vec<Value> {
+        let axes = match end.sums.of(NAME) {
+            [_, with_kl, axes @ ..] if *with_kl > 0.0 => axes,
+            _ => &[],
+        };
+        let axes = axes.iter().map(|nats| nats / end.sums.images()).collect();
+        vec![Value::Number(mean(end.sums)), Value::List(axes)]
+    }
+}

@@ -1,0 +1,48 @@
+//! The loss: what training minimises.
+
+use super::{End, Measure, Step, Sums, kl_nats, recon_nats};
+use crate::metrics::{Board, Column, Direction, Kind, Metric, Split, Value};
+use crate::objective::Objective;
+
+/// The name of the loss, which decides which epoch of a trial is the best.
+pub const LOSS: &str = "loss";
+
+pub(super) struct Loss;
+
+/// Mean loss of some images.
+pub(super) fn of(sums: &Sums, objective: &Objective, kl_weight: f64) -> f64 {
+    objective.loss(recon_nats::mean(sums), kl_nats::mean(sums), kl_weight)
+}
+
+impl Measure for Loss {
+    fn metrics(&self) -> Vec<Metric> {
+        let doc = "The objective in the convention that the spec chose, mean over images.";
+        vec![Metric {
+            title: "loss, in the objective's unit".into(),
+            direction: Direction::Lower,
+            board: Board::Result,
+            column: Some(Column { head: LOSS, rule: None }),
+            is_curve: true,
+            must_be_finite: true,
+            ..Metric::new(LOSS, Kind::Number, "", doc)
+        }]
+    }
+
+    /// The images' losses in training, where the weight of the KL differs from step to step.
+    fn sums(&self, _: usize) -> usize {
+        1
+    }
+
+    fn step(&self, step: Step, sums: &mut [f64]) {
+        if let [losses] = sums {
+            *losses += step.loss * step.images;
+        }
+    }
+
+    fn values(&self, end: &End) -> Vec<Value> {
+        vec![Value::Number(match end.sums.split() {
+            Split::Train => end.sums.mean(LOSS, 0),
+            Split::Validation => of(end.sums, end.objective, end.kl_weight),
+        })]
+    }
+}

@@ -1,0 +1,289 @@
+//! What is measured in an epoch: one file for each measure, which says what its metrics are and how they are found, and one
+//! line for it in [`MEASURES`]. All tables, charts and messages follow from that list, in its order.
+
+mod active_units;
+mod batch;
+mod effective_beta;
+mod elbo_nats;
+mod grad_norm;
+mod images_per_second;
+mod kl_nats;
+mod kl_weight;
+mod learning_rate;
+mod loss;
+mod recon_nats;
+mod seconds;
+mod sums;
+
+pub use batch::{Batch, Pixels};
+pub use effective_beta::EFFECTIVE_BETA;
+pub use elbo_nats::ELBO_NATS;
+pub use images_per_second::IMAGES_PER_SECOND;
+pub use kl_nats::KL_AXIS_NATS;
+pub use loss::LOSS;
+pub use seconds::SECONDS;
+
+pub(super) use kl_nats::axis_nats;
+pub(super) use sums::Sums;
+
+use crate::metrics::{Metric, Row, Split, Value};
+use crate::objective::Objective;
+use std::sync::LazyLock;
+
+/// Every measure, in the order of the tables' columns.
+const MEASURES: &[&dyn Measure] = &[
+    &loss::Loss,
+    &elbo_nats::ElboNats,
+    &recon_nats::ReconNats,
+    &kl_nats::KlNats,
+    &active_units::ActiveUnits,
+    &effective_beta::EffectiveBeta,
+    &kl_weight::KlWeight,
+    &learning_rate::LearningRate,
+    &grad_norm::GradNorm,
+    &images_per_second::ImagesPerSecond,
+    &seconds::Seconds,
+];
+
+/// One or several metrics that are found together.
+pub(super) trait Measure: Sync {
+    /// Its metrics. It is only asked on splits that one of them is measured on.
+    fn metrics(&self) -> Vec<Metric>;
+
+    /// How many numbers it sums, for a code with so many axes.
+    fn sums(&self, _latent: usize) -> usize {
+        0
+    }
+
+    /// Adds the images of a micro-batch.
+    fn add(&self, _batch: &Batch, _sums: &mut [f64]) {}
+
+    /// Adds a step of training.
+    fn step(&self, _step: Step, _sums: &mut [f64]) {}
+
+    /// The first metric of each image by itself; only asked where it has a standard error.
+    fn each(&self, _batch: &Batch) -> Vec<f64> {
+        Vec::new()
+    }
+
+    /// The values of its metrics, in their order.
+    fn values(&self, end: &End) -> Vec<Value>;
+}
+
+/// A step of training.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    /// Images in its batch.
+    pub(super) images: f64,
+    /// Mean loss of these.
+    pub(super) loss: f64,
+    /// Norm of the gradient before clipping.
+    pub(super) norm: f64,
+}
+
+/// The end of an epoch on one split.
+pub(super) struct End<'a> {
+    /// What its images and steps add up to.
+    pub(super) sums: &'a Sums,
+    /// Seconds spent on it.
+    pub(super) seconds: f64,
+    pub(super) objective: &'a Objective,
+    /// Of the last step, in the objective's convention.
+    pub(super) kl_weight: f64,
+    /// Of the last step.
+    pub(super) learning_rate: f64,
+}
+
+impl End<'_> {
+    /// Fills a row with the metrics of its split.
+    pub(super) fn fill(&self, row: &mut Row) {
+        for entry in entries(row.split) {
+            let error = entry.has_error(row.split).then(|| Value::Number(self.sums.standard_error(entry)));
+            for (metric, value) in entry.metrics.iter().zip(entry.measure.values(self).into_iter().chain(error)) {
+                if metric.is_of(row.split) {
+                    row.set(metric, value);
+                }
+            }
+        }
+    }
+}
+
+/// Mean loss of a batch.
+pub(super) fn loss_of(sums: &Sums, objective: &Objective, kl_weight: f64) -> f64 {
+    loss::of(sums, objective, kl_weight)
+}
+
+/// Mean loss of an epoch's steps so far.
+pub(super) fn loss_so_far(sums: &Sums) -> f64 {
+    sums.mean(LOSS, 0)
+}
+
+/// A measure and its metrics, the standard error of the first one last.
+pub(super) struct Entry {
+    measure: &'static dyn Measure,
+    metrics: Vec<Metric>,
+}
+
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    let entry = |measure: &'static dyn Measure| {
+        let mut metrics = measure.metrics();
+        let error = metrics.first().and_then(Metric::error);
+        metrics.extend(error);
+        Entry { measure, metrics }
+    };
+    MEASURES.iter().copied().map(entry).collect()
+});
+
+impl Entry {
+    fn has_error(&self, split: Split) -> bool {
+        split == Split::Validation && self.metrics.first().is_some_and(|metric| metric.standard_error)
+    }
+}
+
+/// The measures of a split.
+fn entries(split: Split) -> impl Iterator<Item = &'static Entry> {
+    ENTRIES.iter().filter(move |entry| entry.metrics.iter().any(|metric| metric.is_of(split)))
+}
+
+/// Every metric, in the order of the tables' columns.
+pub fn all() -> impl Iterator<Item = &'static Metric> + Clone {
+    ENTRIES.iter().flat_map(|entry| &entry.metrics)
+}
+
+/// The name of a metric's value in the last epoch of a split.
+pub fn final_name(metric: &Metric, split: Split) -> String {
+    format!("final_{}_{}", split.name(), metric.name)
+}
+
+/// The metrics of which trials have a best value: those of validation of which lower or higher values are better.
+pub fn with_best() -> impl Iterator<Item = &'static Metric> + Clone {
+    all().filter(|metric| metric.is_of(Split::Validation) && metric.sign().is_some())
+}
+
+/// The name of a metric's best value over the epochs.
+pub fn best_name(metric: &Metric) -> String {
+    format!("best_{}_{}", Split::Validation.name(), metric.name)
+}
+
+/// A row of made-up numbers for tests: a metric of the split has the value that is given, or one of its own.
+#[cfg(test)]
+pub(crate) fn example(epoch: u64, split: Split, given: &[(&str, f64)]) -> Row {
+    use crate::metrics::Kind;
+    let mut row = Row::new(epoch, split, epoch * 100, epoch * 1600);
+    for (index, metric) in all().filter(|metric| metric.is_of(split)).enumerate() {
+        let value = given.iter().find(|(name, _)| *name == metric.name).map(|(_, value)| *value);
+        let value = match metric.kind {
+            Kind::Number => Value::Number(value.unwrap_or(index as f64 + 0.25)),
+            Kind::Count => Value::Count(value.unwrap_or(2.0) as u64),
+            Kind::List => Value::List(vec![value.unwrap_or(4.5), 2.0]),
+        };
+        row.set(metric, value);
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{POSITION, named};
+    use crate::model::architecture::PosteriorScale;
+    use crate::objective::{self, Kl, Reduction};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own_and_says_what_it_is() {
+        let names: BTreeSet<&str> = all().map(|metric| &*metric.name).chain(POSITION.map(|(name, _)| name)).collect();
+        assert_eq!(names.len(), all().count() + POSITION.len());
+        for metric in all() {
+            assert!(metric.doc.len() > 8 && metric.doc.ends_with('.'), "{}: {}", metric.name, metric.doc);
+            assert!(!metric.splits.is_empty(), "{}", metric.name);
+            let takes_sign = metric.column.is_none() || metric.unit != "nats" || metric.sign().is_some();
+            assert!(takes_sign || metric.name == "kl_nats", "{}", metric.name);
+        }
+    }
+
+    /// Images are (reconstruction, means, log-variances).
+    fn measured(split: Split, images: &[(f32, [f32; 2], [f32; 2])]) -> Sums {
+        let recon: Vec<f32> = images.iter().map(|image| image.0).collect();
+        let mean = images.iter().map(|image| image.1).collect::<Vec<_>>().concat();
+        let log_variance = images.iter().map(|image| image.2).collect::<Vec<_>>().concat();
+        let mut sums = Sums::new(split, 2);
+        sums.measure(&Batch::new(&recon, &mean, &log_variance, &|| Pixels::default()));
+        sums
+    }
+
+    const IMAGES: [(f32, [f32; 2], [f32; 2]); 2] = [(3.0, [1.0, 0.05], [0.0; 2]), (5.0, [-1.0, -0.05], [0.0; 2])];
+
+    fn row(sums: &Sums, split: Split) -> Row {
+        let settings = objective::Settings {
+            kl: Some(Kl { weight: 2.0, warmup_epochs: 0.0 }),
+            reduction: Reduction::Sum,
+            posterior_scale: PosteriorScale::LogVar,
+        };
+        let objective = Objective::new(&settings, 4, 2);
+        let end = End { sums, seconds: 0.5, objective: &objective, kl_weight: 2.0, learning_rate: 0.1 };
+        let mut row = Row::new(1, split, 1, 2);
+        end.fill(&mut row);
+        row
+    }
+
+    #[test]
+    fn sums_do_not_depend_on_the_cut_and_axes_are_apart() {
+        let whole = measured(Split::Validation, &IMAGES);
+        let mut parts = measured(Split::Validation, &IMAGES[..1]);
+        parts.add(&measured(Split::Validation, &IMAGES[1..]));
+        for sums in [whole, parts] {
+            let row = row(&sums, Split::Validation);
+            let get = |name| row.get(name).unwrap();
+            assert_eq!(get("recon_nats"), 4.0);
+            assert!((get("kl_nats") - 0.50125).abs() < 1e-9);
+            assert!((row.list("kl_axis_nats")[0] - 0.5).abs() < 1e-12);
+            assert_eq!(get("active_units"), 1.0, "variances are 1 and 0.0025");
+            assert_eq!(get("elbo_nats"), -get("recon_nats") - get("kl_nats"));
+            assert!((get("loss") - (4.0 + 2.0 * 0.50125)).abs() < 1e-9);
+            // Both KLs are equal: the ELBO's deviation is that of 3 and 5, 2 / sqrt(2).
+            assert!((get("elbo_nats_se") - 1.0).abs() < 1e-9);
+            assert_eq!((get("images_per_second"), get("seconds")), (4.0, 0.5));
+        }
+    }
+
+    #[test]
+    fn a_split_has_its_metrics_alone_and_steps_are_averaged() {
+        let mut sums = measured(Split::Train, &IMAGES);
+        sums.step(Step { images: 1.0, loss: 3.0, norm: 1.0 });
+        sums.step(Step { images: 1.0, loss: 5.0, norm: 2.0 });
+        let train = row(&sums, Split::Train);
+        assert_eq!(
+            (train.get("loss"), train.get("grad_norm"), train.get("elbo_nats_se")),
+            (Some(4.0), Some(1.5), None)
+        );
+        let validation = row(&measured(Split::Validation, &IMAGES), Split::Validation);
+        assert_eq!(validation.get("grad_norm"), None);
+        for row in [&train, &validation] {
+            let names: Vec<&str> = row.values().map(|(metric, _)| &*metric.name).collect();
+            let expected: Vec<&str> = all().filter(|one| one.is_of(row.split)).map(|one| &*one.name).collect();
+            assert_eq!(names, expected);
+        }
+        assert_eq!(named([&train, &validation])["validation_recon_nats"], Some(4.0));
+    }
+
+    #[test]
+    fn a_plain_autoencoder_has_no_kl_by_axis() {
+        let mut sums = Sums::new(Split::Train, 2);
+        sums.measure(&Batch::new(&[1.0], &[0.5, 0.5], &[], &|| Pixels::default()));
+        let row = row(&sums, Split::Train);
+        assert_eq!((row.get("kl_nats"), row.value("kl_axis_nats")), (Some(0.0), Some(&Value::List(Vec::new()))));
+    }
+
+    #[test]
+    fn sums_are_saved_and_found_again_by_the_same_list_of_measures_alone() {
+        let sums = measured(Split::Train, &IMAGES);
+        let numbers = sums.numbers();
+        assert_eq!(Sums::from_numbers(Split::Train, 2, &numbers).map(|sums| sums.numbers()), Some(numbers.clone()));
+        let mut of_others = numbers.clone();
+        of_others[0] += 1.0;
+        assert!(Sums::from_numbers(Split::Train, 2, &of_others).is_none());
+        assert!(Sums::from_numbers(Split::Train, 3, &numbers).is_none());
+        assert!(Sums::from_numbers(Split::Train, 2, &numbers[1..]).is_none());
+    }
+}

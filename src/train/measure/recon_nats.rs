@@ -1,0 +1,43 @@
+//! The reconstruction term.
+
+use super::{Batch, End, Measure, Sums};
+use crate::metrics::{Board, Column, Direction, Kind, Metric, Value};
+
+const NAME: &str = "recon_nats";
+
+pub(super) struct ReconNats;
+
+/// Mean of some images, nats.
+pub(super) fn mean(sums: &Sums) -> f64 {
+    sums.mean(NAME, 0)
+}
+
+impl Measure for ReconNats {
+    fn metrics(&self) -> Vec<Metric> {
+        let doc = "-log p(x|z), nats per image: summed over pixels, mean over images.";
+        vec![Metric {
+            title: "reconstruction (nats per image)".into(),
+            direction: Direction::Lower,
+            board: Board::Result,
+            layout: Some("Reconstruction and KL"),
+            column: Some(Column { head: NAME, rule: None }),
+            is_curve: true,
+            must_be_finite: true,
+            ..Metric::new(NAME, Kind::Number, "nats", doc)
+        }]
+    }
+
+    fn sums(&self, _: usize) -> usize {
+        1
+    }
+
+    fn add(&self, batch: &Batch, sums: &mut [f64]) {
+        if let [nats] = sums {
+            *nats += batch.recon_nats.iter().map(|nats| f64::from(*nats)).sum::<f64>();
+        }
+    }
+
+    fn values(&self, end: &End) -> Vec<Value> {
+        vec![Value::Number(mean(end.sums))]
+    }
+}

@@ -1,0 +1,140 @@
+//! Sums over images and steps of what an epoch reports, in double precision.
+
+use super::{Batch, Entry, Step, entries};
+use crate::folder::digest;
+use crate::metrics::Split;
+
+/// Sums over some images, those of one measure after those of another.
+#[derive(Clone, Debug)]
+pub(in crate::train) struct Sums {
+    split: Split,
+    latent: usize,
+    images: f64,
+    values: Vec<f64>,
+}
+
+/// Sums behind a standard error: of the values, and of their squares.
+const MOMENTS: usize = 2;
+
+impl Entry {
+    /// How many sums it has: its own, and those behind its standard error.
+    fn lengths(&self, split: Split, latent: usize) -> (usize, usize) {
+        (self.measure.sums(latent), if self.has_error(split) { MOMENTS } else { 0 })
+    }
+}
+
+impl Sums {
+    /// Of no images yet.
+    pub(in crate::train) fn new(split: Split, latent: usize) -> Sums {
+        let lengths = entries(split).map(|entry| entry.lengths(split, latent));
+        let length = lengths.map(|(own, moments)| own + moments).sum();
+        Sums { split, latent, images: 0.0, values: vec![0.0; length] }
+    }
+
+    /// Gives each measure its own sums, and those behind its standard error.
+    fn each(&mut self, mut give: impl FnMut(&Entry, &mut [f64], &mut [f64])) {
+        let mut rest = self.values.as_mut_slice();
+        for entry in entries(self.split) {
+            let (own_length, moments_length) = entry.lengths(self.split, self.latent);
+            let (own, after) = rest.split_at_mut(own_length);
+            let (moments, after) = after.split_at_mut(moments_length);
+            rest = after;
+            give(entry, own, moments);
+        }
+    }
+
+    /// Adds a micro-batch.
+    pub(in crate::train) fn measure(&mut self, batch: &Batch) {
+        self.images += batch.images() as f64;
+        self.each(|entry, own, moments| {
+            entry.measure.add(batch, own);
+            if let [sum, squares] = moments {
+                for value in entry.measure.each(batch) {
+                    *sum += value;
+                    *squares += value * value;
+                }
+            }
+        });
+    }
+
+    /// Adds what is known of a step, beside its images.
+    pub(in crate::train) fn step(&mut self, step: Step) {
+        self.each(|entry, own, _| entry.measure.step(step, own));
+    }
+
+    /// Adds other images' sums.
+    pub(in crate::train) fn add(&mut self, other: &Sums) {
+        self.images += other.images;
+        self.values.iter_mut().zip(&other.values).for_each(|(value, other)| *value += other);
+    }
+
+    /// The split of the images.
+    pub(in crate::train) fn split(&self) -> Split {
+        self.split
+    }
+
+    /// Number of images.
+    pub(in crate::train) fn images(&self) -> f64 {
+        self.images
+    }
+
+    /// The sums of the measure that a metric is of; none where it is not measured on this split.
+    fn part(&self, is_meant: impl Fn(&Entry) -> bool) -> (&[f64], &[f64]) {
+        let mut rest = self.values.as_slice();
+        for entry in entries(self.split) {
+            let (own_length, moments_length) = entry.lengths(self.split, self.latent);
+            let (own, after) = rest.split_at(own_length);
+            let (moments, after) = after.split_at(moments_length);
+            if is_meant(entry) {
+                return (own, moments);
+            }
+            rest = after;
+        }
+        (&[], &[])
+    }
+
+    /// The sums of the measure that a metric is of; none where it is not measured on this split.
+    pub(super) fn of(&self, metric: &str) -> &[f64] {
+        self.part(|entry| entry.metrics.iter().any(|one| one.name == metric)).0
+    }
+
+    /// One of the sums of a metric's measure by the number of images; not a number where there is none.
+    pub(super) fn mean(&self, metric: &str, index: usize) -> f64 {
+        self.of(metric).get(index).map_or(f64::NAN, |sum| sum / self.images)
+    }
+
+    /// The standard error of a measure's first metric: its sample deviation over images by the square root of their number.
+    pub(super) fn standard_error(&self, entry: &Entry) -> f64 {
+        match self.part(|one| std::ptr::eq(one, entry)).1 {
+            [sum, squares] => {
+                let mean = sum / self.images;
+                let variance = (squares / self.images - mean * mean).max(0.0) * self.images / (self.images - 1.0);
+                (variance / self.images).sqrt()
+            }
+            _ => f64::NAN,
+        }
+    }
+
+    /// What tells the sums of one list of measures from those of another.
+    fn layout(&self) -> f64 {
+        let parts = entries(self.split).map(|entry| {
+            let names: Vec<&str> = entry.metrics.iter().map(|metric| &*metric.name).collect();
+            format!("{} {:?};", names.join(","), entry.lengths(self.split, self.latent))
+        });
+        let digits = digest(&[parts.collect::<String>().as_bytes()], 8);
+        u32::from_str_radix(&digits, 16).map_or(f64::NAN, f64::from)
+    }
+
+    /// All of it as numbers, from which [`Sums::from_numbers`] makes the same again.
+    pub(in crate::train) fn numbers(&self) -> Vec<f64> {
+        [self.layout(), self.images].into_iter().chain(self.values.iter().copied()).collect()
+    }
+
+    /// What [`Sums::numbers`] gave; `None` if it was of other measures, or of another number of latent axes.
+    pub(in crate::train) fn from_numbers(split: Split, latent: usize, numbers: &[f64]) -> Option<Sums> {
+        let &[layout, images, ref values @ ..] = numbers else { return None };
+        let empty = Sums::new(split, latent);
+        let fits = empty.layout() == layout && empty.values.len() == values.len();
+        fits.then(|| Sums { images, values: values.to_vec(), ..empty })
+    }
+}
