@@ -2,8 +2,8 @@
 
     python docs_check.py FILE.md FOLDER
 
-FOLDER is the working directory. It must have the files that the commands on the page write. Exit status 0 if every block
-succeeds, else 1 with the first line and the error of each block that fails.
+FOLDER is the working directory. It must have the files that the commands on the page write. Exit status 0 if every
+block succeeds, else 1 with the first line and the error of each block that fails.
 """
 
 import re

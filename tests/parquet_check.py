@@ -1,10 +1,11 @@
-"""Checks the parquet files below a runs folder: their columns, and that they agree with each other.
+"""Checks the parquet files in a runs folder: their columns, and that they agree with each other.
 
     python parquet_check.py RUNS_DIR
 
-Needs pyarrow and duckdb; every file is read with both. For each folder with a trials.parquet: trials.parquet and
-curves.parquet have their columns, a trial's row agrees with its trial.json, a trial's curves with its metrics.parquet,
-and elbo_nats is -recon_nats - kl_nats. Exit status 0 if so, else 1 with one line for each thing that is wrong.
+Needs pyarrow and duckdb, and reads every file with both. For each folder with a trials.parquet it checks that
+trials.parquet and curves.parquet have their columns, that the row of a trial agrees with its trial.json, that the
+curves of a trial agree with its metrics.parquet, and that elbo_nats is -recon_nats - kl_nats. Exit status 0 if so, else
+1 with one line per error.
 """
 
 import json
@@ -36,13 +37,13 @@ def quoted(path):
 
 
 def sql(query):
-    """Column names and rows of duckdb's answer."""
+    """Column names and rows of the result of a query in duckdb."""
     cursor = db.execute(query)
     return [column[0] for column in cursor.description], cursor.fetchall()
 
 
 def read(path):
-    """The file's rows by pyarrow, after duckdb has found the same columns and the same rows; None if there are none."""
+    """The rows of a file, read by pyarrow and compared with those of duckdb. None if it cannot be read or the columns differ."""
     try:
         table = pq.read_table(path)
         columns, rows = sql(f"SELECT * FROM read_parquet({quoted(path)})")
@@ -74,7 +75,7 @@ class Rows:
 
 
 def same(a, b):
-    """Equal; numbers of any type by value, a number or a list also as its text."""
+    """True if a and b are equal. Numbers of any type are compared by value. A number or a list may also be given as text."""
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
@@ -96,13 +97,13 @@ def text(value):
 
 
 def check_metrics(rows):
-    """What holds in every row of metrics.parquet and curves.parquet."""
+    """Checks every row of a metrics.parquet or curves.parquet."""
     if not rows.need(METRICS):
         return False
     for row in rows.rows:
         where = f"{rows.path}: {row.get('trial', '')} epoch {row['epoch']} {row['split']}"
         if row["split"] not in ("train", "validation"):
-            wrong(f"{where}: the split is neither train nor validation")
+            wrong(f"{where}: split is neither `train` nor `validation`")
         for column in NUMBERS:
             if not isinstance(row[column], (int, float)):
                 wrong(f"{where}: {column} is {row[column]!r}")
@@ -115,17 +116,17 @@ def check_metrics(rows):
             wrong(f"{where}: kl_axis_nats sums to {sum(axes)}, kl_nats is {row['kl_nats']}")
     keys = [(row.get("experiment"), row.get("trial"), row["epoch"], row["split"]) for row in rows.rows]
     if len(set(keys)) != len(keys):
-        wrong(f"{rows.path}: an epoch and split has more than one row")
+        wrong(f"{rows.path}: more than one row for an epoch and split")
     return True
 
 
 def check_trial(folder, record, row, curves):
-    """One trial's row and curves against what its own folder says."""
+    """Compares the row and curves of a trial with the files in its folder."""
     name = row["trial"]
     metrics_path = folder / "metrics.parquet"
     done = record["status"] == "done"
     if row["status"] == "running" and record["status"] != "running":
-        wrong(f"{name}: trials.parquet still says running, trial.json {record['status']}")
+        wrong(f"{name}: the status is running in trials.parquet, and {record['status']} in trial.json")
     expected = dict(record["spec"])
     if row["status"] == record["status"]:
         fields = ["trial", "status", "parameters", "seconds", "images_per_second", "peak_rss_mb", "spec_hash",
@@ -139,12 +140,12 @@ def check_trial(folder, record, row, curves):
         elif not same(row[key], value):
             wrong(f"{name}: {key} is {row[key]!r} in trials.parquet, {value!r} in trial.json")
     if done and (row["error"] is not None or not row["images_per_second"] or not row["peak_rss_mb"] or not row["parameters"]):
-        wrong(f"{name}: is done, with error {row['error']!r}, images_per_second {row['images_per_second']!r}, "
+        wrong(f"{name}: is done, but has error {row['error']!r}, images_per_second {row['images_per_second']!r}, "
               f"peak_rss_mb {row['peak_rss_mb']!r}, parameters {row['parameters']!r}")
 
     if not metrics_path.is_file():
         if done:
-            wrong(f"{name}: is done and has no metrics.parquet")
+            wrong(f"{name}: is done, but has no metrics.parquet")
         return 0
     metrics = read(metrics_path)
     if metrics is None or not check_metrics(metrics):
@@ -155,7 +156,7 @@ def check_trial(folder, record, row, curves):
     ours, theirs = sorted(curves, key=order), sorted(metrics.rows, key=order)
     if [order(line) for line in ours] != [order(line) for line in theirs]:
         if done:
-            wrong(f"{name}: curves.parquet has {len(ours)} rows, metrics.parquet {len(theirs)}, or other epochs")
+            wrong(f"{name}: curves.parquet has {len(ours)} rows, metrics.parquet {len(theirs)}, or their epochs differ")
         return 0
     for a, b in zip(ours, theirs):
         for column, value in b.items():
@@ -172,12 +173,12 @@ def check_trial(folder, record, row, curves):
 
 
 def show(folder):
-    """A short table by duckdb, with the ELBO's identity once more as SQL."""
+    """Prints a short table made by duckdb, and checks elbo_nats again in SQL."""
     trials, curves = quoted(folder / "trials.parquet"), quoted(folder / "curves.parquet")
     _, [[off]] = sql(f"""SELECT count(*) FROM read_parquet({curves})
         WHERE isfinite(elbo_nats) AND abs(elbo_nats + recon_nats + kl_nats) > 1e-9 * greatest(1, abs(elbo_nats))""")
     if off:
-        wrong(f"{folder}: in {off} rows of curves.parquet elbo_nats is not -recon_nats - kl_nats, says duckdb")
+        wrong(f"{folder}: duckdb finds {off} rows of curves.parquet where elbo_nats is not -recon_nats - kl_nats")
     heads, rows = sql(f"""
         SELECT t.trial, t.status, t."model.latent_dim" AS latent, t."objective.kl_weight" AS kl_weight,
                max(c.epoch) AS epochs, arg_max(c.recon_nats, c.epoch) AS recon, arg_max(c.kl_nats, c.epoch) AS kl,
@@ -198,11 +199,11 @@ def check_folder(folder):
         return
     if not (trials.need(TRIALS) & curves.need(CURVES)) or not check_metrics(curves):
         return
-    # Two experiments may share a trial.
+    # Two experiments may contain the same trial.
     key = lambda row: (row["experiment"], row["trial"])
     keys = {key(row): [] for row in trials.rows}
     if len(keys) != len(trials.rows):
-        wrong(f"{trials.path}: a trial has more than one row")
+        wrong(f"{trials.path}: more than one row for a trial")
     for row in curves.rows:
         keys.setdefault(key(row), []).append(row)
     if len(keys) != len(trials.rows):
@@ -216,7 +217,7 @@ def check_folder(folder):
     print(f"{folder}: {', '.join(f'{n} {status}' for status, n in counted)}; {len(trials.columns)} columns in "
           f"trials.parquet, {len(curves.columns)} in curves.parquet; {compared} rows of metrics compared")
     spec_columns = {key for row in trials.rows for key in row if "." in key}
-    print(f"  beside spec keys and the listed: {', '.join(c for c in trials.columns if c not in spec_columns and c not in TRIALS) or 'none'}")
+    print(f"  columns that are neither spec keys nor in TRIALS: {', '.join(c for c in trials.columns if c not in spec_columns and c not in TRIALS) or 'none'}")
     show(folder)
 
 
@@ -226,11 +227,11 @@ def main():
     runs = Path(sys.argv[1])
     folders = sorted({path.parent for path in runs.rglob("trials.parquet")})
     if not folders:
-        raise SystemExit(f"parquet_check: no trials.parquet below {runs}")
-    # An experiment whose trials are done has its tables.
+        raise SystemExit(f"parquet_check: no trials.parquet in {runs}")
+    # An experiment with a finished trial must have its tables.
     for record in sorted(runs.rglob("trial.json")):
         if record.parent.parent not in folders and json.loads(record.read_text())["status"] == "done":
-            wrong(f"{record.parent.parent}: has a trial that is done and no trials.parquet")
+            wrong(f"{record.parent.parent}: has a finished trial, but no trials.parquet")
     for folder in folders:
         check_folder(folder)
     for problem in problems[:50]:
