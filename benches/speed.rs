@@ -165,7 +165,7 @@ fn steps(bench: &mut Bench, family: &str, latent: usize, batch: usize, operation
         if family == "mlp" { "hidden = [500]\n" } else { "" },
     );
     let plan = plan(&spec);
-    let mut trainer = Trainer::<Host>::new(Cpu::default(), &plan.trials()[0], 1).expect("a model in memory");
+    let mut trainer = Trainer::<Host>::new(Cpu::default(), plan.trials()[0].training(), 1).expect("a model in memory");
     let go_on = AtomicBool::new(false);
     bench.time(&steps_of(family, batch), EPOCH as f64 * operations, || {
         trainer.train_epoch(&go_on, &mut |_| ()).expect("a step");

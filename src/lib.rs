@@ -6,8 +6,9 @@
 
 pub mod files;
 pub mod random;
+mod text;
 
-pub mod language;
+pub mod settings;
 
 pub mod data;
 pub mod tensor;
@@ -15,9 +16,10 @@ pub mod tensor;
 pub mod model;
 pub mod objective;
 
-pub mod plan;
-
 pub mod train;
+
+pub mod language;
+pub mod plan;
 
 pub mod record;
 pub mod trial;

@@ -1,16 +1,16 @@
 //! A trained model, for use: from a trial's folder, with its own validation images or others.
 
-use crate::data::{DataError, Dataset, Images, Pixels, Split};
+use crate::data::{self, DataError, Dataset, Images, Pixels, Split};
 use crate::files::FileError;
-use crate::language::{Data, Spec};
+use crate::language::{Spec, description, determines};
 use crate::model::architecture::PosteriorKind;
 use crate::model::parameters::GradientMap;
 use crate::model::{Architecture, BuildError, Model};
-use crate::plan;
 use crate::random::{Purpose, Stream};
 use crate::record::checkpoint::{CheckpointError, Stored};
 use crate::record::tables;
 use crate::record::trial::{RECORD_FILE, Status, TrialRecord};
+use crate::settings::Role;
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::{Encoded, Measured, Spread, Worker, micro_batch};
 use crate::trial::{self, names};
@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// Images in a piece of work.
 const BATCH: usize = 64;
+/// Pixels that an image may have.
+const PIXEL_LIMIT: usize = 1 << 28;
 
 /// Why a trained model cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -124,19 +126,22 @@ impl Trained {
         let stored = Stored::read_own(&path).map_err(TrainedError::Weights)?;
         let version = stored.notes.get("version").cloned().unwrap_or_else(|| "of an unknown version".to_owned());
         let read = || -> Option<(Spec, Architecture)> {
-            let mut spec: Spec = toml::from_str(stored.notes.get("spec")?).ok()?;
+            let mut written = Spec::keys_of(stored.notes.get("spec")?).ok()?;
             // Files may have been moved since the model was written; the record says where they are.
-            let path = |key: &str| record.spec.get(key).and_then(|path| path.as_str()).map(PathBuf::from);
-            spec.data.images = path("data.images");
-            spec.data.labels = path("data.labels");
-            spec.data.test_images = path("data.test_images");
-            spec.data.test_labels = path("data.test_labels");
+            for key in description().keys.iter().filter(|key| key.role() == Role::File) {
+                written.remove(&key.dotted);
+                let path = record.spec.get(&key.dotted).and_then(|path| path.as_str());
+                written.extend(path.map(|path| (key.dotted.clone(), toml::Value::String(path.to_owned()))));
+            }
+            let (spec, found) = Spec::read(&written);
             let sides = [stored.number("height")? as usize, stored.number("width")? as usize];
-            let architecture = plan::architecture(&spec, sides)?;
-            Some((spec, architecture))
+            let fits = sides[0].checked_mul(sides[1]).is_some_and(|pixels| (1..PIXEL_LIMIT).contains(&pixels));
+            (found.problems.is_empty() && fits).then(|| (spec.clone(), spec.architecture(sides)))
         };
         let Some((spec, architecture)) = read() else { return Err(TrainedError::Version { path, version }) };
-        if plan::spec_hash(&spec) != record.spec_hash {
+        let values = spec.values();
+        let is_same = |(key, value): (&String, &serde_json::Value)| !determines(key) || values.get(key) == Some(value);
+        if !record.spec.iter().all(is_same) {
             return Err(TrainedError::Foreign { path });
         }
         let mut model = Model::<Host>::new(&Default::default(), &architecture)?;
@@ -160,7 +165,7 @@ impl Trained {
     /// They cannot be read, or are others now.
     pub fn with_its_images(self) -> Result<Trained, TrainedError> {
         // It was trained on them as it is: the values that it took them to have are not asked about again.
-        let data = Data { stored: Some(self.spec.data.stored()), ..self.spec.data.clone() };
+        let data = data::Settings { is_stored_given: true, ..self.spec.data.clone() };
         let dataset = Dataset::load(&data, Path::new("")).map_err(TrainedError::Own)?;
         if !dataset.has_hash(&self.record.data_hash) {
             return Err(TrainedError::Changed { folder: self.folder });

@@ -45,7 +45,7 @@ impl Command for ExportArgs {
         let notes = [
             ("trial", trained.record().trial.clone()),
             ("range", format!("{low} {high}")),
-            ("spec", toml::to_string(trained.spec())?),
+            ("spec", trained.spec().to_toml()),
         ];
         let weights = |name: &str| trained.stored().sized(name);
         let networks = [

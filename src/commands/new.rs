@@ -1,60 +1,22 @@
-//! `vaex new`: an experiment file to begin with.
+//! `vaex new`: an experiment file to begin with, from the description of the keys.
 
 use super::command::Command;
 use super::shared::exit::DONE;
 use super::shared::print::say;
-use crate::data::{Dataset, Images};
+use crate::data::{self, Dataset, Images};
 use crate::files::write_whole;
-use crate::language::{Data, Source};
+use crate::language::{Spec, description};
 use crate::launch::cluster::shell_word;
+use crate::settings::{Condition, Declared, KeyInfo, written};
 use anyhow::bail;
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use toml::Value;
 
-const HEAD: &str = r#"# {name}: run it with `vaex run {word}`, see its trials beforehand with `vaex plan {word}`.
-# Every key has a default; the README lists them all.
-name = {quoted}
-# seed = 0                       # of weights, order, noise
-# tags = ["try"]                 # words to find the trials by
-
-[data]
-{data}
-# limit = 1000                   # only the first images
-# validation = 0.1               # a fraction or a count of the images, held out from the end
-{binarize}
-
-[model]
-"#;
-
-const CONV: &str = r#"family = "conv"                  # or "mlp"
-latent_dim = 2
-# channels = [32, 64, 64, 64]    # of each convolution
-# strides = [1, 2, 1, 1]         # 2 halves height and width
-# hidden = [32]                  # dense layers before the code
-"#;
-
-const MLP: &str = r#"family = "mlp"                   # or "conv"
-latent_dim = 2
-hidden = [500]                   # the encoder's layers, mirrored in the decoder
-# activation = "relu"            # or "tanh"
-"#;
-
-const TAIL: &str = r#"likelihood = "bernoulli"         # or "gaussian", with a `variance`
-# posterior = "gaussian"         # or "none", the plain autoencoder
-
-[objective]
-reduction = "sum"                # nats per image; or "mean", the walkthrough's
-kl_weight = 1.0
-# kl_warmup_epochs = 0           # the weight rises from 0
-
-[train]
-batch_size = {batch}
-epochs = 10
-optimizer = "adam"               # "sgd", "rmsprop", "adam", "adamw", "adagrad"
-learning_rate = 0.001
-# schedule = "constant"          # "step", "cosine"
-# device = "cpu"                 # or "cuda"
-
+/// What to vary; it comes last.
+const SWEEP: &str = r#"
 # What to vary; every combination is a trial, and every trial is trained with each seed.
 [sweep]
 seeds = 2
@@ -65,14 +27,22 @@ seeds = 2
 # "train.learning_rate" = { from = 1e-4, to = 1e-2, steps = 3, scale = "log" }
 "#;
 
+/// Keys that are written though they have their defaults: those that most experiments set.
+const SHOWN: [&str; 10] = [
+    "data.source",
+    "model.family",
+    "model.latent_dim",
+    "model.hidden",
+    "model.likelihood",
+    "objective.kl_weight",
+    "objective.reduction",
+    "train.epochs",
+    "train.optimizer",
+    "train.learning_rate",
+];
+
 /// The images of a file that are looked at, the first ones: enough for a batch, and to tell what their values are.
 const LOOK: usize = 1000;
-
-const BINARY: &str = "# binarize = \"none\"              # \"none\", \"threshold\", \"static\", \"dynamic\"";
-
-const GREY: &str = "binarize = \"dynamic\"             # zeros and ones, drawn anew in each epoch; or \"static\", \"threshold\", \"none\"";
-
-const STORED: &str = "\nstored = [0, 1]                  # the values that pixels have: the file holds zeros and ones";
 
 /// Write an experiment file to begin with, every key explained.
 #[derive(Debug, Args)]
@@ -80,17 +50,16 @@ pub(super) struct NewArgs {
     /// The experiment's name; the file is NAME.toml.
     name: String,
     /// The kind of network.
-    #[arg(long, value_enum, default_value = "conv")]
-    family: FamilyArg,
+    #[arg(long, default_value = "conv", value_parser = PossibleValuesParser::new(families()))]
+    family: String,
     /// An IDX file of training images; without it, images that come with vaex.
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FamilyArg {
-    Conv,
-    Mlp,
+fn families() -> Vec<&'static str> {
+    let words = description().key("model.family").map(|key| key.kind().words());
+    words.into_iter().flatten().map(|word| word.name).collect()
 }
 
 impl Command for NewArgs {
@@ -106,56 +75,84 @@ impl Command for NewArgs {
         if path.exists() {
             bail!("{} is there already", path.display());
         }
-        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-        let conv = self.family == FamilyArg::Conv;
-        let mut batch = if conv { 32 } else { 100 };
-        let (data, grey) = match &self.data {
-            None => (
-                "source = \"fashion-mini\"          # 2,000 images of Fashion-MNIST that come with vaex".to_owned(),
-                true,
-            ),
-            Some(images) => {
-                if !images.is_file() {
-                    bail!("{} is not a file", images.display());
-                }
-                let first = Images::read(images, None, LOOK)?;
-                let (limit, bits) = (Some(first.len() as u64), first.are_zeros_and_ones());
-                let stored = bits.then_some([0.0, 1.0]);
-                let data = Data { source: Source::Idx, images: Some(images.clone()), limit, stored, ..Data::default() };
-                let dataset = Dataset::load(&data, Path::new(""))?;
-                batch = dataset.train.len().min(batch);
-                let images = quoted(&images.to_string_lossy());
-                let stored = if bits { STORED } else { "" };
-                let data =
-                    format!("source = \"idx\"\nimages = {images}  # plain or gzipped, relative to this file{stored}");
-                (data, dataset.is_grey)
-            }
+        let mut values = BTreeMap::from([
+            ("name".to_owned(), Value::String(name.to_owned())),
+            ("model.family".to_owned(), Value::String(self.family.clone())),
+        ]);
+        let mut batch = if self.family == "conv" { 32 } else { 100 };
+        let dataset = match &self.data {
+            None => Dataset::load(&data::Settings::default(), Path::new(""))?,
+            Some(images) => look(images, &mut values)?,
         };
-        let template = [HEAD, if conv { CONV } else { MLP }, TAIL].concat();
-        let (file, quoted, batch) = (path.display().to_string(), quoted(name), batch.to_string());
+        batch = dataset.train.len().min(batch);
+        values.insert("train.batch_size".to_owned(), Value::Integer(batch as i64));
+        if dataset.is_grey {
+            values.insert("data.binarize".to_owned(), Value::String("dynamic".to_owned()));
+        }
+        let file = path.display().to_string();
         let word = shell_word(&file);
-        let values = [
-            ("{name}", name),
-            ("{word}", &word),
-            ("{quoted}", &quoted),
-            ("{data}", &data),
-            ("{binarize}", if grey { GREY } else { BINARY }),
-            ("{batch}", &batch),
-        ];
-        write_whole(&path, filled(&template, &values).as_bytes())?;
+        write_whole(&path, text(&values, name, &word).as_bytes())?;
         say(&format!("wrote {file}; see its trials with: vaex plan {word}"));
         Ok(DONE)
     }
 }
 
-/// A template with its places filled. What a value has that looks like a place stays as it is.
-fn filled(template: &str, values: &[(&str, &str)]) -> String {
-    let (mut text, mut rest) = (String::new(), template);
-    let next = |rest: &str| values.iter().filter_map(|(place, value)| Some((rest.find(place)?, *place, *value))).min();
-    while let Some((start, place, value)) = next(rest) {
-        text.push_str(&rest[..start]);
-        text.push_str(value);
-        rest = &rest[start + place.len()..];
+/// The first images of a file, and what a spec has to say of it.
+fn look(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Result<Dataset> {
+    if !images.is_file() {
+        bail!("{} is not a file", images.display());
     }
-    text + rest
+    let first = Images::read(images, None, LOOK)?;
+    values.insert("data.source".to_owned(), Value::String("idx".to_owned()));
+    values.insert("data.images".to_owned(), Value::String(images.to_string_lossy().into_owned()));
+    if first.are_zeros_and_ones() {
+        values.insert("data.stored".to_owned(), Value::Array(vec![Value::Integer(0), Value::Integer(1)]));
+    }
+    let (spec, _) = Spec::read(values);
+    let data = data::Settings { limit: Some(first.len() as u64), ..spec.data };
+    Ok(Dataset::load(&data, Path::new(""))?)
+}
+
+/// The file: every key that applies, with what it means; those with other values than their defaults are written, and so
+/// are the ones that most experiments set.
+fn text(values: &BTreeMap<String, Value>, name: &str, word: &str) -> String {
+    let mut text = format!(
+        "# {name}: run it with `vaex run {word}`, see its trials beforehand with `vaex plan {word}`.\n\
+         # Keys behind a # have the values that they have anyway.\n"
+    );
+    let (spec, _) = Spec::read(values);
+    let value = |key: &str| spec.settings().iter().find(|setting| setting.key == key).map(|setting| &setting.value);
+    let word_of = |key: &str| value(key).and_then(Value::as_str).map(str::to_owned);
+    let applies = |key: &&KeyInfo| key.table() != "sweep" && key.unread(word_of).is_none();
+    let mut last = "";
+    for key in description().keys.iter().filter(applies) {
+        if key.table() != last {
+            last = key.table();
+            text.push_str(&format!("\n[{last}]\n"));
+        }
+        let is_shown = values.contains_key(&key.dotted) || SHOWN.contains(&key.dotted.as_str());
+        let words: Vec<String> = key.kind().words().iter().map(|word| format!("\"{}\"", word.name)).collect();
+        let words = if words.is_empty() { String::new() } else { format!(" One of {}.", words.join(", ")) };
+        // What was given, as it was given: a list of whole numbers stays one.
+        let shown = values.get(&key.dotted).or_else(|| value(&key.dotted)).map(written);
+        let shown = shown.unwrap_or_else(|| key.example().to_owned());
+        let mark = if is_shown { "" } else { "# " };
+        text.push_str(&format!("# {}{words}\n{mark}{} = {shown}\n", meaning(key, &spec), key.name()));
+    }
+    text + SWEEP
+}
+
+/// What a key means for the kinds that were chosen.
+fn meaning(key: &KeyInfo, spec: &Spec) -> String {
+    let word = |key: &str| {
+        let setting = spec.settings().iter().find(|setting| setting.key == key)?;
+        setting.value.as_str().map(str::to_owned)
+    };
+    let holds = |declared: &&Declared| {
+        let chosen = |condition: &Condition| {
+            word(&condition.chooser).is_some_and(|word| condition.words.contains(&word.as_str()))
+        };
+        declared.conditions.iter().all(chosen)
+    };
+    key.declared.iter().find(holds).map_or_else(|| key.meaning(), |declared| declared.key.doc.to_owned())
 }

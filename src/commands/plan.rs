@@ -10,6 +10,7 @@ use crate::data::counted;
 use crate::launch::{self, Folders, Options, Prospect};
 use crate::plan::{Origin, Plan, Trial};
 use crate::report::{Column, Table};
+use crate::settings::written;
 use crate::trial::estimate;
 use clap::Args;
 use indicatif::HumanDuration;
@@ -111,7 +112,7 @@ fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
     let mut times = BTreeMap::new();
     for trial in plan.selected() {
         let (spec, images) = (trial.spec(), trial.dataset().train.len());
-        let train = (spec.train.batch_size, spec.train.optimizer, spec.train.epochs, spec.data.binarize);
+        let train = (spec.train.batch_size, spec.train.optimizer.name(), spec.train.epochs, spec.data.binarize);
         let kind = format!("{:?} {train:?} {images}", trial.architecture());
         let time = match measured.get(&kind) {
             Some(time) => *time,
@@ -153,47 +154,27 @@ fn table(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> Ta
 /// A trial's whole spec, each line with where its value came from.
 fn resolved(plan: &Plan, trial: &Trial) -> String {
     let origin = plan.origins(trial);
-    let line = |table: &str, key: &str, value: &toml::Value| {
-        let dotted = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
-        let origin = match origin(&dotted) {
-            Origin::Written(place) => place,
-            Origin::Swept(place) => format!("{place}, swept"),
-            Origin::Default if dotted == "name" => "the file's name".to_owned(),
-            Origin::Default => "default".to_owned(),
-        };
-        format!("{key} = {}  # {origin}\n", on_one_line(value))
-    };
     let all = plan.selected().count();
     let of = match all {
         1 => String::new(),
         _ => format!(", 1 of {all}; choose another with --only trial=ID"),
     };
-    let mut text = format!("# trial {} of {}{of}\n", trial.id(), plan.name());
-    let table: toml::Table = trial.toml().parse().unwrap_or_default();
-    let (tables, values): (Vec<_>, Vec<_>) = table.iter().partition(|(_, value)| value.is_table());
-    values.into_iter().for_each(|(key, value)| text.push_str(&line("", key, value)));
-    for (name, inner) in tables {
-        text.push_str(&format!("\n[{name}]\n"));
-        let inner = inner.as_table().into_iter().flatten();
-        inner.for_each(|(key, value)| text.push_str(&line(name, key, value)));
+    let (mut text, mut last) = (format!("# trial {} of {}{of}\n", trial.id(), plan.name()), "");
+    for setting in trial.spec().settings() {
+        let (table, key) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+        if table != last {
+            text.push_str(&format!("\n[{table}]\n"));
+            last = table;
+        }
+        let origin = match origin(&setting.key) {
+            Origin::Written(place) => place,
+            Origin::Swept(place) => format!("{place}, swept"),
+            Origin::Default if setting.key == "name" => "the file's name".to_owned(),
+            Origin::Default => "default".to_owned(),
+        };
+        text.push_str(&format!("{key} = {}  # {origin}\n", written(&setting.value)));
     }
     text
-}
-
-/// A value as TOML without line breaks, so that a comment can follow.
-fn on_one_line(value: &toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => {
-            // JSON escapes as TOML does, but for one character, and not in several lines.
-            let quoted = serde_json::Value::String(text.clone()).to_string();
-            quoted.replace('\u{7f}', "\\u007f")
-        }
-        toml::Value::Array(values) => {
-            let values: Vec<String> = values.iter().map(on_one_line).collect();
-            format!("[{}]", values.join(", "))
-        }
-        other => other.to_string(),
-    }
 }
 
 fn json(plan: &Plan, folders: &Folders, times: &BTreeMap<&str, Duration>) -> serde_json::Value {

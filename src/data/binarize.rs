@@ -1,8 +1,44 @@
 //! Pixels for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
 
-use super::{Images, Split};
-use crate::language::{Binarize, Data};
+use super::{Images, Settings, Split};
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
+use crate::settings::{Choices, Kind};
+
+/// How grey pixels become zeros and ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binarize {
+    /// Grey values stay as they are.
+    None,
+    /// A pixel is one where its value is in the upper half of `stored`: 128 or more of 255.
+    Threshold,
+    /// Each pixel is drawn once, with its grey value as the probability of a one.
+    Static,
+    /// As `Static`, drawn anew in each epoch for training images; validation images are drawn once.
+    Dynamic,
+}
+
+pub(super) static NONE: Kind<Binarize> =
+    Kind::new("none", "Grey values stay as they are.", |_| Binarize::None).also("off no false");
+static THRESHOLD: Kind<Binarize> = Kind::new(
+    "threshold",
+    "A pixel is one where its value is in the upper half of `stored`: 128 or more of 255.",
+    |_| Binarize::Threshold,
+)
+.also("round binary hard");
+static STATIC: Kind<Binarize> =
+    Kind::new("static", "Each pixel is drawn once, with its grey value as the probability of a one.", |_| {
+        Binarize::Static
+    })
+    .also("fixed once");
+static DYNAMIC: Kind<Binarize> = Kind::new(
+    "dynamic",
+    "As `static`, drawn anew in each epoch for training images; validation images are drawn once.",
+    |_| Binarize::Dynamic,
+)
+.also("stochastic random");
+
+/// The ways to binarize.
+pub(super) static BINARIZE: Choices<Binarize> = Choices(&[&NONE, &THRESHOLD, &STATIC, &DYNAMIC]);
 
 /// Pixels that are drawn at a time.
 const CHUNK: usize = 512;
@@ -27,9 +63,9 @@ pub struct Pixels {
 
 impl Pixels {
     /// As `[data]` says, drawn with the trial's seed.
-    pub fn new(data: &Data, seed: u64) -> Pixels {
+    pub fn new(data: &Settings, seed: u64) -> Pixels {
         let range = data.range.map(|end| end as f32);
-        Pixels { binarize: data.binarize, stored: data.stored(), range, seed }
+        Pixels { binarize: data.binarize, stored: data.stored, range, seed }
     }
 
     /// Fills `out` (Indices, Height, Width), row-major, with the images of these indices, in their order.

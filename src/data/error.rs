@@ -1,8 +1,6 @@
 //! What can be wrong with the images that a spec asks for.
 
-use super::idx::IdxError;
-use super::{counted, grouped};
-use crate::language::Validation;
+use super::{IdxError, Validation, counted, grouped};
 use std::path::{Path, PathBuf};
 
 /// What a file of images is for.
@@ -27,22 +25,6 @@ pub enum DataError {
         /// What is wrong with the file.
         problem: IdxError,
     },
-    /// `source = "idx"` without files.
-    #[error("`data.images` is missing: `data.source = \"idx\"` reads its images from that IDX file; name one")]
-    NoImages,
-    /// A file is named, and not read.
-    #[error(
-        "`{key}` names a file, but `data.source = \"fashion-mini\"` reads none; remove it, or set `data.source = \"idx\"`"
-    )]
-    FileNotRead {
-        /// The spec key that names the file.
-        key: &'static str,
-    },
-    /// Labels of test images that are not given.
-    #[error(
-        "`data.test_labels` is given without `data.test_images`, the images that it is about; give both or neither"
-    )]
-    TestLabelsAlone,
     /// Labels of other images.
     #[error(
         "`{}` holds {}, but `{}` holds {}; give the labels of these images",
@@ -101,9 +83,6 @@ pub enum DataError {
         /// The values that pixels can have.
         stored: [f64; 2],
     },
-    /// A limit of no images.
-    #[error("`data.limit` is 0; give at least 1, or remove it")]
-    ZeroLimit,
     /// A limit beyond the file.
     #[error(
         "`data.limit` is {}, but `{}` holds {}; lower it or remove it",
@@ -116,12 +95,6 @@ pub enum DataError {
         file: PathBuf,
         /// Images in it.
         images: usize,
-    },
-    /// A fraction that is none.
-    #[error("`data.validation` is {fraction}; give a number of images, or a fraction above 0 and below 1")]
-    Fraction {
-        /// The value given.
-        fraction: f64,
     },
     /// No images for training, or none for validation.
     #[error(
@@ -150,14 +123,12 @@ impl DataError {
     /// The dotted spec key that the error is about, as `data.images`. A key that is missing is named too.
     pub fn key(&self) -> &'static str {
         match self {
-            DataError::Idx { key, .. } | DataError::FileNotRead { key } | DataError::LabelCount { key, .. } => key,
-            DataError::ZerosAndOnes { role: Role::Test, .. } => "data.test_images",
-            DataError::NoImages | DataError::ZerosAndOnes { .. } => "data.images",
+            DataError::Idx { key, .. } | DataError::LabelCount { key, .. } => key,
+            DataError::ZerosAndOnes { role: Role::Test, .. } | DataError::Sides { .. } => "data.test_images",
+            DataError::ZerosAndOnes { .. } => "data.images",
             DataError::Outside { .. } => "data.stored",
-            DataError::TestLabelsAlone => "data.test_labels",
-            DataError::Sides { .. } => "data.test_images",
-            DataError::ZeroLimit | DataError::Limit { .. } => "data.limit",
-            DataError::Fraction { .. } | DataError::Split { .. } => "data.validation",
+            DataError::Limit { .. } => "data.limit",
+            DataError::Split { .. } => "data.validation",
         }
     }
 }

@@ -71,6 +71,8 @@ pub(super) struct Node {
 pub(super) struct Attribute {
     #[prost(string, tag = 1)]
     pub name: String,
+    #[prost(float, optional, tag = 2)]
+    pub f: Option<f32>,
     #[prost(int64, optional, tag = 3)]
     pub i: Option<i64>,
     #[prost(int64, repeated, packed = "false", tag = 8)]

@@ -4,11 +4,10 @@ use super::messages::{
     Attribute, Dimension, Entry, FLOAT, Graph, INT, INT64, INTS, Model, Node, OperatorSet, Shape, Size, Tensor,
     TensorType, Type, Value,
 };
-use crate::language::PosteriorScale;
 use crate::model::architecture::{
-    Architecture, ConvSpec, ConvStride, LikelihoodKind, Network, PosteriorKind, VarianceKind,
+    Architecture, ConvSpec, ConvStride, LikelihoodKind, Network, PosteriorKind, PosteriorScale, VarianceKind,
 };
-use crate::tensor::backend::Activation;
+use crate::tensor::kernels::{Activation, OnnxNode};
 use prost::Message;
 
 /// ONNX's operators as of 2021, which every runtime in use knows.
@@ -152,10 +151,9 @@ impl Builder<'_> {
     }
 
     fn activate(&mut self, activation: Activation) {
-        match activation {
-            Activation::Relu => self.then("Relu", Vec::new(), Vec::new()),
-            Activation::Tanh => self.then("Tanh", Vec::new(), Vec::new()),
-            Activation::Identity => {}
+        if let Some(OnnxNode { operator, attributes }) = activation.onnx() {
+            let attributes = attributes.iter().map(|(name, value)| number(name, *value)).collect();
+            self.then(operator, Vec::new(), attributes);
         }
     }
 
@@ -324,17 +322,21 @@ fn value(name: &str, sizes: Vec<Option<usize>>) -> Value {
 }
 
 fn integer(name: &str, value: i64) -> Attribute {
-    Attribute { name: name.to_owned(), i: Some(value), ints: Vec::new(), r#type: INT }
+    Attribute { name: name.to_owned(), f: None, i: Some(value), ints: Vec::new(), r#type: INT }
 }
 
 fn integers(name: &str, values: &[i64]) -> Attribute {
-    Attribute { name: name.to_owned(), i: None, ints: values.to_vec(), r#type: INTS }
+    Attribute { name: name.to_owned(), f: None, i: None, ints: values.to_vec(), r#type: INTS }
+}
+
+fn number(name: &str, value: f32) -> Attribute {
+    Attribute { name: name.to_owned(), f: Some(value), i: None, ints: Vec::new(), r#type: FLOAT }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::Initializer;
+    use crate::model::Initializer;
 
     /// A non-square image, an odd side, and channels that tell the axes of every array apart.
     fn architecture() -> Architecture {
@@ -347,7 +349,7 @@ mod tests {
             network: Network::Conv { convs, hidden: vec![6] },
             likelihood: LikelihoodKind::Gaussian(VarianceKind::PerPixel),
             posterior: PosteriorKind::Gaussian(PosteriorScale::LogStd),
-            initializer: Initializer::default(),
+            initializer: Initializer::Glorot,
         }
     }
 

@@ -1,8 +1,9 @@
 //! What a key that does not exist most likely meant.
 
+use super::description;
 use super::diagnostics::{Diagnostic, Location};
-use super::synonyms;
 use super::types::can_vary;
+use crate::settings::{nearest, plain};
 use std::collections::BTreeSet;
 
 /// How an unknown key was written.
@@ -35,9 +36,9 @@ fn known_instead(known: &BTreeSet<String>, dotted: &str, written: Written) -> Op
     };
     // Another name, then the right name in the wrong table, then a misspelling in the right table, then one in any.
     let synonym = match written.is_table {
-        true if table.is_empty() => synonyms::table(name),
+        true if table.is_empty() => named_table(name),
         true => None,
-        false => synonyms::key(dotted),
+        false => named_key(dotted),
     };
     if let Some(key) = synonym {
         return Some(named(key));
@@ -76,23 +77,65 @@ pub(super) fn varied_instead(known: &BTreeSet<String>, name: &str) -> Option<Str
     let mut ending = known.iter().filter(|key| can_vary(key) && key.ends_with(&ending));
     match (known.get(name).filter(|key| can_vary(key)), ending.next(), ending.next()) {
         (Some(key), _, _) | (None, Some(key), None) => Some(key.clone()),
-        _ => synonyms::key(name).filter(|key| can_vary(key)).map(str::to_owned),
+        _ => named_key(name).filter(|key| can_vary(key)).map(str::to_owned),
     }
 }
 
-/// The candidate that a misspelled name most likely meant.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let name = name.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&name, candidate), candidate))
-        .filter(|(similarity, _)| *similarity > 0.84)
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .map(|(_, candidate)| candidate.to_owned())
+/// The key that a dotted name is another name of: the one in the table where it was written, or else the first.
+pub(crate) fn named_key(dotted: &str) -> Option<&'static str> {
+    let (table, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
+    let name = plain(name);
+    let named = || description().keys.iter().filter(|key| key.also().any(|also| also == name));
+    let found = named().find(|key| key.table() == table).or_else(|| named().next());
+    found.map(|key| key.dotted.as_str())
 }
 
-/// The choice that a word most likely meant: by another name, or misspelled.
-pub(super) fn word_instead(word: &str, choices: &[&str]) -> Option<String> {
-    let synonym = synonyms::word(word, choices.iter().copied()).map(str::to_owned);
-    synonym.or_else(|| nearest(word, choices.iter().copied()))
+/// The table that a name is another name of.
+fn named_table(name: &str) -> Option<&'static str> {
+    let name = plain(name);
+    description().tables.iter().find(|table| table.also.split(' ').any(|also| also == name)).map(|table| table.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::language::known_keys;
+    use crate::settings::{Word, other_name};
+
+    #[test]
+    fn no_other_name_of_a_key_or_a_table_is_a_key_or_a_table() {
+        let keys = known_keys();
+        let tables: BTreeSet<&str> = description().tables.iter().map(|table| table.name).collect();
+        let last: BTreeSet<&str> = description().keys.iter().map(|key| key.name()).collect();
+        for key in &description().keys {
+            for also in key.also() {
+                assert!(!last.contains(also) && !tables.contains(also), "{also} is a key or a table");
+            }
+        }
+        for table in &description().tables {
+            let mut also = table.also.split(' ');
+            assert!(also.all(|name| !keys.contains(name) && !tables.contains(name)), "{}", table.also);
+        }
+    }
+
+    #[test]
+    fn no_other_name_of_a_word_is_a_word_of_the_same_key() {
+        for key in &description().keys {
+            let words: Vec<&Word> = key.kind().words();
+            for word in &words {
+                let mut also = word.also.split(' ').filter(|name| !name.is_empty());
+                assert!(also.all(|name| !words.iter().any(|word| word.name == name)), "{}: {}", key.dotted, word.also);
+            }
+        }
+    }
+
+    #[test]
+    fn the_key_of_the_same_table_comes_first_and_case_and_hyphens_are_free() {
+        assert_eq!(named_key("warmup"), Some("objective.kl_warmup_epochs"));
+        assert_eq!(named_key("train.warmup"), Some("train.warmup_epochs"));
+        assert_eq!(named_key("train.KL-Coef"), Some("objective.kl_weight"));
+        let words = |key: &str| description().key(key).unwrap().kind().words();
+        assert_eq!(other_name(words("data.source"), "Fashion-MNIST"), Some("fashion-mini"));
+        assert_eq!(other_name(words("train.schedule"), "none"), Some("constant"));
+    }
 }

@@ -5,11 +5,12 @@
 
 use super::diagnostics::{Diagnostic, Location};
 use super::document::{Entry, Key};
-use super::names::nearest;
 use super::numbers::{finite, magnitude, significant, to_place, whole_end};
-use crate::data::grouped;
+use super::types::fault;
 use crate::files::digest;
 use crate::random::{Purpose, Stream};
+use crate::settings::{Key as KeyInfo, Keys, Role, Type, nearest};
+use crate::text::grouped;
 use std::collections::BTreeMap;
 use toml::Value;
 
@@ -18,6 +19,69 @@ pub const TRIAL_LIMIT: u64 = 100_000;
 
 /// Trials that an experiment may have at all: they are kept in memory.
 pub const HARD_LIMIT: u64 = 1_000_000;
+
+/// Describes the table: its parts are read with their places, by the reader of specs.
+pub(super) fn describe(keys: &mut Keys<'_>) {
+    const fn part(name: &'static str, doc: &'static str, example: &'static str) -> KeyInfo {
+        KeyInfo::new(name, doc).example(example).role(Role::Experiment)
+    }
+    keys.describe_only(
+        part(
+            "grid",
+            "Dotted keys, each with the values to try, or a range of numbers: every combination is a trial.",
+            "{ \"objective.kl_weight\" = [0.1, 1.0], \"model.latent_dim\" = { from = 2, to = 8, steps = 4 } }",
+        ),
+        Type::Table,
+        None,
+    );
+    keys.describe_only(
+        part(
+            "zip",
+            "Dotted keys, each with as many values as the others: the first of each are a trial, then the second, and so on.",
+            "{ \"train.epochs\" = [10, 20], \"train.learning_rate\" = [0.001, 0.0005] }",
+        ),
+        Type::Table,
+        None,
+    );
+    keys.describe_only(
+        part(
+            "random",
+            "Dotted keys, each with how its values are drawn.",
+            "{ samples = 20, \"objective.kl_weight\" = { log_uniform = [0.001, 1.0] } }",
+        ),
+        Type::Table,
+        None,
+    );
+    keys.describe_only(
+        part("seeds", "How many seeds each setting is trained with, from 0 on, or a list of them.", "5")
+            .also("n_seeds num_seeds n_runs repeats n_repeats repetitions replicates"),
+        Type::OneOf(&[Type::Whole { least: 1, most: TRIAL_LIMIT }, Type::List(&Type::WHOLE, 1)], "seeds"),
+        None,
+    );
+    keys.describe_only(
+        part("limit", "Trials that there may be.", "200000"),
+        Type::Whole { least: 1, most: HARD_LIMIT },
+        Some(Value::Integer(TRIAL_LIMIT as i64)),
+    );
+    keys.describe_only(
+        part(
+            "include",
+            "Further trials: tables of dotted keys and their values.",
+            "[{ \"objective.kl_weight\" = 0.0 }]",
+        ),
+        Type::Tables,
+        None,
+    );
+    keys.describe_only(
+        part(
+            "exclude",
+            "Trials to leave out: those with all values of one of these tables; a list means any of its values.",
+            "[{ \"model.latent_dim\" = [2, 4], seed = 0 }]",
+        ),
+        Type::Tables,
+        None,
+    );
+}
 
 /// A key's value in some trials, and where it was written.
 #[derive(Clone, Debug)]
@@ -373,7 +437,11 @@ impl Draft {
                     let help = if may_be { "draw fewer, or raise `sweep.limit`" } else { "draw fewer" };
                     faults.push(Diagnostic::at(&entry.value, message).with_help(help));
                 }
-                (Some(samples @ 1..), _) => blocks.push(self.draw(samples, whole(&self.draw_seed).unwrap_or(0))),
+                (Some(samples @ 1..), _) => {
+                    let block = self.draw(samples, whole(&self.draw_seed).unwrap_or(0));
+                    faults.extend(out_of_range(&block));
+                    blocks.push(block);
+                }
                 (None, None) => {
                     let fault = Diagnostic::at(&first.key, "`[sweep.random]` does not say how many trials to draw");
                     faults.push(fault.with_help("add a line like `samples = 20`"));
@@ -430,6 +498,18 @@ impl Draft {
         };
         (0..samples).map(point).collect()
     }
+}
+
+/// Keys of which a number was drawn that they do not take; the first one of each.
+fn out_of_range(block: &Block) -> Vec<Diagnostic> {
+    let mut faulty: BTreeMap<&Key, Diagnostic> = BTreeMap::new();
+    for Assignment { key, value, location } in block.iter().flatten() {
+        if let Some((value, fault)) = value.as_ref().and_then(|value| Some((value, fault(key, value)?))) {
+            let message = format!("`{key}` must be {}, and {value} was drawn", fault.expected);
+            faulty.entry(key).or_insert_with(|| Diagnostic::at(location, message));
+        }
+    }
+    faulty.into_values().collect()
 }
 
 /// A block of one key.

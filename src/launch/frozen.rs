@@ -90,9 +90,7 @@ pub(super) fn changes(plan: &Plan, experiment: &Path) -> Result<Option<Changes>,
 /// Writes plan.json.
 pub(super) fn freeze(plan: &Plan, experiment: &Path) -> Result<(), FileError> {
     let path = experiment.join(PLAN_FILE);
-    let trial = |trial: &crate::plan::Trial| {
-        Ok(FrozenTrial { id: trial.id().to_owned(), spec: serde_json::to_value(trial.spec())? })
-    };
+    let trial = |trial: &crate::plan::Trial| Ok(FrozenTrial { id: trial.id().to_owned(), spec: trial.spec().tables() });
     let bytes = || -> io::Result<Vec<u8>> {
         let frozen = Frozen {
             checksum: BLANK_SEAL.to_owned(),

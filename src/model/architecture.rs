@@ -1,7 +1,8 @@
 //! Which network to build: the `[model]` table with everything decided and checked.
 
-use crate::language::{Initializer, PosteriorScale};
+use super::Initializer;
 use crate::tensor::backend::Activation;
+use serde_json::{Value, json};
 
 /// Stride of one convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,15 @@ pub enum LikelihoodKind {
     Gaussian(VarianceKind),
 }
 
+/// What the posterior's second head is taken for when sampling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PosteriorScale {
+    /// A log-variance: std = exp(log_var / 2).
+    LogVar,
+    /// The walkthrough's slip: std = exp(log_var), while the KL still takes it for a log-variance.
+    LogStd,
+}
+
 /// The distribution of codes given an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PosteriorKind {
@@ -116,6 +126,45 @@ impl Architecture {
 
     fn sum(&self, number: impl Fn(&Layer) -> u128) -> u128 {
         self.layers().iter().fold(0, |sum, layer| sum.saturating_add(number(layer)))
+    }
+
+    /// The layers of encoder and decoder, each with all that sets it apart, whatever keys they come from: what ids are made
+    /// of. The decoder's last layer is to the image, without activation.
+    pub fn canonical(&self) -> [Vec<Value>; 2] {
+        let dense = |size: usize, activation: Activation| json!({ "dense": size, "activation": activation.name() });
+        match &self.network {
+            Network::Mlp { hidden, activation } => {
+                let encoder = hidden.iter().map(|size| dense(*size, *activation));
+                let decoder = hidden.iter().rev().map(|size| dense(*size, *activation));
+                [encoder.collect(), decoder.chain([json!({ "dense": "output" })]).collect()]
+            }
+            Network::Conv { convs, hidden } => {
+                let relu = Activation::Relu;
+                let layer = |kind: &str, channels: usize, stride: ConvStride| {
+                    let stride = if stride == ConvStride::Two { 2 } else { 1 };
+                    json!({ kind: channels, "kernel": 3, "stride": stride, "activation": relu.name() })
+                };
+                let encoder = convs.iter().map(|conv| layer("conv", conv.channels, conv.stride));
+                let encoder = encoder.chain(hidden.iter().map(|size| dense(*size, relu)));
+                let [height, width, channels] = self.grid();
+                let mut decoder = vec![json!({ "dense": [height, width, channels], "activation": relu.name() })];
+                for (index, conv) in convs.iter().enumerate().rev().filter(|(_, conv)| conv.stride == ConvStride::Two) {
+                    let outputs = if index == 0 { conv.channels } else { convs[index - 1].channels };
+                    decoder.push(layer("conv_transpose", outputs, ConvStride::Two));
+                }
+                decoder.push(json!({ "conv": "output", "kernel": 3, "stride": 1 }));
+                [encoder.collect(), decoder]
+            }
+        }
+    }
+
+    /// Height, width and channels behind the convolutions.
+    fn grid(&self) -> [usize; 3] {
+        let Network::Conv { convs, .. } = &self.network else { return [self.height, self.width, 1] };
+        let halvings = convs.iter().filter(|conv| conv.stride == ConvStride::Two).count();
+        let [height, width] =
+            [self.height, self.width].map(|side| (0..halvings).fold(side, |side, _| side.div_ceil(2)));
+        [height, width, convs.last().map_or(1, |conv| conv.channels)]
     }
 
     /// The layers in their order. Sizes come from a spec: what is too much for a model may be too much for 128 bits.
@@ -202,7 +251,7 @@ mod tests {
             network,
             likelihood: LikelihoodKind::Bernoulli,
             posterior: PosteriorKind::None,
-            initializer: Initializer::default(),
+            initializer: Initializer::Glorot,
         }
     }
 

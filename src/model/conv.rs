@@ -1,12 +1,70 @@
 //! The convolutional family: encoder and decoder of feature maps; with the spec's defaults, the walkthrough's network.
 
-use super::architecture::{ConvSpec, ConvStride};
+use super::architecture::{ConvSpec, ConvStride, Network};
 use super::layers::{Conv, ConvTranspose, Dense, DenseStack};
 use super::parameters::{Module, Visitor};
+use super::settings;
+use crate::settings::{Key, Keys, Kind, Role, Type};
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
 use crate::tensor::dims::{Channels, Dim, Features, Grey, Halving, Height, Same, Width};
 use dfdx::shapes::Const;
 use dfdx::tensor::Tape;
+
+/// Convolutions in the spec.
+pub(super) static KIND: Kind<Network> = Kind::new(
+    "conv",
+    "3x3 convolutions, and their adjoints in the decoder; the defaults are the walkthrough's network.",
+    read,
+)
+.also("cnn convnet convolution convolutional conv2d dcgan");
+
+const HIDDEN: Key = Key::new("hidden", "Sizes of the dense layers between the convolutions and the heads.")
+    .also("hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers layers layer_sizes units")
+    .example("[500, 100]")
+    .role(Role::Network);
+const CHANNELS: Key = Key::new("channels", "Output channels of each convolution of the encoder.")
+    .also("filters n_filters num_filters conv_channels feature_maps")
+    .example("[16, 32]")
+    .role(Role::Network);
+const STRIDES: Key = Key::new(
+    "strides",
+    "Stride of each convolution: 2 halves height and width, 1 keeps them. The decoder has one transposed convolution for each stride of 2, back to the channels \
+     that it began with.",
+)
+.example("[1, 2]")
+.role(Role::Network);
+
+fn read(keys: &mut Keys<'_>) -> Network {
+    let hidden = keys.wholes(HIDDEN, settings::SIZES, &[32]);
+    let channels = keys.wholes(CHANNELS, Type::List(&Type::COUNT, 1), &[32, 64, 64, 64]);
+    let strides = keys.wholes(STRIDES, Type::List(&Type::Whole { least: 1, most: 2 }, 1), &[1, 2, 1, 1]);
+    let both = ["model.channels", "model.strides"];
+    let (has_channels, has_strides) = (keys.is_written(CHANNELS), keys.is_written(STRIDES));
+    let (given, missing) = if has_channels { ("channels", "strides") } else { ("strides", "channels") };
+    keys.require(
+        has_channels == has_strides,
+        &both,
+        || format!("`model.{given}` is given without `model.{missing}`"),
+        "give both, one channel count and one stride for each convolution, or neither",
+    );
+    keys.require(
+        has_channels != has_strides || channels.len() == strides.len(),
+        &["model.strides", "model.channels"],
+        || format!("`model.channels` lists {} convolutions, `model.strides` {}", channels.len(), strides.len()),
+        "give one stride for each convolution",
+    );
+    let activation = settings::activation(keys);
+    keys.require(
+        activation == Activation::Relu,
+        &["model.activation", "model.family"],
+        || format!("`model.activation = \"{}\"` is only for `model.family = \"mlp\"`", activation.name()),
+        "remove it, or set `model.family` to \"mlp\"",
+    );
+    let stride = |stride: &u64| if *stride == 2 { ConvStride::Two } else { ConvStride::One };
+    let channels = settings::sizes(&channels).into_iter();
+    let convs = channels.zip(&strides).map(|(channels, s)| ConvSpec { channels, stride: stride(s) }).collect();
+    Network::Conv { convs, hidden: settings::sizes(&hidden) }
+}
 
 /// Sides of an image or of a feature map.
 type Sides = (Height, Width);

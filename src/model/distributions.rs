@@ -1,12 +1,58 @@
 //! The posterior q(z|x) and the likelihood p(x|z), with the parameters that are theirs.
 
-use super::architecture::{LikelihoodKind, PosteriorKind, VarianceKind};
+use super::architecture::{LikelihoodKind, PosteriorKind, PosteriorScale, VarianceKind};
 use super::layers::Dense;
 use super::parameters::{AnyParameter, Module, Visit, Visitor};
-use crate::language::PosteriorScale;
+use crate::settings::{Choices, Interval, Key, Keys, Kind, NumberOr, Type};
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Parameter};
 use crate::tensor::dims::{Dim, Variances};
 use dfdx::tensor::Tape;
+
+pub(super) static BERNOULLI: Kind<LikelihoodKind> =
+    Kind::new("bernoulli", "One logit a pixel; needs data in [0, 1].", |_| LikelihoodKind::Bernoulli)
+        .also("bce binary binary_cross_entropy binary_crossentropy cross_entropy");
+static GAUSSIAN: Kind<LikelihoodKind> =
+    Kind::new("gaussian", "One mean a pixel, with `variance`; its full constant is in the loss.", gaussian)
+        .also("mse l2 normal");
+
+/// The likelihoods that a spec can choose.
+pub(super) static LIKELIHOODS: Choices<LikelihoodKind> = Choices(&[&BERNOULLI, &GAUSSIAN]);
+
+const VARIANCE: Key = Key::new(
+    "variance",
+    "Of the Gaussian likelihood, in squared units of the data: that number, one that is learned from 1 on, or one learned \
+     for each pixel.",
+)
+.also("sigma var decoder_variance decoder_var output_variance observation_noise")
+.example("\"learned\"");
+
+static LEARNED: Kind<VarianceKind> =
+    Kind::new("learned", "One variance for the whole model, found by training from 1 on.", |_| VarianceKind::Learned)
+        .also("learn learnable trainable");
+static PER_PIXEL: Kind<VarianceKind> =
+    Kind::new("per_pixel", "One variance for each pixel, found by training from 1 on.", |_| VarianceKind::PerPixel)
+        .also("pixel pixelwise");
+static VARIANCES: Choices<VarianceKind> = Choices(&[&LEARNED, &PER_PIXEL]);
+
+fn gaussian(keys: &mut Keys<'_>) -> LikelihoodKind {
+    const KIND: Type = Type::OneOf(
+        &[Type::Number(Interval::POSITIVE), Type::Word(&VARIANCES)],
+        "a number above 0, \"learned\" or \"per_pixel\"",
+    );
+    LikelihoodKind::Gaussian(match keys.number_or(VARIANCE, KIND, &VARIANCES, 1.0) {
+        NumberOr::Number(variance) => VarianceKind::Fixed(variance as f32),
+        NumberOr::Word(kind) => kind,
+    })
+}
+
+pub(super) static GAUSSIAN_POSTERIOR: Kind<bool> =
+    Kind::new("gaussian", "A mean and a log-variance per latent axis.", |_| true).also("normal");
+static POINT: Kind<bool> =
+    Kind::new("none", "A point: the plain autoencoder, without noise and without KL.", |_| false)
+        .also("off no false deterministic point delta");
+
+/// Whether codes have a distribution, in a spec.
+pub(super) static POSTERIORS: Choices<bool> = Choices(&[&GAUSSIAN_POSTERIOR, &POINT]);
 
 /// The posterior of a batch of images. The tape is in the last tensor.
 pub enum Code<N: Dim, L: Dim, B: Backend, T> {

@@ -1,10 +1,27 @@
 //! The dense family: encoder and decoder of dense layers.
 
+use super::architecture::Network;
 use super::layers::{Dense, DenseStack};
 use super::parameters::{Module, Visitor};
+use super::settings;
+use crate::settings::{Key, Keys, Kind, Role};
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
 use crate::tensor::dims::{Dim, Hidden};
 use dfdx::tensor::Tape;
+
+/// Dense layers in the spec.
+pub(super) static KIND: Kind<Network> = Kind::new("mlp", "Dense layers; the decoder mirrors the encoder.", read)
+    .also("fc fcn dense linear fully_connected feedforward");
+
+const HIDDEN: Key = Key::new("hidden", "Sizes of the encoder's dense layers, mirrored in the decoder.")
+    .also("hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers layers layer_sizes units")
+    .example("[500, 100]")
+    .role(Role::Network);
+
+fn read(keys: &mut Keys<'_>) -> Network {
+    let hidden = keys.wholes(HIDDEN, settings::SIZES, &[500]);
+    Network::Mlp { hidden: settings::sizes(&hidden), activation: settings::activation(keys) }
+}
 
 /// `(N, P)` to `(N, H)`.
 pub struct MlpEncoder<P: Dim, H: Dim, B: Backend> {

@@ -37,9 +37,12 @@ pub mod distributions;
 pub mod layers;
 pub mod mlp;
 pub mod parameters;
+mod settings;
 
 pub use architecture::Architecture;
 pub use distributions::{Code, Likelihood, Posterior};
+pub use parameters::Initializer;
+pub use settings::Settings;
 
 use crate::tensor::backend::{Array, Backend, DeviceError};
 use crate::tensor::dims::{Dim, Hidden, Latent, Pixels};

@@ -1,11 +1,29 @@
 //! Walking over a model's parameters: one list of names, sizes and values serves initialising, training and saving.
 
-use crate::language::Initializer;
 use crate::random::{Purpose, Stream};
+use crate::settings::{Choices, Kind};
 use crate::tensor::backend::{Backend, DeviceError, Grads, Parameter, Part};
 use dfdx::shapes::Shape;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// How weights are drawn before training; biases start at zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initializer {
+    /// Uniform in ±sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010.
+    Glorot,
+    /// Uniform in ±sqrt(6 / fan_in): He et al. 2015.
+    He,
+}
+
+pub(super) static GLOROT: Kind<Initializer> =
+    Kind::new("glorot", "Uniform in ±sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010.", |_| Initializer::Glorot)
+        .also("xavier xavier_uniform");
+static HE: Kind<Initializer> = Kind::new("he", "Uniform in ±sqrt(6 / fan_in): He et al. 2015.", |_| Initializer::He)
+    .also("kaiming kaiming_uniform");
+
+/// The initializers that a spec can choose.
+pub(super) static INITIALIZERS: Choices<Initializer> = Choices(&[&GLOROT, &HE]);
 
 /// Units that feed one unit, and units that one unit feeds: what initialisers scale weights by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

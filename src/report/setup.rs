@@ -4,7 +4,7 @@ use super::numbers::significant;
 use super::settings::Comparison;
 use super::{Experiment, Trial};
 use crate::data::Split;
-use crate::plan::determines;
+use crate::language::determines;
 use crate::record::trial::Status;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

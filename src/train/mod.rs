@@ -4,24 +4,24 @@
 pub mod metrics;
 mod optimizer;
 mod schedule;
+mod settings;
 mod tally;
 mod totals;
 mod worker;
 
 pub use metrics::Metrics;
-pub use optimizer::Optimizer;
-pub use schedule::Schedule;
+pub use optimizer::{OPTIMIZERS, Optimizer, Rule};
+pub use schedule::{Course, SCHEDULES, Schedule};
+pub use settings::{BATCH_SIZE_BY_DEFAULT, DEVICES, Device, Settings};
 pub use tally::Position;
 pub(crate) use worker::Worker;
 pub use worker::{Encoded, Measured, Spread};
 
-use crate::data::{Pixels, Split};
-use crate::language::Spec;
+use crate::data::{self, Dataset, Pixels, Split};
 use crate::model::architecture::{Architecture, Network};
 use crate::model::parameters::{self, GradientMap, Module};
 use crate::model::{BuildError, Model};
-use crate::objective::Objective;
-use crate::plan::Trial;
+use crate::objective::{self, Objective};
 use crate::random::{Purpose, Stream, permutation};
 use crate::tensor::backend::{self, DeviceError, Part};
 use crate::tensor::kernels::sum_of_squares;
@@ -82,9 +82,34 @@ pub struct Progress {
     pub images_per_second: f64,
 }
 
+/// What a training is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Training<'a> {
+    /// Seed of all that is random in it.
+    pub seed: u64,
+    /// What the network sees of the images.
+    pub data: &'a data::Settings,
+    /// The images.
+    pub dataset: &'a Dataset,
+    /// The network.
+    pub architecture: &'a Architecture,
+    /// The loss.
+    pub objective: &'a objective::Settings,
+    /// How the weights are found.
+    pub train: &'a Settings,
+}
+
+impl Training<'_> {
+    /// Steps in an epoch; the last one takes what is left.
+    pub fn steps_per_epoch(&self) -> u64 {
+        (self.dataset.train.len() as u64).div_ceil(self.train.batch_size)
+    }
+}
+
 /// One model in training, on the thread that made it.
 pub struct Trainer<B: Spread> {
-    spec: Spec,
+    seed: u64,
+    settings: Settings,
     worker: Worker<B>,
     optimizer: Optimizer,
     objective: Objective,
@@ -103,39 +128,33 @@ pub struct Trainer<B: Spread> {
 }
 
 impl<B: Spread> Trainer<B> {
-    /// The trial's model with its first weights, at the start of training.
+    /// The model with its first weights, at the start of training.
     ///
     /// # Errors
     /// The device has no memory for it, or threads cannot be started.
-    pub fn new(device: B::Device, trial: &Trial, threads: usize) -> Result<Self, TrainError> {
-        let (spec, architecture) = (trial.spec().clone(), trial.architecture());
+    pub fn new(device: B::Device, training: Training<'_>, threads: usize) -> Result<Self, TrainError> {
+        let Training { seed, data, dataset, architecture, objective, train } = training;
         let mut model = Model::<B>::new(&device, architecture)?;
-        parameters::initialize(&mut model, architecture.initializer, spec.seed);
+        parameters::initialize(&mut model, architecture.initializer, seed);
         let map = GradientMap::new(&mut model);
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads);
         // With this thread among them, as no step then waits for another to wake up; a thread can join one pool only.
         let pool = pool().use_current_thread().build().or_else(|_| pool().build());
         Ok(Trainer {
-            optimizer: Optimizer::new(&spec.train, map.length()),
-            objective: Objective::new(&spec.objective, architecture.pixels(), architecture.latent),
-            schedule: Schedule::new(&spec.train),
-            steps_per_epoch: trial.steps_per_epoch(),
+            optimizer: Optimizer::new(train.optimizer.clone(), map.length()),
+            objective: Objective::new(objective, architecture.pixels(), architecture.latent),
+            schedule: Schedule::new(train),
+            steps_per_epoch: training.steps_per_epoch(),
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
-            micro_batch: micro_batch::<B>(architecture, spec.train.batch_size as usize),
+            micro_batch: micro_batch::<B>(architecture, train.batch_size as usize),
             gradient: vec![0.0; map.length()],
             squares: 0.0,
             epoch: 0,
             tally: None,
             stays: PhantomData,
-            worker: Worker {
-                pixels: Pixels::new(&spec.data, spec.seed),
-                dataset: trial.dataset().clone(),
-                seed: spec.seed,
-                device,
-                model,
-                map,
-            },
-            spec,
+            worker: Worker { pixels: Pixels::new(data, seed), dataset: dataset.clone(), seed, device, model, map },
+            seed,
+            settings: train.clone(),
         })
     }
 
@@ -184,11 +203,11 @@ impl<B: Spread> Trainer<B> {
     ) -> Result<EpochEnd, DeviceError> {
         let start = Instant::now();
         let epoch = self.epoch + 1;
-        let order = permutation(self.spec.seed, epoch, self.worker.dataset.train.len() as u32);
+        let order = permutation(self.seed, epoch, self.worker.dataset.train.len() as u32);
         let mut tally = self.tally.take().unwrap_or_else(|| Tally::new(self.worker.latent()));
         let before = tally.seconds;
         let left = order.get(tally.seen..).unwrap_or_default();
-        for indices in left.chunks(self.spec.train.batch_size as usize) {
+        for indices in left.chunks(self.settings.batch_size as usize) {
             if stop.load(Ordering::Relaxed) {
                 self.tally = (tally.seen > 0).then_some(tally);
                 return Ok(EpochEnd::Interrupted);
@@ -210,7 +229,7 @@ impl<B: Spread> Trainer<B> {
             self.update(rate, step_norm);
             let (step, images) = (step + 1, tally.totals.images());
             progress(Progress { epoch, step, loss: tally.loss / images, images_per_second: images / tally.seconds });
-            let pause = self.spec.train.checkpoint_steps.is_some_and(|steps| step.is_multiple_of(steps));
+            let pause = self.settings.checkpoint_steps.is_some_and(|steps| step.is_multiple_of(steps));
             if pause && tally.seen < order.len() {
                 self.tally = Some(tally);
                 return Ok(EpochEnd::Pause);
@@ -313,7 +332,7 @@ impl<B: Spread> Trainer<B> {
     }
 
     fn update(&mut self, rate: f64, norm: f64) {
-        if let Some(limit) = self.spec.train.clip_norm
+        if let Some(limit) = self.settings.clip_norm
             && norm > limit
         {
             let factor = (limit / norm) as f32;
@@ -366,7 +385,7 @@ impl<B: Spread> Trainer<B> {
     /// Codes from the prior, always the same ones for a seed: (count, Latent).
     pub fn prior_codes(&self, count: usize) -> Vec<f32> {
         let mut codes = vec![0.0; count * self.worker.latent()];
-        Stream::new(self.spec.seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
+        Stream::new(self.seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
         codes
     }
 }

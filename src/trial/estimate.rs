@@ -1,7 +1,6 @@
 //! What a trial will take, before it runs: operations, memory, time.
 
 use super::TrialError;
-use crate::language::Optimizer;
 use crate::model::architecture::Network;
 use crate::plan::Trial;
 use crate::tensor::backend::{Backend, Host};
@@ -28,10 +27,7 @@ pub fn operations(trial: &Trial) -> f64 {
 pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let (architecture, train) = (trial.architecture(), &trial.spec().train);
     let weights = 4.0 * architecture.parameters() as f64;
-    let moments = match train.optimizer {
-        Optimizer::Sgd | Optimizer::Rmsprop | Optimizer::Adagrad => 1.0,
-        Optimizer::Adam | Optimizer::Adamw => 2.0,
-    };
+    let moments = train.optimizer.moments().len() as f64;
     // Weights, gradient and moments; while a checkpoint is written, two copies of all but the gradient.
     let kept = weights * (2.0 + moments + 2.0 * (1.0 + moments));
     let convolutional = matches!(architecture.network, Network::Conv { .. });
@@ -114,7 +110,7 @@ fn memory_groups(line: &str) -> Vec<MemoryGroup> {
 /// # Errors
 /// Training cannot begin.
 pub fn duration(trial: &Trial, threads: usize, moment: Duration) -> Result<Duration, TrialError> {
-    let mut trainer = Trainer::<Host>::new(Default::default(), trial, threads)?;
+    let mut trainer = Trainer::<Host>::new(Default::default(), trial.training(), threads)?;
     let (stop, start) = (AtomicBool::new(false), Instant::now());
     let mut images_per_second = 0.0;
     let mut progress = |progress: Progress| {

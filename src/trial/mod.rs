@@ -8,9 +8,8 @@ pub use seals::fault;
 
 use crate::data::{Dataset, Split};
 use crate::files::{self, FileError, create_folder, host_name, remove_files, write_whole};
-use crate::language::Device;
 use crate::model::Architecture;
-use crate::plan::{NUMERICS, Trial, diverged_advice};
+use crate::plan::{NUMERICS, Trial};
 use crate::record::checkpoint::{self, CheckpointError, Past};
 use crate::record::event_log::EventLog;
 use crate::record::projector::{self, Points};
@@ -18,7 +17,7 @@ use crate::record::tables;
 use crate::record::tensorboard::{self, EventWriter};
 use crate::record::trial::{Status, TrialRecord, now};
 use crate::tensor::backend::{DeviceError, Host};
-use crate::train::{Encoded, EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
+use crate::train::{Device, Encoded, EpochEnd, Metrics, Position, Progress, Spread, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -171,7 +170,7 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         images_per_second: None,
         peak_rss_mb: None,
         numerics: NUMERICS,
-        spec_hash: trial.spec_hash().to_owned(),
+        spec_hash: trial.spec_hash(),
         data_hash: trial.dataset().hash.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit: (!commit.is_empty()).then(|| commit.to_owned()),
@@ -350,7 +349,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
     fn start(device: B::Device, trial: &'s Trial, clock: Clock, run: &'s mut Run<'r>) -> Result<Self, TrialError> {
         [names::IMAGES, projector::FOLDER].iter().try_for_each(|name| create_folder(&run.folder.join(name)))?;
         remove_leftovers(run.folder)?;
-        let mut trainer = Trainer::<B>::new(device.clone(), trial, run.threads)?;
+        let mut trainer = Trainer::<B>::new(device.clone(), trial.training(), run.threads)?;
         // Where an epoch has ended, its two rows are in the table, and it has a checkpoint.
         let rows = tables::read_metrics(&run.folder.join(names::METRICS)).unwrap_or_default();
         let saved = rows.len() > 1 || run.folder.join(names::PREVIOUS).exists();
@@ -375,7 +374,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
                     // It must not take the place of a sound one.
                     std::fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
                     // A checkpoint that breaks off may have changed some weights already.
-                    trainer = Trainer::new(device.clone(), trial, run.threads)?;
+                    trainer = Trainer::new(device.clone(), trial.training(), run.threads)?;
                 }
             }
         }
@@ -569,7 +568,7 @@ impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
 
     /// Ends a training of which something is not finite: what that is, and the rows of its last epoch.
     fn diverged(&mut self, rows: Vec<Metrics>, what: &str, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
-        let message = format!("{what}; {}", diverged_advice(self.trial.spec()));
+        let message = format!("{what}; {}", self.trial.spec().diverged_advice());
         rows.into_iter().for_each(|row| self.log(row));
         self.note(record);
         self.metrics()?;

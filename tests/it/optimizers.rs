@@ -1,7 +1,8 @@
 //! Update rules against PyTorch's. The fixture is made by tests/fixtures/make_fixtures.py.
 
 use serde_json::Value;
-use vaex::language::Train;
+use std::collections::BTreeMap;
+use vaex::language::Spec;
 use vaex::train::Optimizer;
 
 fn numbers(value: &Value) -> Vec<f32> {
@@ -14,13 +15,16 @@ fn ten_steps_of_each_rule_agree_with_pytorch() {
     assert!(cases.len() >= 6);
     for case in cases {
         let keys = ["optimizer", "learning_rate", "momentum", "rho", "beta1", "beta2", "epsilon", "weight_decay"];
-        let table: serde_json::Map<String, Value> = keys
-            .iter()
-            .filter_map(|key| case.get(*key).filter(|value| !value.is_null()).map(|v| ((*key).to_owned(), v.clone())))
-            .collect();
-        let train: Train = serde_json::from_value(Value::Object(table)).unwrap();
+        let written = keys.iter().filter_map(|key| {
+            let value = case.get(*key).filter(|value| !value.is_null())?;
+            Some((format!("train.{key}"), toml::Value::try_from(value).unwrap()))
+        });
+        let named = ("name".to_owned(), toml::Value::String("rule".to_owned()));
+        let (spec, found) = Spec::read(&written.chain([named]).collect::<BTreeMap<_, _>>());
+        assert_eq!(found.problems, []);
+        let train = spec.train;
         let mut weights = numbers(&case["initial"]);
-        let mut optimizer = Optimizer::new(&train, weights.len());
+        let mut optimizer = Optimizer::new(train.optimizer.clone(), weights.len());
         let steps = case["gradients"].as_array().unwrap().iter().zip(case["weights"].as_array().unwrap());
         for (step, (gradient, expected)) in steps.enumerate() {
             let update = optimizer.begin(train.learning_rate);

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use vaex::language::{Initializer, PosteriorScale};
-use vaex::model::architecture::{Architecture, LikelihoodKind, Network, PosteriorKind};
-use vaex::model::{BuildError, Vae, parameters};
+use vaex::model::architecture::{Architecture, LikelihoodKind, Network, PosteriorKind, PosteriorScale};
+use vaex::model::{BuildError, Initializer, Vae, parameters};
 use vaex::tensor::backend::Host;
 use vaex::tensor::dims::{Const, Hidden, Latent, Pixels};
 

@@ -25,7 +25,7 @@ fn trial(spec: &str, overrides: &[&str]) -> Trial {
 
 /// Weights and rows after some epochs.
 fn train<B: Spread>(device: B::Device, trial: &Trial, threads: usize, epochs: u64) -> (Vec<f32>, Vec<Metrics>) {
-    let mut trainer = Trainer::<B>::new(device, trial, threads).unwrap();
+    let mut trainer = Trainer::<B>::new(device, trial.training(), threads).unwrap();
     let mut rows = Vec::new();
     for _ in 0..epochs {
         match trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap() {
@@ -53,7 +53,7 @@ fn held_out_images_are_measured_alike_whatever_the_seed() {
         let trainers = [0, 1].map(|seed| {
             let overrides = [format!("seed={seed}"), format!("data.binarize={binarize}")];
             let trial = trial(MLP, &overrides.each_ref().map(String::as_str));
-            let mut trainer = Trainer::<Host>::new(Cpu::default(), &trial, 1).unwrap();
+            let mut trainer = Trainer::<Host>::new(Cpu::default(), trial.training(), 1).unwrap();
             trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
             trainer
         });
@@ -168,7 +168,7 @@ fn effective_beta_is_the_weight_in_nats() {
 #[test]
 fn without_a_kl_weight_an_infinite_kl_does_no_harm() {
     let trial = trial(MLP, &["objective.kl_weight=0", "train.learning_rate=1e-30"]);
-    let mut trainer = Trainer::<Host>::new(Cpu::default(), &trial, 1).unwrap();
+    let mut trainer = Trainer::<Host>::new(Cpu::default(), trial.training(), 1).unwrap();
     // Log-variances of 90: their exponential is beyond single precision, and codes are too, but for these weights.
     trainer.model().visit("", &mut |visit| match visit.name.as_str() {
         "posterior.log_var.bias" => visit.parameter.update(&mut |values| values.fill(90.0)),
@@ -192,7 +192,7 @@ fn training_goes_on_from_any_step_with_the_same_bits() {
         for leave_after in 1..=steps {
             let stop = AtomicBool::new(false);
             let mut rows = Vec::new();
-            let mut trainer = Trainer::<Host>::new(Cpu::default(), &trial, 1).unwrap();
+            let mut trainer = Trainer::<Host>::new(Cpu::default(), trial.training(), 1).unwrap();
             while trainer.epoch() < 2 {
                 let leave = &mut |progress: Progress| stop.store(progress.step == leave_after, Ordering::Relaxed);
                 match trainer.train_epoch(&stop, leave).unwrap() {
@@ -200,7 +200,7 @@ fn training_goes_on_from_any_step_with_the_same_bits() {
                     EpochEnd::Interrupted => {
                         let past = Past { rows, ..Past::default() };
                         checkpoint::write_checkpoint(&path, &mut trainer, "a trial", &past).unwrap();
-                        trainer = Trainer::new(Cpu::default(), &trial, 2).unwrap();
+                        trainer = Trainer::new(Cpu::default(), trial.training(), 2).unwrap();
                         rows = checkpoint::resume(&path, &mut trainer, "a trial").unwrap().rows;
                         stop.store(false, Ordering::Relaxed);
                     }

@@ -1,9 +1,12 @@
 //! The arguments of commands that read a spec: what they set on top of the file, and which trials they select.
 
 use super::numbers::up_to_a_million;
-use crate::language::{Device, Override};
+use crate::language::Override;
 use crate::plan::Plan;
-use clap::{Args, ValueEnum};
+use crate::settings::Words;
+use crate::train::DEVICES;
+use clap::Args;
+use clap::builder::PossibleValuesParser;
 use std::path::Path;
 
 #[derive(Debug, Args)]
@@ -13,20 +16,14 @@ pub(crate) struct SpecArgs {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
     /// What computes, whatever the spec says.
-    #[arg(long)]
-    device: Option<DeviceArg>,
+    #[arg(long, value_parser = PossibleValuesParser::new(DEVICES.names()))]
+    device: Option<String>,
     /// Only trials with this value of a key, or `trial=ID`; may be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     only: Vec<String>,
     /// Only so many trials, the first ones.
     #[arg(long, value_name = "N", value_parser = up_to_a_million)]
     limit: Option<usize>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum DeviceArg {
-    Cpu,
-    Cuda,
 }
 
 impl SpecArgs {
@@ -39,10 +36,7 @@ impl SpecArgs {
 
     /// What the command line sets on top of the file.
     fn overrides(&self) -> Vec<Override> {
-        let device = self.device.map(|device| match device {
-            DeviceArg::Cpu => Override::Device(Device::Cpu),
-            DeviceArg::Cuda => Override::Device(Device::Cuda),
-        });
+        let device = self.device.clone().map(Override::Device);
         self.overrides.iter().cloned().map(Override::Set).chain(device).collect()
     }
 }

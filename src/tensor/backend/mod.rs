@@ -4,7 +4,7 @@ mod gradient;
 mod host;
 mod portable;
 
-pub use crate::tensor::kernels::Activation;
+pub use crate::tensor::kernels::{ACTIVATIONS, Activation};
 pub(crate) use gradient::whole_rows;
 pub use gradient::{Part, put_sum};
 pub use host::Host;

@@ -248,11 +248,7 @@ fn activate<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
     x: Tensor<S, f32, D, T>,
     activation: Activation,
 ) -> Result<Tensor<S, f32, D, T>, DeviceError> {
-    match activation {
-        Activation::Identity => Ok(x),
-        Activation::Relu => x.try_relu().map_err(DeviceError::from_device),
-        Activation::Tanh => x.try_tanh().map_err(DeviceError::from_device),
-    }
+    activation.portable(x).map_err(DeviceError::from_device)
 }
 
 /// Picks rows of `x`, seen as (Batch, Rows, Columns), for each image alike; `None` picks zeros.

@@ -22,7 +22,7 @@ mod simd;
 mod sum;
 mod winograd;
 
-pub use activation::Activation;
+pub use activation::{ACTIVATIONS, Activation, OnnxNode};
 pub use scratch::Buffer;
 pub(crate) use simd::vectorized;
 pub use sum::sum_of_squares;

@@ -43,7 +43,7 @@ impl<T: Clone> Remembered<T> {
 }
 
 pub(super) fn activations() -> impl Strategy<Value = Activation> {
-    prop_oneof![Just(Activation::Identity), Just(Activation::Relu), Just(Activation::Tanh)]
+    proptest::sample::select(Activation::ALL)
 }
 
 pub(super) fn wide(values: &[f32]) -> Vec<f64> {
@@ -124,24 +124,14 @@ pub(super) fn gradient_by_differences(at: &[f64], function: impl Fn(&[f64]) -> V
 pub(super) fn activate(activation: Activation, bias: &[f64], mut values: Vec<f64>) -> (f64, Vec<f64>) {
     values.iter_mut().enumerate().for_each(|(place, value)| *value += bias[place % bias.len()]);
     let scale = values.iter().fold(1.0, |scale: f64, value| scale.max(value.abs()));
-    let activated = values.into_iter().map(|value| match activation {
-        Activation::Identity => value,
-        Activation::Relu if value > 0.0 => value,
-        Activation::Relu => 0.0,
-        Activation::Tanh => value.tanh(),
-    });
+    let activated = values.into_iter().map(|value| activation.exact(value));
     (scale, activated.collect())
 }
 
 /// The gradient by the values before the activation, from the outputs as the kernel computed them: near 0 a rounding
 /// error decides on which side of a Relu a value lies.
 pub(super) fn before_activation(activation: Activation, y: &[f32], dy: &[f32]) -> Vec<f64> {
-    let derivative = |y: f64| match activation {
-        Activation::Identity => 1.0,
-        Activation::Relu => f64::from(y > 0.0),
-        Activation::Tanh => 1.0 - y * y,
-    };
-    wide(y).iter().zip(wide(dy)).map(|(&y, dy)| dy * derivative(y)).collect()
+    wide(y).iter().zip(wide(dy)).map(|(&y, dy)| dy * activation.exact_slope(y)).collect()
 }
 
 pub(super) fn column_sums(width: usize, values: &[f64]) -> Vec<f64> {

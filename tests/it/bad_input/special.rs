@@ -65,7 +65,7 @@ fn a_file_without_a_last_newline_is_read_to_its_end() {
     Workspace::with_spec("[model]\nlatent_dim = 0").refuse(
         &["run", SPEC],
         "\
-error: `model.latent_dim` must be 1 or more, found 0
+error: `model.latent_dim` must be 1 or more, found `0`
  --> spec.toml:2:14
   |
 2 | latent_dim = 0

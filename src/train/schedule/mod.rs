@@ -1,28 +1,58 @@
-//! The learning rate over time.
+//! The learning rate over time: a file for each course, and a line for it in [`SCHEDULES`].
 
-use crate::language::{self as spec, Schedule as Kind};
+mod constant;
+mod cosine;
+mod step;
+
+pub(super) use constant::KIND as CONSTANT;
+
+use super::Settings;
+use crate::settings::{Choices, Problem};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// The courses that a spec can choose.
+pub static SCHEDULES: Choices<Arc<dyn Course>> = Choices(&[&constant::KIND, &step::KIND, &cosine::KIND]);
+
+/// How the rate changes, but for the warm-up.
+pub trait Course: Debug + Send + Sync {
+    /// What `learning_rate` is multiplied by.
+    fn factor(&self, times: Times) -> f64;
+
+    /// What the author of a training of so many epochs may not have meant.
+    fn warnings(&self, _epochs: u64) -> Vec<Problem> {
+        Vec::new()
+    }
+}
+
+/// Where training is, in epochs with fractions.
+#[derive(Clone, Copy, Debug)]
+pub struct Times {
+    /// Epochs that are over.
+    pub done: f64,
+    /// Epochs in all.
+    pub epochs: f64,
+    /// Epochs of warm-up.
+    pub warmup_epochs: f64,
+}
 
 /// A learning-rate schedule, in epochs.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    kind: Kind,
+    course: Arc<dyn Course>,
     rate: f64,
     epochs: f64,
     warmup_epochs: f64,
-    milestones: Vec<u64>,
-    gamma: f64,
 }
 
 impl Schedule {
-    /// The schedule of a resolved `[train]` table.
-    pub fn new(train: &spec::Train) -> Schedule {
+    /// The schedule of a `[train]` table.
+    pub fn new(train: &Settings) -> Schedule {
         Schedule {
-            kind: train.schedule,
+            course: train.schedule.clone(),
             rate: train.learning_rate,
             epochs: train.epochs as f64,
             warmup_epochs: train.warmup_epochs,
-            milestones: train.milestones.clone().unwrap_or_default(),
-            gamma: train.gamma.unwrap_or(0.1),
         }
     }
 
@@ -31,19 +61,8 @@ impl Schedule {
     /// Warm-up rises linearly and reaches the schedule's own rate with its last step.
     pub fn rate(&self, step: u64, steps_per_epoch: u64) -> f64 {
         let done = step as f64 / steps_per_epoch as f64;
-        let scheduled = match self.kind {
-            Kind::Constant => self.rate,
-            Kind::Step => {
-                let passed = self.milestones.iter().filter(|epoch| done >= **epoch as f64).count();
-                self.rate * self.gamma.powf(passed as f64)
-            }
-            Kind::Cosine => {
-                // The fall begins where the warm-up ends, so that the rate is reached.
-                let (fallen, fall) = (done - self.warmup_epochs, self.epochs - self.warmup_epochs);
-                let share = if fall > 0.0 { (fallen / fall).clamp(0.0, 1.0) } else { 0.0 };
-                self.rate * 0.5 * (1.0 + (std::f64::consts::PI * share).cos())
-            }
-        };
+        let times = Times { done, epochs: self.epochs, warmup_epochs: self.warmup_epochs };
+        let scheduled = self.rate * self.course.factor(times);
         let risen = (step + 1) as f64 / (self.warmup_epochs * steps_per_epoch as f64);
         scheduled * risen.min(1.0)
     }
@@ -54,7 +73,7 @@ mod tests {
     use super::*;
 
     fn schedule(toml: &str) -> Schedule {
-        Schedule::new(&toml::from_str(toml).unwrap())
+        Schedule::new(&Settings::from_toml(toml))
     }
 
     #[test]

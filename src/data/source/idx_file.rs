@@ -1,7 +1,7 @@
 //! Reads IDX files, the format that MNIST is published in: plain or gzipped, unsigned bytes only.
 
-use super::{counted, grouped};
 use crate::files::FileError;
+use crate::text::{counted, grouped};
 use flate2::bufread::GzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -176,14 +176,14 @@ pub enum IdxError {
 /// Reads up to `most` images or labels, the first ones, of the IDX file at `path`.
 ///
 /// What comes after them is not read: of a plain file its length must be right, of a gzipped one nothing is checked.
-pub(super) fn read_file(path: &Path, content: Content, most: usize) -> Result<Array, IdxError> {
+pub(in crate::data) fn read_file(path: &Path, content: Content, most: usize) -> Result<Array, IdxError> {
     let file = File::open(path).map_err(FileError::at("read", path))?;
     let stored = file.metadata().map_err(FileError::at("read", path))?.len();
     read(path, BufReader::with_capacity(1 << 16, file), stored, content, most)
 }
 
 /// As [`read_file`], from `input`, which has `stored` bytes, or 0 where that is not known; errors call it `path`.
-pub(super) fn read(
+pub(in crate::data) fn read(
     path: &Path,
     input: impl BufRead,
     stored: u64,
@@ -414,7 +414,7 @@ fn guess(start: [u8; 4]) -> &'static str {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::data) mod tests {
     use super::*;
     use crate::random::{Purpose, Stream};
     use flate2::Compression;
@@ -422,14 +422,14 @@ pub(super) mod tests {
     use std::io::Write;
 
     /// An IDX file of unsigned bytes.
-    pub(in super::super) fn idx_file(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
+    pub(in crate::data) fn idx_file(sizes: &[u32], bytes: &[u8]) -> Vec<u8> {
         let mut file = vec![0, 0, 8, sizes.len() as u8];
         file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
         file.extend(bytes);
         file
     }
 
-    pub(in super::super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    pub(in crate::data) fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()

@@ -1,6 +1,9 @@
 //! The loss, in the unit that the spec chose, and the nats behind it.
 
-use crate::language::{self as spec, Reduction};
+mod settings;
+
+pub use settings::{Kl, Reduction, Settings};
+
 use crate::model::{Code, Vae};
 use crate::tensor::backend::{Array, Backend, DeviceError};
 use crate::tensor::dims::Dim;
@@ -20,11 +23,11 @@ pub struct Objective {
 
 impl Objective {
     /// The objective of a spec, for images with that many pixels and codes with that many axes.
-    pub fn new(objective: &spec::Objective, pixels: usize, latent: usize) -> Objective {
+    pub fn new(objective: &Settings, pixels: usize, latent: usize) -> Objective {
         Objective {
             // A plain autoencoder has no KL, and so no weight of it.
-            kl_weight: objective.kl_weight.unwrap_or(0.0),
-            warmup_epochs: objective.kl_warmup_epochs.unwrap_or(0.0),
+            kl_weight: objective.kl.map_or(0.0, |kl| kl.weight),
+            warmup_epochs: objective.kl.map_or(0.0, |kl| kl.warmup_epochs),
             reduction: objective.reduction,
             pixels: pixels as f64,
             latent: latent as f64,

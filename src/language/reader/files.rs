@@ -1,0 +1,102 @@
+//! The files of a spec: the one that was named, and those that it extends.
+
+use super::Reader;
+use crate::language::diagnostics::{Diagnostic, Location, Source};
+use crate::language::document::{Entry, Unread, not_text, text_of};
+use std::io::ErrorKind;
+use std::path::Path;
+use toml::de::DeTable;
+
+impl Reader {
+    /// Reads a file after those that it extends. One that several extend is read once, where it comes last.
+    pub(in crate::language) fn files(&mut self, path: &Path, text: String) {
+        let first = self.source(path, text);
+        let mut order = Vec::new();
+        self.order(first, &mut order);
+        // All files come before all arguments, so that a source's number says what it is.
+        self.files = self.sources.len();
+        for number in order.into_iter().rev() {
+            let text = self.sources[number].text.clone();
+            self.parse(number, &text);
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if folder != Path::new("") {
+            self.working = std::env::current_dir().ok();
+        }
+    }
+
+    /// A file's number among the sources.
+    fn source(&mut self, path: &Path, text: String) -> usize {
+        self.sources.push(Source { name: path.display().to_string(), text });
+        self.paths.push(path.to_path_buf());
+        self.canonical.push(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));
+        self.sources.len() - 1
+    }
+
+    /// Lists a file and those that it extends, what counts most first.
+    fn order(&mut self, number: usize, order: &mut Vec<usize>) {
+        order.push(number);
+        self.chain.push(number);
+        let bases: Vec<(String, Location)> = self.bases(number);
+        let folder = self.paths[number].parent().unwrap_or(Path::new("")).to_path_buf();
+        let bases: Vec<usize> =
+            bases.into_iter().filter_map(|(base, location)| self.base(&folder.join(base), &location)).collect();
+        for base in bases.into_iter().rev() {
+            if !order.contains(&base) {
+                self.order(base, order);
+            }
+        }
+        self.chain.pop();
+    }
+
+    /// The files that `extends` names.
+    fn bases(&self, source: usize) -> Vec<(String, Location)> {
+        let (table, _) = DeTable::parse_recoverable(&self.sources[source].text);
+        let Some(value) = table.get_ref().get("extends") else { return Vec::new() };
+        let entry = Entry::new(source, Location::new(source, value.span()), value);
+        let all = match &entry.content {
+            toml::Value::Array(_) => entry.values(),
+            one => vec![(one.clone(), entry.value.clone())],
+        };
+        // What is no text is reported with the other keys.
+        all.into_iter().filter_map(|(base, location)| Some((base.as_str()?.to_owned(), location))).collect()
+    }
+
+    /// The number of a file that another one extends.
+    fn base(&mut self, path: &Path, location: &Location) -> Option<usize> {
+        let canonical = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let shown = path.display();
+        if let Some(known) = self.canonical.iter().position(|known| *known == canonical) {
+            if !self.chain.contains(&known) {
+                return Some(known);
+            }
+            let fault = Diagnostic::at(location, format!("{shown} extends itself"));
+            self.syntax.push(fault.with_help("a file cannot be its own base, nor that of its bases"));
+            return None;
+        }
+        let fault = match text_of(path) {
+            Ok(text) => {
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let number = self.source(path, text);
+                // An empty path is the working directory.
+                let folder = std::env::current_dir().map(|working| working.join(folder));
+                self.folders.extend(folder.ok().map(|folder| (number, folder)));
+                return Some(number);
+            }
+            Err(Unread::File(error)) => {
+                let fault = Diagnostic::at(location, format!("cannot read {shown}: {}", error.source));
+                match error.source.kind() {
+                    ErrorKind::NotFound => {
+                        fault.with_help("paths are relative to the folder of the file that has them")
+                    }
+                    _ => fault,
+                }
+            }
+            Err(Unread::Bytes(line)) => {
+                Diagnostic::at(location, format!("{shown} {}", not_text(line))).with_help("save it as UTF-8")
+            }
+        };
+        self.syntax.push(fault);
+        None
+    }
+}

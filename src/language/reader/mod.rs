@@ -1,0 +1,304 @@
+//! Reads the files and arguments of a spec one after the other: later ones win.
+
+mod files;
+mod sweep;
+
+use super::diagnostics::{Diagnostic, Location, Source};
+use super::document::{Document, Entry, Key};
+use super::names::{Written, unknown_key, varied_instead};
+use super::sweep::Draft;
+use super::types::{dotted, fault, is_path};
+use super::{SPEC_VERSION, known_keys};
+use crate::settings::Fault;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Collects entries and faults from one source after another; later ones win.
+pub(super) struct Reader {
+    pub(super) sources: Vec<Source>,
+    /// How many of them are files, once all are read.
+    files: usize,
+    /// Each file's own path.
+    paths: Vec<PathBuf>,
+    /// The same without links, by which a file is known.
+    canonical: Vec<PathBuf>,
+    /// The folder of each file that another one extends, to which its paths are relative.
+    folders: BTreeMap<usize, PathBuf>,
+    /// The folder to which paths in arguments are relative, where it is not the spec's.
+    working: Option<PathBuf>,
+    /// How much each source counts.
+    ranks: BTreeMap<usize, usize>,
+    /// The files that are being read, each extended by the one before.
+    chain: Vec<usize>,
+    pub(super) syntax: Vec<Diagnostic>,
+    entries: BTreeMap<Key, Entry>,
+    sweep: Draft,
+    /// Keys whose values could not be read, and those whose values in the sweep could not.
+    faulty: BTreeSet<Key>,
+    faulty_swept: BTreeSet<Key>,
+    faults: Vec<Diagnostic>,
+    known: &'static BTreeSet<String>,
+}
+
+impl Reader {
+    pub(super) fn new() -> Reader {
+        Reader {
+            sources: Vec::new(),
+            files: 0,
+            paths: Vec::new(),
+            canonical: Vec::new(),
+            folders: BTreeMap::new(),
+            working: None,
+            ranks: BTreeMap::new(),
+            chain: Vec::new(),
+            syntax: Vec::new(),
+            entries: BTreeMap::new(),
+            sweep: Draft::default(),
+            faulty: BTreeSet::new(),
+            faulty_swept: BTreeSet::new(),
+            faults: Vec::new(),
+            known: known_keys(),
+        }
+    }
+
+    pub(super) fn argument(&mut self, source: Source) {
+        let number = self.sources.len();
+        self.sources.push(source.clone());
+        let no_key = source.text.split_once('=').is_none_or(|(key, _)| key.trim().is_empty());
+        if source.name == "--set" && no_key {
+            let place = Location::new(number, 0..source.text.len());
+            let help = "give a key of the spec and its value: --set train.epochs=20";
+            self.syntax.push(Diagnostic::at(&place, "`--set` needs KEY=VALUE").with_help(help));
+            return;
+        }
+        self.parse(number, &source.text);
+    }
+
+    fn parse(&mut self, number: usize, text: &str) {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            let span = clamped(text, error.span().unwrap_or(0..0));
+            let reason = if lacks_value(text, &span) { "the value is missing" } else { error.message() };
+            let message = format!("the TOML does not parse: {reason}");
+            let fault = Diagnostic::at(&Location::new(number, span.clone()), message);
+            self.syntax.push(match without_zero(text, span.start) {
+                Some(number) => fault.with_help(format!("write 0{number}")),
+                None => fault,
+            });
+        }
+        self.ranks.insert(number, self.ranks.len());
+        if errors.is_empty() {
+            self.table(number, "", table.get_ref());
+        }
+    }
+
+    /// Whether a source is an argument of the command line.
+    fn is_argument(&self, source: usize) -> bool {
+        self.files > 0 && source >= self.files
+    }
+
+    fn table(&mut self, source: usize, prefix: &str, table: &DeTable<'_>) {
+        for (key, value) in table.iter() {
+            let name: &str = key.get_ref();
+            let dotted = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+            let location = Location::new(source, key.span());
+            let quoted = name.contains('.') && !["sweep.grid", "sweep.zip", "sweep.random"].contains(&prefix);
+            match (prefix, value.get_ref()) {
+                _ if quoted && (self.known.contains(&dotted) || self.is_table(&dotted)) => {
+                    self.quoted(source, &dotted, location, value);
+                }
+                ("sweep", _) if self.sweep_part(source, name, &location, value) => {}
+                ("sweep.grid" | "sweep.zip", _) => self.axis(source, prefix, name, location, value),
+                ("sweep.random", _) => self.draw(source, name, location, value),
+                (_, DeValue::Table(inner)) if self.is_table(&dotted) => self.table(source, &dotted, inner),
+                _ if self.known.contains(&dotted) || self.is_table(&dotted) => {
+                    self.leaf(source, dotted, location, value);
+                }
+                (_, content) => {
+                    // An argument of `--set` has its tables in its key.
+                    let is_table = matches!(content, DeValue::Table(_));
+                    let written = Written { whole: self.is_argument(source), is_table };
+                    let mut fault = unknown_key(self.known, &dotted, &location, written);
+                    fault.help = self.of_grid(source, &dotted, value).or(fault.help);
+                    if is_table && !written.whole {
+                        fault.message = format!("unknown table `[{dotted}]`");
+                    }
+                    self.faults.push(fault);
+                }
+            }
+        }
+    }
+
+    /// A key in quotes with the table in it, where TOML takes the dot for a part of the name.
+    fn quoted(&mut self, source: usize, dotted: &str, key: Location, value: &Spanned<DeValue<'_>>) {
+        let fault = Diagnostic::at(&key, format!("`\"{}\"` in quotes is one name", self.text(&key).trim_matches('"')));
+        let (table, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
+        let written = self.text(&Location::new(source, value.span()));
+        let written = if written.contains('\n') { "..." } else { written };
+        let help = match (self.is_argument(source), value.get_ref()) {
+            (true, _) => format!("write it without quotes: --set {dotted}={written}"),
+            (false, DeValue::Table(_)) => format!("write `[{dotted}]`"),
+            (false, _) => format!("write `[{table}]`, and `{name} = {written}` below it"),
+        };
+        self.faults.push(fault.with_help(help));
+        self.faulty.insert(dotted.to_owned());
+    }
+
+    /// What to write instead of a key in `[sweep]` that is one of the spec.
+    fn of_grid(&self, source: usize, dotted_key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
+        let name = dotted_key.strip_prefix("sweep.")?;
+        let (name, value) = match value.get_ref() {
+            DeValue::Table(inner) => {
+                let (key, value) = inner.iter().next()?;
+                (format!("{name}.{}", key.get_ref()), value)
+            }
+            _ => (name.to_owned(), value),
+        };
+        let key = varied_instead(self.known, &name)?;
+        let written = self.text(&Location::new(source, value.span()));
+        let list = match value.get_ref() {
+            DeValue::Array(_) | DeValue::Table(_) if !written.contains('\n') => written.to_owned(),
+            DeValue::Array(_) | DeValue::Table(_) => "[...]".to_owned(),
+            _ => format!("[{written}]"),
+        };
+        Some(format!("write `{} = {list}` in `[sweep.grid]`", dotted(&key)))
+    }
+
+    /// A file's path in a value, whole where the value is not in the spec's own file.
+    fn placed(&self, source: usize, key: &str, value: toml::Value) -> toml::Value {
+        let folder = if self.is_argument(source) { self.working.as_ref() } else { self.folders.get(&source) };
+        match (&value, folder) {
+            (toml::Value::String(path), Some(folder)) if is_path(key) => {
+                toml::Value::String(folder.join(path).to_string_lossy().into_owned())
+            }
+            _ => value,
+        }
+    }
+
+    fn is_table(&self, dotted: &str) -> bool {
+        let prefix = format!("{dotted}.");
+        self.known.iter().any(|key| key.starts_with(&prefix))
+    }
+
+    fn leaf(&mut self, source: usize, dotted: Key, key: Location, value: &Spanned<DeValue<'_>>) {
+        let mut entry = Entry::new(source, key, value);
+        if dotted == "sweep" {
+            let fault = Diagnostic::at(&entry.value, "`sweep` must be a table");
+            self.faults.push(fault.with_help("write `[sweep.grid]`, and the keys to vary below it"));
+            return;
+        }
+        if self.is_table(&dotted) {
+            let fault = Diagnostic::at(&entry.value, format!("`{dotted}` must be a table"));
+            self.faults.push(fault.with_help(format!("write `[{dotted}]` once, and its keys below it")));
+            return;
+        }
+        if dotted == "extends" && self.is_argument(source) {
+            let fault = Diagnostic::at(&entry.key, "`--set` cannot set `extends`");
+            self.faults.push(fault.with_help("write it into the file; `--set` sets keys on top of it"));
+            return;
+        }
+        // What a later source sets is not varied any more; what a file sets beside its own sweep is.
+        self.sweep.settle(&dotted, source);
+        if dotted == "name" && self.folders.contains_key(&source) {
+            // Two experiments of one name would share a folder.
+            return;
+        }
+        entry.content = self.placed(source, &dotted, entry.content);
+        if let Some(fault) = fault(&dotted, &entry.content) {
+            let fault = self.wrong_type(&dotted, &entry, fault);
+            self.faults.push(fault);
+            self.faulty.insert(dotted);
+            return;
+        }
+        if dotted == "spec_version" {
+            self.version(&entry);
+        }
+        self.faulty.remove(&dotted);
+        self.entries.insert(dotted, entry);
+    }
+
+    /// Each file has its own version.
+    fn version(&mut self, entry: &Entry) {
+        let known = SPEC_VERSION as i64;
+        if let Some(version) = entry.content.as_integer().filter(|version| *version != known) {
+            let message = format!("`spec_version` is {version}, and this vaex knows {known}");
+            let help = if version > known { "use a newer vaex" } else { "versions begin at 1; remove the line" };
+            self.faults.push(Diagnostic::at(&entry.value, message).with_help(help));
+        }
+    }
+
+    /// A type fault where it is, in the words that were written.
+    fn wrong_type(&self, key: &str, entry: &Entry, fault: Fault) -> Diagnostic {
+        let element = fault.element.and_then(|index| entry.content.get(index));
+        let place = fault.element.and_then(|index| entry.elements.get(index));
+        let (location, value) = (place.unwrap_or(&entry.value), element.unwrap_or(&entry.content));
+        let written = self.text(location);
+        let found = match value {
+            toml::Value::Array(values) if fault.expected.starts_with("a list of") => {
+                format!("{} of them", values.len())
+            }
+            toml::Value::Array(values) if values.is_empty() => "an empty list".to_owned(),
+            toml::Value::Array(_) => "a list".to_owned(),
+            toml::Value::Table(_) => "a table".to_owned(),
+            _ if written.contains('\n') => "several lines of text".to_owned(),
+            // Of a range, and of what is drawn, the number itself says more.
+            toml::Value::Float(_) | toml::Value::Integer(_) if written.starts_with('{') => format!("`{value}`"),
+            _ => format!("`{written}`"),
+        };
+        let subject = if element.is_some() { format!("each of `{key}`") } else { format!("`{key}`") };
+        let too_large =
+            written.bytes().all(|byte| byte.is_ascii_digit()) && fault.expected.starts_with("a whole number");
+        let message = match too_large {
+            true => format!("{subject} must be at most {}, found {found}", i64::MAX),
+            false => format!("{subject} must be {}, found {found}", fault.expected),
+        };
+        Diagnostic { help: fault.help, ..Diagnostic::at(location, message) }
+    }
+
+    fn text(&self, location: &Location) -> &str {
+        self.sources[location.source].text.get(location.start..location.end).unwrap_or("")
+    }
+
+    pub(super) fn finish(mut self) -> Document {
+        self.faulty.append(&mut self.faulty_swept);
+        let (sweep, faults) = self.sweep.finish();
+        self.faults.extend(faults);
+        Document {
+            sources: self.sources,
+            files: self.files,
+            ranks: self.ranks,
+            entries: self.entries,
+            sweep,
+            faulty: self.faulty,
+            faults: self.faults,
+        }
+    }
+}
+
+/// A number such as `.5` in the line of a byte, which TOML does not take.
+fn without_zero(text: &str, byte: usize) -> Option<&str> {
+    let start = text.get(..byte)?.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let dots = line.match_indices('.').map(|(index, _)| line.split_at(index));
+    let bare = |(before, after): (&str, &str)| {
+        before.trim_end().ends_with(['=', '[', ',']) && after[1..].starts_with(|c: char| c.is_ascii_digit())
+    };
+    let (_, number) = dots.into_iter().find(|parts| bare(*parts))?;
+    let end = number.find(|c: char| c.is_whitespace() || ",]}#".contains(c)).unwrap_or(number.len());
+    number.get(..end)
+}
+
+/// Whether a line ends where its value should begin.
+fn lacks_value(text: &str, span: &std::ops::Range<usize>) -> bool {
+    let (before, after) = (text.get(..span.start).unwrap_or(""), text.get(span.start..).unwrap_or(""));
+    before.trim_end_matches([' ', '\t']).ends_with('=') && after.lines().next().unwrap_or("").trim().is_empty()
+}
+
+/// The part of a span that is in the text.
+fn clamped(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let start = span.start.min(text.len());
+    let end = span.end.clamp(start, text.len());
+    start..end
+}

@@ -1,0 +1,335 @@
+//! What a spec says of its sweep: the parts of `[sweep]`.
+
+use super::Reader;
+use crate::language::description;
+use crate::language::diagnostics::{Diagnostic, Location};
+use crate::language::document::Entry;
+use crate::language::names::{Written, unknown_key};
+use crate::language::sweep::{Assignment, Draw, HARD_LIMIT, Listed, Pattern, Range, Reason, TRIAL_LIMIT};
+use crate::language::types::{can_vary, fault, kind_of, takes};
+use crate::settings::{Role, nearest};
+use crate::text::grouped;
+use std::collections::BTreeMap;
+use toml::Spanned;
+use toml::de::DeValue;
+
+impl Reader {
+    /// Reads a part of `[sweep]`; whether there is one of that name.
+    pub(super) fn sweep_part(
+        &mut self,
+        source: usize,
+        name: &str,
+        key: &Location,
+        value: &Spanned<DeValue<'_>>,
+    ) -> bool {
+        let entry = Entry::new(source, key.clone(), value);
+        let fault = |message: &str| Diagnostic::at(&entry.value, message);
+        match (name, value.get_ref()) {
+            ("grid" | "zip" | "random", DeValue::Table(inner)) => {
+                self.table(source, &format!("sweep.{name}"), inner);
+            }
+            ("grid" | "zip", _) => {
+                let fault = fault(&format!("`sweep.{name}` is a table of keys and lists of values"));
+                let help =
+                    format!("write it as `[sweep.{name}]`, with lines like `\"objective.kl_weight\" = [0.1, 1.0]`");
+                self.faults.push(fault.with_help(help));
+            }
+            ("random", _) => {
+                let fault = fault("`sweep.random` is a table of keys and how to draw their values");
+                let help = "write it as `[sweep.random]`, with `samples = 20` and lines like \
+                    `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`";
+                self.faults.push(fault.with_help(help));
+            }
+            ("seeds", _) => match seeds(&entry) {
+                Some(values) => {
+                    let values = values.into_iter().map(|(value, location)| (Some(value), location)).collect();
+                    self.sweep.forget("seed", source);
+                    self.sweep.seeds = Some(Listed { entry, values });
+                }
+                None => {
+                    let most = grouped(TRIAL_LIMIT);
+                    let message = format!("`sweep.seeds` must be how many seeds, 1 to {most}, or a list of seeds");
+                    let fault = fault(&message);
+                    self.sweep.is_partial = true;
+                    self.faults.push(fault.with_help("write `seeds = 5` for the seeds 0 to 4, or `seeds = [7, 8]`"));
+                }
+            },
+            ("limit", _) => match entry.content.as_integer() {
+                Some(limit) if (1..=HARD_LIMIT as i64).contains(&limit) => self.sweep.limit = Some(entry),
+                _ => self.faults.push(fault("`sweep.limit` must be a whole number from 1 to 1,000,000")),
+            },
+            ("include" | "exclude", _) => self.patterns(source, name, &entry, value),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Reads `[[sweep.include]]` or `[[sweep.exclude]]`.
+    fn patterns(&mut self, source: usize, name: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) {
+        let help = format!("write `[[sweep.{name}]]` once for each, with lines like `\"objective.kl_weight\" = 0.1`");
+        let DeValue::Array(tables) = value.get_ref() else {
+            let fault = Diagnostic::at(&entry.value, format!("`sweep.{name}` is a list of tables"));
+            self.faults.push(fault.with_help(help));
+            return;
+        };
+        for table in tables.iter() {
+            let place = Location::new(source, table.span());
+            let DeValue::Table(table) = table.get_ref() else {
+                let fault = Diagnostic::at(&place, format!("`sweep.{name}` is a list of tables"));
+                self.faults.push(fault.with_help(help.clone()));
+                continue;
+            };
+            let (mut point, mut values, before) = (Vec::new(), BTreeMap::new(), self.faults.len());
+            for (key, value) in table.iter() {
+                let dotted: &str = key.get_ref();
+                let entry = Entry::new(source, Location::new(source, key.span()), value);
+                if let Some(fault) = self.not_varied(dotted, &format!("[[sweep.{name}]]"), &entry, value) {
+                    self.faults.push(fault);
+                    continue;
+                }
+                let is_any = name == "exclude" && !takes(dotted, &entry.content);
+                let all = match &entry.content {
+                    toml::Value::Array(_) if is_any => entry.values(),
+                    one => vec![(one.clone(), entry.value.clone())],
+                };
+                let mut any = Vec::new();
+                for (value, location) in all {
+                    let fits = self.takes(dotted, &entry.element(location.clone(), value.clone()));
+                    let value = fits.then(|| self.placed(source, dotted, value));
+                    any.extend(value.clone());
+                    point.push(Assignment { key: dotted.to_owned(), value, location });
+                }
+                values.insert(dotted.to_owned(), any);
+            }
+            match name {
+                "include" => self.sweep.include.push(point),
+                // Without a value of it, a pattern would match other trials than it should.
+                _ if self.faults.len() > before => self.sweep.is_partial = true,
+                _ => self.sweep.exclude.push(Pattern { values, location: place }),
+            }
+        }
+    }
+
+    /// Whether a swept value is one for its key; if not, that is reported.
+    fn takes(&mut self, key: &str, entry: &Entry) -> bool {
+        let Some(fault) = fault(key, &entry.content) else { return true };
+        let fault = self.wrong_type(key, entry, fault);
+        self.faults.push(fault);
+        false
+    }
+
+    /// Reads a key of `[sweep.random]`.
+    pub(super) fn draw(&mut self, source: usize, name: &str, key: Location, value: &Spanned<DeValue<'_>>) {
+        let entry = Entry::new(source, key, value);
+        match name {
+            "samples" | "seed" => {
+                let least = i64::from(name == "samples");
+                if entry.content.as_integer().is_none_or(|count| count < least) {
+                    let message = format!("`{name}` of `[sweep.random]` must be a whole number, {least} or more");
+                    self.faults.push(Diagnostic::at(&entry.value, message));
+                }
+                let place = if name == "samples" { &mut self.sweep.samples } else { &mut self.sweep.draw_seed };
+                *place = Some(entry);
+            }
+            _ => {
+                self.sweep.draws = true;
+                let draw = match self.not_varied(name, "[sweep.random]", &entry, value) {
+                    Some(mut fault) => {
+                        // Its own keys are meant more often than a spec's that sound like them.
+                        if let Some(near) = nearest(name, ["samples", "seed"]).filter(|_| !name.contains('.')) {
+                            fault.help = Some(format!("did you mean `{near}`?"));
+                        }
+                        self.faults.push(fault);
+                        None
+                    }
+                    None => self.distribution(name, &entry, value),
+                };
+                self.sweep.forget(name, source);
+                self.sweep.random.insert(name.to_owned(), (entry, draw));
+            }
+        }
+    }
+
+    /// How a key is drawn; nothing where that could not be read, which is reported.
+    fn distribution(&mut self, key: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Draw> {
+        let example = match numbers(key) {
+            (true, _) => "uniform = [0.0, 1.0]",
+            (false, true) => "int = [2, 8]",
+            (false, false) => "choice = [...]",
+        };
+        let draw = match Draw::read(key, &entry.content) {
+            Ok(draw) => draw,
+            Err((reason, help)) => {
+                let help = help.unwrap_or_else(|| format!("write for example `\"{key}\" = {{ {example} }}`"));
+                self.faults.push(Diagnostic::at(&entry.value, reason).with_help(help));
+                return None;
+            }
+        };
+        // The bounds or choices, where they are.
+        let inner = value.get_ref().as_table().and_then(|table| table.iter().next());
+        let elements = inner.and_then(|(_, list)| list.get_ref().as_array()).into_iter().flat_map(|list| list.iter());
+        let elements: Vec<Entry> =
+            elements.map(|element| Entry::new(entry.value.source, entry.key.clone(), element)).collect();
+        match draw {
+            Draw::Uniform(..) | Draw::LogUniform(..) => {
+                let number = toml::Value::Float(0.5);
+                if let (false, is_whole) = numbers(key)
+                    && let Some(fault) = fault(key, &number)
+                {
+                    let mut fault = self.wrong_type(key, &entry.element(entry.value.clone(), number), fault);
+                    fault.help = Some(match is_whole {
+                        true => "whole numbers are drawn by `int`".to_owned(),
+                        false => "values that are no numbers are drawn by `choice`".to_owned(),
+                    });
+                    self.faults.push(fault);
+                    return None;
+                }
+                Some(draw)
+            }
+            Draw::Choice(values) => {
+                let fit = elements.iter().filter(|element| self.takes(key, element)).count();
+                let placed = values.into_iter().map(|value| self.placed(entry.value.source, key, value));
+                let placed = placed.collect();
+                (fit == elements.len()).then_some(Draw::Choice(placed))
+            }
+            Draw::Int(..) => {
+                let fit = elements.iter().filter(|element| self.takes(key, element)).count();
+                (fit == elements.len()).then_some(draw)
+            }
+        }
+    }
+
+    /// Why a key of a part of the sweep is none that can vary.
+    fn not_varied(&self, key: &str, part: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Diagnostic> {
+        if self.is_table(key) {
+            let DeValue::Table(inner) = value.get_ref() else {
+                let message = format!("`{key}` is a table, and `{part}` varies keys");
+                let help = format!("write the dotted key in quotes: `\"{key}.some_key\" = ...`");
+                return Some(Diagnostic::at(&entry.key, message).with_help(help));
+            };
+            let (first, written) = match inner.iter().next() {
+                Some((name, value)) => (&**name.get_ref(), self.text(&Location::new(entry.key.source, value.span()))),
+                None => ("key", "..."),
+            };
+            let written = if written.contains('\n') { "..." } else { written };
+            let help = format!("write the dotted key in quotes: `\"{key}.{first}\" = {written}`");
+            return Some(Diagnostic::at(&entry.key, format!("`{key}` in `{part}` is a table")).with_help(help));
+        }
+        if !can_vary(key) && (self.known.contains(key) || key.starts_with("sweep")) {
+            let role = description().key(key).map(|key| key.role());
+            let help = match role != Some(Role::Output) {
+                true => "remove the line; what can be swept are the other keys of the spec",
+                false => "it changes nothing of what a trial comes to; set it outside of the sweep",
+            };
+            return Some(Diagnostic::at(&entry.key, format!("`{key}` cannot be swept")).with_help(help));
+        }
+        (!self.known.contains(key))
+            .then(|| unknown_key(self.known, key, &entry.key, Written { whole: true, is_table: false }))
+    }
+
+    /// Reads a key of `[sweep.grid]` or `[sweep.zip]`.
+    pub(super) fn axis(
+        &mut self,
+        source: usize,
+        part: &str,
+        key: &str,
+        location: Location,
+        value: &Spanned<DeValue<'_>>,
+    ) {
+        let entry = Entry::new(source, location, value);
+        let values = match (self.not_varied(key, &format!("[{part}]"), &entry, value), value.get_ref()) {
+            (Some(fault), _) => Err(fault),
+            (None, DeValue::Table(_)) => self.range(key, &entry),
+            (None, DeValue::Array(_)) if entry.elements.is_empty() => {
+                let help = "list the values to try, or remove the line";
+                Err(Diagnostic::at(&entry.value, format!("the list of `{key}` is empty")).with_help(help))
+            }
+            (None, DeValue::Array(_)) => match one_list(key, part, &entry) {
+                Some(fault) => Err(fault),
+                None => Ok(entry.values()),
+            },
+            (None, _) => {
+                let help = format!("write `\"{key}\" = [{}]`", self.text(&entry.value));
+                Err(Diagnostic::at(&entry.value, format!("`{key}` in `[{part}]` is not a list")).with_help(help))
+            }
+        };
+        let values = match values {
+            Ok(values) => values,
+            Err(fault) => {
+                self.faults.push(fault);
+                self.faulty_swept.insert(key.to_owned());
+                self.sweep.is_partial = true;
+                return;
+            }
+        };
+        // Numbers of a range are in one place, and so are their faults: the first one will do.
+        let (mut listed, mut place_of_fault) = (Vec::new(), None);
+        for (value, location) in values {
+            let is_known = place_of_fault.as_ref() == Some(&location) && !takes(key, &value);
+            let fits = !is_known && self.takes(key, &entry.element(location.clone(), value.clone()));
+            if !fits {
+                place_of_fault = Some(location.clone());
+            }
+            listed.push((fits.then(|| self.placed(source, key, value)), location));
+        }
+        // What a later source varies in one way is not varied in another any more.
+        self.sweep.forget(key, source);
+        let table = if part == "sweep.grid" { &mut self.sweep.grid } else { &mut self.sweep.zip };
+        table.insert(key.to_owned(), Listed { entry, values: listed });
+    }
+
+    /// The numbers of a range, whole ones for a key that takes whole ones.
+    fn range(&self, key: &str, entry: &Entry) -> Result<Vec<(toml::Value, Location)>, Diagnostic> {
+        let (kinds, table) = (numbers(key), entry.content.as_table().cloned().unwrap_or_default());
+        let numbers = |range: Range| -> Result<Vec<toml::Value>, Reason> {
+            Ok(match kinds {
+                (false, true) => range.whole()?.into_iter().map(toml::Value::Integer).collect(),
+                _ => range.numbers().into_iter().map(toml::Value::Float).collect(),
+            })
+        };
+        if kinds == (false, false) {
+            // A key that takes no numbers.
+            return Ok(vec![(toml::Value::Float(0.5), entry.value.clone())]);
+        }
+        let numbers = Range::read(&table).and_then(numbers).map_err(|(reason, help)| {
+            let fault = Diagnostic::at(&entry.value, format!("`{key}`: {reason}"));
+            let example = "write a list of values, or `{ from = 0.001, to = 1.0, steps = 4, scale = \"log\" }`";
+            fault.with_help(help.unwrap_or_else(|| example.to_owned()))
+        })?;
+        Ok(numbers.into_iter().map(|number| (number, entry.value.clone())).collect())
+    }
+}
+
+/// Whether a key takes numbers with fractions, and whether it takes whole ones.
+fn numbers(key: &str) -> (bool, bool) {
+    kind_of(key).map_or((false, false), |kind| kind.takes_numbers())
+}
+
+/// The seeds of `seeds = 5` or `seeds = [7, 8]`.
+fn seeds(entry: &Entry) -> Option<Vec<(toml::Value, Location)>> {
+    let is_seed = |value: &toml::Value| value.as_integer().is_some_and(|seed| seed >= 0);
+    match &entry.content {
+        toml::Value::Integer(count) if (1..=TRIAL_LIMIT as i64).contains(count) => {
+            Some((0..*count).map(|seed| (toml::Value::Integer(seed), entry.value.clone())).collect())
+        }
+        toml::Value::Array(seeds) if !seeds.is_empty() && seeds.iter().all(is_seed) => Some(entry.values()),
+        _ => None,
+    }
+}
+
+/// One list where a list of lists is needed: the values of a key that takes lists.
+fn one_list(key: &str, part: &str, entry: &Entry) -> Option<Diagnostic> {
+    let values = entry.content.as_array()?;
+    let of_none = !values.iter().any(|value| takes(key, value));
+    if !of_none || !takes(key, &entry.content) {
+        return None;
+    }
+    let alone: Vec<toml::Value> = values.iter().map(|value| toml::Value::Array(vec![value.clone()])).collect();
+    let each = alone.iter().all(|value| takes(key, value)) && alone.len() > 1;
+    let each = if each { format!(", or `{}` to try each", toml::Value::Array(alone)) } else { String::new() };
+    let message = format!("`{key}` takes a list, so that its values in `[{part}]` are a list of lists");
+    Some(
+        Diagnostic::at(&entry.value, message)
+            .with_help(format!("write `[{}]` to try this one list{each}", entry.content)),
+    )
+}

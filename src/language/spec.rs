@@ -1,0 +1,365 @@
+//! A resolved spec: every key that applies, with its value, as the types of the tables that have them.
+
+use super::sweep;
+use crate::data;
+use crate::model::architecture::{LikelihoodKind, Network};
+use crate::model::{self, Architecture};
+use crate::objective;
+use crate::settings::{Description, Found, Key, Keys, Role, Setting, Type, written};
+use crate::text::{counted, short};
+use crate::train;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use toml::Value;
+
+/// The version of the language of specs.
+pub const SPEC_VERSION: u64 = 1;
+
+/// A spec of one trial: what was written, and the defaults of the rest.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The experiment's name.
+    pub name: String,
+    /// Words to find the trials by.
+    pub tags: Vec<String>,
+    /// Seed of all that is random in training.
+    pub seed: u64,
+    /// Which images to train on.
+    pub data: data::Settings,
+    /// The network and its distributions.
+    pub model: model::Settings,
+    /// The loss and its conventions.
+    pub objective: objective::Settings,
+    /// How the weights are found.
+    pub train: train::Settings,
+    /// What is logged, and how often.
+    pub log: Log,
+    /// The keys that apply, in their order.
+    settings: Vec<Setting>,
+}
+
+/// The `[log]` table.
+#[derive(Clone, Copy, Debug)]
+pub struct Log {
+    /// Epochs from one set of pictures to the next; `None` for epochs 1, 2, 4, 8, ...
+    pub pictures_every: Option<u64>,
+}
+
+const NAME: Key = Key::new("name", "The experiment's name, and its folder's below `runs`; by default the file's name.")
+    .also("experiment experiment_name run_name title")
+    .example("\"beta_sweep\"")
+    .role(Role::Experiment);
+const TAGS: Key =
+    Key::new("tags", "Words to find the trials by, in trial.json and the tables; they change nothing else.")
+        .example("[\"baseline\"]")
+        .role(Role::Output);
+const SEED: Key = Key::new(
+    "seed",
+    "Seed of all that is random in training: weights, order of the images, noise, `dynamic` binarisation. Held-out images \
+     are measured on the same numbers, whatever it is.",
+)
+.also("random_seed random_state manual_seed rng rng_seed")
+.example("7");
+const EXTENDS: Key = Key::new(
+    "extends",
+    "A file, or several, whose keys this one has too unless it gives them itself; paths relative to this file. The name is \
+     not taken over.",
+)
+.also("base bases inherits parent")
+.example("\"base.toml\"")
+.role(Role::Experiment);
+const VERSION: Key =
+    Key::new("spec_version", "The version of this language that the file is written in; 1 is the only one yet.")
+        .also("version")
+        .example("1")
+        .role(Role::Experiment);
+const PICTURES_EVERY: Key = Key::new(
+    "pictures_every",
+    "Epochs from one set of pictures to the next; by default they are drawn after epochs 1, 2, 4, 8, ... They always are \
+     after the last one.",
+)
+.example("5")
+.hint("leave it out for pictures after epochs 1, 2, 4, 8, ... and the last")
+.role(Role::Output);
+
+/// Magnitude of a pixel that is far from what weights are drawn for.
+const FAR: f64 = 10.0;
+
+/// All tables and keys of specs.
+pub fn description() -> &'static Description {
+    static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| Description::of(read));
+    &DESCRIPTION
+}
+
+fn read(keys: &mut Keys<'_>) -> Spec {
+    let name = keys.value(NAME, Type::Name, None);
+    let tags = keys.value(TAGS, Type::List(&Type::Text, 0), Some(Value::Array(Vec::new())));
+    let seed = keys.whole(SEED, 0, Type::MOST, 0);
+    keys.describe_only(
+        EXTENDS,
+        Type::OneOf(&[Type::Path, Type::List(&Type::Path, 0)], "a path in quotes, or a list of them"),
+        None,
+    );
+    keys.describe_only(VERSION, Type::WHOLE, None);
+    let data = keys.table("data", "Which images to train on.", "dataset datasets", data::Settings::read);
+    let model = keys.table(
+        "model",
+        "The network and its distributions.",
+        "network net arch architecture vae autoencoder",
+        model::Settings::read,
+    );
+    let objective = keys.table("objective", "The loss and its conventions.", "loss losses elbo criterion", |keys| {
+        objective::Settings::read(keys, model.is_variational)
+    });
+    let train = keys.table(
+        "train",
+        "How the weights are found.",
+        "training trainer fit optim optimizer optimization",
+        train::Settings::read,
+    );
+    let log = keys.table("log", "What is logged, and how often; it changes nothing else.", "logging logger", |keys| {
+        Log { pictures_every: keys.optional_whole(PICTURES_EVERY, 1, Type::MOST) }
+    });
+    keys.table(
+        "sweep",
+        "What to vary: one trial for each combination of the listed values.",
+        "sweeps search hparams hyperparameters",
+        sweep::describe,
+    );
+    let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+    check_name(keys, &name);
+    let tags = tags.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let spec = Spec { name, tags, seed, data, model, objective, train, log, settings: Vec::new() };
+    spec.check(keys);
+    spec
+}
+
+fn check_name(keys: &mut Keys<'_>, name: &str) {
+    let fits = !name.is_empty() && name.chars().count() <= 100;
+    let message = || format!("`name` must have 1 to 100 characters, found {}", name.chars().count());
+    keys.require(fits, &["name"], message, "the experiment's folder is named after it");
+    // File systems count bytes.
+    let message = || format!("`name` has {} bytes; a folder's name has up to 240", name.len());
+    keys.require(!fits || name.len() <= 240, &["name"], message, "use a shorter one");
+    let plain = !name.starts_with('.') && !name.chars().any(|c| c == '/' || c == '\\' || c.is_control());
+    let message = || format!("`name` cannot name a folder: {name:?}");
+    keys.require(plain, &["name"], message, "leave out slashes, line breaks and a leading dot");
+}
+
+impl Spec {
+    /// Resolves what was written for one trial, by dotted keys; and what was found wrong with it.
+    pub fn read(written: &BTreeMap<String, Value>) -> (Spec, Found) {
+        let (mut spec, found) = Keys::read(written, read);
+        spec.settings.clone_from(&found.settings);
+        (spec, found)
+    }
+
+    /// The keys and values of a spec as TOML, dotted.
+    ///
+    /// # Errors
+    /// It is not TOML.
+    pub fn keys_of(text: &str) -> Result<BTreeMap<String, Value>, toml::de::Error> {
+        let mut keys = BTreeMap::new();
+        for (name, value) in text.parse::<toml::Table>()? {
+            match value {
+                Value::Table(table) => {
+                    keys.extend(table.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
+                }
+                value => {
+                    keys.insert(name, value);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The network for images of some height and width.
+    pub fn architecture(&self, sides: [usize; 2]) -> Architecture {
+        self.model.architecture(sides, self.objective.posterior_scale)
+    }
+
+    /// The keys that apply, in their order, with their values.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// Every key that applies, dotted, with its value.
+    pub fn values(&self) -> BTreeMap<String, serde_json::Value> {
+        let value = |value: &Value| serde_json::to_value(value).unwrap_or(serde_json::Value::Null);
+        self.settings.iter().map(|setting| (setting.key.clone(), value(&setting.value))).collect()
+    }
+
+    /// The same as tables.
+    pub fn tables(&self) -> serde_json::Value {
+        let mut tables = serde_json::json!({});
+        for (key, value) in self.values() {
+            match key.split_once('.') {
+                Some((table, name)) => tables[table][name] = value,
+                None => tables[key] = value,
+            }
+        }
+        tables
+    }
+
+    /// The spec as TOML, runnable by itself.
+    pub fn to_toml(&self) -> String {
+        let (mut text, mut last) = (String::new(), "");
+        for setting in &self.settings {
+            let (table, name) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+            if table != last {
+                text.push_str(&format!("\n[{table}]\n"));
+                last = table;
+            }
+            text.push_str(&format!("{name} = {}\n", written(&setting.value)));
+        }
+        text
+    }
+
+    /// What tables say together.
+    fn check(&self, keys: &mut Keys<'_>) {
+        let (bernoulli, [low, high]) = (self.is_bernoulli(), self.data.range);
+        keys.require(
+            !bernoulli || self.data.is_unit(),
+            &["data.range", "model.likelihood"],
+            || format!("a Bernoulli likelihood needs data in [0, 1], but `data.range` is [{low:?}, {high:?}]"),
+            "leave `data.range` out, or set `model.likelihood = \"gaussian\"`",
+        );
+        let (latent, hidden) = (self.model.latent_dim, self.hidden());
+        let narrowest = hidden.iter().min().map_or(u64::MAX, |size| *size as u64);
+        keys.warn(
+            latent <= narrowest,
+            &["model.latent_dim", "model.hidden"],
+            || format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer"),
+            "codes cannot carry more than the layers around them",
+        );
+        let binary = self.data.binarize != data::Binarize::None;
+        keys.warn(
+            bernoulli || !binary,
+            &["model.likelihood", "data.binarize"],
+            || "a Gaussian likelihood of pixels that `data.binarize` makes zeros and ones".to_owned(),
+            "its density grows without bound on two values: set `model.likelihood = \"bernoulli\"`, or leave pixels grey",
+        );
+        let warmup = self.objective.kl.map_or(0.0, |kl| kl.warmup_epochs);
+        let epochs = self.train.epochs;
+        keys.warn(
+            warmup < epochs as f64 || warmup == 0.0,
+            &["objective.kl_warmup_epochs"],
+            || format!("`objective.kl_warmup_epochs` is as long as all of {}", counted(epochs, "epoch")),
+            "the KL's weight is never, or only just, what `objective.kl_weight` says",
+        );
+        let far = self.far_range();
+        keys.warn(
+            far.is_none(),
+            &["data.range"],
+            || format!("`data.range` of {} has pixels far larger than 1", far.as_deref().unwrap_or_default()),
+            "a network starts with weights for values of about 1, so that the first steps may diverge, whatever \
+             `model.variance` is; [0.0, 1.0] and [-1.0, 1.0] are usual",
+        );
+    }
+
+    /// Whether the likelihood is one of zeros and ones.
+    pub fn is_bernoulli(&self) -> bool {
+        self.model.likelihood == LikelihoodKind::Bernoulli
+    }
+
+    /// Sizes of the dense hidden layers.
+    fn hidden(&self) -> &[usize] {
+        match &self.model.network {
+            Network::Conv { hidden, .. } | Network::Mlp { hidden, .. } => hidden,
+        }
+    }
+
+    /// A range of pixels, as text, that the first steps of a Gaussian likelihood may not bear.
+    fn far_range(&self) -> Option<String> {
+        let [low, high] = self.data.range;
+        let far = low.abs().max(high.abs()) > FAR;
+        (far && !self.is_bernoulli()).then(|| format!("[{}, {}]", short(low), short(high)))
+    }
+
+    /// What to do about a trial of this spec whose loss or gradient was not finite, the likely cause first.
+    pub fn diverged_advice(&self) -> String {
+        let (train, rate) = (&self.train, self.train.learning_rate);
+        let cause = self.far_range().map(|range| {
+            format!(
+                "the likely cause is `data.range` = {range}, as a network starts with weights for values of about 1: set it \
+                 to [0.0, 1.0]; or "
+            )
+        });
+        let (name, rates) = (train.optimizer.name(), train.optimizer.rates());
+        let usual = rates.usual;
+        let large =
+            (rate > rates.large).then(|| format!(" ({} is large for `{name}`: {usual} are usual)", short(rate)));
+        let clip = train.clip_norm.is_none().then_some(", or set `train.clip_norm`");
+        let (cause, large, clip) = (cause.unwrap_or_default(), large.unwrap_or_default(), clip.unwrap_or_default());
+        format!("{cause}try a smaller `train.learning_rate`{large}{clip}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(text: &str) -> Spec {
+        Spec::read(&Spec::keys_of(text).unwrap()).0
+    }
+
+    fn advice(text: &str) -> String {
+        spec(text).diverged_advice()
+    }
+
+    #[test]
+    fn a_diverged_trial_is_told_the_likely_cause_first() {
+        assert_eq!(advice(""), "try a smaller `train.learning_rate`, or set `train.clip_norm`");
+        assert_eq!(advice("[train]\nclip_norm = 1.0"), "try a smaller `train.learning_rate`");
+        let far = "[data]\nrange = [0, 255]\n[model]\nlikelihood = \"gaussian\"\n";
+        assert_eq!(
+            advice(far),
+            "the likely cause is `data.range` = [0, 255], as a network starts with weights for values of about 1: set it \
+             to [0.0, 1.0]; or try a smaller `train.learning_rate`, or set `train.clip_norm`"
+        );
+        assert_eq!(
+            advice(&format!("{far}[train]\nlearning_rate = 0.5\nclip_norm = 2.0")),
+            "the likely cause is `data.range` = [0, 255], as a network starts with weights for values of about 1: set it \
+             to [0.0, 1.0]; or try a smaller `train.learning_rate` (0.5 is large for `adam`: 1e-4 to 1e-2 are usual)"
+        );
+    }
+
+    #[test]
+    fn rates_are_large_for_their_optimizer() {
+        let is_large = |optimizer: &str, rate: f64| {
+            let advice = advice(&format!("[train]\noptimizer = \"{optimizer}\"\nlearning_rate = {rate:?}"));
+            assert!(advice.ends_with(", or set `train.clip_norm`"), "{advice}");
+            advice.contains(&format!("large for `{optimizer}`"))
+        };
+        for (optimizer, most) in [("sgd", 10.0), ("adagrad", 1.0), ("rmsprop", 0.1), ("adam", 0.1), ("adamw", 0.1)] {
+            assert!(!is_large(optimizer, most) && is_large(optimizer, 1.01 * most), "{optimizer}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_far_from_1_in_both_directions() {
+        let of = |low: f64, high: f64, likelihood: &str| {
+            spec(&format!("[data]\nrange = [{low:?}, {high:?}]\n[model]\nlikelihood = \"{likelihood}\"")).far_range()
+        };
+        assert_eq!(of(0.0, 10.0, "gaussian"), None);
+        assert_eq!(of(0.0, 10.5, "gaussian").as_deref(), Some("[0, 10.5]"));
+        assert_eq!(of(-128.0, 1.0, "gaussian").as_deref(), Some("[-128, 1]"));
+        // Another error says what is wrong with it.
+        assert_eq!(of(0.0, 255.0, "bernoulli"), None);
+    }
+
+    #[test]
+    fn every_key_is_described() {
+        for key in &description().keys {
+            assert!(key.meaning().len() > 10, "{}", key.dotted);
+            assert!(!key.example().is_empty(), "{}", key.dotted);
+            let kinds: Vec<String> = key.declared.iter().map(|declared| format!("{:?}", declared.kind)).collect();
+            assert!(kinds.windows(2).all(|pair| pair[0] == pair[1]), "{}: {kinds:?}", key.dotted);
+            for default in key.declared.iter().filter_map(|declared| declared.default.as_ref()) {
+                assert!(key.kind().takes(default), "{}: {default}", key.dotted);
+            }
+            let example: toml::Table = format!("a = {}", key.example()).parse().unwrap();
+            assert!(key.kind().takes(&example["a"]), "{}", key.dotted);
+        }
+    }
+}

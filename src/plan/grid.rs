@@ -1,0 +1,125 @@
+//! The trials of a sweep: every point of its grid, resolved one by one.
+
+use super::problems::{Repeated, is_hidden, locate, locate_unused};
+use super::resolve::Resolver;
+use super::{Plan, Trial};
+use crate::language::Document;
+use crate::language::diagnostics::{Diagnostic, Diagnostics};
+use crate::language::sweep::{HARD_LIMIT, Pattern};
+use crate::text::{counted, grouped};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The plan of every point, or all that is wrong with any of them.
+pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
+    let document = resolver.document().clone();
+    let sweep = document.sweep();
+    let mut faults = document.faults().to_vec();
+    if sweep.count().is_none_or(|count| count > u128::from(sweep.limit)) {
+        faults.push(too_many(&document));
+        return Err(Diagnostics::new(document.sources(), faults));
+    }
+    let points = sweep.count().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+    let (mut trials, mut choices, mut known): (Vec<Trial>, Vec<usize>, BTreeSet<String>) = Default::default();
+    let (mut unused, mut found): (BTreeMap<_, _>, Vec<Repeated>) = (BTreeMap::new(), Vec::new());
+    let (mut count, mut excluded) = (0, vec![0usize; sweep.exclude.len()]);
+    for number in 0..points {
+        let choice = sweep.choice(number);
+        let values = choice.iter().flat_map(|point| point.iter());
+        let point = resolver.point(values.filter_map(|one| Some((one.key.as_str(), one.value.as_ref()?))));
+        if !sweep.exclude.is_empty() {
+            let values = point.spec.values();
+            let matching: Vec<bool> = sweep.exclude.iter().map(|pattern| matches(pattern, &values)).collect();
+            matching.iter().zip(&mut excluded).for_each(|(matches, count)| *count += usize::from(*matches));
+            if matching.contains(&true) {
+                continue;
+            }
+        }
+        count += 1;
+        for problem in point.unused.iter().filter(|problem| !is_hidden(&document, &choice, problem)) {
+            let uses = unused.entry(problem.keys.clone()).or_insert((problem.clone(), choice.clone(), 0));
+            uses.2 += 1;
+        }
+        let (trial, problems) = match resolver.trial(point) {
+            Ok(trial) => (Some(trial), Vec::new()),
+            Err(problems) => (None, problems),
+        };
+        let warnings = trial.iter().flat_map(Trial::problems).map(|problem| (problem.clone(), true));
+        for (problem, is_warning) in problems.into_iter().map(|problem| (problem, false)).chain(warnings) {
+            if let Some(item) = locate(&document, &choice, &problem) {
+                Repeated::add(&mut found, &document, number, &problem, Diagnostic { is_warning, ..item });
+            }
+        }
+        // A value listed twice is one trial.
+        if let Some(trial) = trial
+            && known.insert(trial.id().to_owned())
+        {
+            trials.push(trial);
+            choices.push(number);
+        }
+    }
+    let (mut warnings, mut all) = (Vec::new(), faults);
+    for (problem, choice, uses) in unused.into_values() {
+        if uses == count {
+            let item = locate_unused(&document, &choice, &problem);
+            item.into_iter().for_each(|item| if item.is_warning { &mut warnings } else { &mut all }.push(item));
+        }
+    }
+    for item in found.into_iter().map(|found| found.into_diagnostic(count, sweep.is_partial)) {
+        if item.is_warning { &mut warnings } else { &mut all }.push(item);
+    }
+    for (pattern, _) in sweep.exclude.iter().zip(&excluded).filter(|(_, excluded)| **excluded == 0) {
+        // A key that was set later has none of the values that the pattern was written for.
+        let settled =
+            |key: &String| document.entry(key).is_some_and(|entry| document.is_later(&entry.key, &pattern.location));
+        if !pattern.values.keys().any(settled) {
+            let item = Diagnostic::at(&pattern.location, "this `[[sweep.exclude]]` matches no trial");
+            warnings.push(Diagnostic { is_warning: true, ..item.with_help("correct its values, or remove it") });
+        }
+    }
+    if count == 0 && all.is_empty() {
+        let place = sweep.exclude.first().map(|pattern| pattern.location.clone());
+        let help = "remove it, or give it more keys, so that it matches fewer";
+        all.push(Diagnostic::new(place, "every trial is excluded").with_help(help));
+    }
+    if !all.is_empty() {
+        return Err(Diagnostics::new(document.sources(), all));
+    }
+    let name = trials.first().map(|trial| trial.name().to_owned()).unwrap_or_default();
+    let varied = sweep.keys();
+    let warnings = Diagnostics::new(document.sources(), warnings);
+    Ok(Plan { name, trials, choices, combinations: count, varied, left_out: BTreeSet::new(), document, warnings })
+}
+
+/// Whether two values are equal; whole numbers are numbers too.
+fn same(one: &Value, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Value::Number(one), Some(Value::Number(other))) => one.as_f64() == other.as_f64(),
+        (Value::Array(one), Some(Value::Array(other))) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, Some(other)))
+        }
+        (one, other) => Some(one) == other,
+    }
+}
+
+/// Whether a trial has, for each key of a pattern, one of its values.
+fn matches(pattern: &Pattern, values: &BTreeMap<String, Value>) -> bool {
+    pattern.values.iter().all(|(key, any)| {
+        any.iter().any(|value| serde_json::to_value(value).is_ok_and(|value| same(&value, values.get(key))))
+    })
+}
+
+/// More trials than there may be.
+fn too_many(document: &Document) -> Diagnostic {
+    let (sweep, count) = (document.sweep(), document.sweep().count());
+    let found = match count.filter(|count| *count < 10u128.pow(30)) {
+        Some(count) => counted(count, "trial"),
+        None => "more than 10^30 trials".to_owned(),
+    };
+    let message = format!("the sweep has {found}, and its limit is {}", grouped(sweep.limit));
+    let help = match count.is_some_and(|count| count <= u128::from(HARD_LIMIT)) {
+        true => "shorten its lists, split the experiment, or raise `sweep.limit`".to_owned(),
+        false => format!("shorten its lists, or draw samples; no experiment has more than {}", grouped(HARD_LIMIT)),
+    };
+    Diagnostic::new(sweep.longest(), message).with_help(help)
+}

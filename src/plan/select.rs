@@ -1,0 +1,96 @@
+//! Which trials of a plan are to run: `--only` and `--limit`.
+
+use super::{Plan, Trial, value_text};
+use crate::language::named_key;
+use crate::settings::nearest;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Plan {
+    /// Leaves all trials out of the run but those that match every `KEY=VALUE` of `only` (`trial=ID` names one by the
+    /// beginning of its id), and of these all but the first `limit`.
+    ///
+    /// # Errors
+    /// A text is not `KEY=VALUE`, or names a key that the trials do not have; nothing is left.
+    pub fn select(&mut self, only: &[String], limit: Option<usize>) -> Result<(), String> {
+        let values: Vec<BTreeMap<String, Value>> = match only.is_empty() {
+            true => Vec::new(),
+            false => self.trials.iter().map(Trial::values).collect(),
+        };
+        let keys: BTreeSet<&String> = values.iter().flat_map(BTreeMap::keys).collect();
+        let mut chosen: Vec<usize> = (0..self.trials.len()).collect();
+        for text in only {
+            let (key, wanted) = selector(text, &keys)?;
+            let is_wanted = |index: usize| match (key.as_str(), self.trials.get(index), values.get(index)) {
+                ("trial", Some(trial), _) => trial.id().starts_with(&wanted),
+                (key, _, Some(values)) => says(&value_text(values.get(key)), &wanted),
+                _ => false,
+            };
+            if !(0..self.trials.len()).any(is_wanted) {
+                let there: Vec<String> = values.iter().map(|values| value_text(values.get(&key))).collect();
+                let there = if key == "trial" { "`vaex plan` lists their ids".to_owned() } else { listed(&key, there) };
+                return Err(format!("no trial of `{}` matches `--only {text}`: {there}", self.name));
+            }
+            chosen.retain(|index| is_wanted(*index));
+        }
+        if chosen.is_empty() {
+            return Err(format!("no trial of `{}` matches every `--only`; each matches some", self.name));
+        }
+        chosen.truncate(limit.unwrap_or(usize::MAX));
+        let chosen: BTreeSet<usize> = chosen.into_iter().collect();
+        let others = self.trials.iter().enumerate().filter(|(index, _)| !chosen.contains(index));
+        self.left_out = others.map(|(_, trial)| trial.id().to_owned()).collect();
+        Ok(())
+    }
+}
+
+/// The key and the value of an argument of `--only`; the last part of a key will do where no other key ends so.
+fn selector(text: &str, keys: &BTreeSet<&String>) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("`--only {text}` is not KEY=VALUE"))?;
+    let (key, value) = (key.trim(), value.trim().trim_matches(['"', '\'']).to_owned());
+    if value.is_empty() {
+        return Err(format!("`--only {text}` has no value"));
+    }
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let mut ending = keys.iter().filter(|one| last(one) == key);
+    if key == "trial" || keys.iter().any(|one| *one == key) {
+        return Ok((key.to_owned(), value));
+    }
+    match (ending.next(), ending.next()) {
+        (Some(key), None) => Ok(((*key).clone(), value)),
+        _ => {
+            let synonym = named_key(key).filter(|meant| keys.iter().any(|one| *one == meant)).map(str::to_owned);
+            let whole = || nearest(key, keys.iter().map(|one| one.as_str()));
+            let near = synonym.or_else(whole).or_else(|| {
+                let near = nearest(&last(key), keys.iter().map(|one| one.rsplit('.').next().unwrap_or_default()))?;
+                keys.iter().find(|one| last(one) == near).map(|one| (*one).clone())
+            });
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            Err(format!("`--only {text}`: no trial has a key `{key}`{near}"))
+        }
+    }
+}
+
+/// Whether a trial's value is the one that was asked for: `[64, 32]` is `[64,32]`, and 1.0 is 1.
+fn says(found: &str, wanted: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    let bare = |text: &str| text.replace([' ', '"', '\''], "");
+    found == wanted
+        || number(found).is_some_and(|found| number(wanted) == Some(found))
+        || wanted.starts_with('[') && bare(found) == bare(wanted)
+}
+
+/// The values that there are of a key, the first of many.
+fn listed(key: &str, values: Vec<String>) -> String {
+    let mut different: Vec<String> = Vec::new();
+    for value in values {
+        if !different.contains(&value) {
+            different.push(value);
+        }
+        if different.len() > 10 {
+            different[10] = "...".to_owned();
+            break;
+        }
+    }
+    format!("`{key}` is {}", different.join(", "))
+}

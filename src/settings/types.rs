@@ -1,0 +1,373 @@
+//! Types of keys: which values they take, in words, and in a JSON schema.
+
+use super::{Words, other_name};
+use serde_json::json;
+use std::fmt;
+use strsim::jaro_winkler;
+use toml::Value;
+
+/// A range of numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Interval {
+    least: f64,
+    /// Whether `least` itself is out.
+    above: bool,
+    most: f64,
+    /// Whether `most` itself is out.
+    below: bool,
+}
+
+impl Interval {
+    /// All finite numbers.
+    pub const ALL: Interval = Interval { least: f64::NEG_INFINITY, above: false, most: f64::INFINITY, below: false };
+    /// Above 0.
+    pub const POSITIVE: Interval = Interval { least: 0.0, above: true, ..Interval::ALL };
+    /// 0 or more.
+    pub const NOT_NEGATIVE: Interval = Interval { least: 0.0, ..Interval::ALL };
+    /// 0 or more and below 1.
+    pub const SHARE: Interval = Interval { most: 1.0, below: true, ..Interval::NOT_NEGATIVE };
+    /// Above 0 and below 1.
+    pub const FRACTION: Interval = Interval { above: true, ..Interval::SHARE };
+
+    /// What a number must be instead; `None` for one of the range. Training computes with single precision: a number is one of
+    /// the range in that, too.
+    fn fault(&self, value: f64) -> Option<String> {
+        let single = value as f32;
+        let fits = single.is_finite() && (value == 0.0 || single.abs() >= f32::MIN_POSITIVE);
+        let inside = |value: f64| {
+            (if self.above { value > self.least } else { value >= self.least })
+                && (if self.below { value < self.most } else { value <= self.most })
+        };
+        match (value.is_finite(), fits) {
+            (false, _) => Some("a finite number".to_owned()),
+            (true, false) if inside(0.0) => Some("0, or between 1e-37 and 1e38".to_owned()),
+            (true, false) => Some("between 1e-37 and 1e38".to_owned()),
+            (true, true) if inside(value) && inside(f64::from(single)) => None,
+            (true, true) if inside(value) => Some(format!("{self} in single precision")),
+            (true, true) => Some(self.to_string()),
+        }
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        let mut schema = json!({ "type": "number" });
+        if self.least.is_finite() {
+            schema[if self.above { "exclusiveMinimum" } else { "minimum" }] = number(self.least);
+        }
+        if self.most.is_finite() {
+            schema[if self.below { "exclusiveMaximum" } else { "maximum" }] = number(self.most);
+        }
+        schema
+    }
+}
+
+/// A whole number without a fraction.
+fn number(value: f64) -> serde_json::Value {
+    if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
+}
+
+/// As in "must be 0 or more and below 1".
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let least = match (self.least.is_finite(), self.above) {
+            (false, _) => None,
+            (true, true) => Some(format!("above {}", self.least)),
+            (true, false) => Some(format!("{} or more", self.least)),
+        };
+        let most = match (self.most.is_finite(), self.below) {
+            (false, _) => None,
+            (true, true) => Some(format!("below {}", self.most)),
+            (true, false) => Some(format!("at most {}", self.most)),
+        };
+        f.write_str(&[least, most].into_iter().flatten().collect::<Vec<_>>().join(" and "))
+    }
+}
+
+/// What a key takes.
+#[derive(Clone, Copy)]
+pub enum Type {
+    /// Text in quotes.
+    Text,
+    /// A name of a folder.
+    Name,
+    /// The path of a file.
+    Path,
+    /// A whole number.
+    Whole {
+        /// The smallest.
+        least: u64,
+        /// The largest.
+        most: u64,
+    },
+    /// A number.
+    Number(Interval),
+    /// One of some words.
+    Word(&'static dyn Words),
+    /// A list with at least so many elements.
+    List(&'static Type, usize),
+    /// Two values.
+    Pair(&'static Type),
+    /// The first type that takes the value; what they are together, as in "must be ...".
+    OneOf(&'static [Type], &'static str),
+    /// A table that the language itself reads.
+    Table,
+    /// A list of such tables.
+    Tables,
+}
+
+/// The largest whole number of TOML.
+const LARGEST: u64 = i64::MAX as u64;
+
+impl fmt::Debug for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.in_words())
+    }
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The element that is wrong, in a list of the right kind.
+    pub element: Option<usize>,
+    /// What the key takes, as in "must be ...".
+    pub expected: String,
+    /// Whether the value is of the right kind, and out of range.
+    pub is_range: bool,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+impl Type {
+    /// The largest whole number that TOML has.
+    pub const MOST: u64 = LARGEST;
+    /// Any whole number.
+    pub const WHOLE: Type = Type::Whole { least: 0, most: LARGEST };
+    /// A whole number, 1 or more.
+    pub const COUNT: Type = Type::Whole { least: 1, most: LARGEST };
+
+    /// Whether it takes a value.
+    pub fn takes(&self, value: &Value) -> bool {
+        self.fault(value).is_none()
+    }
+
+    /// Whether it takes lists.
+    pub fn takes_lists(&self) -> bool {
+        matches!(self, Type::List(..) | Type::Pair(_))
+    }
+
+    /// Whether it takes numbers with fractions, and whether it takes whole ones.
+    pub fn takes_numbers(&self) -> (bool, bool) {
+        match self {
+            Type::Whole { .. } => (false, true),
+            Type::Number(_) => (true, true),
+            Type::OneOf(types, _) => {
+                types.iter().map(Type::takes_numbers).fold((false, false), |all, one| (all.0 || one.0, all.1 || one.1))
+            }
+            _ => (false, false),
+        }
+    }
+
+    /// What is wrong with a value, and what to write instead; `None` for one that it takes.
+    pub fn fault(&self, value: &Value) -> Option<Fault> {
+        let fault = |expected: String| Some(Fault { element: None, expected, is_range: false, help: None });
+        let range = |expected: String| Some(Fault { element: None, expected, is_range: true, help: None });
+        let found = match (self, value) {
+            (Type::Text | Type::Name | Type::Path, Value::String(_)) => None,
+            (Type::Whole { least, most }, Value::Integer(integer)) => {
+                match u64::try_from(*integer).is_ok_and(|value| (*least..=*most).contains(&value)) {
+                    true => None,
+                    false => range(self.range().unwrap_or_default()),
+                }
+            }
+            (Type::Number(interval), Value::Float(number)) => interval.fault(*number).and_then(range),
+            (Type::Number(interval), Value::Integer(integer)) => interval.fault(*integer as f64).and_then(range),
+            (Type::Word(words), Value::String(word)) if words.names().contains(&word.as_str()) => None,
+            (Type::List(inner, least), Value::Array(values)) if values.len() >= *least => inner.element_fault(values),
+            (Type::List(..), Value::Array(_)) => range("a list with at least one value".to_owned()),
+            (Type::Pair(inner), Value::Array(values)) if values.len() == 2 => inner.element_fault(values),
+            (Type::Table, Value::Table(_)) | (Type::Tables, Value::Array(_)) => None,
+            (Type::OneOf(types, what), value) => {
+                let faults: Option<Vec<Fault>> = types.iter().map(|one| one.fault(value)).collect();
+                match faults {
+                    None => None,
+                    // One that it would be, but for its range, says what the range is.
+                    Some(faults) => match faults.into_iter().find(|fault| fault.is_range || fault.element.is_some()) {
+                        Some(near) if near.element.is_some() => Some(near),
+                        Some(near) => {
+                            range(near.expected).filter(|_| types.len() < 2).or_else(|| range((*what).to_owned()))
+                        }
+                        None => fault((*what).to_owned()),
+                    },
+                }
+            }
+            _ => fault(self.expected()),
+        };
+        found.map(|fault| match fault.element {
+            None if fault.help.is_none() => Fault { help: self.instead(value, &fault.expected), ..fault },
+            _ => fault,
+        })
+    }
+
+    fn element_fault(&self, values: &[Value]) -> Option<Fault> {
+        let mut faults = values.iter().enumerate().filter_map(|(index, value)| Some((index, self.fault(value)?)));
+        let (index, fault) = faults.next()?;
+        Some(Fault { element: Some(index), ..fault })
+    }
+
+    /// What it takes, as in "must be a number".
+    fn expected(&self) -> String {
+        match self {
+            Type::Text | Type::Name => "text in quotes".to_owned(),
+            Type::Path => "a path in quotes".to_owned(),
+            Type::Whole { .. } => format!("a whole number, {}", self.range().unwrap_or_default()),
+            Type::Number(_) => "a number".to_owned(),
+            Type::Word(words) => match &*words.names() {
+                [one, other] => format!("`{one}` or `{other}`"),
+                all => format!("one of {}", all.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")),
+            },
+            Type::List(..) => "a list".to_owned(),
+            Type::Pair(_) => "a list of two numbers".to_owned(),
+            Type::OneOf(_, what) => (*what).to_owned(),
+            Type::Table => "a table".to_owned(),
+            Type::Tables => "a list of tables".to_owned(),
+        }
+    }
+
+    /// The range of a whole number, as in "must be 1 or more".
+    fn range(&self) -> Option<String> {
+        let Type::Whole { least, most } = self else { return None };
+        let grouped = |number: &u64| crate::text::grouped(number);
+        Some(match (least, most) {
+            (least, &LARGEST) => format!("{least} or more"),
+            (least, most) if least + 1 == *most => format!("{least} or {most}"),
+            (least, most) => format!("{} to {}", grouped(least), grouped(most)),
+        })
+    }
+
+    /// What to write instead of a value that was nearly right.
+    fn instead(&self, value: &Value, expected: &str) -> Option<String> {
+        match value {
+            Value::String(text) => self
+                .number_in_quotes(text)
+                .or_else(|| self.nearest_word(text).map(|near| format!("did you mean `\"{near}\"`?"))),
+            Value::Float(number)
+                if matches!(self, Type::Whole { .. })
+                    && number.fract() == 0.0
+                    && self.takes(&Value::Integer(*number as i64)) =>
+            {
+                Some(format!("write {}", *number as i64))
+            }
+            _ if expected == "a list" && self.takes(&Value::Array(vec![value.clone()])) => {
+                Some("put it in brackets".to_owned())
+            }
+            Value::Array(values) if !values.is_empty() && values.iter().all(|value| self.takes(value)) => {
+                Some(LIST_OF_VALUES.to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// What to write instead of a number that is text: it has quotes, or is none in TOML, as `.5` and `05`.
+    fn number_in_quotes(&self, text: &str) -> Option<String> {
+        let bare = text.trim().replace('_', "");
+        let whole = bare.parse::<i64>().ok().map(Value::Integer).filter(|value| self.takes(value));
+        let number = bare.parse::<f64>().ok().filter(|number| number.is_finite());
+        let number = number.map(Value::Float).filter(|value| self.takes(value));
+        let meant = whole.or(number)?;
+        let is_toml = toml::de::DeTable::parse(&format!("a={}", text.trim())).is_ok();
+        Some(if is_toml { "remove the quotes".to_owned() } else { format!("write {meant}") })
+    }
+
+    /// The word that another one most likely meant: by another name, or misspelled.
+    pub fn nearest_word(&self, word: &str) -> Option<String> {
+        let words = self.words();
+        let synonym = other_name(words.iter().copied(), word);
+        synonym.map(str::to_owned).or_else(|| nearest(word, words.iter().map(|word| word.name)))
+    }
+
+    /// The words that it takes.
+    pub fn words(&self) -> Vec<&'static super::Word> {
+        match self {
+            Type::Word(words) => words.words(),
+            Type::OneOf(types, _) => types.iter().flat_map(Type::words).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// A value that it takes in its own type: a whole number where numbers are taken is a number.
+    pub fn canonical(&self, value: &Value) -> Value {
+        match (self, value) {
+            (Type::Number(_), Value::Integer(integer)) => Value::Float(*integer as f64),
+            (Type::List(inner, _) | Type::Pair(inner), Value::Array(values)) => {
+                Value::Array(values.iter().map(|value| inner.canonical(value)).collect())
+            }
+            (Type::OneOf(types, _), value) => {
+                let taker = types.iter().find(|one| one.takes(value));
+                taker.map_or_else(|| value.clone(), |one| one.canonical(value))
+            }
+            _ => value.clone(),
+        }
+    }
+
+    /// Its values in words, for the reference of keys.
+    pub fn in_words(&self) -> String {
+        match self {
+            Type::Text | Type::Name | Type::Path => "text".to_owned(),
+            Type::Whole { least, most } if least == most => least.to_string(),
+            Type::Whole { least: 0, most: LARGEST } => "whole number".to_owned(),
+            Type::Whole { .. } => format!("whole number, {}", self.range().unwrap_or_default()),
+            Type::Number(interval) => match interval.to_string() {
+                range if range.is_empty() => "number".to_owned(),
+                range => format!("number, {range}"),
+            },
+            Type::Word(words) => words.names().iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            Type::List(inner, _) => format!("list: {}", inner.in_words()),
+            Type::Pair(inner) => format!("two values: {}", inner.in_words()),
+            Type::OneOf(types, _) => types.iter().map(Type::in_words).collect::<Vec<_>>().join(" or "),
+            Type::Table => "table".to_owned(),
+            Type::Tables => "tables".to_owned(),
+        }
+    }
+
+    /// Its values as a JSON schema.
+    pub fn schema(&self) -> serde_json::Value {
+        match self {
+            Type::Text | Type::Path => json!({ "type": "string" }),
+            Type::Name => json!({
+                "type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^./\\][^/\\]*$",
+            }),
+            Type::Whole { least, most } => {
+                let mut schema = json!({ "type": "integer", "minimum": least });
+                if *most < LARGEST {
+                    schema["maximum"] = json!(most);
+                }
+                schema
+            }
+            Type::Number(interval) => interval.schema(),
+            Type::Word(words) => {
+                let word = |word: &&super::Word| json!({ "const": word.name, "description": word.doc });
+                json!({ "oneOf": words.words().iter().map(word).collect::<Vec<_>>() })
+            }
+            Type::List(inner, least) => json!({ "type": "array", "minItems": least, "items": inner.schema() }),
+            Type::Pair(inner) => {
+                json!({ "type": "array", "minItems": 2, "maxItems": 2, "items": inner.schema() })
+            }
+            Type::OneOf(types, _) => json!({ "anyOf": types.iter().map(Type::schema).collect::<Vec<_>>() }),
+            Type::Table => json!({ "type": "object" }),
+            Type::Tables => json!({ "type": "array", "items": { "type": "object" } }),
+        }
+    }
+}
+
+/// What is said of a list of values that a key takes one by one; the reader of a spec says where to write it.
+pub(crate) const LIST_OF_VALUES: &str = "a list of values";
+
+/// The candidate that a misspelled name most likely meant.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let name = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (jaro_winkler(&name, candidate), candidate))
+        .filter(|(similarity, _)| *similarity > 0.84)
+        .max_by(|left, right| left.0.total_cmp(&right.0))
+        .map(|(_, candidate)| candidate.to_owned())
+}

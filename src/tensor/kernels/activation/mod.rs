@@ -1,0 +1,287 @@
+//! Bias and activation, the last step of every layer, and their gradients.
+
+use super::product::Start;
+use super::simd::vectorized;
+use super::sum::sum_of;
+use crate::settings::{Choices, Kind, Word};
+use dfdx::shapes::Shape;
+use dfdx::tensor::{Tape, Tensor};
+use dfdx::tensor_ops::Device;
+
+/// An activation function: a file for each, and a line for it in [`activations`].
+trait Function {
+    /// What a spec calls it.
+    const WORD: Word;
+    /// The ONNX operator that computes it.
+    const ONNX: OnnxNode;
+    /// Whether products apply it to their results already.
+    const IN_PRODUCTS: bool = false;
+
+    /// Its value; NaN stays NaN.
+    fn value(x: f32) -> f32;
+
+    /// The gradient by its argument, from its value `y` and the gradient by that.
+    fn gradient(y: f32, dy: f32) -> f32;
+
+    /// Its value in double precision, for tests.
+    #[cfg(test)]
+    fn exact(x: f64) -> f64;
+
+    /// Its derivative as a function of its value, in double precision, for tests.
+    #[cfg(test)]
+    fn exact_slope(y: f64) -> f64;
+
+    /// The same by dfdx's own operations.
+    fn portable<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
+        x: Tensor<S, f32, D, T>,
+    ) -> Result<Tensor<S, f32, D, T>, D::Err>;
+}
+
+/// An operator of ONNX with its attributes.
+#[derive(Clone, Copy, Debug)]
+pub struct OnnxNode {
+    /// The operator's name.
+    pub operator: &'static str,
+    /// Its attributes, all of them numbers.
+    pub attributes: &'static [(&'static str, f32)],
+}
+
+/// The list of activations, each with its module: all that is said of them by name follows from it.
+macro_rules! activations {
+    ($($name:ident in $file:ident,)+) => {
+        $(mod $file;)+
+
+        /// What a layer applies to each of its outputs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Activation {
+            /// The output as it is.
+            Identity,
+            $(#[doc = concat!("That of `", stringify!($file), ".rs`.")] $name,)+
+        }
+
+        impl Activation {
+            /// Whether it is the one that products apply to their results.
+            pub(super) fn is_relu(self) -> bool {
+                match self {
+                    Activation::Identity => false,
+                    $(Activation::$name => <$file::$name as Function>::IN_PRODUCTS,)+
+                }
+            }
+
+            /// Applies it to values of which a product has already made what [`Activation::is_relu`] says.
+            pub(super) fn finish(self, values: &mut [f32]) {
+                match self {
+                    Activation::Identity => {}
+                    $(Activation::$name => finish_by::<$file::$name>(values),)+
+                }
+            }
+
+            /// Turns gradients by its values `y` into those by its arguments.
+            #[inline(always)]
+            fn turn(self, y: &[f32], dy: &mut [f32]) {
+                match self {
+                    Activation::Identity => {}
+                    $(Activation::$name => turn_by::<$file::$name>(y, dy),)+
+                }
+            }
+
+            /// The same by dfdx's own operations.
+            ///
+            /// # Errors
+            /// The device failed.
+            pub fn portable<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
+                self,
+                x: Tensor<S, f32, D, T>,
+            ) -> Result<Tensor<S, f32, D, T>, D::Err> {
+                match self {
+                    Activation::Identity => Ok(x),
+                    $(Activation::$name => <$file::$name as Function>::portable(x),)+
+                }
+            }
+
+            /// The ONNX operator that computes it; `None` for the identity.
+            pub fn onnx(self) -> Option<OnnxNode> {
+                match self {
+                    Activation::Identity => None,
+                    $(Activation::$name => Some(<$file::$name as Function>::ONNX),)+
+                }
+            }
+
+            /// What a spec calls it.
+            pub fn name(self) -> &'static str {
+                match self {
+                    Activation::Identity => "none",
+                    $(Activation::$name => <$file::$name as Function>::WORD.name,)+
+                }
+            }
+
+            /// Its value in double precision.
+            #[cfg(test)]
+            pub(super) fn exact(self, x: f64) -> f64 {
+                match self {
+                    Activation::Identity => x,
+                    $(Activation::$name => <$file::$name as Function>::exact(x),)+
+                }
+            }
+
+            /// Its derivative as a function of its value, in double precision.
+            #[cfg(test)]
+            pub(super) fn exact_slope(self, y: f64) -> f64 {
+                match self {
+                    Activation::Identity => 1.0,
+                    $(Activation::$name => <$file::$name as Function>::exact_slope(y),)+
+                }
+            }
+
+            /// All of them.
+            #[cfg(test)]
+            pub(super) const ALL: &[Activation] = &[Activation::Identity, $(Activation::$name),+];
+        }
+
+        /// The activations that a spec can choose.
+        pub static ACTIVATIONS: Choices<Activation> = Choices(&[
+            $(&Kind { word: <$file::$name as Function>::WORD, read: |_| Activation::$name }),+
+        ]);
+    };
+}
+
+activations! {
+    Relu in relu,
+    Tanh in tanh,
+}
+
+fn finish_by<F: Function>(values: &mut [f32]) {
+    if !F::IN_PRODUCTS {
+        vectorized(
+            #[inline(always)]
+            || values.iter_mut().for_each(|value| *value = F::value(*value)),
+        );
+    }
+}
+
+#[inline(always)]
+fn turn_by<F: Function>(y: &[f32], dy: &mut [f32]) {
+    dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = F::gradient(y, *dy));
+}
+
+/// `result[r, c] = start + values[r, c]`, of which negative numbers become 0 with `relu`.
+pub(super) fn finish(values: &[f32], start: Start, relu: bool, result: &mut [f32]) {
+    let activate = |value: f32| if relu && value < 0.0 { 0.0 } else { value };
+    vectorized(
+        #[inline(always)]
+        || match start {
+            Start::Zero => result.iter_mut().zip(values).for_each(|(result, value)| *result = activate(*value)),
+            Start::Result => {
+                result.iter_mut().zip(values).for_each(|(result, value)| *result = activate(*result + value));
+            }
+            // One channel, as in a grey image, is a flat pass: rows of length 1 would not become vector code.
+            Start::Bias(&[bias]) => {
+                result.iter_mut().zip(values).for_each(|(result, value)| *result = activate(bias + value));
+            }
+            Start::Bias(bias) => {
+                let rows = result.chunks_exact_mut(bias.len()).zip(values.chunks_exact(bias.len()));
+                for (result, values) in rows {
+                    for ((result, value), bias) in result.iter_mut().zip(values).zip(bias) {
+                        *result = activate(bias + value);
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Turns the gradient by a layer's outputs `y` into the gradient by the values before the activation, and adds its sum
+/// over the rows to `dbias`. All derivatives are functions of the output: `[y > 0]` for Relu, `1 - y^2` for Tanh.
+pub(super) fn activation_backward(activation: Activation, y: &[f32], dy: &mut [f32], dbias: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || {
+            // In blocks of rows, which the sums find in the cache.
+            let length = ROWS * dbias.len();
+            for (dy, y) in dy.chunks_mut(length).zip(y.chunks(length)) {
+                activation.turn(y, dy);
+                add_column_sums(dy, dbias);
+            }
+        },
+    );
+}
+
+/// Rows added up before they meet the total: bounds the rounding error of long columns.
+const ROWS: usize = 64;
+
+/// Adds the sums of the columns of `values`, at most [`ROWS`] rows as long as `sums`, to `sums`.
+#[inline(always)]
+fn add_column_sums(values: &[f32], sums: &mut [f32]) {
+    /// Columns added up at a time, so that their sums stay in the nearest cache.
+    const COLUMNS: usize = 64;
+
+    let width = sums.len();
+    if let [sum] = sums {
+        *sum += sum_of(values, values, values, |value, _, _| value) as f32;
+        return;
+    }
+    for first in (0..width).step_by(COLUMNS) {
+        let last = width.min(first + COLUMNS);
+        let mut partial = [0.0; COLUMNS];
+        for row in values.chunks_exact(width) {
+            for (partial, &value) in partial.iter_mut().zip(&row[first..last]) {
+                *partial += value;
+            }
+        }
+        for (sum, &partial) in sums[first..last].iter_mut().zip(&partial) {
+            *sum += partial;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::kernels::oracle::{
+        self, activations, assert_close, assert_close_at, numbers, numbers_between, plus, side, wide,
+    };
+    use crate::tensor::kernels::simd::tests::on_every_arch;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn agree_with_the_oracle(rows in 0..18usize, width in side(), activation in activations(), seed: u64) {
+            let (values, bias) = (numbers_between(seed, rows * width, -9.0, 9.0), numbers(seed ^ 1, width));
+            let (scale, expected) = oracle::activate(activation, &wide(&bias), wide(&values));
+            on_every_arch(|| {
+                let mut y = vec![f32::NAN; values.len()];
+                finish(&values, Start::Bias(&bias), activation.is_relu(), &mut y);
+                activation.finish(&mut y);
+                assert_close_at(scale, "y", &y, &expected);
+            });
+        }
+
+        #[test]
+        fn gradients_agree_with_the_oracle(
+            rows in 1..300usize, width in 1..140usize, activation in activations(), seed: u64,
+        ) {
+            let (y, dy) = (numbers(seed, rows * width), numbers(seed ^ 1, rows * width));
+            let dbias = numbers(seed ^ 2, width);
+            let by_value = oracle::before_activation(activation, &y, &dy);
+            let [expected] = plus([&dbias], [oracle::column_sums(width, &by_value)]);
+            on_every_arch(|| {
+                let (mut dy, mut dbias) = (dy.clone(), dbias.clone());
+                activation_backward(activation, &y, &mut dy, &mut dbias);
+                assert_close("dy", &dy, &by_value);
+                assert_close("dbias", &dbias, &expected);
+            });
+        }
+    }
+
+    #[test]
+    fn nan_passes_every_activation() {
+        for relu in [false, true] {
+            let mut values = [0.0; 2];
+            finish(&[f32::NAN, 1.0], Start::Bias(&[0.0, 0.0]), relu, &mut values);
+            assert!(values[0].is_nan() && values[1] == 1.0);
+        }
+        let mut values = [f32::NAN, 1.0];
+        Activation::Tanh.finish(&mut values);
+        assert!(values[0].is_nan() && values[1] > 0.0);
+    }
+}

@@ -1,0 +1,21 @@
+//! The same rate always.
+
+use super::{Course, Times};
+use crate::settings::{Keys, Kind};
+use std::sync::Arc;
+
+pub(in crate::train) static KIND: Kind<Arc<dyn Course>> =
+    Kind::new("constant", "Always `learning_rate`.", read).also("none fixed off");
+
+fn read(_: &mut Keys<'_>) -> Arc<dyn Course> {
+    Arc::new(Constant)
+}
+
+#[derive(Debug)]
+struct Constant;
+
+impl Course for Constant {
+    fn factor(&self, _: Times) -> f64 {
+        1.0
+    }
+}

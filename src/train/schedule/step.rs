@@ -1,0 +1,55 @@
+//! A rate that falls at milestones.
+
+use super::{Course, Times};
+use crate::settings::{Interval, Key, Keys, Kind, Problem, Type};
+use crate::text::counted;
+use std::sync::Arc;
+
+pub(super) static KIND: Kind<Arc<dyn Course>> =
+    Kind::new("step", "Multiplied by `gamma` after each epoch listed in `milestones`.", read)
+        .also("multistep multi_step multisteplr steplr piecewise");
+
+const MILESTONES: Key = Key::new("milestones", "Epochs after which the rate is multiplied by `gamma`.")
+    .also("lr_milestones lr_steps")
+    .example("[5, 8]")
+    .hint(LIST_THEM);
+const GAMMA: Key = Key::new("gamma", "The factor.").also("lr_gamma lr_decay decay_rate decay_factor").example("0.5");
+
+const LIST_THEM: &str = "list the epochs after which the rate is multiplied by `gamma`: milestones = [5, 8]";
+
+#[derive(Debug)]
+struct Step {
+    milestones: Vec<u64>,
+    gamma: f64,
+}
+
+fn read(keys: &mut Keys<'_>) -> Arc<dyn Course> {
+    let milestones = keys.optional_wholes(MILESTONES, Type::List(&Type::WHOLE, 1));
+    let message = || "`train.schedule = \"step\"` needs `train.milestones`".to_owned();
+    keys.require(milestones.is_some(), &["train.milestones", "train.schedule"], message, LIST_THEM);
+    let milestones = milestones.unwrap_or_default();
+    let rise = milestones.windows(2).all(|pair| pair[0] < pair[1]);
+    let message = || "`train.milestones` must rise".to_owned();
+    keys.require(rise, &["train.milestones"], message, "list each epoch once, the earliest first");
+    Arc::new(Step { milestones, gamma: keys.number(GAMMA, Interval::POSITIVE, 0.1) })
+}
+
+impl Course for Step {
+    fn factor(&self, Times { done, .. }: Times) -> f64 {
+        let passed = self.milestones.iter().filter(|epoch| done >= **epoch as f64).count();
+        self.gamma.powf(passed as f64)
+    }
+
+    fn warnings(&self, epochs: u64) -> Vec<Problem> {
+        let keys = ["train.milestones"];
+        let late = self.milestones.iter().any(|milestone| *milestone >= epochs).then(|| {
+            let message = format!("a milestone is after the last of {}", counted(epochs, "epoch"));
+            Problem::new(&keys, message, "the rate is not changed there any more")
+        });
+        let at_once = self.milestones.contains(&0).then(|| {
+            let help = "the rate is multiplied by `gamma` from the first step on; set `train.learning_rate` to that";
+            Problem::new(&keys, "a milestone of 0 is before the first epoch", help)
+        });
+        late.into_iter().chain(at_once).collect()
+    }
+}
