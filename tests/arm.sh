@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the unit tests, the kernels with NEON among them, and those of gradients and optimizers on 64-bit Arm, in emulation.
-# Needs, on Debian, gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user, and Rust's library for Arm:
+# Runs the unit tests (including those of the NEON kernels) and the tests of gradients and optimizers on emulated 64-bit Arm.
+# Needs gcc-aarch64-linux-gnu, g++-aarch64-linux-gnu and qemu-user (Debian packages), and Rust's standard library for Arm:
 # `rustup target add aarch64-unknown-linux-gnu`.
 set -euo pipefail
 cd "$(dirname "$0")/.."

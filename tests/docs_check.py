@@ -1,9 +1,9 @@
-"""Runs the python blocks of a Markdown file, each by itself, as a reader would.
+"""Runs each python block of a Markdown file in its own process, as a reader would.
 
     python docs_check.py FILE.md FOLDER
 
-FOLDER is the working directory: it holds what the text says that commands have left. Exit status 0 if every block runs
-to its end, else 1 with the first line of each that does not.
+FOLDER is the working directory. It must have the files that the commands on the page write. Exit status 0 if every
+block succeeds, else 1 with the first line and the error of each block that fails.
 """
 
 import re
@@ -20,8 +20,8 @@ def main():
         result = subprocess.run([sys.executable, "-c", block], cwd=folder, capture_output=True, text=True)
         if result.returncode != 0:
             failed += 1
-            print(f"docs_check: the block that begins with {block.splitlines()[0]!r} fails:\n{result.stderr}", file=sys.stderr)
-    print(f"{len(blocks) - failed} of {len(blocks)} blocks run")
+            print(f"docs_check: the block that starts with {block.splitlines()[0]!r} failed:\n{result.stderr}", file=sys.stderr)
+    print(f"{len(blocks) - failed} of {len(blocks)} blocks succeeded")
     return 1 if failed or not blocks else 0
 
 

@@ -1,13 +1,16 @@
-"""Checks that onnxruntime computes with exported networks what vaex does.
+"""Checks that exported networks give the same results in onnxruntime as in vaex.
 
     python onnx_check.py VAEX TRIAL_DIR...
 
-Needs numpy, onnx, onnxruntime, pyarrow and safetensors. Each trial is exported with the program VAEX. Its reconstructions
-(images/reconstructions.safetensors: `input` and `reconstruction`, in the data's range) are compared with decoder.onnx of
-the mean of encoder.onnx, the posteriors that `vaex embed` writes with those of encoder.onnx, and the decoder's `log_var`
-with model.safetensors or the spec, in batches of several sizes. Then each array of the networks in turn is reversed (one
-of a single axis, whose numbers may all be alike, is raised by 0.1 as well), and the comparison must tell. Exit status 0 if
-all agree to 1e-4 (of the number, where it is above 1) and every change is noticed, else 1.
+Needs numpy, onnx, onnxruntime, pyarrow and safetensors. The program VAEX exports each trial. The check compares, in batches
+of several sizes,
+- the reconstructions of vaex (images/reconstructions.safetensors: `input` and `reconstruction`, in the data's range) with
+  the output of decoder.onnx for the mean of encoder.onnx;
+- the posteriors that `vaex embed` writes with those of encoder.onnx;
+- `log_var` of the decoder with model.safetensors or the spec.
+Then it changes each array of the networks in turn: it reverses the array, and adds 0.1 to an array with one axis, because
+the numbers of such an array may all be equal. The comparison must detect each change. Exit status 0 if all values agree to
+1e-4 (relative for values above 1) and every change is detected, else 1.
 """
 
 import json
@@ -27,7 +30,7 @@ LIMIT = 1e-4
 
 
 def outputs(session, x, sizes):
-    """All outputs of x, given in batches of these sizes in turn; constants are given once."""
+    """All outputs for x, computed in batches of these sizes in turn. A constant output is returned once."""
     found, at, turn = {}, 0, 0
     (name,) = [one.name for one in session.get_inputs()]
     while at < len(x):
@@ -44,7 +47,7 @@ def session(model):
 
 
 def reference(trial, embeddings, spec):
-    """What vaex computes, by the name of the difference: (array, where it is to be found)."""
+    """The input images, and the arrays that vaex computed, by name."""
     stored = load_file(Path(trial) / "images" / "reconstructions.safetensors")
     table = pq.read_table(embeddings).slice(0, len(stored["input"]))
     column = lambda name: np.stack([table[f"{name}_{axis}"].to_numpy() for axis in range(spec["model.latent_dim"])], 1)
@@ -60,7 +63,7 @@ def reference(trial, embeddings, spec):
 
 
 def computed(encoder, decoder, x, deviation):
-    """The same of the networks."""
+    """The arrays that the networks compute, by the same names."""
     posterior = outputs(encoder, x, [1, 7])
     pixels = outputs(decoder, posterior["mean"], [3, 1, 16])
     found = {"reconstruction": pixels.get("probabilities", pixels.get("mean")), "mean": posterior["mean"]}
@@ -77,7 +80,7 @@ def differences(found, known):
     shapes = lambda arrays: {name: values.shape for name, values in arrays.items()}
     if shapes(found) != shapes(known):
         return {"shapes": np.inf}
-    # Deviations are exponentials: what is above 1 is compared with its size.
+    # Standard deviations are exponentials: values above 1 are compared relative to their size.
     size = {name: np.maximum(1, np.abs(values)) for name, values in known.items()}
     return {name: float((np.abs(values - known[name]) / size[name]).max()) for name, values in found.items()}
 
@@ -121,7 +124,7 @@ def check(vaex, trial, folder):
             if max(differences(found, known).values()) <= LIMIT:
                 unnoticed.append(array)
     if unnoticed:
-        print(f"onnx_check: {trial}: changes of {', '.join(unnoticed)} are not noticed", file=sys.stderr)
+        print(f"onnx_check: {trial}: changes of {', '.join(unnoticed)} are not detected", file=sys.stderr)
     return not unnoticed
 
 

@@ -1,11 +1,12 @@
-"""Checks the parquet files below a runs folder: their columns, and that they agree with each other.
+"""Checks the parquet files in a runs folder: their columns, and that they agree with each other.
 
     python parquet_check.py RUNS_DIR [FURTHER_DIR...]
 
-Needs pyarrow, duckdb and polars; every file is read with the first two. For each folder with a trials.parquet:
-trials.parquet and curves.parquet have their columns, a trial's row agrees with its trial.json, a trial's curves with its
-metrics.parquet, and elbo_nats is -recon_nats - kl_nats. All trials.parquet, and all curves.parquet, also those below the
-further folders, are scanned as one table by each of the three. Exit status 0 if so, else 1 with one line for each thing that is wrong.
+Needs pyarrow, duckdb and polars, and reads every file with pyarrow and duckdb. For each folder with a trials.parquet it
+checks that trials.parquet and curves.parquet have their columns, that the row of a trial agrees with its trial.json, that
+the curves of a trial agree with its metrics.parquet, and that elbo_nats is -recon_nats - kl_nats. pyarrow, duckdb and
+polars must each be able to scan all trials.parquet as one table, and all curves.parquet, including those in FURTHER_DIR.
+Exit status 0 if so, else 1 with one line per error.
 """
 
 import json
@@ -40,13 +41,13 @@ def quoted(path):
 
 
 def sql(query):
-    """Column names and rows of duckdb's answer."""
+    """Column names and rows of the result of a query in duckdb."""
     cursor = db.execute(query)
     return [column[0] for column in cursor.description], cursor.fetchall()
 
 
 def read(path):
-    """The file's rows by pyarrow, after duckdb has found the same columns and the same rows; None if there are none."""
+    """The rows of a file, read by pyarrow and compared with those of duckdb. None if it cannot be read or the columns differ."""
     try:
         table = pq.read_table(path)
         columns, rows = sql(f"SELECT * FROM read_parquet({quoted(path)})")
@@ -78,7 +79,7 @@ class Rows:
 
 
 def same(a, b):
-    """Equal; numbers of any type by value, a number or a list also as its text."""
+    """True if a and b are equal. Numbers of any type are compared by value. A number or a list may also be given as text."""
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
@@ -97,7 +98,7 @@ def same(a, b):
 
 
 def moment(seconds):
-    """Seconds since 1970 as the tables have them: in UTC, without a zone."""
+    """Converts seconds since 1970 to the timestamp of the tables: UTC, without a time zone."""
     return None if seconds is None else datetime.fromtimestamp(round(seconds, 6), timezone.utc).replace(tzinfo=None)
 
 
@@ -107,13 +108,13 @@ def text(value):
 
 
 def check_metrics(rows):
-    """What holds in every row of metrics.parquet and curves.parquet."""
+    """Checks every row of a metrics.parquet or curves.parquet."""
     if not rows.need(METRICS):
         return False
     for row in rows.rows:
         where = f"{rows.path}: {row.get('trial', '')} epoch {row['epoch']} {row['split']}"
         if row["split"] not in ("train", "validation"):
-            wrong(f"{where}: the split is neither train nor validation")
+            wrong(f"{where}: split is neither `train` nor `validation`")
         for column in NUMBERS:
             if not isinstance(row[column], (int, float)):
                 wrong(f"{where}: {column} is {row[column]!r}")
@@ -126,17 +127,17 @@ def check_metrics(rows):
             wrong(f"{where}: kl_axis_nats sums to {sum(axes)}, kl_nats is {row['kl_nats']}")
     keys = [(row.get("experiment"), row.get("trial"), row["epoch"], row["split"]) for row in rows.rows]
     if len(set(keys)) != len(keys):
-        wrong(f"{rows.path}: an epoch and split has more than one row")
+        wrong(f"{rows.path}: more than one row for an epoch and split")
     return True
 
 
 def check_trial(folder, record, row, curves):
-    """One trial's row and curves against what its own folder says."""
+    """Compares the row and curves of a trial with the files in its folder."""
     name = row["trial"]
     metrics_path = folder / "metrics.parquet"
     done = record["status"] == "done"
     if row["status"] == "running" and record["status"] != "running":
-        wrong(f"{name}: trials.parquet still says running, trial.json {record['status']}")
+        wrong(f"{name}: the status is running in trials.parquet, and {record['status']} in trial.json")
     expected = dict(record["spec"])
     if row["status"] == record["status"]:
         fields = ["trial", "status", "parameters", "seconds", "images_per_second", "peak_rss_mb", "spec_hash",
@@ -151,12 +152,12 @@ def check_trial(folder, record, row, curves):
         elif not same(row[key], value):
             wrong(f"{name}: {key} is {row[key]!r} in trials.parquet, {value!r} in trial.json")
     if done and (row["error"] is not None or not row["images_per_second"] or not row["peak_rss_mb"] or not row["parameters"]):
-        wrong(f"{name}: is done, with error {row['error']!r}, images_per_second {row['images_per_second']!r}, "
+        wrong(f"{name}: is done, but has error {row['error']!r}, images_per_second {row['images_per_second']!r}, "
               f"peak_rss_mb {row['peak_rss_mb']!r}, parameters {row['parameters']!r}")
 
     if not metrics_path.is_file():
         if done:
-            wrong(f"{name}: is done and has no metrics.parquet")
+            wrong(f"{name}: is done, but has no metrics.parquet")
         return 0
     metrics = read(metrics_path)
     if metrics is None or not check_metrics(metrics):
@@ -167,7 +168,7 @@ def check_trial(folder, record, row, curves):
     ours, theirs = sorted(curves, key=order), sorted(metrics.rows, key=order)
     if [order(line) for line in ours] != [order(line) for line in theirs]:
         if done:
-            wrong(f"{name}: curves.parquet has {len(ours)} rows, metrics.parquet {len(theirs)}, or other epochs")
+            wrong(f"{name}: curves.parquet has {len(ours)} rows, metrics.parquet {len(theirs)}, or their epochs differ")
         return 0
     for a, b in zip(ours, theirs):
         for column, value in b.items():
@@ -184,12 +185,12 @@ def check_trial(folder, record, row, curves):
 
 
 def show(folder):
-    """A short table by duckdb, with the ELBO's identity once more as SQL."""
+    """Prints a short table made by duckdb, and checks elbo_nats again in SQL."""
     trials, curves = quoted(folder / "trials.parquet"), quoted(folder / "curves.parquet")
     _, [[off]] = sql(f"""SELECT count(*) FROM read_parquet({curves})
         WHERE isfinite(elbo_nats) AND abs(elbo_nats + recon_nats + kl_nats) > 1e-9 * greatest(1, abs(elbo_nats))""")
     if off:
-        wrong(f"{folder}: in {off} rows of curves.parquet elbo_nats is not -recon_nats - kl_nats, says duckdb")
+        wrong(f"{folder}: duckdb finds {off} rows of curves.parquet where elbo_nats is not -recon_nats - kl_nats")
     heads, rows = sql(f"""
         SELECT t.trial, t.status, t."model.latent_dim" AS latent, t."objective.kl_weight" AS kl_weight,
                max(c.epoch) AS epochs, arg_max(c.recon_nats, c.epoch) AS recon, arg_max(c.kl_nats, c.epoch) AS kl,
@@ -210,11 +211,11 @@ def check_folder(folder):
         return
     if not (trials.need(TRIALS) & curves.need(CURVES)) or not check_metrics(curves):
         return
-    # Two experiments may share a trial.
+    # Two experiments may contain the same trial.
     key = lambda row: (row["experiment"], row["trial"])
     keys = {key(row): [] for row in trials.rows}
     if len(keys) != len(trials.rows):
-        wrong(f"{trials.path}: a trial has more than one row")
+        wrong(f"{trials.path}: more than one row for a trial")
     for row in curves.rows:
         keys.setdefault(key(row), []).append(row)
     if len(keys) != len(trials.rows):
@@ -231,13 +232,13 @@ def check_folder(folder):
 
 
 def check_scan(files):
-    """All files of one name are one table: the same columns in the same order, with the same types."""
+    """Checks that all files of one name are one table: the same columns in the same order, with the same types."""
     first = pq.read_schema(files[0])
     for path in files[1:]:
         schema = pq.read_schema(path)
         if not schema.equals(first):
-            other = sorted(set(map(str, schema)) ^ set(map(str, first))) or "in another order"
-            wrong(f"{path}: has other columns than {files[0]}: {other}")
+            other = sorted(set(map(str, schema)) ^ set(map(str, first))) or "the order differs"
+            wrong(f"{path}: has different columns from {files[0]}: {other}")
     names = [str(path) for path in files]
     scans = {
         "pyarrow": lambda: pyarrow.dataset.dataset(names).to_table().num_rows,
@@ -248,7 +249,7 @@ def check_scan(files):
     for library, scan in scans.items():
         try:
             found = scan()
-        except Exception as error:  # noqa: BLE001: whatever a library raises, it cannot scan them
+        except Exception as error:  # noqa: BLE001: any exception means that the library cannot scan the files
             wrong(f"{library} cannot scan {len(files)} {files[0].name} as one table: {str(error).splitlines()[0]}")
             continue
         if found != rows:
@@ -262,11 +263,11 @@ def main():
     runs, *further = map(Path, sys.argv[1:])
     folders = sorted({path.parent for path in runs.rglob("trials.parquet")})
     if not folders:
-        raise SystemExit(f"parquet_check: no trials.parquet below {runs}")
-    # An experiment whose trials are done has its tables.
+        raise SystemExit(f"parquet_check: no trials.parquet in {runs}")
+    # An experiment with a finished trial must have its tables.
     for record in sorted(runs.rglob("trial.json")):
         if record.parent.parent not in folders and json.loads(record.read_text())["status"] == "done":
-            wrong(f"{record.parent.parent}: has a trial that is done and no trials.parquet")
+            wrong(f"{record.parent.parent}: has a finished trial, but no trials.parquet")
     for folder in folders:
         check_folder(folder)
     for name in ("trials.parquet", "curves.parquet"):

@@ -1,10 +1,10 @@
-"""Checks that the README's PyTorch example loads a trial's weights and reconstructs the same images as vaex.
+"""Checks that the PyTorch example of a page loads a trial's weights and reconstructs the same images as vaex.
 
-    python pytorch_check.py TRIAL_DIR README.md
+    python pytorch_check.py TRIAL_DIR PAGE.md
 
-Needs numpy, torch and safetensors. The example is the README's python block that defines load_vaex; it is run as it
-stands. Its reconstructions of `input` in TRIAL_DIR/images/reconstructions.safetensors are compared with
-`reconstruction` there: both (Images, Pixels), in data units. Exit status 0 if they agree to 1e-4, else 1.
+Needs numpy, torch and safetensors. The example is the python block of the page that defines load_vaex. The check runs
+it unchanged, reconstructs `input` of TRIAL_DIR/images/reconstructions.safetensors, and compares the result with
+`reconstruction` of that file: both are (Images, Pixels), in data units. Exit status 0 if they agree to 1e-4, else 1.
 """
 
 import json
@@ -21,24 +21,24 @@ def fail(message):
     raise SystemExit(1)
 
 
-def example(readme):
-    """The block's code, with empty lines before it so that error messages give the README's line numbers."""
-    text = readme.read_text()
+def example(page):
+    """The code of the block, after empty lines, so that error messages give the line numbers of the page."""
+    text = page.read_text()
     blocks = [m for m in re.finditer(r"^```python[^\n]*\n(.*?)^```\s*$", text, re.S | re.M) if "def load_vaex" in m[1]]
     if len(blocks) != 1:
-        fail(f"{readme}: {len(blocks)} python blocks contain `def load_vaex`, expected one")
+        fail(f"{page}: {len(blocks)} python blocks contain `def load_vaex`, expected one")
     return "\n" * text.count("\n", 0, blocks[0].start(1)) + blocks[0][1]
 
 
 def main():
     if len(sys.argv) != 3:
-        fail("usage: python pytorch_check.py TRIAL_DIR README.md")
-    trial, readme = Path(sys.argv[1]), Path(sys.argv[2])
+        fail("usage: python pytorch_check.py TRIAL_DIR PAGE.md")
+    trial, page = Path(sys.argv[1]), Path(sys.argv[2])
     model, pictures = trial / "model.safetensors", trial / "images" / "reconstructions.safetensors"
-    for path in (readme, model, pictures):
+    for path in (page, model, pictures):
         if not path.is_file():
             fail(f"{path} is missing")
-    code = example(readme)
+    code = example(page)
 
     import torch
     from safetensors.torch import load_file
@@ -46,13 +46,13 @@ def main():
     stored = load_file(pictures)
     for name in ("input", "reconstruction"):
         if name not in stored:
-            fail(f"{pictures}: tensor `{name}` is missing; there are {sorted(stored)}")
+            fail(f"{pictures}: tensor `{name}` is missing; found {sorted(stored)}")
     x, expected = stored["input"].float(), stored["reconstruction"].float()
     if x.ndim != 2 or x.shape != expected.shape or 0 in x.shape:
-        fail(f"{pictures}: shapes {tuple(x.shape)} and {tuple(expected.shape)}, expected twice (Images, Pixels)")
+        fail(f"{pictures}: shapes {tuple(x.shape)} and {tuple(expected.shape)}, expected (Images, Pixels) for both")
     side = math.isqrt(x.shape[1])
     if side * side != x.shape[1]:
-        fail(f"{x.shape[1]} pixels are not a square image, as the example takes it")
+        fail(f"{x.shape[1]} pixels are not a square image; the example needs a square image")
 
     arguments = {} if side == 28 else {"side": side}
     record = trial / "trial.json"
@@ -65,7 +65,7 @@ def main():
         arguments["strides"] = tuple(spec["model.strides"])
 
     names = {"__name__": "example"}
-    exec(compile(code, str(readme), "exec"), names)
+    exec(compile(code, str(page), "exec"), names)
     with torch.no_grad():
         ours = names["load_vaex"](str(model), **arguments).reconstruct(x)
     if ours.shape != expected.shape:

@@ -1,18 +1,18 @@
-// Opens reports in a headless Chromium, as a reader does: nothing may fail or be asked of a network, and tables must sort,
-// filter and fold, by mouse and by keyboard. Rules must be stated, and links lead somewhere, of copies of the pages too, whose
-// data are changed here: with an extreme value, with trials that are not in the plan.
+// Opens reports in a headless Chromium and checks them: no errors and no network requests; tables can be sorted, filtered
+// and folded, by mouse and by keyboard; rules are stated; links work. It also checks copies of the pages with changed data:
+// with an extreme value, and with trials that are not in the plan.
 //
 //     node tests/report_check.mjs CHROMIUM SHOTS REPORT.html...
 //
-// Screenshots (light, dark, a phone's width) go to SHOTS, named by the reports' folders. Needs playwright-core, found
-// through NODE_PATH. Exit status 1 with a line for each thing that is wrong.
+// Screenshots (light, dark, phone width) are written to SHOTS, named after the folders of the reports. Needs
+// playwright-core, found through NODE_PATH. Exit status 1 with one line per error.
 import { createRequire } from "node:module";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-// NODE_PATH is for `require` alone.
+// Only `require` uses NODE_PATH.
 const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [program, shots, ...reports] = process.argv.slice(2);
 if (reports.length === 0) {
@@ -24,7 +24,7 @@ const browser = await chromium.launch({ executablePath: program, args: ["--no-sa
 const problems = [];
 const elsewhere = mkdtempSync(join(tmpdir(), "vaex-report-"));
 
-/** A copy of a report in another folder, as of one that was mailed; `change` may change its data. */
+/** Copies a report to another folder, as if it were mailed; `change` may change its data. Returns the new path. */
 function copied(report, name, change = () => {}) {
     const [, before, data, after] = readFileSync(report, "utf8").match(/^(.*id="data">)(.*?)(<\/script>.*)$/s);
     const changed = JSON.parse(data);
@@ -35,7 +35,7 @@ function copied(report, name, change = () => {}) {
     return join(folder, "report.html");
 }
 
-/** A page, and `wrong`, which notes what is. */
+/** Opens a page. Returns the page, and the function `wrong`, which records an error. */
 async function open(path, options) {
     const page = await browser.newPage(options);
     page.setDefaultTimeout(20_000);
@@ -43,12 +43,12 @@ async function open(path, options) {
     const wrong = (what) => problems.push(`${path}: ${what}`);
     page.on("console", (message) => ["error", "warning"].includes(message.type()) && wrong(`console: ${message.text()}`));
     page.on("pageerror", (error) => wrong(`error: ${error.message}`));
-    page.on("request", (request) => request.url() !== url && !request.url().startsWith("data:") && wrong(`asks for ${request.url()}`));
+    page.on("request", (request) => request.url() !== url && !request.url().startsWith("data:") && wrong(`requests ${request.url()}`));
     await page.goto(url);
     return { page, wrong };
 }
 
-/** The numbers that texts begin with, missing ones as null. */
+/** The number at the start of each text, or null. */
 const numbers = (texts) => texts.map((text) => (Number.isNaN(parseFloat(text)) ? null : parseFloat(text)));
 
 async function sorting({ page, wrong }) {
@@ -57,10 +57,10 @@ async function sorting({ page, wrong }) {
     const at = heads.findIndex((head) => head.startsWith("elbo_nats"));
     const isSorted = async (direction, sign, how) => {
         const said = await table.locator("th").nth(at).getAttribute("aria-sort");
-        if (said !== direction) wrong(`${how}: the column elbo_nats is ${said}, not ${direction}`);
+        if (said !== direction) wrong(`${how}: the column elbo_nats is ${said}, expected ${direction}`);
         const found = numbers(await page.locator(`.trials tbody tr > td:nth-child(${at + 1})`).allInnerTexts());
         const last = found.findLastIndex((number) => number !== null);
-        if (found.slice(0, last + 1).includes(null)) wrong(`${how}: rows without a figure are not the last ones`);
+        if (found.slice(0, last + 1).includes(null)) wrong(`${how}: rows without a value are not the last ones`);
         if (found.slice(1, last + 1).some((number, index) => sign * (number - found[index]) < 0)) wrong(`${how}: the rows are not ${direction}: ${found}`);
     };
     const button = table.locator("th button").nth(at);
@@ -68,23 +68,23 @@ async function sorting({ page, wrong }) {
     await isSorted("descending", -1, "a click");
     await button.click();
     await isSorted("ascending", 1, "a second click");
-    // From the filter on, the tabulator alone must lead to the header.
+    // From the filter on, the Tab key must reach the header.
     await page.locator("input[type=search]").focus();
     const isThere = () => button.evaluate((one) => one === document.activeElement);
     for (let step = 0; step < 60 && !(await isThere()); step++) await page.keyboard.press("Tab");
-    if (!(await isThere())) return wrong("the header cannot be reached by the tabulator");
+    if (!(await isThere())) return wrong("the Tab key does not reach the header");
     const outline = await button.evaluate((one) => getComputedStyle(one).outlineStyle);
-    if (outline === "none") wrong("the focus is not to be seen");
+    if (outline === "none") wrong("the focus is not visible");
     await page.keyboard.press("Enter");
     await isSorted("descending", -1, "Enter");
-    if (!(await isThere())) wrong("the header loses the focus where it sorts");
+    if (!(await isThere())) wrong("the header loses the focus when it sorts");
 }
 
 async function filtering({ page, wrong }, { varied, short, settings }) {
     const rows = page.locator(".trials tbody tr");
     const count = await rows.count();
     const filter = page.locator("input[type=search]");
-    // A trial's id, the end of its folder, belongs to one row.
+    // The id at the end of a trial folder matches one row.
     const id = (await page.locator(".trials tbody a").first().getAttribute("href")).slice(-11, -1);
     await filter.fill(id);
     if ((await rows.count()) !== 1) wrong(`the filter ${id} leaves ${await rows.count()} rows`);
@@ -103,24 +103,24 @@ async function filtering({ page, wrong }, { varied, short, settings }) {
     }
     await filter.fill("nothing has this");
     if ((await rows.count()) !== 0) wrong("a filter that nothing matches leaves rows");
-    // The charts follow a moment later.
+    // The charts are updated a moment later.
     await page.waitForFunction(() => document.querySelectorAll(".plot:not([hidden]) svg").length === 0 && document.querySelectorAll("figure").length === 0)
-        .catch(() => wrong("charts or pictures do not follow the filter"));
+        .catch(() => wrong("charts or pictures are not filtered"));
     await filter.fill("");
-    if ((await rows.count()) !== count) wrong("an empty filter does not bring all rows back");
+    if ((await rows.count()) !== count) wrong("an empty filter does not restore all rows");
     await page.waitForTimeout(300);
     const status = page.getByRole("combobox", { name: "status", exact: true });
     if ((await status.count()) > 0) {
         for (const value of await status.locator("option").evaluateAll((options) => options.map((option) => option.value).filter(Boolean))) {
             await status.selectOption(value);
             const texts = await page.locator(".trials tbody tr").allInnerTexts();
-            if (texts.length === 0 || texts.some((text) => !text.includes(value))) wrong(`the status ${value} leaves other rows, or none`);
+            if (texts.length === 0 || texts.some((text) => !text.includes(value))) wrong(`the status ${value} leaves rows with another status, or no rows`);
         }
         await status.selectOption("");
     }
 }
 
-/** What a filter leaves of folded rows are figures of the trials that it leaves. */
+/** Filtered rows of settings must show the metrics of the filtered trials only. */
 async function filteringSeeds({ page, wrong }) {
     const unfold = page.getByRole("button", { name: "every trial" });
     if ((await unfold.count()) === 0) return;
@@ -135,22 +135,22 @@ async function filteringSeeds({ page, wrong }) {
     await filter.fill("");
     await page.waitForTimeout(300);
     if (single.length === 0) return;
-    const figures = (all) => JSON.stringify(all.map((row) => row.slice(-8, -1)).sort());
-    if (links !== single.length) wrong(`filtered, folded rows have ${links} folders of ${single.length} trials`);
-    if (folded.some((row) => row.some((cell) => cell.includes("±")))) wrong("folded rows of one seed have deviations");
-    if (figures(folded) !== figures(single)) wrong(`filtered, folded rows have other figures than their trials: ${figures(folded)}, ${figures(single)}`);
+    const metrics = (all) => JSON.stringify(all.map((row) => row.slice(-8, -1)).sort());
+    if (links !== single.length) wrong(`filtered, folded rows have ${links} folders for ${single.length} trials`);
+    if (folded.some((row) => row.some((cell) => cell.includes("±")))) wrong("folded rows of one seed have standard deviations");
+    if (metrics(folded) !== metrics(single)) wrong(`filtered, folded rows have different metrics from their trials: ${metrics(folded)}, ${metrics(single)}`);
 }
 
-/** A column's best figure is bold, where figures may be compared. */
+/** The best value of a column is bold if values may be compared. */
 async function bold({ page, wrong }, { comparable, sorted_by }) {
     for (const [name, best] of [["loss", Math.min], ["elbo_nats", Math.max]]) {
         const at = await page.locator(`.trials th[data-column=${name}]`).evaluate((head) => head.cellIndex + 1);
         const cells = page.locator(`.trials tbody tr > td:nth-child(${at})`);
-        const figures = numbers(await cells.allInnerTexts()).filter((number) => number !== null);
+        const values = numbers(await cells.allInnerTexts()).filter((number) => number !== null);
         const marked = numbers(await page.locator(`.trials tbody tr > td:nth-child(${at}).best`).allInnerTexts());
-        const hasBest = comparable && figures.length > 1 && (name !== "loss" || sorted_by === "loss");
-        if (hasBest !== marked.length > 0) wrong(`of the column ${name}, ${marked.length} figures are bold`);
-        if (marked.some((figure) => figure !== best(...figures))) wrong(`of the column ${name}, ${marked} is bold, not ${best(...figures)}`);
+        const hasBest = comparable && values.length > 1 && (name !== "loss" || sorted_by === "loss");
+        if (hasBest !== marked.length > 0) wrong(`column ${name}: ${marked.length} values are bold`);
+        if (marked.some((value) => value !== best(...values))) wrong(`column ${name}: ${marked} is bold, expected ${best(...values)}`);
     }
 }
 
@@ -160,70 +160,70 @@ async function folding({ page, wrong }) {
     if ((await unfold.count()) === 0) return;
     const count = await rows.count();
     await unfold.click();
-    if ((await rows.count()) <= count) wrong("unfolded seeds are no further rows");
+    if ((await rows.count()) <= count) wrong("unfolding the seeds adds no rows");
     if ((await unfold.getAttribute("aria-pressed")) !== "true") wrong("the button of every trial is not pressed");
     await page.getByRole("button", { name: "seeds folded" }).click();
-    if ((await rows.count()) !== count) wrong("folded seeds are not the rows that there were");
+    if ((await rows.count()) !== count) wrong("folding the seeds does not restore the rows");
 }
 
 async function chartsAndPictures({ page, wrong }) {
     for (const plot of await page.locator(".plot:not([hidden])").all()) {
         const label = await plot.getAttribute("aria-label");
-        if (!label || (await plot.getAttribute("role")) !== "img") wrong("a chart has no text in its place");
+        if (!label || (await plot.getAttribute("role")) !== "img") wrong("a chart has no text alternative");
         if ((await plot.locator("svg path").count()) === 0) wrong(`a chart is empty: ${label}`);
-        if (label && /NaN|undefined|null/.test(label + (await plot.textContent()))) wrong(`a chart shows no number: ${label}`);
+        if (label && /NaN|undefined|null/.test(label + (await plot.textContent()))) wrong(`a chart shows a missing number: ${label}`);
     }
     for (const kind of ["reconstructions", "samples", "manifold"]) {
         const button = page.getByRole("button", { name: kind, exact: true });
         if ((await button.count()) === 0) continue;
         await button.click();
         const broken = await page.locator("figure img").evaluateAll((images) => Promise.all(images.map((image) => image.decode().then(() => false, () => true))));
-        if (broken.length === 0 || broken.includes(true)) wrong(`the pictures of ${kind} cannot be seen`);
+        if (broken.length === 0 || broken.includes(true)) wrong(`the pictures of ${kind} are not visible`);
     }
-    // By keyboard too, the legend's buttons take curves away.
+    // The buttons of the legend hide curves, also by keyboard.
     const curve = page.locator(".legend button[aria-pressed=true]");
     if ((await curve.count()) > 0) {
         const before = await curve.count();
         await curve.first().press("Enter");
-        if ((await curve.count()) !== before - 1) wrong("the legend of the learning curves takes no curve away");
+        if ((await curve.count()) !== before - 1) wrong("the legend of the learning curves hides no curve");
     }
 }
 
-/** What decides whether an axis is active or collapsed, and what a column is, is said where it is used. */
+/** The page states when a latent axis is active or collapsed, and what each column means, where they are used. */
 async function rules({ page, wrong }) {
     const active = "posterior mean has a variance above 0.01";
     const title = await page.locator(".trials th[data-column=active_units] button").getAttribute("title");
-    if (!title.includes(active)) wrong(`the column active does not say what is active: ${title}`);
+    if (!title.includes(active)) wrong(`the column active does not say when an axis is active: ${title}`);
     const columns = page.locator("details.columns");
     await columns.locator("summary").click();
     const said = await columns.innerText();
     for (const head of await page.locator(".trials th[data-column]").evaluateAll((all) => all.filter((one) => one.querySelector("button").title.includes(": ")).map((one) => one.innerText.trim()))) {
-        if (!said.includes(head)) wrong(`what the column ${head} means is not said below the table`);
+        if (!said.includes(head)) wrong(`the text below the table does not explain the column ${head}`);
     }
-    if (!said.includes(active)) wrong("what is active is not said below the table");
+    if (!said.includes(active)) wrong("the text below the table does not say when an axis is active");
     await columns.locator("summary").click();
     const section = (id) => page.locator(`section[aria-labelledby=${id}]`);
     const axes = section("kl-of-each-latent-axis");
     if ((await axes.count()) > 0) {
         const caption = await axes.locator("p").first().innerText();
-        if (!caption.includes("below 0.01 nats per image has collapsed")) wrong("the chart of the axes does not say what has collapsed");
-        if (!caption.includes(active)) wrong("the chart of the axes does not say that active axes have another rule");
+        if (!caption.includes("below 0.01 nats per image has collapsed")) wrong("the chart of the axes does not say when an axis has collapsed");
+        if (!caption.includes(active)) wrong("the chart of the axes does not state the rule of active axes");
     }
     const figures = section("figures-by-key");
     if ((await figures.count()) > 0) {
         const metric = figures.locator("label", { hasText: "figure" }).locator("select");
         const before = await metric.inputValue();
         await metric.selectOption("active_units");
-        if (!(await figures.innerText()).includes(active)) wrong("active axes by key: what is active is not said");
+        if (!(await figures.innerText()).includes(active)) wrong("active axes by key: the page does not say when an axis is active");
         await metric.selectOption(before);
     }
 }
 
-/** A spec's value as the page writes it, by the page's own rules for numbers. */
+/** A value of a spec as the page writes it. */
 const written = (value) => (value === null ? "-" : typeof value === "number" && value !== 0 && Math.abs(value) < 1e-4
     ? value.toExponential().replace("e+", "e") : typeof value === "string" ? value : JSON.stringify(value));
 
-/** The box says what was trained on what: of each key the value, or that it varies. */
+/** The box of the setup shows for each key its value, or that it varies. */
 async function setup({ page, wrong }, { trials, name }) {
     const box = page.locator("details.setups");
     const rows = await box.locator("section").evaluateAll((all) => all.flatMap((group) => [...group.querySelectorAll("dt")].map((term) =>
@@ -236,24 +236,24 @@ async function setup({ page, wrong }, { trials, name }) {
         const values = new Set(trials.map(({ spec }) => written(spec[key] ?? null)));
         if (values.size === 1 && values.has("-")) continue;
         const shown = said.get(`${groups[table]}/${rest.join(".")}`) ?? "nothing";
-        if (values.size === 1 && ![...values].some((value) => value === shown || value.endsWith(`/${shown}`))) wrong(`${name}: of ${key} the box says ${shown}, not ${[...values]}`);
-        if (values.size > 1 && !shown.startsWith("varies: ")) wrong(`${name}: of ${key}, which varies, the box says ${shown}`);
-        if (values.size > 6 && !shown.endsWith(`(${values.size} values)`)) wrong(`${name}: of ${key}, of ${values.size} values, the box says ${shown}`);
-        if (values.size > 1 && values.size <= 6 && shown.slice(8).split(", ").length < values.size) wrong(`${name}: of the ${values.size} values of ${key} the box says ${shown}`);
+        if (values.size === 1 && ![...values].some((value) => value === shown || value.endsWith(`/${shown}`))) wrong(`${name}: the box shows ${key} as ${shown}, expected ${[...values]}`);
+        if (values.size > 1 && !shown.startsWith("varies: ")) wrong(`${name}: ${key} varies, but the box shows ${shown}`);
+        if (values.size > 6 && !shown.endsWith(`(${values.size} values)`)) wrong(`${name}: ${key} has ${values.size} values, but the box shows ${shown}`);
+        if (values.size > 1 && values.size <= 6 && shown.slice(8).split(", ").length < values.size) wrong(`${name}: the box shows ${key}, which has ${values.size} values, as ${shown}`);
     }
     for (const [row, form] of [["Data/training images", /^(varies: )?\d+/], ["Data/validation images", /^(varies: )?\d+/],
         ["Data/height × width", /^\d+ × \d+ pixels$/], ["Model/parameters", /^(varies: )?\d+/], ["Objective/effective beta", /^(varies: )?[\d.e-]+/],
         ["Training/seed", /^(varies: )?\d+/], ["Computed by/vaex", /^\d+\.\d+/]]) {
-        if (!form.test(said.get(row) ?? "")) wrong(`${name}: of ${row} the box says ${said.get(row)}`);
+        if (!form.test(said.get(row) ?? "")) wrong(`${name}: the box shows ${row} as ${said.get(row)}`);
     }
 }
 
-/** Where the page was written, each link leads to a folder; elsewhere there are none, and buttons copy the paths. */
+/** Where the page was written, each link leads to a folder. Elsewhere there are no links, but buttons that copy the paths. */
 async function links(report, { page, wrong }) {
     const trials = page.locator(".trials tbody a, section[aria-labelledby=what-failed] a");
     const urls = await trials.evaluateAll((all) => all.map((one) => one.href));
-    if (urls.length === 0) wrong("the page has no links to the trials' folders, which are beside it");
-    for (const url of urls) if (!existsSync(fileURLToPath(url))) wrong(`a link leads nowhere: ${url}`);
+    if (urls.length === 0) wrong("the page has no links to the trial folders beside it");
+    for (const url of urls) if (!existsSync(fileURLToPath(url))) wrong(`broken link: ${url}`);
 
     const mailed = await open(copied(report, "mailed"), { viewport: { width: 1280, height: 900 } });
     await mailed.page.evaluate(() => {
@@ -261,20 +261,20 @@ async function links(report, { page, wrong }) {
         Object.defineProperty(navigator, "clipboard", { value: { writeText: async (text) => window.copied.push(text) } });
     });
     const left = await mailed.page.locator("a:not([href^='#'])").count();
-    if (left > 0) wrong(`mailed, it has ${left} links that lead nowhere`);
+    if (left > 0) wrong(`the mailed copy has ${left} broken links`);
     const buttons = mailed.page.locator(".trials tbody button.copy");
     const data = await mailed.page.evaluate(() => JSON.parse(document.getElementById("data").textContent));
     const [{ trials: all, folder, settings }] = data.experiments;
-    if ((await buttons.count()) === 0) return wrong("mailed, its table has no paths to copy");
+    if ((await buttons.count()) === 0) return wrong("the table of the mailed copy has no paths to copy");
     await buttons.first().click();
     const [copy] = await mailed.page.evaluate(() => window.copied);
     const first = all.find(({ trial }) => trial === settings[0].trials[0]);
-    if (copy !== `${folder}/${basename(first.folder)}`) wrong(`mailed, the first button copies ${copy}`);
-    if (!(await mailed.page.locator(".trials tbody [role=status]").first().innerText()).includes("copied")) wrong("mailed, what was copied is not said");
+    if (copy !== `${folder}/${basename(first.folder)}`) wrong(`the first button of the mailed copy copies ${copy}`);
+    if (!(await mailed.page.locator(".trials tbody [role=status]").first().innerText()).includes("copied")) wrong("the mailed copy does not say that the path was copied");
     await mailed.page.close();
 }
 
-/** One extreme value leaves the other lines of the parallel coordinates apart, and is said to be outside. */
+/** An extreme value does not squeeze the other lines of the parallel coordinates: it is clipped, and the page says so. */
 async function outlier(report, { experiments: [{ trials, varied, sorted_by, split }] }, { wrong }) {
     const done = trials.filter(({ status }) => status === "done");
     if (varied.length < 3 || done.length < 8) return;
@@ -295,7 +295,7 @@ async function outlier(report, { experiments: [{ trials, varied, sorted_by, spli
     await page.close();
 }
 
-/** Trials that are not in the plan are listed apart, closed, and nowhere else. */
+/** Trials that are not in the plan are listed only in a section of their own, which is closed. */
 async function apart(report, { experiments: [{ trials, split }] }, { wrong }) {
     const done = trials.find(({ status }) => status === "done");
     const others = [
@@ -324,16 +324,16 @@ async function apart(report, { experiments: [{ trials, split }] }, { wrong }) {
     await page.screenshot({ path: join(shots, `report_${basename(dirname(resolve(report)))}_apart.png`), fullPage: true });
     await page.close();
 
-    // All trials may be of another plan.
+    // All trials may belong to another plan.
     const alone = await open(copied(report, "alone", (data) => Object.assign(data.experiments[0], { apart: others, trials: [], settings: [] })), { viewport });
-    if ((await alone.page.locator("details.apart tbody tr").count()) !== 2) wrong("without trials of the plan, the others are not listed");
+    if ((await alone.page.locator("details.apart tbody tr").count()) !== 2) wrong("if no trial is in the plan, the others are not listed");
     await alone.page.close();
 }
 
 for (const report of reports) {
     const name = basename(dirname(resolve(report)));
     const shot = async (page, suffix) => {
-        // Pictures further down come when one gets there.
+        // Pictures further down are loaded when they become visible.
         await page.locator("figure img").evaluateAll((images) => Promise.all(images.map((image) => {
             image.loading = "eager";
             return image.decode().catch(() => null);
@@ -359,7 +359,7 @@ for (const report of reports) {
         await chartsAndPictures(light);
     }
     if ((await experiments.count()) > 1) {
-        // What filters an experiment stays with it, and is seen when one comes back to it.
+        // The filter of an experiment belongs to it, and is shown again when the reader returns to it.
         const filter = light.page.locator("input[type=search]");
         const status = light.page.getByRole("combobox", { name: "status", exact: true });
         const inEffect = async () => [await filter.inputValue(), ...await status.evaluateAll((all) => all.map((one) => one.value))].join();
@@ -368,14 +368,14 @@ for (const report of reports) {
         await filter.fill("nothing has this");
         const before = await inEffect();
         await experiments.nth(1).click();
-        if ((await light.page.locator(".trials tbody tr").count()) === 0) light.wrong("a filter is in effect in another experiment too");
+        if ((await light.page.locator(".trials tbody tr").count()) === 0) light.wrong("a filter also affects another experiment");
         await experiments.first().click();
-        if ((await inEffect()) !== before || (await light.page.locator(".trials tbody tr").count()) !== 0) light.wrong(`the filter that is seen is ${await inEffect()}, not ${before}`);
+        if ((await inEffect()) !== before || (await light.page.locator(".trials tbody tr").count()) !== 0) light.wrong(`the filter is ${await inEffect()}, expected ${before}`);
         for (const one of await status.all()) await one.selectOption("");
         await filter.fill("");
         await light.page.waitForTimeout(300);
     }
-    if ((await light.page.locator("h1").count()) !== 1) light.wrong("it has not one heading");
+    if ((await light.page.locator("h1").count()) !== 1) light.wrong("the number of headings is not one");
     if ((await light.page.locator("table.trials").count()) > 0) {
         await links(report, light);
         await outlier(report, data, light);
@@ -386,12 +386,12 @@ for (const report of reports) {
     await light.page.close();
     const phone = await open(report, { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 });
     const width = await phone.page.evaluate(() => document.documentElement.scrollWidth);
-    if (width > 390) phone.wrong(`it is ${width} pixels wide on a phone of 390`);
+    if (width > 390) phone.wrong(`the page is ${width} pixels wide on a phone with 390 pixels`);
     await shot(phone.page, "_phone");
     await phone.page.close();
 }
 await browser.close();
 rmSync(elsewhere, { recursive: true });
 problems.forEach((problem) => console.error(problem));
-if (problems.length === 0) console.log(`${reports.length} reports work as they should; screenshots in ${shots}`);
+if (problems.length === 0) console.log(`${reports.length} reports are correct; screenshots in ${shots}`);
 process.exit(problems.length === 0 ? 0 : 1);

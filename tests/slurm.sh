@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A Slurm of one machine for the tests: `slurm.sh start DIR` installs it where it is missing, keeps its configuration and
-# state in DIR and prints what to export; `slurm.sh stop DIR` ends it. Needs root, and apt where it is not installed.
+# A Slurm on one machine for the tests. `slurm.sh start DIR` installs Slurm if it is missing, keeps its configuration and
+# state in DIR and prints the variables to export. `slurm.sh stop DIR` stops it. Needs root, and apt if Slurm is missing.
 set -euo pipefail
 
 say() { printf 'slurm.sh: %s\n' "$*" >&2; }
@@ -12,11 +12,11 @@ install() {
     command -v sbatch >/dev/null || missing+=(slurm-client)
     command -v munged >/dev/null || missing+=(munge)
     [ ${#missing[@]} -eq 0 ] && return
-    say "installs ${missing[*]}"
+    say "installing ${missing[*]}"
     local log
     log=$(mktemp)
     export DEBIAN_FRONTEND=noninteractive
-    # Packages start their services, which nothing here could stop.
+    # The packages start their services when they are installed; this script could not stop those.
     if ! { apt-get install -y --no-install-recommends "${missing[@]}" ||
         { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; }; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
@@ -35,7 +35,7 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CryptoType=crypto/munge
-# A task that goes back into the queue waits as long as a credential is good for.
+# A requeued task waits until its credential expires.
 AuthInfo=socket=$dir/munge/munge.socket,cred_expire=5
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -45,7 +45,7 @@ AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
-# What stops is to stop soon, and what has ended is to be forgotten soon.
+# Kill stopped jobs soon, and forget ended jobs soon.
 KillWait=10
 MinJobAge=10
 StateSaveLocation=$dir/state
@@ -64,7 +64,7 @@ start() {
     install
     configure "$dir"
     export SLURM_CONF=$dir/slurm.conf
-    # Munge wants a folder, a key and a log of its own that nobody else can write to, and to run as their owner.
+    # Munge needs its own folder, key and log. Only their owner may write to them, and munged must run as that owner.
     mkdir -p "$dir/munge"
     chmod 755 "$dir" "$dir/munge"
     [ -e "$dir/munge/munge.key" ] || head -c 1024 /dev/urandom >"$dir/munge/munge.key"

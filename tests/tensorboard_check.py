@@ -1,11 +1,11 @@
-"""Checks that TensorBoard shows everything that the trials below a runs folder have logged.
+"""Checks that TensorBoard shows everything that the trials in a runs folder have logged.
 
     python tensorboard_check.py RUNS_DIR [--wait SECONDS]
 
-Needs numpy, pyarrow, pillow and tensorboard. It starts TensorBoard on RUNS_DIR, on a free port of this machine, asks
-it by HTTP as a browser would, and stops it again. Every folder with a trial.json is a trial; a trial whose status is
-not `done` may have logged less, so it is only checked for not being taken for something else.
-Exit status 0 if all is there, else 1 with one line for each thing that is wrong.
+Needs numpy, pyarrow, pillow and tensorboard. It starts TensorBoard on RUNS_DIR and a free port, sends HTTP requests as
+a browser would, and stops TensorBoard again. Every folder with a trial.json is a trial. A trial whose status is not
+`done` may have logged less, so its content is not checked. Exit status 0 if everything is shown, else 1 with one line
+per error.
 """
 
 import argparse
@@ -28,8 +28,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-# The tags of all scalars, in the order in which TensorBoard sorts them: validation results first. Each is a column of
-# metrics.parquet for a split; the schedule is the same of both.
+# The tags of all scalars in TensorBoard's order: validation metrics first. Each tag is a column of metrics.parquet for one
+# split. The schedule is the same for both splits.
 RESULTS = ["active_units", "elbo_nats", "kl_nats", "loss", "recon_nats"]
 SCALARS = {
     **{f"1_validation/{column}": ("validation", column) for column in RESULTS},
@@ -38,11 +38,11 @@ SCALARS = {
     **{f"schedule/{column}": ("train", column) for column in ("effective_beta", "kl_weight", "learning_rate")},
 }
 METRICS = ["1_validation/loss", "1_validation/elbo_nats"]
-# TensorBoard's HParams table shows so many metrics; the others have to be chosen.
+# The number of metrics that TensorBoard's HParams table shows by default.
 SHOWN = 5
 RELATIVE = 1e-6
-# TensorBoard reads all run names first and their content after; the checks are repeated until they pass, or until
-# nothing has changed for so long.
+# TensorBoard reads all run names first and their content later. The checks are repeated until they pass, or until
+# nothing has changed for this many seconds.
 SETTLED = 8.0
 
 
@@ -65,13 +65,13 @@ class Trial:
         return self.series(split, column).get(step)
 
     def series(self, split, column):
-        """Step -> value, without the rows where there is none."""
+        """Step -> value, without the rows that have no value."""
         rows = [row for row in self.metrics if row["split"] == split and row.get(column) is not None]
         return {row["step"]: float(row[column]) for row in rows}
 
 
 class TensorBoard:
-    """A TensorBoard process, and what it answers."""
+    """A TensorBoard process, and requests to it."""
 
     def __init__(self, runs, wait):
         with socket.socket() as free:
@@ -96,11 +96,11 @@ class TensorBoard:
                 return
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("tensorboard_check: TensorBoard does not answer; it printed the above")
+                    raise SystemExit("tensorboard_check: TensorBoard does not answer; its output is above")
                 time.sleep(0.2)
 
     def stop(self):
-        """Ends the process; gives back what it printed."""
+        """Stops the process and returns its output."""
         self.process.terminate()
         try:
             self.process.wait(10)
@@ -129,7 +129,7 @@ def same(a, b):
 
 
 class Check:
-    """One pass over everything; problems are collected, not raised."""
+    """Runs all checks once. Problems are collected, not raised."""
 
     def __init__(self, board, trials):
         self.board, self.trials, self.done = board, trials, [t for t in trials if t.done]
@@ -142,7 +142,7 @@ class Check:
         self.counts[what] = self.counts.get(what, 0) + by
 
     def ask(self, what, route, body=None, **query):
-        """The answer, or None and a problem."""
+        """The answer. If there is none, records a problem and returns None."""
         try:
             return self.board.get(route, body, **query)
         except (urllib.error.HTTPError, ValueError) as error:
@@ -166,7 +166,7 @@ class Check:
             if trial.run not in runs:
                 self.wrong(f"runs: `{trial.run}` is missing")
         for run in sorted(runs - {t.run for t in self.trials}):
-            self.wrong(f"runs: `{run}` is listed but no trial's folder")
+            self.wrong(f"runs: `{run}` is listed, but is not a trial folder")
         self.count("runs listed", len(runs))
 
     def scalars(self):
@@ -179,7 +179,7 @@ class Check:
                 else:
                     self.wrong(f"{trial.run}: scalar `{tag}` is missing")
             for tag in sorted(set(found) - set(SCALARS)):
-                self.wrong(f"{trial.run}: scalar `{tag}` is not in the list of this check, so it is not compared")
+                self.wrong(f"{trial.run}: scalar `{tag}` is unknown to this check, so it is not compared")
 
     def scalar(self, trial, tag):
         split, column = SCALARS[tag]
@@ -192,7 +192,7 @@ class Check:
         for _, step, value in events:
             self.count("scalar values compared")
             if not same(value, expected[step]):
-                self.wrong(f"{trial.run}: scalar `{tag}` at step {step} is {value}, metrics.parquet says {expected[step]}")
+                self.wrong(f"{trial.run}: scalar `{tag}` at step {step} is {value}, metrics.parquet has {expected[step]}")
         self.count("scalar series")
 
     def images(self):
@@ -213,7 +213,7 @@ class Check:
         last = max(events, key=lambda event: event["step"])
         steps = [row["step"] for row in trial.metrics]
         if steps and last["step"] != max(steps):
-            self.wrong(f"{trial.run}: image `{tag}` is of step {last['step']}, the last step is {max(steps)}")
+            self.wrong(f"{trial.run}: image `{tag}` has step {last['step']}, the last step is {max(steps)}")
         path = trial.folder / "images" / f"{tag}.png"
         if not path.is_file():
             self.wrong(f"{trial.run}: {path} is missing")
@@ -225,10 +225,10 @@ class Check:
                 self.wrong(f"{trial.run}: image `{tag}` is {shown.format}, expected PNG")
             ours, theirs = (np.asarray(picture.convert("RGBA")) for picture in (shown, stored))
         except OSError as error:
-            self.wrong(f"{trial.run}: image `{tag}` cannot be fetched and decoded: {error}")
+            self.wrong(f"{trial.run}: image `{tag}` cannot be fetched or decoded: {error}")
             return
         if ours.shape != theirs.shape or not np.array_equal(ours, theirs):
-            self.wrong(f"{trial.run}: image `{tag}` ({shown.size}) has other pixels than {path} ({stored.size})")
+            self.wrong(f"{trial.run}: image `{tag}` ({shown.size}) has different pixels from {path} ({stored.size})")
         self.count("images compared")
 
     def histograms(self):
@@ -254,26 +254,26 @@ class Check:
                 events = self.ask(trial.run, "data/plugin/histograms/histograms", run=trial.run, tag=tag) or []
                 counts = {round(sum(count for _, _, count in buckets)) for _, _, buckets in events}
                 if len(counts) != 1:
-                    self.wrong(f"{trial.run}: histogram `{tag}` counts {sorted(counts)} numbers, expected one number always")
+                    self.wrong(f"{trial.run}: histogram `{tag}` counts {sorted(counts)} numbers, expected the same count at every step")
                 self.count("histograms", len(events))
 
     def projector(self):
         runs = self.ask("projector", "data/plugin/projector/runs") or []
         for trial in self.done:
             if trial.run not in runs:
-                self.wrong(f"{trial.run}: the projector does not show it")
+                self.wrong(f"{trial.run}: the projector does not list it")
                 continue
             query = {"run": trial.run, "name": "posterior mean"}
             numbers = np.frombuffer(self.board.raw("data/plugin/projector/tensor", **query), dtype=np.float32)
             codes = np.loadtxt(trial.folder / "embedding" / "codes.tsv", ndmin=2, dtype=np.float32)
             if numbers.size != codes.size or not np.array_equal(numbers, codes.ravel()):
-                self.wrong(f"{trial.run}: the projector has other numbers than codes.tsv")
+                self.wrong(f"{trial.run}: the projector has different numbers from codes.tsv")
             labels = self.board.raw("data/plugin/projector/metadata", **query).decode().split()
             if len(labels) != len(codes):
-                self.wrong(f"{trial.run}: the projector has {len(labels)} labels of {len(codes)} points")
+                self.wrong(f"{trial.run}: the projector has {len(labels)} labels for {len(codes)} points")
             sprite = Image.open(io.BytesIO(self.board.raw("data/plugin/projector/sprite_image", **query)))
             if sprite.width * sprite.height < 28 * 28 * len(codes):
-                self.wrong(f"{trial.run}: the projector's picture {sprite.size} has no room for {len(codes)} images")
+                self.wrong(f"{trial.run}: the projector's sprite {sprite.size} is too small for {len(codes)} images")
             self.count("projector points", len(codes))
 
     def custom_scalars(self):
@@ -282,7 +282,7 @@ class Check:
         tags = charts.get("Reconstruction and KL", {}).get("multiline", {}).get("tag", [])
         known = [f"{group}/{name}" for group in ("1_validation", "2_train") for name in ("recon_nats", "kl_nats")]
         if [tag for tag in known if any(re.fullmatch(pattern, tag) for pattern in tags)] != known:
-            self.wrong(f"custom scalars: no chart of reconstruction and KL; there are {sorted(charts)}")
+            self.wrong(f"custom scalars: no chart of reconstruction and KL; found {sorted(charts)}")
 
     def texts(self):
         tags = self.ask("text", "data/plugin/text/tags") or {}
@@ -292,11 +292,11 @@ class Check:
                 continue
             events = self.ask(trial.run, "data/plugin/text/text", run=trial.run, tag="spec", markdown="false") or []
             if not any("model" in event["text"] for event in events):
-                self.wrong(f"{trial.run}: text `spec` does not hold the spec")
+                self.wrong(f"{trial.run}: text `spec` does not contain the spec")
             self.count("texts", len(events))
             events = self.ask(trial.run, "data/plugin/text/text", run=trial.run, tag="summary", markdown="false") or []
             if not any("| validation |" in event["text"] for event in events):
-                self.wrong(f"{trial.run}: text `summary` does not hold the figures")
+                self.wrong(f"{trial.run}: text `summary` does not contain the metrics")
 
     def hparams(self):
         if not self.done:
@@ -305,10 +305,10 @@ class Check:
         names = {info["name"] for info in experiment.get("hparamInfos", [])}
         metrics = {info["name"]["tag"] for info in experiment.get("metricInfos", []) if not info["name"].get("group")}
         for key in sorted({key for trial in self.done for key in trial.varied} - names - {"seed"}):
-            self.wrong(f"hparams: `{key}` varies but is no hyperparameter; there are {sorted(names)}")
+            self.wrong(f"hparams: `{key}` varies, but is not a hyperparameter; found {sorted(names)}")
         for metric in METRICS:
             if metric not in metrics:
-                self.wrong(f"hparams: `{metric}` is no metric")
+                self.wrong(f"hparams: `{metric}` is not a metric")
         order = [info["name"]["tag"] for info in experiment.get("metricInfos", [])]
         if order[:SHOWN] != list(SCALARS)[:SHOWN]:
             self.wrong(f"hparams: the table shows the metrics {order[:SHOWN]}, expected {list(SCALARS)[:SHOWN]}")
@@ -317,7 +317,7 @@ class Check:
         groups = (self.ask("hparams", "data/plugin/hparams/session_groups", body=body) or {}).get("sessionGroups", [])
         sessions = {session["name"]: (session, group) for group in groups for session in group.get("sessions", [])}
         for name in sorted(set(sessions) - {trial.run for trial in self.trials}):
-            self.wrong(f"hparams: session `{name}` is no trial's folder")
+            self.wrong(f"hparams: session `{name}` is not a trial folder")
         for trial in self.done:
             if trial.run not in sessions:
                 self.wrong(f"{trial.run}: no hparams session")
@@ -331,16 +331,16 @@ class Check:
         members, same_setting = {one["name"] for one in group["sessions"]}, {
             other.run for other in self.trials if setting(other) == setting(trial)}
         if not members <= same_setting or not {t.run for t in self.done} & same_setting <= members:
-            self.wrong(f"{trial.run}: its hparams group `{group['name']}` has {sorted(members)}, its setting {sorted(same_setting)}")
+            self.wrong(f"{trial.run}: its hparams group `{group['name']}` has {sorted(members)}, its setting has {sorted(same_setting)}")
         values = {m["name"]["tag"]: m for m in session.get("metricValues", []) if not m["name"].get("group")}
         for metric in METRICS:
             series = trial.series(*SCALARS[metric])
             if metric not in values:
                 self.wrong(f"{trial.run}: hparams session has no metric `{metric}`")
             elif series and not same(values[metric].get("value", 0.0), series[max(series)]):
-                self.wrong(f"{trial.run}: hparams metric `{metric}` is {values[metric].get('value')}, the last is {series[max(series)]}")
+                self.wrong(f"{trial.run}: hparams metric `{metric}` is {values[metric].get('value')}, the last value is {series[max(series)]}")
         for key in trial.varied:
-            if key == "seed":  # what the trials of a group differ by
+            if key == "seed":  # the trials of a group differ in their seed
                 continue
             expected, given = trial.spec.get(key), group.get("hparams", {}).get(key)
             if given is None:
@@ -358,7 +358,7 @@ class Check:
 
 
 def setting(trial):
-    """All that trials of one group of hyperparameters share."""
+    """The spec without its seed, and the data: equal for all trials of one hparams group."""
     return json.dumps({k: v for k, v in trial.spec.items() if k != "seed"}, sort_keys=True), trial.record["data_hash"]
 
 
@@ -374,9 +374,9 @@ def main():
     runs = options.runs.resolve()
     trials = [Trial(runs, path.parent) for path in sorted(runs.rglob("trial.json"))]
     if not any(trial.done for trial in trials):
-        raise SystemExit(f"tensorboard_check: no trial below {runs} is done ({len(trials)} trials)")
+        raise SystemExit(f"tensorboard_check: no trial in {runs} is done ({len(trials)} trials)")
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that TensorBoard is stopped then, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # also stops TensorBoard
     board = TensorBoard(runs, options.wait)
     try:
         deadline, before, since = time.monotonic() + options.wait, None, time.monotonic()
@@ -402,10 +402,10 @@ def main():
     if check.problems:
         complaints = [line for line in log.splitlines() if re.match(r"[WE]\d{4} |Traceback", line)]
         if complaints:
-            print("TensorBoard itself said:", *complaints[:20], sep="\n    ")
+            print("output of TensorBoard:", *complaints[:20], sep="\n    ")
         print(f"{len(check.problems)} problems")
         raise SystemExit(1)
-    print("all there")
+    print("everything is shown")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
-// Looks at TensorBoard's pages in a headless Chromium, as a user does, and keeps screenshots.
+// Opens TensorBoard's pages in a headless Chromium, checks what they show, and takes screenshots.
 //
 //     node tests/tensorboard_pages.mjs CHROMIUM PYTHON RUNS SETTINGS SHOTS
 //
-// PYTHON has tensorboard, RUNS is a folder of runs with SETTINGS groups of hyperparameters in all, SHOTS is where the
-// screenshots go. Needs playwright-core, found through NODE_PATH. Exit status 1 with a line for each page that lacks what it should show.
+// PYTHON must have tensorboard. RUNS is a runs folder with SETTINGS hparams groups. Screenshots are written to SHOTS. Needs
+// playwright-core, found through NODE_PATH. Exit status 1 with one line per page that does not show what it should.
 import { createRequire } from "node:module";
 import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 
-// NODE_PATH is for `require` alone.
+// Only `require` uses NODE_PATH.
 const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [program, python, runs, settings, shots] = process.argv.slice(2);
 const patience = { timeout: 30_000 };
-// Of a split, in the order in which TensorBoard sorts them.
+// The metrics of a split, in TensorBoard's order.
 const results = ["active_units", "elbo_nats", "kl_nats", "loss", "recon_nats"];
 
 const port = await new Promise((resolve) => {
@@ -28,12 +28,12 @@ const board = spawn(python, ["-m", "tensorboard.main", "--logdir", runs, "--host
     "--load_fast=false", "--reload_interval", "2"], { stdio: "ignore" });
 const browser = await chromium.launch({
     executablePath: program,
-    // The projector draws with WebGL, which software can do where there is no GPU.
+    // The projector needs WebGL; without a GPU, software renders it.
     args: ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
 });
 const problems = [];
 
-/** Opens a page of TensorBoard, waits for what it must show, and keeps a picture of it. */
+/** Opens a page of TensorBoard, waits for its content, and takes a screenshot. */
 async function look(name, check) {
     const page = await browser.newPage({ viewport: { width: 1500, height: 950 } });
     try {
@@ -47,10 +47,10 @@ async function look(name, check) {
     await page.close();
 }
 
-/** That a list of names begins with those expected. */
+/** Checks that a list of names starts with the expected ones. */
 function begins(what, names, expected) {
     const found = names.map((name) => name.trim()).slice(0, expected.length);
-    if (found.join() !== expected.join()) throw new Error(`${what}: ${found.join(", ")}, not ${expected.join(", ")}`);
+    if (found.join() !== expected.join()) throw new Error(`${what}: ${found.join(", ")}, expected ${expected.join(", ")}`);
 }
 
 async function answers() {
@@ -61,7 +61,7 @@ async function answers() {
         } catch {}
         await new Promise((resolve) => setTimeout(resolve, 400));
     }
-    throw new Error("TensorBoard does not answer, or finds no run");
+    throw new Error("TensorBoard does not answer or finds no run");
 }
 
 try {
@@ -70,7 +70,7 @@ try {
         const groups = page.getByText(/-[0-9a-f]{6}$/);
         await groups.first().waitFor(patience);
         const found = new Set(await groups.allTextContents());
-        if (found.size !== Number(settings)) throw new Error(`${found.size} groups, not ${settings}`);
+        if (found.size !== Number(settings)) throw new Error(`${found.size} groups, expected ${settings}`);
         const columns = (await page.locator(".table-header").allTextContents()).filter((name) => name.includes("/"));
         begins("metrics", columns, results.map((name) => `1_validation/${name}`));
     });
@@ -79,7 +79,7 @@ try {
     await look("timeseries", async (page) => {
         await page.getByText("reconstructions").first().waitFor(patience);
         begins("groups", await page.locator(".card-group .group-title").allTextContents(), ["1_validation", "2_train"]);
-        // Only what is in view is drawn.
+        // Only visible cards are rendered.
         const inView = results.slice(0, 4).map((name) => `1_validation/${name}`);
         for (const title of inView) await page.getByTitle(title).first().waitFor(patience);
         const cards = await page.locator(".card-group card-view").evaluateAll((cards) =>
@@ -87,12 +87,12 @@ try {
         begins("cards", cards, inView);
     });
     await look("projector", async (page) => {
-        // Two frames deep.
+        // The plugin is in a frame inside a frame.
         const inner = page.frameLocator("iframe").first();
         const plugin = (await inner.locator("iframe").count()) > 0 ? inner.frameLocator("iframe").first() : inner;
         await plugin.getByText("Total variance described").first().waitFor({ ...patience, state: "attached" });
         await page.waitForTimeout(4000);
-        // Of points that it cannot project there is no variance to describe.
+        // If it cannot project the points, the variance is NaN.
         if ((await plugin.getByText("NaN").count()) > 0) throw new Error("the points cannot be projected");
     });
 } finally {
@@ -100,5 +100,5 @@ try {
     board.kill();
 }
 for (const problem of problems) console.error(problem);
-if (problems.length === 0) console.log(`TensorBoard's pages show all that they should; screenshots in ${shots}`);
+if (problems.length === 0) console.log(`TensorBoard's pages are correct; screenshots in ${shots}`);
 process.exit(problems.length === 0 ? 0 : 1);

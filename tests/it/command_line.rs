@@ -246,19 +246,24 @@ fn the_table_of_metrics_is_that_of_the_measures() {
     assert!(text == expected, "docs/output.md: write its table anew with VAEX_WRITE_DOCS=1");
 }
 
-#[test]
-fn the_readmes_reference_is_the_one_of_the_types() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let reference = vaex::language::reference();
-    assert!(readme.contains(&reference), "put this into README.md (vaex schema --reference):\n{reference}");
+/// A page of the documentation.
+fn page(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// What the README shows can be planned, and fits the schema.
 #[test]
-fn the_readmes_specs_are_specs() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+fn the_documented_table_of_keys_matches_the_types() {
+    let reference = vaex::language::reference();
+    let documented = page("docs/spec.md").contains(&reference);
+    assert!(documented, "put this into docs/spec.md (vaex schema --reference):\n{reference}");
+}
+
+/// The specs in the documentation can be planned, and match the schema.
+#[test]
+fn the_documented_specs_are_valid() {
+    let pages = page("README.md") + &page("docs/search.md");
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
-    let blocks: Vec<&str> = readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let blocks: Vec<&str> = pages.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert_eq!(blocks.len(), 2);
     for block in blocks {
         assert!(schema.is_valid(&as_json(block)), "{block}");
