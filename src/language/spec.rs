@@ -67,12 +67,12 @@ const EXTENDS: Key = Key::new(
 )
 .also("base bases inherits parent")
 .example("\"base.toml\"")
-.role(Role::Experiment);
+.role(Role::Document);
 const VERSION: Key =
     Key::new("spec_version", "The version of this language that the file is written in; 1 is the only one yet.")
         .also("version")
         .example("1")
-        .role(Role::Experiment);
+        .role(Role::Document);
 const PICTURES_EVERY: Key = Key::new(
     "pictures_every",
     "Epochs from one set of pictures to the next; by default they are drawn after epochs 1, 2, 4, 8, ... They always are \

@@ -23,7 +23,7 @@ pub const HARD_LIMIT: u64 = 1_000_000;
 /// Describes the table: its parts are read with their places, by the reader of specs.
 pub(super) fn describe(keys: &mut Keys<'_>) {
     const fn part(name: &'static str, doc: &'static str, example: &'static str) -> KeyInfo {
-        KeyInfo::new(name, doc).example(example).role(Role::Experiment)
+        KeyInfo::new(name, doc).example(example).role(Role::Document)
     }
     keys.describe_only(
         part(

@@ -29,7 +29,7 @@ pub(super) fn trials(all: &[(&Trial, bool)], folder: &Path) -> Vec<Column> {
         Column::new("in_plan".into(), all.iter().map(|(_, in_plan)| *in_plan).collect::<Vec<bool>>()),
         strings("folder", trials, |trial| Some(place(trial))),
     ];
-    columns.extend(key_columns().into_iter().map(|(key, kind)| key_column(&key, kind, trials)));
+    columns.extend(key_columns().map(|(key, kind)| key_column(key, kind, trials)));
     columns.extend(metrics(trials));
     columns.extend(provenance(trials));
     columns

@@ -3,6 +3,7 @@
 use super::frames;
 use super::keys::key_columns;
 use crate::folder::{ExperimentFolder, TrialFolder};
+use crate::language::description;
 use crate::metrics::{Kind, Metric, POSITION, Split};
 use crate::record::tables as logged;
 use crate::record::trial::TrialRecord;
@@ -63,9 +64,9 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
         ("started", "Start of the first attempt, in UTC."),
         ("ended", "End of the last attempt, in UTC."),
     ];
-    let keys = key_columns().into_iter().map(|(key, _)| {
-        let meaning = format!("The key `{key}` of the resolved spec.");
-        (key, meaning)
+    let keys = key_columns().map(|(key, _)| {
+        let meaning = description().key(key).map(|key| key.meaning()).unwrap_or_default();
+        (key.to_owned(), meaning)
     });
     let last = |split: Split| {
         measure::all().filter(move |metric| metric.is_of(split)).map(move |metric| {

@@ -5,10 +5,11 @@ use super::numbers::{Summary, significant};
 use super::table::Fitted;
 use super::trial::DATA_HASH;
 use super::{Experiment, Trial};
-use crate::language::determines;
+use crate::language::{description, determines};
 use crate::metrics::{Column, Kind, Metric, Split};
 use crate::plan::value_text;
 use crate::record::trial::Status;
+use crate::settings::Role;
 use crate::text::counted;
 use crate::train::measure::{self, EFFECTIVE_BETA, ELBO_NATS, LOSS};
 use serde_json::Value;
@@ -283,7 +284,7 @@ fn rank(setting: &Setting, metric: &str, split: Split) -> ((bool, String), f64) 
 
 /// What must not be compared.
 fn cautions(differing: &BTreeSet<&str>, trials: &[Trial]) -> Vec<String> {
-    let of_pixels = |key: &&str| key.starts_with("data.") && !FOUND_BY_HASH.contains(key);
+    let of_pixels = |key: &&str| key.starts_with("data.") && !is_found_by_hash(key);
     let data = data_hashes(trials).len() > 1 || differing.iter().any(of_pixels);
     let cautions = [
         (
@@ -318,8 +319,10 @@ fn is_identity(key: &str) -> bool {
     ["seed", "name"].contains(&key)
 }
 
-/// Keys that say which images there are: what they come to is in the hash of the data.
-const FOUND_BY_HASH: [&str; 3] = ["data.source", "data.limit", "data.validation"];
+/// Whether a key says which images there are: their hash stands for it.
+fn is_found_by_hash(key: &str) -> bool {
+    description().key(key).is_some_and(|key| key.role() == Role::Data)
+}
 
 fn data_hashes<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeSet<&'a str> {
     trials.into_iter().map(|trial| trial.record.data_hash.as_str()).collect()
@@ -331,7 +334,7 @@ fn differing_keys<'a>(trials: &[&'a Trial]) -> BTreeSet<&'a str> {
     let keys: BTreeSet<&str> = trials.iter().flat_map(|trial| trial.record.spec.keys()).map(String::as_str).collect();
     let values = |key: &str| trials.iter().map(|trial| value_text(trial.record.spec.get(key))).collect::<BTreeSet<_>>();
     let same_data = data_hashes(trials.iter().copied()).len() < 2;
-    let matters = |key: &str| determines(key) && !(same_data && FOUND_BY_HASH.contains(&key));
+    let matters = |key: &str| determines(key) && !(same_data && is_found_by_hash(key));
     keys.into_iter().filter(|key| !is_identity(key) && matters(key) && values(key).len() > 1).collect()
 }
 
@@ -341,7 +344,7 @@ fn settings(trials: &[Trial]) -> (Vec<Setting<'_>>, usize) {
     type Identity<'a> = (u64, &'a str, Vec<(&'a str, String)>);
     let mut settings: BTreeMap<Identity, Setting> = BTreeMap::new();
     for trial in trials {
-        let matters = |key: &str| !is_identity(key) && determines(key) && !FOUND_BY_HASH.contains(&key);
+        let matters = |key: &str| !is_identity(key) && determines(key) && !is_found_by_hash(key);
         let spec = trial.record.spec.iter().filter(|(key, value)| matters(key) && !value.is_null());
         let spec = spec.map(|(key, value)| (key.as_str(), value_text(Some(value)))).collect();
         let setting = settings.entry((trial.record.numerics, &trial.record.data_hash, spec));

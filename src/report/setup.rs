@@ -3,9 +3,10 @@
 use super::numbers::significant;
 use super::settings::Comparison;
 use super::{Experiment, Trial};
-use crate::language::determines;
+use crate::language::description;
 use crate::metrics::Split;
 use crate::record::trial::Status;
+use crate::settings::{KeyInfo, Role};
 use crate::train::measure::EFFECTIVE_BETA;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,35 +14,25 @@ use std::path::Path;
 
 /// Different values of a row that are listed, at most: of more, the first ones and the last one.
 const LISTED: usize = 6;
-/// The tables of a spec that have rows, each with the keys that come first; the others follow by their letters.
-const TABLES: [(&str, &[&str]); 4] = [
-    ("data", &["source", "images", "labels", "test_images", "test_labels"]),
-    ("model", &["family", "latent_dim", "hidden", "channels", "strides", "activation", "likelihood", "variance"]),
-    ("objective", &["kl_weight", "reduction"]),
-    ("train", &["optimizer", "learning_rate", "batch_size", "epochs"]),
-];
-/// Keys whose values are paths: their files' names say enough.
-const PATHS: [&str; 4] = ["data.images", "data.labels", "data.test_images", "data.test_labels"];
-
+/// The tables of a spec on which no result depends.
+const WITHOUT_ROWS: [&str; 2] = ["log", "sweep"];
 /// The rows, in groups: `group`, `name`, `values` (sorted; a missing value is null; none: not recorded), and `count`, of the
 /// different values.
 pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Value> {
     let trials = &experiment.trials;
-    let spec = |table: &'static str, first: &[&str]| -> Vec<Value> {
-        let prefix = format!("{table}.");
-        let keys: BTreeSet<&str> =
-            trials.iter().flat_map(|trial| trial.record.spec.keys()).map(String::as_str).collect();
-        let keys = keys.into_iter().filter(|key| key.starts_with(&prefix) && (determines(key) || PATHS.contains(key)));
-        let mut names: Vec<&str> = keys.map(|key| &key[prefix.len()..]).collect();
-        names.sort_by_key(|name| first.iter().position(|one| one == name).unwrap_or(first.len()));
-        names.into_iter().filter_map(|name| key_row(table, &format!("{prefix}{name}"), name, trials)).collect()
+    // A key is listed where a trial has it and its result depends on it; of a path, the file's name says enough.
+    let spec = |table: &'static str| -> Vec<Value> {
+        let is_listed = |key: &&KeyInfo| key.table() == table && (key.role().determines() || key.role() == Role::File);
+        let is_known = |key: &&KeyInfo| trials.iter().any(|trial| trial.record.spec.contains_key(&key.dotted));
+        let keys = description().keys.iter().filter(is_listed).filter(is_known);
+        keys.filter_map(|key| key_row(table, &key.dotted, key.name(), trials)).collect()
     };
     let known = |group, name, value: &dyn Fn(&Trial) -> Option<Value>| {
         row(group, name, trials.iter().filter_map(value).collect())
     };
     let mut rows = Vec::new();
-    for (table, first) in TABLES {
-        rows.extend(spec(table, first));
+    for table in description().tables.iter().map(|table| table.name).filter(|table| !WITHOUT_ROWS.contains(table)) {
+        rows.extend(spec(table));
         match table {
             "data" => rows.extend([
                 known(table, "training images", &|trial| training_images(trial).map(Value::from)),
@@ -70,7 +61,8 @@ fn key_row(group: &str, key: &str, name: &str, trials: &[Trial]) -> Option<Value
     if values.iter().all(Value::is_null) {
         return None;
     }
-    Some(row(group, name, if PATHS.contains(&key) { file_names(values) } else { values }))
+    let is_path = description().key(key).is_some_and(|key| key.role() == Role::File);
+    Some(row(group, name, if is_path { file_names(values) } else { values }))
 }
 
 /// The names of files, or their whole paths where different files have one name.

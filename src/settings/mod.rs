@@ -50,6 +50,8 @@ pub enum Role {
     Output,
     /// The experiment as a whole: no sweep varies it.
     Experiment,
+    /// The file and its sweep: no trial has it.
+    Document,
 }
 
 impl Role {

@@ -18,6 +18,7 @@ mod output;
 mod processes;
 mod runs;
 mod shapes;
+mod structure;
 mod sweeps;
 mod tensorboard;
 mod training;
