@@ -12,7 +12,7 @@ use vaex::folder::write_whole;
 use vaex::plan::Plan;
 use vaex::record::{Grid, tensorboard::EventWriter};
 use vaex::tensor::backend::Host;
-use vaex::tensor::kernels::{self, Activation, ConvShape, DenseShape, Sum};
+use vaex::tensor::kernels::{self, Accumulate, Activation, ConvShape, DenseShape};
 use vaex::train::Trainer;
 
 /// The program's own allocator.
@@ -123,7 +123,7 @@ fn convolution(bench: &mut Bench, name: &str, shape: ConvShape, transpose: bool,
     let backward = if transpose { kernels::conv_transpose_backward } else { kernels::conv_backward };
     let passes = if input_gradient { 2.0 } else { 1.0 };
     bench.time(&format!("{name}, backward"), passes * operations, || {
-        let dx = input_gradient.then_some((Sum::Begin, dx.as_mut_slice()));
+        let dx = input_gradient.then_some((Accumulate::Set, dx.as_mut_slice()));
         backward(shape, relu, black_box(&x), &weight, &y, &mut dy, dx, &mut dweight, &mut dbias);
     });
 }
@@ -140,9 +140,9 @@ fn dense(bench: &mut Bench, rows: usize, inputs: usize, outputs: usize) {
     let (mut dy, mut dx, mut dbias) = (numbers(rows * outputs), vec![0.0; rows * inputs], vec![0.0; outputs]);
     let mut dweight = vec![0.0; weight.len()];
     bench.time(&format!("{name}, backward"), 2.0 * operations, || {
-        let into = Some((Sum::Begin, dx.as_mut_slice()));
+        let into = Some((Accumulate::Set, dx.as_mut_slice()));
         kernels::dense_backward(shape, Activation::Relu, &weight, &y, &mut dy, into, &mut dbias);
-        kernels::dense_weight_gradient(shape, 0..inputs, black_box(&x), &dy, Sum::Begin, &mut dweight);
+        kernels::dense_weight_gradient(shape, 0..inputs, black_box(&x), &dy, Accumulate::Set, &mut dweight);
     });
 }
 

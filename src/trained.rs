@@ -1,6 +1,6 @@
 //! A trained model, for use: from a trial's folder, with its own validation images or others.
 
-use crate::data::{self, DataError, Dataset, Images, Pixels};
+use crate::data::{self, DataError, Dataset, Images, PixelMap};
 use crate::folder::{FileError, TrialFolder};
 use crate::language::{Spec, description, determines};
 use crate::metrics::Split;
@@ -14,13 +14,13 @@ use crate::record::trial::{Status, TrialRecord};
 use crate::settings::Role;
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::measure::KL_AXIS_NATS;
-use crate::train::{Encoded, Measured, Spread, Worker, micro_batch};
+use crate::train::{Encoded, Execute, Measured, Worker, micro_batch};
 use crate::trial;
 use std::path::{Path, PathBuf};
 
 /// Images in a piece of work.
 const BATCH: usize = 64;
-/// Pixels that an image may have.
+/// PixelMap that an image may have.
 const PIXEL_LIMIT: usize = 1 << 28;
 
 /// Why a trained model cannot be used.
@@ -155,7 +155,7 @@ impl Trained {
             map: GradientMap::new(&mut model),
             model,
             dataset: Dataset { train: nothing.clone(), validation: nothing, is_grey: false, hash: String::new() },
-            pixels: Pixels::new(&spec.data, spec.seed),
+            pixels: PixelMap::new(&spec.data, spec.seed),
             seed: spec.seed,
         };
         let pool = rayon::ThreadPoolBuilder::new().build()?;
@@ -168,7 +168,7 @@ impl Trained {
     /// They cannot be read, or are others now.
     pub fn with_its_images(self) -> Result<Trained, TrainedError> {
         // It was trained on them as it is: the values that it took them to have are not asked about again.
-        let data = data::Settings { is_stored_given: true, ..self.spec.data.clone() };
+        let data = data::DataSettings { is_stored_given: true, ..self.spec.data.clone() };
         let dataset = Dataset::load(&data, Path::new("")).map_err(TrainedError::Own)?;
         if !dataset.has_hash(&self.record.data_hash) {
             return Err(TrainedError::Changed { folder: self.folder });
@@ -263,13 +263,13 @@ impl Trained {
         codes
     }
 
-    /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).
+    /// Expected pixels, (Codes, PixelMap), of codes (Codes, Latent).
     ///
     /// # Errors
     /// Computing failed.
     pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, TrainedError> {
         let parts = codes.chunks(self.micro_batch() * self.architecture.latent).collect();
-        Ok(Host::spread(&self.pool, &self.worker, parts, Worker::decode)?.concat())
+        Ok(Host::execute(&self.pool, &self.worker, parts, Worker::decode)?.concat())
     }
 
     /// Images and their posteriors.
@@ -278,7 +278,7 @@ impl Trained {
     /// Computing failed.
     pub fn encode(&self, images: &[u32]) -> Result<Encoded, TrainedError> {
         let parts = images.chunks(self.micro_batch()).collect();
-        Ok(Encoded::joined(Host::spread(&self.pool, &self.worker, parts, Worker::encode)?))
+        Ok(Encoded::joined(Host::execute(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
     /// Posteriors of images, and their nats with the noise that validation has: over a trial's own images their means are
@@ -289,7 +289,7 @@ impl Trained {
     pub fn measure(&self, images: &[u32]) -> Result<Measured, TrainedError> {
         let parts = images.chunks(self.micro_batch()).collect();
         let mut all = Measured::default();
-        for part in Host::spread(&self.pool, &self.worker, parts, Worker::measure_each)? {
+        for part in Host::execute(&self.pool, &self.worker, parts, Worker::measure_each)? {
             let Measured { posterior, recon_nats, kl_nats } = part;
             all.posterior.extend(posterior);
             all.recon_nats.extend(recon_nats);

@@ -4,9 +4,9 @@ use super::command::Command;
 use super::shared::exit::DONE;
 use super::shared::print::say;
 use super::shared::{terminal, trial};
-use crate::metrics::{Kind, Split};
+use crate::metrics::{MetricKind, Split};
 use crate::plan::value_text;
-use crate::report::{self, Column, Table, Trial};
+use crate::report::{self, Column, ReportedTrial, Table};
 use crate::train::measure;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -55,7 +55,7 @@ impl Command for DiffArgs {
     }
 }
 
-fn read(given: &Path, runs: &Path) -> anyhow::Result<Trial> {
+fn read(given: &Path, runs: &Path) -> anyhow::Result<ReportedTrial> {
     let folder = trial::folder(given, runs)?;
     let report = report::collect(&folder)?;
     if let Some(warning) = report.warnings.first() {
@@ -66,7 +66,7 @@ fn read(given: &Path, runs: &Path) -> anyhow::Result<Trial> {
 }
 
 /// The keys of the specs that differ, and the images.
-fn keys(one: &Trial, other: &Trial) -> Vec<Row> {
+fn keys(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
     let records = [&one.record, &other.record];
     let names: BTreeSet<&String> = records.iter().flat_map(|record| record.spec.keys()).collect();
     let value = |name: &str| records.map(|record| record.spec.get(name).cloned().unwrap_or_default());
@@ -75,7 +75,7 @@ fn keys(one: &Trial, other: &Trial) -> Vec<Row> {
     spec.chain([data]).filter(|(_, [one, other])| one != other).collect()
 }
 
-fn metrics(one: &Trial, other: &Trial) -> Vec<Row> {
+fn metrics(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
     let trials = [one, other];
     let mut rows = vec![
         ("status".to_owned(), trials.map(|trial| json!(trial.record.status))),
@@ -85,7 +85,7 @@ fn metrics(one: &Trial, other: &Trial) -> Vec<Row> {
     ];
     for split in Split::ALL {
         let last = trials.map(|trial| json!(trial.last(split)));
-        let metrics = measure::all().filter(|metric| metric.is_of(split) && metric.kind != Kind::List);
+        let metrics = measure::all().filter(|metric| metric.is_of(split) && metric.kind != MetricKind::List);
         let names = metrics.filter(|metric| !metric.is_timing).map(|metric| &*metric.name);
         for name in ["epoch"].into_iter().chain(names) {
             rows.push((format!("{} {name}", split.name()), [last[0][name].clone(), last[1][name].clone()]));

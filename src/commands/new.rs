@@ -81,7 +81,7 @@ impl Command for NewArgs {
         ]);
         let mut batch = if self.family == "conv" { 32 } else { 100 };
         let dataset = match &self.data {
-            None => Dataset::load(&data::Settings::default(), Path::new(""))?,
+            None => Dataset::load(&data::DataSettings::default(), Path::new(""))?,
             Some(images) => look(images, &mut values)?,
         };
         batch = dataset.train.len().min(batch);
@@ -109,7 +109,7 @@ fn look(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Result<D
         values.insert("data.stored".to_owned(), Value::Array(vec![Value::Integer(0), Value::Integer(1)]));
     }
     let (spec, _) = Spec::read(values);
-    let data = data::Settings { limit: Some(first.len() as u64), ..spec.data };
+    let data = data::DataSettings { limit: Some(first.len() as u64), ..spec.data };
     Ok(Dataset::load(&data, Path::new(""))?)
 }
 

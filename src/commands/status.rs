@@ -10,7 +10,7 @@ use crate::folder::ExperimentFolder;
 use crate::launch::{self, Frozen, State, States, lock};
 use crate::metrics::Split;
 use crate::plan::value_text;
-use crate::report::{self, Cell, Column, Table, Trial, wrapped};
+use crate::report::{self, Cell, Column, ReportedTrial, Table, wrapped};
 use crate::train::measure::LOSS;
 use anyhow::bail;
 use clap::Args;
@@ -95,9 +95,9 @@ fn split(states: &States) -> Split {
 }
 
 /// A trial as the report reads it; `None` without a record.
-fn reported(state: &State) -> Option<Trial> {
+fn reported(state: &State) -> Option<ReportedTrial> {
     let (folder, record) = (state.folder.clone()?, state.record.clone()?);
-    Some(Trial::new(folder.path().to_path_buf(), record, state.metrics.clone()))
+    Some(ReportedTrial::new(folder.path().to_path_buf(), record, state.metrics.clone()))
 }
 
 /// The metrics of the last epoch; empty without a record.

@@ -1,6 +1,6 @@
-//! Pixels for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
+//! PixelMap for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
 
-use super::{Images, Settings};
+use super::{DataSettings, Images};
 use crate::metrics::Split;
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use crate::settings::{Choices, Kind};
@@ -41,7 +41,7 @@ static DYNAMIC: Kind<Binarize> = Kind::new(
 /// The ways to binarize.
 pub(super) static BINARIZE: Choices<Binarize> = Choices(&[&NONE, &THRESHOLD, &STATIC, &DYNAMIC]);
 
-/// Pixels that are drawn at a time.
+/// PixelMap that are drawn at a time.
 const CHUNK: usize = 512;
 
 /// Turns pixels 0..=255 into the numbers that a network sees.
@@ -51,7 +51,7 @@ const CHUNK: usize = 512;
 /// and under `static` and `dynamic`, so that seeds are compared on the same pixels; and the training images under `static`
 /// are one data set.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pixels {
+pub struct PixelMap {
     /// How grey pixels become zeros and ones.
     pub binarize: Binarize,
     /// The values that stand for black and white in the images: their pixels are within.
@@ -62,11 +62,11 @@ pub struct Pixels {
     pub seed: u64,
 }
 
-impl Pixels {
+impl PixelMap {
     /// As `[data]` says, drawn with the trial's seed.
-    pub fn new(data: &Settings, seed: u64) -> Pixels {
+    pub fn new(data: &DataSettings, seed: u64) -> PixelMap {
         let range = data.range.map(|end| end as f32);
-        Pixels { binarize: data.binarize, stored: data.stored, range, seed }
+        PixelMap { binarize: data.binarize, stored: data.stored, range, seed }
     }
 
     /// Fills `out` (Indices, Height, Width), row-major, with the images of these indices, in their order.
@@ -148,8 +148,8 @@ mod tests {
     const STORED: [f64; 2] = [0.0, 255.0];
     const RANGE: [f32; 2] = [0.0, 1.0];
 
-    fn pixels(binarize: Binarize) -> Pixels {
-        Pixels { binarize, stored: STORED, range: RANGE, seed: 1 }
+    fn pixels(binarize: Binarize) -> PixelMap {
+        PixelMap { binarize, stored: STORED, range: RANGE, seed: 1 }
     }
 
     /// Images of 16 x 16 pixels, each with all the grey values in order.
@@ -157,7 +157,7 @@ mod tests {
         Images::new((0..=255).cycle().take(count * 256).collect(), None, 16, 16)
     }
 
-    fn fill(pixels: Pixels, images: &Images, indices: &[u32], split: Split, epoch: u64) -> Vec<f32> {
+    fn fill(pixels: PixelMap, images: &Images, indices: &[u32], split: Split, epoch: u64) -> Vec<f32> {
         let mut out = vec![f32::NAN; indices.len() * images.pixels_per_image()];
         pixels.fill(images, indices, split, epoch, &mut out);
         out
@@ -168,7 +168,7 @@ mod tests {
         let values = fill(pixels(Binarize::None), &ramps(1), &[0], Split::Train, 1);
         assert!(values.iter().enumerate().all(|(pixel, &value)| value == pixel as f32 / 255.0), "{values:?}");
         for range in [[-1.0, 1.0], [0.1, 0.7], [1.0, -1.0], [-1e30, 1.0]] {
-            let values = fill(Pixels { range, ..pixels(Binarize::None) }, &ramps(1), &[0], Split::Train, 1);
+            let values = fill(PixelMap { range, ..pixels(Binarize::None) }, &ramps(1), &[0], Split::Train, 1);
             assert_eq!([values[0], values[255]], range);
             let middle = f64::from(range[0]) + (f64::from(range[1]) - f64::from(range[0])) * 51.0 / 255.0;
             assert!((f64::from(values[51]) - middle).abs() <= 1e-7 * middle.abs(), "{} {middle}", values[51]);
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_threshold_splits_at_128() {
         let values =
-            fill(Pixels { range: [-1.0, 3.0], ..pixels(Binarize::Threshold) }, &ramps(1), &[0], Split::Train, 1);
+            fill(PixelMap { range: [-1.0, 3.0], ..pixels(Binarize::Threshold) }, &ramps(1), &[0], Split::Train, 1);
         assert!(values[..128].iter().all(|&value| value == -1.0) && values[128..].iter().all(|&value| value == 3.0));
     }
 
@@ -190,7 +190,7 @@ mod tests {
         for (binarize, split) in
             [Binarize::Static, Binarize::Dynamic].into_iter().flat_map(|b| [(b, Split::Train), (b, Split::Validation)])
         {
-            let values = fill(Pixels { range: [-2.0, 2.0], ..pixels(binarize) }, &images, &indices, split, 3);
+            let values = fill(PixelMap { range: [-2.0, 2.0], ..pixels(binarize) }, &images, &indices, split, 3);
             assert!(values.iter().all(|value| value.abs() == 2.0));
             let mut chi_squared = 0.0;
             for pixel in 0..256 {
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn the_probability_of_a_one_is_right_to_8_in_a_million() {
         for stored in [STORED, [0.0, 1.0], [16.0, 235.0], [0.5, 3.5]] {
-            let ones = Pixels { stored, ..pixels(Binarize::Static) }.ones();
+            let ones = PixelMap { stored, ..pixels(Binarize::Static) }.ones();
             for pixel in (0..=255u8).filter(|pixel| (stored[0]..=stored[1]).contains(&f64::from(*pixel))) {
                 let ones = f64::from(ones[usize::from(pixel)]) / 65_536.0;
                 let place = (f64::from(pixel) - stored[0]) / (stored[1] - stored[0]);
@@ -240,14 +240,14 @@ mod tests {
             .into_iter()
             .flat_map(|binarize| [(binarize, Split::Train), (binarize, Split::Validation)])
         {
-            let of_bits = Pixels { stored: [0.0, 1.0], range: [-0.1, 0.7], ..pixels(binarize) };
+            let of_bits = PixelMap { stored: [0.0, 1.0], range: [-0.1, 0.7], ..pixels(binarize) };
             assert_eq!(fill(of_bits, &bits, &[0], split, 1), [-0.1, 0.7, 0.7, -0.1], "{binarize:?}");
             // As the same images are with 255 for white.
             let white = Images::new(vec![0, 255, 255, 0], None, 2, 2);
-            let of_bytes = Pixels { stored: STORED, ..of_bits };
+            let of_bytes = PixelMap { stored: STORED, ..of_bits };
             assert_eq!(fill(of_bits, &bits, &[0], split, 1), fill(of_bytes, &white, &[0], split, 1));
         }
-        let of = |binarize, stored| Pixels { stored, range: [-1.0, 1.0], ..pixels(binarize) };
+        let of = |binarize, stored| PixelMap { stored, range: [-1.0, 1.0], ..pixels(binarize) };
         let grey = Images::new(vec![16, 125, 126, 235], None, 2, 2);
         let [black, dark, light, white] = fill(of(Binarize::None, [16.0, 235.0]), &grey, &[0], Split::Train, 1)[..]
         else {
@@ -267,7 +267,7 @@ mod tests {
     fn what_is_drawn_belongs_to_split_image_and_epoch_and_anew_to_the_seed() {
         let images = ramps(2);
         let draw = |binarize, seed, index, split, epoch| {
-            fill(Pixels { seed, ..pixels(binarize) }, &images, &[index], split, epoch)
+            fill(PixelMap { seed, ..pixels(binarize) }, &images, &[index], split, epoch)
         };
         use Binarize::{Dynamic, Static};
         let train = draw(Static, 1, 0, Split::Train, 1);

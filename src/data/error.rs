@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// What a file of images is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum FileRole {
     /// `data.images`.
     Training,
     /// `data.test_images`.
@@ -62,7 +62,7 @@ pub enum DataError {
     #[error("{}", zeros_and_ones(*role, file, (!all).then_some(*images)))]
     ZerosAndOnes {
         /// What the file is for.
-        role: Role,
+        role: FileRole,
         /// The file.
         file: PathBuf,
         /// Images that are used of it, the first ones.
@@ -74,7 +74,7 @@ pub enum DataError {
     #[error("`{}` has the value {value} in image {image} (counted from 0), {}", file.display(), outside(*role, *stored))]
     Outside {
         /// What the file is for.
-        role: Role,
+        role: FileRole,
         /// The file.
         file: PathBuf,
         /// The first image with such a pixel.
@@ -125,7 +125,7 @@ impl DataError {
     pub fn key(&self) -> &'static str {
         match self {
             DataError::Idx { key, .. } | DataError::LabelCount { key, .. } => key,
-            DataError::ZerosAndOnes { role: Role::Test, .. } | DataError::Sides { .. } => "data.test_images",
+            DataError::ZerosAndOnes { role: FileRole::Test, .. } | DataError::Sides { .. } => "data.test_images",
             DataError::ZerosAndOnes { .. } => "data.images",
             DataError::Outside { .. } => "data.stored",
             DataError::Limit { .. } => "data.limit",
@@ -142,7 +142,7 @@ fn given(validation: &Validation) -> String {
 }
 
 /// `images` is how many are used, where the file has more.
-fn zeros_and_ones(role: Role, file: &Path, images: Option<usize>) -> String {
+fn zeros_and_ones(role: FileRole, file: &Path, images: Option<usize>) -> String {
     let file = file.display();
     let what = match images {
         None => format!("`{file}` has"),
@@ -150,25 +150,25 @@ fn zeros_and_ones(role: Role, file: &Path, images: Option<usize>) -> String {
         Some(count) => format!("the first {} of `{file}` have", counted(count, "image")),
     };
     let advice = match role {
-        Role::Training => {
+        FileRole::Training => {
             "which vaex reads as 0 and 1/255; write `stored = [0, 1]` in `[data]` if 1 is white, or \
              `stored = [0, 255]` if the images are that dark"
         }
-        Role::Test => {
+        FileRole::Test => {
             "unlike the training images; give both the same scale, or write `stored = [0, 255]` in `[data]` if these \
              images are that dark"
         }
-        Role::Trained => "but the model was trained on values from 0 to 255; multiply them by 255",
+        FileRole::Trained => "but the model was trained on values from 0 to 255; multiply them by 255",
     };
     format!("{what} only the values 0 and 1, {advice}")
 }
 
-fn outside(role: Role, [low, high]: [f64; 2]) -> String {
+fn outside(role: FileRole, [low, high]: [f64; 2]) -> String {
     match role {
-        Role::Training | Role::Test => {
+        FileRole::Training | FileRole::Test => {
             format!("outside `data.stored` = [{low}, {high}]; correct `data.stored`, or the file")
         }
-        Role::Trained => {
+        FileRole::Trained => {
             format!("but the model was trained on values from {low} to {high}; give the images that scale")
         }
     }

@@ -6,9 +6,9 @@ mod identity;
 mod settings;
 mod source;
 
-pub use binarize::{Binarize, Pixels};
-pub use error::{DataError, Role};
-pub use settings::{Settings, Validation};
+pub use binarize::{Binarize, PixelMap};
+pub use error::{DataError, FileRole};
+pub use settings::{DataSettings, Validation};
 pub use source::{IdxError, Loaded, Source};
 
 use source::read_pair;
@@ -42,7 +42,7 @@ impl Images {
     /// # Errors
     /// As there; pixels cannot be of the kind that the model was trained on.
     pub fn read_alike(
-        trained: &Settings,
+        trained: &DataSettings,
         images: &Path,
         labels: Option<&Path>,
         most: usize,
@@ -54,8 +54,8 @@ impl Images {
             true => Images::read(images, None, usize::MAX)?,
             false => read.clone(),
         };
-        let trained = Settings { is_stored_given: !is_default, ..trained.clone() };
-        check_values(&trained, &whole, (Role::Trained, images), whole.len())?;
+        let trained = DataSettings { is_stored_given: !is_default, ..trained.clone() };
+        check_values(&trained, &whole, (FileRole::Trained, images), whole.len())?;
         Ok(read)
     }
 
@@ -184,7 +184,7 @@ impl Dataset {
     /// # Errors
     /// A file cannot be read or is not what it should be; there are fewer images than are asked for; pixels are not what
     /// `stored` says.
-    pub fn load(data: &Settings, folder: &Path) -> Result<Dataset, DataError> {
+    pub fn load(data: &DataSettings, folder: &Path) -> Result<Dataset, DataError> {
         Files::default().dataset(data, folder)
     }
 
@@ -212,7 +212,7 @@ impl Files {
     ///
     /// # Errors
     /// As there.
-    pub fn dataset(&mut self, data: &Settings, folder: &Path) -> Result<Dataset, DataError> {
+    pub fn dataset(&mut self, data: &DataSettings, folder: &Path) -> Result<Dataset, DataError> {
         let Whole { training: Loaded { file, count, images }, test } = self.whole(data, folder)?;
         let train = match data.limit {
             None => images,
@@ -221,10 +221,10 @@ impl Files {
                 Some(limit) => images.slice(0..limit),
             },
         };
-        check_values(data, &train, (Role::Training, &file), count)?;
+        check_values(data, &train, (FileRole::Training, &file), count)?;
         let (train, validation) = match test {
             Some(Loaded { file, images: test, .. }) => {
-                check_values(data, &test, (Role::Test, &file), test.len())?;
+                check_values(data, &test, (FileRole::Test, &file), test.len())?;
                 (train, test)
             }
             None => split(&train, data.validation)?,
@@ -234,7 +234,7 @@ impl Files {
         Ok(Dataset { train, validation, is_grey, hash })
     }
 
-    fn whole(&mut self, data: &Settings, folder: &Path) -> Result<Whole, DataError> {
+    fn whole(&mut self, data: &DataSettings, folder: &Path) -> Result<Whole, DataError> {
         let mut most = data.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
         let known = self.read.iter().position(|(known, _)| **known == *data.source);
         let earlier = known.and_then(|index| self.read.get(index)).map(|(_, whole)| whole);
@@ -270,7 +270,12 @@ impl Files {
 
 /// Whether pixels are what a spec says, or what they hardly can be where it does not say. They are of a file with `count`
 /// images.
-fn check_values(data: &Settings, images: &Images, (role, file): (Role, &Path), count: usize) -> Result<(), DataError> {
+fn check_values(
+    data: &DataSettings,
+    images: &Images,
+    (role, file): (FileRole, &Path),
+    count: usize,
+) -> Result<(), DataError> {
     let file = || file.to_path_buf();
     let stored = data.stored;
     match images.outside(stored) {

@@ -8,7 +8,7 @@ use toml::Value;
 
 /// The `[data]` table.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct DataSettings {
     /// Where images come from.
     pub source: Arc<dyn Source>,
     /// Only that many training images, the first ones.
@@ -71,9 +71,9 @@ pub(super) const STORED: [f64; 2] = [0.0, 255.0];
 /// The share that is held out where a spec does not say.
 const HELD_OUT: f64 = 0.1;
 
-impl Settings {
+impl DataSettings {
     /// Reads the table.
-    pub fn read(keys: &mut Keys<'_>) -> Settings {
+    pub fn read(keys: &mut Keys<'_>) -> DataSettings {
         let source = keys.choice(SOURCE, &SOURCES, &FASHION_MINI);
         let limit = keys.optional_whole(LIMIT, 1, Type::MOST);
         let validation = validation(keys, source.has_test_images());
@@ -81,7 +81,7 @@ impl Settings {
         let stored = keys.pair(STORED_KEY, &Type::Number(Interval::ALL), STORED);
         let binarize = keys.choice(BINARIZE_KEY, &BINARIZE, &NONE);
         let range = keys.pair(RANGE, &Type::Number(Interval::ALL), [0.0, 1.0]);
-        let settings = Settings { source, limit, validation, stored, is_stored_given, binarize, range };
+        let settings = DataSettings { source, limit, validation, stored, is_stored_given, binarize, range };
         settings.check(keys);
         settings
     }
@@ -106,21 +106,21 @@ impl Settings {
     }
 }
 
-impl PartialEq for Settings {
-    fn eq(&self, other: &Settings) -> bool {
+impl PartialEq for DataSettings {
+    fn eq(&self, other: &DataSettings) -> bool {
         // The type's own equality would take the source out of its place.
-        let rest = |settings: &Settings| {
-            let Settings { source: _, limit, validation, stored, is_stored_given, binarize, range } = settings;
+        let rest = |settings: &DataSettings| {
+            let DataSettings { source: _, limit, validation, stored, is_stored_given, binarize, range } = settings;
             (*limit, *validation, *stored, *is_stored_given, *binarize, *range)
         };
         *self.source == *other.source && rest(self) == rest(other)
     }
 }
 
-impl Default for Settings {
+impl Default for DataSettings {
     /// A spec without a `[data]` table.
-    fn default() -> Settings {
-        Keys::read(&Default::default(), Settings::read).0
+    fn default() -> DataSettings {
+        Keys::read(&Default::default(), DataSettings::read).0
     }
 }
 

@@ -19,7 +19,7 @@ struct Data {
 }
 
 impl Data {
-    fn settings(&self) -> Settings {
+    fn settings(&self) -> DataSettings {
         let path = |key: &str, path: &Option<PathBuf>| {
             path.as_ref().map(|path| (format!("data.{key}"), toml::Value::String(path.to_str().unwrap().to_owned())))
         };
@@ -33,9 +33,9 @@ impl Data {
         if self.images.is_some() {
             written.insert("data.source".to_owned(), "idx".into());
         }
-        let (settings, found) = Keys::read(&written, |keys| keys.table("data", "", "", Settings::read));
+        let (settings, found) = Keys::read(&written, |keys| keys.table("data", "", "", DataSettings::read));
         assert_eq!(found.problems, []);
-        Settings {
+        DataSettings {
             limit: self.limit,
             validation: self.validation.unwrap_or(settings.validation),
             stored: self.stored.unwrap_or(settings.stored),
@@ -368,7 +368,7 @@ fn of_files_no_more_is_kept_than_is_used() {
 fn keys_that_do_not_fit_together_are_refused() {
     let problems = |keys: &[&str]| {
         let written = keys.iter().map(|key| ((*key).to_owned(), toml::Value::String("idx".to_owned()))).collect();
-        Keys::read(&written, |keys| keys.table("data", "", "", Settings::read)).1.problems
+        Keys::read(&written, |keys| keys.table("data", "", "", DataSettings::read)).1.problems
     };
     let messages = |keys: &[&str]| problems(keys).into_iter().map(|one| (one.message, one.keys[0])).collect::<Vec<_>>();
     let message = r#"`data.images` is missing: `data.source = "idx"` reads its images from that IDX file; name one"#;

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 /// A text that a spec was read from: the file, one that it extends, or an argument of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceText {
     /// The file's path as the user gave it, or `--set`.
     pub name: String,
     /// Its content.
@@ -68,13 +68,13 @@ impl Diagnostic {
 /// All that is wrong with a spec. Displays as annotated snippets.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct Diagnostics {
-    sources: Vec<Source>,
+    sources: Vec<SourceText>,
     items: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
     /// Sorts by place and drops repetitions (the same fault is found again in each trial of a sweep).
-    pub fn new(sources: &[Source], items: impl IntoIterator<Item = Diagnostic>) -> Diagnostics {
+    pub fn new(sources: &[SourceText], items: impl IntoIterator<Item = Diagnostic>) -> Diagnostics {
         let unique: BTreeSet<Diagnostic> = items.into_iter().collect();
         Diagnostics { sources: sources.to_vec(), items: unique.into_iter().collect() }
     }

@@ -1,6 +1,6 @@
 //! A TOML spec with the place of every key and value, and what is wrong with it as text and types.
 
-use super::diagnostics::{Diagnostic, Diagnostics, Location, Source, line_and_column};
+use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText, line_and_column};
 use super::reader::Reader;
 use super::sweep::Sweep;
 use crate::folder::FileError;
@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A dotted key: `train.batch_size`.
-pub type Key = String;
+pub type DottedKey = String;
 
 /// What the command line sets on top of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +22,11 @@ pub enum Override {
 }
 
 impl Override {
-    pub(super) fn source(&self) -> Source {
+    pub(super) fn source(&self) -> SourceText {
         match self {
-            Override::Set(argument) => Source { name: "--set".to_owned(), text: as_toml(argument) },
+            Override::Set(argument) => SourceText { name: "--set".to_owned(), text: as_toml(argument) },
             Override::Device(device) => {
-                Source { name: "--device".to_owned(), text: format!("train.device = \"{device}\"") }
+                SourceText { name: "--device".to_owned(), text: format!("train.device = \"{device}\"") }
             }
         }
     }
@@ -86,15 +86,15 @@ fn plain(value: &DeValue<'_>) -> toml::Value {
 /// A spec as it was written: keys known, values of the right type, places remembered.
 #[derive(Clone, Debug)]
 pub struct Document {
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Vec<SourceText>,
     /// Sources from this number on are arguments of the command line.
     pub(super) files: usize,
     /// How much each source counts.
     pub(super) ranks: BTreeMap<usize, usize>,
-    pub(super) entries: BTreeMap<Key, Entry>,
+    pub(super) entries: BTreeMap<DottedKey, Entry>,
     pub(super) sweep: Sweep,
     /// Keys whose values could not be read: what is derived from them is not worth an error of its own.
-    pub(super) faulty: BTreeSet<Key>,
+    pub(super) faulty: BTreeSet<DottedKey>,
     pub(super) faults: Vec<Diagnostic>,
 }
 
@@ -111,7 +111,7 @@ impl Document {
             Err(Unread::File(error)) => return Err(error.into()),
             Err(Unread::Bytes(line)) => {
                 let item = Diagnostic::new(None, format!("the spec {}", not_text(line)));
-                let source = Source { name: path.display().to_string(), text: String::new() };
+                let source = SourceText { name: path.display().to_string(), text: String::new() };
                 return Err(Diagnostics::new(&[source], [item.with_help("save it as UTF-8")]).into());
             }
         }
@@ -123,7 +123,7 @@ impl Document {
     }
 
     /// The texts that locations point into.
-    pub fn sources(&self) -> &[Source] {
+    pub fn sources(&self) -> &[SourceText] {
         &self.sources
     }
 
@@ -170,10 +170,10 @@ impl Document {
     pub fn with_values<'a>(
         &self,
         values: impl IntoIterator<Item = (&'a str, &'a toml::Value)>,
-    ) -> BTreeMap<Key, toml::Value> {
+    ) -> BTreeMap<DottedKey, toml::Value> {
         let written = self.entries.iter().map(|(key, entry)| (key.clone(), entry.content.clone()));
         // Each file says which version of the language it is in, and what it extends, of itself alone.
-        let mut written: BTreeMap<Key, toml::Value> =
+        let mut written: BTreeMap<DottedKey, toml::Value> =
             written.filter(|(key, _)| !["extends", "spec_version"].contains(&key.as_str())).collect();
         written.extend(values.into_iter().map(|(key, value)| (key.to_owned(), value.clone())));
         written

@@ -10,7 +10,7 @@ mod spec;
 pub mod sweep;
 mod types;
 
-pub use document::{Document, Entry, Key, Override, ReadError};
+pub use document::{Document, DottedKey, Entry, Override, ReadError};
 pub(crate) use names::named_key;
 pub use schema::{json_schema, reference};
 pub use spec::{Log, SPEC_VERSION, Spec, description};

@@ -5,7 +5,7 @@ use crate::data;
 use crate::model::architecture::{LikelihoodKind, Network};
 use crate::model::{self, Architecture};
 use crate::objective;
-use crate::settings::{Description, Found, Key, Keys, Role, Setting, Type, written};
+use crate::settings::{Description, Found, Key, Keys, ResolvedKey, Role, Type, written};
 use crate::text::{counted, short};
 use crate::train;
 use std::collections::BTreeMap;
@@ -25,17 +25,17 @@ pub struct Spec {
     /// Seed of all that is random in training.
     pub seed: u64,
     /// Which images to train on.
-    pub data: data::Settings,
+    pub data: data::DataSettings,
     /// The network and its distributions.
-    pub model: model::Settings,
+    pub model: model::ModelSettings,
     /// The loss and its conventions.
-    pub objective: objective::Settings,
+    pub objective: objective::ObjectiveSettings,
     /// How the weights are found.
-    pub train: train::Settings,
+    pub train: train::TrainSettings,
     /// What is logged, and how often.
     pub log: Log,
     /// The keys that apply, in their order.
-    settings: Vec<Setting>,
+    settings: Vec<ResolvedKey>,
 }
 
 /// The `[log]` table.
@@ -101,21 +101,21 @@ fn read(keys: &mut Keys<'_>) -> Spec {
         None,
     );
     keys.describe_only(VERSION, Type::WHOLE, None);
-    let data = keys.table("data", "Which images to train on.", "dataset datasets", data::Settings::read);
+    let data = keys.table("data", "Which images to train on.", "dataset datasets", data::DataSettings::read);
     let model = keys.table(
         "model",
         "The network and its distributions.",
         "network net arch architecture vae autoencoder",
-        model::Settings::read,
+        model::ModelSettings::read,
     );
     let objective = keys.table("objective", "The loss and its conventions.", "loss losses elbo criterion", |keys| {
-        objective::Settings::read(keys, model.is_variational)
+        objective::ObjectiveSettings::read(keys, model.is_variational)
     });
     let train = keys.table(
         "train",
         "How the weights are found.",
         "training trainer fit optim optimizer optimization",
-        train::Settings::read,
+        train::TrainSettings::read,
     );
     let log = keys.table("log", "What is logged, and how often; it changes nothing else.", "logging logger", |keys| {
         Log { pictures_every: keys.optional_whole(PICTURES_EVERY, 1, Type::MOST) }
@@ -179,7 +179,7 @@ impl Spec {
     }
 
     /// The keys that apply, in their order, with their values.
-    pub fn settings(&self) -> &[Setting] {
+    pub fn settings(&self) -> &[ResolvedKey] {
         &self.settings
     }
 

@@ -4,7 +4,7 @@
 //! place in its lists, each key of `[sweep.grid]` one with a point a value, and `seeds` one with a point a seed.
 
 use super::diagnostics::{Diagnostic, Location};
-use super::document::{Entry, Key};
+use super::document::{DottedKey, Entry};
 use super::numbers::{finite, magnitude, significant, to_place, whole_end};
 use super::types::fault;
 use crate::folder::digest;
@@ -87,7 +87,7 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
 #[derive(Clone, Debug)]
 pub struct Assignment {
     /// The dotted key.
-    pub key: Key,
+    pub key: DottedKey,
     /// Its value; nothing where that could not be read, which is a fault of the document.
     pub value: Option<Value>,
     /// Where that, or what it was made from, was written.
@@ -121,16 +121,16 @@ pub struct Sweep {
 #[derive(Clone, Debug)]
 pub struct Pattern {
     /// The values by key.
-    pub values: BTreeMap<Key, Vec<Value>>,
+    pub values: BTreeMap<DottedKey, Vec<Value>>,
     /// Where it was written.
     pub location: Location,
 }
 
 impl Sweep {
     /// The dotted keys that vary, in the order of the blocks.
-    pub fn keys(&self) -> Vec<Key> {
+    pub fn keys(&self) -> Vec<DottedKey> {
         let points = self.blocks.iter().filter_map(|block| block.first()).chain(&self.include);
-        let mut keys: Vec<Key> = Vec::new();
+        let mut keys: Vec<DottedKey> = Vec::new();
         for assignment in points.flatten() {
             if !keys.contains(&assignment.key) {
                 keys.push(assignment.key.clone());
@@ -186,19 +186,19 @@ fn choose(blocks: &[Block], number: usize) -> Vec<&Point> {
 pub(super) type Reason = (String, Option<String>);
 
 /// A range of numbers, `{ from = 1e-4, to = 1.0, steps = 9, scale = "log" }`.
-pub(super) struct Range {
+pub(super) struct NumberRange {
     from: Value,
     to: Value,
     steps: u64,
     log: bool,
 }
 
-impl Range {
+impl NumberRange {
     /// Reads it.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn read(table: &toml::Table) -> Result<Range, Reason> {
+    pub(super) fn read(table: &toml::Table) -> Result<NumberRange, Reason> {
         const KEYS: [&str; 4] = ["from", "to", "steps", "scale"];
         if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
             let meant = match key.as_str() {
@@ -224,7 +224,7 @@ impl Range {
             Some("log") => true,
             Some(_) => return Err(("the `scale` of a range is \"linear\" or \"log\"".to_owned(), None)),
         };
-        let range = Range { from, to, steps, log };
+        let range = NumberRange { from, to, steps, log };
         let (from, to) = range.ends();
         if log && (from <= 0.0 || to <= 0.0) {
             return Err(("a range on a logarithmic scale needs `from` and `to` above 0".to_owned(), None));
@@ -366,18 +366,18 @@ fn between(drawn: f64, low: f64, high: f64) -> f64 {
 
 /// What was written of a sweep, from one source after another: later ones replace single keys.
 #[derive(Debug, Default)]
-pub(super) struct Draft {
+pub(super) struct RawSweep {
     /// Values of the keys of `[sweep.grid]`.
-    pub(super) grid: BTreeMap<Key, Listed>,
+    pub(super) grid: BTreeMap<DottedKey, ListedValues>,
     /// Of `[sweep.zip]`.
-    pub(super) zip: BTreeMap<Key, Listed>,
+    pub(super) zip: BTreeMap<DottedKey, ListedValues>,
     /// Of `[sweep.random]`; nothing where how to draw could not be read.
-    pub(super) random: BTreeMap<Key, (Entry, Option<Draw>)>,
+    pub(super) random: BTreeMap<DottedKey, (Entry, Option<Draw>)>,
     /// Whether any source draws a key.
     pub(super) draws: bool,
     pub(super) samples: Option<Entry>,
     pub(super) draw_seed: Option<Entry>,
-    pub(super) seeds: Option<Listed>,
+    pub(super) seeds: Option<ListedValues>,
     pub(super) limit: Option<Entry>,
     pub(super) include: Vec<Point>,
     pub(super) exclude: Vec<Pattern>,
@@ -386,12 +386,12 @@ pub(super) struct Draft {
 
 /// A key with the values that it takes; nothing in place of those that could not be read.
 #[derive(Debug)]
-pub(super) struct Listed {
+pub(super) struct ListedValues {
     pub(super) entry: Entry,
     pub(super) values: Vec<(Option<Value>, Location)>,
 }
 
-impl Draft {
+impl RawSweep {
     /// A key has a value now: no other source varies it, nor includes trials with other values of it.
     pub(super) fn settle(&mut self, key: &str, source: usize) {
         self.forget(key, source);
@@ -458,7 +458,7 @@ impl Draft {
             Ok(block) => blocks.extend(block),
             Err(fault) => faults.push(fault),
         }
-        let mut grid: Vec<(Key, Listed)> = self.grid.into_iter().collect();
+        let mut grid: Vec<(DottedKey, ListedValues)> = self.grid.into_iter().collect();
         grid.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
         blocks.extend(grid.into_iter().map(|(key, listed)| alone(&key, listed)));
         let seeds = self.seeds.map(|listed| alone("seed", listed)).unwrap_or_default();
@@ -476,7 +476,7 @@ impl Draft {
         let random = self.random.iter().map(|(key, (entry, _))| (key, "[sweep.random]", entry));
         let seed = "seed".to_owned();
         let seeds = self.seeds.iter().map(|listed| (&seed, "sweep.seeds", &listed.entry));
-        let mut known: BTreeMap<&Key, &str> = BTreeMap::new();
+        let mut known: BTreeMap<&DottedKey, &str> = BTreeMap::new();
         let mut faults = Vec::new();
         for (key, part, entry) in grid.chain(zip).chain(random).chain(seeds) {
             if let Some(other) = known.insert(key, part) {
@@ -489,7 +489,7 @@ impl Draft {
 
     fn draw(&self, samples: u64, seed: u64) -> Block {
         let point = |sample: u64| {
-            let assignment = |(key, (entry, draw)): (&Key, &(Entry, Option<Draw>))| Assignment {
+            let assignment = |(key, (entry, draw)): (&DottedKey, &(Entry, Option<Draw>))| Assignment {
                 key: key.clone(),
                 value: draw.as_ref().map(|draw| draw.value(seed, key, sample)),
                 location: entry.value.clone(),
@@ -502,7 +502,7 @@ impl Draft {
 
 /// Keys of which a number was drawn that they do not take; the first one of each.
 fn out_of_range(block: &Block) -> Vec<Diagnostic> {
-    let mut faulty: BTreeMap<&Key, Diagnostic> = BTreeMap::new();
+    let mut faulty: BTreeMap<&DottedKey, Diagnostic> = BTreeMap::new();
     for Assignment { key, value, location } in block.iter().flatten() {
         if let Some((value, fault)) = value.as_ref().and_then(|value| Some((value, fault(key, value)?))) {
             let message = format!("`{key}` must be {}, and {value} was drawn", fault.expected);
@@ -513,15 +513,15 @@ fn out_of_range(block: &Block) -> Vec<Diagnostic> {
 }
 
 /// A block of one key.
-fn alone(key: &str, listed: Listed) -> Block {
+fn alone(key: &str, listed: ListedValues) -> Block {
     let point =
         |(value, location): (Option<Value>, Location)| vec![Assignment { key: key.to_owned(), value, location }];
     listed.values.into_iter().map(point).collect()
 }
 
 /// The block of `[sweep.zip]`, whose lists go side by side.
-fn zipped(zip: &BTreeMap<Key, Listed>) -> Result<Option<Block>, Diagnostic> {
-    let mut lists: Vec<(&Key, &Listed)> = zip.iter().collect();
+fn zipped(zip: &BTreeMap<DottedKey, ListedValues>) -> Result<Option<Block>, Diagnostic> {
+    let mut lists: Vec<(&DottedKey, &ListedValues)> = zip.iter().collect();
     lists.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
     let Some((first_key, first)) = lists.first() else { return Ok(None) };
     let length = first.values.len();
@@ -532,7 +532,7 @@ fn zipped(zip: &BTreeMap<Key, Listed>) -> Result<Option<Block>, Diagnostic> {
         return Err(fault.with_help("these lists go side by side: give them the same length"));
     }
     let point = |place: usize| {
-        let assignment = |(key, listed): &(&Key, &Listed)| {
+        let assignment = |(key, listed): &(&DottedKey, &ListedValues)| {
             let (value, location) = listed.values.get(place)?.clone();
             Some(Assignment { key: (*key).clone(), value, location })
         };

@@ -2,7 +2,7 @@
 
 use super::cluster::Task;
 use super::prospect::Earlier;
-use super::{Changes, LaunchError, Notice, Options, Summary};
+use super::{Changes, LaunchError, Options, RunEvent, Summary};
 use crate::folder::TrialFolder;
 use crate::plan::Trial;
 use crate::record::trial::TrialRecord;
@@ -71,27 +71,27 @@ impl<'p> Found<'p> {
     }
 
     /// Tells all of it, and counts it.
-    pub(super) fn tell(&self, summary: &mut Summary, observe: &mut dyn FnMut(Notice<'_>)) {
+    pub(super) fn tell(&self, summary: &mut Summary, observe: &mut dyn FnMut(RunEvent<'_>)) {
         if let Some(changes) = &self.changes {
-            observe(Notice::Changed(changes));
+            observe(RunEvent::Changed(changes));
         }
         for warning in &self.warnings {
-            observe(Notice::Warning(warning));
+            observe(RunEvent::Warning(warning));
         }
         for fault in &self.damaged {
-            observe(Notice::Damaged(fault));
+            observe(RunEvent::Damaged(fault));
         }
         for trial in &self.kept {
             summary.done += 1;
-            observe(Notice::Kept(trial));
+            observe(RunEvent::Kept(trial));
         }
         for (trial, task) in &self.submitted {
-            observe(Notice::Submitted(trial, task));
+            observe(RunEvent::Submitted(trial, task));
         }
         for (trial, record) in &self.failed {
             summary.failed += 1;
             summary.failed_before += 1;
-            observe(Notice::KeptFailed(trial, record));
+            observe(RunEvent::KeptFailed(trial, record));
         }
     }
 }

@@ -15,7 +15,7 @@ mod states;
 pub use child::{DISK_FULL, stop_with_parent};
 pub use frozen::{Changes, Frozen};
 pub use lock::Holder;
-pub use notice::{Notice, Summary};
+pub use notice::{RunEvent, Summary};
 pub use pool::{Launch, share};
 pub use prepare::{prepare, prepare_alone};
 pub use prospect::{Prospect, prospect, unfinished};

@@ -8,7 +8,7 @@ use crate::trial::Event;
 
 /// What happens while a plan runs.
 #[derive(Debug)]
-pub enum Notice<'a> {
+pub enum RunEvent<'a> {
     /// The plan is not the one that was run before.
     Changed(&'a Changes),
     /// A file of an earlier run is damaged, and is made again.

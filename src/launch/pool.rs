@@ -3,7 +3,7 @@
 use super::child::{Child, Crash, End, Message};
 use super::found::Found;
 use super::lock::{self, Lock};
-use super::{LaunchError, Notice, Options, Proposer, Summary, Waiting};
+use super::{LaunchError, Options, Proposer, RunEvent, Summary, Waiting};
 use crate::folder::{FileError, TrialFolder, is_full};
 use crate::machine::program;
 use crate::plan::Trial;
@@ -71,12 +71,12 @@ impl<'p> Launch<'p> {
     }
 
     /// Tells what earlier runs left, and counts it.
-    pub fn tell(&mut self, observe: &mut dyn FnMut(Notice<'_>)) {
+    pub fn tell(&mut self, observe: &mut dyn FnMut(RunEvent<'_>)) {
         self.found.tell(&mut self.summary, observe);
     }
 
     /// Runs every trial that is not finished, until all ended, `stop` is set, or one fails that is to stop the others.
-    pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(Notice<'_>)) -> Summary {
+    pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(RunEvent<'_>)) -> Summary {
         self.tell(observe);
         let mut last = Instant::now();
         loop {
@@ -111,7 +111,7 @@ impl<'p> Launch<'p> {
         }
     }
 
-    fn start(&mut self, mut waiting: Waiting<'p>, observe: &mut dyn FnMut(Notice<'_>)) {
+    fn start(&mut self, mut waiting: Waiting<'p>, observe: &mut dyn FnMut(RunEvent<'_>)) {
         let begun = waiting.begin();
         let Waiting { trial, folder, .. } = waiting;
         let start = || Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender);
@@ -127,13 +127,13 @@ impl<'p> Launch<'p> {
         }
     }
 
-    fn handle(&mut self, id: &str, message: Message, observe: &mut dyn FnMut(Notice<'_>)) {
+    fn handle(&mut self, id: &str, message: Message, observe: &mut dyn FnMut(RunEvent<'_>)) {
         let Some(index) = self.running.iter().position(|(trial, _)| trial.id() == id) else { return };
         match message {
             // The record has the last word on how it ended; it is read when the process is gone.
             Message::Event(Event::Ended { .. }) => {}
             Message::Event(event) => {
-                observe(Notice::Event(&self.running[index].0, &event));
+                observe(RunEvent::Event(&self.running[index].0, &event));
             }
             Message::Closed(lines) => {
                 let (trial, child) = self.running.swap_remove(index);
@@ -145,7 +145,7 @@ impl<'p> Launch<'p> {
     }
 
     /// Notes how a trial ended; a crash goes into its record.
-    fn end(&mut self, trial: &Trial, folder: &TrialFolder, end: End, observe: &mut dyn FnMut(Notice<'_>)) {
+    fn end(&mut self, trial: &Trial, folder: &TrialFolder, end: End, observe: &mut dyn FnMut(RunEvent<'_>)) {
         let record = TrialRecord::read(folder);
         self.summary.disk_is_full |= matches!(end, End::DiskFull(_));
         let from_outside = |text: String| Crash { text, from_outside: true };
@@ -175,7 +175,7 @@ impl<'p> Launch<'p> {
             }
         }
         self.source.ended(trial, status);
-        observe(Notice::Event(trial, &Event::Ended { status, error }));
+        observe(RunEvent::Event(trial, &Event::Ended { status, error }));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::cluster::Task;
 use super::found::{Found, Unfinished};
 use super::prospect::Earlier;
-use super::queue::Listed;
+use super::queue::ListedTrials;
 use super::{Launch, LaunchError, Options, Waiting, folder, frozen, lock, share};
 use crate::folder::{TrialFolder, remove_leftovers};
 use crate::plan::{Plan, Trial};
@@ -55,7 +55,7 @@ pub fn prepare<'p>(
     frozen::freeze(plan, &experiment)?;
     let (jobs, threads) = share(options, unfinished.len());
     let ready = |trial| ready(trial, plan.varied(), threads, options);
-    let listed = unfinished.into_iter().map(ready).collect::<Result<Listed<'p>, _>>()?;
+    let listed = unfinished.into_iter().map(ready).collect::<Result<ListedTrials<'p>, _>>()?;
     Launch::new(options, jobs, threads, found, Box::new(listed), Some(lock))
 }
 
@@ -107,6 +107,6 @@ pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Optio
         }
     };
     let waiting = is_unfinished.then(|| Waiting { trial: Cow::Borrowed(trial), folder: folder.clone(), anew: None });
-    let listed: Listed<'p> = waiting.into_iter().collect();
+    let listed: ListedTrials<'p> = waiting.into_iter().collect();
     Launch::new(options, 1, threads, found, Box::new(listed), None)
 }

@@ -50,15 +50,15 @@ pub trait Proposer<'p> {
 
 /// The trials of a plan's grid: known from the start, whatever the others come to.
 #[derive(Default)]
-pub(super) struct Listed<'p>(VecDeque<Waiting<'p>>);
+pub(super) struct ListedTrials<'p>(VecDeque<Waiting<'p>>);
 
-impl<'p> FromIterator<Waiting<'p>> for Listed<'p> {
+impl<'p> FromIterator<Waiting<'p>> for ListedTrials<'p> {
     fn from_iter<I: IntoIterator<Item = Waiting<'p>>>(trials: I) -> Self {
-        Listed(trials.into_iter().collect())
+        ListedTrials(trials.into_iter().collect())
     }
 }
 
-impl<'p> Proposer<'p> for Listed<'p> {
+impl<'p> Proposer<'p> for ListedTrials<'p> {
     fn propose(&mut self) -> Option<Waiting<'p>> {
         self.0.pop_front()
     }

@@ -15,7 +15,7 @@ pub struct Metric {
     /// What it is, in a sentence or two.
     pub doc: Cow<'static, str>,
     /// What a value is.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Which values are better.
     pub direction: Direction,
     /// The splits that it is measured on.
@@ -27,7 +27,7 @@ pub struct Metric {
     /// The chart of TensorBoard's custom scalars that it is drawn in.
     pub layout: Option<&'static str>,
     /// The column that it has in the tables of the terminal, of the page and of the summary.
-    pub column: Option<Column>,
+    pub column: Option<ColumnHead>,
     /// Whether the page draws it over the epochs.
     pub is_curve: bool,
     /// Whether a trial has diverged once it is not finite.
@@ -38,7 +38,7 @@ pub struct Metric {
 
 /// What the value of a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// A number.
     Number,
     /// A whole number, 0 or more.
@@ -77,7 +77,7 @@ pub enum Board {
 
 /// A metric's column in a table for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Column {
+pub struct ColumnHead {
     /// How it is headed.
     pub head: &'static str,
     /// What a reader must know about it; `{split}` stands for the split's images.
@@ -86,7 +86,7 @@ pub struct Column {
 
 impl Metric {
     /// A metric that nothing but the tables for programs has yet.
-    pub const fn new(name: &'static str, kind: Kind, unit: &'static str, doc: &'static str) -> Metric {
+    pub const fn new(name: &'static str, kind: MetricKind, unit: &'static str, doc: &'static str) -> Metric {
         Metric {
             name: Cow::Borrowed(name),
             title: Cow::Borrowed(name),
@@ -112,7 +112,7 @@ impl Metric {
             title: format!("standard error of {}", self.title).into(),
             doc: format!("Standard error of `{}` over the validation images.", self.name).into(),
             splits: &[Split::Validation],
-            ..Metric::new("", Kind::Number, self.unit, "")
+            ..Metric::new("", MetricKind::Number, self.unit, "")
         })
     }
 

@@ -4,6 +4,6 @@ mod metric;
 mod row;
 mod split;
 
-pub use metric::{Board, Column, Direction, Kind, Metric};
+pub use metric::{Board, ColumnHead, Direction, Metric, MetricKind};
 pub use row::{POSITION, Row, Value, named};
 pub use split::Split;

@@ -1,6 +1,6 @@
 //! The metrics of one epoch and split, by name.
 
-use super::{Kind, Metric, Split};
+use super::{Metric, MetricKind, Split};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -133,7 +133,7 @@ impl Serialize for Row {
 /// The numbers of rows as `train_loss`, `validation_elbo_nats` and so on; `None` where one is not finite.
 pub fn named<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<String, Option<f64>> {
     let of_row = |row: &'a Row| {
-        let numbers = row.values().filter(|(metric, _)| metric.kind != Kind::List);
+        let numbers = row.values().filter(|(metric, _)| metric.kind != MetricKind::List);
         numbers.map(|(metric, value)| {
             let number = value.number().filter(|number| number.is_finite());
             (format!("{}_{}", row.split.name(), metric.name), number)
@@ -149,9 +149,9 @@ mod tests {
 
     static METRICS: LazyLock<[Metric; 3]> = LazyLock::new(|| {
         [
-            Metric { must_be_finite: true, ..Metric::new("loss", Kind::Number, "", "") },
-            Metric { must_be_finite: true, ..Metric::new("axes", Kind::List, "", "") },
-            Metric { is_timing: true, ..Metric::new("seconds", Kind::Number, "s", "") },
+            Metric { must_be_finite: true, ..Metric::new("loss", MetricKind::Number, "", "") },
+            Metric { must_be_finite: true, ..Metric::new("axes", MetricKind::List, "", "") },
+            Metric { is_timing: true, ..Metric::new("seconds", MetricKind::Number, "s", "") },
         ]
     });
 

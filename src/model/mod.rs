@@ -42,7 +42,7 @@ mod settings;
 pub use architecture::Architecture;
 pub use distributions::{Code, Likelihood, Posterior};
 pub use parameters::Initializer;
-pub use settings::Settings;
+pub use settings::ModelSettings;
 
 use crate::tensor::backend::{Array, Backend, DeviceError};
 use crate::tensor::dims::{Dim, Hidden, Latent, Pixels};

@@ -9,7 +9,7 @@ use crate::tensor::kernels::{ACTIVATIONS, Activation};
 
 /// The `[model]` table.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct ModelSettings {
     /// Axes of the code.
     pub latent_dim: u64,
     /// The layers.
@@ -59,15 +59,15 @@ const INITIALIZER: Key = Key::new(
 .also("init weight_init kernel_initializer")
 .example("\"he\"");
 
-impl Settings {
+impl ModelSettings {
     /// Reads the table.
-    pub fn read(keys: &mut Keys<'_>) -> Settings {
+    pub fn read(keys: &mut Keys<'_>) -> ModelSettings {
         let latent_dim = keys.whole(LATENT_DIM, 1, Type::MOST, 2);
         let network = keys.choice(FAMILY, &FAMILIES, &conv::KIND);
         let likelihood = keys.choice(LIKELIHOOD, &LIKELIHOODS, &BERNOULLI);
         let is_variational = keys.choice(POSTERIOR, &POSTERIORS, &GAUSSIAN_POSTERIOR);
         let initializer = keys.choice(INITIALIZER, &INITIALIZERS, &GLOROT);
-        Settings { latent_dim, network, likelihood, is_variational, initializer }
+        ModelSettings { latent_dim, network, likelihood, is_variational, initializer }
     }
 
     /// The model for images of some height and width, whose posterior has a second head of this meaning.

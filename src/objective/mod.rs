@@ -2,7 +2,7 @@
 
 mod settings;
 
-pub use settings::{Kl, Reduction, Settings};
+pub use settings::{Kl, ObjectiveSettings, Reduction};
 
 use crate::model::{Code, Vae};
 use crate::tensor::backend::{Array, Backend, DeviceError};
@@ -24,7 +24,7 @@ pub struct Objective {
 
 impl Objective {
     /// The objective of a spec, for images with that many pixels and codes with that many axes.
-    pub fn new(objective: &Settings, pixels: usize, latent: usize) -> Objective {
+    pub fn new(objective: &ObjectiveSettings, pixels: usize, latent: usize) -> Objective {
         Objective {
             // A plain autoencoder has no KL, and so no weight of it.
             kl_weight: objective.kl.map_or(0.0, |kl| kl.weight),

@@ -5,7 +5,7 @@ use crate::settings::{Choices, Interval, Key, Keys, Kind};
 
 /// The `[objective]` table.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
+pub struct ObjectiveSettings {
     /// The KL term; a plain autoencoder has none.
     pub kl: Option<Kl>,
     /// The unit of the loss.
@@ -75,9 +75,9 @@ const POSTERIOR_SCALE: Key = Key::new(
 )
 .example("\"log_std\"");
 
-impl Settings {
+impl ObjectiveSettings {
     /// Reads the table of a model whose codes have a distribution, or have none.
-    pub fn read(keys: &mut Keys<'_>, is_variational: bool) -> Settings {
+    pub fn read(keys: &mut Keys<'_>, is_variational: bool) -> ObjectiveSettings {
         const CHOOSER: (&str, [&str; 1]) = ("model.posterior", ["gaussian"]);
         let kl = keys.only(is_variational, CHOOSER.0, &CHOOSER.1, |keys| Kl {
             weight: keys.number(KL_WEIGHT, Interval::NOT_NEGATIVE, 1.0),
@@ -87,6 +87,6 @@ impl Settings {
         let scale =
             keys.only(is_variational, CHOOSER.0, &CHOOSER.1, |keys| keys.choice(POSTERIOR_SCALE, &SCALES, &LOG_VAR));
         // Points have no second head.
-        Settings { kl, reduction, posterior_scale: scale.unwrap_or(PosteriorScale::LogVar) }
+        ObjectiveSettings { kl, reduction, posterior_scale: scale.unwrap_or(PosteriorScale::LogVar) }
     }
 }

@@ -10,7 +10,7 @@ mod trial;
 
 pub use crate::settings::Problem;
 pub use id::NUMERICS;
-pub use resolve::{Point, Resolver};
+pub use resolve::{ResolvedPoint, Resolver};
 pub use trial::{Trial, value_text};
 
 use crate::folder::FileError;

@@ -1,8 +1,8 @@
 //! One point of a sweep, resolved: what was written, with the point's values in the place of its own, as a trial.
 
 use super::{Problem, Trial};
-use crate::data::{Binarize, DataError, Dataset, Files, Settings};
-use crate::language::{Document, Key, Spec, description};
+use crate::data::{Binarize, DataError, DataSettings, Dataset, Files};
+use crate::language::{Document, DottedKey, Spec, description};
 use crate::settings::{Found, Role};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ pub struct Resolver {
 }
 
 /// A point whose spec is resolved, and whose data are not looked at yet.
-pub struct Point {
+pub struct ResolvedPoint {
     /// The spec.
     pub(super) spec: Spec,
     found: Found,
     /// Keys that were written, and do not apply. In a sweep over what chooses them they apply to some trials; one that applies
     /// to none is a mistake.
     pub(super) unused: Vec<Problem>,
-    written: BTreeMap<Key, Value>,
+    written: BTreeMap<DottedKey, Value>,
 }
 
 impl Resolver {
@@ -41,12 +41,12 @@ impl Resolver {
     }
 
     /// The point with these values.
-    pub fn point<'a>(&self, values: impl IntoIterator<Item = (&'a str, &'a Value)>) -> Point {
+    pub fn point<'a>(&self, values: impl IntoIterator<Item = (&'a str, &'a Value)>) -> ResolvedPoint {
         let mut written = self.document.with_values(values);
         written.entry("name".to_owned()).or_insert_with(|| Value::String(self.stem.clone()));
         let (spec, found) = Spec::read(&written);
         let unused = unused(&written, &spec);
-        Point { spec, found, unused, written }
+        ResolvedPoint { spec, found, unused, written }
     }
 
     /// The trial of a point.
@@ -54,8 +54,8 @@ impl Resolver {
     /// # Errors
     /// All that is wrong with its spec and its data. Where there is no data, what does not depend on it is checked all the
     /// same.
-    pub fn trial(&mut self, point: Point) -> Result<Trial, Vec<Problem>> {
-        let Point { spec, found, written, .. } = point;
+    pub fn trial(&mut self, point: ResolvedPoint) -> Result<Trial, Vec<Problem>> {
+        let ResolvedPoint { spec, found, written, .. } = point;
         let data = spec.data.clone();
         let has_data = !found.problems.iter().flat_map(|problem| &problem.keys).any(|key| *key == "data.images");
         let dataset = if has_data { self.datasets.get(&data) } else { Err(Vec::new()) };
@@ -65,7 +65,7 @@ impl Resolver {
     }
 
     /// The spec with absolute paths, so that a trial's own spec runs from anywhere.
-    fn with_whole_paths(&self, spec: Spec, mut written: BTreeMap<Key, Value>) -> (Spec, Vec<Problem>) {
+    fn with_whole_paths(&self, spec: Spec, mut written: BTreeMap<DottedKey, Value>) -> (Spec, Vec<Problem>) {
         let mut problems = Vec::new();
         let is_path = |key: &str| description().key(key).is_some_and(|key| key.role() == Role::File);
         let mut any = false;
@@ -89,7 +89,7 @@ impl Resolver {
 }
 
 /// Keys that were written, and that the spec does not have.
-fn unused(written: &BTreeMap<Key, Value>, spec: &Spec) -> Vec<Problem> {
+fn unused(written: &BTreeMap<DottedKey, Value>, spec: &Spec) -> Vec<Problem> {
     let applies = |key: &str| spec.settings().iter().any(|setting| setting.key == key);
     let value = |key: &str| {
         let setting = spec.settings().iter().find(|setting| setting.key == key)?;
@@ -115,13 +115,13 @@ fn unused(written: &BTreeMap<Key, Value>, spec: &Spec) -> Vec<Problem> {
 struct Datasets {
     folder: PathBuf,
     files: Files,
-    loaded: Vec<(Settings, Result<Dataset, Vec<Problem>>)>,
+    loaded: Vec<(DataSettings, Result<Dataset, Vec<Problem>>)>,
 }
 
 impl Datasets {
-    fn get(&mut self, data: &Settings) -> Result<Dataset, Vec<Problem>> {
+    fn get(&mut self, data: &DataSettings) -> Result<Dataset, Vec<Problem>> {
         // How pixels are shown to a network changes nothing of the images.
-        let data = Settings { binarize: Binarize::None, range: [0.0, 1.0], ..data.clone() };
+        let data = DataSettings { binarize: Binarize::None, range: [0.0, 1.0], ..data.clone() };
         if let Some((_, result)) = self.loaded.iter().find(|(known, _)| *known == data) {
             return result.clone();
         }

@@ -240,7 +240,7 @@ const LOG: &str = "log";
 
 /// What a trial has to show for its steps so far, beside the weights.
 #[derive(Clone, Debug, Default)]
-pub struct Past {
+pub struct History {
     /// The metrics of the epochs that are done.
     pub rows: Vec<Row>,
     /// Event files, by their names.
@@ -251,7 +251,12 @@ pub struct Past {
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write_checkpoint(path: &Path, snapshot: &Snapshot<'_>, trial: &str, past: &Past) -> Result<(), CheckpointError> {
+pub fn write_checkpoint(
+    path: &Path,
+    snapshot: &Snapshot<'_>,
+    trial: &str,
+    past: &History,
+) -> Result<(), CheckpointError> {
     let mut arrays = weights(snapshot);
     for (name, values) in &snapshot.moments {
         arrays.push(format!("{OPTIMIZER}{name}"), vec![values.len()], &**values);
@@ -268,7 +273,7 @@ pub fn write_checkpoint(path: &Path, snapshot: &Snapshot<'_>, trial: &str, past:
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or is not one of this trial.
-pub fn read_checkpoint(path: &Path, trial: &str) -> Result<(Snapshot<'static>, Past), CheckpointError> {
+pub fn read_checkpoint(path: &Path, trial: &str) -> Result<(Snapshot<'static>, History), CheckpointError> {
     let stored = Stored::read_own(path)?;
     if stored.notes.get(TRIAL).map(String::as_str) != Some(trial) {
         return Err(stored.wrong("is of another trial"));
@@ -295,7 +300,7 @@ pub fn read_checkpoint(path: &Path, trial: &str) -> Result<(Snapshot<'static>, P
             None => weights.push(Weight { name, sizes, values: values.into() }),
         }
     }
-    Ok((Snapshot { weights, moments, position }, Past { rows, log }))
+    Ok((Snapshot { weights, moments, position }, History { rows, log }))
 }
 
 /// What differs between the arrays of two files of ours, in words; nothing where all bits agree.

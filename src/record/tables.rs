@@ -1,7 +1,7 @@
 //! Tables in parquet: metrics.parquet, and the columns that the report's tables share with it.
 
 use crate::folder::{self, BLANK_SEAL, FileError, SEAL_NAME, SealPlace};
-use crate::metrics::{Kind, Row, Split, Value};
+use crate::metrics::{MetricKind, Row, Split, Value};
 use crate::train::measure;
 use polars::io::parquet::write::KeyValueMetadata;
 use polars::prelude::*;
@@ -124,17 +124,17 @@ pub(crate) fn metrics_columns<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -
 }
 
 /// A column of a metric's values.
-pub(crate) fn values<'a>(name: &str, kind: Kind, values: impl Iterator<Item = Option<&'a Value>>) -> Column {
+pub(crate) fn values<'a>(name: &str, kind: MetricKind, values: impl Iterator<Item = Option<&'a Value>>) -> Column {
     match kind {
-        Kind::Number => numbers(name, values.map(|value| value?.number())),
-        Kind::Count => {
+        MetricKind::Number => numbers(name, values.map(|value| value?.number())),
+        MetricKind::Count => {
             let counts = values.map(|value| match value {
                 Some(Value::Count(count)) => Some(integer(*count)),
                 _ => None,
             });
             Column::new(name.into(), counts.collect::<Vec<Option<i64>>>())
         }
-        Kind::List => lists(
+        MetricKind::List => lists(
             name,
             values.map(|value| match value {
                 Some(Value::List(list)) => Some(list.iter().copied()),
@@ -194,11 +194,11 @@ fn row_at(frame: &DataFrame, index: usize) -> PolarsResult<Row> {
     for metric in measure::all().filter(|metric| metric.is_of(split)) {
         let Ok(column) = frame.column(&metric.name) else { continue };
         let value = match metric.kind {
-            Kind::Number => Some(Value::Number(column.f64()?.get(index).unwrap_or(f64::NAN))),
-            Kind::Count => {
+            MetricKind::Number => Some(Value::Number(column.f64()?.get(index).unwrap_or(f64::NAN))),
+            MetricKind::Count => {
                 column.i64()?.get(index).map(|value| count(&metric.name, value)).transpose()?.map(Value::Count)
             }
-            Kind::List => list(column, index)?.map(Value::List),
+            MetricKind::List => list(column, index)?.map(Value::List),
         };
         if let Some(value) = value {
             row.set(metric, value);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     fn axes(row: &mut Row, value: Vec<f64>) {
-        let metric = measure::all().find(|metric| metric.kind == Kind::List).unwrap();
+        let metric = measure::all().find(|metric| metric.kind == MetricKind::List).unwrap();
         row.set(metric, Value::List(value));
     }
 

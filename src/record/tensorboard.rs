@@ -393,7 +393,7 @@ fn event_file(folder: &TrialFolder) -> Result<PathBuf, FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Kind;
+    use crate::metrics::MetricKind;
     use crate::train::measure::example;
     use serde_json::json;
     use std::collections::BTreeSet;
@@ -426,7 +426,7 @@ mod tests {
     }
 
     fn with_axes(mut row: Row, axes: Vec<f64>) -> Row {
-        row.set(measure::all().find(|metric| metric.kind == Kind::List).unwrap(), Value::List(axes));
+        row.set(measure::all().find(|metric| metric.kind == MetricKind::List).unwrap(), Value::List(axes));
         row
     }
 
@@ -484,7 +484,7 @@ mod tests {
     fn tags_are_in_the_order_in_which_tensorboard_is_to_show_them() {
         let tags = |split| -> Vec<String> {
             let row = metrics(split, 10);
-            tagged(&row).filter(|(metric, ..)| metric.kind != Kind::List).map(|(_, tag, _)| tag).collect()
+            tagged(&row).filter(|(metric, ..)| metric.kind != MetricKind::List).map(|(_, tag, _)| tag).collect()
         };
         // As Python sorts the columns, by code point.
         let columns: BTreeSet<String> = [tags(Split::Train), tags(Split::Validation)].concat().into_iter().collect();

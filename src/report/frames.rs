@@ -1,7 +1,7 @@
 //! The columns of trials.parquet and curves.parquet. They are the same for all trials, in one order and of fixed types, so
 //! that the files of different experiments are read as one table; what a trial lacks is null.
 
-use super::Trial;
+use super::ReportedTrial;
 use super::keys::{ColumnType, key_columns};
 use crate::metrics::Split;
 use crate::record::tables;
@@ -15,9 +15,9 @@ use std::path::Path;
 
 /// One row a trial: its names and status, whether its experiment's present plan has it, its folder relative to that of the
 /// table, a column per spec key, its final and best metrics, and its provenance.
-pub(super) fn trials(all: &[(&Trial, bool)], folder: &Path) -> Vec<Column> {
+pub(super) fn trials(all: &[(&ReportedTrial, bool)], folder: &Path) -> Vec<Column> {
     let trials = &*all.iter().map(|(trial, _)| *trial).collect::<Vec<_>>();
-    let place = |trial: &Trial| match trial.folder.strip_prefix(folder) {
+    let place = |trial: &ReportedTrial| match trial.folder.strip_prefix(folder) {
         Ok(place) if place.as_os_str().is_empty() => ".".to_owned(),
         Ok(place) => place.to_string_lossy().into_owned(),
         Err(_) => trial.folder.to_string_lossy().into_owned(),
@@ -36,9 +36,9 @@ pub(super) fn trials(all: &[(&Trial, bool)], folder: &Path) -> Vec<Column> {
 }
 
 /// The rows of every metrics.parquet, with the experiment's name and the trial's before them.
-pub(super) fn curves(all: &[(&Trial, bool)]) -> Vec<Column> {
-    let trials: Vec<&Trial> = all.iter().map(|(trial, _)| *trial).collect();
-    let each_row = |name: &str, value: fn(&Trial) -> &str| {
+pub(super) fn curves(all: &[(&ReportedTrial, bool)]) -> Vec<Column> {
+    let trials: Vec<&ReportedTrial> = all.iter().map(|(trial, _)| *trial).collect();
+    let each_row = |name: &str, value: fn(&ReportedTrial) -> &str| {
         let rows = trials.iter().flat_map(|trial| std::iter::repeat_n(value(trial), trial.metrics.len()));
         Column::new(name.into(), rows.collect::<Vec<&str>>())
     };
@@ -49,7 +49,7 @@ pub(super) fn curves(all: &[(&Trial, bool)]) -> Vec<Column> {
 }
 
 /// The metrics of the last epoch of each split, and the best values of any epoch.
-fn metrics(trials: &[&Trial]) -> Vec<Column> {
+fn metrics(trials: &[&ReportedTrial]) -> Vec<Column> {
     let mut columns = vec![integers("final_epoch", trials, |trial| Some(trial.last(Split::Train)?.epoch))];
     for split in Split::ALL {
         for metric in measure::all().filter(|metric| metric.is_of(split)) {
@@ -64,7 +64,7 @@ fn metrics(trials: &[&Trial]) -> Vec<Column> {
     columns
 }
 
-fn provenance(trials: &[&Trial]) -> Vec<Column> {
+fn provenance(trials: &[&ReportedTrial]) -> Vec<Column> {
     vec![
         integers("parameters", trials, |trial| Some(trial.record.parameters)),
         floats("seconds", trials, |trial| Some(trial.record.seconds)),
@@ -88,21 +88,21 @@ fn provenance(trials: &[&Trial]) -> Vec<Column> {
     ]
 }
 
-fn floats(name: &str, trials: &[&Trial], value: impl Fn(&Trial) -> Option<f64>) -> Column {
+fn floats(name: &str, trials: &[&ReportedTrial], value: impl Fn(&ReportedTrial) -> Option<f64>) -> Column {
     tables::numbers(name, trials.iter().map(|trial| value(trial)))
 }
 
-fn integers(name: &str, trials: &[&Trial], value: impl Fn(&Trial) -> Option<u64>) -> Column {
+fn integers(name: &str, trials: &[&ReportedTrial], value: impl Fn(&ReportedTrial) -> Option<u64>) -> Column {
     let values = trials.iter().map(|trial| value(trial).map(tables::integer));
     Column::new(name.into(), values.collect::<Vec<Option<i64>>>())
 }
 
-fn strings(name: &str, trials: &[&Trial], value: impl Fn(&Trial) -> Option<String>) -> Column {
+fn strings(name: &str, trials: &[&ReportedTrial], value: impl Fn(&ReportedTrial) -> Option<String>) -> Column {
     Column::new(name.into(), trials.iter().map(|trial| value(trial)).collect::<Vec<Option<String>>>())
 }
 
 /// A spec key's values. Null where a trial lacks the key, as those of another version may, or has a value of another type.
-fn key_column(key: &str, kind: ColumnType, trials: &[&Trial]) -> Column {
+fn key_column(key: &str, kind: ColumnType, trials: &[&ReportedTrial]) -> Column {
     let values = || trials.iter().map(|trial| trial.record.spec.get(key).unwrap_or(&Value::Null));
     let lists = || values().map(|value| value.as_array().map(|list| list.iter()));
     match kind {

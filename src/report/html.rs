@@ -1,10 +1,10 @@
 //! report.html: the report as one page with its charts and pictures, which needs nothing else, no network either.
 
-use super::settings::{Comparison, Setting, columns};
+use super::comparison::{Comparison, Setting, columns};
 use super::trial::DATA_HASH;
-use super::{Experiment, Report, Trial, json, setup};
+use super::{Experiment, Report, ReportedTrial, json, setup};
 use crate::folder::TrialFolder;
-use crate::metrics::{Kind, Row, Split};
+use crate::metrics::{MetricKind, Row, Split};
 use crate::record::Grid;
 use crate::text::{counted, filled};
 use crate::train::measure;
@@ -191,7 +191,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
 }
 
 /// What sets a trial apart.
-fn label(trial: &Trial, keys: &[&str], comparison: &Comparison) -> String {
+fn label(trial: &ReportedTrial, keys: &[&str], comparison: &Comparison) -> String {
     let value = |key: &&str| {
         let value = trial.value(key)?;
         let name = if *key == "seed" { key } else { comparison.short(key) };
@@ -217,14 +217,14 @@ fn is_logarithmic(comparison: &Comparison, key: &str) -> bool {
 }
 
 /// The metrics of a trial's last epoch.
-fn last(trial: &Trial, split: Split) -> Value {
+fn last(trial: &ReportedTrial, split: Split) -> Value {
     let Some(row) = trial.last(split) else { return Value::Null };
     let mut metrics: Map<String, Value> =
         columns().iter().map(|column| (column.name.to_owned(), json!(column.of(trial, split)))).collect();
     for metric in measure::all().filter(|metric| metric.is_curve) {
         metrics.insert(metric.name.to_string(), json!(row.get(&metric.name)));
     }
-    for metric in measure::all().filter(|metric| metric.kind == Kind::List) {
+    for metric in measure::all().filter(|metric| metric.kind == MetricKind::List) {
         let values: Vec<Option<f64>> = row.list(&metric.name).iter().map(|value| rounded(*value)).collect();
         metrics.insert(metric.name.to_string(), json!(values));
     }
@@ -233,12 +233,12 @@ fn last(trial: &Trial, split: Split) -> Value {
 
 /// Every so many epochs, and the last ones of the setting's trials: these are averaged, and so have the same epochs.
 fn shown_epochs(setting: &Setting, step: u64) -> BTreeSet<u64> {
-    let last = |trial: &&Trial| trial.metrics.iter().map(|row| row.epoch).max();
+    let last = |trial: &&ReportedTrial| trial.metrics.iter().map(|row| row.epoch).max();
     (1..=EPOCHS).map(|index| index * step).chain(setting.trials.iter().filter_map(last)).collect()
 }
 
 /// Columns of numbers by epoch, for each split.
-fn curves(trial: &Trial, epochs: &BTreeSet<u64>) -> Value {
+fn curves(trial: &ReportedTrial, epochs: &BTreeSet<u64>) -> Value {
     let mut curves = Map::new();
     for split in Split::ALL {
         let is_shown = |row: &&Row| row.split == split && epochs.contains(&row.epoch);
@@ -266,9 +266,9 @@ fn rounded(value: f64) -> Option<f64> {
 /// how many trials had to be left out.
 fn add_pictures(comparisons: &[Comparison], experiments: &mut [Value], bytes: usize) -> usize {
     let ranked = |comparison| best_first(comparison).enumerate();
-    let mut trials: Vec<(usize, &Trial)> = comparisons.iter().flat_map(ranked).collect();
+    let mut trials: Vec<(usize, &ReportedTrial)> = comparisons.iter().flat_map(ranked).collect();
     trials.sort_by_key(|(rank, _)| *rank);
-    let trials: Vec<&Trial> = trials.into_iter().map(|(_, trial)| trial).collect();
+    let trials: Vec<&ReportedTrial> = trials.into_iter().map(|(_, trial)| trial).collect();
     let (mut all, mut left_out, mut shown) = (BTreeMap::new(), 0, usize::MAX);
     for tiles in TILES {
         shown = tiles;
@@ -289,18 +289,19 @@ fn add_pictures(comparisons: &[Comparison], experiments: &mut [Value], bytes: us
 }
 
 /// An experiment's trials by their settings, the best ones first: the order of the page's data.
-fn best_first<'a>(comparison: &Comparison<'a>) -> impl Iterator<Item = &'a Trial> {
+fn best_first<'a>(comparison: &Comparison<'a>) -> impl Iterator<Item = &'a ReportedTrial> {
     comparison.settings.iter().flat_map(|setting| setting.trials.iter().copied())
 }
 
 /// The pictures of trials by their folders, until the bytes are used up; how many trials with pictures are left then.
-fn pictures<'a>(trials: &[&'a Trial], tiles: usize, bytes: usize) -> (BTreeMap<&'a Path, Value>, usize) {
+fn pictures<'a>(trials: &[&'a ReportedTrial], tiles: usize, bytes: usize) -> (BTreeMap<&'a Path, Value>, usize) {
     let (mut all, mut size) = (BTreeMap::new(), 0);
     for (index, trial) in trials.iter().enumerate() {
         let urls = urls(&trial.folder, tiles);
         size += json!({ "pictures": urls }).to_string().len();
         if size > bytes {
-            let has_pictures = |trial: &&&Trial| PICTURES.iter().any(|name| picture(&trial.folder, name).exists());
+            let has_pictures =
+                |trial: &&&ReportedTrial| PICTURES.iter().any(|name| picture(&trial.folder, name).exists());
             return (all, trials[index..].iter().filter(has_pictures).count());
         }
         all.insert(&*trial.folder, urls);

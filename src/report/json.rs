@@ -1,7 +1,7 @@
 //! The report as JSON. What is not finite becomes null.
 
-use super::settings::{Comparison, Setting, columns};
-use super::{Experiment, Report, Trial};
+use super::comparison::{Comparison, Setting, columns};
+use super::{Experiment, Report, ReportedTrial};
 use crate::metrics::Split;
 use crate::train::measure;
 use serde_json::{Map, Value, json};
@@ -47,7 +47,7 @@ fn setting(setting: &Setting, comparison: &Comparison) -> Value {
     })
 }
 
-pub(super) fn trial(trial: &Trial) -> Value {
+pub(super) fn trial(trial: &ReportedTrial) -> Value {
     let mut value = json!({
         "trial": trial.record.trial,
         "folder": trial.folder.to_string_lossy(),

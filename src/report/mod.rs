@@ -3,28 +3,28 @@
 //! A report can be made at any time, of trials that are done, going on, or were killed: what cannot be read is a
 //! warning in the report, and the other trials are reported.
 
+mod comparison;
 mod frames;
 mod html;
 mod json;
 mod keys;
 mod numbers;
 mod schema;
-mod settings;
 mod setup;
 mod table;
 mod text;
 mod trial;
 
+pub use comparison::rules;
 pub use numbers::significant;
 pub use schema::{metrics, tables};
-pub use settings::rules;
 pub use table::{Column, Table, wrapped};
-pub use trial::{Cell, Trial};
+pub use trial::{Cell, ReportedTrial};
 
 use crate::folder::{ExperimentFolder, FileError, TrialFolder, write_whole};
 use crate::launch::Frozen;
 use crate::record::tables;
-use settings::Comparison;
+use comparison::Comparison;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -47,10 +47,10 @@ pub struct Experiment {
     /// The folder that its trials' folders are in, or the trial's own where the report is of a single trial's folder.
     pub folder: PathBuf,
     /// Its trials, in the order of their folders.
-    pub trials: Vec<Trial>,
+    pub trials: Vec<ReportedTrial>,
     /// Trials in its folder that its present plan does not have: of another sweep, or of an earlier vaex. They are listed,
     /// and no more.
-    pub apart: Vec<Trial>,
+    pub apart: Vec<ReportedTrial>,
     /// Trials of its present plan that have no folder yet.
     pub without_folder: usize,
 }
@@ -105,9 +105,9 @@ pub fn collect(dir: &Path) -> Result<Report, ReportError> {
         return Err(ReportError::NotAFolder { dir: dir.to_owned() });
     }
     let mut warnings = Vec::new();
-    let mut experiments: BTreeMap<(PathBuf, String), Vec<Trial>> = BTreeMap::new();
+    let mut experiments: BTreeMap<(PathBuf, String), Vec<ReportedTrial>> = BTreeMap::new();
     for folder in trial_folders(dir, &mut warnings) {
-        if let Some(trial) = Trial::read(&folder, &mut warnings) {
+        if let Some(trial) = ReportedTrial::read(&folder, &mut warnings) {
             let parent = folder.parent().filter(|_| folder != dir).unwrap_or(&folder);
             let trials = experiments.entry((parent.to_owned(), trial.record.experiment.clone())).or_default();
             match trials.iter().find(|one| one.record.trial == trial.record.trial) {
@@ -147,7 +147,7 @@ impl Report {
     }
 
     fn write_tables(&self, dir: &Path, format: Format) -> Result<Vec<PathBuf>, FileError> {
-        let mut folders: BTreeMap<&Path, Vec<(&Trial, bool)>> = BTreeMap::new();
+        let mut folders: BTreeMap<&Path, Vec<(&ReportedTrial, bool)>> = BTreeMap::new();
         for experiment in &self.experiments {
             folders.entry(&experiment.folder).or_default().extend(experiment.all());
         }
@@ -184,7 +184,7 @@ impl Report {
     }
 
     /// The best trial of the best setting, where there is one experiment and a trial of it is done.
-    pub fn best(&self) -> Option<&Trial> {
+    pub fn best(&self) -> Option<&ReportedTrial> {
         let [experiment] = &*self.experiments else { return None };
         Comparison::of(experiment).best()
     }
@@ -206,7 +206,7 @@ fn whole(path: PathBuf, text: &str) -> Result<PathBuf, FileError> {
 }
 
 impl Experiment {
-    fn of(folder: PathBuf, name: String, trials: Vec<Trial>, warnings: &mut Vec<String>) -> Experiment {
+    fn of(folder: PathBuf, name: String, trials: Vec<ReportedTrial>, warnings: &mut Vec<String>) -> Experiment {
         let plan = match Frozen::read(&ExperimentFolder::new(&folder)) {
             // Folders of trials that were brought together have none, or that of another experiment.
             Ok(plan) if plan.name != name => None,
@@ -217,14 +217,14 @@ impl Experiment {
                 None
             }
         };
-        let is_planned = |trial: &Trial| plan.as_ref().is_none_or(|plan| plan.contains(&trial.record.trial));
-        let (trials, apart): (Vec<Trial>, Vec<Trial>) = trials.into_iter().partition(is_planned);
+        let is_planned = |trial: &ReportedTrial| plan.as_ref().is_none_or(|plan| plan.contains(&trial.record.trial));
+        let (trials, apart): (Vec<ReportedTrial>, Vec<ReportedTrial>) = trials.into_iter().partition(is_planned);
         let without_folder = plan.as_ref().map_or(0, |plan| plan.len().saturating_sub(trials.len()));
         Experiment { name, folder, trials, apart, without_folder }
     }
 
     /// All trials in its folder, with whether the present plan has them.
-    fn all(&self) -> impl Iterator<Item = (&Trial, bool)> {
+    fn all(&self) -> impl Iterator<Item = (&ReportedTrial, bool)> {
         self.trials.iter().map(|trial| (trial, true)).chain(self.apart.iter().map(|trial| (trial, false)))
     }
 }

@@ -4,7 +4,7 @@ use super::frames;
 use super::keys::key_columns;
 use crate::folder::{ExperimentFolder, TrialFolder};
 use crate::language::description;
-use crate::metrics::{Kind, Metric, POSITION, Split};
+use crate::metrics::{Metric, MetricKind, POSITION, Split};
 use crate::record::tables as logged;
 use crate::record::trial::TrialRecord;
 use crate::train::measure;
@@ -87,9 +87,9 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
 /// The reference of all metrics as a Markdown table.
 pub fn metrics() -> String {
     let kind = |metric: &Metric| match metric.kind {
-        Kind::Number => "number",
-        Kind::Count => "count",
-        Kind::List => "list",
+        MetricKind::Number => "number",
+        MetricKind::Count => "count",
+        MetricKind::List => "list",
     };
     let row = |metric: &Metric| {
         let splits: Vec<&str> = metric.splits.iter().map(|split| split.name()).collect();

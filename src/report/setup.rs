@@ -1,8 +1,8 @@
 //! What an experiment's trials were trained on and how: one value where all agree, the different ones where they do not.
 
+use super::comparison::Comparison;
 use super::numbers::significant;
-use super::settings::Comparison;
-use super::{Experiment, Trial};
+use super::{Experiment, ReportedTrial};
 use crate::language::description;
 use crate::metrics::Split;
 use crate::record::trial::Status;
@@ -27,7 +27,7 @@ pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Valu
         let keys = description().keys.iter().filter(is_listed).filter(is_known);
         keys.filter_map(|key| key_row(table, &key.dotted, key.name(), trials)).collect()
     };
-    let known = |group, name, value: &dyn Fn(&Trial) -> Option<Value>| {
+    let known = |group, name, value: &dyn Fn(&ReportedTrial) -> Option<Value>| {
         row(group, name, trials.iter().filter_map(value).collect())
     };
     let mut rows = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Valu
 }
 
 /// A key's values; `None` where no trial has one.
-fn key_row(group: &str, key: &str, name: &str, trials: &[Trial]) -> Option<Value> {
+fn key_row(group: &str, key: &str, name: &str, trials: &[ReportedTrial]) -> Option<Value> {
     let values: Vec<Value> =
         trials.iter().map(|trial| trial.record.spec.get(key).cloned().unwrap_or_default()).collect();
     if values.iter().all(Value::is_null) {
@@ -95,26 +95,26 @@ fn row(group: &str, name: &str, values: Vec<Value>) -> Value {
 }
 
 /// Records of earlier versions lack it; after an epoch's validation, each training image was seen so many times.
-fn training_images(trial: &Trial) -> Option<u64> {
+fn training_images(trial: &ReportedTrial) -> Option<u64> {
     let row = trial.last(Split::Validation);
     trial.record.train_images.or_else(|| row.map(|row| row.images_seen / row.epoch.max(1)))
 }
 
 /// The last epochs' values, of the trials that are done if any is: others may be in their warm-up.
-fn effective_betas(trials: &[Trial], split: Split) -> Vec<Value> {
-    let beta = |trial: &Trial| {
+fn effective_betas(trials: &[ReportedTrial], split: Split) -> Vec<Value> {
+    let beta = |trial: &ReportedTrial| {
         let beta = trial.last(split)?.get(EFFECTIVE_BETA)?;
         // Rounding makes different numbers of what is equal.
         significant(beta, 6).parse::<f64>().ok().filter(|beta| beta.is_finite()).map(Value::from)
     };
-    let is_done = |trial: &&Trial| trial.record.status == Status::Done;
+    let is_done = |trial: &&ReportedTrial| trial.record.status == Status::Done;
     match trials.iter().any(|trial| is_done(&trial)) {
         true => trials.iter().filter(is_done).filter_map(beta).collect(),
         false => trials.iter().filter_map(beta).collect(),
     }
 }
 
-fn version(trial: &Trial) -> String {
+fn version(trial: &ReportedTrial) -> String {
     let record = &trial.record;
     let commit = record.git_commit.as_ref().map(|commit| {
         let changed = if record.git_dirty == Some(true) { ", modified" } else { "" };

@@ -1,9 +1,9 @@
 //! The report as text for a terminal.
 
+use super::comparison::{Comparison, MetricColumn, Setting, all_rules, columns, rules};
 use super::numbers::{short, significant};
-use super::settings::{Comparison, MetricColumn, Setting, all_rules, columns, rules};
 use super::table::{Column, Table, wrapped};
-use super::{Experiment, Report, Trial};
+use super::{Experiment, Report, ReportedTrial};
 use crate::metrics::Split;
 use crate::plan::value_text;
 use crate::record::trial::Status;
@@ -113,11 +113,11 @@ fn cell(setting: &Setting, column: &MetricColumn, split: Split, plus_minus: &str
 }
 
 /// How many trials are done, running, and so on.
-fn statuses(trials: &[&Trial]) -> String {
+fn statuses(trials: &[&ReportedTrial]) -> String {
     counts(trials).join(", ")
 }
 
-fn counts(trials: &[&Trial]) -> Vec<String> {
+fn counts(trials: &[&ReportedTrial]) -> Vec<String> {
     let count = |status: Status| trials.iter().filter(|trial| trial.record.status == status).count();
     let counts = STATUSES.map(|status| (status, count(status)));
     let counts = counts.iter().filter(|(_, count)| *count > 0);
@@ -145,7 +145,7 @@ fn apart<'a>(experiment: &'a Experiment, comparison: &'a Comparison) -> impl Ite
 }
 
 /// A trial's status, id and values, and what it says of itself.
-fn line(trial: &Trial, comparison: &Comparison) -> String {
+fn line(trial: &ReportedTrial, comparison: &Comparison) -> String {
     let own = trial.record.varied.iter().map(String::as_str).filter(|key| *key != "seed");
     let keys: Vec<&str> = comparison.varied.iter().copied().chain(own).chain(["seed"]).collect();
     let mut known = BTreeSet::new();
@@ -160,11 +160,11 @@ fn line(trial: &Trial, comparison: &Comparison) -> String {
     format!("{} {}{values}{said}", trial.record.status.name(), trial.record.trial)
 }
 
-fn error_line(trial: &Trial) -> Option<String> {
+fn error_line(trial: &ReportedTrial) -> Option<String> {
     trial.record.error.as_deref()?.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
 }
 
-fn progress(trial: &Trial, split: Split) -> Option<String> {
+fn progress(trial: &ReportedTrial, split: Split) -> Option<String> {
     let row = trial.last(split)?;
     let [loss, elbo] = [row.get(LOSS)?, row.get(ELBO_NATS)?].map(|value| significant(value, 5));
     Some(format!("epoch {}, {LOSS} {loss}, {ELBO_NATS} {elbo}", row.epoch))

@@ -1,7 +1,7 @@
 //! A trial as its folder shows it.
 
+use super::comparison;
 use super::numbers::{short, significant};
-use super::settings;
 use crate::folder::{FileError, TrialFolder};
 use crate::metrics::{Metric, Row, Split};
 use crate::record::tables;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// A trial as its folder shows it.
 #[derive(Clone, Debug)]
-pub struct Trial {
+pub struct ReportedTrial {
     /// Its folder.
     pub folder: PathBuf,
     /// How it stands, from trial.json.
@@ -43,23 +43,23 @@ pub struct Cell {
     pub text: String,
 }
 
-impl Trial {
+impl ReportedTrial {
     /// Reads a trial's files; `None` where it has no record that can be read. What is wrong goes to `warnings`.
-    pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Option<Trial> {
+    pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Option<ReportedTrial> {
         let files = TrialFolder::new(folder);
         let record = TrialRecord::read(&files).map_err(|error| warnings.push(error.to_string())).ok()?;
         let metrics = read_metrics(&files.metrics(), record.status).unwrap_or_else(|error| {
             warnings.push(error.to_string());
             Vec::new()
         });
-        Some(Trial::new(folder.to_owned(), record, metrics))
+        Some(ReportedTrial::new(folder.to_owned(), record, metrics))
     }
 
     /// A trial of which the record and the epochs are known.
-    pub fn new(folder: PathBuf, mut record: TrialRecord, metrics: Vec<Row>) -> Trial {
+    pub fn new(folder: PathBuf, mut record: TrialRecord, metrics: Vec<Row>) -> ReportedTrial {
         trial::correct(&mut record, &metrics);
         let data = record.data_hash.chars().take(SHOWN_DIGITS).collect::<String>().into();
-        Trial { folder, record, metrics, data }
+        ReportedTrial { folder, record, metrics, data }
     }
 
     /// The value of a dotted key of the spec, or of [`DATA_HASH`].
@@ -69,7 +69,7 @@ impl Trial {
 
     /// The metrics of the last epoch, in the order of the report's columns.
     pub fn shown(&self, split: Split) -> Vec<Cell> {
-        let cells = settings::columns().iter().map(|column| {
+        let cells = comparison::columns().iter().map(|column| {
             let value = column.of(self, split).filter(|value| value.is_finite());
             let digits = |value| if column.with_deviation { significant(value, 5) } else { short(value) };
             Cell { name: column.name, head: column.head, value, text: value.map_or("-".to_owned(), digits) }

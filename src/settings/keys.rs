@@ -27,7 +27,7 @@ impl Problem {
 
 /// A key of a resolved spec with its value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Setting {
+pub struct ResolvedKey {
     /// The dotted key.
     pub key: String,
     /// The value, in the key's own type.
@@ -55,7 +55,7 @@ enum Mode<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// The keys that apply, in their order, with their values.
-    pub settings: Vec<Setting>,
+    pub settings: Vec<ResolvedKey>,
     /// What is wrong: with any of it there is nothing to run.
     pub problems: Vec<Problem>,
     /// What its author may not have meant.
@@ -286,7 +286,7 @@ impl<'a> Keys<'a> {
                 });
                 let is_default = value.is_none() || value == default;
                 let value = value.or(default)?;
-                settings.push(Setting { key: dotted, value: value.clone(), is_default, role: key.role });
+                settings.push(ResolvedKey { key: dotted, value: value.clone(), is_default, role: key.role });
                 Some(value)
             }
         }

@@ -14,7 +14,7 @@ mod keys;
 mod types;
 
 pub use description::{Condition, Declared, Description, KeyInfo, TableInfo, other_name, plain, written};
-pub use keys::{Found, Keys, NumberOr, Problem, Setting};
+pub use keys::{Found, Keys, NumberOr, Problem, ResolvedKey};
 pub(crate) use types::LIST_OF_VALUES;
 pub use types::{Fault, Interval, Type, nearest};
 

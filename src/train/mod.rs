@@ -11,13 +11,13 @@ mod worker;
 
 pub use optimizer::{OPTIMIZERS, Optimizer, Rule};
 pub use schedule::{Course, SCHEDULES, Schedule};
-pub use settings::{BATCH_SIZE_BY_DEFAULT, DEVICES, Device, Settings};
+pub use settings::{BATCH_SIZE_BY_DEFAULT, DEVICES, Device, TrainSettings};
 pub use snapshot::{Snapshot, SnapshotError, Weight};
 pub use tally::Position;
 pub(crate) use worker::Worker;
-pub use worker::{Encoded, Measured, Spread};
+pub use worker::{Encoded, Execute, Measured};
 
-use crate::data::{self, Dataset, Pixels};
+use crate::data::{self, Dataset, PixelMap};
 use crate::metrics::{Row, Split};
 use crate::model::architecture::{Architecture, Network};
 use crate::model::parameters::{self, GradientMap, Module};
@@ -26,7 +26,7 @@ use crate::objective::{self, Objective};
 use crate::random::{Purpose, Stream, permutation};
 use crate::tensor::backend::{self, DeviceError, Part};
 use crate::tensor::kernels::sum_of_squares;
-use measure::{End, Step, Sums, loss_of, loss_so_far};
+use measure::{End, Sums, TrainingStep, loss_of, loss_so_far};
 use rayon::prelude::*;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -89,15 +89,15 @@ pub struct Training<'a> {
     /// Seed of all that is random in it.
     pub seed: u64,
     /// What the network sees of the images.
-    pub data: &'a data::Settings,
+    pub data: &'a data::DataSettings,
     /// The images.
     pub dataset: &'a Dataset,
     /// The network.
     pub architecture: &'a Architecture,
     /// The loss.
-    pub objective: &'a objective::Settings,
+    pub objective: &'a objective::ObjectiveSettings,
     /// How the weights are found.
-    pub train: &'a Settings,
+    pub train: &'a TrainSettings,
 }
 
 impl Training<'_> {
@@ -108,9 +108,9 @@ impl Training<'_> {
 }
 
 /// One model in training, on the thread that made it.
-pub struct Trainer<B: Spread> {
+pub struct Trainer<B: Execute> {
     seed: u64,
-    settings: Settings,
+    settings: TrainSettings,
     worker: Worker<B>,
     optimizer: Optimizer,
     objective: Objective,
@@ -128,7 +128,7 @@ pub struct Trainer<B: Spread> {
     stays: PhantomData<*const ()>,
 }
 
-impl<B: Spread> Trainer<B> {
+impl<B: Execute> Trainer<B> {
     /// The model with its first weights, at the start of training.
     ///
     /// # Errors
@@ -153,7 +153,7 @@ impl<B: Spread> Trainer<B> {
             epoch: 0,
             tally: None,
             stays: PhantomData,
-            worker: Worker { pixels: Pixels::new(data, seed), dataset: dataset.clone(), seed, device, model, map },
+            worker: Worker { pixels: PixelMap::new(data, seed), dataset: dataset.clone(), seed, device, model, map },
             seed,
             settings: train.clone(),
         })
@@ -213,7 +213,7 @@ impl<B: Spread> Trainer<B> {
             let loss = loss_of(&sums, &self.objective, kl_weight);
             tally.seen += indices.len();
             tally.sums.add(&sums);
-            tally.sums.step(Step { images: sums.images(), loss, norm });
+            tally.sums.step(TrainingStep { images: sums.images(), loss, norm });
             tally.seconds = before + start.elapsed().as_secs_f64();
             if !loss.is_finite() || !norm.is_finite() {
                 return Ok(EpochEnd::Diverged(self.row(epoch, &tally.sums, kl_weight, rate, tally.seconds)));
@@ -242,7 +242,7 @@ impl<B: Spread> Trainer<B> {
         let start = Instant::now();
         let images: Vec<u32> = (0..self.worker.dataset.validation.len() as u32).collect();
         let micro_batches: Vec<&[u32]> = images.chunks(self.micro_batch).collect();
-        let parts = B::spread(&self.pool, &self.worker, micro_batches, Worker::measure)?;
+        let parts = B::execute(&self.pool, &self.worker, micro_batches, Worker::measure)?;
         let mut sums = Sums::new(Split::Validation, self.worker.latent());
         parts.iter().for_each(|part| sums.add(part));
         let (rate, kl_weight) = self.rates(self.optimizer.steps().saturating_sub(1));
@@ -267,7 +267,7 @@ impl<B: Spread> Trainer<B> {
         let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
         let groups = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES));
         let tasks = groups.map(|micro_batches| LaneTask { micro_batches, epoch, scale, effective_beta });
-        let lanes = B::spread(&self.pool, &self.worker, tasks.collect(), Worker::learn)?;
+        let lanes = B::execute(&self.pool, &self.worker, tasks.collect(), Worker::learn)?;
         let mut sums = Sums::new(Split::Train, self.worker.latent());
         lanes.iter().for_each(|lane| sums.add(&lane.sums));
         self.squares = self.sum(&lanes);
@@ -315,7 +315,7 @@ impl<B: Spread> Trainer<B> {
     }
 
     /// The first `count` validation images and their reconstructions from the posterior mean, both
-    /// (Images, Pixels), in the data's range.
+    /// (Images, PixelMap), in the data's range.
     ///
     /// # Errors
     /// The device failed.
@@ -332,16 +332,16 @@ impl<B: Spread> Trainer<B> {
     pub fn encode(&self, count: usize) -> Result<Encoded, DeviceError> {
         let indices: Vec<u32> = (0..count.min(self.worker.dataset.validation.len()) as u32).collect();
         let parts = indices.chunks(self.micro_batch).collect();
-        Ok(Encoded::joined(B::spread(&self.pool, &self.worker, parts, Worker::encode)?))
+        Ok(Encoded::joined(B::execute(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
-    /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).
+    /// Expected pixels, (Codes, PixelMap), of codes (Codes, Latent).
     ///
     /// # Errors
     /// The device failed.
     pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let parts = codes.chunks(self.micro_batch * self.worker.latent()).collect();
-        let parts = B::spread(&self.pool, &self.worker, parts, Worker::decode)?;
+        let parts = B::execute(&self.pool, &self.worker, parts, Worker::decode)?;
         Ok(parts.concat())
     }
 
@@ -355,7 +355,7 @@ impl<B: Spread> Trainer<B> {
 
 /// Images in a micro-batch: at most what suits the backend, and where it has lanes at most half a batch, so that two
 /// threads have work.
-pub fn micro_batch<B: Spread>(architecture: &Architecture, batch_size: usize) -> usize {
+pub fn micro_batch<B: Execute>(architecture: &Architecture, batch_size: usize) -> usize {
     let convolutional = matches!(architecture.network, Network::Conv { .. });
     let share = if B::LANES > 1 { batch_size.div_ceil(2) } else { batch_size };
     B::micro_batch(convolutional).min(share).max(1)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// The `[train]` table.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct TrainSettings {
     /// Images in a step; the last step of an epoch takes what is left.
     pub batch_size: u64,
     /// Passes over the training images.
@@ -88,9 +88,9 @@ const DEVICE: Key =
         .also("gpu use_gpu cuda use_cuda accelerator")
         .example("\"cuda\"");
 
-impl Settings {
+impl TrainSettings {
     /// Reads the table.
-    pub fn read(keys: &mut Keys<'_>) -> Settings {
+    pub fn read(keys: &mut Keys<'_>) -> TrainSettings {
         let batch_size = keys.whole(BATCH_SIZE, 1, Type::MOST, BATCH_SIZE_BY_DEFAULT);
         let epochs = keys.whole(EPOCHS, 1, 1_000_000, 10);
         let optimizer = keys.choice(OPTIMIZER, &OPTIMIZERS, &ADAM);
@@ -115,7 +115,7 @@ impl Settings {
             || format!("`train.warmup_epochs` is as long as all of {}", crate::text::counted(epochs, "epoch"));
         let help = "the rate is never, or only just, what `train.learning_rate` says";
         keys.warn(warmup_epochs < epochs as f64 || warmup_epochs == 0.0, &["train.warmup_epochs"], message, help);
-        Settings {
+        TrainSettings {
             batch_size,
             epochs,
             optimizer,
@@ -130,10 +130,10 @@ impl Settings {
 
     /// The settings of the text of a `[train]` table, all keys of which are good.
     #[cfg(test)]
-    pub(super) fn from_toml(text: &str) -> Settings {
+    pub(super) fn from_toml(text: &str) -> TrainSettings {
         let table: toml::Table = text.parse().unwrap();
         let written = table.into_iter().map(|(key, value)| (format!("train.{key}"), value)).collect();
-        let (settings, found) = Keys::read(&written, |keys| keys.table("train", "", "", Settings::read));
+        let (settings, found) = Keys::read(&written, |keys| keys.table("train", "", "", TrainSettings::read));
         assert_eq!(found.problems, []);
         settings
     }

@@ -1,6 +1,6 @@
 //! All of training at one moment, from which it can go on: what a checkpoint holds.
 
-use super::{Position, Spread, Tally, Trainer};
+use super::{Execute, Position, Tally, Trainer};
 use crate::model::parameters::Module;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Snapshot<'_> {
     }
 }
 
-impl<B: Spread> Trainer<B> {
+impl<B: Execute> Trainer<B> {
     /// The state of training at this moment.
     pub fn snapshot(&mut self) -> Snapshot<'_> {
         let (mut weights, position) = (Vec::new(), self.position());

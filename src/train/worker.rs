@@ -1,7 +1,7 @@
 //! What worker threads do: micro-batches forward and backward, on a model that none of them changes.
 
 use super::measure::{self, Sums, axis_nats};
-use crate::data::{Dataset, Images, Pixels};
+use crate::data::{Dataset, Images, PixelMap};
 use crate::metrics::Split;
 use crate::model::parameters::GradientMap;
 use crate::model::{Model, Posterior};
@@ -20,17 +20,17 @@ pub struct Worker<B: Backend> {
     pub(crate) model: Model<B>,
     pub(crate) map: GradientMap<B>,
     pub(crate) dataset: Dataset,
-    pub(crate) pixels: Pixels,
+    pub(crate) pixels: PixelMap,
     pub(crate) seed: u64,
 }
 
 /// A backend whose work can be given to workers.
-pub trait Spread: Backend {
+pub trait Execute: Backend {
     /// Does the task for each item; results are in the order of the items, whoever did which.
     ///
     /// # Errors
     /// One of the tasks' errors.
-    fn spread<I: Send, R: Send>(
+    fn execute<I: Send, R: Send>(
         pool: &rayon::ThreadPool,
         worker: &Worker<Self>,
         items: Vec<I>,
@@ -38,8 +38,8 @@ pub trait Spread: Backend {
     ) -> Result<Vec<R>, DeviceError>;
 }
 
-impl Spread for Host {
-    fn spread<I: Send, R: Send>(
+impl Execute for Host {
+    fn execute<I: Send, R: Send>(
         pool: &rayon::ThreadPool,
         worker: &Worker<Self>,
         items: Vec<I>,
@@ -50,8 +50,8 @@ impl Spread for Host {
 }
 
 /// A GPU is driven from one thread.
-impl<D: Device<f32>> Spread for Portable<D> {
-    fn spread<I: Send, R: Send>(
+impl<D: Device<f32>> Execute for Portable<D> {
+    fn execute<I: Send, R: Send>(
         _: &rayon::ThreadPool,
         worker: &Worker<Self>,
         items: Vec<I>,
@@ -71,7 +71,7 @@ pub(super) struct Lane {
 /// Images and their posteriors.
 #[derive(Debug, Default)]
 pub struct Encoded {
-    /// (Images, Pixels), in the data's range, binarised where the spec says so.
+    /// (Images, PixelMap), in the data's range, binarised where the spec says so.
     pub inputs: Vec<f32>,
     /// Of each image.
     pub posterior: Posterior,
@@ -152,7 +152,7 @@ impl<B: Backend> Worker<B> {
             self.model.likelihood().expected(&mut expected);
             measure::Pixels { inputs: x.to_vec(), expected }
         };
-        sums.measure(&measure::Batch::new(&terms.recon_nats, &terms.mean, &terms.log_variance, &pixels));
+        sums.measure(&measure::MeasuredBatch::new(&terms.recon_nats, &terms.mean, &terms.log_variance, &pixels));
     }
 
     /// Validation images and their posteriors.
@@ -177,7 +177,7 @@ impl<B: Backend> Worker<B> {
         Ok(Measured { posterior, recon_nats: terms.recon_nats, kl_nats })
     }
 
-    /// Expected pixels of codes: (Codes, Latent) to (Codes, Pixels).
+    /// Expected pixels of codes: (Codes, Latent) to (Codes, PixelMap).
     pub(crate) fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let shape = (Batch(codes.len() / self.latent()), self.model.latent());
         let z = Array::new(&self.device, Buffer::copy_of(codes), shape)?;

@@ -3,16 +3,16 @@
 use super::TrialError;
 use crate::folder::{FileError, TrialFolder};
 use crate::plan::Trial;
-use crate::record::checkpoint::{CheckpointError, Past, read_checkpoint};
+use crate::record::checkpoint::{CheckpointError, History, read_checkpoint};
 use crate::record::tables;
-use crate::train::{SnapshotError, Spread, Trainer};
+use crate::train::{Execute, SnapshotError, Trainer};
 use std::io::ErrorKind;
 use std::path::Path;
 
 /// How a training begins.
 pub(super) struct Beginning {
     /// What earlier processes have to show.
-    pub(super) past: Past,
+    pub(super) past: History,
     /// Whether the event log has nothing but what this process writes.
     pub(super) log_is_new: bool,
     /// What is wrong with files of earlier processes.
@@ -23,12 +23,12 @@ pub(super) struct Beginning {
 ///
 /// # Errors
 /// A file cannot be read, or a damaged one not be removed.
-pub(super) fn resume<B: Spread>(
+pub(super) fn resume<B: Execute>(
     folder: &TrialFolder,
     trial: &Trial,
     trainer: &mut Trainer<B>,
 ) -> Result<Beginning, TrialError> {
-    let (mut past, mut faults) = (Past::default(), Vec::new());
+    let (mut past, mut faults) = (History::default(), Vec::new());
     let table = has_epochs(folder);
     let saved = folder.previous_checkpoint().exists() || !matches!(table, Ok(false));
     for path in [folder.checkpoint(), folder.previous_checkpoint()] {
@@ -79,7 +79,7 @@ fn has_epochs(folder: &TrialFolder) -> Result<bool, FileError> {
 }
 
 /// Puts training where a checkpoint left it; what the trial had to show by then.
-fn resume_from<B: Spread>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<Past, CheckpointError> {
+fn resume_from<B: Execute>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<History, CheckpointError> {
     let (snapshot, past) = read_checkpoint(path, trial)?;
     let misfit =
         |error: SnapshotError| CheckpointError::Content { path: path.to_path_buf(), reason: error.to_string() };

@@ -7,10 +7,10 @@ use super::writers::{TrainingEvent, Writer, writers};
 use super::{Event, Run, TrialError};
 use crate::metrics::Row;
 use crate::plan::Trial;
-use crate::record::checkpoint::Past;
+use crate::record::checkpoint::History;
 use crate::record::event_log::EventLog;
 use crate::record::trial::TrialRecord;
-use crate::train::{EpochEnd, Progress, Spread, Trainer};
+use crate::train::{EpochEnd, Execute, Progress, Trainer};
 use std::time::{Duration, Instant};
 
 /// How training ended.
@@ -35,13 +35,13 @@ impl Clock {
 }
 
 /// A trial in training, and what its writers write of.
-pub(super) struct Session<'s, 'r, B: Spread> {
+pub(super) struct Session<'s, 'r, B: Execute> {
     pub(super) trial: &'s Trial,
     pub(super) clock: Clock,
     pub(super) run: &'s mut Run<'r>,
     pub(super) record: &'s mut TrialRecord,
     pub(super) trainer: Trainer<B>,
-    pub(super) past: Past,
+    pub(super) past: History,
     pub(super) log: EventLog,
     /// Whether the event log has nothing but what this process writes.
     pub(super) log_is_new: bool,
@@ -49,7 +49,7 @@ pub(super) struct Session<'s, 'r, B: Spread> {
     pub(super) note: Option<String>,
 }
 
-impl<'s, 'r, B: Spread> Session<'s, 'r, B> {
+impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
     /// A trial at its start, or where its checkpoint left it.
     pub(super) fn new(
         device: B::Device,

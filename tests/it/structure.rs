@@ -16,7 +16,8 @@ struct Source {
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let entries = walkdir::WalkDir::new(&root).sort_by_file_name().into_iter().map(Result::unwrap);
-    let files = entries.map(walkdir::DirEntry::into_path).filter(|path| path.extension().is_some_and(|one| one == "rs"));
+    let files =
+        entries.map(walkdir::DirEntry::into_path).filter(|path| path.extension().is_some_and(|one| one == "rs"));
     let source = |file: PathBuf| {
         let inner = file.strip_prefix(&root).unwrap().with_extension("");
         let mut module: Vec<String> = inner.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
@@ -157,7 +158,8 @@ fn no_parts_of_a_module_import_one_another_in_a_circle() {
         }
     }
     let shown = |(own, others): (&Vec<String>, &BTreeSet<Vec<String>>)| {
-        let others: Vec<String> = others.iter().filter(|one| edges.contains_key(*one)).map(|one| one.join("::")).collect();
+        let others: Vec<String> =
+            others.iter().filter(|one| edges.contains_key(*one)).map(|one| one.join("::")).collect();
         format!("{} imports {}", own.join("::"), others.join(", "))
     };
     let circles: Vec<String> = edges.iter().map(shown).collect();

@@ -7,9 +7,9 @@ use vaex::metrics::Row;
 use vaex::model::parameters::Module;
 use vaex::model::{Model, parameters};
 use vaex::plan::{Plan, Trial};
-use vaex::record::checkpoint::{self, Past};
+use vaex::record::checkpoint::{self, History};
 use vaex::tensor::backend::{Host, Portable};
-use vaex::train::{EpochEnd, Progress, Spread, Trainer};
+use vaex::train::{EpochEnd, Execute, Progress, Trainer};
 
 const CONV: &str = "[data]\nlimit = 60\n[model]\nchannels = [3, 5]\nstrides = [1, 2]\nhidden = [7]\n\
     [train]\nbatch_size = 17\nlearning_rate = 0.01\n";
@@ -25,7 +25,7 @@ fn trial(spec: &str, overrides: &[&str]) -> Trial {
 }
 
 /// Weights and rows after some epochs.
-fn train<B: Spread>(device: B::Device, trial: &Trial, threads: usize, epochs: u64) -> (Vec<f32>, Vec<Row>) {
+fn train<B: Execute>(device: B::Device, trial: &Trial, threads: usize, epochs: u64) -> (Vec<f32>, Vec<Row>) {
     let mut trainer = Trainer::<B>::new(device, trial.training(), threads).unwrap();
     let mut rows = Vec::new();
     for _ in 0..epochs {
@@ -42,7 +42,7 @@ fn get(row: &Row, name: &str) -> f64 {
     row.get(name).unwrap()
 }
 
-fn weights<B: Spread>(model: &mut Model<B>) -> Vec<f32> {
+fn weights<B: Execute>(model: &mut Model<B>) -> Vec<f32> {
     let mut weights = Vec::new();
     model.visit("", &mut |visit| weights.extend_from_slice(visit.parameter.values()));
     weights
@@ -205,7 +205,7 @@ fn training_goes_on_from_any_step_with_the_same_bits() {
                 match trainer.train_epoch(&stop, leave).unwrap() {
                     EpochEnd::Finished(metrics) => rows.extend([metrics, trainer.validate().unwrap()]),
                     EpochEnd::Interrupted => {
-                        let past = Past { rows, ..Past::default() };
+                        let past = History { rows, ..History::default() };
                         checkpoint::write_checkpoint(&path, &trainer.snapshot(), "a trial", &past).unwrap();
                         trainer = Trainer::new(Cpu::default(), trial.training(), 2).unwrap();
                         let (snapshot, past) = checkpoint::read_checkpoint(&path, "a trial").unwrap();

@@ -10,7 +10,7 @@ use crate::commands::shared::signals::{self, STOP};
 use crate::launch::{self, Options, Summary};
 use crate::metrics::Split;
 use crate::plan::{Plan, Trial};
-use crate::report::Trial as Trained;
+use crate::report::ReportedTrial;
 use crate::text::{counted, shell_word};
 use crate::train::measure::{ELBO_NATS, LOSS};
 use crate::trial::estimate;
@@ -80,7 +80,7 @@ fn same_command() -> String {
 }
 
 /// The best trial in a line.
-fn best_line(trial: &Trained) -> String {
+fn best_line(trial: &ReportedTrial) -> String {
     let name = trial.folder.file_name().unwrap_or_default().to_string_lossy();
     let row = trial.last(Split::Validation).or(trial.last(Split::Train));
     let metrics = row.and_then(|row| Some((row.get(LOSS)?, row.get(ELBO_NATS)?)));

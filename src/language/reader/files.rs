@@ -1,7 +1,7 @@
 //! The files of a spec: the one that was named, and those that it extends.
 
 use super::Reader;
-use crate::language::diagnostics::{Diagnostic, Location, Source};
+use crate::language::diagnostics::{Diagnostic, Location, SourceText};
 use crate::language::document::{Entry, Unread, not_text, text_of};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Reader {
 
     /// A file's number among the sources.
     fn source(&mut self, path: &Path, text: String) -> usize {
-        self.sources.push(Source { name: path.display().to_string(), text });
+        self.sources.push(SourceText { name: path.display().to_string(), text });
         self.paths.push(path.to_path_buf());
         self.canonical.push(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));
         self.sources.len() - 1

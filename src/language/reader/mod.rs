@@ -3,10 +3,10 @@
 mod files;
 mod sweep;
 
-use super::diagnostics::{Diagnostic, Location, Source};
-use super::document::{Document, Entry, Key};
+use super::diagnostics::{Diagnostic, Location, SourceText};
+use super::document::{Document, DottedKey, Entry};
 use super::names::{Written, unknown_key, varied_instead};
-use super::sweep::Draft;
+use super::sweep::RawSweep;
 use super::types::{dotted, fault, is_path};
 use super::{SPEC_VERSION, known_keys};
 use crate::settings::Fault;
@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 
 /// Collects entries and faults from one source after another; later ones win.
 pub(super) struct Reader {
-    pub(super) sources: Vec<Source>,
+    pub(super) sources: Vec<SourceText>,
     /// How many of them are files, once all are read.
     files: usize,
     /// Each file's own path.
@@ -33,11 +33,11 @@ pub(super) struct Reader {
     /// The files that are being read, each extended by the one before.
     chain: Vec<usize>,
     pub(super) syntax: Vec<Diagnostic>,
-    entries: BTreeMap<Key, Entry>,
-    sweep: Draft,
+    entries: BTreeMap<DottedKey, Entry>,
+    sweep: RawSweep,
     /// Keys whose values could not be read, and those whose values in the sweep could not.
-    faulty: BTreeSet<Key>,
-    faulty_swept: BTreeSet<Key>,
+    faulty: BTreeSet<DottedKey>,
+    faulty_swept: BTreeSet<DottedKey>,
     faults: Vec<Diagnostic>,
     known: &'static BTreeSet<String>,
 }
@@ -55,7 +55,7 @@ impl Reader {
             chain: Vec::new(),
             syntax: Vec::new(),
             entries: BTreeMap::new(),
-            sweep: Draft::default(),
+            sweep: RawSweep::default(),
             faulty: BTreeSet::new(),
             faulty_swept: BTreeSet::new(),
             faults: Vec::new(),
@@ -63,7 +63,7 @@ impl Reader {
         }
     }
 
-    pub(super) fn argument(&mut self, source: Source) {
+    pub(super) fn argument(&mut self, source: SourceText) {
         let number = self.sources.len();
         self.sources.push(source.clone());
         let no_key = source.text.split_once('=').is_none_or(|(key, _)| key.trim().is_empty());
@@ -182,7 +182,7 @@ impl Reader {
         self.known.iter().any(|key| key.starts_with(&prefix))
     }
 
-    fn leaf(&mut self, source: usize, dotted: Key, key: Location, value: &Spanned<DeValue<'_>>) {
+    fn leaf(&mut self, source: usize, dotted: DottedKey, key: Location, value: &Spanned<DeValue<'_>>) {
         let mut entry = Entry::new(source, key, value);
         if dotted == "sweep" {
             let fault = Diagnostic::at(&entry.value, "`sweep` must be a table");

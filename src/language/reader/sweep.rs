@@ -5,7 +5,7 @@ use crate::language::description;
 use crate::language::diagnostics::{Diagnostic, Location};
 use crate::language::document::Entry;
 use crate::language::names::{Written, unknown_key};
-use crate::language::sweep::{Assignment, Draw, HARD_LIMIT, Listed, Pattern, Range, Reason, TRIAL_LIMIT};
+use crate::language::sweep::{Assignment, Draw, HARD_LIMIT, ListedValues, NumberRange, Pattern, Reason, TRIAL_LIMIT};
 use crate::language::types::{can_vary, fault, kind_of, takes};
 use crate::settings::{Role, nearest};
 use crate::text::grouped;
@@ -44,7 +44,7 @@ impl Reader {
                 Some(values) => {
                     let values = values.into_iter().map(|(value, location)| (Some(value), location)).collect();
                     self.sweep.forget("seed", source);
-                    self.sweep.seeds = Some(Listed { entry, values });
+                    self.sweep.seeds = Some(ListedValues { entry, values });
                 }
                 None => {
                     let most = grouped(TRIAL_LIMIT);
@@ -275,13 +275,13 @@ impl Reader {
         // What a later source varies in one way is not varied in another any more.
         self.sweep.forget(key, source);
         let table = if part == "sweep.grid" { &mut self.sweep.grid } else { &mut self.sweep.zip };
-        table.insert(key.to_owned(), Listed { entry, values: listed });
+        table.insert(key.to_owned(), ListedValues { entry, values: listed });
     }
 
     /// The numbers of a range, whole ones for a key that takes whole ones.
     fn range(&self, key: &str, entry: &Entry) -> Result<Vec<(toml::Value, Location)>, Diagnostic> {
         let (kinds, table) = (numbers(key), entry.content.as_table().cloned().unwrap_or_default());
-        let numbers = |range: Range| -> Result<Vec<toml::Value>, Reason> {
+        let numbers = |range: NumberRange| -> Result<Vec<toml::Value>, Reason> {
             Ok(match kinds {
                 (false, true) => range.whole()?.into_iter().map(toml::Value::Integer).collect(),
                 _ => range.numbers().into_iter().map(toml::Value::Float).collect(),
@@ -291,7 +291,7 @@ impl Reader {
             // A key that takes no numbers.
             return Ok(vec![(toml::Value::Float(0.5), entry.value.clone())]);
         }
-        let numbers = Range::read(&table).and_then(numbers).map_err(|(reason, help)| {
+        let numbers = NumberRange::read(&table).and_then(numbers).map_err(|(reason, help)| {
             let fault = Diagnostic::at(&entry.value, format!("`{key}`: {reason}"));
             let example = "write a list of values, or `{ from = 0.001, to = 1.0, steps = 4, scale = \"log\" }`";
             fault.with_help(help.unwrap_or_else(|| example.to_owned()))

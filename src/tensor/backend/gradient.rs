@@ -1,6 +1,6 @@
 //! Gradients of parameters as threads find them, and their sum.
 
-use crate::tensor::kernels::{self, Buffer, DenseShape, Sum};
+use crate::tensor::kernels::{self, Accumulate, Buffer, DenseShape};
 use std::ops::Range;
 
 /// What some images add to a parameter's gradient.
@@ -30,7 +30,7 @@ impl Rows {
         DenseShape { rows, inputs: self.x.len() / rows, outputs: self.outputs }
     }
 
-    fn multiply(&self, features: Range<usize>, sum: Sum, gradient: &mut [f32]) {
+    fn multiply(&self, features: Range<usize>, sum: Accumulate, gradient: &mut [f32]) {
         kernels::dense_weight_gradient(self.shape(), features, &self.x, &self.dy, sum, gradient);
     }
 }
@@ -46,7 +46,7 @@ impl Part {
         if numbers > shape.inputs * shape.outputs {
             let mut sum = Buffer::new(shape.inputs * shape.outputs);
             for (place, rows) in self.rows.drain(..).enumerate() {
-                rows.multiply(0..shape.inputs, if place == 0 { Sum::Begin } else { Sum::Add }, &mut sum);
+                rows.multiply(0..shape.inputs, if place == 0 { Accumulate::Set } else { Accumulate::Add }, &mut sum);
             }
             self.add_sum(sum);
         }
@@ -56,7 +56,7 @@ impl Part {
         if self.sum.is_empty() {
             self.sum = other;
         } else if !other.is_empty() {
-            Sum::Add.put(&other, &mut self.sum);
+            Accumulate::Add.put(&other, &mut self.sum);
         }
     }
 }
@@ -74,11 +74,11 @@ pub(crate) fn whole_rows(parts: &[&Part], about: usize) -> usize {
 /// whole rows of the weight.
 #[track_caller]
 pub fn put_sum(parts: &[&Part], first: usize, gradient: &mut [f32]) {
-    let mut sum = Sum::Begin;
+    let mut sum = Accumulate::Set;
     for part in parts {
         if !part.sum.is_empty() {
             sum.put(&part.sum[first..first + gradient.len()], gradient);
-            sum = Sum::Add;
+            sum = Accumulate::Add;
         }
         for rows in &part.rows {
             let (length, outputs) = (gradient.len(), rows.outputs);
@@ -86,10 +86,10 @@ pub fn put_sum(parts: &[&Part], first: usize, gradient: &mut [f32]) {
             assert!(whole, "{length} numbers from {first} on are not whole rows of {outputs}");
             let features = first / outputs..(first + length) / outputs;
             rows.multiply(features, sum, gradient);
-            sum = Sum::Add;
+            sum = Accumulate::Add;
         }
     }
-    if sum == Sum::Begin {
+    if sum == Accumulate::Set {
         gradient.fill(0.0);
     }
 }

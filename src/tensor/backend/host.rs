@@ -7,7 +7,7 @@
 use super::gradient::Rows;
 use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
 use crate::tensor::dims::{Dim, Stride};
-use crate::tensor::kernels::{self, Buffer, ConvShape, DenseShape, Sum};
+use crate::tensor::kernels::{self, Accumulate, Buffer, ConvShape, DenseShape};
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, PutTape, Tape, Tensor, ZerosTensor};
 use dfdx::tensor_ops::Backward;
@@ -379,16 +379,16 @@ impl<X: Shape> Layer<X> {
     }
 
     /// The gradient by the operand, and how to write it.
-    fn take_dx(&self, gradients: &mut Grads<Host>) -> Result<Option<(Sum, Buffer)>, CpuError> {
+    fn take_dx(&self, gradients: &mut Grads<Host>) -> Result<Option<(Accumulate, Buffer)>, CpuError> {
         if !self.input_gradient {
             return Ok(None);
         }
         let found = take_slot(gradients, &self.x.slot)?;
         let begin = found.is_empty();
-        Ok(Some(if begin { (Sum::Begin, Buffer::new(self.x.values.len())) } else { (Sum::Add, found) }))
+        Ok(Some(if begin { (Accumulate::Set, Buffer::new(self.x.values.len())) } else { (Accumulate::Add, found) }))
     }
 
-    fn put_dx(&self, gradients: &mut Grads<Host>, dx: Option<(Sum, Buffer)>) -> Result<(), CpuError> {
+    fn put_dx(&self, gradients: &mut Grads<Host>, dx: Option<(Accumulate, Buffer)>) -> Result<(), CpuError> {
         dx.map_or(Ok(()), |(_, dx)| put(gradients, &self.x.slot, dx))
     }
 
@@ -397,7 +397,7 @@ impl<X: Shape> Layer<X> {
         &self,
         gradients: &mut Grads<Host>,
         outputs: usize,
-        kernel: impl FnOnce(&[f32], &[f32], &[f32], &mut [f32], Option<(Sum, &mut [f32])>, &mut [f32], &mut [f32]),
+        kernel: impl FnOnce(&[f32], &[f32], &[f32], &mut [f32], Option<(Accumulate, &mut [f32])>, &mut [f32], &mut [f32]),
     ) -> Result<(), CpuError> {
         let mut dy = self.take_dy(gradients)?;
         let mut dx = self.take_dx(gradients)?;

@@ -3,7 +3,7 @@
 use super::activation::{Activation, activation_backward};
 use super::lowering::{Side, gather, gradients, scatter};
 use super::product::Start;
-use super::{Sum, assert_length};
+use super::{Accumulate, assert_length};
 
 /// Height and width of the window of weights.
 pub(super) const WINDOW: usize = 3;
@@ -120,7 +120,7 @@ pub fn conv_backward(
     weight: &[f32],
     y: &[f32],
     dy: &mut [f32],
-    dx: Option<(Sum, &mut [f32])>,
+    dx: Option<(Accumulate, &mut [f32])>,
     dweight: &mut [f32],
     dbias: &mut [f32],
 ) {
@@ -167,7 +167,7 @@ pub fn conv_transpose_backward(
     weight: &[f32],
     y: &[f32],
     dy: &mut [f32],
-    dx: Option<(Sum, &mut [f32])>,
+    dx: Option<(Accumulate, &mut [f32])>,
     dweight: &mut [f32],
     dbias: &mut [f32],
 ) {
@@ -275,11 +275,11 @@ mod tests {
             let first_dx = expected[0].clone();
             let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
             let mut first = vec![f32::NAN; dx.len()];
-            let begin = Some((Sum::Begin, first.as_mut_slice()));
+            let begin = Some((Accumulate::Set, first.as_mut_slice()));
             let (mut dw, mut db) = (dweight.clone(), dbias.clone());
             conv_backward(shape, activation, &x, &weight, &y, &mut dy.clone(), begin, &mut dw, &mut db);
             let [mut dx, mut dy, mut dweight, mut dbias] = [&dx, &dy, &dweight, &dbias].map(Clone::clone);
-            let add = Some((Sum::Add, dx.as_mut_slice()));
+            let add = Some((Accumulate::Add, dx.as_mut_slice()));
             conv_backward(shape, activation, &x, &weight, &y, &mut dy, add, &mut dweight, &mut dbias);
             assert_close("dy", &dy, &by_value);
             assert_close_to(tolerance(shape), 1.0, "first dx", &first, &first_dx);
@@ -314,11 +314,11 @@ mod tests {
             let first_dx = expected[0].clone();
             let [expected_dx, expected_dweight, expected_dbias] = plus([&dx, &dweight, &dbias], expected);
             let mut first = vec![f32::NAN; dx.len()];
-            let begin = Some((Sum::Begin, first.as_mut_slice()));
+            let begin = Some((Accumulate::Set, first.as_mut_slice()));
             let (mut dw, mut db) = (dweight.clone(), dbias.clone());
             conv_transpose_backward(shape, activation, &x, &weight, &y, &mut dy.clone(), begin, &mut dw, &mut db);
             let [mut dx, mut dy, mut dweight, mut dbias] = [&dx, &dy, &dweight, &dbias].map(Clone::clone);
-            let add = Some((Sum::Add, dx.as_mut_slice()));
+            let add = Some((Accumulate::Add, dx.as_mut_slice()));
             conv_transpose_backward(shape, activation, &x, &weight, &y, &mut dy, add, &mut dweight, &mut dbias);
             assert_close("dy", &dy, &by_value);
             assert_close_to(tolerance(shape), 1.0, "first dx", &first, &first_dx);
@@ -435,7 +435,7 @@ mod tests {
                 let [mut dx, mut out, mut dweight] = arrays(&shape, 9);
                 let (bias, mut dbias) = (numbers(10, outputs), numbers(11, outputs));
                 conv(shape, Activation::Tanh, &x, &weight, &bias, &mut out);
-                let gradients = (Some((Sum::Add, dx.as_mut_slice())), &mut dweight, &mut dbias);
+                let gradients = (Some((Accumulate::Add, dx.as_mut_slice())), &mut dweight, &mut dbias);
                 let mut dy = y.clone();
                 conv_backward(
                     shape,

@@ -4,7 +4,7 @@ use super::activation::{Activation, activation_backward};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
 use super::simd::WIDEST;
-use super::{Sum, assert_length};
+use super::{Accumulate, assert_length};
 use std::ops::Range;
 
 /// The sides of a dense layer's arrays; each is at least 1, but for `rows`, which may be 0.
@@ -63,7 +63,7 @@ pub fn dense_backward(
     weight: &[f32],
     y: &[f32],
     dy: &mut [f32],
-    dx: Option<(Sum, &mut [f32])>,
+    dx: Option<(Accumulate, &mut [f32])>,
     dbias: &mut [f32],
 ) {
     let DenseShape { rows, inputs, outputs } = shape;
@@ -79,7 +79,7 @@ pub fn dense_backward(
 }
 
 /// `dx[r, i] (+)= sum over o of dy[r, o] weight[i, o]`.
-fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Sum, dx: &mut [f32]) {
+fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Accumulate, dx: &mut [f32]) {
     let DenseShape { rows, inputs, outputs } = shape;
     if inputs < rows {
         with_scratch(weight.len(), |transposed| {
@@ -125,8 +125,8 @@ fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Sum, dx: &
                     let values = result[row..].iter().step_by(columns);
                     let pairs = dx[first..first + features].iter_mut().zip(values);
                     match sum {
-                        Sum::Begin => pairs.for_each(|(dx, value)| *dx = *value),
-                        Sum::Add => pairs.for_each(|(dx, value)| *dx += value),
+                        Accumulate::Set => pairs.for_each(|(dx, value)| *dx = *value),
+                        Accumulate::Add => pairs.for_each(|(dx, value)| *dx += value),
                     }
                 }
             }
@@ -160,7 +160,7 @@ pub fn dense_weight_gradient(
     features: Range<usize>,
     x: &[f32],
     dy: &[f32],
-    sum: Sum,
+    sum: Accumulate,
     dweight: &mut [f32],
 ) {
     let DenseShape { rows, inputs, outputs } = shape;
@@ -222,15 +222,15 @@ mod tests {
             let (mut dy, [mut dx, mut dweight, mut dbias]) = (dy.clone(), before.clone());
             let [expected_dx, expected_dweight, expected_dbias] = oracle::plus([&dx, &dweight, &dbias], expected);
             let mut first = vec![f32::NAN; dx.len()];
-            let begin = Some((Sum::Begin, first.as_mut_slice()));
+            let begin = Some((Accumulate::Set, first.as_mut_slice()));
             dense_backward(shape, activation, &weight, &y, &mut dy.clone(), begin, &mut dbias.clone());
-            dense_backward(shape, activation, &weight, &y, &mut dy, Some((Sum::Add, &mut dx)), &mut dbias);
+            dense_backward(shape, activation, &weight, &y, &mut dy, Some((Accumulate::Add, &mut dx)), &mut dbias);
             assert_close("dy", &dy, &by_value);
             // Some rows of the weight after the others, as threads share them out.
             let split = inputs / 3;
             let (head, tail) = dweight.split_at_mut(split * outputs);
-            dense_weight_gradient(shape, 0..split, &x, &dy, Sum::Add, head);
-            dense_weight_gradient(shape, split..inputs, &x, &dy, Sum::Add, tail);
+            dense_weight_gradient(shape, 0..split, &x, &dy, Accumulate::Add, head);
+            dense_weight_gradient(shape, split..inputs, &x, &dy, Accumulate::Add, tail);
             assert_close("first dx", &first, &first_dx);
             assert_close("dx", &dx, &expected_dx);
             assert_close("dweight", &dweight, &expected_dweight);
@@ -242,7 +242,7 @@ mod tests {
     #[should_panic(expected = "dx holds 5 numbers, its shape asks for 6")]
     fn wrong_length_is_refused() {
         let shape = DenseShape { rows: 2, inputs: 3, outputs: 1 };
-        let dx = Some((Sum::Add, &mut [0.0; 5][..]));
+        let dx = Some((Accumulate::Add, &mut [0.0; 5][..]));
         dense_backward(shape, Activation::Identity, &[0.0; 3], &[0.0; 2], &mut [0.0; 2], dx, &mut [0.0; 1]);
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! Where [`winograd`](super::winograd) is faster, it does the work instead.
 
-use super::Sum;
+use super::Accumulate;
 use super::activation::finish;
 use super::conv::{ConvShape, WINDOW};
 use super::product::{Product, Segment, Start, multiples};
@@ -46,8 +46,8 @@ pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: St
 
 /// A side of a convolution, and where the gradient by it goes.
 pub(super) enum Side<'a> {
-    Large(Sum, &'a mut [f32]),
-    Small(Sum, &'a mut [f32]),
+    Large(Accumulate, &'a mut [f32]),
+    Small(Accumulate, &'a mut [f32]),
 }
 
 /// dweight += gradient of <convolution of large, small> by the weight (3, 3, inputs, outputs); the gradient by one side

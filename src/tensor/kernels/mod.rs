@@ -34,18 +34,18 @@ pub use posterior::{kl, kl_backward, reparameterize, reparameterize_backward};
 
 /// How a gradient comes into an array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sum {
-    /// It is the first: what was there is gone.
-    Begin,
-    /// It is added.
+pub enum Accumulate {
+    /// The result takes the place of what was there.
+    Set,
+    /// The result is added to what is there.
     Add,
 }
 
-impl Sum {
+impl Accumulate {
     fn start(self) -> product::Start<'static> {
         match self {
-            Sum::Begin => product::Start::Zero,
-            Sum::Add => product::Start::Result,
+            Accumulate::Set => product::Start::Zero,
+            Accumulate::Add => product::Start::Result,
         }
     }
 
@@ -55,8 +55,8 @@ impl Sum {
     pub(crate) fn put(self, values: &[f32], into: &mut [f32]) {
         assert!(values.len() == into.len(), "{} numbers do not fit a sum of {}", values.len(), into.len());
         match self {
-            Sum::Begin => into.copy_from_slice(values),
-            Sum::Add => into.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
+            Accumulate::Set => into.copy_from_slice(values),
+            Accumulate::Add => into.iter_mut().zip(values).for_each(|(sum, value)| *sum += value),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How many latent axes the model uses.
 
-use super::{Batch, End, Measure};
-use crate::metrics::{Board, Column, Kind, Metric, Value};
+use super::{End, Measure, MeasuredBatch};
+use crate::metrics::{Board, ColumnHead, Metric, MetricKind, Value};
 
 const NAME: &str = "active_units";
 
@@ -18,8 +18,8 @@ impl Measure for ActiveUnits {
         vec![Metric {
             title: "active latent axes".into(),
             board: Board::Result,
-            column: Some(Column { head: "active", rule: Some(rule) }),
-            ..Metric::new(NAME, Kind::Count, "axes", doc)
+            column: Some(ColumnHead { head: "active", rule: Some(rule) }),
+            ..Metric::new(NAME, MetricKind::Count, "axes", doc)
         }]
     }
 
@@ -28,7 +28,7 @@ impl Measure for ActiveUnits {
         2 * latent
     }
 
-    fn add(&self, batch: &Batch, sums: &mut [f64]) {
+    fn add(&self, batch: &MeasuredBatch, sums: &mut [f64]) {
         let axes = sums.as_chunks_mut().0;
         for image in batch.mean.chunks(axes.len().max(1)) {
             for ([sum, squares], mean) in axes.iter_mut().zip(image) {

@@ -4,7 +4,7 @@ use super::kl_nats::axis_nats;
 use std::cell::OnceCell;
 
 /// Images of a micro-batch, and what the model makes of them.
-pub struct Batch<'a> {
+pub struct MeasuredBatch<'a> {
     /// -log p(x|z) of each image, nats.
     pub recon_nats: &'a [f32],
     /// Posterior means, (Images, Latent).
@@ -24,15 +24,15 @@ pub struct Pixels {
     pub expected: Vec<f32>,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> MeasuredBatch<'a> {
     /// The pixels are only worked out for a measure that asks for them.
     pub fn new(
         recon_nats: &'a [f32],
         mean: &'a [f32],
         log_variance: &'a [f32],
         pixels: &'a dyn Fn() -> Pixels,
-    ) -> Batch<'a> {
-        Batch { recon_nats, mean, log_variance, axis_nats: OnceCell::new(), pixels }
+    ) -> MeasuredBatch<'a> {
+        MeasuredBatch { recon_nats, mean, log_variance, axis_nats: OnceCell::new(), pixels }
     }
 
     /// Number of images.

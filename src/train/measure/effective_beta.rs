@@ -1,7 +1,7 @@
 //! The weight of the KL, in one unit for all conventions.
 
 use super::{End, Measure};
-use crate::metrics::{Board, Kind, Metric, Value};
+use crate::metrics::{Board, Metric, MetricKind, Value};
 
 /// The name of the effective beta, which says whether losses have one unit.
 pub const EFFECTIVE_BETA: &str = "effective_beta";
@@ -11,7 +11,7 @@ pub(super) struct EffectiveBeta;
 impl Measure for EffectiveBeta {
     fn metrics(&self) -> Vec<Metric> {
         let doc = "Weight of `kl_nats` beside `recon_nats` in the objective, whatever its convention; at the epoch's last step.";
-        vec![Metric { board: Board::Schedule, ..Metric::new(EFFECTIVE_BETA, Kind::Number, "", doc) }]
+        vec![Metric { board: Board::Schedule, ..Metric::new(EFFECTIVE_BETA, MetricKind::Number, "", doc) }]
     }
 
     fn values(&self, end: &End) -> Vec<Value> {

@@ -1,7 +1,7 @@
 //! The evidence lower bound.
 
-use super::{Batch, End, Measure, kl_nats, recon_nats};
-use crate::metrics::{Board, Column, Direction, Kind, Metric, Value};
+use super::{End, Measure, MeasuredBatch, kl_nats, recon_nats};
+use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Value};
 
 /// The name of the evidence lower bound, which compares trials whose losses have different units.
 pub const ELBO_NATS: &str = "elbo_nats";
@@ -17,14 +17,14 @@ impl Measure for ElboNats {
             standard_error: true,
             board: Board::Result,
             layout: Some("Evidence lower bound"),
-            column: Some(Column { head: ELBO_NATS, rule: None }),
+            column: Some(ColumnHead { head: ELBO_NATS, rule: None }),
             is_curve: true,
             must_be_finite: true,
-            ..Metric::new(ELBO_NATS, Kind::Number, "nats", doc)
+            ..Metric::new(ELBO_NATS, MetricKind::Number, "nats", doc)
         }]
     }
 
-    fn each(&self, batch: &Batch) -> Vec<f64> {
+    fn each(&self, batch: &MeasuredBatch) -> Vec<f64> {
         let recon = batch.recon_nats.iter().map(|nats| f64::from(*nats));
         let mut kl = batch.axis_nats().chunks(batch.latent().max(1)).map(|axes| axes.iter().sum::<f64>());
         recon.map(|recon| -recon - kl.next().unwrap_or(0.0)).collect()

@@ -1,7 +1,7 @@
 //! The size of the gradient.
 
-use super::{End, Measure, Step};
-use crate::metrics::{Board, Kind, Metric, Split, Value};
+use super::{End, Measure, TrainingStep};
+use crate::metrics::{Board, Metric, MetricKind, Split, Value};
 
 const NAME: &str = "grad_norm";
 
@@ -14,7 +14,7 @@ impl Measure for GradNorm {
             splits: &[Split::Train],
             board: Board::Result,
             must_be_finite: true,
-            ..Metric::new(NAME, Kind::Number, "", doc)
+            ..Metric::new(NAME, MetricKind::Number, "", doc)
         }]
     }
 
@@ -23,7 +23,7 @@ impl Measure for GradNorm {
         2
     }
 
-    fn step(&self, step: Step, sums: &mut [f64]) {
+    fn step(&self, step: TrainingStep, sums: &mut [f64]) {
         if let [norms, steps] = sums {
             *norms += step.norm;
             *steps += 1.0;

@@ -1,7 +1,7 @@
 //! The speed.
 
 use super::{End, Measure};
-use crate::metrics::{Board, Kind, Metric, Value};
+use crate::metrics::{Board, Metric, MetricKind, Value};
 
 /// The name of the speed.
 pub const IMAGES_PER_SECOND: &str = "images_per_second";
@@ -14,7 +14,7 @@ impl Measure for ImagesPerSecond {
         vec![Metric {
             board: Board::Group,
             is_timing: true,
-            ..Metric::new(IMAGES_PER_SECOND, Kind::Number, "images/s", doc)
+            ..Metric::new(IMAGES_PER_SECOND, MetricKind::Number, "images/s", doc)
         }]
     }
 

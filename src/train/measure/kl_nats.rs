@@ -1,7 +1,7 @@
 //! The KL of the posterior, in all and by latent axis.
 
-use super::{Batch, End, Measure, Sums};
-use crate::metrics::{Board, Column, Kind, Metric, Value};
+use super::{End, Measure, MeasuredBatch, Sums};
+use crate::metrics::{Board, ColumnHead, Metric, MetricKind, Value};
 
 const NAME: &str = "kl_nats";
 /// The name of the KL by latent axis.
@@ -29,15 +29,15 @@ impl Measure for KlNats {
                 title: "KL (nats per image)".into(),
                 board: Board::Result,
                 layout: Some("Reconstruction and KL"),
-                column: Some(Column { head: NAME, rule: None }),
+                column: Some(ColumnHead { head: NAME, rule: None }),
                 is_curve: true,
                 must_be_finite: true,
-                ..Metric::new(NAME, Kind::Number, "nats", doc)
+                ..Metric::new(NAME, MetricKind::Number, "nats", doc)
             },
             Metric {
                 board: Board::Group,
                 must_be_finite: true,
-                ..Metric::new(KL_AXIS_NATS, Kind::List, "nats", axis_doc)
+                ..Metric::new(KL_AXIS_NATS, MetricKind::List, "nats", axis_doc)
             },
         ]
     }
@@ -47,7 +47,7 @@ impl Measure for KlNats {
         2 + latent
     }
 
-    fn add(&self, batch: &Batch, sums: &mut [f64]) {
+    fn add(&self, batch: &MeasuredBatch, sums: &mut [f64]) {
         let [all, with_kl, axes @ ..] = sums else { return };
         for image in batch.axis_nats().chunks(axes.len().max(1)) {
             *with_kl += 1.0;

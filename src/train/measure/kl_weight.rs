@@ -1,14 +1,14 @@
 //! The weight of the KL as the spec has it.
 
 use super::{End, Measure};
-use crate::metrics::{Board, Kind, Metric, Value};
+use crate::metrics::{Board, Metric, MetricKind, Value};
 
 pub(super) struct KlWeight;
 
 impl Measure for KlWeight {
     fn metrics(&self) -> Vec<Metric> {
         let doc = "Weight of the KL in the spec's own convention, at the epoch's last step.";
-        vec![Metric { board: Board::Schedule, ..Metric::new("kl_weight", Kind::Number, "", doc) }]
+        vec![Metric { board: Board::Schedule, ..Metric::new("kl_weight", MetricKind::Number, "", doc) }]
     }
 
     fn values(&self, end: &End) -> Vec<Value> {

@@ -1,7 +1,7 @@
 //! The loss: what training minimises.
 
-use super::{End, Measure, Step, Sums, kl_nats, recon_nats};
-use crate::metrics::{Board, Column, Direction, Kind, Metric, Split, Value};
+use super::{End, Measure, Sums, TrainingStep, kl_nats, recon_nats};
+use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Split, Value};
 use crate::objective::Objective;
 
 /// The name of the loss, which decides which epoch of a trial is the best.
@@ -21,10 +21,10 @@ impl Measure for Loss {
             title: "loss, in the objective's unit".into(),
             direction: Direction::Lower,
             board: Board::Result,
-            column: Some(Column { head: LOSS, rule: None }),
+            column: Some(ColumnHead { head: LOSS, rule: None }),
             is_curve: true,
             must_be_finite: true,
-            ..Metric::new(LOSS, Kind::Number, "", doc)
+            ..Metric::new(LOSS, MetricKind::Number, "", doc)
         }]
     }
 
@@ -33,7 +33,7 @@ impl Measure for Loss {
         1
     }
 
-    fn step(&self, step: Step, sums: &mut [f64]) {
+    fn step(&self, step: TrainingStep, sums: &mut [f64]) {
         if let [losses] = sums {
             *losses += step.loss * step.images;
         }

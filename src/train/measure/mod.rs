@@ -15,7 +15,7 @@ mod recon_nats;
 mod seconds;
 mod sums;
 
-pub use batch::{Batch, Pixels};
+pub use batch::{MeasuredBatch, Pixels};
 pub use effective_beta::EFFECTIVE_BETA;
 pub use elbo_nats::ELBO_NATS;
 pub use images_per_second::IMAGES_PER_SECOND;
@@ -56,13 +56,13 @@ pub(super) trait Measure: Sync {
     }
 
     /// Adds the images of a micro-batch.
-    fn add(&self, _batch: &Batch, _sums: &mut [f64]) {}
+    fn add(&self, _batch: &MeasuredBatch, _sums: &mut [f64]) {}
 
     /// Adds a step of training.
-    fn step(&self, _step: Step, _sums: &mut [f64]) {}
+    fn step(&self, _step: TrainingStep, _sums: &mut [f64]) {}
 
     /// The first metric of each image by itself; only asked where it has a standard error.
-    fn each(&self, _batch: &Batch) -> Vec<f64> {
+    fn each(&self, _batch: &MeasuredBatch) -> Vec<f64> {
         Vec::new()
     }
 
@@ -72,7 +72,7 @@ pub(super) trait Measure: Sync {
 
 /// A step of training.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
+pub(super) struct TrainingStep {
     /// Images in its batch.
     pub(super) images: f64,
     /// Mean loss of these.
@@ -168,14 +168,14 @@ pub fn best_name(metric: &Metric) -> String {
 /// A row of made-up numbers for tests: a metric of the split has the value that is given, or one of its own.
 #[cfg(test)]
 pub(crate) fn example(epoch: u64, split: Split, given: &[(&str, f64)]) -> Row {
-    use crate::metrics::Kind;
+    use crate::metrics::MetricKind;
     let mut row = Row::new(epoch, split, epoch * 100, epoch * 1600);
     for (index, metric) in all().filter(|metric| metric.is_of(split)).enumerate() {
         let value = given.iter().find(|(name, _)| *name == metric.name).map(|(_, value)| *value);
         let value = match metric.kind {
-            Kind::Number => Value::Number(value.unwrap_or(index as f64 + 0.25)),
-            Kind::Count => Value::Count(value.unwrap_or(2.0) as u64),
-            Kind::List => Value::List(vec![value.unwrap_or(4.5), 2.0]),
+            MetricKind::Number => Value::Number(value.unwrap_or(index as f64 + 0.25)),
+            MetricKind::Count => Value::Count(value.unwrap_or(2.0) as u64),
+            MetricKind::List => Value::List(vec![value.unwrap_or(4.5), 2.0]),
         };
         row.set(metric, value);
     }
@@ -208,14 +208,14 @@ mod tests {
         let mean = images.iter().map(|image| image.1).collect::<Vec<_>>().concat();
         let log_variance = images.iter().map(|image| image.2).collect::<Vec<_>>().concat();
         let mut sums = Sums::new(split, 2);
-        sums.measure(&Batch::new(&recon, &mean, &log_variance, &|| Pixels::default()));
+        sums.measure(&MeasuredBatch::new(&recon, &mean, &log_variance, &|| Pixels::default()));
         sums
     }
 
     const IMAGES: [(f32, [f32; 2], [f32; 2]); 2] = [(3.0, [1.0, 0.05], [0.0; 2]), (5.0, [-1.0, -0.05], [0.0; 2])];
 
     fn row(sums: &Sums, split: Split) -> Row {
-        let settings = objective::Settings {
+        let settings = objective::ObjectiveSettings {
             kl: Some(Kl { weight: 2.0, warmup_epochs: 0.0 }),
             reduction: Reduction::Sum,
             posterior_scale: PosteriorScale::LogVar,
@@ -250,8 +250,8 @@ mod tests {
     #[test]
     fn a_split_has_its_metrics_alone_and_steps_are_averaged() {
         let mut sums = measured(Split::Train, &IMAGES);
-        sums.step(Step { images: 1.0, loss: 3.0, norm: 1.0 });
-        sums.step(Step { images: 1.0, loss: 5.0, norm: 2.0 });
+        sums.step(TrainingStep { images: 1.0, loss: 3.0, norm: 1.0 });
+        sums.step(TrainingStep { images: 1.0, loss: 5.0, norm: 2.0 });
         let train = row(&sums, Split::Train);
         assert_eq!(
             (train.get("loss"), train.get("grad_norm"), train.get("elbo_nats_se")),
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn a_plain_autoencoder_has_no_kl_by_axis() {
         let mut sums = Sums::new(Split::Train, 2);
-        sums.measure(&Batch::new(&[1.0], &[0.5, 0.5], &[], &|| Pixels::default()));
+        sums.measure(&MeasuredBatch::new(&[1.0], &[0.5, 0.5], &[], &|| Pixels::default()));
         let row = row(&sums, Split::Train);
         assert_eq!((row.get("kl_nats"), row.value("kl_axis_nats")), (Some(0.0), Some(&Value::List(Vec::new()))));
     }

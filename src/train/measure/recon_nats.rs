@@ -1,7 +1,7 @@
 //! The reconstruction term.
 
-use super::{Batch, End, Measure, Sums};
-use crate::metrics::{Board, Column, Direction, Kind, Metric, Value};
+use super::{End, Measure, MeasuredBatch, Sums};
+use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Value};
 
 const NAME: &str = "recon_nats";
 
@@ -20,10 +20,10 @@ impl Measure for ReconNats {
             direction: Direction::Lower,
             board: Board::Result,
             layout: Some("Reconstruction and KL"),
-            column: Some(Column { head: NAME, rule: None }),
+            column: Some(ColumnHead { head: NAME, rule: None }),
             is_curve: true,
             must_be_finite: true,
-            ..Metric::new(NAME, Kind::Number, "nats", doc)
+            ..Metric::new(NAME, MetricKind::Number, "nats", doc)
         }]
     }
 
@@ -31,7 +31,7 @@ impl Measure for ReconNats {
         1
     }
 
-    fn add(&self, batch: &Batch, sums: &mut [f64]) {
+    fn add(&self, batch: &MeasuredBatch, sums: &mut [f64]) {
         if let [nats] = sums {
             *nats += batch.recon_nats.iter().map(|nats| f64::from(*nats)).sum::<f64>();
         }

@@ -1,7 +1,7 @@
 //! The time.
 
 use super::{End, Measure};
-use crate::metrics::{Kind, Metric, Value};
+use crate::metrics::{Metric, MetricKind, Value};
 
 /// The name of the time that an epoch takes.
 pub const SECONDS: &str = "seconds";
@@ -11,7 +11,7 @@ pub(super) struct Seconds;
 impl Measure for Seconds {
     fn metrics(&self) -> Vec<Metric> {
         let doc = "Seconds spent on this split in this epoch.";
-        vec![Metric { is_timing: true, ..Metric::new(SECONDS, Kind::Number, "s", doc) }]
+        vec![Metric { is_timing: true, ..Metric::new(SECONDS, MetricKind::Number, "s", doc) }]
     }
 
     fn values(&self, end: &End) -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! Sums over images and steps of what an epoch reports, in double precision.
 
-use super::{Batch, Entry, Step, entries};
+use super::{Entry, MeasuredBatch, TrainingStep, entries};
 use crate::folder::digest;
 use crate::metrics::Split;
 
@@ -44,7 +44,7 @@ impl Sums {
     }
 
     /// Adds a micro-batch.
-    pub(in crate::train) fn measure(&mut self, batch: &Batch) {
+    pub(in crate::train) fn measure(&mut self, batch: &MeasuredBatch) {
         self.images += batch.images() as f64;
         self.each(|entry, own, moments| {
             entry.measure.add(batch, own);
@@ -58,7 +58,7 @@ impl Sums {
     }
 
     /// Adds what is known of a step, beside its images.
-    pub(in crate::train) fn step(&mut self, step: Step) {
+    pub(in crate::train) fn step(&mut self, step: TrainingStep) {
         self.each(|entry, own, _| entry.measure.step(step, own));
     }
 

@@ -1,6 +1,6 @@
 //! Adagrad (Duchi et al. 2011).
 
-use super::{EPSILON, Rates, Rule, Step};
+use super::{EPSILON, Rates, Rule, UpdateStep};
 use crate::settings::{Interval, Keys, Kind};
 use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl Rule for Adagrad {
         Rates { large: 1.0, usual: "1e-3 to 1e-1", is_adaptive: true }
     }
 
-    fn update(&self, step: Step, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
+    fn update(&self, step: UpdateStep, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
         vectorized(
             #[inline(always)]
             || {

@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba 2015), which AdamW is with a decay of the weights.
 
-use super::{EPSILON, Rates, Rule, Step};
+use super::{EPSILON, Rates, Rule, UpdateStep};
 use crate::settings::{Interval, Key, Keys, Kind};
 use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
@@ -57,13 +57,13 @@ impl Rule for Adam {
         [power(self.beta1) as f32, power(self.beta2).sqrt() as f32]
     }
 
-    fn update(&self, step: Step, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
+    fn update(&self, step: UpdateStep, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
         vectorized(
             #[inline(always)]
             || {
                 let (beta1, beta2, epsilon, weight_decay) =
                     (self.beta1 as f32, self.beta2 as f32, self.epsilon, self.weight_decay);
-                let Step { rate, corrections: [mean_correction, root_correction] } = step;
+                let UpdateStep { rate, corrections: [mean_correction, root_correction] } = step;
                 let (step, decay) = (rate / mean_correction, 1.0 - rate * weight_decay);
                 let root_correction = 1.0 / root_correction;
                 let [means, squares] = moments;

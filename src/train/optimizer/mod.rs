@@ -41,7 +41,7 @@ pub trait Rule: Debug + Send + Sync {
     }
 
     /// Updates some weights by their gradient and their parts of its arrays, each number by itself.
-    fn update(&self, step: Step, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]);
+    fn update(&self, step: UpdateStep, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]);
 }
 
 /// Learning rates that suit a rule.
@@ -57,7 +57,7 @@ pub struct Rates {
 
 /// What is the same for all parameters in one step.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
+pub struct UpdateStep {
     /// The learning rate.
     pub rate: f32,
     /// Of the rule: see [`Rule::corrections`].
@@ -103,14 +103,14 @@ impl Optimizer {
     }
 
     /// Begins a step with that learning rate; [`Optimizer::apply`] follows for each parameter.
-    pub fn begin(&mut self, rate: f64) -> Step {
+    pub fn begin(&mut self, rate: f64) -> UpdateStep {
         self.steps += 1;
-        Step { rate: rate as f32, corrections: self.rule.corrections(self.steps) }
+        UpdateStep { rate: rate as f32, corrections: self.rule.corrections(self.steps) }
     }
 
     /// Updates the parameters that begin at `offset` of the long array, by their gradient. Threads of the pool that this
     /// is called in share the work; each number is updated by itself.
-    pub fn apply(&mut self, step: Step, offset: usize, weights: &mut [f32], gradient: &[f32]) {
+    pub fn apply(&mut self, step: UpdateStep, offset: usize, weights: &mut [f32], gradient: &[f32]) {
         let range = offset..offset + weights.len();
         let mut moments = self.moments.iter_mut().map(|(_, values)| &mut values[range.clone()]);
         let empty: &mut [f32] = &mut [];

@@ -1,6 +1,6 @@
 //! RMSprop (Tieleman and Hinton 2012).
 
-use super::{EPSILON, Rates, Rule, Step};
+use super::{EPSILON, Rates, Rule, UpdateStep};
 use crate::settings::{Interval, Key, Keys, Kind};
 use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Rule for Rmsprop {
         Rates { large: 0.1, usual: "1e-4 to 1e-2", is_adaptive: true }
     }
 
-    fn update(&self, step: Step, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
+    fn update(&self, step: UpdateStep, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
         vectorized(
             #[inline(always)]
             || {

@@ -1,6 +1,6 @@
 //! Stochastic gradient descent, with or without momentum.
 
-use super::{Rates, Rule, Step};
+use super::{Rates, Rule, UpdateStep};
 use crate::settings::{Interval, Key, Keys, Kind};
 use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Rule for Sgd {
         Rates { large: 10.0, usual: "1e-3 to 1e-1", is_adaptive: false }
     }
 
-    fn update(&self, step: Step, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
+    fn update(&self, step: UpdateStep, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]) {
         vectorized(
             #[inline(always)]
             || {

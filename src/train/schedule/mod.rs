@@ -6,7 +6,7 @@ mod step;
 
 pub(super) use constant::KIND as CONSTANT;
 
-use super::Settings;
+use super::TrainSettings;
 use crate::settings::{Choices, Problem};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// The schedule of a `[train]` table.
-    pub fn new(train: &Settings) -> Schedule {
+    pub fn new(train: &TrainSettings) -> Schedule {
         Schedule {
             course: train.schedule.clone(),
             rate: train.learning_rate,
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn schedule(toml: &str) -> Schedule {
-        Schedule::new(&Settings::from_toml(toml))
+        Schedule::new(&TrainSettings::from_toml(toml))
     }
 
     #[test]

@@ -18,7 +18,7 @@ const GAMMA: Key = Key::new("gamma", "The factor.").also("lr_gamma lr_decay deca
 const LIST_THEM: &str = "list the epochs after which the rate is multiplied by `gamma`: milestones = [5, 8]";
 
 #[derive(Debug)]
-struct Step {
+struct StepCourse {
     milestones: Vec<u64>,
     gamma: f64,
 }
@@ -31,10 +31,10 @@ fn read(keys: &mut Keys<'_>) -> Arc<dyn Course> {
     let rise = milestones.windows(2).all(|pair| pair[0] < pair[1]);
     let message = || "`train.milestones` must rise".to_owned();
     keys.require(rise, &["train.milestones"], message, "list each epoch once, the earliest first");
-    Arc::new(Step { milestones, gamma: keys.number(GAMMA, Interval::POSITIVE, 0.1) })
+    Arc::new(StepCourse { milestones, gamma: keys.number(GAMMA, Interval::POSITIVE, 0.1) })
 }
 
-impl Course for Step {
+impl Course for StepCourse {
     fn factor(&self, Times { done, .. }: Times) -> f64 {
         let passed = self.milestones.iter().filter(|epoch| done >= **epoch as f64).count();
         self.gamma.powf(passed as f64)

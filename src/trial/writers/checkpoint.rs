@@ -3,14 +3,14 @@
 use super::{TrainingEvent, Writer};
 use crate::folder::FileError;
 use crate::record::checkpoint::write_checkpoint;
-use crate::train::Spread;
+use crate::train::Execute;
 use crate::trial::TrialError;
 use crate::trial::session::Session;
 
 /// checkpoint.safetensors; the last one becomes the one before.
 pub(super) struct Checkpoint;
 
-impl<B: Spread> Writer<B> for Checkpoint {
+impl<B: Execute> Writer<B> for Checkpoint {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         if !matches!(event, TrainingEvent::Epoch { .. } | TrainingEvent::Paused) {
             return Ok(());

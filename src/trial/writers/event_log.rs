@@ -3,7 +3,7 @@
 use super::{TrainingEvent, Writer};
 use crate::metrics::{Metric, Value};
 use crate::record::tensorboard::{self, EventWriter};
-use crate::train::{Spread, measure};
+use crate::train::{Execute, measure};
 use crate::trial::session::Session;
 use crate::trial::{Event, TrialError};
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ const SEED: &str = "seed";
 /// The spec, the hyperparameters, and the metrics of each epoch as scalars.
 pub(super) struct Scalars;
 
-impl<B: Spread> Writer<B> for Scalars {
+impl<B: Execute> Writer<B> for Scalars {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         match event {
             TrainingEvent::Started => {
@@ -42,7 +42,7 @@ impl<B: Spread> Writer<B> for Scalars {
 /// How the trial ended; after every event the log is handed to the system, and what went wrong with it is said, once.
 pub(super) struct EndOfLog;
 
-impl<B: Spread> Writer<B> for EndOfLog {
+impl<B: Execute> Writer<B> for EndOfLog {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         match event {
             TrainingEvent::Finished => {
@@ -67,7 +67,7 @@ impl<B: Spread> Writer<B> for EndOfLog {
 
 /// HParams of the session: the keys that vary, or all of the model's and the objective's where none does. The seed
 /// is none of them: trials that differ by it alone are a group.
-fn announce<B: Spread>(session: &mut Session<'_, '_, B>) {
+fn announce<B: Execute>(session: &mut Session<'_, '_, B>) {
     let record = &session.record;
     let varied = || record.varied.iter().filter(|key| *key != SEED);
     let mut values = record.spec.clone();
@@ -84,7 +84,7 @@ fn announce<B: Spread>(session: &mut Session<'_, '_, B>) {
 }
 
 /// What the trial came to, as Markdown.
-fn summary<B: Spread>(session: &Session<'_, '_, B>) -> String {
+fn summary<B: Execute>(session: &Session<'_, '_, B>) -> String {
     let columns: Vec<_> = measure::all().filter_map(|metric| Some((metric, metric.column?.head))).collect();
     let heads: String = columns.iter().map(|(_, head)| format!(" {head} |")).collect();
     let mut text = format!(

@@ -3,7 +3,7 @@
 use super::{TrainingEvent, Writer};
 use crate::metrics::named;
 use crate::train::measure::IMAGES_PER_SECOND;
-use crate::train::{Position, Spread};
+use crate::train::{Execute, Position};
 use crate::trial::event::finite_loss;
 use crate::trial::session::Session;
 use crate::trial::{Event, TrialError};
@@ -11,7 +11,7 @@ use crate::trial::{Event, TrialError};
 /// The run's listener.
 pub(super) struct Listener;
 
-impl<B: Spread> Writer<B> for Listener {
+impl<B: Execute> Writer<B> for Listener {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         match *event {
             TrainingEvent::Started => {

@@ -12,7 +12,7 @@ mod table;
 use super::TrialError;
 use super::session::Session;
 use crate::metrics::Row;
-use crate::train::Spread;
+use crate::train::Execute;
 
 /// What happens in a training.
 pub(super) enum TrainingEvent<'a> {
@@ -39,7 +39,7 @@ pub(super) enum TrainingEvent<'a> {
 }
 
 /// Something that is written during a training.
-pub(super) trait Writer<B: Spread> {
+pub(super) trait Writer<B: Execute> {
     /// Writes what an event asks for.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ pub(super) trait Writer<B: Spread> {
 /// A process may be killed between any two. What whoever resumes must find comes before the checkpoint, from which that
 /// one goes on; the record, which counts the time up to there, comes last. The weights of a finished trial come before the
 /// event log says that it has ended, which it says for good.
-pub(super) fn writers<B: Spread>() -> [&'static dyn Writer<B>; 9] {
+pub(super) fn writers<B: Execute>() -> [&'static dyn Writer<B>; 9] {
     [
         &listener::Listener,
         &event_log::Scalars,
@@ -67,7 +67,7 @@ pub(super) fn writers<B: Spread>() -> [&'static dyn Writer<B>; 9] {
 }
 
 /// Whether pictures are drawn at an event, and whether they also go into the event log.
-fn pictures_due<B: Spread>(event: &TrainingEvent<'_>, session: &Session<'_, '_, B>) -> Option<PicturesDue> {
+fn pictures_due<B: Execute>(event: &TrainingEvent<'_>, session: &Session<'_, '_, B>) -> Option<PicturesDue> {
     let logged = match event {
         TrainingEvent::Epoch { .. } => true,
         TrainingEvent::Recovered => session.log_is_new,

@@ -3,14 +3,14 @@
 use super::{TrainingEvent, Writer};
 use crate::model::Architecture;
 use crate::record::checkpoint::write_model;
-use crate::train::Spread;
+use crate::train::Execute;
 use crate::trial::TrialError;
 use crate::trial::session::Session;
 
 /// model.safetensors, when training is done.
 pub(super) struct ModelFile;
 
-impl<B: Spread> Writer<B> for ModelFile {
+impl<B: Execute> Writer<B> for ModelFile {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         if let TrainingEvent::Finished = event {
             let Architecture { height, width, .. } = *session.trial.architecture();

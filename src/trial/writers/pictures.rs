@@ -7,7 +7,7 @@ use crate::plan::Trial;
 use crate::record::Grid;
 use crate::record::checkpoint::Arrays;
 use crate::record::images::manifold_codes;
-use crate::train::{Spread, Trainer};
+use crate::train::{Execute, Trainer};
 use crate::trial::TrialError;
 use crate::trial::session::Session;
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ const PICTURE_PIXELS: usize = 4_000_000;
 /// The pictures as files and in the event log.
 pub(super) struct Pictures;
 
-impl<B: Spread> Writer<B> for Pictures {
+impl<B: Execute> Writer<B> for Pictures {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         let Some(PicturesDue { logged, .. }) = pictures_due(event, session) else { return Ok(()) };
         let (folder, step) = (session.run.folder, session.trainer.optimizer().steps());
@@ -44,7 +44,7 @@ impl<B: Spread> Writer<B> for Pictures {
 
 /// Draws all pictures that make sense for the trial, by tag, and keeps the numbers behind the reconstructions in
 /// reconstructions.safetensors: `input` and `reconstruction`, (Images, Pixels), in the data's range.
-fn draw<B: Spread>(
+fn draw<B: Execute>(
     trainer: &Trainer<B>,
     trial: &Trial,
     folder: &TrialFolder,

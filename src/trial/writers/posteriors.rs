@@ -2,14 +2,14 @@
 
 use super::{PicturesDue, TrainingEvent, Writer, pictures_due};
 use crate::record::projector::{self, Points};
-use crate::train::{Encoded, Spread};
+use crate::train::{Encoded, Execute};
 use crate::trial::TrialError;
 use crate::trial::session::Session;
 
 /// The histograms, and the projector's files.
 pub(super) struct Posteriors;
 
-impl<B: Spread> Writer<B> for Posteriors {
+impl<B: Execute> Writer<B> for Posteriors {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         let Some(PicturesDue { logged, is_last }) = pictures_due(event, session) else { return Ok(()) };
         let (trial, log, folder) = (session.trial, &mut session.log, session.run.folder);

@@ -3,7 +3,7 @@
 use super::{TrainingEvent, Writer};
 use crate::machine::peak_rss_mb;
 use crate::metrics::Split;
-use crate::train::Spread;
+use crate::train::Execute;
 use crate::train::measure::{IMAGES_PER_SECOND, SECONDS};
 use crate::trial::TrialError;
 use crate::trial::event::finite;
@@ -12,7 +12,7 @@ use crate::trial::session::Session;
 /// trial.json: its metrics are brought up to date, so that a killed trial's are those of its last epoch.
 pub(super) struct Record;
 
-impl<B: Spread> Writer<B> for Record {
+impl<B: Execute> Writer<B> for Record {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         let is_epoch = matches!(event, TrainingEvent::Epoch { .. });
         if is_epoch || matches!(event, TrainingEvent::Started | TrainingEvent::Diverged { .. }) {

@@ -2,14 +2,14 @@
 
 use super::{TrainingEvent, Writer};
 use crate::record::tables;
-use crate::train::Spread;
+use crate::train::Execute;
 use crate::trial::TrialError;
 use crate::trial::session::Session;
 
 /// metrics.parquet: the rows of all epochs.
 pub(super) struct MetricsTable;
 
-impl<B: Spread> Writer<B> for MetricsTable {
+impl<B: Execute> Writer<B> for MetricsTable {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         match event {
             TrainingEvent::Epoch { .. } | TrainingEvent::Recovered | TrainingEvent::Diverged { .. } => {

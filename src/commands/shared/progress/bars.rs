@@ -2,7 +2,7 @@
 
 use super::lines::{changed, failed_before, label, number, started, submitted};
 use super::work::Work;
-use crate::launch::Notice;
+use crate::launch::RunEvent;
 use crate::plan::{Plan, Trial};
 use crate::record::trial::Status;
 use crate::trial::Event;
@@ -27,20 +27,20 @@ impl Bars {
         Bars { all, total, trials: BTreeMap::new() }
     }
 
-    pub(super) fn show(&mut self, plan: &Plan, notice: &Notice<'_>, work: &Work) {
+    pub(super) fn show(&mut self, plan: &Plan, notice: &RunEvent<'_>, work: &Work) {
         // A line above the bars; where the terminal is gone there is nobody to tell.
         let print = |line: String| drop(self.all.println(line));
         match notice {
-            Notice::Changed(changes) => print(changed(plan, changes)),
-            Notice::Damaged(fault) => print((*fault).to_owned()),
-            Notice::Warning(text) => print(format!("warning: {text}")),
-            Notice::Kept(_) => self.total.inc(1),
-            Notice::Submitted(trial, task) => print(format!("{}: {}", label(plan, trial), submitted(task))),
-            Notice::KeptFailed(trial, record) => {
+            RunEvent::Changed(changes) => print(changed(plan, changes)),
+            RunEvent::Damaged(fault) => print((*fault).to_owned()),
+            RunEvent::Warning(text) => print(format!("warning: {text}")),
+            RunEvent::Kept(_) => self.total.inc(1),
+            RunEvent::Submitted(trial, task) => print(format!("{}: {}", label(plan, trial), submitted(task))),
+            RunEvent::KeptFailed(trial, record) => {
                 print(format!("{}: {}", label(plan, trial), failed_before(record)));
                 self.total.inc(1);
             }
-            Notice::Event(trial, event) => self.event(plan, trial, event),
+            RunEvent::Event(trial, event) => self.event(plan, trial, event),
         }
         let left = work.time_left().filter(|left| !left.is_zero());
         let message = left.map(|left| format!(", {} left", HumanDuration(left))).unwrap_or_default();

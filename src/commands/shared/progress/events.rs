@@ -3,7 +3,7 @@
 
 use super::work::Work;
 use crate::commands::shared::print::say;
-use crate::launch::{Changes, Notice, State};
+use crate::launch::{Changes, RunEvent, State};
 use crate::metrics::{Split, named};
 use crate::plan::Plan;
 use crate::record::trial::Status;
@@ -39,26 +39,26 @@ pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, ex
 }
 
 /// What happened, as an event.
-pub(super) fn json(plan: &Plan, notice: &Notice<'_>, work: &Work) -> Value {
+pub(super) fn json(plan: &Plan, notice: &RunEvent<'_>, work: &Work) -> Value {
     let (trial, mut value) = match notice {
-        Notice::Changed(Changes { added, kept, dropped, .. }) => {
+        RunEvent::Changed(Changes { added, kept, dropped, .. }) => {
             return json!({ "event": "changed", "added": added, "kept": kept, "dropped": dropped });
         }
-        Notice::Damaged(fault) => return json!({ "event": "damaged", "error": fault }),
-        Notice::Warning(text) => return json!({ "event": "warning", "text": text }),
-        Notice::Kept(trial) => (trial, json!({ "event": "kept", "status": Status::Done })),
-        Notice::Submitted(trial, task) => {
+        RunEvent::Damaged(fault) => return json!({ "event": "damaged", "error": fault }),
+        RunEvent::Warning(text) => return json!({ "event": "warning", "text": text }),
+        RunEvent::Kept(trial) => (trial, json!({ "event": "kept", "status": Status::Done })),
+        RunEvent::Submitted(trial, task) => {
             (trial, json!({ "event": "submitted", "task": task.name, "running": task.running }))
         }
-        Notice::KeptFailed(trial, record) => {
+        RunEvent::KeptFailed(trial, record) => {
             (trial, json!({ "event": "kept", "status": record.status, "error": record.error }))
         }
-        Notice::Event(trial, event) => (trial, serde_json::to_value(event).unwrap_or_default()),
+        RunEvent::Event(trial, event) => (trial, serde_json::to_value(event).unwrap_or_default()),
     };
     value["trial"] = trial.id().into();
     let values = trial.values();
     value["keys"] = plan.varied().iter().map(|key| (key.clone(), json!(values.get(key)))).collect::<Map<_, _>>().into();
-    if let Notice::Event(_, Event::Epoch { .. }) = notice {
+    if let RunEvent::Event(_, Event::Epoch { .. }) = notice {
         value["eta_seconds"] = json!(work.time_left_of(trial).map(|left| left.as_secs_f64()));
         value["eta_seconds_all"] = json!(work.time_left().map(|left| left.as_secs_f64()));
     }

@@ -4,7 +4,7 @@ use super::work::Work;
 use crate::commands::shared::format::brief;
 use crate::commands::shared::print::say;
 use crate::launch::cluster::Task;
-use crate::launch::{Changes, Notice};
+use crate::launch::{Changes, RunEvent};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::{Status, TrialRecord};
 use crate::report::significant;
@@ -18,21 +18,21 @@ pub(crate) fn say_line(line: &str) {
     say(&format!("{} {line}", humantime::format_rfc3339_seconds(SystemTime::now())));
 }
 
-pub(super) fn line(plan: &Plan, notice: &Notice<'_>, ended: &mut usize, work: &Work) -> Option<String> {
+pub(super) fn line(plan: &Plan, notice: &RunEvent<'_>, ended: &mut usize, work: &Work) -> Option<String> {
     let (trial, event) = match notice {
-        Notice::Changed(changes) => return Some(changed(plan, changes)),
-        Notice::Damaged(fault) => return Some((*fault).to_owned()),
-        Notice::Warning(text) => return Some(format!("warning: {text}")),
-        Notice::Kept(trial) => {
+        RunEvent::Changed(changes) => return Some(changed(plan, changes)),
+        RunEvent::Damaged(fault) => return Some((*fault).to_owned()),
+        RunEvent::Warning(text) => return Some(format!("warning: {text}")),
+        RunEvent::Kept(trial) => {
             *ended += 1;
             return Some(format!("{}: finished before", label(plan, trial)));
         }
-        Notice::Submitted(trial, task) => return Some(format!("{}: {}", label(plan, trial), submitted(task))),
-        Notice::KeptFailed(trial, record) => {
+        RunEvent::Submitted(trial, task) => return Some(format!("{}: {}", label(plan, trial), submitted(task))),
+        RunEvent::KeptFailed(trial, record) => {
             *ended += 1;
             return Some(format!("{}: {}", label(plan, trial), failed_before(record)));
         }
-        Notice::Event(trial, event) => (trial, event),
+        RunEvent::Event(trial, event) => (trial, event),
     };
     let text = match event {
         Event::Progress { .. } => return None,

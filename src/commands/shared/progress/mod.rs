@@ -9,7 +9,7 @@ pub(crate) use events::{keys, say_event, summary};
 pub(crate) use lines::{label, say_line};
 
 use super::terminal;
-use crate::launch::Notice;
+use crate::launch::RunEvent;
 use crate::plan::{Plan, Trial};
 use crate::record::trial::Status;
 use crate::trial::Event;
@@ -51,7 +51,7 @@ impl<'p> Progress<'p> {
     }
 
     /// Shows what happened.
-    pub(crate) fn show(&mut self, notice: &Notice<'_>) {
+    pub(crate) fn show(&mut self, notice: &RunEvent<'_>) {
         self.work.note(notice);
         if let Some((trial, status)) = status(notice) {
             self.statuses.insert(trial.id().to_owned(), status);
@@ -89,14 +89,16 @@ impl<'p> Progress<'p> {
 }
 
 /// The status that a trial has from now on.
-fn status<'a>(notice: &Notice<'a>) -> Option<(&'a Trial, Status)> {
+fn status<'a>(notice: &RunEvent<'a>) -> Option<(&'a Trial, Status)> {
     match notice {
-        Notice::Kept(trial) => Some((trial, Status::Done)),
-        Notice::KeptFailed(trial, record) => Some((trial, record.status)),
-        Notice::Event(trial, Event::Started { .. }) => Some((trial, Status::Running)),
-        Notice::Event(trial, Event::Ended { status, .. }) => Some((trial, *status)),
-        Notice::Event(..) | Notice::Changed(_) | Notice::Damaged(_) | Notice::Warning(_) | Notice::Submitted(..) => {
-            None
-        }
+        RunEvent::Kept(trial) => Some((trial, Status::Done)),
+        RunEvent::KeptFailed(trial, record) => Some((trial, record.status)),
+        RunEvent::Event(trial, Event::Started { .. }) => Some((trial, Status::Running)),
+        RunEvent::Event(trial, Event::Ended { status, .. }) => Some((trial, *status)),
+        RunEvent::Event(..)
+        | RunEvent::Changed(_)
+        | RunEvent::Damaged(_)
+        | RunEvent::Warning(_)
+        | RunEvent::Submitted(..) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! How much of a run's work is left, and how long it will take at the pace so far.
 
-use crate::launch::Notice;
+use crate::launch::RunEvent;
 use crate::plan::{Plan, Trial};
 use crate::trial::Event;
 use std::collections::BTreeMap;
@@ -34,11 +34,11 @@ impl Work {
     }
 
     /// Takes in what happened.
-    pub(super) fn note(&mut self, notice: &Notice<'_>) {
+    pub(super) fn note(&mut self, notice: &RunEvent<'_>) {
         let (trial, event) = match notice {
-            Notice::Kept(trial) | Notice::KeptFailed(trial, _) => return self.set(trial, trial.steps(), false),
-            Notice::Event(trial, event) => (trial, event),
-            Notice::Changed(_) | Notice::Damaged(_) | Notice::Warning(_) | Notice::Submitted(..) => return,
+            RunEvent::Kept(trial) | RunEvent::KeptFailed(trial, _) => return self.set(trial, trial.steps(), false),
+            RunEvent::Event(trial, event) => (trial, event),
+            RunEvent::Changed(_) | RunEvent::Damaged(_) | RunEvent::Warning(_) | RunEvent::Submitted(..) => return,
         };
         match event {
             Event::Started { steps_done, .. } => {

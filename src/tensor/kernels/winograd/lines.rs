@@ -13,7 +13,7 @@
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 
-use super::super::Sum;
+use super::super::Accumulate;
 use super::super::product::Start;
 use super::super::simd::{self, dispatch, load, store};
 
@@ -139,7 +139,7 @@ pub(super) struct Ending<'a> {
 
 impl Ending<'static> {
     /// Overwrites the target, or adds to it.
-    pub(super) fn new(sum: Sum) -> Self {
+    pub(super) fn new(sum: Accumulate) -> Self {
         Ending { start: sum.start(), relu: false, begun: [0; 2] }
     }
 }

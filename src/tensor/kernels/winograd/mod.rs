@@ -12,7 +12,7 @@
 mod lines;
 mod tiles;
 
-use super::Sum;
+use super::Accumulate;
 use super::conv::{ConvShape, WINDOW};
 use super::lowering::{Side, transpose_taps};
 use super::product::{Product, Segment, Start, multiples};
@@ -128,7 +128,7 @@ impl Filtering {
                 let images = range.len();
                 self.input_points(&large[of_images(&range, shape.large_image())], points);
                 self.output_adjoint(&small[of_images(&range, shape.small_image())], sums);
-                let found = if range.start == 0 { Sum::Begin } else { Sum::Add };
+                let found = if range.start == 0 { Accumulate::Set } else { Accumulate::Add };
                 self.multiply_transposed(images, points, sums, found, dfilters);
                 match &mut by_side {
                     None => {}
@@ -194,7 +194,7 @@ impl Filtering {
     fn filter_points(&self, weight: &[f32], filters: &mut [f32]) {
         use lines::{Filter, StridedFilter};
         let (from, to) = (Whole::square(WINDOW, self.filter_grid().channels), self.filter_grid());
-        let ending = Ending::new(Sum::Begin);
+        let ending = Ending::new(Accumulate::Set);
         match self.shape.stride {
             1 => transform((Filter, Filter), from, weight, to, filters, ending),
             _ => transform((StridedFilter, StridedFilter), from, weight, to, filters, ending),
@@ -213,7 +213,7 @@ impl Filtering {
     fn add_filter_adjoint(&self, dfilters: &[f32], dweight: &mut [f32]) {
         use lines::{FilterAdjoint, StridedFilterAdjoint};
         let (from, to) = (self.filter_grid(), Whole::square(WINDOW, self.filter_grid().channels));
-        let ending = Ending::new(Sum::Add);
+        let ending = Ending::new(Accumulate::Add);
         match self.shape.stride {
             1 => transform((FilterAdjoint, FilterAdjoint), from, dfilters, to, dweight, ending),
             _ => transform((StridedFilterAdjoint, StridedFilterAdjoint), from, dfilters, to, dweight, ending),
@@ -243,7 +243,7 @@ impl Filtering {
                 let (from, place) = self.inputs_of_tile(tile);
                 let target = &mut points[tiles.row(count, image, tile) * self.points_of_tile()..];
                 by_kind!(tile, Input, InputOfTwo, StridedInput, |maps| {
-                    transform(maps, from, &large[place..], to, target, Ending::new(Sum::Begin));
+                    transform(maps, from, &large[place..], to, target, Ending::new(Accumulate::Set));
                 });
             }
         }
@@ -278,14 +278,14 @@ impl Filtering {
                 let (from, place) = self.outputs_of_tile(tile);
                 let target = &mut sums[tiles.row(count, image, tile) * self.sums_of_tile()..];
                 by_kind!(tile, OutputAdjoint, OutputOfTwoAdjoint, StridedOutputAdjoint, |maps| {
-                    transform(maps, from, &small[place..], to, target, Ending::new(Sum::Begin));
+                    transform(maps, from, &small[place..], to, target, Ending::new(Accumulate::Set));
                 });
             }
         }
     }
 
     /// `B t B'` of all tiles, which overlap, of a group's images.
-    fn input_adjoint(&self, dpoints: &[f32], sum: Sum, dlarge: &mut [f32]) {
+    fn input_adjoint(&self, dpoints: &[f32], sum: Accumulate, dlarge: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
         let from = Whole::square(tiles.points(), shape.inputs);
         let images = dlarge.chunks_exact_mut(shape.large_image());
@@ -357,7 +357,7 @@ impl Filtering {
     }
 
     /// The adjoint of [`Filtering::multiply`] by the filter's points.
-    fn multiply_transposed(&self, images: usize, points: &[f32], sums: &[f32], sum: Sum, dfilters: &mut [f32]) {
+    fn multiply_transposed(&self, images: usize, points: &[f32], sums: &[f32], sum: Accumulate, dfilters: &mut [f32]) {
         let ConvShape { inputs, outputs, .. } = self.shape;
         let (of_points, of_sums) = (self.points_of_tile(), self.sums_of_tile());
         let (lefts, places) = (multiples(inputs, 1), multiples(inputs, outputs));
@@ -434,16 +434,16 @@ mod tests {
             };
             gradients(None);
             let mut found = vec![f32::NAN; small.len()];
-            gradients(Some(Side::Small(Sum::Begin, &mut found)));
+            gradients(Some(Side::Small(Accumulate::Set, &mut found)));
             close("first dsmall", &found, &gathered);
             let mut found = dsmall.clone();
-            gradients(Some(Side::Small(Sum::Add, &mut found)));
+            gradients(Some(Side::Small(Accumulate::Add, &mut found)));
             close("dsmall", &found, &added_to_small);
             let mut found = vec![f32::NAN; large.len()];
-            gradients(Some(Side::Large(Sum::Begin, &mut found)));
+            gradients(Some(Side::Large(Accumulate::Set, &mut found)));
             close("first dlarge", &found, &scattered);
             let mut found = dlarge.clone();
-            gradients(Some(Side::Large(Sum::Add, &mut found)));
+            gradients(Some(Side::Large(Accumulate::Add, &mut found)));
             close("dlarge", &found, &added_to_large);
         });
     }

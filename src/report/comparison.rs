@@ -4,9 +4,9 @@
 use super::numbers::{Summary, significant};
 use super::table::Fitted;
 use super::trial::DATA_HASH;
-use super::{Experiment, Trial};
+use super::{Experiment, ReportedTrial};
 use crate::language::{description, determines};
-use crate::metrics::{Column, Kind, Metric, Split};
+use crate::metrics::{ColumnHead, Metric, MetricKind, Split};
 use crate::plan::value_text;
 use crate::record::trial::Status;
 use crate::settings::Role;
@@ -32,20 +32,20 @@ pub(super) struct MetricColumn {
     rule: Option<&'static str>,
     /// Whether the table shows its deviation over the seeds.
     pub(super) with_deviation: bool,
-    source: Source,
+    source: ColumnSource,
 }
 
 /// Where a column's values come from.
-enum Source {
+enum ColumnSource {
     /// The row of the last epoch.
     LastEpoch,
     /// The record: about the trial as a whole.
-    Record(fn(&Trial) -> Option<f64>),
+    Record(fn(&ReportedTrial) -> Option<f64>),
 }
 
 impl MetricColumn {
     fn of_epochs(metric: &'static Metric) -> Option<MetricColumn> {
-        let Column { head, rule } = metric.column?;
+        let ColumnHead { head, rule } = metric.column?;
         Some(MetricColumn {
             name: &metric.name,
             title: &metric.title,
@@ -53,13 +53,13 @@ impl MetricColumn {
             better: metric.better(),
             head,
             rule,
-            with_deviation: metric.kind == Kind::Number,
-            source: Source::LastEpoch,
+            with_deviation: metric.kind == MetricKind::Number,
+            source: ColumnSource::LastEpoch,
         })
     }
 
     /// Of the trial as a whole.
-    fn of_record([name, title, doc, head]: [&'static str; 4], of: fn(&Trial) -> Option<f64>) -> MetricColumn {
+    fn of_record([name, title, doc, head]: [&'static str; 4], of: fn(&ReportedTrial) -> Option<f64>) -> MetricColumn {
         MetricColumn {
             name,
             title,
@@ -68,15 +68,15 @@ impl MetricColumn {
             head,
             rule: None,
             with_deviation: false,
-            source: Source::Record(of),
+            source: ColumnSource::Record(of),
         }
     }
 
     /// Its value for a trial.
-    pub(super) fn of(&self, trial: &Trial, split: Split) -> Option<f64> {
+    pub(super) fn of(&self, trial: &ReportedTrial, split: Split) -> Option<f64> {
         match self.source {
-            Source::LastEpoch => trial.last(split)?.get(self.name),
-            Source::Record(of) => of(trial),
+            ColumnSource::LastEpoch => trial.last(split)?.get(self.name),
+            ColumnSource::Record(of) => of(trial),
         }
     }
 }
@@ -133,7 +133,7 @@ pub(super) struct Comparison<'a> {
 
 /// Trials that differ by their seed alone.
 pub(super) struct Setting<'a> {
-    pub(super) trials: Vec<&'a Trial>,
+    pub(super) trials: Vec<&'a ReportedTrial>,
 }
 
 impl<'a> Setting<'a> {
@@ -143,7 +143,7 @@ impl<'a> Setting<'a> {
     }
 
     /// The trials that are done: those whose metrics count.
-    pub(super) fn done(&self) -> impl Iterator<Item = &'a Trial> {
+    pub(super) fn done(&self) -> impl Iterator<Item = &'a ReportedTrial> {
         self.trials.iter().copied().filter(|trial| trial.record.status == Status::Done)
     }
 
@@ -192,7 +192,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// The best trial of the best setting that has one.
-    pub(super) fn best(&self) -> Option<&'a Trial> {
+    pub(super) fn best(&self) -> Option<&'a ReportedTrial> {
         let (name, sign) = (self.sorted_by, sign(self.sorted_by));
         self.settings.iter().find_map(|setting| {
             let values = setting.done().filter_map(|trial| Some((sign * trial.last(self.split)?.get(name)?, trial)));
@@ -210,7 +210,7 @@ impl<'a> Comparison<'a> {
     }
 
     /// Sorts the settings and notes what they are sorted by, and what must not be compared.
-    fn sort(&mut self, differing: &BTreeSet<&str>, trials: &[Trial]) {
+    fn sort(&mut self, differing: &BTreeSet<&str>, trials: &[ReportedTrial]) {
         let why_not_loss = self.why_not_loss(differing);
         self.sorted_by = if why_not_loss.is_some() { ELBO_NATS } else { LOSS };
         let mut ranked: Vec<_> =
@@ -253,9 +253,9 @@ impl<'a> Comparison<'a> {
 
 /// The keys that tell trials apart: those that their experiments vary, and those in which trials still differ where
 /// these are equal. What merely follows from a varied key, such as the defaults of a model family, is not among them.
-fn telling_keys(trials: &[Trial]) -> BTreeSet<&str> {
+fn telling_keys(trials: &[ReportedTrial]) -> BTreeSet<&str> {
     let listed: BTreeSet<&str> = trials.iter().flat_map(|trial| &trial.record.varied).map(String::as_str).collect();
-    let mut groups: BTreeMap<Vec<String>, Vec<&Trial>> = BTreeMap::new();
+    let mut groups: BTreeMap<Vec<String>, Vec<&ReportedTrial>> = BTreeMap::new();
     for trial in trials {
         let value = |key: &&str| trial.record.spec.get(*key).map(Value::to_string).unwrap_or_default();
         groups.entry(listed.iter().map(value).collect()).or_default().push(trial);
@@ -283,7 +283,7 @@ fn rank(setting: &Setting, metric: &str, split: Split) -> ((bool, String), f64) 
 }
 
 /// What must not be compared.
-fn cautions(differing: &BTreeSet<&str>, trials: &[Trial]) -> Vec<String> {
+fn cautions(differing: &BTreeSet<&str>, trials: &[ReportedTrial]) -> Vec<String> {
     let of_pixels = |key: &&str| key.starts_with("data.") && !is_found_by_hash(key);
     let data = data_hashes(trials).len() > 1 || differing.iter().any(of_pixels);
     let cautions = [
@@ -301,7 +301,7 @@ fn cautions(differing: &BTreeSet<&str>, trials: &[Trial]) -> Vec<String> {
 }
 
 /// What the plan warned of: what differs in numbers alone once, with the trials that it is about.
-fn warnings(trials: &[Trial]) -> Vec<String> {
+fn warnings(trials: &[ReportedTrial]) -> Vec<String> {
     let mut kinds: BTreeMap<String, (&str, usize)> = BTreeMap::new();
     for warning in trials.iter().flat_map(|trial| &trial.record.warnings) {
         let kind = warning.chars().filter(|c| !c.is_ascii_digit() && !".,-".contains(*c)).collect();
@@ -324,13 +324,13 @@ fn is_found_by_hash(key: &str) -> bool {
     description().key(key).is_some_and(|key| key.role() == Role::Data)
 }
 
-fn data_hashes<'a>(trials: impl IntoIterator<Item = &'a Trial>) -> BTreeSet<&'a str> {
+fn data_hashes<'a>(trials: impl IntoIterator<Item = &'a ReportedTrial>) -> BTreeSet<&'a str> {
     trials.into_iter().map(|trial| trial.record.data_hash.as_str()).collect()
 }
 
 /// The dotted keys whose values differ, a missing one being a value too; but for the seed, and for those that change
 /// nothing.
-fn differing_keys<'a>(trials: &[&'a Trial]) -> BTreeSet<&'a str> {
+fn differing_keys<'a>(trials: &[&'a ReportedTrial]) -> BTreeSet<&'a str> {
     let keys: BTreeSet<&str> = trials.iter().flat_map(|trial| trial.record.spec.keys()).map(String::as_str).collect();
     let values = |key: &str| trials.iter().map(|trial| value_text(trial.record.spec.get(key))).collect::<BTreeSet<_>>();
     let same_data = data_hashes(trials.iter().copied()).len() < 2;
@@ -340,7 +340,7 @@ fn differing_keys<'a>(trials: &[&'a Trial]) -> BTreeSet<&'a str> {
 
 /// Trials by all that determines their results but the seed, so that nothing else is ever averaged over; and how many are
 /// left out, as a seed counts once in a setting.
-fn settings(trials: &[Trial]) -> (Vec<Setting<'_>>, usize) {
+fn settings(trials: &[ReportedTrial]) -> (Vec<Setting<'_>>, usize) {
     type Identity<'a> = (u64, &'a str, Vec<(&'a str, String)>);
     let mut settings: BTreeMap<Identity, Setting> = BTreeMap::new();
     for trial in trials {
