@@ -31,10 +31,10 @@ fn compare(name: &str) {
 fn digits(runs: &Path) -> String {
     let report = report::collect(runs).unwrap();
     let mut trials: Vec<_> = report.experiments.iter().flat_map(|experiment| &experiment.trials).collect();
-    let key = |trial: &report::Trial, key: &str| trial.record.spec[key].clone();
+    let key = |trial: &report::ReportedTrial, key: &str| trial.record.spec[key].clone();
     trials.sort_by(|one, other| {
-        let number = |trial: &report::Trial, name: &str| key(trial, name).as_f64().unwrap();
-        let family = |trial: &report::Trial| key(trial, "model.family").as_str().unwrap().to_owned();
+        let number = |trial: &report::ReportedTrial, name: &str| key(trial, name).as_f64().unwrap();
+        let family = |trial: &report::ReportedTrial| key(trial, "model.family").as_str().unwrap().to_owned();
         family(one).cmp(&family(other)).then_with(|| {
             ["objective.kl_weight", "seed"].iter().fold(std::cmp::Ordering::Equal, |order, name| {
                 order.then(number(one, name).total_cmp(&number(other, name)))

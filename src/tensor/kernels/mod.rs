@@ -1,7 +1,7 @@
 //! CPU kernels of the models: layers, likelihoods and the posterior, each with its gradient.
 //!
 //! All arrays are row-major `f32` slices. Every function checks the length of its slices and panics where one does not
-//! fit its shape. Gradients are *added* to the buffers they are returned in, unless a [`Sum`] says otherwise. Each
+//! fit its shape. Gradients are *added* to the buffers they are returned in, unless a [`Accumulate`] says otherwise. Each
 //! kernel runs on the calling thread alone and gives the same bits for the same input; threads are for the caller to
 //! spend, on micro-batches.
 //!
