@@ -253,7 +253,7 @@ fn repair_interrupted(places: usize) {
             let looked_at = file == "checkpoint.safetensors"
                 || file == "trial.json"
                 || file.starts_with("events.")
-                || file == "plan.json" && !matches!(damage, Damage::Removed);
+                || matches!(file, "plan.json" | "metrics.parquet") && !matches!(damage, Damage::Removed);
             if looked_at {
                 assert!(output.contains(file), "{names:?}: {damage:?}: {output}");
                 assert!(output.contains("damaged") || output.contains("missing") || output.contains("no safetensors"));
