@@ -175,14 +175,18 @@ class Check:
             found = tags.get(trial.run, {})
             for tag in SCALARS:
                 if tag in found:
-                    self.scalar(trial, tag)
+                    self.scalar(trial, tag, *SCALARS[tag])
                 else:
                     self.wrong(f"{trial.run}: scalar `{tag}` is missing")
             for tag in sorted(set(found) - set(SCALARS)):
-                self.wrong(f"{trial.run}: scalar `{tag}` is unknown to this check, so it is not compared")
+                # Further metrics have a group of their own.
+                column, _, split = tag.rpartition("/")
+                if trial.series(split, column):
+                    self.scalar(trial, tag, split, column)
+                else:
+                    self.wrong(f"{trial.run}: scalar `{tag}` has no column in metrics.parquet, so it is not compared")
 
-    def scalar(self, trial, tag):
-        split, column = SCALARS[tag]
+    def scalar(self, trial, tag, split, column):
         events = self.ask(trial.run, "data/plugin/scalars/scalars", run=trial.run, tag=tag) or []
         expected = trial.series(split, column)
         steps = [step for _, step, _ in events]
