@@ -113,12 +113,12 @@ fn both_backends_take_the_same_course() {
         assert!(off < 1e-4, "weights are off by {off} of the largest: {spec}");
         for (row, other) in rows.iter().zip(&other_rows) {
             assert!(
-                (get(&row, "loss") / get(&other, "loss") - 1.0).abs() < 1e-5,
+                (get(row, "loss") / get(other, "loss") - 1.0).abs() < 1e-5,
                 "{} and {}",
-                get(&row, "loss"),
-                get(&other, "loss")
+                get(row, "loss"),
+                get(other, "loss")
             );
-            assert!((get(&row, "kl_nats") - get(&other, "kl_nats")).abs() < 1e-3 * get(&row, "kl_nats").abs() + 1e-4);
+            assert!((get(row, "kl_nats") - get(other, "kl_nats")).abs() < 1e-3 * get(row, "kl_nats").abs() + 1e-4);
         }
     }
 }
@@ -165,10 +165,10 @@ fn effective_beta_is_the_weight_in_nats() {
     let mean = trial(CONV, &["objective.reduction=\"mean\"", "objective.kl_weight=5e-4"]);
     let (_, rows) = train::<Host>(Cpu::default(), &mean, 1, 1);
     for row in &rows {
-        assert!((get(&row, "effective_beta") - 0.392).abs() < 1e-12, "784 * 5e-4 * 2 / 2");
-        assert!((get(&row, "loss") - (get(&row, "recon_nats") + 0.392 * get(&row, "kl_nats")) / 784.0).abs() < 1e-9);
-        assert_eq!(get(&row, "elbo_nats"), -get(&row, "recon_nats") - get(&row, "kl_nats"));
-        assert!((row.list("kl_axis_nats").iter().sum::<f64>() - get(&row, "kl_nats")).abs() < 1e-9);
+        assert!((get(row, "effective_beta") - 0.392).abs() < 1e-12, "784 * 5e-4 * 2 / 2");
+        assert!((get(row, "loss") - (get(row, "recon_nats") + 0.392 * get(row, "kl_nats")) / 784.0).abs() < 1e-9);
+        assert_eq!(get(row, "elbo_nats"), -get(row, "recon_nats") - get(row, "kl_nats"));
+        assert!((row.list("kl_axis_nats").iter().sum::<f64>() - get(row, "kl_nats")).abs() < 1e-9);
     }
 }
 
@@ -227,7 +227,7 @@ fn training_goes_on_from_any_step_with_the_same_bits() {
 fn the_kl_weight_warms_up() {
     let trial = trial(MLP, &["objective.kl_warmup_epochs=2", "train.batch_size=36"]);
     let (_, rows) = train::<Host>(Cpu::default(), &trial, 1, 3);
-    let weights: Vec<f64> = rows.iter().step_by(2).map(|row| get(&row, "kl_weight")).collect();
+    let weights: Vec<f64> = rows.iter().step_by(2).map(|row| get(row, "kl_weight")).collect();
     // At the last of two steps an epoch: after 1/2, 3/2 and 5/2 epochs.
     assert_eq!(weights, [0.25, 0.75, 1.0]);
 }
