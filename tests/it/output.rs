@@ -2,8 +2,10 @@
 
 use crate::harness::{Workspace, json, untimed, without_grey};
 use crate::runs::{LONG, TINY, in_training, signal, wait_for};
+use polars::prelude::{ParquetReader, SerReader};
 use serde_json::Value;
 use std::fs::File;
+use vaex::record::checkpoint::Stored;
 
 fn events(said: &str) -> Vec<Value> {
     said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
@@ -206,6 +208,52 @@ fn events_have_time_keys_and_metrics_and_the_last_one_is_a_summary() {
     let again = events(&workspace.succeed(&["run", "fine.toml", "--json", "--only", "kl_weight=0.5"]));
     assert_eq!(again.last().unwrap()["counts"], serde_json::json!({"done": 1}));
     assert_eq!(again.last().unwrap()["best"]["trial"], best["trial"]);
+}
+
+/// The squared error of a plain autoencoder is that of its reconstructions; each output has it, of validation alone.
+#[test]
+fn a_metric_is_in_every_output() {
+    let spec = TINY
+        .replace("[model]", "[model]\nposterior = \"none\"")
+        .replace("\"objective.kl_weight\" = [0.5, 1.0]", "seed = [0, 1]");
+    let workspace = Workspace::with_spec(&spec);
+    let said = events(&workspace.succeed(&["run", "spec.toml", "--json"]));
+    let trials = workspace.trials("runs/tiny");
+    let (id, folder) = trials.iter().next().unwrap();
+    workspace.succeed(&["report", "runs/tiny"]);
+
+    let stored = Stored::read(&folder.join("images/reconstructions.safetensors")).unwrap();
+    let [inputs, reconstructions] = ["input", "reconstruction"].map(|name| stored.values(name).unwrap());
+    assert_eq!(inputs.len(), 6 * 784, "all validation images");
+    let errors = inputs.iter().zip(&reconstructions).map(|(one, other)| (f64::from(*one) - f64::from(*other)).powi(2));
+    let expected = errors.sum::<f64>() / inputs.len() as f64;
+    let rows = crate::runs::rows(folder);
+    let mse = rows[3].get("mse").unwrap();
+    assert!((mse / expected - 1.0).abs() < 1e-6, "{mse} {expected}");
+    assert_eq!((rows[2].get("mse"), rows[1].get("mse").is_some()), (None, true));
+
+    let event = said.iter().rfind(|event| event["event"] == "epoch" && event["trial"] == **id).unwrap();
+    assert_eq!(event["metrics"]["validation_mse"], mse);
+    let table =
+        |name: &str| ParquetReader::new(File::open(workspace.path("runs/tiny").join(name)).unwrap()).finish().unwrap();
+    let (of_trials, curves) = (table("trials.parquet"), table("curves.parquet"));
+    let ids = of_trials.column("trial").unwrap().str().unwrap().clone();
+    let index = ids.iter().position(|one| one == Some(id)).unwrap();
+    assert_eq!(of_trials.column("final_validation_mse").unwrap().f64().unwrap().get(index), Some(mse));
+    assert!(of_trials.column("best_validation_mse").is_ok() && of_trials.column("final_train_mse").is_err());
+    assert_eq!(curves.column("mse").unwrap().null_count(), curves.height() / 2);
+    let report: Value = serde_json::from_str(&workspace.succeed(&["report", "runs/tiny", "--json"])).unwrap();
+    assert_eq!(report["experiments"][0]["trials"][index]["final"]["validation"]["mse"], mse);
+    let ids: Vec<&str> = trials.keys().map(String::as_str).collect();
+    let diff: Value = serde_json::from_str(&workspace.succeed(&["diff", ids[0], ids[1], "--json"])).unwrap();
+    assert_eq!((&diff["metrics"]["validation mse"][0], &diff["metrics"]["train mse"]), (&mse.into(), &Value::Null));
+    let page = std::fs::read_to_string(workspace.path("runs/tiny/report.html")).unwrap();
+    assert!(page.contains("\"title\":\"squared error (mean over pixels)\""));
+    let log = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let log = log.into_iter().find(|entry| entry.file_name().to_string_lossy().starts_with("events.out")).unwrap();
+    let log = std::fs::read(log.path()).unwrap();
+    let has = |tag: &str| log.windows(tag.len()).any(|part| part == tag.as_bytes());
+    assert!(has("mse/validation") && !has("mse/train"));
 }
 
 /// The lines of the tables, by the rule below their heads: up to the next blank line.

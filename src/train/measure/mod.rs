@@ -11,6 +11,7 @@ mod kl_nats;
 mod kl_weight;
 mod learning_rate;
 mod loss;
+mod mse;
 mod recon_nats;
 mod seconds;
 mod sums;
@@ -36,6 +37,7 @@ const MEASURES: &[&dyn Measure] = &[
     &elbo_nats::ElboNats,
     &recon_nats::ReconNats,
     &kl_nats::KlNats,
+    &mse::Mse,
     &active_units::ActiveUnits,
     &effective_beta::EffectiveBeta,
     &kl_weight::KlWeight,
