@@ -148,6 +148,7 @@ macro_rules! activations {
 activations! {
     Relu in relu,
     Tanh in tanh,
+    LeakyRelu in leaky_relu,
 }
 
 fn finish_by<F: Function>(values: &mut [f32]) {
