@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Images in a piece of work.
 const BATCH: usize = 64;
-/// PixelMap that an image may have.
+/// Pixels that an image may have.
 const PIXEL_LIMIT: usize = 1 << 28;
 
 /// Why a trained model cannot be used.
@@ -263,7 +263,7 @@ impl Trained {
         codes
     }
 
-    /// Expected pixels, (Codes, PixelMap), of codes (Codes, Latent).
+    /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).
     ///
     /// # Errors
     /// Computing failed.

@@ -205,15 +205,16 @@ impl Reader {
             // Two experiments of one name would share a folder.
             return;
         }
+        if dotted == "spec_version" && entry.content.is_integer() {
+            self.version(&entry);
+            return;
+        }
         entry.content = self.placed(source, &dotted, entry.content);
         if let Some(fault) = fault(&dotted, &entry.content) {
             let fault = self.wrong_type(&dotted, &entry, fault);
             self.faults.push(fault);
             self.faulty.insert(dotted);
             return;
-        }
-        if dotted == "spec_version" {
-            self.version(&entry);
         }
         self.faulty.remove(&dotted);
         self.entries.insert(dotted, entry);

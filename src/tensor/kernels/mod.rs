@@ -29,7 +29,7 @@ pub use sum::sum_of_squares;
 
 pub use conv::{ConvShape, conv, conv_backward, conv_transpose, conv_transpose_backward};
 pub use dense::{DenseShape, dense, dense_backward, dense_weight_gradient};
-pub use likelihood::{bernoulli, bernoulli_backward, gaussian, gaussian_backward};
+pub use likelihood::{bernoulli, bernoulli_backward, gaussian, gaussian_backward, probabilities};
 pub use posterior::{kl, kl_backward, reparameterize, reparameterize_backward};
 
 /// How a gradient comes into an array.
