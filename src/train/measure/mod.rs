@@ -1,5 +1,5 @@
 //! What is measured in an epoch: one file for each measure, which says what its metrics are and how they are found, and one
-//! line for it in [`MEASURES`]. All tables, charts and messages follow from that list, in its order.
+//! line for it in `MEASURES`. All tables, charts and messages follow from that list, in its order.
 
 mod active_units;
 mod batch;
