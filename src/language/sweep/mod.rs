@@ -12,7 +12,7 @@ pub(super) use range::NumberRange;
 pub(super) use raw::{ListedValues, RawSweep};
 
 use super::diagnostics::Location;
-use super::document::DottedKey;
+use super::entry::DottedKey;
 use crate::settings::{Key as KeyInfo, Keys, Role, Type};
 use std::collections::BTreeMap;
 use toml::Value;

@@ -3,7 +3,7 @@
 use super::draw::Draw;
 use super::{Assignment, Block, HARD_LIMIT, Pattern, Point, Sweep, TRIAL_LIMIT};
 use crate::language::diagnostics::{Diagnostic, Location};
-use crate::language::document::{DottedKey, Entry};
+use crate::language::entry::{DottedKey, Entry};
 use crate::language::types::fault;
 use crate::text::grouped;
 use std::collections::BTreeMap;
