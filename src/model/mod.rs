@@ -38,6 +38,7 @@ pub mod layers;
 pub mod mlp;
 pub mod parameters;
 mod settings;
+mod shared_keys;
 
 pub use architecture::Architecture;
 pub use distributions::{Code, Likelihood, Posterior};
