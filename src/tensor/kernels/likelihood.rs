@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn probabilities_are_those_of_the_logits() {
-        let logits = [-100.0f32, -5.0, -0.25, 0.0, 0.5, 7.0, 100.0];
+        let logits = [-80.0f32, -5.0, -0.25, 0.0, 0.5, 7.0, 100.0];
         on_every_arch(|| {
             let mut values = logits;
             probabilities(&mut values);
