@@ -35,7 +35,7 @@ fn image(images: &Images, index: usize) -> [u8; IMAGE_BYTES] {
     std::array::from_fn(|byte| hash[byte])
 }
 
-/// The hashes that versions before 0.3.0 noted of images: without labels, and with them.
+/// The hashes of images that version 0.1.0 noted, without labels and with them.
 pub(super) fn earlier(splits: &[&Images]) -> [String; 2] {
     [false, true].map(|with_labels| {
         let mut all = Sha256::new();

@@ -173,7 +173,7 @@ fn fashion_mini_needs_no_files() {
     assert_eq!((dataset.train.height(), dataset.train.width()), (28, 28));
     assert_eq!(dataset.train.labels().unwrap()[..10], [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]);
     assert_eq!(dataset.hash, "191a1ea2c5227266976ed7df00533987");
-    // As versions before 0.3.0 noted it.
+    // As version 0.1.0 noted it.
     assert!(dataset.has_hash("35b8668cd9e378794ad09bd6853a288a"));
 }
 
@@ -207,7 +207,7 @@ fn the_hash_is_of_the_content() {
     let with_labels = Data { test_labels: Some("test-labels".into()), ..tested.clone() };
     assert_eq!(hash(&with_labels), hash(&tested));
     assert_eq!(hash(&plain), "4e26b29bc906d0726844d9011b3f9446");
-    // As versions before 0.3.0 noted it.
+    // As version 0.1.0 noted it.
     assert!(load(&plain, folder.path()).unwrap().has_hash("8c37e55f1dbe848565f1c0ccb4f371f8"));
     let hashes: std::collections::BTreeSet<_> = others.iter().map(hash).collect();
     assert_eq!(hashes.len(), others.len());
