@@ -1,7 +1,7 @@
-//! TensorBoard event files: scalars, the KL by latent axis, pictures, text and hyperparameters of a trial.
+//! TensorBoard event files: scalars, the KL of each latent axis, pictures, text and hyperparameters of a trial.
 //!
-//! The file is append-only; a process that is killed leaves a torn last record, which TensorBoard passes over. A
-//! trial that resumes opens a further file, whose first events say from which step on the older ones are void.
+//! The file is append-only. A killed process leaves an incomplete last record, which TensorBoard ignores. A trial that
+//! resumes opens another file, whose first events say from which step on TensorBoard must drop the events of older files.
 
 use super::images::Grid;
 use crate::folder::{FileError, TrialFolder, checksum, hexadecimal, room_needed};
@@ -28,7 +28,7 @@ use tensorboard_proto::tensor_shape::TensorShapeProto_Dim;
 use tensorboard_proto::types::DataType;
 use tensorboard_rs::record_writer::RecordWriter;
 
-/// How an event file was when a checkpoint was written.
+/// The length and the checksum of an event file when a checkpoint was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSeal {
     bytes: u64,
@@ -36,37 +36,37 @@ pub struct LogSeal {
 }
 
 impl LogSeal {
-    /// Whether a file begins as it was; more may have come after.
+    /// Whether the file still begins with that content; more may follow.
     pub fn holds(&self, path: &Path) -> bool {
         let found = File::open(path).and_then(|file| checksum(file.take(self.bytes)));
         found.is_ok_and(|(sha256, bytes)| LogSeal { bytes, sha256 } == *self)
     }
 }
 
-/// Files opened by this process: the last part of their names.
+/// The number of files that this process has opened: the last part of their names.
 static OPENED: AtomicU64 = AtomicU64::new(0);
 
-/// An event file that is being written. Events are buffered: [`EventWriter::flush`] shows them to readers.
+/// An event file that is being written. Events are buffered until [`EventWriter::flush`].
 pub struct EventWriter {
     path: PathBuf,
     file: BufWriter<File>,
-    /// What was written so far: how much, and its checksum.
+    /// The number of bytes written so far, and their checksum.
     bytes: u64,
     hash: Sha256,
-    /// Tags that were written already: a tag's metadata are read from its first event alone.
+    /// Tags that were written already: TensorBoard reads the metadata of a tag from its first event only.
     described: HashSet<String>,
-    /// Bytes that the system may not have yet.
+    /// Bytes that may not have been passed to the operating system yet.
     unflushed: u64,
 }
 
 impl EventWriter {
-    /// Opens a new event file in `folder`; files that exist are left as they are.
+    /// Creates a new event file in `folder`; existing files are not changed.
     ///
-    /// `start_step` is the number of optimiser steps that the trial has behind it: 0 at its start, the checkpoint's
-    /// where it resumes. Events of older files at that step stay, those after it are dropped by TensorBoard.
+    /// `start_step` is the number of optimiser steps that the trial has taken: 0 at its start, that of the checkpoint if it
+    /// resumes. TensorBoard drops the events of older files after that step.
     ///
     /// # Errors
-    /// The file can't be created or written.
+    /// The file cannot be created or written.
     pub fn create(folder: &Path, start_step: u64) -> Result<EventWriter, FileError> {
         let path = event_file(&TrialFolder::new(folder))?;
         let file = File::create_new(&path).map_err(FileError::at("create", &path))?;
@@ -79,16 +79,16 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// The file that is written.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The metrics of an epoch and split as scalars, `1_validation/loss` and so on, at the step `row.step`; the lists as
-    /// histograms, `kl_axis_nats/validation`, whose bucket [i, i + 1) has the value of axis i.
+    /// The metrics of an epoch and split as scalars, `1_validation/loss` and so on, at the step `row.step`; lists as
+    /// histograms, `kl_axis_nats/validation`, in which bucket [i, i + 1) has the value of axis i.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn metrics(&mut self, row: &Row) -> Result<(), FileError> {
         let mut values = Vec::new();
         for (metric, tag, value) in tagged(row) {
@@ -102,10 +102,10 @@ impl EventWriter {
         self.summary(row.step, values)
     }
 
-    /// A picture, and its bytes as a PNG file. Usual tags: `reconstructions`, `samples`, `manifold`.
+    /// A picture; `png` is the same picture as a PNG file. Usual tags: `reconstructions`, `samples`, `manifold`.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn image(&mut self, tag: &str, step: u64, grid: &Grid, png: &[u8]) -> Result<(), FileError> {
         let mut image = Summary_Image::new();
         image.set_width(i32::try_from(grid.width).unwrap_or(i32::MAX));
@@ -117,11 +117,11 @@ impl EventWriter {
         self.summary(step, vec![value])
     }
 
-    /// How often numbers lie in each of equal buckets between the least and the largest, as a histogram. Numbers that are
-    /// not finite are left out; of none there is no histogram.
+    /// A histogram of numbers, with equal buckets from the smallest to the largest. Numbers that are not finite are left out;
+    /// without numbers, nothing is written.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn histogram(&mut self, tag: &str, step: u64, numbers: &[f32], description: &str) -> Result<(), FileError> {
         let buckets = buckets(numbers);
         if buckets.is_empty() {
@@ -134,10 +134,10 @@ impl EventWriter {
         self.summary(step, vec![value])
     }
 
-    /// The custom scalars' page: the charts that metrics ask for, each with its metrics of both splits.
+    /// The layout of the Custom Scalars tab: the charts of [`Metric::layout`], each with its metrics for both splits.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn layout(&mut self) -> Result<(), FileError> {
         let mut charts: Vec<(&str, Vec<String>)> = Vec::new();
         for metric in measure::all() {
@@ -169,10 +169,10 @@ impl EventWriter {
         self.summary(0, vec![value])
     }
 
-    /// A text in Markdown, at step 0. See [`code_block`] for text that is to be shown as it is.
+    /// A text in Markdown, at step 0. Use [`code_block`] for text that is not Markdown.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn text(&mut self, tag: &str, markdown: &str) -> Result<(), FileError> {
         let mut tensor = tensor(DataType::DT_STRING, &[]);
         tensor.set_string_val(RepeatedField::from_vec(vec![markdown.as_bytes().to_vec()]));
@@ -181,11 +181,11 @@ impl EventWriter {
         self.summary(0, vec![value])
     }
 
-    /// Says with which hyperparameters the trial runs, for TensorBoard's HParams tab, which averages the metrics of a
-    /// `group`. Lists are shown as JSON, nulls are left out.
+    /// The hyperparameters of the trial, for TensorBoard's HParams tab, which averages the metrics of a `group`. Lists are
+    /// shown as JSON, nulls are left out.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn hparams_start(
         &mut self,
         group: &str,
@@ -201,13 +201,13 @@ impl EventWriter {
         self.hparams("_hparams_/session_start_info", &data)
     }
 
-    /// Says that the trial has ended, and whether well.
+    /// The end of the trial, and whether it was a success.
     ///
-    /// TensorBoard keeps the first such record of a trial for good, so it is for an end that is final: a trial that
-    /// was interrupted and may resume has none, and is shown as of unknown status.
+    /// TensorBoard keeps the first such record of a trial, so it must only be written for a final end: a trial that was
+    /// interrupted and may resume has none, and its status is shown as unknown.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn hparams_end(&mut self, success: bool) -> Result<(), FileError> {
         let mut info = SessionEndInfo::new();
         info.set_status(if success { SessionStatus::STATUS_SUCCESS } else { SessionStatus::STATUS_FAILURE });
@@ -217,10 +217,10 @@ impl EventWriter {
         self.hparams("_hparams_/session_end_info", &data)
     }
 
-    /// Hands everything written so far to the operating system, where TensorBoard sees it.
+    /// Passes everything written so far to the operating system, so that TensorBoard can read it.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn flush(&mut self) -> Result<(), FileError> {
         let flushed = self.file.flush();
         self.checked(flushed)?;
@@ -228,13 +228,13 @@ impl EventWriter {
         Ok(())
     }
 
-    /// The file's name, and how it is when everything is flushed.
+    /// The file's name, and its seal after a flush; `None` if it has no name.
     pub fn seal(&self) -> Option<(String, LogSeal)> {
         let name = self.path.file_name()?.to_string_lossy().into_owned();
         Some((name, LogSeal { bytes: self.bytes, sha256: hexadecimal(self.hash.clone()) }))
     }
 
-    /// TensorBoard takes the first start of a trial as such; a later one drops the events from its step on.
+    /// TensorBoard takes the first start event as the start of the trial; at a later one, it drops the events from its step on.
     fn session_start(&mut self, steps_taken: u64) -> Result<(), FileError> {
         let mut log = SessionLog::new();
         log.set_status(SessionLog_SessionStatus::START);
@@ -250,9 +250,9 @@ impl EventWriter {
         scalar
     }
 
-    /// A list as a histogram; `None` where there is nothing to show.
+    /// A list as a histogram; `None` if it is empty or has a number that is not finite.
     fn by_axis(&mut self, metric: &Metric, tag: &str, axes: &[f64]) -> Option<Summary_Value> {
-        // A bucket that is not finite would break the whole chart.
+        // A bucket that is not finite breaks the whole chart.
         if axes.is_empty() || axes.iter().any(|value| !value.is_finite()) {
             return None;
         }
@@ -268,7 +268,7 @@ impl EventWriter {
         let content = data.write_to_bytes().map_err(io::Error::from).map_err(FileError::at("write", &self.path))?;
         let mut value = Summary_Value::new();
         value.set_tag(tag.to_owned());
-        // Always with metadata: they are the content. The value itself is empty.
+        // Always with metadata, which has the content. The value itself is empty.
         let mut metadata = metadata("hparams", "");
         metadata.mut_plugin_data().set_content(content);
         value.set_metadata(metadata);
@@ -276,7 +276,7 @@ impl EventWriter {
         self.summary(0, vec![value])
     }
 
-    /// A value of `tag` that is yet to be set, with its metadata where it is the first of its tag.
+    /// A new, empty value of `tag`; with metadata if it is the first value of the tag.
     fn value(&mut self, tag: &str, plugin: &str, description: &str) -> Summary_Value {
         let mut value = Summary_Value::new();
         value.set_tag(tag.to_owned());
@@ -313,7 +313,7 @@ impl EventWriter {
     }
 }
 
-/// Buckets of a histogram.
+/// Number of buckets of a histogram.
 const BUCKETS: usize = 40;
 
 /// Lower edge, upper edge and count of equal buckets.
@@ -337,13 +337,13 @@ fn buckets(numbers: &[f32]) -> Vec<[f32; 3]> {
     buckets
 }
 
-/// Markdown that shows `text` as it is, whatever it holds.
+/// Markdown that shows `text` unchanged.
 pub fn code_block(text: &str) -> String {
-    // Indented, not fenced: a fence could occur in the text.
+    // Indented, not fenced: the text may contain a fence.
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-/// The values of a row that are shown, with their tags.
+/// The values of a row that TensorBoard shows, with their tags.
 fn tagged(row: &Row) -> impl Iterator<Item = (&'static Metric, String, &Value)> {
     row.values().filter_map(|(metric, value)| Some((metric, metric.tag(row.split)?, value)))
 }
@@ -355,7 +355,7 @@ fn metadata(plugin: &str, description: &str) -> SummaryMetadata {
     metadata
 }
 
-/// A tensor of `shape` that is yet to be filled.
+/// A tensor of `shape` without values.
 fn tensor(dtype: DataType, shape: &[usize]) -> TensorProto {
     let mut tensor = TensorProto::new();
     tensor.set_dtype(dtype);
@@ -364,7 +364,7 @@ fn tensor(dtype: DataType, shape: &[usize]) -> TensorProto {
         dim.set_size(size as i64);
         tensor.mut_tensor_shape().mut_dim().push(dim);
     }
-    // Also where there are no axes: a missing shape is not that of a scalar.
+    // Also if there are no axes: a missing shape is not the shape of a scalar.
     tensor.mut_tensor_shape();
     tensor
 }
@@ -381,10 +381,10 @@ fn hparam(value: &serde_json::Value) -> Option<ProtobufValue> {
     Some(hparam)
 }
 
-/// A new event file, which sorts after those in `folder`.
+/// The path of a new event file, which sorts after those in `folder`.
 fn event_file(folder: &TrialFolder) -> Result<PathBuf, FileError> {
-    // TensorBoard reads a folder's files in the order of their names, so a resumed trial's must come last, even
-    // when it resumes within a second or the clock was set back.
+    // TensorBoard reads the files of a folder in the order of their names. The file of a resumed trial must be the last, even
+    // if the trial resumes within a second or the clock was set back.
     let latest = folder.latest_event_seconds()?;
     let seconds = (now() as u64).max(latest.map_or(0, |latest| latest.saturating_add(1)));
     Ok(folder.event_file(seconds, &host_name(), std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed)))
@@ -399,7 +399,7 @@ mod tests {
     use std::collections::BTreeSet;
     use tensorboard_rs::masked_crc32c::masked_crc32c;
 
-    /// The events of a file, their checksums checked; a torn last record is left out.
+    /// The events of a file, with verified checksums; an incomplete last record is left out.
     fn events(path: &Path) -> Vec<Event> {
         let bytes = std::fs::read(path).unwrap();
         let mut rest = &bytes[..];
@@ -486,7 +486,7 @@ mod tests {
             let row = metrics(split, 10);
             tagged(&row).filter(|(metric, ..)| metric.kind != MetricKind::List).map(|(_, tag, _)| tag).collect()
         };
-        // As Python sorts the columns, by code point.
+        // Python sorts the columns by code point too.
         let columns: BTreeSet<String> = [tags(Split::Train), tags(Split::Validation)].concat().into_iter().collect();
         assert_eq!(columns.len(), tags(Split::Train).len() + tags(Split::Validation).len());
         let (results, others): (Vec<&str>, Vec<&str>) =
@@ -582,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_trial_opens_a_later_file_and_voids_what_follows_its_checkpoint() {
+    fn a_resumed_trial_opens_a_later_file_and_drops_events_after_its_checkpoint() {
         let folder = tempfile::tempdir().unwrap();
         let names: Vec<PathBuf> =
             [0, 0, 40].map(|step| EventWriter::create(folder.path(), step).unwrap().path().to_owned()).to_vec();

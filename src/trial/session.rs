@@ -1,4 +1,4 @@
-//! One trial in training: begins or resumes it, goes on epoch by epoch, and tells the writers what happens.
+//! One trial in training: starts or resumes it, trains epoch by epoch, and passes events to the writers.
 
 use super::event::{finite, finite_loss};
 use super::record::not_finite;
@@ -20,7 +20,7 @@ pub(super) enum Outcome {
     Interrupted,
 }
 
-/// The trial's time, over all its processes.
+/// The wall time of a trial, over all its processes.
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     pub(super) begin: Instant,
@@ -34,7 +34,7 @@ impl Clock {
     }
 }
 
-/// A trial in training, and what its writers write of.
+/// A trial in training, and everything that the writers need.
 pub(super) struct Session<'s, 'r, B: Execute> {
     pub(super) trial: &'s Trial,
     pub(super) clock: Clock,
@@ -43,14 +43,14 @@ pub(super) struct Session<'s, 'r, B: Execute> {
     pub(super) trainer: Trainer<B>,
     pub(super) past: History,
     pub(super) log: EventLog,
-    /// Whether the event log has nothing but what this process writes.
+    /// Whether the event log only has the events of this process.
     pub(super) log_is_new: bool,
-    /// What is wrong with files of earlier processes.
+    /// Problems with files of earlier processes.
     pub(super) note: Option<String>,
 }
 
 impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
-    /// A trial at its start, or where its checkpoint left it.
+    /// Starts a trial, or resumes it from its checkpoint.
     pub(super) fn new(
         device: B::Device,
         trial: &'s Trial,
@@ -66,10 +66,10 @@ impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
         Ok(Session { trial, clock, run, record, trainer, past, log, log_is_new, note })
     }
 
-    /// Trains to the end, or until it is to stop.
+    /// Trains to the end, or until `Run::stop` is set.
     pub(super) fn train(mut self) -> Result<Outcome, TrialError> {
         self.tell(&TrainingEvent::Started)?;
-        // Version 0.1.0 went on after these.
+        // Version 0.1.0 continued after such rows.
         if let Some(what) = self.past.rows.iter().find(|row| !row.is_finite()).map(not_finite) {
             return self.diverged(Vec::new(), &what);
         }
@@ -77,7 +77,7 @@ impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
         if self.trainer.epoch() == epochs {
             self.tell(&TrainingEvent::Recovered)?;
         }
-        // The first step is told at once: whoever watches sees that it goes.
+        // The first step is reported at once, so that users see that training runs.
         let mut last: Option<Instant> = None;
         while self.trainer.epoch() < epochs {
             let emit = &mut self.run.emit;
@@ -102,7 +102,7 @@ impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
                 }
                 EpochEnd::Finished(metrics) => {
                     let validation = self.trainer.validate()?;
-                    // Weights that are not finite any more can come from a last step whose own loss was.
+                    // The last step can have a finite loss, but leave weights that are not finite.
                     let fault = [&metrics, &validation].into_iter().find(|row| !row.is_finite()).map(not_finite);
                     if let Some(what) = fault {
                         return self.diverged(vec![metrics, validation], &what);
@@ -116,7 +116,7 @@ impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
         Ok(Outcome::Done)
     }
 
-    /// Ends a training of which something is not finite: what that is, and the rows of its last epoch.
+    /// Ends training because something is not finite: `what`. `rows` are the rows of the last epoch.
     fn diverged(&mut self, rows: Vec<Row>, what: &str) -> Result<Outcome, TrialError> {
         self.past.rows.extend(rows.iter().cloned());
         self.tell(&TrainingEvent::Diverged { rows: &rows })?;
