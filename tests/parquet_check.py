@@ -2,10 +2,10 @@
 
     python parquet_check.py RUNS_DIR [FURTHER_DIR...]
 
-Needs pyarrow, duckdb and polars, and reads every file with pyarrow and duckdb. For each folder with a trials.parquet it
+Needs pyarrow, duckdb, pandas and polars, and reads every file with pyarrow and duckdb. For each folder with a trials.parquet it
 checks that trials.parquet and curves.parquet have their columns, that the row of a trial agrees with its trial.json, that
-the curves of a trial agree with its metrics.parquet, and that elbo_nats is -recon_nats - kl_nats. pyarrow, duckdb and
-polars must each be able to scan all trials.parquet as one table, and all curves.parquet, including those in FURTHER_DIR.
+the curves of a trial agree with its metrics.parquet, and that elbo_nats is -recon_nats - kl_nats. pyarrow, duckdb, pandas
+and polars must each be able to scan all trials.parquet as one table, and all curves.parquet, including those in FURTHER_DIR.
 Exit status 0 if so, else 1 with one line per error.
 """
 
@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import duckdb
+import pandas
 import polars
 import pyarrow.dataset
 import pyarrow.parquet as pq
@@ -242,6 +243,7 @@ def check_scan(files):
     names = [str(path) for path in files]
     scans = {
         "pyarrow": lambda: pyarrow.dataset.dataset(names).to_table().num_rows,
+        "pandas": lambda: len(pandas.read_parquet(names)),
         "polars": lambda: polars.scan_parquet(names).collect().height,
         "duckdb": lambda: len(sql(f"SELECT * FROM read_parquet([{', '.join(map(quoted, names))}])")[1]),
     }

@@ -6,7 +6,7 @@ use super::shared::print::say;
 use crate::data::{self, Dataset, Images};
 use crate::folder::write_whole;
 use crate::language::{Spec, description};
-use crate::settings::{Condition, Declared, KeyInfo, written};
+use crate::settings::{Condition, Declared, KeyInfo, Role, written};
 use crate::text::shell_word;
 use anyhow::bail;
 use clap::Args;
@@ -118,12 +118,12 @@ fn look(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Result<D
 fn text(values: &BTreeMap<String, Value>, name: &str, word: &str) -> String {
     let mut text = format!(
         "# {name}: run it with `vaex run {word}`, see its trials beforehand with `vaex plan {word}`.\n\
-         # Keys behind a # have the values that they have anyway.\n"
+         # Lines that begin with a # are optional: they show the default of a key, or an example.\n"
     );
     let (spec, _) = Spec::read(values);
     let value = |key: &str| spec.settings().iter().find(|setting| setting.key == key).map(|setting| &setting.value);
     let word_of = |key: &str| value(key).and_then(Value::as_str).map(str::to_owned);
-    let applies = |key: &&KeyInfo| key.table() != "sweep" && key.unread(word_of).is_none();
+    let applies = |key: &&KeyInfo| key.role() != Role::Document && key.unread(word_of).is_none();
     let mut last = "";
     for key in description().keys.iter().filter(applies) {
         if key.table() != last {

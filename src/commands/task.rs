@@ -8,6 +8,7 @@ use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
 use crate::folder::SubmissionFolder;
 use crate::launch::{self, Options, cluster};
+use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -38,7 +39,8 @@ impl Command for TaskArgs {
             stop_with_parent();
         }
         let folder = cluster::trial_folder(&SubmissionFolder::new(&self.folder), self.number)?;
-        let id = folder.id().unwrap_or_default();
+        let id =
+            folder.id().with_context(|| format!("the name of {} does not end in an id", folder.path().display()))?;
         let (plan, trial) = prepared_trial(&folder, id)?;
         say(&format!("trial {} on {}, process {}", trial.id(), crate::machine::host_name(), std::process::id()));
         let options = Options {

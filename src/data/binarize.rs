@@ -1,4 +1,4 @@
-//! PixelMap for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
+//! Pixels for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
 
 use super::{DataSettings, Images};
 use crate::metrics::Split;
@@ -41,7 +41,7 @@ static DYNAMIC: Kind<Binarize> = Kind::new(
 /// The ways to binarize.
 pub(super) static BINARIZE: Choices<Binarize> = Choices(&[&NONE, &THRESHOLD, &STATIC, &DYNAMIC]);
 
-/// PixelMap that are drawn at a time.
+/// Pixels that are drawn at a time.
 const CHUNK: usize = 512;
 
 /// Turns pixels 0..=255 into the numbers that a network sees.

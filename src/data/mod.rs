@@ -168,7 +168,7 @@ pub struct Dataset {
     pub validation: Images,
     /// Whether a pixel is neither of the values that stand for black and white.
     pub is_grey: bool,
-    /// The identity of the images, 32 hex digits: see [`identity`]. It depends neither on how files are named or compressed
+    /// The identity of the images, 32 hex digits: a hash of the images' hashes in order. It depends neither on how files are named or compressed
     /// nor on labels, which change nothing of a training.
     pub hash: String,
 }

@@ -1,16 +1,11 @@
 //! A TOML spec with the place of every key and value, and what is wrong with it as text and types.
 
 use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText, line_and_column};
-use super::reader::Reader;
+use super::entry::{DottedKey, Entry};
 use super::sweep::Sweep;
 use crate::folder::FileError;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-/// A dotted key: `train.batch_size`.
-pub type DottedKey = String;
+use toml::de::DeTable;
 
 /// What the command line sets on top of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,57 +27,6 @@ impl Override {
     }
 }
 
-/// A value that was written, and where.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Where the key is.
-    pub key: Location,
-    /// Where the value is.
-    pub value: Location,
-    /// The value.
-    pub content: toml::Value,
-    /// Where the elements are, for a list.
-    pub elements: Vec<Location>,
-}
-
-impl Entry {
-    pub(super) fn new(source: usize, key: Location, value: &Spanned<DeValue<'_>>) -> Entry {
-        let elements = match value.get_ref() {
-            DeValue::Array(array) => array.iter().map(|element| Location::new(source, element.span())).collect(),
-            _ => Vec::new(),
-        };
-        Entry { key, value: Location::new(source, value.span()), content: plain(value.get_ref()), elements }
-    }
-
-    /// An element of the list as an entry of its own, the places of whose own elements are not known.
-    pub(super) fn element(&self, location: Location, content: toml::Value) -> Entry {
-        Entry { key: self.key.clone(), value: location, content, elements: Vec::new() }
-    }
-
-    pub(super) fn values(&self) -> Vec<(toml::Value, Location)> {
-        let values = self.content.as_array().cloned().unwrap_or_default();
-        values.into_iter().zip(self.elements.iter().cloned()).collect()
-    }
-}
-
-/// The value without its places. A number too large for its type becomes a string, and so a type fault.
-fn plain(value: &DeValue<'_>) -> toml::Value {
-    match value {
-        DeValue::String(text) => toml::Value::String(text.to_string()),
-        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
-            .map_or_else(|_| toml::Value::String(integer.to_string()), toml::Value::Integer),
-        DeValue::Float(float) => {
-            float.as_str().parse().map_or_else(|_| toml::Value::String(float.to_string()), toml::Value::Float)
-        }
-        DeValue::Boolean(boolean) => toml::Value::Boolean(*boolean),
-        DeValue::Datetime(datetime) => toml::Value::Datetime(*datetime),
-        DeValue::Array(array) => toml::Value::Array(array.iter().map(|element| plain(element.get_ref())).collect()),
-        DeValue::Table(table) => toml::Value::Table(
-            table.iter().map(|(key, value)| (key.get_ref().to_string(), plain(value.get_ref()))).collect(),
-        ),
-    }
-}
-
 /// A spec as it was written: keys known, values of the right type, places remembered.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -99,29 +43,6 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a spec file and those that it extends, with what the command line sets on top.
-    ///
-    /// # Errors
-    /// The file cannot be read, or one of them is not TOML. Wrong keys and types are kept as [`Document::faults`], so
-    /// that they can be reported together with what else is wrong.
-    pub fn read(path: &Path, overrides: &[Override]) -> Result<Document, ReadError> {
-        let mut reader = Reader::new();
-        match text_of(path) {
-            Ok(text) => reader.files(path, text),
-            Err(Unread::File(error)) => return Err(error.into()),
-            Err(Unread::Bytes(line)) => {
-                let item = Diagnostic::new(None, format!("the spec {}", not_text(line)));
-                let source = SourceText { name: path.display().to_string(), text: String::new() };
-                return Err(Diagnostics::new(&[source], [item.with_help("save it as UTF-8")]).into());
-            }
-        }
-        overrides.iter().for_each(|argument| reader.argument(argument.source()));
-        if !reader.syntax.is_empty() {
-            return Err(Diagnostics::new(&reader.sources, reader.syntax).into());
-        }
-        Ok(reader.finish())
-    }
-
     /// The texts that locations point into.
     pub fn sources(&self) -> &[SourceText] {
         &self.sources
@@ -189,28 +110,6 @@ pub enum ReadError {
     /// It, or one that it extends, is not TOML.
     #[error(transparent)]
     Syntax(#[from] Diagnostics),
-}
-
-/// Why a file has no text.
-pub(super) enum Unread {
-    File(FileError),
-    /// It is not UTF-8, in that line.
-    Bytes(usize),
-}
-
-/// What is wrong with a file that is not text.
-pub(super) fn not_text(line: usize) -> String {
-    format!("is not UTF-8 text: line {line} has other bytes")
-}
-
-pub(super) fn text_of(path: &Path) -> Result<String, Unread> {
-    let bytes = std::fs::read(path).map_err(|error| Unread::File(FileError::at("read the spec", path)(error)))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        Unread::Bytes(valid.iter().filter(|byte| **byte == b'\n').count() + 1)
-    })?;
-    // Some editors begin a file with a mark that is no part of its text.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// `KEY=VALUE` as TOML: a value that is no TOML is taken for a string, so that `--set train.optimizer=adam` works.

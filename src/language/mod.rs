@@ -2,6 +2,7 @@
 
 pub mod diagnostics;
 mod document;
+mod entry;
 mod names;
 mod numbers;
 mod reader;
@@ -10,7 +11,8 @@ mod spec;
 pub mod sweep;
 mod types;
 
-pub use document::{Document, DottedKey, Entry, Override, ReadError};
+pub use document::{Document, Override, ReadError};
+pub use entry::{DottedKey, Entry};
 pub(crate) use names::named_key;
 pub use schema::{json_schema, reference};
 pub use spec::{Log, SPEC_VERSION, Spec, description};

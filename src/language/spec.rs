@@ -100,7 +100,7 @@ fn read(keys: &mut Keys<'_>) -> Spec {
         Type::OneOf(&[Type::Path, Type::List(&Type::Path, 0)], "a path in quotes, or a list of them"),
         None,
     );
-    keys.describe_only(VERSION, Type::WHOLE, None);
+    keys.describe_only(VERSION, Type::Whole { least: SPEC_VERSION, most: SPEC_VERSION }, None);
     let data = keys.table("data", "Which images to train on.", "dataset datasets", data::DataSettings::read);
     let model = keys.table(
         "model",

@@ -3,7 +3,7 @@
 use super::architecture::{ConvSpec, ConvStride, Network};
 use super::layers::{Conv, ConvTranspose, Dense, DenseStack};
 use super::parameters::{Module, Visitor};
-use super::settings;
+use super::shared_keys;
 use crate::settings::{Key, Keys, Kind, Role, Type};
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
 use crate::tensor::dims::{Channels, Dim, Features, Grey, Halving, Height, Same, Width};
@@ -35,7 +35,7 @@ const STRIDES: Key = Key::new(
 .role(Role::Network);
 
 fn read(keys: &mut Keys<'_>) -> Network {
-    let hidden = keys.wholes(HIDDEN, settings::SIZES, &[32]);
+    let hidden = keys.wholes(HIDDEN, shared_keys::SIZES, &[32]);
     let channels = keys.wholes(CHANNELS, Type::List(&Type::COUNT, 1), &[32, 64, 64, 64]);
     let strides = keys.wholes(STRIDES, Type::List(&Type::Whole { least: 1, most: 2 }, 1), &[1, 2, 1, 1]);
     let both = ["model.channels", "model.strides"];
@@ -53,7 +53,7 @@ fn read(keys: &mut Keys<'_>) -> Network {
         || format!("`model.channels` lists {} convolutions, `model.strides` {}", channels.len(), strides.len()),
         "give one stride for each convolution",
     );
-    let activation = settings::activation(keys);
+    let activation = shared_keys::activation(keys);
     keys.require(
         activation == Activation::Relu,
         &["model.activation", "model.family"],
@@ -61,9 +61,9 @@ fn read(keys: &mut Keys<'_>) -> Network {
         "remove it, or set `model.family` to \"mlp\"",
     );
     let stride = |stride: &u64| if *stride == 2 { ConvStride::Two } else { ConvStride::One };
-    let channels = settings::sizes(&channels).into_iter();
+    let channels = shared_keys::sizes(&channels).into_iter();
     let convs = channels.zip(&strides).map(|(channels, s)| ConvSpec { channels, stride: stride(s) }).collect();
-    Network::Conv { convs, hidden: settings::sizes(&hidden) }
+    Network::Conv { convs, hidden: shared_keys::sizes(&hidden) }
 }
 
 /// Sides of an image or of a feature map.

@@ -6,6 +6,7 @@ use super::parameters::{AnyParameter, Module, Visit, Visitor};
 use crate::settings::{Choices, Interval, Key, Keys, Kind, NumberOr, Type};
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Parameter};
 use crate::tensor::dims::{Dim, Variances};
+use crate::tensor::kernels;
 use dfdx::tensor::Tape;
 
 pub(super) static BERNOULLI: Kind<LikelihoodKind> =
@@ -186,6 +187,13 @@ impl<B: Backend> Likelihood<B> {
     pub fn expected(&self, outputs: &mut [f32]) {
         if let Likelihood::Bernoulli = self {
             outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
+        }
+    }
+
+    /// As [`Likelihood::expected`], by the vector instructions of the kernels: to a relative error of 2e-7.
+    pub fn expected_fast(&self, outputs: &mut [f32]) {
+        if let Likelihood::Bernoulli = self {
+            kernels::probabilities(outputs);
         }
     }
 }

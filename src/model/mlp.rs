@@ -3,7 +3,7 @@
 use super::architecture::Network;
 use super::layers::{Dense, DenseStack};
 use super::parameters::{Module, Visitor};
-use super::settings;
+use super::shared_keys;
 use crate::settings::{Key, Keys, Kind, Role};
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
 use crate::tensor::dims::{Dim, Hidden};
@@ -19,8 +19,8 @@ const HIDDEN: Key = Key::new("hidden", "Sizes of the encoder's dense layers, mir
     .role(Role::Network);
 
 fn read(keys: &mut Keys<'_>) -> Network {
-    let hidden = keys.wholes(HIDDEN, settings::SIZES, &[500]);
-    Network::Mlp { hidden: settings::sizes(&hidden), activation: settings::activation(keys) }
+    let hidden = keys.wholes(HIDDEN, shared_keys::SIZES, &[500]);
+    Network::Mlp { hidden: shared_keys::sizes(&hidden), activation: shared_keys::activation(keys) }
 }
 
 /// `(N, P)` to `(N, H)`.

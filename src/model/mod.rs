@@ -38,6 +38,7 @@ pub mod layers;
 pub mod mlp;
 pub mod parameters;
 mod settings;
+mod shared_keys;
 
 pub use architecture::Architecture;
 pub use distributions::{Code, Likelihood, Posterior};
@@ -87,7 +88,7 @@ pub type Model<B> = Vae<Pixels, Hidden, Latent, B>;
 /// Axes whose sizes the compiler was told do not fit the architecture.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A [`Const`](dims::Const) axis of another size than the architecture's.
+    /// A [`Const`](crate::tensor::dims::Const) axis of another size than the architecture's.
     #[error("the architecture does not have the sizes of the model's type")]
     Sizes,
     /// No memory.

@@ -5,7 +5,6 @@ use super::distributions::{BERNOULLI, GAUSSIAN_POSTERIOR, LIKELIHOODS, POSTERIOR
 use super::parameters::{GLOROT, INITIALIZERS, Initializer};
 use super::{conv, mlp};
 use crate::settings::{Choices, Key, Keys, Role, Type};
-use crate::tensor::kernels::{ACTIVATIONS, Activation};
 
 /// The `[model]` table.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,10 +33,6 @@ const LATENT_DIM: Key = Key::new("latent_dim", "Number of latent axes.")
 const FAMILY: Key = Key::new("family", "3x3 convolutions with TensorFlow's SAME padding, or dense layers.")
     .also("network net arch architecture encoder_type decoder_type network_type model_type backbone")
     .example("\"mlp\"")
-    .role(Role::Network);
-const ACTIVATION: Key = Key::new("activation", "Nonlinearity of hidden layers; `conv` has `relu`.")
-    .also("nonlinearity non_linearity act act_fn")
-    .example("\"tanh\"")
     .role(Role::Network);
 const LIKELIHOOD: Key = Key::new(
     "likelihood",
@@ -82,18 +77,4 @@ impl ModelSettings {
             initializer: self.initializer,
         }
     }
-}
-
-/// Reads `model.activation`.
-pub(super) fn activation(keys: &mut Keys<'_>) -> Activation {
-    let relu = ACTIVATIONS.0[0];
-    keys.choice(ACTIVATION, &ACTIVATIONS, relu)
-}
-
-/// Sizes of layers, each at least 1.
-pub(super) const SIZES: Type = Type::List(&Type::COUNT, 0);
-
-/// Sizes as memory has them.
-pub(super) fn sizes(sizes: &[u64]) -> Vec<usize> {
-    sizes.iter().map(|size| usize::try_from(*size).unwrap_or(usize::MAX)).collect()
 }

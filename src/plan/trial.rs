@@ -51,7 +51,7 @@ impl Trial {
         Ok(Trial { id, spec, determining, dataset, architecture, warnings })
     }
 
-    /// Ten hexadecimal digits that are the same for all trials with the same result: see [`id`].
+    /// Ten hexadecimal digits that are the same for all trials with the same result.
     pub fn id(&self) -> &str {
         &self.id
     }

@@ -5,6 +5,7 @@ use crate::metrics::{MetricKind, Row, Split, Value};
 use crate::train::measure;
 use polars::io::parquet::write::KeyValueMetadata;
 use polars::prelude::*;
+use polars_parquet::write::schema_to_metadata_key;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -96,10 +97,14 @@ fn time_text(microseconds: i64) -> String {
 fn encode(columns: Vec<Column>) -> io::Result<Vec<u8>> {
     let mut frame = DataFrame::new_infer_height(columns).map_err(io::Error::other)?;
     let mut bytes = Vec::new();
-    let seal = KeyValueMetadata::from_static(vec![(SEAL_NAME.to_owned(), BLANK_SEAL.to_owned())]);
+    // Plain strings: pandas cannot read lists of string views, the default of polars.
+    let types = schema_to_metadata_key(&frame.schema().to_arrow(CompatLevel::oldest()));
+    let types = types.value.map(|value| (types.key, value));
+    let seal = (SEAL_NAME.to_owned(), BLANK_SEAL.to_owned());
+    let notes = KeyValueMetadata::from_static(types.into_iter().chain([seal]).collect());
     // Every parquet reader supports Snappy. The tables are small, so threads would not help.
     let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).set_parallel(false);
-    writer.with_key_value_metadata(Some(seal)).finish(&mut frame).map_err(io::Error::other)?;
+    writer.with_key_value_metadata(Some(notes)).finish(&mut frame).map_err(io::Error::other)?;
     SealPlace::Last.seal(&mut bytes);
     Ok(bytes)
 }

@@ -1,12 +1,12 @@
 //! Compares the settings of an experiment: trials that differ only in the seed are one setting, and settings are sorted by a
 //! metric that is comparable.
 
+use super::columns::{MetricColumn, columns};
 use super::numbers::{Summary, significant};
-use super::table::Fitted;
 use super::trial::DATA_HASH;
 use super::{Experiment, ReportedTrial};
 use crate::language::{description, determines};
-use crate::metrics::{ColumnHead, Metric, MetricKind, Split};
+use crate::metrics::Split;
 use crate::plan::value_text;
 use crate::record::trial::Status;
 use crate::settings::Role;
@@ -14,101 +14,6 @@ use crate::text::counted;
 use crate::train::measure::{self, EFFECTIVE_BETA, ELBO_NATS, LOSS};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
-
-/// A metric's column in the tables for people; its values are of trials that are done.
-pub(super) struct MetricColumn {
-    /// The metric's name.
-    pub(super) name: &'static str,
-    /// Its title in charts.
-    pub(super) title: &'static str,
-    /// Its meaning.
-    pub(super) doc: &'static str,
-    /// `lower` or `higher`; empty if neither lower nor higher values are better.
-    pub(super) better: &'static str,
-    /// The heading of the column.
-    pub(super) head: &'static str,
-    /// An explanation for readers, in which `{split}` is replaced by the name of the split.
-    rule: Option<&'static str>,
-    /// Whether the table shows its standard deviation over the seeds.
-    pub(super) with_deviation: bool,
-    source: ColumnSource,
-}
-
-/// The source of a column's values.
-enum ColumnSource {
-    /// The row of the last epoch.
-    LastEpoch,
-    /// The record: the value is of the whole trial.
-    Record(fn(&ReportedTrial) -> Option<f64>),
-}
-
-impl MetricColumn {
-    fn of_epochs(metric: &'static Metric) -> Option<MetricColumn> {
-        let ColumnHead { head, rule } = metric.column?;
-        Some(MetricColumn {
-            name: &metric.name,
-            title: &metric.title,
-            doc: &metric.doc,
-            better: metric.better(),
-            head,
-            rule,
-            with_deviation: metric.kind == MetricKind::Number,
-            source: ColumnSource::LastEpoch,
-        })
-    }
-
-    /// A column with a value of the whole trial.
-    fn of_record([name, title, doc, head]: [&'static str; 4], of: fn(&ReportedTrial) -> Option<f64>) -> MetricColumn {
-        MetricColumn {
-            name,
-            title,
-            doc,
-            better: "",
-            head,
-            rule: None,
-            with_deviation: false,
-            source: ColumnSource::Record(of),
-        }
-    }
-
-    /// Its value for a trial.
-    pub(super) fn of(&self, trial: &ReportedTrial, split: Split) -> Option<f64> {
-        match self.source {
-            ColumnSource::LastEpoch => trial.last(split)?.get(self.name),
-            ColumnSource::Record(of) => of(trial),
-        }
-    }
-}
-
-/// The columns of metrics, in the order of the tables.
-pub(super) fn columns() -> &'static [MetricColumn] {
-    static COLUMNS: LazyLock<Vec<MetricColumn>> = LazyLock::new(|| {
-        let doc = "Training images, repetitions included, divided by the seconds spent on training steps.";
-        let speed = ["images_per_second", "training images per second", doc, "images/s"];
-        let time = ["seconds", "seconds", "Wall time of the trial, over all processes that trained it.", "seconds"];
-        let of_trial = [
-            MetricColumn::of_record(speed, |trial| trial.record.images_per_second),
-            MetricColumn::of_record(time, |trial| Some(trial.record.seconds)),
-        ];
-        measure::all().filter_map(MetricColumn::of_epochs).chain(of_trial).collect()
-    });
-    &COLUMNS
-}
-
-/// The explanations of the columns that a table shows.
-pub fn rules(table: &Fitted, split: Split) -> impl Iterator<Item = String> {
-    all_rules(split).filter(|(head, _)| table.shows(head)).map(|(_, rule)| rule)
-}
-
-/// The explanations of all columns, with their headings.
-pub(super) fn all_rules(split: Split) -> impl Iterator<Item = (&'static str, String)> {
-    let rule = move |column: &MetricColumn| {
-        let rule = column.rule?.replace("{split}", split.in_words());
-        Some((column.head, format!("{}: {rule}", column.head)))
-    };
-    columns().iter().filter_map(rule)
-}
 
 /// The factor that makes lower values of a metric better.
 fn sign(metric: &str) -> f64 {

@@ -1,6 +1,7 @@
 //! report.html: the report as one page with charts and pictures. It needs no other file and no network.
 
-use super::comparison::{Comparison, Setting, columns};
+use super::columns::columns;
+use super::comparison::{Comparison, Setting};
 use super::trial::DATA_HASH;
 use super::{Experiment, Report, ReportedTrial, json, setup};
 use crate::folder::TrialFolder;

@@ -1,6 +1,7 @@
 //! The report as JSON. Numbers that are not finite are null.
 
-use super::comparison::{Comparison, Setting, columns};
+use super::columns::columns;
+use super::comparison::{Comparison, Setting};
 use super::{Experiment, Report, ReportedTrial};
 use crate::metrics::Split;
 use crate::train::measure;

@@ -3,6 +3,7 @@
 //! A report can be made at any time, whether trials are done, running, or were killed. A file that cannot be read is a warning
 //! in the report; the other trials are reported.
 
+mod columns;
 mod comparison;
 mod frames;
 mod html;
@@ -15,7 +16,7 @@ mod table;
 mod text;
 mod trial;
 
-pub use comparison::rules;
+pub use columns::rules;
 pub use numbers::significant;
 pub use schema::{metrics, tables};
 pub use table::{Column, Table, wrapped};

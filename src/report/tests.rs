@@ -332,7 +332,7 @@ fn losses_are_compared_only_if_they_have_the_same_unit() {
     let key = "objective.reduction";
     let (table, order) = compared(&[(key, json!("mean"), 0.2, 1.0), (key, json!("sum"), 0.3, 1.0)]);
     assert_eq!(order, ["t1", "t0"]);
-    assert!(table.contains("as objective.reduction varies\n"), "{table}");
+    assert!(table.contains("because objective.reduction varies\n"), "{table}");
 }
 
 #[test]

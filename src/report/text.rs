@@ -1,6 +1,7 @@
 //! The report as text for a terminal.
 
-use super::comparison::{Comparison, MetricColumn, Setting, all_rules, columns, rules};
+use super::columns::{MetricColumn, all_rules, columns, rules};
+use super::comparison::{Comparison, Setting};
 use super::numbers::{short, significant};
 use super::table::{Column, Table, wrapped};
 use super::{Experiment, Report, ReportedTrial};

@@ -1,6 +1,6 @@
 //! A trial, read from its folder.
 
-use super::comparison;
+use super::columns::columns;
 use super::numbers::{short, significant};
 use crate::folder::{FileError, TrialFolder};
 use crate::metrics::{Metric, Row, Split};
@@ -69,7 +69,7 @@ impl ReportedTrial {
 
     /// The metrics of the last epoch, in the order of the report's columns.
     pub fn shown(&self, split: Split) -> Vec<Cell> {
-        let cells = comparison::columns().iter().map(|column| {
+        let cells = columns().iter().map(|column| {
             let value = column.of(self, split).filter(|value| value.is_finite());
             let digits = |value| if column.with_deviation { significant(value, 5) } else { short(value) };
             Cell { name: column.name, head: column.head, value, text: value.map_or("-".to_owned(), digits) }

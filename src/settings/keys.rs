@@ -132,10 +132,12 @@ impl<'a> Keys<'a> {
     pub fn choice<T>(&mut self, key: Key, choices: &'static Choices<T>, default: &'static Kind<T>) -> T {
         let chosen = self.take(key, Type::Word(choices), Some(Value::String(default.word.name.to_owned())));
         if let Mode::Describe { .. } = self.mode {
-            for kind in choices.0.iter().filter(|kind| kind.word.name != default.word.name) {
-                self.visit(key, kind);
+            let mut value = None;
+            for kind in choices.0 {
+                let one = self.visit(key, kind);
+                value = value.or((kind.word.name == default.word.name).then_some(one));
             }
-            return self.visit(key, default);
+            return value.unwrap_or_else(|| self.visit(key, default));
         }
         let chosen = chosen.and_then(|word| choices.find(word.as_str()?));
         (chosen.unwrap_or(default).read)(self)

@@ -1,7 +1,7 @@
 //! What the keys of a spec are: name, type, range, default and meaning, each stated once, beside the code that uses it.
 //!
 //! A table of a spec is read by one function over [`Keys`], which names each key and gets its value; so the type that it
-//! returns has no missing values and no second defaults. The same function, run over [`Keys::describe`], gives the list of
+//! returns has no missing values and no second defaults. The same function, run to describe its keys, gives the list of
 //! all keys with all their kinds ([`Description`]), from which the checks of types, the JSON schema, the reference, `vaex
 //! new`, the suggestions and the columns of the tables follow.
 //!

@@ -315,7 +315,7 @@ impl<B: Execute> Trainer<B> {
     }
 
     /// The first `count` validation images and their reconstructions from the posterior mean, both
-    /// (Images, PixelMap), in the data's range.
+    /// (Images, Pixels), in the data's range.
     ///
     /// # Errors
     /// The device failed.
@@ -335,7 +335,7 @@ impl<B: Execute> Trainer<B> {
         Ok(Encoded::joined(B::execute(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
-    /// Expected pixels, (Codes, PixelMap), of codes (Codes, Latent).
+    /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).
     ///
     /// # Errors
     /// The device failed.

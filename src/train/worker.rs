@@ -71,7 +71,7 @@ pub(super) struct Lane {
 /// Images and their posteriors.
 #[derive(Debug, Default)]
 pub struct Encoded {
-    /// (Images, PixelMap), in the data's range, binarised where the spec says so.
+    /// (Images, Pixels), in the data's range, binarised where the spec says so.
     pub inputs: Vec<f32>,
     /// Of each image.
     pub posterior: Posterior,
@@ -149,7 +149,7 @@ impl<B: Backend> Worker<B> {
     ) {
         let pixels = || {
             let mut expected = terms.output.to_vec();
-            self.model.likelihood().expected(&mut expected);
+            self.model.likelihood().expected_fast(&mut expected);
             measure::Pixels { inputs: x.to_vec(), expected }
         };
         sums.measure(&measure::MeasuredBatch::new(&terms.recon_nats, &terms.mean, &terms.log_variance, &pixels));
@@ -177,7 +177,7 @@ impl<B: Backend> Worker<B> {
         Ok(Measured { posterior, recon_nats: terms.recon_nats, kl_nats })
     }
 
-    /// Expected pixels of codes: (Codes, Latent) to (Codes, PixelMap).
+    /// Expected pixels of codes: (Codes, Latent) to (Codes, Pixels).
     pub(crate) fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let shape = (Batch(codes.len() / self.latent()), self.model.latent());
         let z = Array::new(&self.device, Buffer::copy_of(codes), shape)?;

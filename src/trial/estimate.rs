@@ -56,7 +56,7 @@ pub fn duration(trial: &Trial, threads: usize, moment: Duration) -> Result<Durat
             break;
         }
     }
-    let validation = trainer.validate()?.get(SECONDS).unwrap_or_default();
+    let validation = trainer.validate()?.get(SECONDS).unwrap_or(f64::NAN);
     let epoch = trial.dataset().train.len() as f64 / images_per_second + validation;
     Ok(Duration::try_from_secs_f64(epoch * trial.spec().train.epochs as f64).unwrap_or(Duration::MAX))
 }

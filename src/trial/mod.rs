@@ -6,6 +6,7 @@ mod record;
 mod resume;
 mod seals;
 mod session;
+mod training;
 mod writers;
 
 pub use event::Event;
@@ -20,9 +21,10 @@ use crate::record::trial::{Status, TrialRecord, now};
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::Device;
 use crate::train::TrainError;
-use session::{Clock, Outcome, Session};
+use session::{Clock, Session};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use training::Outcome;
 
 /// Why a trial failed.
 #[derive(Debug, thiserror::Error)]

@@ -149,7 +149,7 @@ fn a_new_file_says_that_its_images_are_bits() {
         let name = format!("of_{images}");
         workspace.succeed(&["new", &name, "--family", "mlp", "--data", images]);
         let text = std::fs::read_to_string(workspace.path(&format!("{name}.toml"))).unwrap();
-        assert_eq!(text.contains("\nstored = [0, 1]  "), is_stored, "{text}");
+        assert_eq!(text.contains("\nstored = [0, 1]\n"), is_stored, "{text}");
         let outcome = workspace.vaex_in_full(&["plan", &format!("{name}.toml")]);
         assert_eq!((outcome.status, &*outcome.stderr), (Some(0), ""));
     }

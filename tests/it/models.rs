@@ -287,7 +287,7 @@ fn what_is_no_trained_model_is_refused() {
     let trial = format!("runs/tiny/{}", folder.file_name().unwrap().to_str().unwrap());
     let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
     refused(&["sample", "nowhere"], "nowhere is no folder, and no trial's id in runs begins so");
-    let hint = "runs/tiny is not a trial folder: it has no trial.json; for an experiment's folder see --best";
+    let hint = "runs/tiny is no trial's folder: it has no trial.json; for an experiment's folder see --best";
     refused(&["sample", "runs/tiny"], hint);
     refused(
         &["reconstruct", &trial, "--data", "small.idx"],
@@ -353,7 +353,7 @@ fn what_is_no_trained_model_is_refused() {
     notes.insert("version".to_owned(), "0.0.9".to_owned());
     Arrays::default().write(&model, notes).unwrap();
     let message = " was written by vaex 0.0.9; this version cannot read it: train the trial again with --fresh";
-    refused(&["traverse", &trial], &format!("{trial}/model.safetensors: {message}"));
+    refused(&["traverse", &trial], &format!("{trial}/model.safetensors{message}"));
     std::fs::write(&model, &whole).unwrap();
     let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     TrialRecord { status: Status::Interrupted, ..record }.write(&TrialFolder::new(&folder)).unwrap();

@@ -377,7 +377,7 @@ fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
                 .map(|name| format!("runs/tiny/{name_of_folder}/{name}: it is damaged: its checksum differs"))
                 .collect::<Vec<_>>()
                 .join("; cannot resume from ");
-            assert!(output.contains(&format!(": {from}, not from {faults}\n")), "{output}");
+            assert!(output.contains(&format!(": {from}; cannot resume from {faults}\n")), "{output}");
             same_bits(&folder, &workspace.trial("undisturbed/tiny", &id));
         }
     }

@@ -494,7 +494,7 @@ fn errors_are_data_where_json_is_asked_for() {
         let found: Value = serde_json::from_str(&outcome.stdout).unwrap();
         let expected = json!({ "errors": [
             {
-                "level": "error", "message": "`seed` must be a whole number, 0 or more, found `-1`",
+                "level": "error", "message": "`seed` must be 0 or more, found `-1`",
                 "help": null, "note": null, "file": "spec.toml",
                 "line": 1, "column": 8, "end_line": 1, "end_column": 10,
             },

@@ -1,8 +1,9 @@
 //! The files of a spec: the one that was named, and those that it extends.
 
 use super::Reader;
+use super::text::{Unread, not_text, text_of};
 use crate::language::diagnostics::{Diagnostic, Location, SourceText};
-use crate::language::document::{Entry, Unread, not_text, text_of};
+use crate::language::entry::Entry;
 use std::io::ErrorKind;
 use std::path::Path;
 use toml::de::DeTable;

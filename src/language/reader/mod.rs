@@ -2,18 +2,46 @@
 
 mod files;
 mod sweep;
+mod text;
 
-use super::diagnostics::{Diagnostic, Location, SourceText};
-use super::document::{Document, DottedKey, Entry};
+use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText};
+use super::document::{Document, Override, ReadError};
+use super::entry::{DottedKey, Entry};
 use super::names::{Written, unknown_key, varied_instead};
 use super::sweep::RawSweep;
 use super::types::{dotted, fault, is_path};
 use super::{SPEC_VERSION, known_keys};
 use crate::settings::Fault;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use text::{Unread, not_text, text_of};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+impl Document {
+    /// Reads a spec file and those that it extends, with what the command line sets on top.
+    ///
+    /// # Errors
+    /// The file cannot be read, or one of them is not TOML. Wrong keys and types are kept as [`Document::faults`], so
+    /// that they can be reported together with what else is wrong.
+    pub fn read(path: &Path, overrides: &[Override]) -> Result<Document, ReadError> {
+        let mut reader = Reader::new();
+        match text_of(path) {
+            Ok(text) => reader.files(path, text),
+            Err(Unread::File(error)) => return Err(error.into()),
+            Err(Unread::Bytes(line)) => {
+                let item = Diagnostic::new(None, format!("the spec {}", not_text(line)));
+                let source = SourceText { name: path.display().to_string(), text: String::new() };
+                return Err(Diagnostics::new(&[source], [item.with_help("save it as UTF-8")]).into());
+            }
+        }
+        overrides.iter().for_each(|argument| reader.argument(argument.source()));
+        if !reader.syntax.is_empty() {
+            return Err(Diagnostics::new(&reader.sources, reader.syntax).into());
+        }
+        Ok(reader.finish())
+    }
+}
 
 /// Collects entries and faults from one source after another; later ones win.
 pub(super) struct Reader {
@@ -205,15 +233,16 @@ impl Reader {
             // Two experiments of one name would share a folder.
             return;
         }
+        if dotted == "spec_version" && entry.content.is_integer() {
+            self.version(&entry);
+            return;
+        }
         entry.content = self.placed(source, &dotted, entry.content);
         if let Some(fault) = fault(&dotted, &entry.content) {
             let fault = self.wrong_type(&dotted, &entry, fault);
             self.faults.push(fault);
             self.faulty.insert(dotted);
             return;
-        }
-        if dotted == "spec_version" {
-            self.version(&entry);
         }
         self.faulty.remove(&dotted);
         self.entries.insert(dotted, entry);

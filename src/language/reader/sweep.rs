@@ -3,7 +3,7 @@
 use super::Reader;
 use crate::language::description;
 use crate::language::diagnostics::{Diagnostic, Location};
-use crate::language::document::Entry;
+use crate::language::entry::Entry;
 use crate::language::names::{Written, unknown_key};
 use crate::language::sweep::{Assignment, Draw, HARD_LIMIT, ListedValues, NumberRange, Pattern, Reason, TRIAL_LIMIT};
 use crate::language::types::{can_vary, fault, kind_of, takes};

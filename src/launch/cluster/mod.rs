@@ -5,10 +5,12 @@
 
 mod slurm;
 mod submission;
+mod submit;
 mod template;
 
 pub use slurm::{SlurmOptions, active, cancel};
-pub use submission::{preview, trial_folder};
+pub use submission::trial_folder;
+pub use submit::preview;
 
 use super::LaunchError;
 use serde::{Deserialize, Serialize};

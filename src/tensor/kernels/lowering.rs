@@ -11,9 +11,8 @@
 //!
 //! Where [`winograd`](super::winograd) is faster, it does the work instead.
 
-use super::Accumulate;
 use super::activation::finish;
-use super::conv::{ConvShape, WINDOW};
+use super::conv_shape::{ConvShape, Side, WINDOW, transpose_taps};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
 use super::simd::WIDEST;
@@ -42,12 +41,6 @@ pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: St
     } else {
         by_scattering(shape, weight, small, start, relu, large);
     }
-}
-
-/// A side of a convolution, and where the gradient by it goes.
-pub(super) enum Side<'a> {
-    Large(Accumulate, &'a mut [f32]),
-    Small(Accumulate, &'a mut [f32]),
 }
 
 /// dweight += gradient of <convolution of large, small> by the weight (3, 3, inputs, outputs); the gradient by one side
@@ -100,24 +93,6 @@ fn turn(shape: ConvShape, weight: &[f32], mut put: impl FnMut(usize, f32)) {
         for (input, row) in channels.chunks_exact(outputs).enumerate() {
             for (output, &value) in row.iter().enumerate() {
                 put(first + output * inputs + input, value);
-            }
-        }
-    }
-}
-
-/// The weight (3, 3, inputs, outputs) with its channels exchanged: (3, 3, outputs, inputs).
-pub(super) fn transpose_taps([inputs, outputs]: [usize; 2], weight: &[f32], transposed: &mut [f32]) {
-    /// Outputs worked on at once, so that what is written stays in the cache.
-    const BLOCK: usize = 16;
-
-    let taps = weight.chunks_exact(inputs * outputs);
-    for (tap, transposed) in taps.zip(transposed.chunks_exact_mut(inputs * outputs)) {
-        for first in (0..outputs).step_by(BLOCK) {
-            let last = outputs.min(first + BLOCK);
-            for (input, row) in tap.chunks_exact(outputs).enumerate() {
-                for (output, &value) in row[first..last].iter().enumerate() {
-                    transposed[(first + output) * inputs + input] = value;
-                }
             }
         }
     }

@@ -9,6 +9,7 @@
 
 mod activation;
 mod conv;
+mod conv_shape;
 mod dense;
 mod elementary;
 mod likelihood;
@@ -27,9 +28,10 @@ pub use scratch::Buffer;
 pub(crate) use simd::vectorized;
 pub use sum::sum_of_squares;
 
-pub use conv::{ConvShape, conv, conv_backward, conv_transpose, conv_transpose_backward};
+pub use conv::{conv, conv_backward, conv_transpose, conv_transpose_backward};
+pub use conv_shape::ConvShape;
 pub use dense::{DenseShape, dense, dense_backward, dense_weight_gradient};
-pub use likelihood::{bernoulli, bernoulli_backward, gaussian, gaussian_backward};
+pub use likelihood::{bernoulli, bernoulli_backward, gaussian, gaussian_backward, probabilities};
 pub use posterior::{kl, kl_backward, reparameterize, reparameterize_backward};
 
 /// How a gradient comes into an array.

@@ -1,4 +1,4 @@
-//! The metrics of an epoch. Each measure has a file, which defines and computes its metrics, and a line in [`MEASURES`]. All
+//! The metrics of an epoch. Each measure has a file, which defines and computes its metrics, and a line in `MEASURES`. All
 //! tables, charts and messages are made from that list, in its order.
 
 mod active_units;

@@ -13,8 +13,7 @@ mod lines;
 mod tiles;
 
 use super::Accumulate;
-use super::conv::{ConvShape, WINDOW};
-use super::lowering::{Side, transpose_taps};
+use super::conv_shape::{ConvShape, Side, WINDOW, transpose_taps};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
 use super::simd::WIDEST;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::conv::ConvShape;
+use super::super::conv_shape::ConvShape;
 use super::lines::SHARED;
 
 /// Rows of a product that are enough for it, few enough for the caches; found by measuring.

@@ -1,0 +1,59 @@
+//! A dotted key, and a value with its location in the spec.
+
+use super::diagnostics::Location;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// A dotted key: `train.batch_size`.
+pub type DottedKey = String;
+
+/// A value that was written, and where.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Where the key is.
+    pub key: Location,
+    /// Where the value is.
+    pub value: Location,
+    /// The value.
+    pub content: toml::Value,
+    /// Where the elements are, for a list.
+    pub elements: Vec<Location>,
+}
+
+impl Entry {
+    pub(super) fn new(source: usize, key: Location, value: &Spanned<DeValue<'_>>) -> Entry {
+        let elements = match value.get_ref() {
+            DeValue::Array(array) => array.iter().map(|element| Location::new(source, element.span())).collect(),
+            _ => Vec::new(),
+        };
+        Entry { key, value: Location::new(source, value.span()), content: plain(value.get_ref()), elements }
+    }
+
+    /// An element of the list as an entry of its own, the places of whose own elements are not known.
+    pub(super) fn element(&self, location: Location, content: toml::Value) -> Entry {
+        Entry { key: self.key.clone(), value: location, content, elements: Vec::new() }
+    }
+
+    pub(super) fn values(&self) -> Vec<(toml::Value, Location)> {
+        let values = self.content.as_array().cloned().unwrap_or_default();
+        values.into_iter().zip(self.elements.iter().cloned()).collect()
+    }
+}
+
+/// The value without its places. A number too large for its type becomes a string, and so a type fault.
+fn plain(value: &DeValue<'_>) -> toml::Value {
+    match value {
+        DeValue::String(text) => toml::Value::String(text.to_string()),
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+            .map_or_else(|_| toml::Value::String(integer.to_string()), toml::Value::Integer),
+        DeValue::Float(float) => {
+            float.as_str().parse().map_or_else(|_| toml::Value::String(float.to_string()), toml::Value::Float)
+        }
+        DeValue::Boolean(boolean) => toml::Value::Boolean(*boolean),
+        DeValue::Datetime(datetime) => toml::Value::Datetime(*datetime),
+        DeValue::Array(array) => toml::Value::Array(array.iter().map(|element| plain(element.get_ref())).collect()),
+        DeValue::Table(table) => toml::Value::Table(
+            table.iter().map(|(key, value)| (key.get_ref().to_string(), plain(value.get_ref()))).collect(),
+        ),
+    }
+}

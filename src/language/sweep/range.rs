@@ -1,0 +1,110 @@
+//! A range of numbers in `[sweep.grid]`.
+
+use super::{Reason, TRIAL_LIMIT};
+use crate::language::numbers::{finite, magnitude, significant, to_place, whole_end};
+use crate::settings::nearest;
+use crate::text::grouped;
+use toml::Value;
+
+/// A range of numbers, `{ from = 1e-4, to = 1.0, steps = 9, scale = "log" }`.
+pub(in crate::language) struct NumberRange {
+    from: Value,
+    to: Value,
+    steps: u64,
+    log: bool,
+}
+
+impl NumberRange {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(in crate::language) fn read(table: &toml::Table) -> Result<NumberRange, Reason> {
+        const KEYS: [&str; 4] = ["from", "to", "steps", "scale"];
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            let meant = match key.as_str() {
+                "start" | "begin" | "first" | "low" | "min" => Some("from".to_owned()),
+                "stop" | "end" | "last" | "high" | "max" => Some("to".to_owned()),
+                "num" | "n" | "count" | "number" | "points" => Some("steps".to_owned()),
+                key => nearest(key, KEYS),
+            };
+            return Err((format!("a range has no `{key}`"), meant.map(|key| format!("did you mean `{key}`?"))));
+        }
+        let end = |key: &str| match table.get(key) {
+            Some(value) if finite(value).is_some() => Ok(value.clone()),
+            _ => Err((format!("a range needs a number `{key}`"), None)),
+        };
+        let (from, to) = (end("from")?, end("to")?);
+        let steps = table.get("steps").and_then(Value::as_integer).filter(|steps| *steps > 1);
+        let steps = steps.ok_or(("a range needs `steps`, 2 or more of them".to_owned(), None))? as u64;
+        if steps > TRIAL_LIMIT {
+            return Err((format!("a range has at most {} steps", grouped(TRIAL_LIMIT)), None));
+        }
+        let log = match table.get("scale").map(|scale| scale.as_str().unwrap_or_default()) {
+            None | Some("linear") => false,
+            Some("log") => true,
+            Some(_) => return Err(("the `scale` of a range is \"linear\" or \"log\"".to_owned(), None)),
+        };
+        let range = NumberRange { from, to, steps, log };
+        let (from, to) = range.ends();
+        if log && (from <= 0.0 || to <= 0.0) {
+            return Err(("a range on a logarithmic scale needs `from` and `to` above 0".to_owned(), None));
+        }
+        Ok(range)
+    }
+
+    fn ends(&self) -> (f64, f64) {
+        (finite(&self.from).unwrap_or_default(), finite(&self.to).unwrap_or_default())
+    }
+
+    /// A number of the range, as it is computed.
+    fn at(&self, step: u64) -> f64 {
+        let (from, to) = self.ends();
+        let share = step as f64 / (self.steps - 1) as f64;
+        if self.log { (from.ln() + share * (to.ln() - from.ln())).exp() } else { from + share * (to - from) }
+    }
+
+    /// The numbers, the ends as they were written.
+    ///
+    /// The others are rounded, so that labels are short and the last digit of a logarithm, which differs between
+    /// systems, does not show: on a linear scale to four digits of the step, on a logarithmic one to four digits, and
+    /// where neighbours are closer than a thousandth to three digits of their distance.
+    pub(in crate::language) fn numbers(&self) -> Vec<f64> {
+        let ((from, to), last) = (self.ends(), self.steps - 1);
+        let step = (to - from) / last as f64;
+        let ratio = ((to.ln() - from.ln()).abs() / last as f64).exp_m1();
+        let digits = if ratio < 1e-3 { 3 - magnitude(ratio) } else { 4 };
+        let inner = |number: f64| match self.log {
+            true => significant(number, digits),
+            false => to_place(number, magnitude(step) - 3),
+        };
+        let number = |at: u64| match at {
+            0 => from,
+            _ if at == last => to,
+            _ => inner(self.at(at)),
+        };
+        (0..self.steps).map(number).collect()
+    }
+
+    /// The numbers as whole ones.
+    ///
+    /// # Errors
+    /// An end is a fraction.
+    pub(in crate::language) fn whole(&self) -> Result<Vec<i64>, Reason> {
+        let end = |key: &str, value: &Value| {
+            let help = || Some(format!("write a whole number as `{key}`"));
+            whole_end(value).ok_or_else(|| (format!("a range of whole numbers cannot have `{key} = {value}`"), help()))
+        };
+        let (from, to) = (end("from", &self.from)?, end("to", &self.to)?);
+        let last = i128::from(self.steps - 1);
+        let number = |step: u64| {
+            if self.log && step > 0 && i128::from(step) < last {
+                return self.at(step).round() as i64;
+            }
+            // The nearest whole number, the larger of two: 64 bits times the steps fit 128.
+            let sum = i128::from(from) * last + i128::from(step) * (i128::from(to) - i128::from(from));
+            (2 * sum + last).div_euclid(2 * last) as i64
+        };
+        Ok((0..self.steps).map(number).collect())
+    }
+}

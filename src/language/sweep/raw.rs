@@ -1,0 +1,187 @@
+//! A sweep as it is read from one source after another, and how its blocks are made from it.
+
+use super::draw::Draw;
+use super::{Assignment, Block, HARD_LIMIT, Pattern, Point, Sweep, TRIAL_LIMIT};
+use crate::language::diagnostics::{Diagnostic, Location};
+use crate::language::entry::{DottedKey, Entry};
+use crate::language::types::fault;
+use crate::text::grouped;
+use std::collections::BTreeMap;
+use toml::Value;
+
+/// What was written of a sweep, from one source after another: later ones replace single keys.
+#[derive(Debug, Default)]
+pub(in crate::language) struct RawSweep {
+    /// Values of the keys of `[sweep.grid]`.
+    pub(in crate::language) grid: BTreeMap<DottedKey, ListedValues>,
+    /// Of `[sweep.zip]`.
+    pub(in crate::language) zip: BTreeMap<DottedKey, ListedValues>,
+    /// Of `[sweep.random]`; nothing where how to draw could not be read.
+    pub(in crate::language) random: BTreeMap<DottedKey, (Entry, Option<Draw>)>,
+    /// Whether any source draws a key.
+    pub(in crate::language) draws: bool,
+    pub(in crate::language) samples: Option<Entry>,
+    pub(in crate::language) draw_seed: Option<Entry>,
+    pub(in crate::language) seeds: Option<ListedValues>,
+    pub(in crate::language) limit: Option<Entry>,
+    pub(in crate::language) include: Vec<Point>,
+    pub(in crate::language) exclude: Vec<Pattern>,
+    pub(in crate::language) is_partial: bool,
+}
+
+/// A key with the values that it takes; nothing in place of those that could not be read.
+#[derive(Debug)]
+pub(in crate::language) struct ListedValues {
+    pub(in crate::language) entry: Entry,
+    pub(in crate::language) values: Vec<(Option<Value>, Location)>,
+}
+
+impl RawSweep {
+    /// A key has a value now: no other source varies it, nor includes trials with other values of it.
+    pub(in crate::language) fn settle(&mut self, key: &str, source: usize) {
+        self.forget(key, source);
+        self.include.retain_mut(|point| {
+            let before = point.len();
+            point.retain(|assignment| assignment.key != key || assignment.location.source == source);
+            // What is left of it without its keys would be one more plain trial.
+            before == 0 || !point.is_empty()
+        });
+    }
+
+    /// A key is no longer varied by what another source said.
+    pub(in crate::language) fn forget(&mut self, key: &str, source: usize) {
+        let other = |entry: &Entry| entry.key.source != source;
+        for table in [&mut self.grid, &mut self.zip] {
+            if table.get(key).is_some_and(|listed| other(&listed.entry)) {
+                table.remove(key);
+            }
+        }
+        if self.random.get(key).is_some_and(|(entry, _)| other(entry)) {
+            self.random.remove(key);
+        }
+        if key == "seed" && self.seeds.as_ref().is_some_and(|listed| other(&listed.entry)) {
+            self.seeds = None;
+        }
+    }
+
+    /// The sweep, and what is wrong with its parts together.
+    pub(in crate::language) fn finish(self) -> (Sweep, Vec<Diagnostic>) {
+        let mut faults = self.varied_twice();
+        let whole = |entry: &Option<Entry>| {
+            let value = entry.as_ref().and_then(|entry| entry.content.as_integer());
+            value.and_then(|value| u64::try_from(value).ok())
+        };
+        let limit = whole(&self.limit).unwrap_or(TRIAL_LIMIT);
+        let mut blocks = Vec::new();
+        if let Some((first, _)) = self.random.values().next() {
+            match (whole(&self.samples), &self.samples) {
+                (Some(samples), Some(entry)) if samples > limit => {
+                    let (found, most) = (grouped(samples), grouped(limit));
+                    let message = format!("{found} samples are more than the limit of {most} trials");
+                    let may_be = samples <= HARD_LIMIT;
+                    let help = if may_be { "draw fewer, or raise `sweep.limit`" } else { "draw fewer" };
+                    faults.push(Diagnostic::at(&entry.value, message).with_help(help));
+                }
+                (Some(samples @ 1..), _) => {
+                    let block = self.draw(samples, whole(&self.draw_seed).unwrap_or(0));
+                    faults.extend(out_of_range(&block));
+                    blocks.push(block);
+                }
+                (None, None) => {
+                    let fault = Diagnostic::at(&first.key, "`[sweep.random]` does not say how many trials to draw");
+                    faults.push(fault.with_help("add a line like `samples = 20`"));
+                }
+                // What is no count was reported before.
+                (Some(0) | None, Some(_)) | (Some(_), None) => {}
+            }
+        } else if let Some(samples) = self.samples.as_ref().filter(|_| !self.draws) {
+            let fault = Diagnostic::at(&samples.key, "`[sweep.random]` has `samples`, and no key to draw");
+            let help = "add a line like `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`, or remove it";
+            faults.push(fault.with_help(help));
+        }
+        match zipped(&self.zip) {
+            Ok(block) => blocks.extend(block),
+            Err(fault) => faults.push(fault),
+        }
+        let mut grid: Vec<(DottedKey, ListedValues)> = self.grid.into_iter().collect();
+        grid.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
+        blocks.extend(grid.into_iter().map(|(key, listed)| alone(&key, listed)));
+        let seeds = self.seeds.map(|listed| alone("seed", listed)).unwrap_or_default();
+        if !seeds.is_empty() {
+            blocks.push(seeds.clone());
+        }
+        let (include, exclude, is_partial) = (self.include, self.exclude, self.is_partial);
+        (Sweep { blocks, include, seeds, exclude, limit, is_partial }, faults)
+    }
+
+    /// A key must be in one part only.
+    fn varied_twice(&self) -> Vec<Diagnostic> {
+        let grid = self.grid.iter().map(|(key, listed)| (key, "[sweep.grid]", &listed.entry));
+        let zip = self.zip.iter().map(|(key, listed)| (key, "[sweep.zip]", &listed.entry));
+        let random = self.random.iter().map(|(key, (entry, _))| (key, "[sweep.random]", entry));
+        let seed = "seed".to_owned();
+        let seeds = self.seeds.iter().map(|listed| (&seed, "sweep.seeds", &listed.entry));
+        let mut known: BTreeMap<&DottedKey, &str> = BTreeMap::new();
+        let mut faults = Vec::new();
+        for (key, part, entry) in grid.chain(zip).chain(random).chain(seeds) {
+            if let Some(other) = known.insert(key, part) {
+                let message = format!("`{key}` is varied twice, by `{other}` and by `{part}`");
+                faults.push(Diagnostic::at(&entry.key, message).with_help("remove one of them"));
+            }
+        }
+        faults
+    }
+
+    fn draw(&self, samples: u64, seed: u64) -> Block {
+        let point = |sample: u64| {
+            let assignment = |(key, (entry, draw)): (&DottedKey, &(Entry, Option<Draw>))| Assignment {
+                key: key.clone(),
+                value: draw.as_ref().map(|draw| draw.value(seed, key, sample)),
+                location: entry.value.clone(),
+            };
+            self.random.iter().map(assignment).collect()
+        };
+        (0..samples).map(point).collect()
+    }
+}
+
+/// Keys of which a number was drawn that they do not take; the first one of each.
+fn out_of_range(block: &Block) -> Vec<Diagnostic> {
+    let mut faulty: BTreeMap<&DottedKey, Diagnostic> = BTreeMap::new();
+    for Assignment { key, value, location } in block.iter().flatten() {
+        if let Some((value, fault)) = value.as_ref().and_then(|value| Some((value, fault(key, value)?))) {
+            let message = format!("`{key}` must be {}, and {value} was drawn", fault.expected);
+            faulty.entry(key).or_insert_with(|| Diagnostic::at(location, message));
+        }
+    }
+    faulty.into_values().collect()
+}
+
+/// A block of one key.
+fn alone(key: &str, listed: ListedValues) -> Block {
+    let point =
+        |(value, location): (Option<Value>, Location)| vec![Assignment { key: key.to_owned(), value, location }];
+    listed.values.into_iter().map(point).collect()
+}
+
+/// The block of `[sweep.zip]`, whose lists go side by side.
+fn zipped(zip: &BTreeMap<DottedKey, ListedValues>) -> Result<Option<Block>, Diagnostic> {
+    let mut lists: Vec<(&DottedKey, &ListedValues)> = zip.iter().collect();
+    lists.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
+    let Some((first_key, first)) = lists.first() else { return Ok(None) };
+    let length = first.values.len();
+    if let Some((key, other)) = lists.iter().find(|(_, listed)| listed.values.len() != length) {
+        let (key, count) = (key.as_str(), other.values.len());
+        let message = format!("`{key}` has {count} values in `[sweep.zip]`, but `{first_key}` has {length}");
+        let fault = Diagnostic::at(&other.entry.value, message);
+        return Err(fault.with_help("these lists go side by side: give them the same length"));
+    }
+    let point = |place: usize| {
+        let assignment = |(key, listed): &(&DottedKey, &ListedValues)| {
+            let (value, location) = listed.values.get(place)?.clone();
+            Some(Assignment { key: (*key).clone(), value, location })
+        };
+        lists.iter().filter_map(assignment).collect()
+    };
+    Ok(Some((0..length).map(point).collect()))
+}
