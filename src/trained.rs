@@ -1,4 +1,4 @@
-//! A trained model, for use: from a trial's folder, with its own validation images or others.
+//! A trained model, read from a trial folder, and the images that it is used on: the trial's validation images or others.
 
 use crate::data::{self, DataError, Dataset, Images, PixelMap};
 use crate::folder::{FileError, TrialFolder};
@@ -18,40 +18,40 @@ use crate::train::{Encoded, Execute, Measured, Worker, micro_batch};
 use crate::trial;
 use std::path::{Path, PathBuf};
 
-/// Images in a piece of work.
+/// Images in a batch.
 const BATCH: usize = 64;
-/// Pixels that an image may have.
+/// Limit of the pixels of an image.
 const PIXEL_LIMIT: usize = 1 << 28;
 
 /// Why a trained model cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainedError {
-    /// The folder is no trial's.
-    #[error("{} is no trial's folder: it has no {}", folder.display(), TrialFolder::RECORD)]
+    /// The folder is not a trial folder.
+    #[error("{} is not a trial folder: it has no {}", folder.display(), TrialFolder::RECORD)]
     NoTrial {
-        /// What was given.
+        /// The given folder.
         folder: PathBuf,
     },
-    /// The trial has no model yet, or never will.
+    /// The trial has no model: it is not done.
     #[error("{} is {}; only a trial that is done has a model{why}", folder.display(), status.name())]
     NotDone {
         /// The trial's folder.
         folder: PathBuf,
-        /// How it stands.
+        /// The trial's status.
         status: Status,
-        /// What went wrong, or what to do.
+        /// The error, or what to do.
         why: String,
     },
-    /// The model was written by a vaex that wrote it otherwise.
-    #[error("{}: it was written by vaex {version}, whose models this one cannot read; train the trial again with --fresh", path.display())]
+    /// The model was written by a version of vaex with another format.
+    #[error("{} was written by vaex {version}; this version cannot read it: train the trial again with --fresh", path.display())]
     Version {
         /// The model's file.
         path: PathBuf,
-        /// Who wrote it.
+        /// The version of vaex that wrote it.
         version: String,
     },
-    /// The model is not this trial's.
-    #[error("{} is another trial's model; train the trial again with --fresh", path.display())]
+    /// The model belongs to another trial.
+    #[error("{} is the model of another trial: train the trial again with --fresh", path.display())]
     Foreign {
         /// The model's file.
         path: PathBuf,
@@ -59,18 +59,18 @@ pub enum TrainedError {
     /// The images do not fit the model.
     #[error("the images are {height}x{width}, but the model was trained on {}x{}", trained[0], trained[1])]
     Sides {
-        /// Of the images.
+        /// Height of the images.
         height: usize,
-        /// Of the images.
+        /// Width of the images.
         width: usize,
-        /// Height and width that it was trained on.
+        /// Height and width of the images that the model was trained on.
         trained: [usize; 2],
     },
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
     /// The weights cannot be read.
-    #[error("{0}; the command that trained it makes it again")]
+    #[error("{0}; to create it again, run the command that trained the trial")]
     Weights(CheckpointError),
     /// The images cannot be read.
     #[error(transparent)]
@@ -79,18 +79,18 @@ pub enum TrainedError {
     #[error(transparent)]
     Build(#[from] BuildError),
     /// The trial's own images cannot be read.
-    #[error("{0}; if it was moved, run the trial's spec with its new place, or give images with --data")]
+    #[error("{0}; if the file was moved, run the spec with its new path, or give images with --data")]
     Own(DataError),
-    /// The trial's own images have changed since.
-    #[error("the images of {} have changed since it was trained; give them with --data", folder.display())]
+    /// The trial's own images have changed since training.
+    #[error("the images of {} have changed since it was trained: give the images with --data", folder.display())]
     Changed {
         /// The trial's folder.
         folder: PathBuf,
     },
-    /// Computing failed.
+    /// The computation failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// No threads.
+    /// The worker threads cannot be started.
     #[error("cannot start worker threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
@@ -107,10 +107,10 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Reads the model of a trial that is done; it has no images yet.
+    /// Reads the model of a trial that is done, without images.
     ///
     /// # Errors
-    /// The folder is none of a trial that is done, or the model is damaged or another vaex's.
+    /// The folder is not the folder of a trial that is done, or the model is damaged or from an incompatible version of vaex.
     pub fn open(folder: &Path) -> Result<Trained, TrainedError> {
         let files = TrialFolder::new(folder);
         if !files.has_record() {
@@ -124,7 +124,7 @@ impl Trained {
         if record.status != Status::Done {
             let why = match record.error {
                 Some(error) => format!(": {error}"),
-                None => "; the command that began it goes on with it".to_owned(),
+                None => "; to resume it, run the command that started it".to_owned(),
             };
             return Err(TrainedError::NotDone { folder: folder.to_path_buf(), status: record.status, why });
         }
@@ -133,7 +133,7 @@ impl Trained {
         let version = stored.notes.get("version").cloned().unwrap_or_else(|| "of an unknown version".to_owned());
         let read = || -> Option<(Spec, Architecture)> {
             let mut written = Spec::keys_of(stored.notes.get("spec")?).ok()?;
-            // Files may have been moved since the model was written; the record says where they are.
+            // The data files may have been moved since the model was written; the record has their current paths.
             for key in description().keys.iter().filter(|key| key.role() == Role::File) {
                 written.remove(&key.dotted);
                 let path = record.spec.get(&key.dotted).and_then(|path| path.as_str());
@@ -165,12 +165,12 @@ impl Trained {
         Ok(Trained { folder: folder.to_path_buf(), record, spec, architecture, stored, worker, pool })
     }
 
-    /// With the validation images that it was trained beside.
+    /// Uses the validation images of the trial.
     ///
     /// # Errors
-    /// They cannot be read, or are others now.
+    /// They cannot be read, or have changed.
     pub fn with_its_images(self) -> Result<Trained, TrainedError> {
-        // It was trained on them as it is: the values that it took them to have are not asked about again.
+        // The trial was trained on these files, so the checks of how their values are stored are not repeated.
         let data = data::DataSettings { is_stored_given: true, ..self.spec.data.clone() };
         let dataset = Dataset::load(&data, Path::new("")).map_err(TrainedError::Own)?;
         if !dataset.has_hash(&self.record.data_hash) {
@@ -179,20 +179,20 @@ impl Trained {
         self.with_images(dataset.validation)
     }
 
-    /// With up to `most` images of an IDX file, the first ones, and labels where there is a file of them; relative to the
+    /// Uses the first images of an IDX file, at most `most`, and their labels if a file is given. Paths are relative to the
     /// working directory.
     ///
     /// # Errors
-    /// They cannot be read, are of other sides, or have other values than the model was trained on.
+    /// They cannot be read, or their size or their values differ from those that the model was trained on.
     pub fn with_files(self, images: &Path, labels: Option<&Path>, most: usize) -> Result<Trained, TrainedError> {
         let read = Images::read_alike(&self.spec.data, images, labels, most)?;
         self.with_images(read)
     }
 
-    /// With other images.
+    /// Uses other images.
     ///
     /// # Errors
-    /// They are of other sides.
+    /// Their size differs from that of the images that the model was trained on.
     pub fn with_images(mut self, images: Images) -> Result<Trained, TrainedError> {
         let trained = [self.architecture.height, self.architecture.width];
         if [images.height(), images.width()] != trained {
@@ -227,7 +227,7 @@ impl Trained {
         &self.stored
     }
 
-    /// What becomes black and what becomes white in a picture.
+    /// The values that are black and white in a picture.
     pub fn range(&self) -> [f32; 2] {
         self.worker.pixels.range
     }
@@ -237,12 +237,12 @@ impl Trained {
         &self.worker.dataset.validation
     }
 
-    /// Whether there is a prior to draw codes from: a plain autoencoder has none.
+    /// Whether there is a prior to sample codes from: a plain autoencoder has none.
     pub fn has_prior(&self) -> bool {
         self.architecture.posterior != PosteriorKind::None
     }
 
-    /// The latent axes and their KL, the largest first; in their own order where there is no KL, as of a plain autoencoder.
+    /// The latent axes and their KL, the largest first. A plain autoencoder has no KL: its axes are in their own order.
     ///
     /// # Errors
     /// The trial's metrics cannot be read.
@@ -258,7 +258,7 @@ impl Trained {
         Ok(axes)
     }
 
-    /// Codes from the prior, (count, Latent), each number multiplied by `temperature`.
+    /// Samples codes from the prior, (count, Latent), and multiplies each number by `temperature`.
     pub fn prior_codes(&self, count: usize, seed: u64, temperature: f32) -> Vec<f32> {
         let mut codes = vec![0.0; count * self.architecture.latent];
         Stream::new(seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
@@ -266,29 +266,29 @@ impl Trained {
         codes
     }
 
-    /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).
+    /// Decodes codes, (Codes, Latent), to expected pixels, (Codes, Pixels).
     ///
     /// # Errors
-    /// Computing failed.
+    /// The computation failed.
     pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, TrainedError> {
         let parts = codes.chunks(self.micro_batch() * self.architecture.latent).collect();
         Ok(Host::execute(&self.pool, &self.worker, parts, Worker::decode)?.concat())
     }
 
-    /// Images and their posteriors.
+    /// Encodes images: the images and their posteriors.
     ///
     /// # Errors
-    /// Computing failed.
+    /// The computation failed.
     pub fn encode(&self, images: &[u32]) -> Result<Encoded, TrainedError> {
         let parts = images.chunks(self.micro_batch()).collect();
         Ok(Encoded::joined(Host::execute(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
-    /// Posteriors of images, and their nats with the noise that validation has: over a trial's own images their means are
-    /// its metrics.
+    /// Encodes images and computes their nats, with the same noise as in validation: for a trial's own images, the means are
+    /// the trial's metrics.
     ///
     /// # Errors
-    /// Computing failed.
+    /// The computation failed.
     pub fn measure(&self, images: &[u32]) -> Result<Measured, TrainedError> {
         let parts = images.chunks(self.micro_batch()).collect();
         let mut all = Measured::default();

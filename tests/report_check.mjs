@@ -209,12 +209,12 @@ async function rules({ page, wrong }) {
         if (!caption.includes("below 0.01 nats per image has collapsed")) wrong("the chart of the axes does not say when an axis has collapsed");
         if (!caption.includes(active)) wrong("the chart of the axes does not state the rule of active axes");
     }
-    const figures = section("figures-by-key");
-    if ((await figures.count()) > 0) {
-        const metric = figures.locator("label", { hasText: "figure" }).locator("select");
+    const byKey = section("metrics-by-key");
+    if ((await byKey.count()) > 0) {
+        const metric = byKey.locator("label", { hasText: "metric" }).locator("select");
         const before = await metric.inputValue();
         await metric.selectOption("active_units");
-        if (!(await figures.innerText()).includes(active)) wrong("active axes by key: the page does not say when an axis is active");
+        if (!(await byKey.innerText()).includes(active)) wrong("active axes by key: the page does not say when an axis is active");
         await metric.selectOption(before);
     }
 }
@@ -243,7 +243,7 @@ async function setup({ page, wrong }, { trials, name }) {
     }
     for (const [row, form] of [["Data/training images", /^(varies: )?\d+/], ["Data/validation images", /^(varies: )?\d+/],
         ["Data/height × width", /^\d+ × \d+ pixels$/], ["Model/parameters", /^(varies: )?\d+/], ["Objective/effective beta", /^(varies: )?[\d.e-]+/],
-        ["Training/seed", /^(varies: )?\d+/], ["Computed by/vaex", /^\d+\.\d+/]]) {
+        ["Training/seed", /^(varies: )?\d+/], ["Machine/vaex", /^\d+\.\d+/]]) {
         if (!form.test(said.get(row) ?? "")) wrong(`${name}: the box shows ${row} as ${said.get(row)}`);
     }
 }
@@ -282,7 +282,7 @@ async function outlier(report, { experiments: [{ trials, varied, sorted_by, spli
         const trial = data.experiments[0].trials.find(({ trial }) => trial === done[3].trial);
         for (const name of ["loss", "elbo_nats", "recon_nats", "kl_nats"]) trial.final[split][name] *= 1e6;
     }), { viewport: { width: 1280, height: 900 } });
-    const section = page.locator("section[aria-labelledby=all-keys-together]");
+    const section = page.locator("section[aria-labelledby=parallel-coordinates]");
     const state = async () => ({ note: await section.locator(".note").innerText(), legend: await section.locator(".legend").innerText(),
         dashed: await section.locator("svg path[stroke-dasharray]").count() });
     const before = await state();
@@ -296,7 +296,7 @@ async function outlier(report, { experiments: [{ trials, varied, sorted_by, spli
 }
 
 /** Trials that are not in the plan are listed only in a section of their own, which is closed. */
-async function apart(report, { experiments: [{ trials, split }] }, { wrong }) {
+async function unplanned(report, { experiments: [{ trials, split }] }, { wrong }) {
     const done = trials.find(({ status }) => status === "done");
     const others = [
         { ...done, trial: "apart00001", spec: { ...done.spec, "train.epochs": 77 }, status: "interrupted",
@@ -306,8 +306,8 @@ async function apart(report, { experiments: [{ trials, split }] }, { wrong }) {
     ];
     const viewport = { width: 1280, height: 900 };
     const { page } = await open(copied(report, "apart", (data) => (data.experiments[0].apart = others)), { viewport });
-    const section = page.locator("details.apart");
-    if ((await section.locator("summary").innerText()) !== "Not in the present plan (2)") wrong("trials that are not in the plan have no section");
+    const section = page.locator("details.unplanned");
+    if ((await section.locator("summary").innerText()) !== "Not in the current plan (2)") wrong("trials that are not in the plan have no section");
     if (await section.locator("table").isVisible()) wrong("the section of trials that are not in the plan is open");
     const unfold = page.getByRole("button", { name: "every trial" });
     if ((await unfold.count()) > 0) await unfold.click();
@@ -318,7 +318,7 @@ async function apart(report, { experiments: [{ trials, split }] }, { wrong }) {
     if (rows.length !== 2 || !["77", "interrupted", "98765", "-12345", "apart00001"].every((part) => rows[0].includes(part))) wrong(`a trial that is not in the plan is shown as ${rows[0]}`);
     if (!["diverged", "the loss is <b>NaN</b>", "apart00002"].every((part) => rows[1].includes(part))) wrong(`a trial that is not in the plan is shown as ${rows[1]}`);
     if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wrong("the table of trials that are not in the plan makes the page wider");
-    await page.locator("details.apart").scrollIntoViewIfNeeded();
+    await page.locator("details.unplanned").scrollIntoViewIfNeeded();
     const charts = await page.locator(".plot").evaluateAll((all) => all.map((plot) => `${plot.getAttribute("aria-label")} ${plot.textContent}`).join(" "));
     if (/apart0000|98765/.test(charts)) wrong("a chart has a trial that is not in the plan");
     await page.screenshot({ path: join(shots, `report_${basename(dirname(resolve(report)))}_apart.png`), fullPage: true });
@@ -326,7 +326,7 @@ async function apart(report, { experiments: [{ trials, split }] }, { wrong }) {
 
     // All trials may belong to another plan.
     const alone = await open(copied(report, "alone", (data) => Object.assign(data.experiments[0], { apart: others, trials: [], settings: [] })), { viewport });
-    if ((await alone.page.locator("details.apart tbody tr").count()) !== 2) wrong("if no trial is in the plan, the others are not listed");
+    if ((await alone.page.locator("details.unplanned tbody tr").count()) !== 2) wrong("if no trial is in the plan, the others are not listed");
     await alone.page.close();
 }
 
@@ -379,7 +379,7 @@ for (const report of reports) {
     if ((await light.page.locator("table.trials").count()) > 0) {
         await links(report, light);
         await outlier(report, data, light);
-        await apart(report, data, light);
+        await unplanned(report, data, light);
     }
     await light.page.emulateMedia({ colorScheme: "dark" });
     await shot(light.page, "_dark");

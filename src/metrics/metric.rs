@@ -1,4 +1,4 @@
-//! What a metric is: its name, its unit, what it means, and where it is shown.
+//! The definition of a metric: its name, its unit, its meaning, and where it is shown.
 
 use super::Split;
 use std::borrow::Cow;
@@ -6,37 +6,37 @@ use std::borrow::Cow;
 /// A metric of an epoch and split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
-    /// Its name in tables, in JSON and in TensorBoard; a unit other than that of the loss is a part of it.
+    /// Its name in tables, in JSON and in TensorBoard. It includes the unit, unless that is the unit of the loss.
     pub name: Cow<'static, str>,
-    /// What a chart calls it, with its unit; its name where that says enough.
+    /// Its title in charts, with its unit; by default its name.
     pub title: Cow<'static, str>,
-    /// The unit of its value; empty where it has none.
+    /// Its unit; empty if it has none.
     pub unit: &'static str,
-    /// What it is, in a sentence or two.
+    /// Its meaning, in one or two sentences.
     pub doc: Cow<'static, str>,
-    /// What a value is.
+    /// The type of its values.
     pub kind: MetricKind,
     /// Which values are better.
     pub direction: Direction,
     /// The splits that it is measured on.
     pub splits: &'static [Split],
-    /// Whether there is a standard error of it over the validation images: the metric `<name>_se`.
+    /// Whether its standard error over the validation images is a metric too: `<name>_se`.
     pub standard_error: bool,
     /// Where TensorBoard shows it.
     pub board: Board,
-    /// The chart of TensorBoard's custom scalars that it is drawn in.
+    /// The chart that shows it in TensorBoard's Custom Scalars tab.
     pub layout: Option<&'static str>,
-    /// The column that it has in the tables of the terminal, of the page and of the summary.
+    /// Its column in the tables of the terminal, of the page and of TensorBoard's summary.
     pub column: Option<ColumnHead>,
-    /// Whether the page draws it over the epochs.
+    /// Whether the page shows its learning curve.
     pub is_curve: bool,
-    /// Whether a trial has diverged once it is not finite.
+    /// Whether a trial has diverged if it is not finite.
     pub must_be_finite: bool,
-    /// Whether the clock decides it, so that it differs where the same is trained again.
+    /// Whether it depends on the clock, so that it differs when the same trial is trained again.
     pub is_timing: bool,
 }
 
-/// What the value of a metric is.
+/// The type of a metric's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {
     /// A number.
@@ -50,24 +50,24 @@ pub enum MetricKind {
 /// Which values of a metric are better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// Lower ones.
+    /// Lower values.
     Lower,
-    /// Higher ones.
+    /// Higher values.
     Higher,
-    /// Neither.
+    /// Neither lower nor higher values.
     Neither,
 }
 
 /// Where TensorBoard shows a metric.
 ///
-/// It sorts the columns of HParams and the groups of Time Series by tag, digits before letters. The numbers put the results
-/// of validation first, then those of training, then everything else. HParams shows only the first five columns, so that
-/// the first two groups are for the results that all trials are compared by.
+/// TensorBoard sorts the columns of HParams and the groups of Time Series by tag, digits before letters. With the numbers in
+/// the tags, validation results come first, then training results, then everything else. HParams shows only the first five
+/// columns, so the first two groups have the results by which trials are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Board {
     /// `1_validation/<name>` and `2_train/<name>`.
     Result,
-    /// `<name>/validation` and `<name>/train`; a list as a histogram, whose bucket [i, i + 1) has the value of axis i.
+    /// `<name>/validation` and `<name>/train`; a list is a histogram, in which bucket [i, i + 1) has the value of axis i.
     Group,
     /// `schedule/<name>`: the same for all splits.
     Schedule,
@@ -78,14 +78,14 @@ pub enum Board {
 /// A metric's column in a table for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColumnHead {
-    /// How it is headed.
+    /// Its heading.
     pub head: &'static str,
-    /// What a reader must know about it; `{split}` stands for the split's images.
+    /// An explanation for readers; `{split}` is replaced by the name of the split.
     pub rule: Option<&'static str>,
 }
 
 impl Metric {
-    /// A metric that nothing but the tables for programs has yet.
+    /// A metric that is only in the tables for programs: in no chart and in no table for people.
     pub const fn new(name: &'static str, kind: MetricKind, unit: &'static str, doc: &'static str) -> Metric {
         Metric {
             name: Cow::Borrowed(name),
@@ -105,7 +105,7 @@ impl Metric {
         }
     }
 
-    /// The metric of its standard error, where there is one.
+    /// The metric of its standard error; `None` if it has none.
     pub fn error(&self) -> Option<Metric> {
         self.standard_error.then(|| Metric {
             name: format!("{}_se", self.name).into(),
@@ -121,7 +121,7 @@ impl Metric {
         self.splits.contains(&split)
     }
 
-    /// The word for its direction; empty where neither lower nor higher values are better.
+    /// The word for its direction; empty if neither lower nor higher values are better.
     pub fn better(&self) -> &'static str {
         match self.direction {
             Direction::Lower => "lower",
@@ -130,7 +130,7 @@ impl Metric {
         }
     }
 
-    /// What makes the better values the lower ones; `None` where neither are better.
+    /// The factor that makes lower values better; `None` if neither lower nor higher values are better.
     pub fn sign(&self) -> Option<f64> {
         match self.direction {
             Direction::Lower => Some(1.0),
@@ -139,7 +139,7 @@ impl Metric {
         }
     }
 
-    /// The tag of its values in TensorBoard; `None` where it is not shown, or with another split.
+    /// Its tag in TensorBoard; `None` if TensorBoard does not show it for this split.
     pub fn tag(&self, split: Split) -> Option<String> {
         let (name, split_name) = (&self.name, split.name());
         match (self.board, split) {

@@ -1,4 +1,5 @@
-//! What a metric is, and a row of their values: one epoch of one split. The list of them is [`crate::train::measure`].
+//! The definition of a metric, and a row of metrics: one epoch and split. All metrics are listed in
+//! [`crate::train::measure`].
 
 mod metric;
 mod row;

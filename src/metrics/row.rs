@@ -6,10 +6,10 @@ use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The columns that say which epoch a row is of, and what they have.
+/// The columns that identify a row: names and meanings.
 pub const POSITION: [(&str, &str); 4] = [
     ("epoch", "Epoch, from 1."),
-    ("split", "The images that the metrics are about: `train` or `validation`."),
+    ("split", "The images that the metrics were measured on: `train` or `validation`."),
     ("step", "Optimiser steps taken since the start of training."),
     ("images_seen", "Training images seen since the start of training, repetitions included."),
 ];
@@ -19,7 +19,7 @@ pub const POSITION: [(&str, &str); 4] = [
 pub struct Row {
     /// Epoch, from 1.
     pub epoch: u64,
-    /// The images that the metrics are about.
+    /// The images that the metrics were measured on.
     pub split: Split,
     /// Optimiser steps taken since the start of training.
     pub step: u64,
@@ -36,7 +36,7 @@ pub enum Value {
     Number(f64),
     /// A whole number.
     Count(u64),
-    /// A number for each latent axis; none where the model has no such numbers.
+    /// One number per latent axis; empty for a plain autoencoder.
     List(Vec<f64>),
 }
 
@@ -49,7 +49,7 @@ impl Value {
         }
     }
 
-    /// Its number; `None` of a list.
+    /// The number; `None` for a list.
     pub fn number(&self) -> Option<f64> {
         match self {
             Value::Number(number) => Some(*number),
@@ -65,7 +65,7 @@ impl Row {
         Row { epoch, split, step, images_seen, values: Vec::new() }
     }
 
-    /// Gives a metric its value.
+    /// Sets the value of a metric.
     pub fn set(&mut self, metric: &'static Metric, value: Value) {
         match self.values.iter_mut().find(|(one, _)| one.name == metric.name) {
             Some((_, old)) => *old = value,
@@ -78,7 +78,7 @@ impl Row {
         self.values.iter().find(|(metric, _)| metric.name == name).map(|(_, value)| value)
     }
 
-    /// A metric's number, which may be one that is not finite; `None` if absent, or of a list.
+    /// A metric's number, which may not be finite; `None` if absent or a list.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.value(name)?.number()
     }
@@ -91,17 +91,17 @@ impl Row {
         }
     }
 
-    /// The metrics that it has, with their values.
+    /// Its metrics, with their values.
     pub fn values(&self) -> impl Iterator<Item = (&'static Metric, &Value)> {
         self.values.iter().map(|(metric, value)| (*metric, value))
     }
 
-    /// Whether the model still was one: its loss, its nats and its gradient are finite.
+    /// Whether all metrics that must be finite are finite: the loss, the nats and the gradient norm.
     pub fn is_finite(&self) -> bool {
         self.values().filter(|(metric, _)| metric.must_be_finite).all(|(_, value)| value.is_finite())
     }
 
-    /// The row without what the clock decides.
+    /// The row without the metrics that depend on the clock.
     pub fn without_timing(mut self) -> Row {
         self.values.retain(|(metric, _)| !metric.is_timing);
         self
@@ -117,7 +117,7 @@ impl fmt::Debug for Row {
     }
 }
 
-/// One flat object. What is not finite is null in JSON.
+/// One flat object. Numbers that are not finite are null in JSON.
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
@@ -130,7 +130,7 @@ impl Serialize for Row {
     }
 }
 
-/// The numbers of rows as `train_loss`, `validation_elbo_nats` and so on; `None` where one is not finite.
+/// The numbers of rows as `train_loss`, `validation_elbo_nats` and so on; `None` if not finite.
 pub fn named<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<String, Option<f64>> {
     let of_row = |row: &'a Row| {
         let numbers = row.values().filter(|(metric, _)| metric.kind != MetricKind::List);

@@ -1,14 +1,14 @@
-//! The sets of images of a trial.
+//! The sets of images of a trial: training and validation.
 
 use serde::{Deserialize, Serialize};
 
-/// Which images something is about.
+/// A set of images of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
-    /// The images that are trained on; an epoch's metrics are averages over it, taken as the weights move.
+    /// The training images. Their metrics are means over the epoch, while the weights change.
     Train,
-    /// The images that are held out; metrics are taken with the weights at the end of the epoch.
+    /// The held-out images. Their metrics are measured with the weights at the end of the epoch.
     Validation,
 }
 
@@ -24,7 +24,7 @@ impl Split {
         }
     }
 
-    /// `training` or `validation`: what its images are called in a sentence.
+    /// `training` or `validation`: its name in a sentence.
     pub fn in_words(self) -> &'static str {
         match self {
             Split::Train => "training",
@@ -32,7 +32,7 @@ impl Split {
         }
     }
 
-    /// The split of that name.
+    /// The split with a name; `None` if there is none.
     pub fn of_name(name: &str) -> Option<Split> {
         Split::ALL.into_iter().find(|split| split.name() == name)
     }

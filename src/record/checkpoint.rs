@@ -18,7 +18,7 @@ pub enum CheckpointError {
     /// It cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It is no safetensors file, or one of another model.
+    /// It is not a safetensors file, or belongs to another model or trial.
     #[error("{}: {reason}", path.display())]
     Content {
         /// The file.
@@ -28,7 +28,7 @@ pub enum CheckpointError {
     },
 }
 
-/// Named arrays on their way into a file; they are borrowed, and copied one by one while it is put together.
+/// Named arrays to be written to a file. They are borrowed; while the file is written, they are copied one by one.
 #[derive(Default)]
 pub struct Arrays<'a> {
     entries: Vec<(String, Array<'a>)>,
@@ -77,12 +77,12 @@ impl<'a> Arrays<'a> {
         self.entries.push((name.into(), Array { sizes, values: Values::Numbers(values.into()) }));
     }
 
-    /// Adds bytes.
+    /// Adds an array of bytes.
     fn push_bytes(&mut self, name: &str, bytes: Vec<u8>) {
         self.entries.push((name.to_owned(), Array { sizes: vec![bytes.len()], values: Values::Bytes(bytes) }));
     }
 
-    /// Writes the file, whole or not at all, with a checksum among its notes.
+    /// Writes the file atomically, with a checksum in its metadata.
     ///
     /// # Errors
     /// It cannot be written.
@@ -101,10 +101,11 @@ impl<'a> Arrays<'a> {
     }
 }
 
-/// Safetensors keeps notes in a hash map, whose order differs from run to run; equal content is to have equal bytes.
+/// Sorts the metadata. Safetensors writes it from a hash map, whose order changes from run to run, but equal content must have
+/// equal bytes.
 fn sort_notes(file: &mut [u8], in_order: &[u8]) {
     const START: &[u8] = b"{\"__metadata__\":";
-    // Before the header come the eight bytes of its length.
+    // The header follows the eight bytes of its length.
     if let Some(rest) = file.get_mut(8..).filter(|rest| rest.starts_with(START))
         && let Some(notes) = rest.get_mut(START.len()..START.len() + in_order.len())
         && notes.last() == Some(&b'}')
@@ -113,39 +114,39 @@ fn sort_notes(file: &mut [u8], in_order: &[u8]) {
     }
 }
 
-/// A file of named arrays, read.
+/// A safetensors file in memory.
 pub struct Stored {
     path: PathBuf,
     bytes: Vec<u8>,
     arrays: Metadata,
-    /// Where the arrays begin in the file.
+    /// The offset of the arrays in the file.
     start: usize,
-    /// What was noted beside the arrays.
+    /// The metadata of the file.
     pub notes: HashMap<String, String>,
 }
 
 impl Stored {
-    /// Reads a file of any program.
+    /// Reads a file that any program wrote.
     ///
     /// # Errors
-    /// It cannot be read, or is no safetensors file.
+    /// It cannot be read, or is not a safetensors file.
     pub fn read(path: &Path) -> Result<Stored, CheckpointError> {
         let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
         let wrong = |error: safetensors::SafeTensorError| CheckpointError::Content {
             path: path.to_path_buf(),
-            reason: format!("no safetensors file: {error}"),
+            reason: format!("it is not a safetensors file: {error}"),
         };
         let (header, arrays) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
-        // Before the header come the eight bytes of its length.
+        // The header follows the eight bytes of its length.
         let (start, notes) = (8 + header, arrays.metadata().iter().flatten());
         let notes = notes.map(|(name, text)| (name.clone(), text.clone())).collect();
         Ok(Stored { path: path.to_path_buf(), notes, bytes, arrays, start })
     }
 
-    /// Reads a file that [`Arrays::write`] wrote, and checks it.
+    /// Reads a file that [`Arrays::write`] wrote, and verifies its checksum.
     ///
     /// # Errors
-    /// It cannot be read, or is not as it was written.
+    /// It cannot be read, or its checksum differs.
     pub fn read_own(path: &Path) -> Result<Stored, CheckpointError> {
         let stored = Stored::read(path)?;
         match SealPlace::First.holds(&stored.bytes) {
@@ -158,13 +159,13 @@ impl Stored {
         CheckpointError::Content { path: self.path.clone(), reason: reason.into() }
     }
 
-    /// The values of an array; nothing where there is none of that name.
+    /// The values of an array; `None` if absent.
     pub fn values(&self, name: &str) -> Option<Vec<f32>> {
         let words = self.array(name, Dtype::F32)?.as_chunks().0;
         Some(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
     }
 
-    /// The sizes and the values of an array, row-major; nothing where there is none of that name.
+    /// The shape and the values of an array, row-major; `None` if absent.
     pub fn sized(&self, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
         Some((self.arrays.info(name)?.shape.clone(), self.values(name)?))
     }
@@ -180,22 +181,22 @@ impl Stored {
         self.bytes.get(self.start + begin..self.start + end)
     }
 
-    /// A whole number that was noted.
+    /// A whole number in the metadata; `None` if absent.
     pub fn number(&self, note: &str) -> Option<u64> {
         self.notes.get(note)?.parse().ok()
     }
 
-    /// Puts the weights into a model.
+    /// Copies the weights into a model.
     ///
     /// # Errors
-    /// A weight is missing, or of another size.
+    /// A weight is missing, or has another size.
     pub fn load<B: Backend>(&self, model: &mut impl Module<B>) -> Result<(), CheckpointError> {
         let mut fault = None;
         model.visit("", &mut |visit| match self.values(&visit.name) {
             Some(saved) if saved.len() == visit.parameter.values().len() => {
                 visit.parameter.update(&mut |values| values.copy_from_slice(&saved));
             }
-            _ => fault = Some(format!("has no array `{}` of the model's size", visit.name)),
+            _ => fault = Some(format!("it has no array `{}` of the size that the model needs", visit.name)),
         });
         fault.map_or(Ok(()), |reason| Err(self.wrong(reason)))
     }
@@ -210,7 +211,7 @@ fn weights<'a>(snapshot: &'a Snapshot<'_>) -> Arrays<'a> {
     arrays
 }
 
-/// Writes model.safetensors: the weights, and what their network is: the resolved spec, and the images' sides.
+/// Writes model.safetensors: the weights, the resolved spec, and the height and width of the images.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -226,28 +227,28 @@ pub fn write_model(
     weights(snapshot).write(path, notes.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
 }
 
-/// Names of a checkpoint's arrays beside the weights and the optimiser's.
+/// Names of the arrays of a checkpoint that are neither weights nor moments of the optimiser.
 const TALLY: &str = "epoch.tally";
 const METRICS: &str = "metrics.parquet";
-/// How the names of the optimiser's arrays begin.
+/// Prefix of the names of the optimiser's arrays.
 const OPTIMIZER: &str = "optimizer.";
-/// Names of the notes.
+/// Keys of the metadata.
 const TRIAL: &str = "trial";
 const EPOCH: &str = "epoch";
 const STEPS: &str = "steps";
-/// On event files.
+/// Key of the seals of the event files.
 const LOG: &str = "log";
 
-/// What a trial has to show for its steps so far, beside the weights.
+/// The results of a trial so far, without the weights.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// The metrics of the epochs that are done.
+    /// The metrics of the finished epochs.
     pub rows: Vec<Row>,
-    /// Event files, by their names.
+    /// The seals of the event files, by file name.
     pub log: BTreeMap<String, LogSeal>,
 }
 
-/// Writes a checkpoint: the state of training, and what the trial has to show.
+/// Writes a checkpoint: the state of training, and the trial's results so far.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -269,31 +270,31 @@ pub fn write_checkpoint(
     arrays.write(path, notes.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
-/// Reads a checkpoint: the state of training, and what the trial had to show by then.
+/// Reads a checkpoint: the state of training, and the trial's results until then.
 ///
 /// # Errors
-/// The file cannot be read, is damaged, or is not one of this trial.
+/// The file cannot be read, is damaged, or belongs to another trial.
 pub fn read_checkpoint(path: &Path, trial: &str) -> Result<(Snapshot<'static>, History), CheckpointError> {
     let stored = Stored::read_own(path)?;
     if stored.notes.get(TRIAL).map(String::as_str) != Some(trial) {
-        return Err(stored.wrong("is of another trial"));
+        return Err(stored.wrong("it belongs to another trial"));
     }
     let position = || {
         let tally = stored.array(TALLY, Dtype::U8)?.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
         Some(Position { epoch: stored.number(EPOCH)?, steps: stored.number(STEPS)?, tally: tally.collect() })
     };
-    let position = position().ok_or_else(|| stored.wrong("does not say where training was"))?;
-    let missing = || stored.wrong("does not have the figures of all epochs");
+    let position = position().ok_or_else(|| stored.wrong("it has no position in training"))?;
+    let missing = || stored.wrong("it does not have the metrics of all epochs");
     let rows = stored.array(METRICS, Dtype::U8).ok_or_else(missing)?.to_vec();
     let rows = tables::metrics_of(rows).map_err(|error| stored.wrong(error.to_string()))?;
     if rows.len() as u64 != 2 * position.epoch {
         return Err(missing());
     }
     let log = stored.notes.get(LOG).and_then(|log| serde_json::from_str(log).ok());
-    let log = log.ok_or_else(|| stored.wrong("does not say which event files there were"))?;
+    let log = log.ok_or_else(|| stored.wrong("it has no list of event files"))?;
     let (mut weights, mut moments) = (Vec::new(), Vec::new());
     for name in stored.names() {
-        // What is not of numbers has been read already.
+        // Arrays of bytes have been read above.
         let Some((sizes, values)) = stored.sized(&name) else { continue };
         match name.strip_prefix(OPTIMIZER) {
             Some(name) => moments.push((name.to_owned().into(), values.into())),
@@ -303,7 +304,7 @@ pub fn read_checkpoint(path: &Path, trial: &str) -> Result<(Snapshot<'static>, H
     Ok((Snapshot { weights, moments, position }, History { rows, log }))
 }
 
-/// What differs between the arrays of two files of ours, in words; nothing where all bits agree.
+/// Describes the differences between the arrays of two files that vaex wrote; empty if all bits are equal.
 ///
 /// # Errors
 /// A file cannot be read, or is damaged.
@@ -312,16 +313,16 @@ pub fn differences(before: &Path, after: &Path) -> Result<Vec<String>, Checkpoin
     let names: BTreeSet<String> = before.names().into_iter().chain(after.names()).collect();
     let mut differences = Vec::new();
     for name in &names {
-        // One that a file does not have has no numbers there.
+        // An array that a file lacks counts as empty.
         let [one, other] = [&before, &after].map(|stored| stored.values(name).unwrap_or_default());
         if one.len() != other.len() {
-            differences.push(format!("{name}: {} numbers, and {} now", one.len(), other.len()));
+            differences.push(format!("{name}: {} numbers before, {} now", one.len(), other.len()));
             continue;
         }
         let count = one.iter().zip(&other).filter(|(one, other)| one.to_bits() != other.to_bits()).count();
         if count > 0 {
             let most = one.iter().zip(&other).fold(0f32, |most, (one, other)| most.max((one - other).abs()));
-            differences.push(format!("{name}: {count} of {} numbers, by at most {most:e}", one.len()));
+            differences.push(format!("{name}: {count} of {} numbers differ, by at most {most:e}", one.len()));
         }
     }
     Ok(differences)

@@ -1,9 +1,9 @@
-//! A trial's event log as training sees it: it can fail, and costs no training then.
+//! The event log of a trial in training. If it cannot be written, training continues without it.
 
 use super::tensorboard::{EventWriter, LogSeal};
 use crate::folder::{FileError, TrialFolder};
 
-/// An event file that is being written, until something goes wrong with it.
+/// An event file that is being written; after the first error nothing more is written.
 pub struct EventLog {
     writer: Option<EventWriter>,
     fault: Option<FileError>,
@@ -18,7 +18,7 @@ impl EventLog {
         }
     }
 
-    /// Writes something, where nothing has gone wrong before.
+    /// Calls `write`, unless there was an error before.
     pub fn add(&mut self, write: impl FnOnce(&mut EventWriter) -> Result<(), FileError>) {
         let Some(writer) = &mut self.writer else { return };
         if let Err(fault) = write(writer) {
@@ -27,12 +27,12 @@ impl EventLog {
         }
     }
 
-    /// What went wrong, told once.
+    /// The error, if any; only the first call returns it.
     pub fn take_fault(&mut self) -> Option<FileError> {
         self.fault.take()
     }
 
-    /// The file's name, and how it is now; nothing where something went wrong.
+    /// The file's name and its present seal; `None` after an error.
     pub fn seal(&mut self) -> Option<(String, LogSeal)> {
         self.add(EventWriter::flush);
         self.writer.as_ref()?.seal()

@@ -1,29 +1,29 @@
-//! Grids of grey tiles as PNG pictures, and the latent coordinates of the manifold picture.
+//! Pictures that are grids of grey tiles, as PNG or GIF files, and the latent codes of the manifold picture.
 
 use crate::folder::{self, FileError};
 use std::io;
 use std::path::Path;
 
-/// Grey of the lines between tiles and of tiles that are missing.
+/// Grey of the lines between tiles and of missing tiles.
 const SEPARATOR: u8 = 128;
 
-/// A grey picture, 8 bits a pixel.
+/// A greyscale picture, 8 bits per pixel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
     /// Pixels in a row.
     pub width: usize,
     /// Rows of pixels.
     pub height: usize,
-    /// Row after row from the top, `width * height` of them; 0 is black.
+    /// `width * height` pixels, row by row from the top; 0 is black.
     pub pixels: Vec<u8>,
 }
 
 impl Grid {
-    /// Lays tiles out in rows of `columns` (fewer where there are fewer tiles), a line of one pixel between them.
+    /// Places tiles in rows of `columns` (fewer if there are fewer tiles), with a line of one pixel between them.
     ///
-    /// A tile has the shape (tile_height, tile_width), row after row. `range` is what becomes black and what becomes
-    /// white; values beyond are clamped, and a value that is not a number is black. A tile of another length than
-    /// `tile_height * tile_width`, such as an empty one, is left blank.
+    /// A tile has the shape (tile_height, tile_width), row-major. `range` has the values that are black and white; values
+    /// outside are clamped, NaN is black. A tile with another length than `tile_height * tile_width`, such as an empty one,
+    /// is left grey.
     pub fn tiles<'a>(
         tile_height: usize,
         tile_width: usize,
@@ -68,9 +68,9 @@ impl Grid {
         grid
     }
 
-    /// Rows of inputs, each above the row of its reconstructions, `columns` pairs a row.
+    /// Rows of inputs, each above the row of its reconstructions, with `columns` pairs per row.
     ///
-    /// Shapes and `range` are as in [`Grid::tiles`]; what has no partner is left out.
+    /// Shapes and `range` are as in [`Grid::tiles`]; tiles without a partner are left out.
     pub fn pairs(
         tile_height: usize,
         tile_width: usize,
@@ -88,14 +88,14 @@ impl Grid {
     /// The picture as the bytes of a PNG file, 8-bit greyscale.
     ///
     /// # Errors
-    /// The picture is empty, or its sizes do not fit its pixels.
+    /// The picture is empty, or its width and height do not match its pixels.
     pub fn png(&self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let side = |pixels: usize| u32::try_from(pixels).map_err(io::Error::other);
         let mut encoder = png::Encoder::new(&mut bytes, side(self.width)?, side(self.height)?);
         encoder.set_color(png::ColorType::Grayscale);
         encoder.set_depth(png::BitDepth::Eight);
-        // Several times as fast as the default; training waits for it.
+        // Several times faster than the default; training waits for it.
         encoder.set_compression(png::Compression::Fast);
         let mut writer = encoder.write_header()?;
         writer.write_image_data(&self.pixels)?;
@@ -103,10 +103,10 @@ impl Grid {
         Ok(bytes)
     }
 
-    /// Writes pictures of one size as an animated PNG, ten a second, over and over.
+    /// Writes pictures of equal size as an animated PNG: ten per second, repeated forever.
     ///
     /// # Errors
-    /// The file can't be written, or the pictures are none, empty, or of several sizes.
+    /// The file cannot be written, there is no picture, or a picture is empty or has another size.
     pub fn write_animation(frames: &[Grid], path: &Path) -> Result<(), FileError> {
         let bytes = || -> io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
@@ -125,16 +125,18 @@ impl Grid {
         folder::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
     }
 
-    /// Writes pictures of one size as an animated GIF, ten a second, over and over.
+    /// Writes pictures of equal size as an animated GIF: ten per second, repeated forever.
     ///
     /// # Errors
-    /// The file can't be written, or the pictures are none, empty, too large for the format, or of several sizes.
+    /// The file cannot be written, there is no picture, or a picture is empty, too large for the format, or has another size.
     pub fn write_gif(frames: &[Grid], path: &Path) -> Result<(), FileError> {
         let bytes = || -> io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
             let side = |pixels: usize| {
                 let side = u16::try_from(pixels).ok().filter(|side| *side > 0);
-                side.ok_or_else(|| io::Error::other(format!("a GIF has sides of 1 to 65,535 pixels, not {pixels}")))
+                side.ok_or_else(|| {
+                    io::Error::other(format!("a side of a GIF must have 1 to 65,535 pixels, not {pixels}"))
+                })
             };
             let first = frames.first().ok_or_else(|| io::Error::other("there is no picture"))?;
             let (width, height) = (side(first.width)?, side(first.height)?);
@@ -143,7 +145,7 @@ impl Grid {
             encoder.set_repeat(gif::Repeat::Infinite).map_err(io::Error::other)?;
             for frame in frames {
                 if (frame.width, frame.height) != (first.width, first.height) {
-                    return Err(io::Error::other("the pictures are of several sizes"));
+                    return Err(io::Error::other("the pictures have different sizes"));
                 }
                 let buffer = std::borrow::Cow::Borrowed(&*frame.pixels);
                 let frame = gif::Frame { width, height, buffer, delay: 10, ..gif::Frame::default() };
@@ -155,10 +157,10 @@ impl Grid {
         folder::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
     }
 
-    /// Writes the picture as a PNG file, whole or not at all.
+    /// Writes the picture as a PNG file, atomically.
     ///
     /// # Errors
-    /// The file can't be written, or the picture is as [`Grid::png`] refuses it.
+    /// The file cannot be written, or [`Grid::png`] fails.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
         folder::write_whole(path, &self.png().map_err(FileError::at("write", path))?)
     }
@@ -166,14 +168,14 @@ impl Grid {
     /// Reads a picture that [`Grid::write`] wrote.
     ///
     /// # Errors
-    /// The file can't be read, or holds something else.
+    /// The file cannot be read, or has other content.
     pub fn read(path: &Path) -> Result<Grid, FileError> {
         let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
         let decode = || -> io::Result<Grid> {
             let mut reader = png::Decoder::new(io::Cursor::new(bytes)).read_info()?;
             let (width, height) = (reader.info().width as usize, reader.info().height as usize);
             if reader.output_color_type() != (png::ColorType::Grayscale, png::BitDepth::Eight) {
-                return Err(io::Error::other("it is no grey picture of 8 bits"));
+                return Err(io::Error::other("it is not a greyscale picture with 8 bits per pixel"));
             }
             let mut pixels = vec![0; width * height];
             reader.next_frame(&mut pixels)?;
@@ -182,11 +184,11 @@ impl Grid {
         decode().map_err(FileError::at("read", path))
     }
 
-    /// The picture with at most so many rows and columns of tiles: the first ones, or ones from all over it.
+    /// The picture reduced to at most `rows` and `columns` of tiles: the first ones, or evenly spread ones if `spread`.
     pub fn thinned(&self, rows: usize, columns: usize, spread: bool) -> Grid {
         let is_line = |x: usize| (0..self.height).all(|y| self.pixels[y * self.width + x] == SEPARATOR);
         let is_row = |y: usize| self.pixels[y * self.width..][..self.width].iter().all(|pixel| *pixel == SEPARATOR);
-        // Tiles can have grey lines of their own; these do not cut the whole side into equal parts.
+        // Tiles can contain grey lines, but these do not divide the whole side into equal parts.
         let cuts = |side: usize, tile: usize, is_cut: &dyn Fn(usize) -> bool| {
             (side + 1).is_multiple_of(tile + 1) && (tile..side).step_by(tile + 1).all(is_cut)
         };
@@ -202,7 +204,7 @@ impl Grid {
         let starts = kept(self.width, tile_width, columns);
         let mut pixels = Vec::new();
         for (index, line) in lines.iter().enumerate() {
-            // With the line below, but for the last.
+            // With the line below it, except for the last row.
             let gap = usize::from(index + 1 < lines.len());
             for y in *line..*line + tile_height + gap {
                 for (index, start) in starts.iter().enumerate() {
@@ -227,11 +229,11 @@ impl Grid {
 }
 
 fn grey(value: f32, [black, white]: [f32; 2]) -> u8 {
-    // The cast takes a value that is not a number to 0.
+    // The cast turns NaN into 0.
     ((value - black) / (white - black) * 255.0).round().clamp(0.0, 255.0) as u8
 }
 
-/// A row of `upper`, the row of `lower` that belongs beneath it, and so on; short rows are filled up with empty tiles.
+/// Rows of `upper`, each followed by its row of `lower`; short rows are filled with empty tiles.
 fn interleave_rows<'a>(upper: &[&'a [f32]], lower: &[&'a [f32]], columns: usize) -> Vec<&'a [f32]> {
     let filled = |row: &[&'a [f32]]| -> Vec<&'a [f32]> {
         row.iter().copied().chain(std::iter::repeat(&[][..])).take(columns).collect()
@@ -240,10 +242,10 @@ fn interleave_rows<'a>(upper: &[&'a [f32]], lower: &[&'a [f32]], columns: usize)
     rows.flat_map(|(upper, lower)| [filled(upper), filled(lower)]).flatten().collect()
 }
 
-/// The codes that a `side` x `side` picture of a two-dimensional latent space is decoded from, row after row.
+/// The codes for a `side` x `side` picture of a two-dimensional latent space, row by row.
 ///
-/// A linear grid over the open unit square, (i + 1/2) / side, through the inverse cumulative distribution of the
-/// prior N(0, I), as in figure 4 of Kingma and Welling (arXiv 1312.6114). The first latent axis grows to the right,
+/// The inverse cumulative distribution function of the prior N(0, I) at a linear grid over the open unit square,
+/// (i + 1/2) / side, as in figure 4 of Kingma and Welling (arXiv 1312.6114). The first latent axis increases to the right,
 /// the second one upwards, as in a scatter plot of posterior means.
 pub fn manifold_codes(side: usize) -> Vec<[f32; 2]> {
     let ticks: Vec<f32> =
@@ -251,10 +253,10 @@ pub fn manifold_codes(side: usize) -> Vec<[f32; 2]> {
     ticks.iter().rev().flat_map(|&second| ticks.iter().map(move |&first| [first, second])).collect()
 }
 
-/// Inverse of the cumulative distribution of N(0, 1); infinite at 0 and 1, not a number beyond.
+/// Inverse of the cumulative distribution function of N(0, 1); infinite at 0 and 1, NaN outside.
 ///
 /// M. J. Wichura, Algorithm AS 241: The Percentage Points of the Normal Distribution, Applied Statistics 37 (1988),
-/// 477-484; its routine PPND16, of about 16 digits.
+/// 477-484; its routine PPND16, accurate to about 16 digits.
 fn standard_normal_quantile(probability: f64) -> f64 {
     let offset = probability - 0.5;
     if offset.abs() <= 0.425 {
@@ -274,7 +276,7 @@ fn ratio([numerator, denominator]: &[[f64; 8]; 2], x: f64) -> f64 {
     polynomial(numerator) / polynomial(denominator)
 }
 
-/// Numerator and denominator for |p - 1/2| <= 0.425; ascending powers.
+/// Coefficients of numerator and denominator for |p - 1/2| <= 0.425, in ascending powers.
 const CENTRAL: [[f64; 8]; 2] = [
     [
         3.3871328727963665,
@@ -298,7 +300,7 @@ const CENTRAL: [[f64; 8]; 2] = [
     ],
 ];
 
-/// Numerator and denominator for min(p, 1 - p) down to exp(-25); ascending powers.
+/// Coefficients for min(p, 1 - p) down to exp(-25), in ascending powers.
 const MIDDLE: [[f64; 8]; 2] = [
     [
         1.4234371107496835,
@@ -322,7 +324,7 @@ const MIDDLE: [[f64; 8]; 2] = [
     ],
 ];
 
-/// Numerator and denominator for the tails beyond; ascending powers.
+/// Coefficients for smaller min(p, 1 - p), in ascending powers.
 const TAIL: [[f64; 8]; 2] = [
     [
         6.657904643501103,
@@ -411,7 +413,7 @@ mod tests {
         assert_eq!(grid.thinned(2, 2, false), part(&[0, 1, 3, 4]));
         assert_eq!(grid.thinned(2, 2, true), part(&[0, 2, 6, 8]));
         assert_eq!(grid.thinned(usize::MAX, 9, true), grid);
-        // Lines of the separators' grey within the tiles are none.
+        // Lines within tiles that have the grey of the separators are not separators.
         let framed: Vec<f32> = (0..20).map(|pixel| if pixel % 5 == 3 { 128.0 / 255.0 } else { 0.0 }).collect();
         let grid = Grid::tiles(4, 5, 3, [&framed[..]; 3], [0.0, 1.0]);
         assert_eq!(grid.thinned(1, 2, false), Grid::tiles(4, 5, 2, [&framed[..]; 2], [0.0, 1.0]));
@@ -420,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_grid_is_an_error_and_no_panic() {
+    fn an_empty_grid_is_an_error_not_a_panic() {
         let grid = Grid::tiles(28, 28, 10, [], [0.0, 1.0]);
         assert!(grid.png().is_err());
         let folder = tempfile::tempdir().unwrap();

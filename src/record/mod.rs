@@ -1,4 +1,4 @@
-//! What a trial leaves behind: its record, tables, TensorBoard events, pictures and weights.
+//! The files of a trial: its record, tables, TensorBoard events, pictures and weights.
 
 pub mod checkpoint;
 pub mod event_log;

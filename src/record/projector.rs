@@ -4,39 +4,39 @@ use super::images::Grid;
 use crate::folder::{FileError, TrialFolder, write_whole};
 use std::fmt::Write as _;
 
-/// Pixels of the picture of all images along a side, at most; TensorBoard takes up to 8,192.
+/// Largest side of the sprite, the picture of all images, in pixels; TensorBoard's limit is 8,192.
 const SPRITE_SIDE: usize = 4096;
-/// Points, at most.
+/// Largest number of points.
 const POINTS: usize = 1000;
 
-/// Points that a projector shows: as many images as the picture of all of them has room for; 0 where an image is too large.
+/// The number of points that the projector shows: as many images as fit in the sprite; 0 if an image is too large.
 pub fn points(height: usize, width: usize) -> usize {
     ((SPRITE_SIDE / height) * (SPRITE_SIDE / width)).min(POINTS)
 }
 
-/// What a projector shows.
+/// The content of the projector.
 pub struct Points<'a> {
     /// Posterior means, (Images, Latent).
     pub codes: &'a [f32],
-    /// Axes of a code.
+    /// Number of latent axes.
     pub latent: usize,
-    /// A label of each image.
+    /// The labels of the images, if there are any.
     pub labels: Option<&'a [u8]>,
-    /// (Images, Height, Width).
+    /// The images, (Images, Height, Width).
     pub images: &'a [f32],
     /// Height and width of an image.
     pub sides: [usize; 2],
-    /// What becomes black and what becomes white.
+    /// The values that are black and white.
     pub range: [f32; 2],
 }
 
 impl Points<'_> {
-    /// Writes the points, their labels, the picture of all images, and the configuration into a trial's folder.
+    /// Writes the points, their labels, the sprite, and the configuration into a trial folder.
     ///
     /// # Errors
-    /// A file can't be written.
+    /// A file cannot be written.
     pub fn write(&self, folder: &TrialFolder) -> Result<(), FileError> {
-        // TensorBoard's projection needs three axes: further ones are zero.
+        // TensorBoard's projector needs three axes; missing axes are zero.
         let axes = self.latent.max(3);
         let row = |code: &[f32]| {
             let values = code.iter().copied().chain(std::iter::repeat(0.0)).take(axes);
@@ -46,7 +46,7 @@ impl Points<'_> {
         write_whole(&folder.projector_codes(), codes.as_bytes())?;
         let [height, width] = self.sides;
         let tiles: Vec<&[f32]> = self.images.chunks(height * width).collect();
-        // TensorBoard takes the picture for rows of as many images as its width has room for.
+        // TensorBoard assumes that each row of the sprite is full.
         let columns = tiles.len().isqrt().clamp(1, SPRITE_SIDE / width);
         let columns = columns.max(tiles.len().div_ceil(SPRITE_SIDE / height));
         Grid::sprite(height, width, columns, tiles, self.range).write(&folder.projector_sprite())?;

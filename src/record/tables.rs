@@ -1,4 +1,4 @@
-//! Tables in parquet: metrics.parquet, and the columns that the report's tables share with it.
+//! Parquet tables: metrics.parquet, and the columns that the report's tables share with it.
 
 use crate::folder::{self, BLANK_SEAL, FileError, SEAL_NAME, SealPlace};
 use crate::metrics::{MetricKind, Row, Split, Value};
@@ -10,27 +10,27 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Writes metrics.parquet, one row an epoch and split; whole or not at all.
+/// Writes metrics.parquet atomically, with one row per epoch and split.
 ///
-/// The columns are always the same: a metric that a row lacks is null, as is what is not finite, since to a query a NaN would
-/// be a number, and the largest of all. Counts are 64-bit integers, lists are lists of doubles.
+/// The columns are always the same. A metric that a row lacks is null, and so is a number that is not finite: in a query, NaN
+/// would be the largest number. Counts are 64-bit integers, lists are lists of doubles.
 ///
 /// # Errors
-/// The file can't be written.
+/// The file cannot be written.
 pub fn write_metrics(path: &Path, rows: &[Row]) -> Result<(), FileError> {
     write_columns(path, metrics_columns(rows.iter()))
 }
 
-/// The bytes of such a file.
+/// The content of metrics.parquet.
 pub(crate) fn metrics_bytes(rows: &[Row]) -> io::Result<Vec<u8>> {
     encode(metrics_columns(rows.iter()))
 }
 
-/// Reads metrics.parquet, of any version: further columns are ignored, a metric without a column is absent, and a number that
-/// is null is NaN.
+/// Reads metrics.parquet of any version of vaex: unknown columns are ignored, a metric without a column is absent, and a null
+/// number is NaN.
 ///
 /// # Errors
-/// The file can't be read, is damaged, or does not say which epochs its rows are of.
+/// The file cannot be read, is damaged, or lacks a column that identifies its rows.
 pub fn read_metrics(path: &Path) -> Result<Vec<Row>, FileError> {
     let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
     // Polars panics or even aborts on some files with flipped bits.
@@ -40,19 +40,19 @@ pub fn read_metrics(path: &Path) -> Result<Vec<Row>, FileError> {
     metrics_of(bytes).map_err(FileError::at("read", path))
 }
 
-/// Reads the bytes of such a file.
+/// Reads the content of metrics.parquet.
 pub(crate) fn metrics_of(bytes: Vec<u8>) -> io::Result<Vec<Row>> {
     decoded(bytes)
         .and_then(|frame| rows(&frame))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("not a table of metrics: {error}")))
 }
 
-/// Writes columns of equal length as a parquet file, whole or not at all.
+/// Writes columns of equal length as a parquet file, atomically.
 pub(crate) fn write_columns(path: &Path, columns: Vec<Column>) -> Result<(), FileError> {
     folder::write_whole(path, &encode(columns).map_err(FileError::at("write", path))?)
 }
 
-/// Writes columns of equal length as a CSV file with a header, whole or not at all. Lists are JSON, nulls are empty.
+/// Writes columns of equal length as a CSV file with a header, atomically. Lists are JSON, nulls are empty.
 pub(crate) fn write_csv(path: &Path, columns: &[Column]) -> Result<(), FileError> {
     let bytes = || -> io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -78,7 +78,7 @@ fn text(value: &AnyValue<'_>) -> String {
     }
 }
 
-/// An element of a list: texts have quotes there.
+/// An element of a list, as JSON.
 fn json(value: &AnyValue<'_>) -> String {
     match value {
         AnyValue::Null => "null".to_owned(),
@@ -93,16 +93,16 @@ fn time_text(microseconds: i64) -> String {
     humantime::format_rfc3339_millis(time).to_string()
 }
 
-/// A parquet file with its checksum among the footer's notes.
+/// A parquet file with its checksum in the metadata of the footer.
 fn encode(columns: Vec<Column>) -> io::Result<Vec<u8>> {
     let mut frame = DataFrame::new_infer_height(columns).map_err(io::Error::other)?;
     let mut bytes = Vec::new();
-    // Plain strings: pandas cannot read lists of the views that polars has by itself.
+    // Plain strings: pandas cannot read lists of string views, the default of polars.
     let types = schema_to_metadata_key(&frame.schema().to_arrow(CompatLevel::oldest()));
     let types = types.value.map(|value| (types.key, value));
     let seal = (SEAL_NAME.to_owned(), BLANK_SEAL.to_owned());
     let notes = KeyValueMetadata::from_static(types.into_iter().chain([seal]).collect());
-    // Snappy is what every reader of parquet has; the tables are small, so threads would only cost.
+    // Every parquet reader supports Snappy. The tables are small, so threads would not help.
     let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).set_parallel(false);
     writer.with_key_value_metadata(Some(notes)).finish(&mut frame).map_err(io::Error::other)?;
     SealPlace::Last.seal(&mut bytes);
@@ -149,25 +149,25 @@ pub(crate) fn values<'a>(name: &str, kind: MetricKind, values: impl Iterator<Ite
     }
 }
 
-/// Counts as the integers of a table.
+/// A count as an integer of a table.
 pub(crate) fn integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A column of times, given in seconds since 1970: microseconds. They are in UTC and do not say so, as DuckDB's Python module
-/// needs a further package for times with a zone.
+/// A column of times in microseconds, from seconds since 1970. They are in UTC, but have no time zone: DuckDB's Python module
+/// needs another package for times with a time zone.
 pub(crate) fn times(name: &str, values: impl Iterator<Item = Option<f64>>) -> Column {
     let microseconds = values.map(|value| Some((value.filter(|value| value.is_finite())? * 1e6).round() as i64));
     let microseconds = Int64Chunked::from_iter_options(name.into(), microseconds);
     microseconds.into_datetime(TimeUnit::Microseconds, None).into_column()
 }
 
-/// A column of doubles; what is not finite is null.
+/// A column of doubles; numbers that are not finite are null.
 pub(crate) fn numbers(name: &str, values: impl Iterator<Item = Option<f64>>) -> Column {
     Column::new(name.into(), values.map(|value| value.filter(|value| value.is_finite())).collect::<Vec<_>>())
 }
 
-/// A column of lists of doubles; what is not finite is null.
+/// A column of lists of doubles; numbers that are not finite are null.
 pub(crate) fn lists<L: Iterator<Item = f64>>(name: &str, rows: impl Iterator<Item = Option<L>>) -> Column {
     let mut lists = ListPrimitiveChunkedBuilder::<Float64Type>::new(name.into(), 0, 0, DataType::Float64);
     rows.for_each(|row| match row {
@@ -271,12 +271,12 @@ mod tests {
         }
         not_finite.iter().for_each(|(name, _)| number(&mut rows[0], name, f64::NAN));
         axes(&mut rows[0], vec![f64::NAN; 2]);
-        // NaN is not equal to itself; its text is.
+        // NaN does not equal itself, so texts are compared.
         assert_eq!(format!("{:?}", read_metrics(&path).unwrap()), format!("{:?}", rows.to_vec()));
     }
 
     #[test]
-    fn a_table_without_rows_is_one() {
+    fn a_table_without_rows_is_read() {
         let (_folder, path) = written(&[]);
         assert_eq!(read_metrics(&path).unwrap(), []);
     }
@@ -295,7 +295,7 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[place] ^= 1 << (place % 8);
             is_refused(&damaged);
-            // Blocks of zeros are what a crash of the machine leaves.
+            // A crash of the machine can leave blocks of zeros.
             let end = whole.len().min(place + 512);
             damaged[place..end].fill(0);
             is_refused(&damaged);

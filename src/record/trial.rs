@@ -1,4 +1,4 @@
-//! trial.json: how a trial stands, and where it came from.
+//! trial.json: the status, the spec and the provenance of a trial.
 
 use crate::folder::{self, BLANK_SEAL, FileError, SealPlace, TrialFolder, write_whole};
 use schemars::JsonSchema;
@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How a trial stands.
+/// The status of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Not started yet.
     Planned,
-    /// A process is, or was, training it; a trial whose process was killed stays so.
+    /// A process trains it. The status remains if the process is killed.
     Running,
     /// Trained to the end.
     Done,
     /// Ended by an error.
     Failed,
-    /// Ended by a loss that is not finite.
+    /// Ended because the loss, the gradient or the weights were not finite.
     Diverged,
     /// Stopped by a signal.
     Interrupted,
@@ -42,19 +42,19 @@ impl Status {
 /// The content of trial.json.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialRecord {
-    /// SHA-256 of the file, taken with zeros in its place.
+    /// SHA-256 of the file, computed with zeros in place of this value.
     pub checksum: String,
-    /// The trial's id; its folder's name ends in it.
+    /// The trial's id; the name of its folder ends with it.
     pub trial: String,
     /// The experiment's name.
     pub experiment: String,
-    /// How it stands.
+    /// The trial's status.
     pub status: Status,
-    /// Every key of the resolved spec, dotted, with its value.
+    /// Every dotted key of the resolved spec, with its value.
     pub spec: BTreeMap<String, serde_json::Value>,
     /// The dotted keys that vary in the experiment.
     pub varied: Vec<String>,
-    /// Trained numbers in the model.
+    /// Number of trainable parameters of the model.
     pub parameters: u64,
     /// Number of training images; absent in records of earlier versions.
     #[serde(default)]
@@ -68,51 +68,51 @@ pub struct TrialRecord {
     /// Width of the images in pixels; absent in records of earlier versions.
     #[serde(default)]
     pub width: Option<u64>,
-    /// Wall time over all resumptions, seconds.
+    /// Wall time in seconds, over all processes that trained the trial.
     pub seconds: f64,
-    /// Training images by training seconds.
+    /// Training images per second of training.
     pub images_per_second: Option<f64>,
     /// Largest resident memory of the process, MiB.
     pub peak_rss_mb: Option<f64>,
-    /// The version of the numbers that trials come to; 1 before vaex 0.2.0.
+    /// Version of the numerics: trials with equal versions have equal results; 1 before vaex 0.2.0.
     #[serde(default = "first_numerics")]
     pub numerics: u64,
     /// Hash of the resolved spec.
     pub spec_hash: String,
-    /// Hash of the images' content.
+    /// Hash of the content of the images.
     pub data_hash: String,
     /// Version of vaex.
     pub version: String,
-    /// Commit that vaex was built from, where known.
+    /// Commit that vaex was built from, if known.
     pub git_commit: Option<String>,
-    /// Whether vaex's files differed from that commit.
+    /// Whether the files of vaex differed from that commit.
     pub git_dirty: Option<bool>,
-    /// Hash of Cargo.lock: the versions of all that vaex was built from.
+    /// Hash of Cargo.lock: the versions of all dependencies of vaex.
     pub lock_hash: String,
-    /// The processor's name, where the system tells it.
+    /// The name of the processor, if known.
     pub processor: Option<String>,
-    /// The machine's name.
+    /// The host name of the machine.
     pub host: String,
-    /// Worker threads.
+    /// Number of worker threads.
     pub threads: u64,
-    /// Start of the first attempt, seconds since 1970.
+    /// Start of the first process, seconds since 1970.
     pub started: f64,
-    /// End of the last attempt, seconds since 1970.
+    /// End of the last process, seconds since 1970.
     pub ended: Option<f64>,
-    /// What the plan warned of in this trial.
+    /// Warnings of the plan about this trial.
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// What went wrong.
+    /// The error that ended the trial.
     pub error: Option<String>,
-    /// What went wrong and cost no training: the event log could not be written.
+    /// An error that did not stop training: the event log could not be written.
     pub note: Option<String>,
-    /// Whether that came from outside, as a full disk or a signal does, so that the next run goes on with the trial.
+    /// Whether the error came from outside, such as a full disk or a signal; the next run then resumes the trial.
     pub from_outside: bool,
-    /// SHA-256 of the other files of a trial that is done, by their names; checkpoints, which it no longer needs, apart.
+    /// SHA-256 of the other files of a trial that is done, by file name; without checkpoints, which it no longer needs.
     pub files: BTreeMap<String, String>,
 }
 
-/// Of records that do not say it.
+/// The version of records without this field.
 fn first_numerics() -> u64 {
     1
 }
@@ -126,7 +126,7 @@ impl TrialRecord {
     /// Reads a trial's record.
     ///
     /// # Errors
-    /// The file cannot be read, is damaged, or holds something else.
+    /// The file cannot be read, is damaged, or has other content.
     pub fn read(folder: &TrialFolder) -> Result<TrialRecord, FileError> {
         let path = folder.record();
         let bytes = std::fs::read(&path).map_err(FileError::at("read", &path))?;
@@ -134,19 +134,18 @@ impl TrialRecord {
             return Err(folder::damaged(&path));
         }
         serde_json::from_slice(&bytes).map_err(|error| {
-            // It is as it was written, so by a vaex that had other fields.
+            // The checksum is correct, so a version of vaex with other fields wrote it.
             let version = serde_json::from_slice(&bytes)
                 .ok()
                 .and_then(|record: serde_json::Value| Some(record.get("version")?.as_str()?.to_owned()));
             let version = version.unwrap_or_else(|| "of an unknown version".to_owned());
-            let source = io::Error::other(format!(
-                "it was written by vaex {version}, whose records this one cannot read: {error}"
-            ));
+            let source =
+                io::Error::other(format!("it was written by vaex {version}; this version cannot read it: {error}"));
             FileError { action: "read", path, source }
         })
     }
 
-    /// Writes it, whole or not at all, with its checksum.
+    /// Writes it atomically, with its checksum.
     ///
     /// # Errors
     /// The file cannot be written.

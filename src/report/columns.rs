@@ -6,30 +6,30 @@ use crate::metrics::{ColumnHead, Metric, MetricKind, Split};
 use crate::train::measure;
 use std::sync::LazyLock;
 
-/// A column of the tables for people, with a metric of trials that are done.
+/// A metric's column in the tables for people; its values are of trials that are done.
 pub(super) struct MetricColumn {
     /// The metric's name.
     pub(super) name: &'static str,
-    /// What a chart calls it.
+    /// Its title in charts.
     pub(super) title: &'static str,
-    /// What it is.
+    /// Its meaning.
     pub(super) doc: &'static str,
-    /// The word for the better values; empty where neither are.
+    /// `lower` or `higher`; empty if neither lower nor higher values are better.
     pub(super) better: &'static str,
-    /// How the column is headed.
+    /// The heading of the column.
     pub(super) head: &'static str,
-    /// What a reader must know about it, with a place for the split.
+    /// An explanation for readers, in which `{split}` is replaced by the name of the split.
     rule: Option<&'static str>,
-    /// Whether the table shows its deviation over the seeds.
+    /// Whether the table shows its standard deviation over the seeds.
     pub(super) with_deviation: bool,
     source: ColumnSource,
 }
 
-/// Where a column's values come from.
+/// The source of a column's values.
 enum ColumnSource {
     /// The row of the last epoch.
     LastEpoch,
-    /// The record: about the trial as a whole.
+    /// The record: the value is of the whole trial.
     Record(fn(&ReportedTrial) -> Option<f64>),
 }
 
@@ -48,7 +48,7 @@ impl MetricColumn {
         })
     }
 
-    /// Of the trial as a whole.
+    /// A column with a value of the whole trial.
     fn of_record([name, title, doc, head]: [&'static str; 4], of: fn(&ReportedTrial) -> Option<f64>) -> MetricColumn {
         MetricColumn {
             name,
@@ -71,12 +71,12 @@ impl MetricColumn {
     }
 }
 
-/// The metrics' columns, in the order of the tables.
+/// The columns of metrics, in the order of the tables.
 pub(super) fn columns() -> &'static [MetricColumn] {
     static COLUMNS: LazyLock<Vec<MetricColumn>> = LazyLock::new(|| {
-        let doc = "Training images, repetitions included, by the seconds spent on training steps.";
+        let doc = "Training images, repetitions included, divided by the seconds spent on training steps.";
         let speed = ["images_per_second", "training images per second", doc, "images/s"];
-        let time = ["seconds", "seconds", "Wall time of the trial, all its resumptions together.", "seconds"];
+        let time = ["seconds", "seconds", "Wall time of the trial, over all processes that trained it.", "seconds"];
         let of_trial = [
             MetricColumn::of_record(speed, |trial| trial.record.images_per_second),
             MetricColumn::of_record(time, |trial| Some(trial.record.seconds)),
@@ -86,12 +86,12 @@ pub(super) fn columns() -> &'static [MetricColumn] {
     &COLUMNS
 }
 
-/// What a reader must know about the columns that a table shows, a sentence each.
+/// The explanations of the columns that a table shows.
 pub fn rules(table: &Fitted, split: Split) -> impl Iterator<Item = String> {
     all_rules(split).filter(|(head, _)| table.shows(head)).map(|(_, rule)| rule)
 }
 
-/// What a reader must know about columns, with their heads.
+/// The explanations of all columns, with their headings.
 pub(super) fn all_rules(split: Split) -> impl Iterator<Item = (&'static str, String)> {
     let rule = move |column: &MetricColumn| {
         let rule = column.rule?.replace("{split}", split.in_words());

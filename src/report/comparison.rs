@@ -1,5 +1,5 @@
-//! The settings of an experiment compared: trials that differ by their seed alone folded, and sorted by a metric that
-//! may be compared.
+//! Compares the settings of an experiment: trials that differ only in the seed are one setting, and settings are sorted by a
+//! metric that is comparable.
 
 use super::columns::{MetricColumn, columns};
 use super::numbers::{Summary, significant};
@@ -15,28 +15,28 @@ use crate::train::measure::{self, EFFECTIVE_BETA, ELBO_NATS, LOSS};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What makes the better values of a metric the lower ones.
+/// The factor that makes lower values of a metric better.
 fn sign(metric: &str) -> f64 {
     measure::all().find(|one| one.name == metric).and_then(|one| one.sign()).unwrap_or(1.0)
 }
 
 /// The settings of an experiment, best first.
 pub(super) struct Comparison<'a> {
-    /// Dotted keys that vary, but for the seed.
+    /// Dotted keys that vary, without the seed.
     pub(super) varied: Vec<&'a str>,
-    /// What the metrics are about: training only where no trial has validation metrics.
+    /// The split of the metrics: training only if no trial has validation metrics.
     pub(super) split: Split,
     /// The metric that the settings are sorted by.
     pub(super) sorted_by: &'static str,
-    /// Whether metrics of one trial may be held against those of any other.
+    /// Whether the metrics of all trials are comparable.
     pub(super) is_comparable: bool,
-    /// What a reader of the metrics must know, a sentence each.
+    /// Notes for readers of the metrics.
     pub(super) notes: Vec<String>,
-    /// Best first; those without that metric last.
+    /// The settings, best first; settings without that metric are last.
     pub(super) settings: Vec<Setting<'a>>,
 }
 
-/// Trials that differ by their seed alone.
+/// Trials that differ only in the seed.
 pub(super) struct Setting<'a> {
     pub(super) trials: Vec<&'a ReportedTrial>,
 }
@@ -47,17 +47,17 @@ impl<'a> Setting<'a> {
         self.trials.first()?.value(key)
     }
 
-    /// The trials that are done: those whose metrics count.
+    /// The trials that are done; only their metrics count.
     pub(super) fn done(&self) -> impl Iterator<Item = &'a ReportedTrial> {
         self.trials.iter().copied().filter(|trial| trial.record.status == Status::Done)
     }
 
-    /// What a column has of the trials that are done.
+    /// The summary of a column over the trials that are done.
     pub(super) fn summary(&self, column: &MetricColumn, split: Split) -> Option<Summary> {
         Summary::of(&self.done().filter_map(|trial| column.of(trial, split)).collect::<Vec<f64>>())
     }
 
-    /// The mean of a metric of the last epochs, where it is a number.
+    /// The mean of a metric in the last epochs; `None` if it is absent or NaN.
     fn mean(&self, name: &str, split: Split) -> Option<f64> {
         let values = self.done().filter_map(|trial| trial.last(split)?.get(name));
         Summary::of(&values.collect::<Vec<f64>>()).map(|summary| summary.mean).filter(|mean| !mean.is_nan())
@@ -83,20 +83,16 @@ impl<'a> Comparison<'a> {
         comparison.notes.extend(warnings(trials));
         if experiment.without_folder > 0 {
             let planned = counted(experiment.without_folder, "planned trial");
-            comparison
-                .notes
-                .push(format!("{planned} without a folder yet: not begun, or left out by --only or --limit"));
+            comparison.notes.push(format!("{planned} without a folder: not started, or left out by --only or --limit"));
         }
         if repeated > 0 {
             let repeated = counted(repeated, "trial");
-            comparison
-                .notes
-                .push(format!("{repeated} left out: the seed of another trial with the same data and settings"));
+            comparison.notes.push(format!("{repeated} left out: same seed, data and settings as another trial"));
         }
         comparison
     }
 
-    /// The best trial of the best setting that has one.
+    /// The best trial of the best setting that has a trial with the metric.
     pub(super) fn best(&self) -> Option<&'a ReportedTrial> {
         let (name, sign) = (self.sorted_by, sign(self.sorted_by));
         self.settings.iter().find_map(|setting| {
@@ -106,7 +102,7 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    /// A key's last segment where it says which key is meant, else the whole key.
+    /// The last segment of a key if it is unambiguous, else the whole key.
     pub(super) fn short(&self, key: &'a str) -> &'a str {
         let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);
         let heads = columns().iter().map(|column| column.head).chain(["seeds"]);
@@ -114,7 +110,7 @@ impl<'a> Comparison<'a> {
         if heads.chain(others).any(|other| other == last(key)) { key } else { last(key) }
     }
 
-    /// Sorts the settings and notes what they are sorted by, and what must not be compared.
+    /// Sorts the settings. Adds notes on what they are sorted by and on what is not comparable.
     fn sort(&mut self, differing: &BTreeSet<&str>, trials: &[ReportedTrial]) {
         let why_not_loss = self.why_not_loss(differing);
         self.sorted_by = if why_not_loss.is_some() { ELBO_NATS } else { LOSS };
@@ -124,7 +120,7 @@ impl<'a> Comparison<'a> {
         self.settings.extend(ranked.into_iter().map(|(_, setting)| setting));
         if self.settings.len() > 1 {
             self.notes.push(match why_not_loss {
-                Some(why) => format!("sorted by {ELBO_NATS}, highest first: {LOSS} is not comparable, as {why}"),
+                Some(why) => format!("sorted by {ELBO_NATS}, highest first: {LOSS} is not comparable, because {why}"),
                 None => format!("sorted by {LOSS}, lowest first"),
             });
         }
@@ -133,15 +129,15 @@ impl<'a> Comparison<'a> {
         self.notes.extend(cautions);
     }
 
-    /// What makes the settings' losses differ in their unit, if anything does.
+    /// Why the losses of the settings have different units; `None` if they have the same unit.
     fn why_not_loss(&self, differing: &BTreeSet<&str>) -> Option<String> {
         let decides =
             |key: &&&str| key.starts_with("objective.") || ["model.likelihood", "model.posterior"].contains(*key);
         let keys: Vec<&str> = differing.iter().filter(decides).copied().collect();
-        // What is varied says why; what merely follows from it need not be said.
+        // Only varied keys are named, not keys that merely follow from them.
         let varied: Vec<&str> = keys.iter().copied().filter(|key| self.varied.contains(key)).collect();
         let keys = if varied.is_empty() { keys } else { varied };
-        // With a mean over latent axes, the weight of the KL depends on the latent size and the image size.
+        // With a mean over latent axes, the weight of the KL depends on the latent size and on the image size.
         let betas: BTreeSet<String> = self
             .settings
             .iter()
@@ -156,8 +152,8 @@ impl<'a> Comparison<'a> {
     }
 }
 
-/// The keys that tell trials apart: those that their experiments vary, and those in which trials still differ where
-/// these are equal. What merely follows from a varied key, such as the defaults of a model family, is not among them.
+/// The keys that distinguish trials: the keys that their experiments vary, and the keys that differ between trials with equal
+/// values of these. Keys that merely follow from a varied key, such as defaults of a model family, are not included.
 fn telling_keys(trials: &[ReportedTrial]) -> BTreeSet<&str> {
     let listed: BTreeSet<&str> = trials.iter().flat_map(|trial| &trial.record.varied).map(String::as_str).collect();
     let mut groups: BTreeMap<Vec<String>, Vec<&ReportedTrial>> = BTreeMap::new();
@@ -178,34 +174,34 @@ fn telling_keys(trials: &[ReportedTrial]) -> BTreeSet<&str> {
     telling
 }
 
-/// What orders the settings: what cannot be compared, plain autoencoders last and likelihoods one by one; then a number
-/// of which the lowest is best.
+/// The sort key of a setting: first what is not comparable (plain autoencoders last, likelihoods separately), then a number of
+/// which the lowest is best.
 fn rank(setting: &Setting, metric: &str, split: Split) -> ((bool, String), f64) {
     let is_plain = setting.value("model.posterior").is_some_and(|posterior| posterior == "none");
     let kind = (is_plain, value_text(setting.value("model.likelihood")));
-    // Not a number, or no value at all, comes last.
+    // NaN and missing values are last.
     (kind, setting.mean(metric, split).map_or(f64::NAN, |mean| sign(metric) * mean))
 }
 
-/// What must not be compared.
+/// Notes on metrics that are not comparable.
 fn cautions(differing: &BTreeSet<&str>, trials: &[ReportedTrial]) -> Vec<String> {
     let of_pixels = |key: &&str| key.starts_with("data.") && !is_found_by_hash(key);
     let data = data_hashes(trials).len() > 1 || differing.iter().any(of_pixels);
     let cautions = [
         (
             differing.contains("model.likelihood"),
-            "likelihoods are not comparable (a probability against a density): sorted within each of them",
+            "likelihoods are not comparable (probability and density): sorted separately for each likelihood",
         ),
         (
             differing.contains("model.posterior"),
-            "with posterior none there is no KL: elbo_nats is the reconstruction alone, and no bound: sorted last",
+            "trials with posterior none have no KL: their elbo_nats is only the reconstruction, not a bound; sorted last",
         ),
         (data, "the data vary: metrics of different images are not comparable"),
     ];
     cautions.into_iter().filter(|(applies, _)| *applies).map(|(_, caution)| caution.to_owned()).collect()
 }
 
-/// What the plan warned of: what differs in numbers alone once, with the trials that it is about.
+/// The warnings of the plan. Warnings that differ only in numbers are listed once, with the number of trials.
 fn warnings(trials: &[ReportedTrial]) -> Vec<String> {
     let mut kinds: BTreeMap<String, (&str, usize)> = BTreeMap::new();
     for warning in trials.iter().flat_map(|trial| &trial.record.warnings) {
@@ -219,12 +215,12 @@ fn warnings(trials: &[ReportedTrial]) -> Vec<String> {
     kinds.into_values().map(text).collect()
 }
 
-/// Keys that tell trials of one setting apart, and not settings.
+/// Keys that distinguish the trials of a setting, but not settings.
 fn is_identity(key: &str) -> bool {
     ["seed", "name"].contains(&key)
 }
 
-/// Whether a key says which images there are: their hash stands for it.
+/// Whether a key selects the images: the hash of the data then replaces it.
 fn is_found_by_hash(key: &str) -> bool {
     description().key(key).is_some_and(|key| key.role() == Role::Data)
 }
@@ -233,8 +229,8 @@ fn data_hashes<'a>(trials: impl IntoIterator<Item = &'a ReportedTrial>) -> BTree
     trials.into_iter().map(|trial| trial.record.data_hash.as_str()).collect()
 }
 
-/// The dotted keys whose values differ, a missing one being a value too; but for the seed, and for those that change
-/// nothing.
+/// The dotted keys whose values differ (a missing value counts as a value), without the seed and without keys that do not
+/// affect results.
 fn differing_keys<'a>(trials: &[&'a ReportedTrial]) -> BTreeSet<&'a str> {
     let keys: BTreeSet<&str> = trials.iter().flat_map(|trial| trial.record.spec.keys()).map(String::as_str).collect();
     let values = |key: &str| trials.iter().map(|trial| value_text(trial.record.spec.get(key))).collect::<BTreeSet<_>>();
@@ -243,8 +239,8 @@ fn differing_keys<'a>(trials: &[&'a ReportedTrial]) -> BTreeSet<&'a str> {
     keys.into_iter().filter(|key| !is_identity(key) && matters(key) && values(key).len() > 1).collect()
 }
 
-/// Trials by all that determines their results but the seed, so that nothing else is ever averaged over; and how many are
-/// left out, as a seed counts once in a setting.
+/// Groups trials by everything that determines their results except the seed, so that means are over seeds only. Also returns
+/// how many trials are left out because their seed is already in the setting.
 fn settings(trials: &[ReportedTrial]) -> (Vec<Setting<'_>>, usize) {
     type Identity<'a> = (u64, &'a str, Vec<(&'a str, String)>);
     let mut settings: BTreeMap<Identity, Setting> = BTreeMap::new();
@@ -259,7 +255,7 @@ fn settings(trials: &[ReportedTrial]) -> (Vec<Setting<'_>>, usize) {
     for setting in &mut settings {
         let order: BTreeMap<&str, usize> =
             setting.trials.iter().enumerate().map(|(index, trial)| (&*trial.record.trial, index)).collect();
-        // Of those with the same seed one that is done is kept.
+        // Of trials with the same seed, one that is done is kept, if there is one.
         setting.trials.sort_by_key(|trial| trial.record.status != Status::Done);
         let mut seeds = BTreeSet::new();
         setting.trials.retain(|trial| seeds.insert(value_text(trial.value("seed"))));

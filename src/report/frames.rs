@@ -1,5 +1,5 @@
-//! The columns of trials.parquet and curves.parquet. They are the same for all trials, in one order and of fixed types, so
-//! that the files of different experiments are read as one table; what a trial lacks is null.
+//! The columns of trials.parquet and curves.parquet. Their names, order and types are always the same, so that the files of
+//! different experiments can be read as one table; values that a trial lacks are null.
 
 use super::ReportedTrial;
 use super::keys::{ColumnType, key_columns};
@@ -13,8 +13,8 @@ use polars::prelude::{
 use serde_json::Value;
 use std::path::Path;
 
-/// One row a trial: its names and status, whether its experiment's present plan has it, its folder relative to that of the
-/// table, a column per spec key, its final and best metrics, and its provenance.
+/// One row per trial: its names and status, whether it is in the current plan of its experiment, its folder relative to the
+/// folder of the table, a column per spec key, its final and best metrics, and its provenance.
 pub(super) fn trials(all: &[(&ReportedTrial, bool)], folder: &Path) -> Vec<Column> {
     let trials = &*all.iter().map(|(trial, _)| *trial).collect::<Vec<_>>();
     let place = |trial: &ReportedTrial| match trial.folder.strip_prefix(folder) {
@@ -35,7 +35,7 @@ pub(super) fn trials(all: &[(&ReportedTrial, bool)], folder: &Path) -> Vec<Colum
     columns
 }
 
-/// The rows of every metrics.parquet, with the experiment's name and the trial's before them.
+/// The rows of every metrics.parquet, with the name of the experiment and the id of the trial as first columns.
 pub(super) fn curves(all: &[(&ReportedTrial, bool)]) -> Vec<Column> {
     let trials: Vec<&ReportedTrial> = all.iter().map(|(trial, _)| *trial).collect();
     let each_row = |name: &str, value: fn(&ReportedTrial) -> &str| {
@@ -48,7 +48,7 @@ pub(super) fn curves(all: &[(&ReportedTrial, bool)]) -> Vec<Column> {
     columns
 }
 
-/// The metrics of the last epoch of each split, and the best values of any epoch.
+/// The metrics of the last epoch for each split, and the best values over all epochs.
 fn metrics(trials: &[&ReportedTrial]) -> Vec<Column> {
     let mut columns = vec![integers("final_epoch", trials, |trial| Some(trial.last(Split::Train)?.epoch))];
     for split in Split::ALL {
@@ -101,7 +101,7 @@ fn strings(name: &str, trials: &[&ReportedTrial], value: impl Fn(&ReportedTrial)
     Column::new(name.into(), trials.iter().map(|trial| value(trial)).collect::<Vec<Option<String>>>())
 }
 
-/// A spec key's values. Null where a trial lacks the key, as those of another version may, or has a value of another type.
+/// The values of a spec key. Null if a trial lacks the key, as trials of other versions may, or has a value of another type.
 fn key_column(key: &str, kind: ColumnType, trials: &[&ReportedTrial]) -> Column {
     let values = || trials.iter().map(|trial| trial.record.spec.get(key).unwrap_or(&Value::Null));
     let lists = || values().map(|value| value.as_array().map(|list| list.iter()));
@@ -110,7 +110,7 @@ fn key_column(key: &str, kind: ColumnType, trials: &[&ReportedTrial]) -> Column 
         ColumnType::Float => tables::numbers(key, values().map(Value::as_f64)),
         ColumnType::String => typed(key, values(), text),
         ColumnType::Floats => {
-            // A number that is none would be null in the list.
+            // NaN becomes null in the list.
             tables::lists(key, lists().map(|list| Some(list?.map(|one| one.as_f64().unwrap_or(f64::NAN)))))
         }
         ColumnType::Integers => {
@@ -139,7 +139,7 @@ where
     Column::new(key.into(), values.map(value).collect::<Vec<Option<T>>>())
 }
 
-/// Text as it is; the rest, as a number in the place of a word, as JSON.
+/// Text unchanged; other values, such as a number in place of a word, as JSON.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::Null => None,

@@ -1,4 +1,4 @@
-//! report.html: the report as one page with its charts and pictures, which needs nothing else, no network either.
+//! report.html: the report as one page with charts and pictures. It needs no other file and no network.
 
 use super::columns::columns;
 use super::comparison::{Comparison, Setting};
@@ -19,7 +19,7 @@ use std::time::SystemTime;
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const CHARTS: &str = include_str!("page/vendor/echarts.min.js");
-/// The page's script: its files in one scope, in the order in which they use one another.
+/// The script of the page: its files in one scope, in the order of their dependencies.
 const SCRIPT: &str = concat!(
     "\"use strict\";\n(() => {\n",
     include_str!("page/text.js"),
@@ -33,7 +33,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/setup.js"),
     include_str!("page/filter.js"),
     include_str!("page/table.js"),
-    include_str!("page/apart.js"),
+    include_str!("page/unplanned.js"),
     include_str!("page/rate.js"),
     include_str!("page/keys.js"),
     include_str!("page/curves.js"),
@@ -44,18 +44,18 @@ const SCRIPT: &str = concat!(
     "})();\n",
 );
 
-/// Bytes of a page with its pictures, at most, but for a warning; without them it may be longer.
+/// Largest size of a page with its pictures in bytes, without a warning. A page without pictures may be larger.
 const PAGE_BYTES: usize = 4_990_000;
-/// Tiles along a side of a picture, from all of them down: more trials have smaller pictures.
+/// Tiles per side of a picture, in the order in which they are tried: with more trials, pictures are smaller.
 const TILES: [usize; 7] = [usize::MAX, 12, 10, 8, 6, 4, 2];
-/// Epochs of a learning curve, at most; of longer ones some are left out.
+/// Largest number of epochs of a learning curve; of longer curves, only every n-th epoch is shown.
 const EPOCHS: u64 = 200;
-/// Largest value by smallest of a swept key from which on its axis is logarithmic.
+/// If the largest value of a swept key is at least this multiple of the smallest, its axis is logarithmic.
 const DECADES: f64 = 20.0;
 /// The pictures that are shown.
 const PICTURES: [&str; 3] = ["reconstructions", "samples", "manifold"];
 
-/// The page of a report that is to be in `folder`.
+/// The page of a report, to be written to `folder`.
 pub(super) fn page(report: &Report, folder: &Path) -> String {
     let title = match &*report.experiments {
         [experiment] => experiment.name.clone(),
@@ -69,22 +69,22 @@ pub(super) fn page(report: &Report, folder: &Path) -> String {
     let bytes = PAGE_BYTES.saturating_sub(written(&title, &places, &warnings, &experiments).len());
     let left_out = add_pictures(&comparisons, &mut experiments, bytes);
     if left_out > 0 {
-        let trials = counted(left_out, "trial");
-        warnings.push(format!("to keep the page small, pictures of {trials} are left out, those of the worst"));
+        let trials = counted(left_out, "worst trial");
+        warnings.push(format!("to keep the page small, the pictures of the {trials} are left out"));
     }
     written(&title, &places, &warnings, &experiments)
 }
 
-/// Hashes of the folder's paths. A page that is opened there has the trials' folders beside it, and links to them; what was
-/// mailed has not. Not the paths themselves, which would tell whoever gets the page about the machine.
+/// Hashes of the folder's paths. A page that is opened there links to the trial folders next to it; a copy elsewhere does not.
+/// The paths themselves are not in the page, since they would reveal details of the machine to its readers.
 fn places(folder: &Path) -> Vec<String> {
     let paths = [std::path::absolute(folder), folder.canonicalize()];
-    // Without a slash at the end.
+    // Without a trailing slash.
     let paths: BTreeSet<PathBuf> = paths.into_iter().flatten().map(|path| path.components().collect()).collect();
     paths.iter().map(|path| format!("{:08x}", fnv1a(path.as_os_str().as_encoded_bytes()))).collect()
 }
 
-/// FNV-1a, 32 bits: the page's script has it too.
+/// FNV-1a, 32 bits; the script of the page has the same function.
 pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
@@ -112,7 +112,7 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
     filled(PAGE, &parts)
 }
 
-/// The metrics that the page shows: those of the table's columns in their order, then those that are only drawn.
+/// The metrics that the page shows: first the columns of the table in their order, then metrics that are only in charts.
 fn metrics() -> Vec<Value> {
     let of_table = columns().iter().map(|column| {
         let metric = measure::all().find(|metric| metric.column.is_some() && metric.name == column.name);
@@ -146,11 +146,6 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     let short = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(comparison.short(key))));
     let logarithmic = comparison.varied.iter().filter(|key| is_logarithmic(comparison, key));
     let mut value = json::experiment(experiment, comparison);
-    // What the page's script calls them.
-    for setting in value["settings"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-        let metrics = setting.remove("metrics");
-        setting.extend(metrics.map(|metrics| ("figures".to_owned(), metrics)));
-    }
     value["short"] = short.collect::<Map<_, _>>().into();
     value["log"] = json!(logarithmic.collect::<Vec<_>>());
     value["comparable"] = json!(comparison.is_comparable);
@@ -166,7 +161,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     });
     let trials = shown.map(|(trial, epochs)| {
         let all = json::trial(trial);
-        // What the page shows of a trial.
+        // The fields that the page shows.
         let shown = ["trial", "status", "spec", "seconds", "images_per_second", "error"];
         let mut value: Value = shown.map(|name| (name.to_owned(), all[name].clone())).into_iter().collect();
         if comparison.varied.contains(&DATA_HASH) {
@@ -180,18 +175,18 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
         value
     });
     value["trials"] = trials.collect();
-    let apart = experiment.apart.iter().map(|trial| {
+    let unplanned = experiment.unplanned.iter().map(|trial| {
         let mut value = json::trial(trial);
         let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
         value["folder"] = json!(place.to_string_lossy());
         value["label"] = json!(label(trial, &keys, comparison));
         value
     });
-    value["apart"] = apart.collect();
+    value["apart"] = unplanned.collect();
     value
 }
 
-/// What sets a trial apart.
+/// The label of a trial: its values of the varied keys and its seed.
 fn label(trial: &ReportedTrial, keys: &[&str], comparison: &Comparison) -> String {
     let value = |key: &&str| {
         let value = trial.value(key)?;
@@ -201,15 +196,15 @@ fn label(trial: &ReportedTrial, keys: &[&str], comparison: &Comparison) -> Strin
     keys.iter().filter_map(value).collect::<Vec<_>>().join(",")
 }
 
-/// Whether a key's values are positive numbers of very different sizes, or each about the same multiple of the one before,
-/// as a sweep's on a logarithmic scale are.
+/// Whether the values of a key are positive and either span a large range, or have approximately equal ratios, as in a sweep on
+/// a logarithmic scale.
 fn is_logarithmic(comparison: &Comparison, key: &str) -> bool {
     let values: Option<Vec<f64>> = comparison.settings.iter().map(|setting| setting.value(key)?.as_f64()).collect();
     let Some(mut values) = values.filter(|values| values.iter().all(|value| *value > 0.0)) else { return false };
     values.sort_by(f64::total_cmp);
     values.dedup();
     let (Some(low), Some(high)) = (values.first(), values.last()) else { return false };
-    // At least three tell equal ratios from equal distances; numbers near to one another have both.
+    // Equal ratios and equal differences can be distinguished with at least three values; values close to one another have both.
     let is_even = |place: fn(f64) -> f64| {
         let steps: Vec<f64> = values.windows(2).map(|pair| place(pair[1]) - place(pair[0])).collect();
         steps.len() > 1 && steps.iter().all(|step| (step / steps[0] - 1.0).abs() < 0.1)
@@ -232,7 +227,7 @@ fn last(trial: &ReportedTrial, split: Split) -> Value {
     metrics.into()
 }
 
-/// Every so many epochs, and the last ones of the setting's trials: these are averaged, and so have the same epochs.
+/// Every `step`-th epoch, and the last epochs of all trials of the setting: their mean needs the same epochs.
 fn shown_epochs(setting: &Setting, step: u64) -> BTreeSet<u64> {
     let last = |trial: &&ReportedTrial| trial.metrics.iter().map(|row| row.epoch).max();
     (1..=EPOCHS).map(|index| index * step).chain(setting.trials.iter().filter_map(last)).collect()
@@ -258,13 +253,13 @@ fn curves(trial: &ReportedTrial, epochs: &BTreeSet<u64>) -> Value {
     curves.into()
 }
 
-/// Six digits are more than a chart shows; what is not finite is null.
+/// Rounds to six digits, more than a chart shows; `None` if not finite.
 fn rounded(value: f64) -> Option<f64> {
     format!("{value:.5e}").parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-/// Gives trials their pictures, in as much detail as so many bytes have room for, the best ones of each experiment first;
-/// how many trials had to be left out.
+/// Adds pictures to the trials, the best trials of each experiment first, with as many tiles as fit in `bytes`. Returns how many
+/// trials are left out.
 fn add_pictures(comparisons: &[Comparison], experiments: &mut [Value], bytes: usize) -> usize {
     let ranked = |comparison| best_first(comparison).enumerate();
     let mut trials: Vec<(usize, &ReportedTrial)> = comparisons.iter().flat_map(ranked).collect();
@@ -289,12 +284,12 @@ fn add_pictures(comparisons: &[Comparison], experiments: &mut [Value], bytes: us
     left_out
 }
 
-/// An experiment's trials by their settings, the best ones first: the order of the page's data.
+/// The trials of an experiment by setting, the best setting first: the order of the page's data.
 fn best_first<'a>(comparison: &Comparison<'a>) -> impl Iterator<Item = &'a ReportedTrial> {
     comparison.settings.iter().flat_map(|setting| setting.trials.iter().copied())
 }
 
-/// The pictures of trials by their folders, until the bytes are used up; how many trials with pictures are left then.
+/// The pictures of trials by folder, until `bytes` are used; and how many trials with pictures are left out.
 fn pictures<'a>(trials: &[&'a ReportedTrial], tiles: usize, bytes: usize) -> (BTreeMap<&'a Path, Value>, usize) {
     let (mut all, mut size) = (BTreeMap::new(), 0);
     for (index, trial) in trials.iter().enumerate() {
@@ -314,11 +309,11 @@ fn picture(folder: &Path, name: &str) -> PathBuf {
     TrialFolder::new(folder).picture(name)
 }
 
-/// Pictures of a trial as data URLs, by their names.
+/// The pictures of a trial as data URLs, by name.
 fn urls(folder: &Path, tiles: usize) -> Value {
     let url = |name: &'static str| {
         let grid = Grid::read(&picture(folder, name)).ok()?;
-        // Of a manifold some tiles are left out here and there, of the others those at the end.
+        // A manifold keeps evenly spread tiles, the other pictures keep the first ones.
         let spread = name == "manifold";
         let rows = if name == "reconstructions" { 2 * tiles.div_ceil(4).min(usize::MAX / 4) } else { tiles };
         let png = grid.thinned(rows, tiles, spread).png().ok()?;

@@ -1,4 +1,4 @@
-//! The report as JSON. What is not finite becomes null.
+//! The report as JSON. Numbers that are not finite are null.
 
 use super::columns::columns;
 use super::comparison::{Comparison, Setting};
@@ -11,7 +11,7 @@ pub(super) fn report(report: &Report) -> Value {
     let experiments = report.experiments.iter().map(|one| {
         let mut value = experiment(one, &Comparison::of(one));
         value["trials"] = one.trials.iter().map(trial).collect();
-        value["apart"] = one.apart.iter().map(trial).collect();
+        value["apart"] = one.unplanned.iter().map(trial).collect();
         value
     });
     json!({

@@ -1,9 +1,9 @@
-//! The columns that trials.parquet has for the keys of a spec: every key that a trial can have, each of a fixed type.
+//! The columns of trials.parquet for the keys of a spec: every key that a trial can have, with a fixed type.
 
 use crate::language::description;
 use crate::settings::{Role, Type};
 
-/// What the values of a column are.
+/// The type of the values of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnType {
     Integer,
@@ -15,7 +15,7 @@ pub(super) enum ColumnType {
 }
 
 impl ColumnType {
-    /// Of a key that takes these values. What is a number or a word is text; a count or a fraction is a number.
+    /// The column type for a key's type. A number or a word is text; a count or a fraction is a number.
     fn of(kind: Type) -> ColumnType {
         match kind {
             Type::Whole { .. } => ColumnType::Integer,

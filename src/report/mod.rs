@@ -1,7 +1,7 @@
-//! What the trials below a folder came to: tables for people and programs, from the files that the trials left.
+//! Reports of the trials below a folder: tables for people and for programs, from the files of the trials.
 //!
-//! A report can be made at any time, of trials that are done, going on, or were killed: what cannot be read is a
-//! warning in the report, and the other trials are reported.
+//! A report can be made at any time, whether trials are done, running, or were killed. A file that cannot be read is a warning
+//! in the report; the other trials are reported.
 
 mod columns;
 mod comparison;
@@ -36,7 +36,7 @@ use walkdir::WalkDir;
 pub struct Report {
     /// The experiments, in the order of their folders.
     pub experiments: Vec<Experiment>,
-    /// What could not be read, and why.
+    /// Files that could not be read, and why.
     pub warnings: Vec<String>,
 }
 
@@ -45,18 +45,18 @@ pub struct Report {
 pub struct Experiment {
     /// The experiment's name.
     pub name: String,
-    /// The folder that its trials' folders are in, or the trial's own where the report is of a single trial's folder.
+    /// The folder that contains the trial folders; for a report of a single trial folder, that folder.
     pub folder: PathBuf,
     /// Its trials, in the order of their folders.
     pub trials: Vec<ReportedTrial>,
-    /// Trials in its folder that its present plan does not have: of another sweep, or of an earlier vaex. They are listed,
-    /// and no more.
-    pub apart: Vec<ReportedTrial>,
-    /// Trials of its present plan that have no folder yet.
+    /// Trials in its folder that are not in its current plan: from another sweep, or from an earlier version of vaex. They are
+    /// only listed.
+    pub unplanned: Vec<ReportedTrial>,
+    /// Number of trials in its current plan that have no folder.
     pub without_folder: usize,
 }
 
-/// What a report can be written as.
+/// The formats of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// report.html: the page with charts and pictures.
@@ -72,35 +72,35 @@ pub enum Format {
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The folder is none.
+    /// The path is not a folder.
     #[error("{} is not a folder", dir.display())]
     NotAFolder {
-        /// What was given.
+        /// The given path.
         dir: PathBuf,
     },
-    /// No trial is below the folder.
-    #[error("{} has no trials: no folder in it holds a {}", dir.display(), TrialFolder::RECORD)]
+    /// There is no trial below the folder.
+    #[error("{} has no trials: no folder in it contains a {}", dir.display(), TrialFolder::RECORD)]
     NoTrials {
-        /// What was given.
+        /// The given path.
         dir: PathBuf,
     },
-    /// There are trials, and none can be read.
+    /// There are trials, but none can be read.
     #[error("{} has no trial that can be read: {}", dir.display(), warnings.join("; "))]
     Unreadable {
-        /// What was given.
+        /// The given path.
         dir: PathBuf,
-        /// What is wrong with each.
+        /// The error of each trial.
         warnings: Vec<String>,
     },
 }
 
 /// Reads every trial below `dir`: a folder of experiments, an experiment's folder, or a trial's.
 ///
-/// A trial is a folder with a trial.json. Links are followed; a folder that is reached in several ways is taken once, and
-/// copies in a folder are left out, so that no trial counts twice.
+/// A trial folder contains a trial.json. Links are followed. A folder that is found several times is read once, and copies of a
+/// trial in a folder are left out, so that no trial counts twice.
 ///
 /// # Errors
-/// `dir` is no folder, or has no trial that can be read.
+/// `dir` is not a folder, or has no trial that can be read.
 pub fn collect(dir: &Path) -> Result<Report, ReportError> {
     if !dir.is_dir() {
         return Err(ReportError::NotAFolder { dir: dir.to_owned() });
@@ -113,7 +113,11 @@ pub fn collect(dir: &Path) -> Result<Report, ReportError> {
             let trials = experiments.entry((parent.to_owned(), trial.record.experiment.clone())).or_default();
             match trials.iter().find(|one| one.record.trial == trial.record.trial) {
                 Some(first) => {
-                    warnings.push(format!("{} is left out: a copy of {}", folder.display(), first.folder.display()));
+                    warnings.push(format!(
+                        "{} is left out: it is a copy of {}",
+                        folder.display(),
+                        first.folder.display()
+                    ));
                 }
                 None => trials.push(trial),
             }
@@ -131,14 +135,14 @@ pub fn collect(dir: &Path) -> Result<Report, ReportError> {
 }
 
 impl Report {
-    /// Writes the trials (one row a trial) and the curves (one row an epoch and split of each trial) of each experiment
-    /// into its folder, and those of all of them into `dir` where it is not one of these; the page and the text into
-    /// `dir` alone.
+    /// Writes the report in a format. Tables are written to the folder of each experiment: its trials (one row per trial) and
+    /// its curves (one row per trial, epoch and split). If `dir` is not the folder of an experiment, tables of all
+    /// experiments are written to it. The page and the Markdown file are only written to `dir`.
     ///
-    /// Returns the files that were written.
+    /// Returns the paths of the written files.
     ///
     /// # Errors
-    /// A file can't be written.
+    /// A file cannot be written.
     pub fn write(&self, dir: &Path, format: Format) -> Result<Vec<PathBuf>, FileError> {
         Ok(match format {
             Format::Parquet | Format::Csv => self.write_tables(dir, format)?,
@@ -171,26 +175,24 @@ impl Report {
         Ok(written)
     }
 
-    /// The report for people: for each experiment a table with one row a setting, best first, what it is sorted by,
-    /// and the trials that are not done. The table is no wider than `width`, and has a line for each setting where there
-    /// is no width.
+    /// The report for people: for each experiment, a table with one row per setting, best first; what it is sorted by; and the
+    /// trials that are not done. The table is at most `width` characters wide; without a width, each setting has one line.
     pub fn table(&self, width: Option<usize>) -> String {
         text::report(self, width)
     }
 
-    /// The report for programs: the metrics of [`Report::table`], and the trials one by one. What is not finite is
-    /// null.
+    /// The report for programs: the metrics of [`Report::table`], and all trials. Numbers that are not finite are null.
     pub fn json(&self) -> serde_json::Value {
         json::report(self)
     }
 
-    /// The best trial of the best setting, where there is one experiment and a trial of it is done.
+    /// The best trial of the best setting; `None` if there are several experiments, or no trial is done.
     pub fn best(&self) -> Option<&ReportedTrial> {
         let [experiment] = &*self.experiments else { return None };
         Comparison::of(experiment).best()
     }
 
-    /// How an experiment is headed: by its name, and by its folder too where there are several of that name.
+    /// The heading of an experiment: its name, and also its folder if several experiments have that name.
     fn heading(&self, experiment: &Experiment) -> String {
         let folders: BTreeSet<&Path> =
             self.experiments.iter().filter(|one| one.name == experiment.name).map(|one| &*one.folder).collect();
@@ -209,28 +211,28 @@ fn whole(path: PathBuf, text: &str) -> Result<PathBuf, FileError> {
 impl Experiment {
     fn of(folder: PathBuf, name: String, trials: Vec<ReportedTrial>, warnings: &mut Vec<String>) -> Experiment {
         let plan = match Frozen::read(&ExperimentFolder::new(&folder)) {
-            // Folders of trials that were brought together have none, or that of another experiment.
+            // A folder with trials copied from elsewhere has no plan, or the plan of another experiment.
             Ok(plan) if plan.name != name => None,
             Ok(plan) => Some(plan.trials.into_iter().map(|trial| trial.id).collect::<BTreeSet<String>>()),
             Err(error) if error.source.kind() == ErrorKind::NotFound => None,
             Err(error) => {
-                warnings.push(format!("{error}; all trials in its folder are taken for planned ones"));
+                warnings.push(format!("{error}; all trials in the folder are assumed to be in the plan"));
                 None
             }
         };
         let is_planned = |trial: &ReportedTrial| plan.as_ref().is_none_or(|plan| plan.contains(&trial.record.trial));
-        let (trials, apart): (Vec<ReportedTrial>, Vec<ReportedTrial>) = trials.into_iter().partition(is_planned);
+        let (trials, unplanned): (Vec<ReportedTrial>, Vec<ReportedTrial>) = trials.into_iter().partition(is_planned);
         let without_folder = plan.as_ref().map_or(0, |plan| plan.len().saturating_sub(trials.len()));
-        Experiment { name, folder, trials, apart, without_folder }
+        Experiment { name, folder, trials, unplanned, without_folder }
     }
 
-    /// All trials in its folder, with whether the present plan has them.
+    /// All trials in its folder, and whether each is in the current plan.
     fn all(&self) -> impl Iterator<Item = (&ReportedTrial, bool)> {
-        self.trials.iter().map(|trial| (trial, true)).chain(self.apart.iter().map(|trial| (trial, false)))
+        self.trials.iter().map(|trial| (trial, true)).chain(self.unplanned.iter().map(|trial| (trial, false)))
     }
 }
 
-/// The folders with a trial.json, in the order of their names; a trial's own folders are not searched.
+/// The folders that contain a trial.json, in the order of their names; folders in a trial folder are not searched.
 fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     let mut entries = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
@@ -241,14 +243,14 @@ fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
                 entries.skip_current_dir();
             }
             Ok(_) => {}
-            // A link that leads to a folder above it adds nothing.
+            // A link to a parent folder adds nothing.
             Err(error) if error.loop_ancestor().is_some() => {}
-            // Nor does one that leads nowhere.
+            // Nor does a broken link.
             Err(error) if error.path().is_some_and(Path::is_symlink) => {}
             Err(error) => warnings.push(error.to_string()),
         }
     }
-    // A folder is rather taken at its own place than through a link to it.
+    // Folders are preferred to links to them.
     let place = |folder: &PathBuf| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
     let root = place(&dir.to_path_buf());
     let is_own = |folder: &PathBuf| folder.strip_prefix(dir).is_ok_and(|rest| place(folder) == root.join(rest));

@@ -1,18 +1,18 @@
-//! Numbers as the report's tables show them, and their summaries over seeds.
+//! How the report's tables show numbers, and summaries of numbers over seeds.
 
-/// A metric of the trials that differ by their seed alone.
+/// A metric over the trials that differ only in the seed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Summary {
-    /// How many values there are, at least one.
+    /// Number of values, at least one.
     pub(super) count: usize,
-    /// Their mean; not a number where one of them is none.
+    /// Their mean; NaN if a value is NaN.
     pub(super) mean: f64,
-    /// Their sample standard deviation, with `count` - 1; `None` of a single value.
+    /// Their sample standard deviation, with `count` - 1; `None` for a single value.
     pub(super) deviation: Option<f64>,
 }
 
 impl Summary {
-    /// `None` where there are no values.
+    /// `None` if there are no values.
     pub(super) fn of(values: &[f64]) -> Option<Summary> {
         let count = values.len();
         let mean = values.iter().sum::<f64>() / count as f64;
@@ -21,7 +21,7 @@ impl Summary {
         (count > 0).then_some(Summary { count, mean, deviation })
     }
 
-    /// The mean, and the deviation where there is one, to the two leading digits of the deviation.
+    /// The mean and, if there is one, the deviation, rounded to two significant digits of the deviation.
     pub(super) fn text(&self) -> (String, Option<String>) {
         match self.deviation {
             None => (significant(self.mean, 5), None),
@@ -34,7 +34,7 @@ impl Summary {
     }
 }
 
-/// To so many significant digits; digits before the point are never rounded away.
+/// Rounds to significant digits; digits before the decimal point are always kept.
 pub fn significant(value: f64, digits: i32) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
@@ -43,7 +43,7 @@ pub fn significant(value: f64, digits: i32) -> String {
     }
 }
 
-/// To three significant digits, without zeros that say nothing.
+/// Rounds to three significant digits, without trailing zeros.
 pub(super) fn short(value: f64) -> String {
     let text = significant(value, 3);
     if text.contains('.') && !text.contains('e') {

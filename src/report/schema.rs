@@ -1,4 +1,4 @@
-//! What is in the columns of the parquet tables, for whoever reads them.
+//! The schema of the parquet tables: the names, types and meanings of their columns.
 
 use super::frames;
 use super::keys::key_columns;
@@ -19,15 +19,15 @@ pub fn tables() -> Value {
     let of_trials = meanings_of_trials();
     json!({
         (TrialFolder::METRICS): {
-            "description": "One row an epoch and split of a trial.",
+            "description": "One row per epoch and split of a trial.",
             "columns": described(logged::metrics_columns(std::iter::empty()), &of_epochs),
         },
         (ExperimentFolder::CURVES): {
-            "description": "One row an epoch and split of each trial.",
+            "description": "One row per trial, epoch and split.",
             "columns": described(frames::curves(&[]), &of_epochs),
         },
         (ExperimentFolder::TRIALS): {
-            "description": "One row a trial. Every key of a spec is a column, dotted; null where a trial does not have it.",
+            "description": "One row per trial. Every dotted key of a spec is a column; null if a trial does not have the key.",
             "columns": described(frames::trials(&[], Path::new("")), &of_trials),
         },
     })
@@ -42,14 +42,15 @@ fn described(columns: Vec<Column>, meanings: &BTreeMap<String, String>) -> Vec<V
     columns.iter().map(column).collect()
 }
 
-/// What the columns of metrics.parquet and curves.parquet have.
+/// The meanings of the columns of metrics.parquet and curves.parquet.
 fn meanings_of_epochs() -> BTreeMap<String, String> {
-    let own = [("experiment", "The experiment's name."), ("trial", "The trial's id; its folder's name ends in it.")];
+    let own =
+        [("experiment", "The experiment's name."), ("trial", "The trial's id; the name of its folder ends with it.")];
     let own = own.into_iter().chain(POSITION).map(|(name, meaning)| (name.to_owned(), meaning.to_owned()));
     own.chain(measure::all().map(|metric| (metric.name.to_string(), metric.doc.to_string()))).collect()
 }
 
-/// What the columns of trials.parquet have.
+/// The meanings of the columns of trials.parquet.
 fn meanings_of_trials() -> BTreeMap<String, String> {
     let record = schemars::schema_for!(TrialRecord).to_value();
     let fields = record["properties"].as_object().into_iter().flatten().filter_map(|(name, field)| {
@@ -57,12 +58,15 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
         Some((name.clone(), meaning))
     });
     let own = [
-        ("in_plan", "Whether the present plan of the trial's experiment has it; `vaex report` lists others apart."),
-        ("folder", "The trial's folder, relative to that of the table."),
+        (
+            "in_plan",
+            "Whether the trial is in the current plan of its experiment; `vaex report` lists other trials separately.",
+        ),
+        ("folder", "The trial folder, relative to the folder of the table."),
         ("final_epoch", "The last epoch."),
         ("best_epoch", "The epoch with the lowest validation loss."),
-        ("started", "Start of the first attempt, in UTC."),
-        ("ended", "End of the last attempt, in UTC."),
+        ("started", "Start of the first process, in UTC."),
+        ("ended", "End of the last process, in UTC."),
     ];
     let keys = key_columns().map(|(key, _)| {
         let meaning = description().key(key).map(|key| key.meaning()).unwrap_or_default();
@@ -70,14 +74,14 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
     });
     let last = |split: Split| {
         measure::all().filter(move |metric| metric.is_of(split)).map(move |metric| {
-            let meaning = format!("Of the last epoch's {} row: {}", split.name(), metric.doc);
+            let meaning = format!("In the last epoch, {} split: {}", split.name(), metric.doc);
             (measure::final_name(metric, split), meaning)
         })
     };
     let best = measure::with_best().map(|metric| {
         (
             measure::best_name(metric),
-            format!("The {}est validation {} of an epoch.", metric.better().trim_end_matches("er"), metric.name),
+            format!("The {}est validation {} of any epoch.", metric.better().trim_end_matches("er"), metric.name),
         )
     });
     let own = own.map(|(name, meaning)| (name.to_owned(), meaning.to_owned()));
@@ -106,7 +110,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_column_has_a_name_of_its_own_and_says_what_it_has() {
+    fn every_column_has_a_unique_name_and_a_meaning() {
         let tables = tables();
         for (table, least) in [("metrics.parquet", 16), ("curves.parquet", 18), ("trials.parquet", 90)] {
             let columns = tables[table]["columns"].as_array().unwrap();

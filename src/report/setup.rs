@@ -1,4 +1,5 @@
-//! What an experiment's trials were trained on and how: one value where all agree, the different ones where they do not.
+//! The data, model, objective and training of an experiment's trials: one value if all trials have the same, else the
+//! different values.
 
 use super::comparison::Comparison;
 use super::numbers::significant;
@@ -12,15 +13,15 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Different values of a row that are listed, at most: of more, the first ones and the last one.
+/// Largest number of values of a row that are listed; of more values, the first ones and the last one.
 const LISTED: usize = 6;
-/// The tables of a spec on which no result depends.
+/// The tables of a spec that do not affect results.
 const WITHOUT_ROWS: [&str; 2] = ["log", "sweep"];
-/// The rows, in groups: `group`, `name`, `values` (sorted; a missing value is null; none: not recorded), and `count`, of the
-/// different values.
+/// The rows, in groups: `group`, `name`, `values` (the different values, sorted; null if missing in a trial; empty if not
+/// recorded), and `count` (the number of different values).
 pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Value> {
     let trials = &experiment.trials;
-    // A key is listed where a trial has it and its result depends on it; of a path, the file's name says enough.
+    // A key is listed if a trial has it and it affects results; for a path, the name of the file is enough.
     let spec = |table: &'static str| -> Vec<Value> {
         let is_listed = |key: &&KeyInfo| key.table() == table && (key.role().determines() || key.role() == Role::File);
         let is_known = |key: &&KeyInfo| trials.iter().any(|trial| trial.record.spec.contains_key(&key.dotted));
@@ -54,7 +55,7 @@ pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Valu
     rows
 }
 
-/// A key's values; `None` where no trial has one.
+/// The values of a key; `None` if no trial has a value.
 fn key_row(group: &str, key: &str, name: &str, trials: &[ReportedTrial]) -> Option<Value> {
     let values: Vec<Value> =
         trials.iter().map(|trial| trial.record.spec.get(key).cloned().unwrap_or_default()).collect();
@@ -65,7 +66,7 @@ fn key_row(group: &str, key: &str, name: &str, trials: &[ReportedTrial]) -> Opti
     Some(row(group, name, if is_path { file_names(values) } else { values }))
 }
 
-/// The names of files, or their whole paths where different files have one name.
+/// The names of files, or their whole paths if different files have the same name.
 fn file_names(paths: Vec<Value>) -> Vec<Value> {
     let name = |path: &Value| -> Value {
         let name = path.as_str().and_then(|path| Path::new(path).file_name());
@@ -79,7 +80,7 @@ fn file_names(paths: Vec<Value>) -> Vec<Value> {
 fn row(group: &str, name: &str, values: Vec<Value>) -> Value {
     let different: BTreeMap<String, Value> = values.into_iter().map(|value| (value.to_string(), value)).collect();
     let mut values: Vec<Value> = different.into_values().collect();
-    // Numbers by size, then the rest by its letters, what is missing last.
+    // Numbers by size, then other values in alphabetical order, missing values last.
     let place = |value: &Value| (value.is_null(), value.as_f64().is_none());
     values.sort_by(|one, other| {
         let sizes = one.as_f64().zip(other.as_f64());
@@ -94,17 +95,17 @@ fn row(group: &str, name: &str, values: Vec<Value>) -> Value {
     json!({ "group": group, "name": name, "values": values, "count": count })
 }
 
-/// Records of earlier versions lack it; after an epoch's validation, each training image was seen so many times.
+/// The number of training images. Records of earlier versions lack it; it is then the number of images seen per epoch.
 fn training_images(trial: &ReportedTrial) -> Option<u64> {
     let row = trial.last(Split::Validation);
     trial.record.train_images.or_else(|| row.map(|row| row.images_seen / row.epoch.max(1)))
 }
 
-/// The last epochs' values, of the trials that are done if any is: others may be in their warm-up.
+/// The values of the last epochs, only of trials that are done if there are any: other trials may still be in their warm-up.
 fn effective_betas(trials: &[ReportedTrial], split: Split) -> Vec<Value> {
     let beta = |trial: &ReportedTrial| {
         let beta = trial.last(split)?.get(EFFECTIVE_BETA)?;
-        // Rounding makes different numbers of what is equal.
+        // Rounded, since equal values can differ in their last digits.
         significant(beta, 6).parse::<f64>().ok().filter(|beta| beta.is_finite()).map(Value::from)
     };
     let is_done = |trial: &&ReportedTrial| trial.record.status == Status::Done;

@@ -1,21 +1,21 @@
-//! A table that fits a width: a line for each row, then cells in parts beneath one another, then without the columns
-//! that matter least. A number is never wrapped.
+//! A text table that fits a width. If needed, parts of cells are put below one another, and the least important columns are
+//! left out. A number is never wrapped.
 
 use std::fmt;
 use unicode_width::UnicodeWidthStr;
 
-/// What separates two columns.
+/// The separator of columns.
 const GAP: &str = "  ";
 
-/// Text narrower than this is not wrapped: it may be a number.
+/// Smallest width of text that is wrapped: shorter text may be a number.
 const LEAST_TEXT: usize = 16;
 
-/// What may become of a column where there is little room.
+/// How a column may change to save width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
-    /// It stays.
+    /// It does not change.
     Kept,
-    /// It may be put beneath the other columns of this kind.
+    /// It may be put below the other columns of this role.
     Stacked,
     /// It may be left out.
     Optional,
@@ -26,43 +26,43 @@ enum Role {
 pub struct Column {
     head: String,
     short: String,
-    /// Each cell's parts, which can be beneath one another.
+    /// The parts of each cell, which can be put below one another.
     cells: Vec<Vec<String>>,
-    /// Between the parts of a cell on one line.
+    /// The separator of the parts of a cell on one line.
     joint: &'static str,
     is_number: bool,
     role: Role,
 }
 
 impl Column {
-    /// Text, aligned to the left. A cell is one line; what would move the cursor is a space.
+    /// Left-aligned text. A cell is one line; control characters become spaces.
     pub fn text(head: &str, cells: Vec<String>) -> Column {
         let one_line = |cell: String| vec![cell.replace(char::is_control, " ")];
         Column::parts(head, "", cells.into_iter().map(one_line).collect())
     }
 
-    /// Numbers, aligned to the right.
+    /// Right-aligned numbers.
     pub fn numbers(head: &str, cells: Vec<String>) -> Column {
         Column { is_number: true, ..Column::text(head, cells) }
     }
 
-    /// Cells of several parts each, with `joint` between them where they are on one line.
+    /// Cells with several parts, separated by `joint` on one line.
     pub fn parts(head: &str, joint: &'static str, cells: Vec<Vec<String>>) -> Column {
         let head = head.to_owned();
         Column { short: head.clone(), head, cells, joint, is_number: false, role: Role::Kept }
     }
 
-    /// Aligned to the right.
+    /// Right-aligns the column.
     pub fn right(self) -> Column {
         Column { is_number: true, ..self }
     }
 
-    /// May be put beneath the other columns of this kind; headed by `short` where there is little room.
+    /// Allows the column to be put below the other columns of this role, and to have the heading `short`, to save width.
     pub fn stacked(self, short: &str) -> Column {
         Column { role: Role::Stacked, short: short.to_owned(), ..self }
     }
 
-    /// May be left out; the last such column of a table is the first that is.
+    /// Allows the column to be left out to save width; the last such column is left out first.
     pub fn optional(self) -> Column {
         Column { role: Role::Optional, ..self }
     }
@@ -75,21 +75,21 @@ pub struct Table(Vec<Column>);
 /// A table as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fitted {
-    /// Its lines.
+    /// The lines of the table.
     text: String,
-    /// The heads of the columns that are left out, in their order.
+    /// The headings of the columns that are left out, in their order.
     left_out: Vec<String>,
     width: usize,
 }
 
 impl Fitted {
-    /// Whether a column is there.
+    /// Whether the table shows a column.
     pub fn shows(&self, head: &str) -> bool {
         !self.left_out.iter().any(|one| one == head)
     }
 }
 
-/// The lines, and which columns are left out.
+/// The lines, and a note on the columns that are left out.
 impl fmt::Display for Fitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)?;
@@ -113,7 +113,7 @@ struct Layout {
     left_out: Vec<usize>,
 }
 
-/// A column as it is laid out: lines of its head, and of each of its cells.
+/// A column in a layout: the lines of its heading, and of each of its cells.
 struct Block {
     is_number: bool,
     head: Vec<String>,
@@ -121,13 +121,13 @@ struct Block {
 }
 
 impl Table {
-    /// Of columns with one cell for each row.
+    /// A table of columns with one cell per row.
     pub fn new(columns: impl IntoIterator<Item = Column>) -> Table {
         Table(columns.into_iter().collect())
     }
 
-    /// The first layout that is no wider than `width`; a line for each row where there is no width. If none fits, text is
-    /// wrapped; what then is still wider is not cut.
+    /// The table in the first layout that fits `width`; without a width, each row is one line. If no layout fits, text is
+    /// wrapped; if that is still too wide, nothing is cut off.
     pub fn fit(&self, width: Option<usize>) -> Fitted {
         let mut layout = Layout::default();
         let mut blocks = self.blocks(&layout);
@@ -212,7 +212,7 @@ impl Table {
     }
 }
 
-/// The width of all columns with what separates them.
+/// The width of all columns with their separators.
 fn total(blocks: &[Block]) -> usize {
     blocks.iter().map(Block::width).sum::<usize>() + GAP.len() * blocks.len().saturating_sub(1)
 }
@@ -229,7 +229,7 @@ impl Block {
     }
 }
 
-/// A line in pieces of a width.
+/// Cuts a line into pieces of a width.
 fn pieces(line: &str, width: usize) -> Vec<String> {
     let mut pieces = vec![String::new()];
     for character in line.chars() {
@@ -244,7 +244,7 @@ fn pieces(line: &str, width: usize) -> Vec<String> {
     pieces
 }
 
-/// A text in lines of whole words that are no wider than `width`; as it is where there is no width.
+/// Wraps a text at spaces to lines of at most `width`; unchanged without a width.
 pub fn wrapped(text: &str, width: Option<usize>) -> String {
     let Some(width) = width else { return text.to_owned() };
     let mut lines = vec![String::new()];

@@ -1,4 +1,4 @@
-//! Reports of made-up trials, written to a fresh folder.
+//! Reports of made-up trials, in a temporary folder.
 
 use super::*;
 use crate::folder::TrialFolder;
@@ -110,7 +110,7 @@ fn sweep(root: &Path) -> PathBuf {
 }
 
 #[test]
-fn the_table_folds_seeds_and_names_what_is_not_done() {
+fn the_table_folds_seeds_and_lists_trials_that_are_not_done() {
     let root = tempfile::tempdir().unwrap();
     let report = collect(&sweep(root.path())).unwrap();
     let expected = "\
@@ -125,9 +125,8 @@ kl_weight  seeds            loss  elbo_nats  recon_nats  kl_nats  active  images
 0.5        1 diverged          -          -           -        -       -         -        -
 
 validation metrics of the last epoch, mean ± sample standard deviation over the seeds that are done
-active: latent axes whose posterior mean varies by more than 0.01 (variance over the validation
-images)
-sorted by elbo_nats, highest first: loss is not comparable, as objective.kl_weight varies
+active: latent axes whose posterior mean has a variance above 0.01 over the validation images
+sorted by elbo_nats, highest first: loss is not comparable, because objective.kl_weight varies
 
 failed c kl_weight=0.0005 seed=2: read images.gz: no such file
 running e kl_weight=5e-5 seed=2
@@ -144,15 +143,15 @@ kl_weight  seeds                           loss       elbo_nats     recon_nats  
 0.5        1 diverged                         -               -              -             -       -         -        -
 
 validation metrics of the last epoch, mean ± sample standard deviation over the seeds that are done
-active: latent axes whose posterior mean varies by more than 0.01 (variance over the validation images)
-sorted by elbo_nats, highest first: loss is not comparable, as objective.kl_weight varies
+active: latent axes whose posterior mean has a variance above 0.01 over the validation images
+sorted by elbo_nats, highest first: loss is not comparable, because objective.kl_weight varies
 
 failed c kl_weight=0.0005 seed=2: read images.gz: no such file
 running e kl_weight=5e-5 seed=2
 diverged d kl_weight=0.5 seed=0: loss is NaN at step 120
 ";
     assert_eq!(report.table(None), unlimited);
-    // Without room for all columns, the rule of one that is left out is not there either.
+    // The explanation of a column that is left out is left out too.
     let narrow = report.table(Some(60));
     assert!(narrow.contains("\nleft out to fit 60 columns: ") && !narrow.contains("\nactive: "), "{narrow}");
 }
@@ -182,7 +181,7 @@ fn frame(path: &Path) -> DataFrame {
 }
 
 #[test]
-fn parquet_has_a_row_a_trial_and_all_curves() {
+fn parquet_has_a_row_per_trial_and_all_curves() {
     let root = tempfile::tempdir().unwrap();
     let folder = sweep(root.path());
     let mut odd = record("f", Status::Planned, 1.0, 3);
@@ -216,7 +215,7 @@ fn parquet_has_a_row_a_trial_and_all_curves() {
     }
     let floats = |name: &str| trials.column(name).unwrap().f64().unwrap().iter().collect::<Vec<_>>();
     assert_eq!(floats("final_validation_loss")[..4], [Some(0.1801), Some(0.1805), Some(0.1701), Some(0.1703)]);
-    // Not a number, which a query would take for the largest.
+    // NaN, which would be the largest number in a query.
     assert_eq!(floats("final_validation_loss")[5], None);
     assert_eq!(floats("final_validation_loss")[6], None);
     assert_eq!(floats("objective.kl_weight")[7], Some(1.0));
@@ -244,7 +243,7 @@ fn parquet_has_a_row_a_trial_and_all_curves() {
 }
 
 #[test]
-fn what_cannot_be_read_is_a_warning() {
+fn a_file_that_cannot_be_read_is_a_warning() {
     let root = tempfile::tempdir().unwrap();
     let folder = sweep(root.path());
     for (trial, file) in [("a0", "metrics.parquet"), ("b0", "trial.json")] {
@@ -270,14 +269,14 @@ fn a_report_of_nothing_is_an_error() {
     let error = |dir: &Path| collect(dir).unwrap_err().to_string();
     let missing = root.path().join("missing");
     assert_eq!(error(&missing), format!("{} is not a folder", missing.display()));
-    assert!(error(root.path()).ends_with("has no trials: no folder in it holds a trial.json"));
+    assert!(error(root.path()).ends_with("has no trials: no folder in it contains a trial.json"));
     let folder = write(root.path(), &record("a", Status::Done, 1.0, 0), None);
     std::fs::write(folder.join("trial.json"), "{").unwrap();
     assert!(error(root.path()).contains("has no trial that can be read: cannot read "), "{}", error(root.path()));
 }
 
 #[test]
-fn experiments_have_tables_of_their_own() {
+fn each_experiment_has_its_own_tables() {
     let root = tempfile::tempdir().unwrap();
     sweep(root.path());
     let other = TrialRecord { experiment: "other".to_owned(), ..record("x", Status::Done, 1.0, 0) };
@@ -293,7 +292,7 @@ fn experiments_have_tables_of_their_own() {
     assert_eq!(frame(&other_folder.join("trials.parquet")).height(), 1);
     assert_eq!(frame(&root.path().join("sweep/curves.parquet")).height(), 20);
 
-    // A single trial's report leaves the experiment's tables alone.
+    // The report of a single trial does not change the tables of the experiment.
     let before = std::fs::read(other_folder.join("trials.parquet")).unwrap();
     let written = collect(&trial).unwrap().write(&trial, Format::Parquet).unwrap();
     assert_eq!(written, [trial.join("trials.parquet"), trial.join("curves.parquet")]);
@@ -307,7 +306,7 @@ fn compared(changes: &[(&str, serde_json::Value, f64, f64)]) -> (String, Vec<Str
         let mut record = record(&format!("t{index}"), Status::Done, 1.0, 0);
         record.varied = vec![(*key).to_owned()];
         record.spec.insert((*key).to_owned(), value.clone());
-        // The elbo orders them the other way round than the loss.
+        // The ELBO has the opposite order of the loss.
         let metrics = with_beta(row(1, Split::Validation, *loss, -100.0 * loss, 0.0), *beta);
         write(root.path(), &record, Some(&[metrics]));
     }
@@ -318,7 +317,7 @@ fn compared(changes: &[(&str, serde_json::Value, f64, f64)]) -> (String, Vec<Str
 }
 
 #[test]
-fn losses_are_compared_only_where_they_have_one_unit() {
+fn losses_are_compared_only_if_they_have_the_same_unit() {
     let key = "train.learning_rate";
     let (table, order) =
         compared(&[(key, json!(1e-3), 0.3, 1.0), (key, json!(1e-2), f64::NAN, 1.0), (key, json!(0.1), 0.2, 1.0)]);
@@ -328,20 +327,20 @@ fn losses_are_compared_only_where_they_have_one_unit() {
     let key = "model.latent_dim";
     let (table, order) = compared(&[(key, json!(2), 0.3, 0.392), (key, json!(4), 0.2, 0.196)]);
     assert_eq!(order, ["t0", "t1"]);
-    assert!(table.contains("highest first: loss is not comparable, as effective_beta varies\n"), "{table}");
+    assert!(table.contains("highest first: loss is not comparable, because effective_beta varies\n"), "{table}");
 
     let key = "objective.reduction";
     let (table, order) = compared(&[(key, json!("mean"), 0.2, 1.0), (key, json!("sum"), 0.3, 1.0)]);
     assert_eq!(order, ["t1", "t0"]);
-    assert!(table.contains("as objective.reduction varies\n"), "{table}");
+    assert!(table.contains("because objective.reduction varies\n"), "{table}");
 }
 
 #[test]
-fn likelihoods_are_sorted_apart() {
+fn likelihoods_are_sorted_separately() {
     let key = "model.likelihood";
     let (table, order) = compared(&[(key, json!("gaussian"), 9.0, 1.0), (key, json!("bernoulli"), 0.2, 1.0)]);
     assert_eq!(order, ["t1", "t0"]);
-    assert!(table.contains("likelihoods are not comparable (a probability against a density)"), "{table}");
+    assert!(table.contains("likelihoods are not comparable (probability and density)"), "{table}");
 }
 
 #[test]
@@ -364,11 +363,11 @@ fn a_wide_table_stays_within_a_hundred_columns() {
 }
 
 #[test]
-fn plain_autoencoders_come_last() {
+fn plain_autoencoders_are_last() {
     let key = "model.posterior";
     let (table, order) = compared(&[(key, json!("none"), 9.0, 1.0), (key, json!("gaussian"), 0.2, 1.0)]);
     assert_eq!(order, ["t1", "t0"]);
-    assert!(table.contains("elbo_nats is the reconstruction alone, and no bound: sorted last"), "{table}");
+    assert!(table.contains("elbo_nats is only the reconstruction, not a bound; sorted last"), "{table}");
 }
 
 #[test]
@@ -379,10 +378,10 @@ fn a_copy_of_a_trial_is_left_out() {
     std::fs::copy(folder.join("trial.json"), copy.join("trial.json")).unwrap();
     let report = collect(root.path()).unwrap();
     assert_eq!(report.experiments[0].trials.len(), 1);
-    assert_eq!(report.warnings, [format!("{} is left out: a copy of {}", copy.display(), folder.display())]);
+    assert_eq!(report.warnings, [format!("{} is left out: it is a copy of {}", copy.display(), folder.display())]);
 }
 
-/// What the page of a folder's report knows of its first experiment, and its length.
+/// The page's data of the first experiment, and the length of the page.
 fn page(folder: &Path) -> (serde_json::Value, usize) {
     let page = html::page(&collect(folder).unwrap(), folder);
     let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
@@ -404,13 +403,13 @@ fn metrics_of_other_data_or_likelihoods_are_not_comparable() {
     assert!(is_comparable(|other| drop(other.spec.insert("seed".to_owned(), json!(1)))));
     assert!(!is_comparable(|other| other.data_hash = "other".to_owned()));
     assert!(!is_comparable(|other| drop(other.spec.insert("data.binarize".to_owned(), json!("static")))));
-    // The same images, however they were asked for.
+    // The images are the same, although the limit differs.
     assert!(is_comparable(|other| drop(other.spec.insert("data.limit".to_owned(), json!(300)))));
     assert!(!is_comparable(|other| drop(other.spec.insert("model.likelihood".to_owned(), json!("gaussian")))));
 }
 
 #[test]
-fn axes_are_logarithmic_where_the_sweep_was() {
+fn axes_are_logarithmic_if_the_sweep_was() {
     let is_logarithmic = |values: &[f64]| {
         let root = tempfile::tempdir().unwrap();
         for (index, value) in values.iter().enumerate() {
@@ -435,7 +434,7 @@ fn seeds_keep_the_same_epochs_of_long_curves() {
     let epochs = |trial: usize| -> Vec<u64> {
         serde_json::from_value(experiment["trials"][trial]["curves"]["train"]["epoch"].clone()).unwrap()
     };
-    // Every third, and the last ones of both: at each epoch there are all seeds that came so far.
+    // Every third epoch, and the last epochs of both: each epoch has all seeds that reached it.
     let expected =
         |last: u64| (1..=last).filter(|epoch| epoch % 3 == 0 || [254, 403].contains(epoch)).collect::<Vec<_>>();
     assert_eq!((epochs(0), epochs(1)), (expected(403), expected(254)));
@@ -446,7 +445,7 @@ fn a_page_stays_small_whatever_its_pictures() {
     let root = tempfile::tempdir().unwrap();
     let mut dice = crate::random::Stream::new(0, crate::random::Purpose::Samples, 0, 0);
     for index in 0..30u64 {
-        // Loss grows with the index: the last ones are the worst. The page has `<` in six bytes.
+        // The loss grows with the index: the last trials are the worst. `<` takes six bytes in the page.
         let record = TrialRecord {
             error: Some("<".repeat(2000)),
             ..record(&format!("t{index:02}"), Status::Done, 1.0 + index as f64, 0)
@@ -466,7 +465,7 @@ fn a_page_stays_small_whatever_its_pictures() {
     assert!(has_picture.is_sorted_by(|one, other| one >= other) && (5..30).contains(&count), "{has_picture:?}");
 }
 
-/// The rows of the page's box of what was trained: what it says of each, by group and name.
+/// The rows of the page's setup, by group and name: the values and their number.
 fn setup(folder: &Path) -> std::collections::BTreeMap<String, (serde_json::Value, u64)> {
     let (experiment, _) = page(folder);
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
@@ -478,7 +477,7 @@ fn setup(folder: &Path) -> std::collections::BTreeMap<String, (serde_json::Value
 }
 
 #[test]
-fn the_page_says_what_was_trained_on_what() {
+fn the_page_shows_the_setup() {
     let root = tempfile::tempdir().unwrap();
     let setup = setup(&sweep(root.path()));
     for (row, value) in [
@@ -500,7 +499,7 @@ fn the_page_says_what_was_trained_on_what() {
 }
 
 #[test]
-fn what_differs_among_trials_is_listed_shortened() {
+fn different_values_are_listed_and_shortened() {
     let root = tempfile::tempdir().unwrap();
     for index in 0..20_u64 {
         let mut record = record(&format!("t{index}"), Status::Done, 20.0 - index as f64, 0);
@@ -511,7 +510,7 @@ fn what_differs_among_trials_is_listed_shortened() {
         }
         record.git_commit = Some("0123456789abcdef".to_owned());
         record.git_dirty = Some(index == 3);
-        // Only those that are done have the effective beta of the end.
+        // Only trials that are done have their final effective beta.
         if index == 5 {
             record.status = Status::Running;
         }
@@ -543,14 +542,14 @@ fn records_of_earlier_versions_lack_the_sizes_of_the_data() {
     std::fs::write(&path, &bytes).unwrap();
     let read = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     assert_eq!([read.train_images, read.validation_images, read.height, read.width], [None; 4]);
-    // Each training image was seen once in an epoch.
+    // Each training image was seen once per epoch.
     let setup = setup(root.path());
     assert_eq!(setup["data/training images"], (json!([1600]), 1));
     assert_eq!(setup["data/validation images"], (json!([]), 0));
 }
 
 #[test]
-fn a_page_knows_the_folder_that_it_was_written_to_without_naming_it() {
+fn a_page_recognizes_its_folder_without_its_path() {
     assert_eq!([b"".as_slice(), b"a", b"foobar"].map(html::fnv1a), [0x811c_9dc5, 0xe40c_292c, 0xbf9c_f968]);
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().canonicalize().unwrap().join("runs");
@@ -563,7 +562,7 @@ fn a_page_knows_the_folder_that_it_was_written_to_without_naming_it() {
 }
 
 #[test]
-fn a_page_says_where_epochs_or_tiles_are_left_out() {
+fn a_page_says_if_epochs_or_tiles_are_left_out() {
     let root = tempfile::tempdir().unwrap();
     let rows: Vec<Row> = (1..=403).map(|epoch| row(epoch, Split::Train, 1.0, 2.0, 3.0)).collect();
     write(root.path(), &record("t0", Status::Done, 1.0, 0), Some(&rows));

@@ -12,7 +12,7 @@ use crate::text::counted;
 use crate::train::measure::{ELBO_NATS, LOSS};
 use std::collections::BTreeSet;
 
-/// In the order in which they are counted up.
+/// The statuses, in the order of the counts.
 const STATUSES: [Status; 6] =
     [Status::Done, Status::Running, Status::Planned, Status::Interrupted, Status::Diverged, Status::Failed];
 
@@ -27,9 +27,9 @@ pub(super) fn report(report: &Report, width: Option<usize>) -> String {
 
 fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> String {
     let comparison = Comparison::of(experiment);
-    let apart: Vec<String> = apart(experiment, &comparison).collect();
+    let unplanned: Vec<String> = unplanned(experiment, &comparison).collect();
     if experiment.trials.is_empty() {
-        return format!("{heading}: no trial of its present plan\n\n{}\n", apart.join("\n"));
+        return format!("{heading}: no trial of the current plan\n\n{}\n", unplanned.join("\n"));
     }
     let mut lines =
         vec![format!("{heading}: {}", statuses(&experiment.trials.iter().collect::<Vec<_>>())), String::new()];
@@ -48,9 +48,9 @@ fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> S
         lines.push(String::new());
         lines.extend(unfinished);
     }
-    if !apart.is_empty() {
+    if !unplanned.is_empty() {
         lines.push(String::new());
-        lines.extend(apart);
+        lines.extend(unplanned);
     }
     lines.join("\n") + "\n"
 }
@@ -74,7 +74,7 @@ pub(super) fn markdown(report: &Report) -> String {
         text += "\n";
         let rules = all_rules(comparison.split).map(|(_, rule)| rule);
         let notes = rules.chain(comparison.notes.iter().cloned());
-        for note in notes.chain(unfinished(&comparison)).chain(apart(one, &comparison)) {
+        for note in notes.chain(unfinished(&comparison)).chain(unplanned(one, &comparison)) {
             text += &format!("- {note}\n");
         }
         text += "\n";
@@ -83,7 +83,7 @@ pub(super) fn markdown(report: &Report) -> String {
     text
 }
 
-/// A row for each setting. What the settings are sorted by is never left out.
+/// A table with one row per setting. The metric that they are sorted by is never left out.
 fn table(comparison: &Comparison) -> Table {
     let settings = &comparison.settings;
     let keys = comparison.varied.iter().map(|key| {
@@ -113,7 +113,7 @@ fn cell(setting: &Setting, column: &MetricColumn, split: Split, plus_minus: &str
     }
 }
 
-/// How many trials are done, running, and so on.
+/// The number of trials by status.
 fn statuses(trials: &[&ReportedTrial]) -> String {
     counts(trials).join(", ")
 }
@@ -125,27 +125,27 @@ fn counts(trials: &[&ReportedTrial]) -> Vec<String> {
     counts.map(|(status, count)| format!("{count} {}", status.name())).collect()
 }
 
-/// A line for each trial that is not done, with what it says of itself.
+/// A line for each trial that is not done, with its error or its progress.
 fn unfinished<'a>(comparison: &'a Comparison) -> impl Iterator<Item = String> + 'a {
     let trials = comparison.settings.iter().flat_map(|setting| &setting.trials);
     trials.filter(|trial| trial.record.status != Status::Done).map(|trial| line(trial, comparison))
 }
 
-/// Trials that are listed one by one, at most.
+/// Largest number of trials that are listed.
 const LISTED: usize = 20;
 
-/// The trials that the present plan does not have.
-fn apart<'a>(experiment: &'a Experiment, comparison: &'a Comparison) -> impl Iterator<Item = String> + 'a {
-    let trials = &experiment.apart;
+/// The trials that are not in the current plan.
+fn unplanned<'a>(experiment: &'a Experiment, comparison: &'a Comparison) -> impl Iterator<Item = String> + 'a {
+    let trials = &experiment.unplanned;
     let kept = if trials.len() == 1 { "its folder is kept" } else { "their folders are kept" };
-    let head = format!("not in the present plan: {}; {kept}", counted(trials.len(), "trial"));
+    let head = format!("not in the current plan: {}; {kept}", counted(trials.len(), "trial"));
     let more = trials.len().saturating_sub(LISTED);
-    let more = (more > 0).then(|| format!("and {} more, in `vaex report --json`", counted(more, "trial")));
+    let more = (more > 0).then(|| format!("and {} more; see `vaex report --json`", counted(more, "trial")));
     let lines = trials.iter().take(LISTED).map(|trial| line(trial, comparison));
     (!trials.is_empty()).then_some(head).into_iter().chain(lines).chain(more)
 }
 
-/// A trial's status, id and values, and what it says of itself.
+/// The status, id and values of a trial, and its error or its progress.
 fn line(trial: &ReportedTrial, comparison: &Comparison) -> String {
     let own = trial.record.varied.iter().map(String::as_str).filter(|key| *key != "seed");
     let keys: Vec<&str> = comparison.varied.iter().copied().chain(own).chain(["seed"]).collect();

@@ -1,4 +1,4 @@
-//! A trial as its folder shows it.
+//! A trial, read from its folder.
 
 use super::columns::columns;
 use super::numbers::{short, significant};
@@ -12,39 +12,39 @@ use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A trial as its folder shows it.
+/// A trial, read from its folder.
 #[derive(Clone, Debug)]
 pub struct ReportedTrial {
     /// Its folder.
     pub folder: PathBuf,
-    /// How it stands, from trial.json.
+    /// Its record, from trial.json.
     pub record: TrialRecord,
-    /// Its epochs, from metrics.parquet; empty before the first epoch's end.
+    /// Its metrics, from metrics.parquet; empty before the end of the first epoch.
     pub metrics: Vec<Row>,
-    /// Its images, by the first digits of their hash.
+    /// The first digits of the hash of its data.
     data: Value,
 }
 
-/// What tells trials on different images apart where no key does.
+/// The key that distinguishes trials with different data if no key of the spec does.
 pub(super) const DATA_HASH: &str = "data_hash";
-/// Digits of a hash that are shown.
+/// Number of digits of a hash that are shown.
 const SHOWN_DIGITS: usize = 8;
 
-/// A metric of one trial, as the report's table has it.
+/// A metric of one trial, as in the report's table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
     /// The metric's name for programs.
     pub name: &'static str,
-    /// How its column is headed.
+    /// The heading of its column.
     pub head: &'static str,
-    /// Its value; `None` if there is none.
+    /// Its value; `None` if absent.
     pub value: Option<f64>,
     /// The value as the report shows it.
     pub text: String,
 }
 
 impl ReportedTrial {
-    /// Reads a trial's files; `None` where it has no record that can be read. What is wrong goes to `warnings`.
+    /// Reads the files of a trial; `None` if its record cannot be read. Errors are added to `warnings`.
     pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Option<ReportedTrial> {
         let files = TrialFolder::new(folder);
         let record = TrialRecord::read(&files).map_err(|error| warnings.push(error.to_string())).ok()?;
@@ -55,14 +55,14 @@ impl ReportedTrial {
         Some(ReportedTrial::new(folder.to_owned(), record, metrics))
     }
 
-    /// A trial of which the record and the epochs are known.
+    /// A trial from its record and its metrics.
     pub fn new(folder: PathBuf, mut record: TrialRecord, metrics: Vec<Row>) -> ReportedTrial {
         trial::correct(&mut record, &metrics);
         let data = record.data_hash.chars().take(SHOWN_DIGITS).collect::<String>().into();
         ReportedTrial { folder, record, metrics, data }
     }
 
-    /// The value of a dotted key of the spec, or of [`DATA_HASH`].
+    /// The value of a dotted key of the spec, or of [`DATA_HASH`]; `None` if absent.
     pub(super) fn value(&self, key: &str) -> Option<&Value> {
         if key == DATA_HASH { Some(&self.data) } else { self.record.spec.get(key) }
     }
@@ -77,18 +77,19 @@ impl ReportedTrial {
         cells.collect()
     }
 
-    /// The row of the last epoch.
+    /// The row of the last epoch; `None` if there is none.
     pub fn last(&self, split: Split) -> Option<&Row> {
         self.metrics.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch)
     }
 
-    /// The validation row with the lowest loss, the first one of several; only finite ones count.
+    /// The first validation row with the lowest finite loss; `None` if there is none.
     pub fn best(&self) -> Option<&Row> {
         let losses = self.validation().filter_map(|row| Some((row.get(LOSS).filter(|loss| loss.is_finite())?, row)));
         losses.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, row)| row)
     }
 
-    /// The best finite value of a metric in a validation row, whichever epoch's; `None` where no value is better.
+    /// The best finite validation value of a metric over all epochs; `None` if absent, or if neither lower nor higher values are
+    /// better.
     pub fn best_of(&self, metric: &Metric) -> Option<f64> {
         let sign = metric.sign()?;
         let values = self.validation().filter_map(|row| row.get(&metric.name)).filter(|value| value.is_finite());
@@ -100,7 +101,7 @@ impl ReportedTrial {
     }
 }
 
-/// Only a trial that is done must have a table: the others may have stopped before their first epoch's end.
+/// Only a trial that is done must have a table: other trials may have stopped before the end of the first epoch.
 fn read_metrics(path: &Path, status: Status) -> Result<Vec<Row>, FileError> {
     match tables::read_metrics(path) {
         Err(error) if error.source.kind() == io::ErrorKind::NotFound && status != Status::Done => Ok(Vec::new()),

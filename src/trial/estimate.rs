@@ -1,4 +1,4 @@
-//! What a trial will take, before it runs: operations, memory, time.
+//! Estimates of the operations, memory and time that a trial needs, before it runs.
 
 use super::TrialError;
 use crate::model::architecture::Network;
@@ -9,40 +9,40 @@ use crate::train::{EpochEnd, Progress, Trainer, micro_batch};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Bytes of a process that trains next to nothing.
+/// Bytes of memory of a process that trains a tiny model.
 const PROCESS: f64 = 55e6;
 
-/// How many times the activations of a micro-batch a thread holds: forward, backward, and the kernels' rearranged copies.
-/// Found by measuring processes; see the test.
+/// Memory of a thread, as a multiple of the activations of a micro-batch: forward, backward, and the copies that the kernels
+/// rearrange. Measured on processes; see the test.
 const ACTIVATIONS: f64 = 10.0;
 
-/// Floating-point operations of a trial's training, by the definition of its layers: forward, and twice as much back.
+/// Floating-point operations of a trial's training, computed from its layers: the backward pass counts as two forward passes.
 pub fn operations(trial: &Trial) -> f64 {
     let dataset = trial.dataset();
     let passes = 3.0 * dataset.train.len() as f64 + dataset.validation.len() as f64;
     2.0 * trial.architecture().multiplications() as f64 * passes * trial.spec().train.epochs as f64
 }
 
-/// Bytes of memory that a trial's process will take at most, about.
+/// Approximate peak memory of a trial's process, in bytes.
 pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let (architecture, train) = (trial.architecture(), &trial.spec().train);
     let weights = 4.0 * architecture.parameters() as f64;
     let moments = train.optimizer.moments().len() as f64;
-    // Weights, gradient and moments; while a checkpoint is read or written, up to two copies of all but the gradient.
+    // Weights, gradient and moments; while a checkpoint is read or written, up to two copies of the weights and moments.
     let kept = weights * (2.0 + moments + 2.0 * (1.0 + moments));
     let convolutional = matches!(architecture.network, Network::Conv { .. });
     let images = micro_batch::<Host>(architecture, train.batch_size as usize) as f64;
     let worked_on = 4.0 * images * architecture.activations() as f64 * ACTIVATIONS;
-    // Convolutions sum their weights' gradients lane by lane.
+    // Convolutions have a copy of the weight gradients per lane.
     let of_thread = worked_on + if convolutional { weights } else { 0.0 };
     let pixels = (trial.dataset().train.len() + trial.dataset().validation.len()) * architecture.pixels();
     PROCESS + pixels as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
 }
 
-/// How long a trial will take on the processor, from training with it for a moment.
+/// Estimated duration of a trial on the CPU, measured by training it for `moment`.
 ///
 /// # Errors
-/// Training cannot begin.
+/// Training cannot start.
 pub fn duration(trial: &Trial, threads: usize, moment: Duration) -> Result<Duration, TrialError> {
     let mut trainer = Trainer::<Host>::new(Default::default(), trial.training(), threads)?;
     let (stop, start) = (AtomicBool::new(false), Instant::now());

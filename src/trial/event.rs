@@ -1,4 +1,4 @@
-//! What a running trial tells whoever started it.
+//! The events that a running trial reports to its caller.
 
 use crate::metrics::Row;
 use crate::record::trial::Status;
@@ -6,21 +6,21 @@ use crate::train::measure::LOSS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a running trial tells.
+/// An event of a running trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// Training begins, or goes on from a checkpoint.
+    /// Training starts, or resumes from a checkpoint.
     Started {
-        /// Epochs that an earlier process finished.
+        /// Epochs that earlier processes finished.
         epochs_done: u64,
         /// Steps that earlier processes took.
         steps_done: u64,
-        /// Epochs in all.
+        /// Epochs in total.
         epochs: u64,
-        /// Steps in all.
+        /// Steps in total.
         steps: u64,
-        /// Something to know about how it began.
+        /// Problems with files of earlier processes.
         note: Option<String>,
     },
     /// Some steps were taken.
@@ -31,7 +31,7 @@ pub enum Event {
         step: u64,
         /// Mean loss of the epoch so far.
         loss: Option<f64>,
-        /// Training images by seconds in this epoch.
+        /// Training images per second in this epoch.
         images_per_second: f64,
     },
     /// An epoch ended.
@@ -40,40 +40,40 @@ pub enum Event {
         epoch: u64,
         /// Steps taken.
         step: u64,
-        /// Training loss; nothing where it is not finite.
+        /// Training loss; `None` if not finite.
         loss: Option<f64>,
-        /// Validation loss; nothing where it is not finite.
+        /// Validation loss; `None` if not finite.
         validation_loss: Option<f64>,
-        /// Of both splits, as [`crate::metrics::named`] names them.
+        /// The metrics of both splits, with the names of [`crate::metrics::named`].
         metrics: BTreeMap<String, Option<f64>>,
-        /// Training images by seconds.
+        /// Training images per second.
         images_per_second: f64,
     },
-    /// Another process is at work in the trial's folder, and is waited for.
+    /// Another process holds the lock of the trial folder; this one waits for it.
     Waiting {
-        /// Which.
+        /// The process that holds the lock.
         holder: String,
     },
-    /// Something went wrong that costs no training.
+    /// An error that does not stop training.
     Warning {
-        /// What.
+        /// The error.
         text: String,
     },
     /// The trial ended.
     Ended {
-        /// How.
+        /// The trial's status.
         status: Status,
-        /// What went wrong.
+        /// The error that ended the trial.
         error: Option<String>,
     },
 }
 
-/// The loss of a row; `None` where it is not finite.
+/// The loss of a row; `None` if not finite.
 pub(super) fn finite_loss(row: &Row) -> Option<f64> {
     row.get(LOSS).and_then(finite)
 }
 
-/// A number as JSON can have it.
+/// A number for JSON; `None` if not finite.
 pub(super) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }

@@ -41,13 +41,13 @@ pub enum TrialError {
     /// Weights or state cannot be written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// There is no such device.
+    /// The device is not available.
     #[error("cannot use the CUDA device: {0}")]
     NoDevice(String),
 }
 
 impl TrialError {
-    /// Whether the trial's disk takes nothing more.
+    /// Whether the disk of the trial is full.
     fn is_full_disk(&self) -> bool {
         match self {
             TrialError::File(error) | TrialError::Checkpoint(CheckpointError::File(error)) => is_full(&error.source),
@@ -56,37 +56,37 @@ impl TrialError {
     }
 }
 
-/// Where a trial runs, and with what.
+/// The folder, the threads and the callbacks of a running trial.
 pub struct Run<'a> {
     /// The trial's folder.
     pub folder: &'a TrialFolder,
-    /// Worker threads.
+    /// Number of worker threads.
     pub threads: usize,
-    /// Set to make it stop after the present step.
+    /// If set, training stops after the current step.
     pub stop: &'a AtomicBool,
-    /// Is told what happens.
+    /// Is called for each event.
     pub emit: &'a mut dyn FnMut(Event),
 }
 
-/// How a trial's process ended.
+/// The result of a trial's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How the trial stands.
+    /// The trial's status.
     pub status: Status,
-    /// Whether it failed because its disk takes nothing more.
+    /// Whether it failed because its disk is full.
     pub disk_is_full: bool,
 }
 
-/// Trains a trial to its end, from its checkpoint where it has one, and records how it went.
+/// Trains a trial to its end, from its checkpoint if it has one, and writes the result to its record.
 ///
 /// # Errors
-/// The record cannot be written. What else goes wrong is in the record.
+/// The record cannot be written. All other errors are written to the record.
 pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ended, FileError> {
     let clock = Clock { begin: Instant::now(), earlier: earlier.seconds };
-    // Who planned the trial may have been another machine, or an earlier vaex.
+    // The trial may have been planned on another machine, or by an earlier version of vaex.
     let mut record = planned(trial, &earlier.varied, run.threads);
     record.status = Status::Running;
-    // It was planned then, and begins now.
+    // Until now, `started` was the time of planning.
     record.started = if earlier.seconds > 0.0 { earlier.started } else { now() };
     record.seconds = earlier.seconds;
     record.images_per_second = earlier.images_per_second;
@@ -106,7 +106,7 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
         Ok(Outcome::Interrupted) => (Status::Interrupted, None),
         Ok(Outcome::Diverged(message)) => (Status::Diverged, Some(message)),
         Err(error) => {
-            // The trial itself was in order: a disk was full, a device was missing.
+            // The cause is not the trial itself: for example, the disk is full, or the device is not available.
             record.from_outside = true;
             (Status::Failed, Some(error.to_string()))
         }
@@ -117,7 +117,7 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
     record.ended = Some(now());
     record.peak_rss_mb = peak_rss_mb();
     record.write(run.folder).map_err(|second| match &error {
-        // A full disk has no room for the record of that either.
+        // A full disk has no space for the record either.
         Some(error) => {
             let text = format!("{}; before that: {error}", second.source);
             FileError { source: std::io::Error::new(second.source.kind(), text), ..second }
@@ -138,6 +138,6 @@ fn on_cuda(trial: &Trial, clock: Clock, run: &mut Run<'_>, record: &mut TrialRec
 
 #[cfg(not(feature = "cuda"))]
 fn on_cuda(_: &Trial, _: Clock, _: &mut Run<'_>, _: &mut TrialRecord) -> Result<Outcome, TrialError> {
-    let reason = "this vaex was built without it; build it with `cargo build --release --features cuda`";
+    let reason = "this vaex was built without CUDA; build it with `cargo build --release --features cuda`";
     Err(TrialError::NoDevice(reason.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! The record of a trial and its spec: made when it is planned, corrected, brought up to date.
+//! The record and the spec of a trial: how they are created, corrected and updated.
 
 use super::seals;
 use crate::data::Dataset;
@@ -9,7 +9,7 @@ use crate::plan::{NUMERICS, Trial};
 use crate::record::trial::{Status, TrialRecord, now};
 use std::collections::BTreeMap;
 
-/// A fresh record of a trial that was not started.
+/// A new record of a trial that has not started.
 pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord {
     let commit = env!("VAEX_GIT_COMMIT");
     let Dataset { train, validation, .. } = trial.dataset();
@@ -48,8 +48,8 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
     }
 }
 
-/// Brings the spec and the record of a trial that is done up to date with what changed nothing of its training: its tags,
-/// and where its files are now. Whether its spec.toml was damaged or missing.
+/// Updates the spec and the record of a trial that is done with changes that do not affect its training: its tags, and the
+/// paths of its data files. Returns whether its spec.toml was damaged or missing.
 ///
 /// # Errors
 /// A file cannot be written.
@@ -60,7 +60,7 @@ pub fn update(folder: &TrialFolder, trial: &Trial, record: &mut TrialRecord) -> 
     }
     let text = trial.toml();
     write_whole(&folder.spec(), text.as_bytes())?;
-    // Whoever is killed here leaves a spec that is not the record's; the next run comes to this place again.
+    // A process that is killed here leaves a spec that differs from the record; the next run repeats the update.
     record.spec = values;
     record.warnings = trial.warnings();
     record.files.insert(TrialFolder::SPEC.to_owned(), seals::checksum_of(text.as_bytes()));
@@ -68,7 +68,7 @@ pub fn update(folder: &TrialFolder, trial: &Trial, record: &mut TrialRecord) -> 
     Ok(!is_sound)
 }
 
-/// Takes a trial of which version 0.1.0 said that it was done for what it is, where its metrics are not finite.
+/// Changes the status of a trial from done to diverged if its metrics are not finite: version 0.1.0 did not check them.
 pub fn correct(record: &mut TrialRecord, rows: &[Row]) {
     if record.status == Status::Done
         && let Some(row) = rows.iter().find(|row| !row.is_finite())
@@ -78,7 +78,7 @@ pub fn correct(record: &mut TrialRecord, rows: &[Row]) {
     }
 }
 
-/// Writes what a trial's folder has before it starts: its spec and its record.
+/// Creates a trial folder with its spec and its record.
 ///
 /// # Errors
 /// The folder or a file cannot be written.
@@ -88,7 +88,7 @@ pub fn prepare(folder: &TrialFolder, trial: &Trial, record: &TrialRecord) -> Res
     record.write(folder)
 }
 
-/// What is said of an epoch's row that is not finite.
+/// The error for an epoch with a row that is not finite.
 pub(super) fn not_finite(row: &Row) -> String {
     format!("the {} loss is not finite after epoch {}", row.split.in_words(), row.epoch)
 }

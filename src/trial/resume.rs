@@ -1,4 +1,4 @@
-//! Finding out where a trial was: its last sound checkpoint, and whether its event log is still whole.
+//! Resuming a trial: finds its last intact checkpoint, and checks that its event log is intact.
 
 use super::TrialError;
 use crate::folder::{FileError, TrialFolder};
@@ -9,20 +9,20 @@ use crate::train::{Execute, SnapshotError, Trainer};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// How a training begins.
+/// The state that training starts with.
 pub(super) struct Beginning {
-    /// What earlier processes have to show.
+    /// The results of earlier processes.
     pub(super) past: History,
-    /// Whether the event log has nothing but what this process writes.
+    /// Whether the event log only has the events of this process.
     pub(super) log_is_new: bool,
-    /// What is wrong with files of earlier processes.
+    /// Problems with files of earlier processes.
     pub(super) note: Option<String>,
 }
 
-/// Puts training where the last sound checkpoint left it, or leaves it at its start where there is none.
+/// Restores the last intact checkpoint, if there is one; else training starts from scratch.
 ///
 /// # Errors
-/// A file cannot be read, or a damaged one not be removed.
+/// A file cannot be read, or a damaged file cannot be removed.
 pub(super) fn resume<B: Execute>(
     folder: &TrialFolder,
     trial: &Trial,
@@ -34,7 +34,7 @@ pub(super) fn resume<B: Execute>(
     for path in [folder.checkpoint(), folder.previous_checkpoint()] {
         if !path.exists() {
             if saved && path == folder.checkpoint() {
-                faults.push(format!("not from {}: it is missing", path.display()));
+                faults.push(format!("cannot resume from {}: it is missing", path.display()));
             }
             continue;
         }
@@ -43,25 +43,25 @@ pub(super) fn resume<B: Execute>(
                 past = earlier;
                 break;
             }
-            // Sound, perhaps, and out of reach at this moment.
+            // The file may be intact, but cannot be read at this time.
             Err(CheckpointError::File(error)) => return Err(error.into()),
             Err(error) => {
-                faults.push(format!("not from {error}"));
-                // It must not take the place of a sound one.
+                faults.push(format!("cannot resume from {error}"));
+                // The next checkpoint must not overwrite the intact previous one with it.
                 std::fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
             }
         }
     }
     if let Err(error) = table {
-        faults.push(format!("with a table of metrics written anew: {error}"));
+        faults.push(format!("the table of metrics is written again: {error}"));
     }
     let mut damaged = past.log.iter().map(|(name, seal)| (folder.file(name), seal));
     if let Some((path, _)) = damaged.find(|(path, seal)| !seal.holds(path)) {
         let path = path.display();
-        faults.push(format!("with an event log written anew, without earlier pictures, as {path} is damaged"));
+        faults.push(format!("the event log is written again, without earlier pictures: {path} is damaged"));
         past.log.clear();
     }
-    // Events of a training that is begun anew would be drawn over the new ones.
+    // TensorBoard would show the events of an earlier training together with the new ones.
     let log_is_new = past.log.is_empty();
     if log_is_new {
         folder.remove_events()?;
@@ -69,7 +69,7 @@ pub(super) fn resume<B: Execute>(
     Ok(Beginning { past, log_is_new, note: (!faults.is_empty()).then(|| faults.join("; ")) })
 }
 
-/// Whether the table of metrics shows that an epoch has ended, whose two rows are in it; it has a checkpoint then.
+/// Whether the table of metrics has the two rows of a finished epoch; the trial then has a checkpoint.
 fn has_epochs(folder: &TrialFolder) -> Result<bool, FileError> {
     match tables::read_metrics(&folder.metrics()) {
         Ok(rows) => Ok(rows.len() > 1),
@@ -78,7 +78,7 @@ fn has_epochs(folder: &TrialFolder) -> Result<bool, FileError> {
     }
 }
 
-/// Puts training where a checkpoint left it; what the trial had to show by then.
+/// Restores a checkpoint; returns the trial's results until then.
 fn resume_from<B: Execute>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<History, CheckpointError> {
     let (snapshot, past) = read_checkpoint(path, trial)?;
     let misfit =

@@ -1,4 +1,4 @@
-//! One trial in training: begins or resumes it.
+//! One trial in training: starts or resumes it.
 
 use super::resume::{Beginning, resume};
 use super::{Run, TrialError};
@@ -9,7 +9,7 @@ use crate::record::trial::TrialRecord;
 use crate::train::{Execute, Trainer};
 use std::time::Instant;
 
-/// The trial's time, over all its processes.
+/// The wall time of a trial, over all its processes.
 #[derive(Clone, Copy)]
 pub(super) struct Clock {
     pub(super) begin: Instant,
@@ -23,7 +23,7 @@ impl Clock {
     }
 }
 
-/// A trial in training, and what its writers write of.
+/// A trial in training, and everything that the writers need.
 pub(super) struct Session<'s, 'r, B: Execute> {
     pub(super) trial: &'s Trial,
     pub(super) clock: Clock,
@@ -32,14 +32,14 @@ pub(super) struct Session<'s, 'r, B: Execute> {
     pub(super) trainer: Trainer<B>,
     pub(super) past: History,
     pub(super) log: EventLog,
-    /// Whether the event log has nothing but what this process writes.
+    /// Whether the event log only has the events of this process.
     pub(super) log_is_new: bool,
-    /// What is wrong with files of earlier processes.
+    /// Problems with files of earlier processes.
     pub(super) note: Option<String>,
 }
 
 impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
-    /// A trial at its start, or where its checkpoint left it.
+    /// Starts a trial, or resumes it from its checkpoint.
     pub(super) fn new(
         device: B::Device,
         trial: &'s Trial,

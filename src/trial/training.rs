@@ -1,4 +1,4 @@
-//! The training of a trial, epoch by epoch: tells the writers what happens.
+//! Trains a trial epoch by epoch, and passes events to the writers.
 
 use super::event::{finite, finite_loss};
 use super::record::not_finite;
@@ -17,10 +17,10 @@ pub(super) enum Outcome {
 }
 
 impl<B: Execute> Session<'_, '_, B> {
-    /// Trains to the end, or until it is to stop.
+    /// Trains to the end, or until `Run::stop` is set.
     pub(super) fn train(mut self) -> Result<Outcome, TrialError> {
         self.tell(&TrainingEvent::Started)?;
-        // Version 0.1.0 went on after these.
+        // Version 0.1.0 continued after such rows.
         if let Some(what) = self.past.rows.iter().find(|row| !row.is_finite()).map(not_finite) {
             return self.diverged(Vec::new(), &what);
         }
@@ -28,7 +28,7 @@ impl<B: Execute> Session<'_, '_, B> {
         if self.trainer.epoch() == epochs {
             self.tell(&TrainingEvent::Recovered)?;
         }
-        // The first step is told at once: whoever watches sees that it goes.
+        // The first step is reported at once, so that users see that training runs.
         let mut last: Option<Instant> = None;
         while self.trainer.epoch() < epochs {
             let emit = &mut self.run.emit;
@@ -53,7 +53,7 @@ impl<B: Execute> Session<'_, '_, B> {
                 }
                 EpochEnd::Finished(metrics) => {
                     let validation = self.trainer.validate()?;
-                    // Weights that are not finite any more can come from a last step whose own loss was.
+                    // The last step can have a finite loss, but leave weights that are not finite.
                     let fault = [&metrics, &validation].into_iter().find(|row| !row.is_finite()).map(not_finite);
                     if let Some(what) = fault {
                         return self.diverged(vec![metrics, validation], &what);
@@ -67,7 +67,7 @@ impl<B: Execute> Session<'_, '_, B> {
         Ok(Outcome::Done)
     }
 
-    /// Ends a training of which something is not finite: what that is, and the rows of its last epoch.
+    /// Ends training because something is not finite: `what`. `rows` are the rows of the last epoch.
     fn diverged(&mut self, rows: Vec<Row>, what: &str) -> Result<Outcome, TrialError> {
         self.past.rows.extend(rows.iter().cloned());
         self.tell(&TrainingEvent::Diverged { rows: &rows })?;

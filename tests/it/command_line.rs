@@ -278,9 +278,9 @@ fn a_report_of_what_is_no_folder_of_trials_is_refused() {
     let mut workspace = Workspace::new();
     workspace.refuse(&["report"], "error: runs is not a folder\n");
     workspace.create_folder("empty");
-    workspace.refuse(&["report", "empty"], "error: empty has no trials: no folder in it holds a trial.json\n");
+    workspace.refuse(&["report", "empty"], "error: empty has no trials: no folder in it contains a trial.json\n");
     workspace
-        .refuse(&["report", "--json", "empty"], "error: empty has no trials: no folder in it holds a trial.json\n");
+        .refuse(&["report", "--json", "empty"], "error: empty has no trials: no folder in it contains a trial.json\n");
 }
 
 #[test]

@@ -317,14 +317,14 @@ fn what_is_no_trained_model_is_refused() {
     refused(
         &["sample", &trial],
         &format!(
-            "{trial}/model.safetensors: it is damaged: its checksum differs; the command that trained it makes it again"
+            "{trial}/model.safetensors: it is damaged: its checksum differs; to create it again, run the command that trained the trial"
         ),
     );
     std::fs::remove_file(&model).unwrap();
     refused(
         &["sample", &trial],
         &format!(
-            "cannot read {trial}/model.safetensors: No such file or directory (os error 2); the command that trained it makes it again"
+            "cannot read {trial}/model.safetensors: No such file or directory (os error 2); to create it again, run the command that trained the trial"
         ),
     );
     let metrics = folder.join("metrics.parquet");
@@ -345,7 +345,7 @@ fn what_is_no_trained_model_is_refused() {
     std::fs::copy(other.join("model.safetensors"), &model).unwrap();
     refused(
         &["sample", &trial],
-        &format!("{trial}/model.safetensors is another trial's model; train the trial again with --fresh"),
+        &format!("{trial}/model.safetensors is the model of another trial: train the trial again with --fresh"),
     );
     // A model file of an earlier vaex, without the sides of the images.
     std::fs::write(&model, &whole).unwrap();
@@ -353,12 +353,13 @@ fn what_is_no_trained_model_is_refused() {
     notes.remove("height");
     notes.insert("version".to_owned(), "0.0.9".to_owned());
     Arrays::default().write(&model, notes).unwrap();
-    let message = "it was written by vaex 0.0.9, whose models this one cannot read; train the trial again with --fresh";
-    refused(&["traverse", &trial], &format!("{trial}/model.safetensors: {message}"));
+    let message = " was written by vaex 0.0.9; this version cannot read it: train the trial again with --fresh";
+    refused(&["traverse", &trial], &format!("{trial}/model.safetensors{message}"));
     std::fs::write(&model, &whole).unwrap();
     let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     TrialRecord { status: Status::Interrupted, ..record }.write(&TrialFolder::new(&folder)).unwrap();
-    let message = "is interrupted; only a trial that is done has a model; the command that began it goes on with it";
+    let message =
+        "is interrupted; only a trial that is done has a model; to resume it, run the command that started it";
     refused(&["sample", &trial], &format!("{trial} {message}"));
     refused(
         &["sample", &trial, "--temperature", "-1"],

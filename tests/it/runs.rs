@@ -376,8 +376,8 @@ fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
                 .iter()
                 .map(|name| format!("runs/tiny/{name_of_folder}/{name}: it is damaged: its checksum differs"))
                 .collect::<Vec<_>>()
-                .join("; not from ");
-            assert!(output.contains(&format!(": {from}, not from {faults}\n")), "{output}");
+                .join("; cannot resume from ");
+            assert!(output.contains(&format!(": {from}; cannot resume from {faults}\n")), "{output}");
             same_bits(&folder, &workspace.trial("undisturbed/tiny", &id));
         }
     }

@@ -5,11 +5,11 @@ use crate::folder::FileError;
 use tensorboard_proto::types::DataType;
 
 impl EventWriter {
-    /// How often numbers lie in each of equal buckets between the least and the largest, as a histogram. Numbers that are
-    /// not finite are left out; of none there is no histogram.
+    /// A histogram of numbers, with equal buckets from the smallest to the largest. Numbers that are not finite are left out;
+    /// without numbers, nothing is written.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn histogram(&mut self, tag: &str, step: u64, numbers: &[f32], description: &str) -> Result<(), FileError> {
         let buckets = buckets(numbers);
         if buckets.is_empty() {
@@ -23,7 +23,7 @@ impl EventWriter {
     }
 }
 
-/// Buckets of a histogram.
+/// Number of buckets of a histogram.
 const BUCKETS: usize = 40;
 
 /// Lower edge, upper edge and count of equal buckets.

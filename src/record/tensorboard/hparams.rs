@@ -13,11 +13,11 @@ use tensorboard_proto::summary::Summary_Value;
 use tensorboard_proto::types::DataType;
 
 impl EventWriter {
-    /// Says with which hyperparameters the trial runs, for TensorBoard's HParams tab, which averages the metrics of a
-    /// `group`. Lists are shown as JSON, nulls are left out.
+    /// The hyperparameters of the trial, for TensorBoard's HParams tab, which averages the metrics of a `group`. Lists are
+    /// shown as JSON, nulls are left out.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn hparams_start(
         &mut self,
         group: &str,
@@ -33,13 +33,13 @@ impl EventWriter {
         self.hparams("_hparams_/session_start_info", &data)
     }
 
-    /// Says that the trial has ended, and whether well.
+    /// The end of the trial, and whether it was a success.
     ///
-    /// TensorBoard keeps the first such record of a trial for good, so it is for an end that is final: a trial that
-    /// was interrupted and may resume has none, and is shown as of unknown status.
+    /// TensorBoard keeps the first such record of a trial, so it must only be written for a final end: a trial that was
+    /// interrupted and may resume has none, and its status is shown as unknown.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn hparams_end(&mut self, success: bool) -> Result<(), FileError> {
         let mut info = SessionEndInfo::new();
         info.set_status(if success { SessionStatus::STATUS_SUCCESS } else { SessionStatus::STATUS_FAILURE });
@@ -53,7 +53,7 @@ impl EventWriter {
         let content = data.write_to_bytes().map_err(io::Error::from).map_err(FileError::at("write", &self.path))?;
         let mut value = Summary_Value::new();
         value.set_tag(tag.to_owned());
-        // Always with metadata: they are the content. The value itself is empty.
+        // Always with metadata, which has the content. The value itself is empty.
         let mut metadata = metadata("hparams", "");
         metadata.mut_plugin_data().set_content(content);
         value.set_metadata(metadata);

@@ -1,4 +1,4 @@
-//! The layout of the Custom Scalars page.
+//! The layout of the Custom Scalars tab.
 
 use super::{EventWriter, tensor};
 use crate::folder::FileError;
@@ -10,10 +10,10 @@ use tensorboard_proto::layout::{Category, Chart, Layout, MultilineChartContent};
 use tensorboard_proto::types::DataType;
 
 impl EventWriter {
-    /// The custom scalars' page: the charts that metrics ask for, each with its metrics of both splits.
+    /// The layout of the Custom Scalars tab: the charts of [`Metric::layout`], each with its metrics for both splits.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn layout(&mut self) -> Result<(), FileError> {
         let mut charts: Vec<(&str, Vec<String>)> = Vec::new();
         for metric in measure::all() {

@@ -7,11 +7,11 @@ use tensorboard_proto::summary::Summary_Value;
 use tensorboard_proto::types::DataType;
 
 impl EventWriter {
-    /// The metrics of an epoch and split as scalars, `1_validation/loss` and so on, at the step `row.step`; the lists as
-    /// histograms, `kl_axis_nats/validation`, whose bucket [i, i + 1) has the value of axis i.
+    /// The metrics of an epoch and split as scalars, `1_validation/loss` and so on, at the step `row.step`; lists as
+    /// histograms, `kl_axis_nats/validation`, in which bucket [i, i + 1) has the value of axis i.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn metrics(&mut self, row: &Row) -> Result<(), FileError> {
         let mut values = Vec::new();
         for (metric, tag, value) in tagged(row) {
@@ -31,9 +31,9 @@ impl EventWriter {
         scalar
     }
 
-    /// A list as a histogram; `None` where there is nothing to show.
+    /// A list as a histogram; `None` if it is empty or has a number that is not finite.
     fn by_axis(&mut self, metric: &Metric, tag: &str, axes: &[f64]) -> Option<Summary_Value> {
-        // A bucket that is not finite would break the whole chart.
+        // A bucket that is not finite breaks the whole chart.
         if axes.is_empty() || axes.iter().any(|value| !value.is_finite()) {
             return None;
         }
@@ -46,7 +46,7 @@ impl EventWriter {
     }
 }
 
-/// The values of a row that are shown, with their tags.
+/// The values of a row that TensorBoard shows, with their tags.
 pub(super) fn tagged(row: &Row) -> impl Iterator<Item = (&'static Metric, String, &Value)> {
     row.values().filter_map(|(metric, value)| Some((metric, metric.tag(row.split)?, value)))
 }

@@ -1,7 +1,7 @@
-//! TensorBoard event files: scalars, the KL by latent axis, pictures, text and hyperparameters of a trial.
+//! TensorBoard event files: scalars, the KL of each latent axis, pictures, text and hyperparameters of a trial.
 //!
-//! The file is append-only; a process that is killed leaves a torn last record, which TensorBoard passes over. A
-//! trial that resumes opens a further file, whose first events say from which step on the older ones are void.
+//! The file is append-only. A killed process leaves an incomplete last record, which TensorBoard ignores. A trial that
+//! resumes opens another file, whose first events say from which step on TensorBoard must drop the events of older files.
 
 mod histogram;
 mod hparams;
@@ -29,30 +29,30 @@ use tensorboard_proto::tensor_shape::TensorShapeProto_Dim;
 use tensorboard_proto::types::DataType;
 use tensorboard_rs::record_writer::RecordWriter;
 
-/// Files opened by this process: the last part of their names.
+/// The number of files that this process has opened: the last part of their names.
 static OPENED: AtomicU64 = AtomicU64::new(0);
 
-/// An event file that is being written. Events are buffered: [`EventWriter::flush`] shows them to readers.
+/// An event file that is being written. Events are buffered until [`EventWriter::flush`].
 pub struct EventWriter {
     path: PathBuf,
     file: BufWriter<File>,
-    /// What was written so far: how much, and its checksum.
+    /// The number of bytes written so far, and their checksum.
     bytes: u64,
     hash: Sha256,
-    /// Tags that were written already: a tag's metadata are read from its first event alone.
+    /// Tags that were written already: TensorBoard reads the metadata of a tag from its first event only.
     described: HashSet<String>,
-    /// Bytes that the system may not have yet.
+    /// Bytes that may not have been passed to the operating system yet.
     unflushed: u64,
 }
 
 impl EventWriter {
-    /// Opens a new event file in `folder`; files that exist are left as they are.
+    /// Creates a new event file in `folder`; existing files are not changed.
     ///
-    /// `start_step` is the number of optimiser steps that the trial has behind it: 0 at its start, the checkpoint's
-    /// where it resumes. Events of older files at that step stay, those after it are dropped by TensorBoard.
+    /// `start_step` is the number of optimiser steps that the trial has taken: 0 at its start, that of the checkpoint if it
+    /// resumes. TensorBoard drops the events of older files after that step.
     ///
     /// # Errors
-    /// The file can't be created or written.
+    /// The file cannot be created or written.
     pub fn create(folder: &Path, start_step: u64) -> Result<EventWriter, FileError> {
         let path = event_file(&TrialFolder::new(folder))?;
         let file = File::create_new(&path).map_err(FileError::at("create", &path))?;
@@ -65,15 +65,15 @@ impl EventWriter {
         Ok(writer)
     }
 
-    /// The file that is written.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A picture, and its bytes as a PNG file. Usual tags: `reconstructions`, `samples`, `manifold`.
+    /// A picture; `png` is the same picture as a PNG file. Usual tags: `reconstructions`, `samples`, `manifold`.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn image(&mut self, tag: &str, step: u64, grid: &Grid, png: &[u8]) -> Result<(), FileError> {
         let mut image = Summary_Image::new();
         image.set_width(i32::try_from(grid.width).unwrap_or(i32::MAX));
@@ -85,10 +85,10 @@ impl EventWriter {
         self.summary(step, vec![value])
     }
 
-    /// A text in Markdown, at step 0. See [`code_block`] for text that is to be shown as it is.
+    /// A text in Markdown, at step 0. Use [`code_block`] for text that is not Markdown.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn text(&mut self, tag: &str, markdown: &str) -> Result<(), FileError> {
         let mut tensor = tensor(DataType::DT_STRING, &[]);
         tensor.set_string_val(RepeatedField::from_vec(vec![markdown.as_bytes().to_vec()]));
@@ -97,10 +97,10 @@ impl EventWriter {
         self.summary(0, vec![value])
     }
 
-    /// Hands everything written so far to the operating system, where TensorBoard sees it.
+    /// Passes everything written so far to the operating system, so that TensorBoard can read it.
     ///
     /// # Errors
-    /// The file can't be written.
+    /// The file cannot be written.
     pub fn flush(&mut self) -> Result<(), FileError> {
         let flushed = self.file.flush();
         self.checked(flushed)?;
@@ -108,13 +108,13 @@ impl EventWriter {
         Ok(())
     }
 
-    /// The file's name, and how it is when everything is flushed.
+    /// The file's name, and its seal after a flush; `None` if it has no name.
     pub fn seal(&self) -> Option<(String, LogSeal)> {
         let name = self.path.file_name()?.to_string_lossy().into_owned();
         Some((name, LogSeal { bytes: self.bytes, sha256: hexadecimal(self.hash.clone()) }))
     }
 
-    /// TensorBoard takes the first start of a trial as such; a later one drops the events from its step on.
+    /// TensorBoard takes the first start event as the start of the trial; at a later one, it drops the events from its step on.
     fn session_start(&mut self, steps_taken: u64) -> Result<(), FileError> {
         let mut log = SessionLog::new();
         log.set_status(SessionLog_SessionStatus::START);
@@ -124,7 +124,7 @@ impl EventWriter {
         self.event(first_void_step, event)
     }
 
-    /// A value of `tag` that is yet to be set, with its metadata where it is the first of its tag.
+    /// A new, empty value of `tag`; with metadata if it is the first value of the tag.
     fn value(&mut self, tag: &str, plugin: &str, description: &str) -> Summary_Value {
         let mut value = Summary_Value::new();
         value.set_tag(tag.to_owned());
@@ -161,9 +161,9 @@ impl EventWriter {
     }
 }
 
-/// Markdown that shows `text` as it is, whatever it holds.
+/// Markdown that shows `text` unchanged.
 pub fn code_block(text: &str) -> String {
-    // Indented, not fenced: a fence could occur in the text.
+    // Indented, not fenced: the text may contain a fence.
     text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
@@ -174,7 +174,7 @@ fn metadata(plugin: &str, description: &str) -> SummaryMetadata {
     metadata
 }
 
-/// A tensor of `shape` that is yet to be filled.
+/// A tensor of `shape` without values.
 fn tensor(dtype: DataType, shape: &[usize]) -> TensorProto {
     let mut tensor = TensorProto::new();
     tensor.set_dtype(dtype);
@@ -183,15 +183,15 @@ fn tensor(dtype: DataType, shape: &[usize]) -> TensorProto {
         dim.set_size(size as i64);
         tensor.mut_tensor_shape().mut_dim().push(dim);
     }
-    // Also where there are no axes: a missing shape is not that of a scalar.
+    // Also if there are no axes: a missing shape is not the shape of a scalar.
     tensor.mut_tensor_shape();
     tensor
 }
 
-/// A new event file, which sorts after those in `folder`.
+/// The path of a new event file, which sorts after those in `folder`.
 fn event_file(folder: &TrialFolder) -> Result<PathBuf, FileError> {
-    // TensorBoard reads a folder's files in the order of their names, so a resumed trial's must come last, even
-    // when it resumes within a second or the clock was set back.
+    // TensorBoard reads the files of a folder in the order of their names. The file of a resumed trial must be the last, even
+    // if the trial resumes within a second or the clock was set back.
     let latest = folder.latest_event_seconds()?;
     let seconds = (now() as u64).max(latest.map_or(0, |latest| latest.saturating_add(1)));
     Ok(folder.event_file(seconds, &host_name(), std::process::id(), OPENED.fetch_add(1, Ordering::Relaxed)))

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// How an event file was when a checkpoint was written.
+/// The length and the checksum of an event file when a checkpoint was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogSeal {
     pub(super) bytes: u64,
@@ -14,7 +14,7 @@ pub struct LogSeal {
 }
 
 impl LogSeal {
-    /// Whether a file begins as it was; more may have come after.
+    /// Whether the file still begins with that content; more may follow.
     pub fn holds(&self, path: &Path) -> bool {
         let found = File::open(path).and_then(|file| checksum(file.take(self.bytes)));
         found.is_ok_and(|(sha256, bytes)| LogSeal { bytes, sha256 } == *self)

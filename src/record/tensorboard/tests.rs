@@ -10,7 +10,7 @@ use tensorboard_proto::api::Status as SessionStatus;
 use tensorboard_proto::plugin_hparams::HParamsPluginData;
 use tensorboard_rs::masked_crc32c::masked_crc32c;
 
-/// The events of a file, their checksums checked; a torn last record is left out.
+/// The events of a file, with verified checksums; an incomplete last record is left out.
 fn events(path: &Path) -> Vec<Event> {
     let bytes = std::fs::read(path).unwrap();
     let mut rest = &bytes[..];
@@ -97,7 +97,7 @@ fn tags_are_in_the_order_in_which_tensorboard_is_to_show_them() {
         let row = metrics(split, 10);
         tagged(&row).filter(|(metric, ..)| metric.kind != MetricKind::List).map(|(_, tag, _)| tag).collect()
     };
-    // As Python sorts the columns, by code point.
+    // Python sorts the columns by code point too.
     let columns: BTreeSet<String> = [tags(Split::Train), tags(Split::Validation)].concat().into_iter().collect();
     assert_eq!(columns.len(), tags(Split::Train).len() + tags(Split::Validation).len());
     let (results, others): (Vec<&str>, Vec<&str>) =
@@ -193,7 +193,7 @@ fn a_seal_holds_while_a_file_begins_as_it_was() {
 }
 
 #[test]
-fn a_resumed_trial_opens_a_later_file_and_voids_what_follows_its_checkpoint() {
+fn a_resumed_trial_opens_a_later_file_and_drops_events_after_its_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let names: Vec<PathBuf> =
         [0, 0, 40].map(|step| EventWriter::create(folder.path(), step).unwrap().path().to_owned()).to_vec();

@@ -1,6 +1,6 @@
-// The KL of each latent axis: a row for each trial.
+// The KL of each latent axis: one row per trial.
 
-/** KL below which a latent axis counts as collapsed, nats per image. */
+/** A latent axis whose KL is below this has collapsed, nats per image. */
 const COLLAPSED = 0.01;
 
 /** The KL of a trial's latent axes, the largest first. */
@@ -12,15 +12,15 @@ function axisKl(page, trial) {
 function showAxes(page) {
     if (!page.trials.some((trial) => axisKl(page, trial).length > 0)) return;
     const section = page.section("KL of each latent axis",
-        `A row is a trial, its axes in the order of their KL. An axis whose KL is below ${COLLAPSED} nats per image has collapsed: it is hatched. `
-        + `The table's column active has another rule: ${RULES.active_units}. An axis can be both active and collapsed, or neither.`);
+        `Each row is a trial, with its axes sorted by KL. An axis whose KL is below ${COLLAPSED} nats per image has collapsed; it is hatched. `
+        + `The column active of the table has another rule: ${RULES.active_units}. An axis can be both active and collapsed, or neither.`);
     const legend = element("ul", { class: "legend" });
     const rows = element("p", { class: "soft" });
     section.append(legend, rows);
     const more = page.more(section, (trial) => axisKl(page, trial).length > 0);
     page.chart(section, (colours, width) => {
         const trials = more.shown();
-        if (trials.length === 0) return { empty: "No chosen trial is done." };
+        if (trials.length === 0) return { empty: "No selected trial is done." };
         const isNarrow = width < NARROW;
         const kl = trials.map((trial) => axisKl(page, trial));
         const mostAxes = most(kl.map((one) => one.length));
@@ -33,7 +33,7 @@ function showAxes(page) {
         legend.replaceChildren(scaleLegend("KL", [low, high], alive, short, "nats per image (logarithmic)"),
             element("li", {}, element("span",
                 { class: "ramp", style: `width: 1.6rem; background: repeating-linear-gradient(45deg, ${colours.soft} 0 1px, transparent 1px 5px)` }), "collapsed"));
-        // A phone has no room for the names of keys beside each row.
+        // On a phone there is no space for the names of keys next to each row.
         const keys = [...page.varied, ...(page.seedsDiffer ? ["seed"] : [])];
         const names = trials.map((trial) => (isNarrow ? keys.map((key) => text(trial.spec[key])).join(" · ")
             : page.trialName(trial)) || trial.trial);
@@ -66,14 +66,14 @@ function showAxes(page) {
                                 ...inkOn(nats < COLLAPSED ? null : rampColour(colours.ramp, share(nats)), colours) } }))) },
                     hatchSeries(kl, dead, colours, isNarrow ? "" : " collapsed"),
                 ],
-                // ECharts asks for one with a heat map; the cells have their colours already.
+                // ECharts needs a visualMap for a heat map; the cells already have colours.
                 visualMap: { show: false, seriesIndex: [], min: 0, max: 1 },
             },
         };
     }, "wide");
 }
 
-/** The collapsed axes of each row, which are its last ones, hatched, and their number beside the row. */
+/** Hatches the collapsed axes of each row, which are the last ones, and writes their number next to the row. */
 function hatchSeries(kl, dead, { soft }, unit) {
     return {
         type: "custom", silent: true, z: 3, tooltip: { show: false }, data: kl.map((_, row) => [0, row]), clip: false,
@@ -85,7 +85,7 @@ function hatchSeries(kl, dead, { soft }, unit) {
             const x = centre(kl[row].length - dead[row])[0] - width / 2;
             const y = centre(0)[1] - height / 2;
             const area = { x: x + 0.5, y: y + 0.5, width: width * dead[row] - 1, height: height - 1 };
-            // Lines of 45 degrees, each cut to the rectangle.
+            // Lines at 45 degrees, clipped to the rectangle.
             const path = [];
             for (let at = 6; at < area.width + area.height; at += 6) {
                 const down = Math.max(0, at - area.width);

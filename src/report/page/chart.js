@@ -1,8 +1,8 @@
-// A chart: its place, its options for ECharts, and what it leaves out.
+// A chart: its element, its options for ECharts, and the values outside of its axes.
 
-/** A place for a chart. `draw(theme, width)` returns `option`s of ECharts and a `label` that says in words what is to be
- * seen, or `empty`, a sentence why there is nothing; `clips` and `outside` where the axes leave values out, and `beyond`, what is
- * drawn of these; `note`, a sentence below the chart. */
+/** A chart. `draw(theme, width, whole)` returns the `option` of ECharts and a `label` that describes the chart in words, or
+ * `empty`, a sentence why there is no chart. If values are outside of the axes, it also returns `clips`, their number `outside`,
+ * and `beyond`, a sentence on how they are drawn. `note` is a sentence below the chart. */
 class Chart {
     constructor(parent, draw, size = "") {
         this.draw = draw;
@@ -34,7 +34,7 @@ class Chart {
             this.whole = !this.whole;
             this.update();
             this.note.querySelector("button")?.focus();
-        } }, this.whole ? "leave out what is far from the others" : "show all"));
+        } }, this.whole ? "hide values that are far from the others" : "show all"));
     }
 
     completed({ option, label }, { ink, soft, line, ground, colours }) {

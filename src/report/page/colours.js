@@ -1,6 +1,6 @@
-// Colours, symbols and legends: of the page, of scales, and of trials by a key.
+// Colours, symbols and legends: for the page, for scales, and for trials by a key.
 
-// After Okabe and Ito, so that the colour-blind tell them apart; light enough or dark enough for the ground.
+// Based on the palette of Okabe and Ito, which colour-blind readers can distinguish, with enough contrast to the background.
 const LIGHT = {
     colours: ["#0072b2", "#cc5500", "#008a63", "#c98500", "#b45f92", "#43a2dd", "#6f6200", "#6b6b6b"],
     ramp: ["#dbe9f4", "#9cc4e0", "#4f93c4", "#1f629d", "#0c2f5a"],
@@ -16,12 +16,12 @@ const SYMBOLS = [
     "M2 0L5 3L8 0L10 2L7 5L10 8L8 10L5 7L2 10L0 8L3 5L0 2Z", "M0 0H10L6.5 5L10 10H0L3.5 5Z",
 ];
 const DASHES = ["solid", "dashed", "dotted"];
-/** Where the scale of colours begins for points and lines: its first colours are too near to the ground. */
+/** Start of the colour scale for points and lines: its first colours are too close to the background. */
 const FAINTEST = 0.35;
 
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 
-/** Colours as the page has them now. */
+/** The current colours of the page. */
 function theme() {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(name).trim();
@@ -32,7 +32,7 @@ function theme() {
     };
 }
 
-/** A colour of a scale, from 0 to 1. */
+/** The colour at a place of a scale, from 0 to 1. */
 function rampColour(ramp, share) {
     const at = Math.min(Math.max(share, 0), 1) * (ramp.length - 1);
     const index = Math.min(Math.floor(at), ramp.length - 2);
@@ -41,14 +41,14 @@ function rampColour(ramp, share) {
     return `rgb(${low.map((part, i) => Math.round(part + (high[i] - part) * (at - index))).join(",")})`;
 }
 
-/** The colour of a text that is readable on another colour. */
+/** A text colour that is readable on a colour. */
 function inkOn(colour, { ink }) {
     if (colour === null) return { color: ink };
     const [red, green, blue] = colour.match(/\d+/g).map(Number);
     return { color: 0.3 * red + 0.59 * green + 0.11 * blue > 135 ? "#111" : "#fff" };
 }
 
-/** A sign of a legend: a symbol, on a line if `dash` says which. */
+/** A mark of a legend: a symbol, on a line if `dash` is given. */
 function sign(colour, symbol, dash = null) {
     const svg = (name, attributes) => {
         const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -64,7 +64,7 @@ function sign(colour, symbol, dash = null) {
     return drawn;
 }
 
-/** A legend of a scale of colours. Of `values` beyond its ends it says that they have the ends' colours. */
+/** The legend of a colour scale. `values` outside of the scale have the colours of its ends, which is marked with ≤ or ≥. */
 function scaleLegend(name, [low, high], values, written, unit = "", from = 0) {
     const stops = [0, 0.25, 0.5, 0.75, 1].map((share) => rampColour(theme().ramp, from + (1 - from) * share));
     const end = (sign, value) => element("span", { class: "end" }, `${sign}${written(value)}`);
@@ -73,7 +73,7 @@ function scaleLegend(name, [low, high], values, written, unit = "", from = 0) {
         end(most(values) > high ? "≥ " : "", high), unit);
 }
 
-/** A colour and a symbol for each trial by a key's value: `of(trial)`, and the items of a legend. */
+/** A colour and a symbol for each trial by the value of a key, `of(trial)`, and the items of the legend. */
 function coloursOf(page, { colours, ramp }, key = page.colourKey) {
     const plain = { colour: colours[0], symbol: SYMBOLS[0] };
     if (key === null) return { of: () => plain, legend: [] };
@@ -107,7 +107,7 @@ function addColourChoice(page) {
     });
 }
 
-/** The legend of the colours that trials have, with a choice of the key that decides them, beside other controls. */
+/** The legend of the trials' colours, and a selection of the key for the colours, next to other controls. */
 function colourLegend(page, section, controls = element("div", { class: "controls" })) {
     const legend = element("ul", { class: "legend" });
     if (page.colourChoice) {

@@ -1,25 +1,25 @@
-// Learning curves: a line for each setting, a band over its seeds.
+// Learning curves: one line per setting, with a band over its seeds.
 
-/** Settings whose learning curves are shown at first. */
+/** Number of settings whose learning curves are shown at first. */
 const CURVES = 12;
 
 function showCurves(page) {
     const splits = ["train", "validation"].filter((split) => page.trials.some(({ curves }) => curves?.[split]?.epoch.length > 0));
     if (splits.length === 0) return;
     const section = page.section("Learning curves", [page.isFoldable
-        ? "The mean over the seeds of a setting; the band is from the lowest to the highest seed." : "",
-        page.epoch_step > 1 ? `Every ${page.epoch_step}th epoch and the last one: curves.parquet has all of them.` : ""]
+        ? "Each line is the mean over the seeds of a setting; the band goes from the lowest to the highest seed." : "",
+        page.epoch_step > 1 ? `The chart has every ${page.epoch_step}th epoch and the last one; curves.parquet has all epochs.` : ""]
         .filter(Boolean).join(" "));
     let [metric, split] = [CURVE_METRICS.includes(page.sorted_by) ? page.sorted_by : "elbo_nats", splits.includes(page.split)
         ? page.split : splits[0]];
     section.append(element("div", { class: "controls" },
-        select("figure", CURVE_METRICS.map((name) => [name, TITLES[name]]), metric,
+        select("metric", CURVE_METRICS.map((name) => [name, TITLES[name]]), metric,
             (chosen) => { metric = chosen; chart.update(); }),
         splits.length > 1 ? select("split", splits.map((name) => [name, name]), split,
             (chosen) => { split = chosen; chart.update(); }) : null));
     const legend = element("div");
     const signOf = ({ index, trials }, palette) => {
-        // Where a setting is a value of one key, it looks as that does in the other charts.
+        // If a setting is a value of one key, it has the same colour and symbol as in the other charts.
         if (page.varied.length === 1 && page.settings.length <= VALUES) return { ...coloursOf(page, palette).of(trials[0]), dash: "solid" };
         const { colours } = palette;
         return {
@@ -27,7 +27,7 @@ function showCurves(page) {
             dash: DASHES[Math.floor(index / colours.length) % DASHES.length],
         };
     };
-    // Settings of the chosen trials, and which of them have a curve.
+    // The settings of the selected trials that have a curve, and those that are shown.
     let [settings, shown] = [[], new Set()];
     page.updates.push(() => {
         const trials = new Set(page.chosen);
@@ -53,7 +53,7 @@ function showCurves(page) {
             : [element("p", { class: "soft note" }, `Settings: ${page.compactNames()}`)]),
             ...(settings.length < 2 ? [] : [list(items.slice(0, CURVES))]),
             ...(settings.length > CURVES ? [element("details", { open: isOpen ? "" : null },
-                element("summary", {}, `${plural(settings.length - CURVES, "setting")} more`), list(items.slice(CURVES)))]
+                element("summary", {}, `${plural(settings.length - CURVES, "more setting")}`), list(items.slice(CURVES)))]
                 : []));
     });
     section.append(legend);
@@ -62,7 +62,7 @@ function showCurves(page) {
             .map(({ setting, trials }) => ({ name: page.settingName(setting), band: band(trials, split, metric),
                 several: trials.length > 1, ...signOf(setting, colours) }))
             .filter(({ band }) => band.length > 0);
-        if (drawn.length === 0) return { empty: "No chosen setting has a learning curve of this split." };
+        if (drawn.length === 0) return { empty: "No selected setting has a learning curve for this split." };
         const values = drawn.flatMap(({ band }) => band.flatMap(([, middle, low, high]) => (low < high ? [middle, low, high]
             : [middle])));
         const y = bounds(values, whole);
@@ -96,7 +96,7 @@ function showCurves(page) {
     }, "wide");
 }
 
-/** Epoch, mean, lowest and highest of a figure over some trials. */
+/** Epoch, mean, lowest and highest value of a metric over trials. */
 function band(trials, split, metric) {
     const points = trials.flatMap(({ curves }) => (curves?.[split]?.epoch ?? []).map((epoch, index) => [epoch,
         curves[split][metric]?.[index]]));

@@ -1,13 +1,13 @@
-// The data that the page carries, and what is said of its figures. Texts of specs and errors come from files of others:
-// they become text, never markup.
+// The data of the page, and the definitions of its metrics. Texts of specs and errors come from other people's files: they are
+// shown as text, never as markup.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const main = document.getElementById("report");
 
-/** What the page shows of a metric: `best` finds the best of several values, `rule` says how it is computed. */
+/** The metrics of the page: `best` returns the best of several values, `rule` says how the metric is computed. */
 const METRICS = data.metrics.map((metric) => ({ ...metric, best: { lower: least, higher: most }[metric.better] }));
-/** Those with a column of the table, in its order. */
-const FIGURES = METRICS.filter(({ head }) => head !== null);
+/** The metrics that have a column in the table, in its order. */
+const TABLE_METRICS = METRICS.filter(({ head }) => head !== null);
 const TITLES = Object.fromEntries(METRICS.map(({ name, title }) => [name, title]));
 const RULES = Object.fromEntries(METRICS.map(({ name, rule }) => [name, rule]));
 const BETTER = Object.fromEntries(METRICS.map(({ name, better }) => [name, better]));

@@ -1,9 +1,9 @@
 // Elements of the page: controls and labels.
 
-/** Width below which a page is a phone's. */
+/** A page narrower than this is laid out for a phone. */
 const NARROW = 600;
 
-/** An element with attributes and children; texts are texts. */
+/** An element with attributes and children; strings become text nodes. */
 function element(name, attributes = {}, ...children) {
     const made = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) {
@@ -14,7 +14,7 @@ function element(name, attributes = {}, ...children) {
     return made;
 }
 
-/** Buttons of which one is pressed. */
+/** Buttons of which exactly one is pressed. */
 function choice(label, options, chosen, change) {
     const buttons = options.map(([value, shown]) => element("button", {
         type: "button", "aria-pressed": String(value === chosen),
@@ -31,5 +31,5 @@ function select(label, options, chosen, change) {
     return element("label", {}, label, element("select", { onchange: (event) => change(event.target.value) }, made));
 }
 
-/** A label that may break after its commas. */
+/** A label that may be wrapped after its commas. */
 const breakable = (label) => label.split(",").flatMap((part, index) => (index > 0 ? [",", element("wbr"), part] : [part]));

@@ -1,15 +1,15 @@
-// The page of an experiment: its trials, what is chosen of them, and its sections.
+// The page of an experiment: its trials, the selected trials, and its sections.
 
-/** Trials whose latent axes or pictures are shown at first. */
+/** Number of trials whose latent axes or pictures are shown at first. */
 const TRIALS = 24;
 
-/** The page of an experiment: what the filter leaves is what all of its parts show. */
+/** The page of an experiment. All of its parts show the trials that match the filter. */
 class Experiment {
     constructor(experiment) {
         Object.assign(this, experiment);
         this.apart = Array.isArray(this.apart) ? this.apart : [];
         const byId = new Map(this.trials.map((trial) => [trial.trial, trial]));
-        // From here on, trials are themselves where their ids were, and best first.
+        // From here on, settings have trials instead of their ids, and trials are sorted, best first.
         this.settings = this.settings.map((setting, index) => (
             { ...setting, index, trials: setting.trials.map((id) => byId.get(id)).filter(Boolean) }));
         this.trials = this.settings.flatMap((setting) => setting.trials);
@@ -29,8 +29,8 @@ class Experiment {
         return this.short[key] ?? key;
     }
 
-    /** A figure of a trial that is done. */
-    figure(trial, name) {
+    /** The value of a metric of a trial that is done; null if absent. */
+    metric(trial, name) {
         if (trial.status !== "done") return null;
         const value = name === "images_per_second" || name === "seconds" ? trial[name] : trial.final[this.split]?.[name];
         return isNumber(value) ? value : null;
@@ -40,12 +40,12 @@ class Experiment {
         return this.varied.map((key) => `${this.keyName(key)}=${text(setting.values[key])}`).join(", ") || this.name;
     }
 
-    /** What the values of compact names are, in order. */
+    /** The keys of the values in compact names, in order. */
     compactNames() {
         return this.varied.map((key) => this.keyName(key)).join(" · ");
     }
 
-    /** A setting's values alone, where their names would take much room. */
+    /** The values of a setting, without the names of the keys if there are several. */
     compactName(setting) {
         return this.varied.length < 2 ? this.settingName(setting) : this.varied.map((key) => text(setting.values[key])).join(" · ");
     }
@@ -54,9 +54,9 @@ class Experiment {
         return trial.label || trial.trial;
     }
 
-    /** Trials that the filter leaves, in the table's order; those that are done and have these figures. */
-    done(...figures) {
-        return this.chosen.filter((trial) => trial.status === "done" && figures.every((name) => this.figure(trial, name) !== null));
+    /** The selected trials that are done and have these metrics, in the order of the table. */
+    done(...metrics) {
+        return this.chosen.filter((trial) => trial.status === "done" && metrics.every((name) => this.metric(trial, name) !== null));
     }
 
     statuses(trials) {
@@ -69,13 +69,13 @@ class Experiment {
         const contents = element("nav", { class: "contents", "aria-label": "contents" });
         this.place = element("div", {}, element("h1", {}, this.name),
             element("p", {}, `${plural(this.trials.length, "trial")}: ${this.statuses(this.trials) || "none"}. `,
-                this.apart.length > 0 ? `${plural(this.apart.length, "other trial")} of this folder ${this.apart.length === 1 ? "is" : "are"} not in the present plan. ` : "",
+                this.apart.length > 0 ? `${plural(this.apart.length, "other trial")} in this folder ${this.apart.length === 1 ? "is" : "are"} not in the current plan. ` : "",
                 element("span", { class: "soft" },
-                `Figures are the ${this.split} split's after the last epoch; nats are per image. Means and charts include only the trials that are done; learning curves include the others too.`)),
+                `Metrics are of the ${this.split} split after the last epoch; nats are per image. Means and charts include only trials that are done; learning curves include all trials.`)),
             this.notes.length > 0 ? element("ul", { class: "soft" }, this.notes.map((note) => element("li", {}, note))) : null,
                 warnings, contents);
         main.insertBefore(this.place, main.querySelector("footer"));
-        if (this.trials.length === 0) return showApart(this, this.place);
+        if (this.trials.length === 0) return showUnplanned(this, this.place);
         showSetup(this);
         showFailures(this);
         showTable(this);
@@ -120,13 +120,13 @@ class Experiment {
         this.updates.forEach((update) => update());
     }
 
-    /** Everything that the filter and the order of the table decide. */
+    /** Updates everything that depends on the filter and on the order of the table. */
     fill() {
         fillTable(this);
         this.update();
     }
 
-    /** The first of the chosen trials that have something, and a button for all of them. */
+    /** The first selected trials for which `has` is true, and a button that shows all of them. */
     more(section, has) {
         let all = false;
         const button = element("button", { type: "button", onclick: () => {
@@ -137,7 +137,7 @@ class Experiment {
         const chosen = () => this.chosen.filter(has);
         this.updates.push(() => {
             button.hidden = chosen().length <= TRIALS;
-            button.textContent = all ? `show the first ${TRIALS} only` : `show all ${chosen().length} trials`;
+            button.textContent = all ? `show only the first ${TRIALS}` : `show all ${chosen().length} trials`;
         });
         return { shown: () => (all ? chosen() : chosen().slice(0, TRIALS)) };
     }

@@ -1,6 +1,6 @@
-// Which trials the filter leaves.
+// The filter of trials.
 
-/** What a filter's words are compared with: `key=value` of all keys, and the trial's id and status. */
+/** The tokens that the words of a filter are compared with: `key=value` of all keys, and the id and status of the trial. */
 function tokensOf(page, trial) {
     const without = page.varied.filter((key) => !(key in trial.spec)).map((key) => [key, null]);
     const pairs = [...Object.entries(trial.spec), ...without].flatMap(([key, value]) =>
@@ -8,8 +8,8 @@ function tokensOf(page, trial) {
     return new Set([...pairs, trial.trial, trial.status].map((token) => token.toLowerCase()));
 }
 
-/** Whether a trial has all words of the filter. A `key=value` that some trial has means just that value, else what
- * begins so: `latent_dim=2` leaves out 20. Other words may occur anywhere. */
+/** Whether a trial matches all words of the filter. If any trial has exactly the token `key=value`, only that value matches
+ * (`latent_dim=2` does not match 20), else all tokens that start with it. Other words may occur anywhere. */
 function matches(page, trial) {
     if (page.status && trial.status !== page.status) return false;
     const tokens = page.tokens.get(trial);

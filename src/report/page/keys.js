@@ -1,21 +1,21 @@
-// Figures by key: a chart for each key that varies.
+// Metrics by key: one chart per key that varies.
 
-/** Lines of a chart by key, at most: of more, only the points are shown. */
+/** Largest number of lines of a chart by key; if there are more, only points are shown. */
 const LINES = 24;
 
 function showKeys(page) {
     const keys = page.varied.filter((key) => new Set(page.trials.filter((trial) => trial.status === "done").map((trial) => text(trial.spec[key]))).size > 1);
     if (keys.length === 0) return;
-    const section = page.section("Figures by key", "A point is a trial. "
-        + (keys.length > 1 ? "A line joins the means of settings that differ in this key alone."
-            : "The line joins the means of the settings."));
+    const section = page.section("Metrics by key", "Each point is a trial. "
+        + (keys.length > 1 ? "Each line connects the means of settings that differ only in this key."
+            : "The line connects the means of the settings."));
     let metric = page.sorted_by;
     const place = element("div", { class: "charts" });
     const rule = element("p", { class: "soft note" });
     const say = () => (rule.textContent = `${TITLES[metric]}: ${RULES[metric]}.`);
     say();
     const controls = element("div", { class: "controls" },
-        select("figure", KEY_METRICS.map((name) => [name, TITLES[name]]), metric, (chosen) => {
+        select("metric", KEY_METRICS.map((name) => [name, TITLES[name]]), metric, (chosen) => {
         metric = chosen;
         say();
         charts.forEach((chart) => chart.update());
@@ -27,12 +27,12 @@ function showKeys(page) {
         (colours, width, whole) => chartByKey(page, key, metric, colours, width, whole)));
 }
 
-/** The axis of a key: of its numbers, or, where they have no common scale, one place a value. Of many numbers, those far
- * from all others are left outside, unless `whole`. */
+/** The axis of a key: numbers or, if they have no common scale, one category per value. If there are many numbers, those far
+ * from all others are outside of the axis, unless `whole`. */
 function keyAxis(page, key, trials, width, whole) {
     const values = [...new Map(trials.map((trial) => [text(trial.spec[key]), trial.spec[key]])).values()].sort(byValue);
     const positive = values.filter((value) => isNumber(value) && value > 0);
-    // Zero has no place on a logarithmic axis: beside sizes of very different orders it is a category.
+    // Zero is not on a logarithmic axis: with values of very different sizes, the axis has categories.
     const hasNoScale = positive.length < values.length && positive.length > 1 && positive[positive.length - 1] >= 20 * positive[0];
     if (!values.every(isNumber) || (hasNoScale && values.length <= 12)) {
         return { axis: { type: "category", name: key, data: values.map(text),
@@ -61,31 +61,31 @@ function keyAxis(page, key, trials, width, whole) {
 
 function chartByKey(page, key, metric, colours, width, whole) {
     const trials = page.done(metric);
-    if (trials.length === 0) return { empty: `${page.keyName(key)}: no chosen trial has this figure.` };
+    if (trials.length === 0) return { empty: `${page.keyName(key)}: no selected trial has this metric.` };
     const { axis, place, isInside, clips } = keyAxis(page, key, trials, width, whole);
-    const at = (trial) => [place(trial.spec[key]), page.figure(trial, metric)];
-    const y = bounds(trials.map((trial) => page.figure(trial, metric)), whole);
+    const at = (trial) => [place(trial.spec[key]), page.metric(trial, metric)];
+    const y = bounds(trials.map((trial) => page.metric(trial, metric)), whole);
     const hasColours = page.varied.length > 1;
     const { of } = hasColours ? coloursOf(page, colours) : coloursOf(page, colours, null);
     const others = page.varied.filter((other) => other !== key);
     const rest = (trial) => others.map((other) => `${page.keyName(other)}=${text(trial.spec[other])}`).join(", ");
     const means = (some) => [...grouped(some, (trial) => text(trial.spec[key])).values()]
         .sort((one, other) => byValue(one[0].spec[key], other[0].spec[key]))
-        .map((same) => [place(same[0].spec[key]), mean(same.map((trial) => page.figure(trial, metric)))]);
+        .map((same) => [place(same[0].spec[key]), mean(same.map((trial) => page.metric(trial, metric)))]);
     let lines = [...grouped(trials,
         rest)].map(([name, some]) => ({ name, some, data: means(some) })).filter(({ data }) => data.length > 1);
-    const note = lines.length > LINES ? `The lines of means are left out: there would be ${lines.length}, more than ${LINES}.` : null;
+    const note = lines.length > LINES ? `The lines of means are hidden, because there are ${lines.length}, more than ${LINES}.` : null;
     if (lines.length > LINES) lines = [];
     const summary = means(trials);
     return {
-        note, clips: y.clips || clips, outside: trials.filter((trial) => page.figure(trial, metric) > y.max || page.figure(trial,
+        note, clips: y.clips || clips, outside: trials.filter((trial) => page.metric(trial, metric) > y.max || page.metric(trial,
             metric) < y.min || !isInside(trial.spec[key])).length,
         label: `${TITLES[metric]} by ${key}, ${plural(trials.length, "trial")}. Means: `
-            + (summary.length > 10 ? `from ${short(least(summary.map((one) => one[1])))} to ${short(most(summary.map((one) => one[1])))}` : summary.map(([value, figure]) => `${short(figure)} at ${text(value)}`).join(", ")) + ".",
+            + (summary.length > 10 ? `from ${short(least(summary.map((one) => one[1])))} to ${short(most(summary.map((one) => one[1])))}` : summary.map(([value, middle]) => `${short(middle)} at ${text(value)}`).join(", ")) + ".",
         option: {
             tooltip: { formatter: ({ data, dataIndex, seriesName, seriesType }) => (seriesType === "scatter"
                 ? tooltip(page.trialName(trials[dataIndex]),
-                    `${TITLES[metric]}: ${significant(page.figure(trials[dataIndex], metric))}`)
+                    `${TITLES[metric]}: ${significant(page.metric(trials[dataIndex], metric))}`)
                 : tooltip(seriesName, `${page.keyName(key)}=${text(data[0])}`, `mean: ${significant(data[1])}`)) },
             xAxis: axis,
             yAxis: numberAxis(TITLES[metric], y),

@@ -1,21 +1,21 @@
-// Links to the trials' folders, or copies of their paths.
+// Links to the trial folders, or buttons that copy their paths.
 
-/** Whether the page is in the folder that it was written to, with the trials' folders beside it: a page that was mailed or
- * moved must not link to them. */
+/** Whether the page is in the folder that it was written to, next to the trial folders. A page that was mailed or moved must
+ * not link to them. */
 const isAtHome = (() => {
     if (location.protocol !== "file:") return false;
     try {
         const folder = decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "") || "/";
-        // FNV-1a, as vaex has it.
+        // FNV-1a, the same function as in vaex.
         const hash = new TextEncoder().encode(folder).reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5);
         return data.places.includes((hash >>> 0).toString(16).padStart(8, "0"));
     } catch {
-        // The folder's name is no UTF-8.
+        // The name of the folder is not UTF-8.
         return false;
     }
 })();
 
-/** Copies a text, also where a page may not use the clipboard by itself. */
+/** Copies a text, even if the page may not access the clipboard directly. */
 async function copy(text) {
     try {
         await navigator.clipboard.writeText(text);
@@ -28,8 +28,8 @@ async function copy(text) {
     }
 }
 
-/** A link to a trial's folder where that is beside the page, else a button that copies the folder's path, as vaex was
- * given it. */
+/** A link to a trial folder if it is next to the page, else a button that copies its path, as it was
+ * given to vaex. */
 function folderLink(page, trial, shown) {
     if (isAtHome) {
         const href = `${trial.folder.split("/").map(encodeURIComponent).join("/")}/`;

@@ -1,4 +1,4 @@
-// The page: its experiments, of which one is shown, drawn anew where its width or its colours change.
+// The page: it shows one of its experiments, and is redrawn when its width or its colours change.
 
 const warnings = data.warnings.length === 0 ? null
     : element("div", { class: "warning" }, element("strong", {}, plural(data.warnings.length, "warning")),

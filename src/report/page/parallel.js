@@ -1,27 +1,27 @@
-// All keys together: parallel coordinates.
+// Parallel coordinates of all keys.
 
 function showParallel(page) {
     if (page.varied.length < 3) return;
     const metric = page.sorted_by;
-    const section = page.section("All keys together",
-        "A line is a trial. Drag along an axis to pick the lines that pass there; a click on the axis brings all back. "
-        + `An axis of up to ${VALUES} values has them at equal distances.`);
+    const section = page.section("Parallel coordinates",
+        "Each line is a trial. Drag along an axis to select the lines that cross it there; click the axis to show all lines. "
+        + `An axis with up to ${VALUES} values shows them at equal distances.`);
     const legend = element("ul", { class: "legend" });
     section.append(legend);
     page.chart(section, (colours, width, whole) => {
         const trials = page.done(metric);
-        if (trials.length === 0) return { empty: "No chosen trial has this figure." };
-        const figures = trials.map((trial) => page.figure(trial, metric));
-        const { min, max, interval, clips } = bounds(figures, whole);
+        if (trials.length === 0) return { empty: "No selected trial has this metric." };
+        const values = trials.map((trial) => page.metric(trial, metric));
+        const { min, max, interval, clips } = bounds(values, whole);
         const share = (value) => shareOf(value, min, max);
-        legend.replaceChildren(scaleLegend(TITLES[metric], [min, max], figures, short, "", FAINTEST));
+        legend.replaceChildren(scaleLegend(TITLES[metric], [min, max], values, short, "", FAINTEST));
         const isNarrow = width < NARROW;
         const axis = (dim, name, rest) => ({
             dim, name, nameLocation: isNarrow ? "start" : "end", nameGap: 14,
                 nameTextStyle: { color: colours.ink, fontSize: 12, ...(isNarrow && { align: "right" }) },
             axisLine: { lineStyle: { color: colours.soft } }, ...rest,
             axisTick: { lineStyle: { color: colours.soft }, ...rest.axisTick },
-            // A ground behind the labels, which lie upon the lines.
+            // A background for the labels, which are on top of the lines.
             axisLabel: { color: colours.ink, fontSize: 11, backgroundColor: colours.ground, padding: [1, 2],
                 ...rest.axisLabel },
         });
@@ -43,18 +43,18 @@ function showParallel(page) {
         axes.push(axis(axes.length, names[axes.length],
             { type: "value", min, max, interval, clips, axisLabel: { formatter: short } }));
         const lines = trials.map((trial, index) => [...page.varied.map((key, dim) => (axes[dim].type === "category"
-            ? text(trial.spec[key]) : trial.spec[key])), figures[index]]);
-        // A line that would leave an axis is bent to its end.
+            ? text(trial.spec[key]) : trial.spec[key])), values[index]]);
+        // A value outside of an axis is drawn at its end.
         const onAxis = (value, dim) => (axes[dim].type === "category" ? value : Math.min(Math.max(value, axes[dim].min), axes[dim].max));
         const isOutside = (line) => line.filter((value, dim) => onAxis(value, dim) !== value).length;
         return {
             clips: axes.some((one) => one.clips), outside: lines.reduce((sum, line) => sum + isOutside(line), 0),
-            beyond: " Their lines are dashed, and drawn to the end of the axis.",
+            beyond: " Their lines are dashed and go to the end of the axis.",
             label: `Parallel coordinates of ${plural(trials.length, "trial")}: ${page.varied.join(", ")} and ${TITLES[metric]}. The table has the same numbers.`,
             height: isNarrow ? 100 * axes.length : 420,
             option: {
                 tooltip: { formatter: ({ data, dataIndex }) => tooltip(data.name,
-                    `${TITLES[metric]}: ${significant(figures[dataIndex])}`) },
+                    `${TITLES[metric]}: ${significant(values[dataIndex])}`) },
                 parallel: { left: isNarrow ? Math.min(widest(names) * 1.1 + 26, width / 2) : 60, right: isNarrow ? 22 : 90,
                     top: isNarrow ? 16 : 40, bottom: isNarrow ? 36 : 26, layout: isNarrow ? "vertical" : "horizontal",
                     parallelAxisDefault: { areaSelectStyle: { color: colours.soft, borderColor: colours.soft,
@@ -64,7 +64,7 @@ function showParallel(page) {
                     name: page.trialName(trial), value: lines[index].map(onAxis),
                     lineStyle: { width: 1.8, opacity: trials.length > 60 ? 0.6 : 0.85,
                         type: isOutside(lines[index]) > 0 ? "dashed" : "solid",
-                        color: rampColour(colours.ramp, FAINTEST + (1 - FAINTEST) * share(figures[index])) },
+                        color: rampColour(colours.ramp, FAINTEST + (1 - FAINTEST) * share(values[index])) },
                 })) }],
             },
         };

@@ -1,9 +1,9 @@
-// The pictures of the trials.
+// Pictures of the trials.
 
 const PICTURES = {
     reconstructions: "Validation images, each above its reconstruction.",
-    samples: "Images of codes drawn from the prior; trials of one seed have the same codes.",
-    manifold: "Images of codes all over the prior, the first latent axis to the right, the second one upwards.",
+    samples: "Images decoded from codes sampled from the prior; trials with the same seed have the same codes.",
+    manifold: "Images decoded from a grid over the prior; the first latent axis increases to the right, the second one upwards.",
 };
 
 function showPictures(page) {
@@ -29,8 +29,8 @@ function showPictures(page) {
         const trials = more.shown();
         const without = page.chosen.filter((trial) => !trial.pictures?.[kind]).length;
         explanation.textContent = PICTURES[kind] + (page.tiles
-            ? ` To keep the page small, at most ${page.tiles} columns of each are shown; the trials' folders have all.` : "") + (without > 0
-            ? ` ${plural(without, "trial")} of the table ${without === 1 ? "has" : "have"} none.` : "");
+            ? ` To keep the page small, at most ${page.tiles} columns are shown; the trial folders have the whole pictures.` : "") + (without > 0
+            ? ` ${plural(without, "trial")} of the table ${without === 1 ? "has" : "have"} no such picture.` : "");
         place.replaceChildren(...trials.map((trial) => element("figure", {},
             element("img", { src: trial.pictures[kind], alt: `${kind} of ${page.trialName(trial)}`, loading: "lazy",
                 decoding: "async" }),

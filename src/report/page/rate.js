@@ -1,42 +1,42 @@
-// Rate and distortion: reconstruction against KL.
+// Rate and distortion: KL and reconstruction of each trial.
 
 function showRate(page) {
-    const has = (trial) => page.figure(trial, "kl_nats") !== null && trial.spec["model.posterior"] !== "none";
+    const has = (trial) => page.metric(trial, "kl_nats") !== null && trial.spec["model.posterior"] !== "none";
     if (!page.trials.some(has)) return;
     const without = page.trials.filter((trial) => trial.status === "done" && trial.spec["model.posterior"] === "none").length;
     const section = page.section("Rate and distortion",
-        "A point is a trial: its KL is the rate, its reconstruction the distortion. "
-        + "The ELBO is the same all along a dashed line, and better further down and to the left."
+        "Each point is a trial: its KL is the rate, its reconstruction is the distortion. "
+        + "The ELBO is constant along a dashed line; it is better towards the lower left."
         + (without > 0 ? ` ${plural(without, "trial")} without a KL (posterior none) ${without === 1 ? "is" : "are"} not shown.` : ""));
     colourLegend(page, section);
     page.chart(section, (colours, width, whole) => {
         const points = page.done("kl_nats", "recon_nats").filter(has);
-        if (points.length === 0) return { empty: "No chosen trial is done." };
-        const place = (trial) => [page.figure(trial, "kl_nats"), page.figure(trial, "recon_nats")];
+        if (points.length === 0) return { empty: "No selected trial is done." };
+        const place = (trial) => [page.metric(trial, "kl_nats"), page.metric(trial, "recon_nats")];
         const x = bounds([...points.map((trial) => place(trial)[0]), ...(points.length < 8 ? [0] : [])], whole);
         const y = bounds(points.map((trial) => place(trial)[1]), whole);
         const isInside = ([kl, recon]) => kl >= x.min && kl <= x.max && recon >= y.min && recon <= y.max;
         const { of } = coloursOf(page, colours);
         const isNarrow = width < NARROW;
         const lines = diagonals(x, y);
-        const best = points.reduce((one, other) => (page.figure(other, "elbo_nats") > page.figure(one, "elbo_nats") ? other
+        const best = points.reduce((one, other) => (page.metric(other, "elbo_nats") > page.metric(one, "elbo_nats") ? other
             : one));
         return {
             clips: x.clips || y.clips, outside: points.filter((trial) => !isInside(place(trial))).length,
             label: `Scatter of ${plural(points.length, "trial")}, reconstruction against KL in nats per image: KL from ${short(least(points.map((one) => place(one)[0])))} to `
-                + `${short(most(points.map((one) => place(one)[0])))}. The highest ELBO, ${short(page.figure(best, "elbo_nats"))}, is that of ${page.trialName(best)}.`,
+                + `${short(most(points.map((one) => place(one)[0])))}. The trial with the highest ELBO, ${short(page.metric(best, "elbo_nats"))}, is ${page.trialName(best)}.`,
             option: {
                 grid: { left: 66, right: isNarrow ? 44 : 84, top: 22, bottom: 46 },
                 tooltip: { formatter: ({ dataIndex }) => tooltip(page.trialName(points[dataIndex]),
                     ...["elbo_nats", "recon_nats", "kl_nats", "loss"]
-                    .map((name) => `${TITLES[name]}: ${significant(page.figure(points[dataIndex], name))}`)) },
+                    .map((name) => `${TITLES[name]}: ${significant(page.metric(points[dataIndex], name))}`)) },
                 xAxis: numberAxis(TITLES.kl_nats, x),
                 yAxis: numberAxis(TITLES.recon_nats, y),
                 series: [
                     ...lines.map(({ from, to }) => ({ type: "line", silent: true, symbol: "none", data: [from, to],
                         tooltip: { show: false }, z: 1,
                         lineStyle: { color: colours.soft, type: "dashed", width: 1, opacity: 0.55 } })),
-                    // A label is beside the plot where its line leaves it to the right, else above the line's end.
+                    // If a line leaves the plot on the right, its label is next to the plot, else above the end of the line.
                     { type: "scatter", silent: true, symbolSize: 0.1, clip: false, z: 2, tooltip: { show: false },
                         data: lines.map(({ sum, to, isRight }, index) => ({ value: to, label: {
                         show: true, formatter: `${index === 0 && isRight && !isNarrow ? "ELBO " : ""}${short(-sum)}`,
@@ -51,7 +51,7 @@ function showRate(page) {
     }, "wide");
 }
 
-/** Lines of equal ELBO, reconstruction + KL being `sum`, within a rectangle; the highest first. */
+/** Lines of equal ELBO in a rectangle, where `sum` is reconstruction + KL; the largest sum first. */
 function diagonals({ min: left, max: right }, { min: bottom, max: top }) {
     const [low, high] = [left + bottom, right + top];
     const step = niceStep((high - low) / 9);
@@ -59,7 +59,7 @@ function diagonals({ min: left, max: right }, { min: bottom, max: top }) {
     for (let sum = Math.ceil(low / step) * step; sum <= high; sum += step) {
         const from = sum - left <= top ? [left, sum - left] : [sum - top, top];
         const to = sum - right >= bottom ? [right, sum - right] : [sum - bottom, bottom];
-        // Short ones in the corners say little.
+        // Short lines in the corners are left out.
         if (to[0] - from[0] > 0.08 * (right - left)) found.push({ sum: Number(sum.toPrecision(12)), from, to,
             isRight: to[0] === right });
     }

@@ -1,13 +1,14 @@
-// Axes and scales: round bounds, marks, and what is left outside.
+// Axes and scales: round bounds, ticks, and values outside of an axis.
 
-/** Values of a key that have a colour and a symbol each; of more, numbers have a scale of colours. */
+/** Up to this number, each value of a key has its own colour and symbol; if there are more, numbers have a colour scale. */
 const VALUES = 8;
-/** Largest value by smallest from which on the powers of ten mark a logarithmic axis well enough. */
+/** If the largest value is at least this multiple of the smallest, powers of ten are enough ticks for a logarithmic axis. */
 const DECADES = 100;
-/** What `near` leaves out, in words. */
+/** A description of the values that `near` leaves out. */
 const FAR = "more than 4 interquartile ranges from the quartiles";
 
-/** Which of an axis' sorted numbers are marked: all, or five where powers of ten mark a logarithmic axis too rarely; undefined: the axis chooses. */
+/** The ticks of an axis for sorted numbers: all numbers, or five of them if powers of ten are too few for a logarithmic axis; undefined if
+ * ECharts chooses the ticks. */
 function marked(values, isLog) {
     if (values.length <= VALUES) return values;
     const last = values.length - 1;
@@ -16,17 +17,17 @@ function marked(values, isLog) {
 
 const pen = document.createElement("canvas").getContext("2d");
 pen.font = "11px system-ui, sans-serif";
-/** Width of the widest of some labels of an axis, in pixels. */
+/** Width of the widest label, in pixels. */
 const widest = (labels) => most(labels.map((label) => pen.measureText(label).width));
 
-/** The smallest of 1, 2 and 5 times a power of ten that is not below `rough`. */
+/** The smallest number not below `rough` that is 1, 2 or 5 times a power of ten. */
 function niceStep(rough) {
     const unit = 10 ** Math.floor(Math.log10(rough));
     return [1, 2, 5, 10].map((factor) => factor * unit).find((step) => step >= rough * 0.999);
 }
 
-/** Numbers by size, `shown` without those that are far from all others, where these are few: see `FAR`; `clips` says whether
- * there are any. `scale` is the axis' or the colours'. */
+/** Sorts numbers. `shown` leaves out the numbers that are far from all others (see `FAR`), if these are few; `clips` says
+ * whether there are any. `scale` is the scale of the axis or of the colours. */
 function near(values, whole = false, scale = (value) => value) {
     const sorted = values.filter(isNumber).sort((one, other) => one - other);
     const at = (share) => scale(sorted[Math.round(share * (sorted.length - 1))]);
@@ -39,19 +40,19 @@ function near(values, whole = false, scale = (value) => value) {
     return { shown, clips, low: shown[0], high: shown[shown.length - 1] };
 }
 
-/** Round bounds of an axis. Values far from all others are left outside of it, unless `whole`. */
+/** Round bounds of an axis. Values far from all others are outside of it, unless `whole`. */
 function bounds(values, whole = false) {
     const { shown, clips, low: first, high: last } = near(values, whole);
     if (shown.length === 0) return { min: 0, max: 1, interval: 0.5 };
     const margin = last > first ? 0.02 * (last - first) : Math.abs(first) * 0.05 || 0.5;
     const interval = niceStep((last - first + 2 * margin) / 7);
-    // What is never negative has no axis below zero.
+    // If no value is negative, the axis does not start below zero.
     const min = first >= 0 ? Math.max(0, Math.floor((first - margin) / interval)) : Math.floor((first - margin) / interval);
     const round = (value) => Number(value.toPrecision(12));
     return { min: round(min * interval), max: round(Math.ceil((last + margin) / interval) * interval), interval, clips };
 }
 
-/** Where a value lies between the ends of a scale, from 0 to 1; beyond them, at the end. */
+/** The position of a value between the ends of a scale, clamped to 0 and 1. */
 const shareOf = (value, low, high) => Math.min(Math.max((value - low) / (high - low), 0), 1);
 
 /** An axis of numbers, from `bounds`. */

@@ -1,12 +1,12 @@
-// What was trained on what, and what failed.
+// The setup of the trials, and their errors.
 
-/** What was trained on what, by the groups of its rows. */
-const GROUPS = { data: "Data", model: "Model", objective: "Objective", train: "Training", machine: "Computed by" };
+/** The titles of the groups of the setup. */
+const GROUPS = { data: "Data", model: "Model", objective: "Objective", train: "Training", machine: "Machine" };
 
-/** What was trained on what: one value where all trials agree. */
+/** Shows data, model, objective and training: one value if all trials of the plan have the same. */
 function showSetup(page) {
     if (!page.setup?.length) return;
-    const section = page.section("What was trained", "One value where all trials of the plan agree.");
+    const section = page.section("What was trained", "One value if it is the same in all trials of the plan.");
     const said = ({ values, count }) => {
         if (count === 0) return "not recorded";
         const [first, last] = [values.slice(0, -1), values[values.length - 1]];

@@ -1,4 +1,4 @@
-// The table of trials or of settings: its controls, its order, its best figures.
+// The table of trials or of settings: its controls, its order, its best values.
 
 function showTable(page) {
     const section = page.section("Trials");
@@ -32,8 +32,8 @@ function showTable(page) {
     section.append(controls, element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "table of trials" },
         element("table", { class: "trials" }, page.head, page.body)), page.count,
         element("details", { class: "columns" }, element("summary", {}, "What the columns mean"),
-            element("dl", {}, FIGURES.flatMap(({ head, rule }) => [element("dt", {}, head), element("dd", {}, rule)]))));
-    showApart(page, section);
+            element("dl", {}, TABLE_METRICS.flatMap(({ head, rule }) => [element("dt", {}, head), element("dd", {}, rule)]))));
+    showUnplanned(page, section);
     fillHead(page);
 }
 
@@ -41,10 +41,10 @@ function fillHead(page) {
     const keys = [...page.varied, ...(!page.folded && page.seedsDiffer ? ["seed"] : [])];
     page.columns = [
         ...keys.map((key) => ({ id: key, head: page.keyName(key), title: key, of: (row) => row.values[key] })),
-        { id: "status", head: page.folded ? "seeds" : "status", title: page.folded ? "how many trials there are" : "how the trial stands",
+        { id: "status", head: page.folded ? "seeds" : "status", title: page.folded ? "number of trials by status" : "the status of the trial",
             of: (row) => page.statuses(row.trials), text: true },
-        ...FIGURES.map((figure) => ({ id: figure.name, ...figure, figure: true,
-            of: (row) => row.figures[figure.name]?.mean ?? null })),
+        ...TABLE_METRICS.map((metric) => ({ id: metric.name, ...metric, isMetric: true,
+            of: (row) => row.metrics[metric.name]?.mean ?? null })),
     ];
     const header = page.columns.map((column) => element("th",
         { scope: "col", "aria-sort": "none", class: column.text ? "text" : null, "data-column": column.id },
@@ -57,23 +57,23 @@ function fillHead(page) {
         element("th", { scope: "col", class: "text" }, page.folded ? "folders" : "folder")));
 }
 
-/** Settings with their seeds folded, or trials. */
+/** The rows of the table: settings with folded seeds, or trials. */
 function tableRows(page) {
     const left = page.trials.filter((trial) => matches(page, trial));
     if (page.folded) {
         const settings = grouped(left, (trial) => trial.setting);
         return page.settings.filter((setting) => settings.has(setting)).map((setting) => {
             const trials = settings.get(setting);
-            return trials.length === setting.trials.length ? setting : { values: setting.values, trials, figures: summaries(page, trials) };
+            return trials.length === setting.trials.length ? setting : { values: setting.values, trials, metrics: summaries(page, trials) };
         });
     }
-    return left.map((trial) => ({ values: trial.spec, trials: [trial], figures: summaries(page, [trial]) }));
+    return left.map((trial) => ({ values: trial.spec, trials: [trial], metrics: summaries(page, [trial]) }));
 }
 
-/** Mean and sample standard deviation of each figure over some trials. */
+/** Mean and sample standard deviation of each metric over trials. */
 function summaries(page, trials) {
-    return Object.fromEntries(FIGURES.map(({ name }) => {
-        const values = trials.map((trial) => page.figure(trial, name)).filter((value) => value !== null);
+    return Object.fromEntries(TABLE_METRICS.map(({ name }) => {
+        const values = trials.map((trial) => page.metric(trial, name)).filter((value) => value !== null);
         if (values.length === 0) return [name, null];
         const middle = mean(values);
         const squares = values.reduce((sum, value) => sum + (value - middle) ** 2, 0);
@@ -88,7 +88,7 @@ function fillTable(page) {
         const direction = page.sort.up ? 1 : -1;
         rows.sort((one, other) => {
             const [a, b] = [column.of(one), column.of(other)];
-            // What has no figure comes last in any order.
+            // Missing values are last in both orders.
             return isMissing(a) - isMissing(b) || (isMissing(a) ? 0 : direction * byValue(a, b));
         });
     }
@@ -96,23 +96,23 @@ function fillTable(page) {
         const isSorted = head.dataset.column === page.sort?.id;
         head.setAttribute("aria-sort", isSorted ? (page.sort.up ? "ascending" : "descending") : "none");
     }
-    const best = bestFigures(page, rows);
+    const best = bestValues(page, rows);
     page.body.replaceChildren(...rows.map((row) => tableRow(page, row, best)));
     const all = page.folded ? page.settings.length : page.trials.length;
     page.count.textContent = `${rows.length} of ${plural(all, page.folded ? "setting" : "trial")}`
         + (page.folded ? "; mean ± sample standard deviation over the seeds that are done" : "")
-        + (best.size > 0 ? "; the best figure of a column is bold" : "")
+        + (best.size > 0 ? "; the best value of a column is bold" : "")
         + (rows.length < all ? "; charts and pictures show the same trials" : "") + "."
-        + (isAtHome ? "" : ` A click on a ${page.folded ? "seed in the column folders" : "trial's folder"} copies the folder's path.`);
+        + (isAtHome ? "" : ` Click a ${page.folded ? "seed in the column folders" : "trial folder"} to copy the path of the folder.`);
     page.chosen = rows.flatMap((row) => row.trials);
 }
 
-/** The best figure of each column in which figures may be compared. */
-function bestFigures(page, rows) {
+/** The best value of each column whose values are comparable. */
+function bestValues(page, rows) {
     const best = new Map();
     if (!page.comparable) return best;
-    for (const { name, best: extreme } of FIGURES) {
-        const values = rows.map((row) => row.figures[name]?.mean).filter(isNumber);
+    for (const { name, best: extreme } of TABLE_METRICS) {
+        const values = rows.map((row) => row.metrics[name]?.mean).filter(isNumber);
         if (extreme && values.length > 1 && (name !== "loss" || page.sorted_by === "loss")) best.set(name, extreme(values));
     }
     return best;
@@ -125,8 +125,8 @@ function tableRow(page, row, best) {
             const isBad = row.trials.some((trial) => trial.status === "failed" || trial.status === "diverged");
             return element("td", { class: isBad ? "text bad" : "text" }, page.folded ? value : row.trials[0].status);
         }
-        if (!column.figure) return element("td", {}, text(value));
-        const deviation = column.spread ? row.figures[column.id]?.std : null;
+        if (!column.isMetric) return element("td", {}, text(value));
+        const deviation = column.spread ? row.metrics[column.id]?.std : null;
         const [shown, spread] = isNumber(deviation) ? withDeviation(value, deviation)
             : [significant(value, column.spread ? 4 : 3), null];
         return element("td", { class: isNumber(value) && value === best.get(column.id) ? "best" : null }, shown,

@@ -1,10 +1,10 @@
-// Numbers and texts as the page writes them.
+// How the page writes numbers and texts.
 
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const isMissing = (value) => value === null || value === undefined;
 const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-// Not by `Math.min(...values)`: an argument each, which a large report has too many of.
+// Not `Math.min(...values)`: a large report has more values than a function can have arguments.
 const least = (values) => values.reduce((one, other) => (other < one ? other : one), Infinity);
 const most = (values) => values.reduce((one, other) => (other > one ? other : one), -Infinity);
 
@@ -16,7 +16,7 @@ const grouped = (all, keyOf) => {
     return groups;
 };
 
-/** To so many significant digits; digits before the point are never rounded away. */
+/** Rounds to significant digits; digits before the decimal point are always kept. */
 function significant(value, digits = 4) {
     if (!isNumber(value)) return "–";
     const size = Math.abs(value);
@@ -25,7 +25,7 @@ function significant(value, digits = 4) {
     return value.toFixed(Math.max(0, digits - 1 - Math.floor(Math.log10(size))));
 }
 
-/** A number without zeros that say nothing, for axes. */
+/** A number without trailing zeros, for axes. */
 const short = (value) => significant(value).replace(/(\.\d*?)0+(?=e|$)/, "$1").replace(/\.(?=e|$)/, "");
 
 /** A spec's value as vaex writes it. */
@@ -37,14 +37,14 @@ function text(value) {
     return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** A mean and its deviation, to the two leading digits of the deviation. */
+/** A mean and its deviation, rounded to two significant digits of the deviation. */
 function withDeviation(value, deviation) {
     if (!isNumber(deviation) || deviation < 1e-6) return [significant(value, 5), isNumber(deviation) ? "0" : null];
     const decimals = Math.max(0, 1 - Math.floor(Math.log10(deviation)));
     return [value.toFixed(decimals), deviation.toFixed(decimals)];
 }
 
-/** Numbers by size, texts after them by their letters. */
+/** Compares values: numbers by size, then texts in alphabetical order. */
 function byValue(one, other) {
     if (isNumber(one) && isNumber(other)) return one - other;
     return isNumber(other) - isNumber(one) || text(one).localeCompare(text(other), undefined, { numeric: true });

@@ -1,11 +1,11 @@
-//! How many latent axes the model uses.
+//! The number of latent axes that the model uses.
 
 use super::{End, Measure, MeasuredBatch};
 use crate::metrics::{Board, ColumnHead, Metric, MetricKind, Value};
 
 const NAME: &str = "active_units";
 
-/// Variance over images of a posterior mean from which on its latent axis counts as active (Burda et al. 2016).
+/// A latent axis is active if the variance of its posterior mean over the images is above this (Burda et al. 2016).
 const ACTIVE_VARIANCE: f64 = 0.01;
 
 pub(super) struct ActiveUnits;
@@ -14,7 +14,7 @@ impl Measure for ActiveUnits {
     fn metrics(&self) -> Vec<Metric> {
         let doc =
             "Number of latent axes whose posterior mean has a variance above 0.01 over the images (Burda et al. 2016).";
-        let rule = "latent axes whose posterior mean varies by more than 0.01 (variance over the {split} images)";
+        let rule = "latent axes whose posterior mean has a variance above 0.01 over the {split} images";
         vec![Metric {
             title: "active latent axes".into(),
             board: Board::Result,
@@ -23,7 +23,7 @@ impl Measure for ActiveUnits {
         }]
     }
 
-    /// For each axis, the means and their squares.
+    /// For each axis, the sums of the means and of their squares.
     fn sums(&self, latent: usize) -> usize {
         2 * latent
     }

@@ -1,9 +1,9 @@
-//! What a measure sees of a micro-batch.
+//! A micro-batch, as the measures get it.
 
 use super::kl_nats::axis_nats;
 use std::cell::OnceCell;
 
-/// Images of a micro-batch, and what the model makes of them.
+/// The outputs of the model for the images of a micro-batch.
 pub struct MeasuredBatch<'a> {
     /// -log p(x|z) of each image, nats.
     pub recon_nats: &'a [f32],
@@ -18,14 +18,14 @@ pub struct MeasuredBatch<'a> {
 /// The pixels of a micro-batch, in the data's range.
 #[derive(Clone, Debug, Default)]
 pub struct Pixels {
-    /// What the model is given, (Images, Pixels).
+    /// The inputs of the model, (Images, Pixels).
     pub inputs: Vec<f32>,
-    /// What it expects from the codes that were drawn, (Images, Pixels).
+    /// The expected pixels, given the sampled codes, (Images, Pixels).
     pub expected: Vec<f32>,
 }
 
 impl<'a> MeasuredBatch<'a> {
-    /// The pixels are only worked out for a measure that asks for them.
+    /// `pixels` is only called if a measure needs the pixels.
     pub fn new(
         recon_nats: &'a [f32],
         mean: &'a [f32],
@@ -45,7 +45,7 @@ impl<'a> MeasuredBatch<'a> {
         self.mean.len() / self.images().max(1)
     }
 
-    /// KL of each axis of each image's posterior from N(0, 1), nats, (Images, Latent); empty for a plain autoencoder.
+    /// KL(q || N(0, 1)) of each image and latent axis, nats, (Images, Latent); empty for a plain autoencoder.
     pub fn axis_nats(&self) -> &[f64] {
         self.axis_nats.get_or_init(|| {
             let both = self.mean.iter().zip(self.log_variance);
@@ -53,7 +53,7 @@ impl<'a> MeasuredBatch<'a> {
         })
     }
 
-    /// The pixels: copies, and some work. For validation batches alone, as training is not to wait for them.
+    /// Computes the pixels. This takes time, so it is for validation batches only.
     pub fn pixels(&self) -> Pixels {
         (self.pixels)()
     }

@@ -1,16 +1,16 @@
-//! The weight of the KL, in one unit for all conventions.
+//! The weight of the KL relative to the reconstruction, in one unit for all conventions.
 
 use super::{End, Measure};
 use crate::metrics::{Board, Metric, MetricKind, Value};
 
-/// The name of the effective beta, which says whether losses have one unit.
+/// The name of the effective beta. Losses are comparable only if it is equal.
 pub const EFFECTIVE_BETA: &str = "effective_beta";
 
 pub(super) struct EffectiveBeta;
 
 impl Measure for EffectiveBeta {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "Weight of `kl_nats` beside `recon_nats` in the objective, whatever its convention; at the epoch's last step.";
+        let doc = "Weight of `kl_nats` relative to `recon_nats` in the objective, in any convention; at the epoch's last step.";
         vec![Metric { board: Board::Schedule, ..Metric::new(EFFECTIVE_BETA, MetricKind::Number, "", doc) }]
     }
 

@@ -3,7 +3,7 @@
 use super::{End, Measure, MeasuredBatch, kl_nats, recon_nats};
 use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Value};
 
-/// The name of the evidence lower bound, which compares trials whose losses have different units.
+/// The name of the evidence lower bound. Trials are compared by it if their losses have different units.
 pub const ELBO_NATS: &str = "elbo_nats";
 
 pub(super) struct ElboNats;

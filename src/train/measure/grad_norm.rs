@@ -1,4 +1,4 @@
-//! The size of the gradient.
+//! The norm of the gradient.
 
 use super::{End, Measure, TrainingStep};
 use crate::metrics::{Board, Metric, MetricKind, Split, Value};
@@ -18,7 +18,7 @@ impl Measure for GradNorm {
         }]
     }
 
-    /// The norms, and how many there are.
+    /// The sum of the norms, and the number of steps.
     fn sums(&self, _: usize) -> usize {
         2
     }

@@ -1,4 +1,4 @@
-//! The speed.
+//! The speed of training and of validation.
 
 use super::{End, Measure};
 use crate::metrics::{Board, Metric, MetricKind, Value};
@@ -10,7 +10,7 @@ pub(super) struct ImagesPerSecond;
 
 impl Measure for ImagesPerSecond {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "Images of this split by seconds spent on them.";
+        let doc = "Images of this split, divided by the seconds spent on them.";
         vec![Metric {
             board: Board::Group,
             is_timing: true,

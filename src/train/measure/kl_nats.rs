@@ -1,21 +1,21 @@
-//! The KL of the posterior, in all and by latent axis.
+//! The KL of the posterior: the sum, and the KL of each latent axis.
 
 use super::{End, Measure, MeasuredBatch, Sums};
 use crate::metrics::{Board, ColumnHead, Metric, MetricKind, Value};
 
 const NAME: &str = "kl_nats";
-/// The name of the KL by latent axis.
+/// The name of the KL of each latent axis.
 pub const KL_AXIS_NATS: &str = "kl_axis_nats";
 
 pub(super) struct KlNats;
 
-/// KL of a posterior of one axis from N(0, 1), nats.
+/// KL(q || N(0, 1)) of one latent axis, nats.
 pub(in crate::train) fn axis_nats(mean: f32, log_variance: f32) -> f64 {
     let (mean, log_variance) = (f64::from(mean), f64::from(log_variance));
     -0.5 * (1.0 + log_variance - mean * mean - log_variance.exp())
 }
 
-/// Mean of some images, nats.
+/// Mean over the images, nats.
 pub(super) fn mean(sums: &Sums) -> f64 {
     sums.mean(NAME, 0)
 }
@@ -42,7 +42,7 @@ impl Measure for KlNats {
         ]
     }
 
-    /// The KL, the number of images that have one, and the KL of each axis.
+    /// The sum of the KL, the number of images that have a KL, and the sum of the KL of each axis.
     fn sums(&self, latent: usize) -> usize {
         2 + latent
     }

@@ -1,4 +1,4 @@
-//! The weight of the KL as the spec has it.
+//! The weight of the KL in the convention of the spec.
 
 use super::{End, Measure};
 use crate::metrics::{Board, Metric, MetricKind, Value};
@@ -7,7 +7,7 @@ pub(super) struct KlWeight;
 
 impl Measure for KlWeight {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "Weight of the KL in the spec's own convention, at the epoch's last step.";
+        let doc = "Weight of the KL in the convention of the spec, at the epoch's last step.";
         vec![Metric { board: Board::Schedule, ..Metric::new("kl_weight", MetricKind::Number, "", doc) }]
     }
 

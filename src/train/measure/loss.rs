@@ -4,19 +4,19 @@ use super::{End, Measure, Sums, TrainingStep, kl_nats, recon_nats};
 use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Split, Value};
 use crate::objective::Objective;
 
-/// The name of the loss, which decides which epoch of a trial is the best.
+/// The name of the loss. The best epoch of a trial is the one with the lowest validation loss.
 pub const LOSS: &str = "loss";
 
 pub(super) struct Loss;
 
-/// Mean loss of some images.
+/// Mean loss over the images.
 pub(super) fn of(sums: &Sums, objective: &Objective, kl_weight: f64) -> f64 {
     objective.loss(recon_nats::mean(sums), kl_nats::mean(sums), kl_weight)
 }
 
 impl Measure for Loss {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "The objective in the convention that the spec chose, mean over images.";
+        let doc = "The objective in the convention of the spec, mean over images.";
         vec![Metric {
             title: "loss, in the objective's unit".into(),
             direction: Direction::Lower,
@@ -28,7 +28,7 @@ impl Measure for Loss {
         }]
     }
 
-    /// The images' losses in training, where the weight of the KL differs from step to step.
+    /// The sum of the losses in training: the weight of the KL can change from step to step.
     fn sums(&self, _: usize) -> usize {
         1
     }

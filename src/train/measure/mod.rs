@@ -1,5 +1,5 @@
-//! What is measured in an epoch: one file for each measure, which says what its metrics are and how they are found, and one
-//! line for it in `MEASURES`. All tables, charts and messages follow from that list, in its order.
+//! The metrics of an epoch. Each measure has a file, which defines and computes its metrics, and a line in `MEASURES`. All
+//! tables, charts and messages are made from that list, in its order.
 
 mod active_units;
 mod batch;
@@ -47,12 +47,12 @@ const MEASURES: &[&dyn Measure] = &[
     &seconds::Seconds,
 ];
 
-/// One or several metrics that are found together.
+/// Computes one or several metrics.
 pub(super) trait Measure: Sync {
-    /// Its metrics. It is only asked on splits that one of them is measured on.
+    /// Its metrics. The other methods are only called for splits that one of them is measured on.
     fn metrics(&self) -> Vec<Metric>;
 
-    /// How many numbers it sums, for a code with so many axes.
+    /// The number of its sums, for a code with `latent` axes.
     fn sums(&self, _latent: usize) -> usize {
         0
     }
@@ -60,10 +60,10 @@ pub(super) trait Measure: Sync {
     /// Adds the images of a micro-batch.
     fn add(&self, _batch: &MeasuredBatch, _sums: &mut [f64]) {}
 
-    /// Adds a step of training.
+    /// Adds a training step.
     fn step(&self, _step: TrainingStep, _sums: &mut [f64]) {}
 
-    /// The first metric of each image by itself; only asked where it has a standard error.
+    /// The first metric of each image; only called if that metric has a standard error.
     fn each(&self, _batch: &MeasuredBatch) -> Vec<f64> {
         Vec::new()
     }
@@ -72,12 +72,12 @@ pub(super) trait Measure: Sync {
     fn values(&self, end: &End) -> Vec<Value>;
 }
 
-/// A step of training.
+/// A training step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TrainingStep {
     /// Images in its batch.
     pub(super) images: f64,
-    /// Mean loss of these.
+    /// Mean loss of its images.
     pub(super) loss: f64,
     /// Norm of the gradient before clipping.
     pub(super) norm: f64,
@@ -85,14 +85,14 @@ pub(super) struct TrainingStep {
 
 /// The end of an epoch on one split.
 pub(super) struct End<'a> {
-    /// What its images and steps add up to.
+    /// Sums over its images and steps.
     pub(super) sums: &'a Sums,
-    /// Seconds spent on it.
+    /// Seconds spent on the split.
     pub(super) seconds: f64,
     pub(super) objective: &'a Objective,
-    /// Of the last step, in the objective's convention.
+    /// Weight of the KL at the last step, in the convention of the spec.
     pub(super) kl_weight: f64,
-    /// Of the last step.
+    /// Learning rate at the last step.
     pub(super) learning_rate: f64,
 }
 
@@ -120,7 +120,7 @@ pub(super) fn loss_so_far(sums: &Sums) -> f64 {
     sums.mean(LOSS, 0)
 }
 
-/// A measure and its metrics, the standard error of the first one last.
+/// A measure and its metrics. If the first one has a standard error, that is the last one.
 pub(super) struct Entry {
     measure: &'static dyn Measure,
     metrics: Vec<Metric>,
@@ -152,22 +152,22 @@ pub fn all() -> impl Iterator<Item = &'static Metric> + Clone {
     ENTRIES.iter().flat_map(|entry| &entry.metrics)
 }
 
-/// The name of a metric's value in the last epoch of a split.
+/// The name of the column with a metric's value in the last epoch.
 pub fn final_name(metric: &Metric, split: Split) -> String {
     format!("final_{}_{}", split.name(), metric.name)
 }
 
-/// The metrics of which trials have a best value: those of validation of which lower or higher values are better.
+/// The metrics that have a best value: validation metrics of which lower or higher values are better.
 pub fn with_best() -> impl Iterator<Item = &'static Metric> + Clone {
     all().filter(|metric| metric.is_of(Split::Validation) && metric.sign().is_some())
 }
 
-/// The name of a metric's best value over the epochs.
+/// The name of the column with a metric's best value over the epochs.
 pub fn best_name(metric: &Metric) -> String {
     format!("best_{}_{}", Split::Validation.name(), metric.name)
 }
 
-/// A row of made-up numbers for tests: a metric of the split has the value that is given, or one of its own.
+/// A row of made-up numbers for tests: the given values, and other values for the other metrics of the split.
 #[cfg(test)]
 pub(crate) fn example(epoch: u64, split: Split, given: &[(&str, f64)]) -> Row {
     use crate::metrics::MetricKind;
@@ -193,7 +193,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_metric_has_a_name_of_its_own_and_says_what_it_is() {
+    fn every_metric_has_a_unique_name_and_a_meaning() {
         let names: BTreeSet<&str> = all().map(|metric| &*metric.name).chain(POSITION.map(|(name, _)| name)).collect();
         assert_eq!(names.len(), all().count() + POSITION.len());
         for metric in all() {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_do_not_depend_on_the_cut_and_axes_are_apart() {
+    fn sums_do_not_depend_on_the_batches_and_axes_are_separate() {
         let whole = measured(Split::Validation, &IMAGES);
         let mut parts = measured(Split::Validation, &IMAGES[..1]);
         parts.add(&measured(Split::Validation, &IMAGES[1..]));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_split_has_its_metrics_alone_and_steps_are_averaged() {
+    fn a_split_has_only_its_metrics_and_steps_are_averaged() {
         let mut sums = measured(Split::Train, &IMAGES);
         sums.step(TrainingStep { images: 1.0, loss: 3.0, norm: 1.0 });
         sums.step(TrainingStep { images: 1.0, loss: 5.0, norm: 2.0 });
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_autoencoder_has_no_kl_by_axis() {
+    fn a_plain_autoencoder_has_no_kl_per_axis() {
         let mut sums = Sums::new(Split::Train, 2);
         sums.measure(&MeasuredBatch::new(&[1.0], &[0.5, 0.5], &[], &|| Pixels::default()));
         let row = row(&sums, Split::Train);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_saved_and_found_again_by_the_same_list_of_measures_alone() {
+    fn saved_sums_are_only_read_by_the_same_list_of_measures() {
         let sums = measured(Split::Train, &IMAGES);
         let numbers = sums.numbers();
         assert_eq!(Sums::from_numbers(Split::Train, 2, &numbers).map(|sums| sums.numbers()), Some(numbers.clone()));

@@ -13,7 +13,7 @@ impl Measure for Mse {
         vec![Metric {
             title: "squared error (mean over pixels)".into(),
             direction: Direction::Lower,
-            // In training it would cost time.
+            // It would slow down training.
             splits: &[Split::Validation],
             board: Board::Group,
             is_curve: true,
@@ -21,7 +21,7 @@ impl Measure for Mse {
         }]
     }
 
-    /// The squared errors, and the number of pixels.
+    /// The sum of the squared errors, and the number of pixels.
     fn sums(&self, _: usize) -> usize {
         2
     }

@@ -7,7 +7,7 @@ const NAME: &str = "recon_nats";
 
 pub(super) struct ReconNats;
 
-/// Mean of some images, nats.
+/// Mean over the images, nats.
 pub(super) fn mean(sums: &Sums) -> f64 {
     sums.mean(NAME, 0)
 }

@@ -1,9 +1,9 @@
-//! The time.
+//! The duration of an epoch.
 
 use super::{End, Measure};
 use crate::metrics::{Metric, MetricKind, Value};
 
-/// The name of the time that an epoch takes.
+/// The name of the duration of an epoch.
 pub const SECONDS: &str = "seconds";
 
 pub(super) struct Seconds;

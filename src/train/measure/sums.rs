@@ -1,10 +1,10 @@
-//! Sums over images and steps of what an epoch reports, in double precision.
+//! Sums over the images and steps of an epoch, in double precision.
 
 use super::{Entry, MeasuredBatch, TrainingStep, entries};
 use crate::folder::digest;
 use crate::metrics::Split;
 
-/// Sums over some images, those of one measure after those of another.
+/// Sums over images: the sums of each measure, one measure after another.
 #[derive(Clone, Debug)]
 pub(in crate::train) struct Sums {
     split: Split,
@@ -13,25 +13,25 @@ pub(in crate::train) struct Sums {
     values: Vec<f64>,
 }
 
-/// Sums behind a standard error: of the values, and of their squares.
+/// The number of sums for a standard error: of the values, and of their squares.
 const MOMENTS: usize = 2;
 
 impl Entry {
-    /// How many sums it has: its own, and those behind its standard error.
+    /// The number of its own sums, and of the sums for its standard error.
     fn lengths(&self, split: Split, latent: usize) -> (usize, usize) {
         (self.measure.sums(latent), if self.has_error(split) { MOMENTS } else { 0 })
     }
 }
 
 impl Sums {
-    /// Of no images yet.
+    /// Sums over no images.
     pub(in crate::train) fn new(split: Split, latent: usize) -> Sums {
         let lengths = entries(split).map(|entry| entry.lengths(split, latent));
         let length = lengths.map(|(own, moments)| own + moments).sum();
         Sums { split, latent, images: 0.0, values: vec![0.0; length] }
     }
 
-    /// Gives each measure its own sums, and those behind its standard error.
+    /// Calls `give` for each measure with its own sums and with the sums for its standard error.
     fn each(&mut self, mut give: impl FnMut(&Entry, &mut [f64], &mut [f64])) {
         let mut rest = self.values.as_mut_slice();
         for entry in entries(self.split) {
@@ -57,12 +57,12 @@ impl Sums {
         });
     }
 
-    /// Adds what is known of a step, beside its images.
+    /// Adds a training step, without its images.
     pub(in crate::train) fn step(&mut self, step: TrainingStep) {
         self.each(|entry, own, _| entry.measure.step(step, own));
     }
 
-    /// Adds other images' sums.
+    /// Adds the sums over other images.
     pub(in crate::train) fn add(&mut self, other: &Sums) {
         self.images += other.images;
         self.values.iter_mut().zip(&other.values).for_each(|(value, other)| *value += other);
@@ -78,7 +78,7 @@ impl Sums {
         self.images
     }
 
-    /// The sums of the measure that a metric is of; none where it is not measured on this split.
+    /// The own sums of a measure and the sums for its standard error; empty if it is not measured on this split.
     fn part(&self, is_meant: impl Fn(&Entry) -> bool) -> (&[f64], &[f64]) {
         let mut rest = self.values.as_slice();
         for entry in entries(self.split) {
@@ -93,17 +93,18 @@ impl Sums {
         (&[], &[])
     }
 
-    /// The sums of the measure that a metric is of; none where it is not measured on this split.
+    /// The sums of a metric's measure; empty if it is not measured on this split.
     pub(super) fn of(&self, metric: &str) -> &[f64] {
         self.part(|entry| entry.metrics.iter().any(|one| one.name == metric)).0
     }
 
-    /// One of the sums of a metric's measure by the number of images; not a number where there is none.
+    /// One of the sums of a metric's measure, divided by the number of images; NaN if absent.
     pub(super) fn mean(&self, metric: &str, index: usize) -> f64 {
         self.of(metric).get(index).map_or(f64::NAN, |sum| sum / self.images)
     }
 
-    /// The standard error of a measure's first metric: its sample deviation over images by the square root of their number.
+    /// The standard error of a measure's first metric: the sample standard deviation over the images,
+    /// divided by the square root of their number.
     pub(super) fn standard_error(&self, entry: &Entry) -> f64 {
         match self.part(|one| std::ptr::eq(one, entry)).1 {
             [sum, squares] => {
@@ -115,7 +116,7 @@ impl Sums {
         }
     }
 
-    /// What tells the sums of one list of measures from those of another.
+    /// A number that identifies the list of measures and the number of sums of each.
     fn layout(&self) -> f64 {
         let parts = entries(self.split).map(|entry| {
             let names: Vec<&str> = entry.metrics.iter().map(|metric| &*metric.name).collect();
@@ -125,12 +126,12 @@ impl Sums {
         u32::from_str_radix(&digits, 16).map_or(f64::NAN, f64::from)
     }
 
-    /// All of it as numbers, from which [`Sums::from_numbers`] makes the same again.
+    /// The sums as numbers, for [`Sums::from_numbers`].
     pub(in crate::train) fn numbers(&self) -> Vec<f64> {
         [self.layout(), self.images].into_iter().chain(self.values.iter().copied()).collect()
     }
 
-    /// What [`Sums::numbers`] gave; `None` if it was of other measures, or of another number of latent axes.
+    /// The inverse of [`Sums::numbers`]; `None` if the numbers are of other measures or of another number of latent axes.
     pub(in crate::train) fn from_numbers(split: Split, latent: usize, numbers: &[f64]) -> Option<Sums> {
         let &[layout, images, ref values @ ..] = numbers else { return None };
         let empty = Sums::new(split, latent);

@@ -1,4 +1,4 @@
-//! The checkpoint, from which another process goes on, and the one before it.
+//! The checkpoint, from which another process can resume, and the previous one.
 
 use super::{TrainingEvent, Writer};
 use crate::folder::FileError;
@@ -7,7 +7,7 @@ use crate::train::Execute;
 use crate::trial::TrialError;
 use crate::trial::session::Session;
 
-/// checkpoint.safetensors; the last one becomes the one before.
+/// checkpoint.safetensors; the existing one becomes checkpoint.previous.safetensors.
 pub(super) struct Checkpoint;
 
 impl<B: Execute> Writer<B> for Checkpoint {
@@ -17,8 +17,8 @@ impl<B: Execute> Writer<B> for Checkpoint {
         }
         let (path, previous) = (session.run.folder.checkpoint(), session.run.folder.previous_checkpoint());
         if path.exists() {
-            // By a second name, so that at no time, and on no full disk, there is none. Where that cannot be, by its only
-            // one, which takes the place of what could not be removed.
+            // A hard link, so that there is always a checkpoint, even if the disk is full. If the file system has no hard
+            // links, the file is renamed, which replaces a previous checkpoint that could not be removed.
             let _ = std::fs::remove_file(&previous);
             if std::fs::hard_link(&path, &previous).is_err() {
                 std::fs::rename(&path, &previous).map_err(FileError::at("rename", &path))?;

@@ -1,4 +1,4 @@
-//! TensorBoard's event log: what a trial is, its metrics by epoch, and how it ended.
+//! TensorBoard's event log: the spec of a trial, the metrics of each epoch, and how the trial ended.
 
 use super::{TrainingEvent, Writer};
 use crate::metrics::{Metric, Value};
@@ -8,7 +8,7 @@ use crate::trial::session::Session;
 use crate::trial::{Event, TrialError};
 use std::fmt::Write as _;
 
-/// The dotted key that tells trials of one setting apart.
+/// The dotted key that differs between the trials of a setting.
 const SEED: &str = "seed";
 
 /// The spec, the hyperparameters, and the metrics of each epoch as scalars.
@@ -39,7 +39,7 @@ impl<B: Execute> Writer<B> for Scalars {
     }
 }
 
-/// How the trial ended; after every event the log is handed to the system, and what went wrong with it is said, once.
+/// How the trial ended. After every event, it flushes the log, and reports the first error of the log.
 pub(super) struct EndOfLog;
 
 impl<B: Execute> Writer<B> for EndOfLog {
@@ -51,13 +51,13 @@ impl<B: Execute> Writer<B> for EndOfLog {
                 session.log.add(|log| log.hparams_end(true));
             }
             TrainingEvent::Diverged { .. } => session.log.add(|log| log.hparams_end(false)),
-            // There is more to come soon.
+            // More events follow soon.
             TrainingEvent::Started => return Ok(()),
             TrainingEvent::Recovered | TrainingEvent::Paused | TrainingEvent::Epoch { .. } => {}
         }
         session.log.add(EventWriter::flush);
         if let Some(fault) = session.log.take_fault() {
-            let text = format!("{fault}; training goes on without TensorBoard");
+            let text = format!("{fault}; training continues without TensorBoard");
             session.record.note = Some(text.clone());
             (session.run.emit)(Event::Warning { text });
         }
@@ -65,8 +65,8 @@ impl<B: Execute> Writer<B> for EndOfLog {
     }
 }
 
-/// HParams of the session: the keys that vary, or all of the model's and the objective's where none does. The seed
-/// is none of them: trials that differ by it alone are a group.
+/// Writes the HParams of the session: the keys that vary, or all keys of `model`, `objective` and `train` if none varies.
+/// The seed is left out: trials that differ only in the seed are a group.
 fn announce<B: Execute>(session: &mut Session<'_, '_, B>) {
     let record = &session.record;
     let varied = || record.varied.iter().filter(|key| *key != SEED);
@@ -83,7 +83,7 @@ fn announce<B: Execute>(session: &mut Session<'_, '_, B>) {
     session.log.add(|log| log.hparams_start(&group, &values));
 }
 
-/// What the trial came to, as Markdown.
+/// The result of the trial, as Markdown.
 fn summary<B: Execute>(session: &Session<'_, '_, B>) -> String {
     let columns: Vec<_> = measure::all().filter_map(|metric| Some((metric, metric.column?.head))).collect();
     let heads: String = columns.iter().map(|(_, head)| format!(" {head} |")).collect();

@@ -1,4 +1,4 @@
-//! Tells whoever started the trial what happens in it.
+//! Reports the events of a trial to its caller.
 
 use super::{TrainingEvent, Writer};
 use crate::metrics::named;
@@ -8,7 +8,7 @@ use crate::trial::event::finite_loss;
 use crate::trial::session::Session;
 use crate::trial::{Event, TrialError};
 
-/// The run's listener.
+/// Calls `Run::emit`.
 pub(super) struct Listener;
 
 impl<B: Execute> Writer<B> for Listener {

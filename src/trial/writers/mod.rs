@@ -1,4 +1,4 @@
-//! What is written when something happens in a training: a small type for each kind of file.
+//! The files that are written during training: one type for each kind of file.
 
 mod checkpoint;
 mod event_log;
@@ -14,44 +14,44 @@ use super::session::Session;
 use crate::metrics::Row;
 use crate::train::Execute;
 
-/// What happens in a training.
+/// An event of training.
 pub(super) enum TrainingEvent<'a> {
-    /// Training begins, or goes on from a checkpoint.
+    /// Training starts, or resumes from a checkpoint.
     Started,
-    /// All epochs had ended before: what was lost of the last one's files since its checkpoint is to be made again.
+    /// All epochs were finished before: files of the last epoch that were lost after its checkpoint must be written again.
     Recovered,
-    /// Training stands between two steps of an epoch, and its state is to be kept.
+    /// Training is between two steps of an epoch, and a checkpoint must be written.
     Paused,
-    /// An epoch ended; its rows are those of the past already.
+    /// An epoch ended; its rows are already in `Session::past`.
     Epoch {
-        /// Of the training images.
+        /// Metrics of the training images.
         train: &'a Row,
-        /// Of the validation images.
+        /// Metrics of the validation images.
         validation: &'a Row,
     },
-    /// Training ended, as something is not finite.
+    /// Training ended because something is not finite.
     Diverged {
-        /// Of the epoch in which that was found; they are those of the past already.
+        /// The rows of the last epoch; they are already in `Session::past`.
         rows: &'a [Row],
     },
     /// Training ended after its last epoch.
     Finished,
 }
 
-/// Something that is written during a training.
+/// Writes files during training.
 pub(super) trait Writer<B: Execute> {
-    /// Writes what an event asks for.
+    /// Writes the files for an event.
     ///
     /// # Errors
     /// A file cannot be written, or the device failed.
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError>;
 }
 
-/// All writers, in the order in which each event is told to them.
+/// All writers, in the order in which they get each event.
 ///
-/// A process may be killed between any two. What whoever resumes must find comes before the checkpoint, from which that
-/// one goes on; the record, which counts the time up to there, comes last. The weights of a finished trial come before the
-/// event log says that it has ended, which it says for good.
+/// A process may be killed between any two of them. Files that a resumed trial needs are written before the checkpoint from
+/// which it resumes. The record, which counts the time until then, is last. The weights of a finished trial are written
+/// before the end of the event log, which is final.
 pub(super) fn writers<B: Execute>() -> [&'static dyn Writer<B>; 9] {
     [
         &listener::Listener,
@@ -66,7 +66,7 @@ pub(super) fn writers<B: Execute>() -> [&'static dyn Writer<B>; 9] {
     ]
 }
 
-/// Whether pictures are drawn at an event, and whether they also go into the event log.
+/// Whether pictures are due at an event; `None` if not.
 fn pictures_due<B: Execute>(event: &TrainingEvent<'_>, session: &Session<'_, '_, B>) -> Option<PicturesDue> {
     let logged = match event {
         TrainingEvent::Epoch { .. } => true,
@@ -79,9 +79,9 @@ fn pictures_due<B: Execute>(event: &TrainingEvent<'_>, session: &Session<'_, '_,
     (is_due || is_last).then_some(PicturesDue { logged, is_last })
 }
 
-/// How pictures are drawn after an epoch: after those that the spec says and the last.
+/// Pictures are drawn after the epochs that the spec asks for and after the last epoch.
 struct PicturesDue {
-    /// Whether they go into the event log, too.
+    /// Whether they are also written to the event log.
     logged: bool,
     /// Whether it is the last epoch.
     is_last: bool,

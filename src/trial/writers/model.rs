@@ -7,7 +7,7 @@ use crate::train::Execute;
 use crate::trial::TrialError;
 use crate::trial::session::Session;
 
-/// model.safetensors, when training is done.
+/// model.safetensors, written when training is done.
 pub(super) struct ModelFile;
 
 impl<B: Execute> Writer<B> for ModelFile {

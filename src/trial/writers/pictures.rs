@@ -1,4 +1,4 @@
-//! What a model draws: reconstructions, samples from the prior, and the latent manifold.
+//! Pictures of a model: reconstructions, samples from the prior, and the latent manifold.
 
 use super::{PicturesDue, TrainingEvent, Writer, pictures_due};
 use crate::folder::{FileError, TrialFolder, write_whole};
@@ -12,15 +12,15 @@ use crate::trial::TrialError;
 use crate::trial::session::Session;
 use std::collections::BTreeMap;
 
-/// Images in a row of pairs, at most.
+/// Largest number of images in a row of pairs.
 const COLUMNS: usize = 10;
-/// Rows of pairs, at most.
+/// Largest number of rows of pairs.
 const PAIR_ROWS: usize = 3;
-/// Samples in a row, and rows, at most.
+/// Largest number of rows, and of samples in a row.
 const SAMPLES_SIDE: usize = 8;
-/// Codes along an axis of the manifold, at most.
+/// Largest number of codes along an axis of the manifold.
 const MANIFOLD_SIDE: usize = 20;
-/// Pixels of a picture, at most, but for one tile: large images have fewer tiles.
+/// Largest number of pixels of a picture; large images have fewer tiles, but at least one.
 const PICTURE_PIXELS: usize = 4_000_000;
 
 /// The pictures as files and in the event log.
@@ -42,8 +42,8 @@ impl<B: Execute> Writer<B> for Pictures {
     }
 }
 
-/// Draws all pictures that make sense for the trial, by tag, and keeps the numbers behind the reconstructions in
-/// reconstructions.safetensors: `input` and `reconstruction`, (Images, Pixels), in the data's range.
+/// Draws all pictures of the trial, by tag, and writes the values of the reconstructions to reconstructions.safetensors:
+/// `input` and `reconstruction`, (Images, Pixels), in the range of the data.
 fn draw<B: Execute>(
     trainer: &Trainer<B>,
     trial: &Trial,
@@ -66,7 +66,7 @@ fn draw<B: Execute>(
 
     let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, pixels), tiles(&reconstructions, pixels));
     let mut pictures = vec![("reconstructions", Grid::pairs(height, width, columns, &inputs, &reconstructions, range))];
-    // A plain autoencoder has no prior to draw from.
+    // A plain autoencoder has no prior to sample from.
     if architecture.posterior != PosteriorKind::None {
         let columns = side(SAMPLES_SIDE);
         let samples = trainer.decode(&trainer.prior_codes(columns * columns))?;

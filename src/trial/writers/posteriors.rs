@@ -1,4 +1,4 @@
-//! Posteriors of validation images: as histograms in the event log, and in the end as points for the projector.
+//! Posteriors of validation images: histograms in the event log and, after the last epoch, points for the projector.
 
 use super::{PicturesDue, TrainingEvent, Writer, pictures_due};
 use crate::record::projector::{self, Points};
@@ -18,9 +18,9 @@ impl<B: Execute> Writer<B> for Posteriors {
         let points = projector::points(height, width);
         let Encoded { inputs, posterior } = session.trainer.encode(points.max(1))?;
         if logged {
-            let mean = "Posterior means of validation images, all latent axes together.";
+            let mean = "Posterior means of validation images, over all latent axes.";
             log.add(|log| log.histogram("posterior/mean", step, &posterior.mean, mean));
-            let deviation = "Posterior deviations of validation images, all latent axes together.";
+            let deviation = "Posterior standard deviations of validation images, over all latent axes.";
             log.add(|log| log.histogram("posterior/deviation", step, &posterior.deviation, deviation));
         }
         if is_last && points > 0 {
@@ -33,7 +33,7 @@ impl<B: Execute> Writer<B> for Posteriors {
                 sides: [height, width],
                 range: [low as f32, high as f32],
             };
-            // TensorBoard's too: what goes wrong with them costs no training.
+            // These files are for TensorBoard too: an error does not stop training.
             log.add(|_| points.write(folder));
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::trial::TrialError;
 use crate::trial::event::finite;
 use crate::trial::session::Session;
 
-/// trial.json: its metrics are brought up to date, so that a killed trial's are those of its last epoch.
+/// trial.json: its metrics are updated after each epoch, so that the record of a killed trial has those of its last epoch.
 pub(super) struct Record;
 
 impl<B: Execute> Writer<B> for Record {

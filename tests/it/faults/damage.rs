@@ -256,9 +256,11 @@ fn repair_interrupted(places: usize) {
                 || matches!(file, "plan.json" | "metrics.parquet") && !matches!(damage, Damage::Removed);
             if looked_at {
                 assert!(output.contains(file), "{names:?}: {damage:?}: {output}");
-                assert!(output.contains("damaged") || output.contains("missing") || output.contains("no safetensors"));
+                assert!(
+                    output.contains("damaged") || output.contains("missing") || output.contains("not a safetensors")
+                );
             }
-            let begins = if names.len() == 2 { ": started, not from " } else { ": resuming after " };
+            let begins = if names.len() == 2 { ": started; cannot resume from " } else { ": resuming after " };
             assert!(output.contains(begins), "{names:?}: {damage:?}: {output}");
             same_bits(&folder, &workspace.trial("undisturbed/long", &id));
             restore(&experiment, &pristine);

@@ -171,7 +171,7 @@ pictures_every = 1
     let folder = only(&workspace, "runs/disk");
     let note = TrialRecord::read(&TrialFolder::new(&folder)).unwrap().note.unwrap();
     assert!(note.starts_with(&format!("cannot write runs/disk/{}/events.out", name(&folder))), "{note}");
-    assert!(note.ends_with("; training goes on without TensorBoard"), "{note}");
+    assert!(note.ends_with("; training continues without TensorBoard"), "{note}");
     assert_eq!(stdout.matches(&format!(": warning: {note}\n")).count(), 1, "{stdout}");
     workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
     as_undisturbed(&workspace, "disk");

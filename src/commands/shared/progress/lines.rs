@@ -98,7 +98,7 @@ pub(super) fn started(epochs_done: u64, steps_done: u64, note: Option<&str>) -> 
         (0, steps) => format!("resuming after step {steps}"),
         (epochs, _) => format!("resuming after epoch {epochs}"),
     };
-    note.map_or(from.clone(), |note| format!("{from}, {note}"))
+    note.map_or(from.clone(), |note| format!("{from}; {note}"))
 }
 
 pub(super) fn number(value: Option<f64>) -> String {
