@@ -1,5 +1,5 @@
-//! Folders that version 0.1.0 wrote (tests/fixtures/runs-0.1): every command that reads trials reads them, and what they
-//! hold is never mixed with what this version trains.
+//! Folders that version 0.1.0 wrote (tests/fixtures/runs-0.1): every command that reads trials can read them, and their
+//! trials are never mixed with trials of this version.
 
 use crate::harness::Workspace;
 use crate::runs::TINY;
@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::Path;
 use walkdir::WalkDir;
 
-/// A workspace whose `runs` are those of version 0.1.0, with their specs beside it.
+/// A workspace with the `runs` folder of version 0.1.0, and its specs.
 fn earlier() -> Workspace {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/runs-0.1");
     let workspace = Workspace::new();
@@ -32,7 +32,7 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// The experiment of a name in a report.
+/// The experiment with a name in a report.
 fn experiment<'a>(report: &'a Value, name: &str) -> &'a Value {
     report["experiments"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap()
 }
@@ -42,7 +42,7 @@ fn statuses(trials: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn they_are_reported_for_what_they_are() {
+fn reports_and_status_read_them() {
     let workspace = earlier();
     let report = parsed(&workspace.succeed(&["report", "runs", "--json"]));
     assert_eq!(report["warnings"], serde_json::json!([]));
@@ -51,7 +51,7 @@ fn they_are_reported_for_what_they_are() {
         ("autoencoder", "done", 1),
         ("diverged", "diverged", 1),
         ("interrupted", "interrupted", 1),
-        // 0.1.0 said that it was done.
+        // Version 0.1.0 recorded it as done.
         ("unnoticed", "diverged", 1),
     ] {
         let one = experiment(&report, name);
@@ -70,7 +70,7 @@ fn they_are_reported_for_what_they_are() {
 }
 
 #[test]
-fn their_models_are_used() {
+fn commands_read_their_models() {
     let workspace = earlier();
     let best = ["runs/sweep", "--best"];
     for (command, file) in [
@@ -104,9 +104,9 @@ fn their_models_are_used() {
     }
 }
 
-/// Tables of different models, sweeps and versions are one table: the same columns in the same order, of the same types.
+/// Tables of different models, sweeps and versions can be combined: the same columns, in the same order, of the same types.
 #[test]
-fn their_tables_have_the_columns_of_all_others() {
+fn their_tables_have_the_same_columns_as_all_others() {
     let mut workspace = earlier();
     workspace.write("tiny.toml", TINY);
     workspace.succeed(&["run", "tiny.toml"]);
@@ -132,9 +132,9 @@ fn their_tables_have_the_columns_of_all_others() {
     }
 }
 
-/// Their ids are not those of this version, whose data have another identity: they are kept, and kept apart.
+/// This version gives other ids, because it hashes data differently: the old trials are kept, and listed apart.
 #[test]
-fn what_is_trained_now_is_not_mixed_with_them() {
+fn new_trials_are_not_mixed_with_them() {
     let workspace = earlier();
     let before: Vec<String> = workspace.trials("runs/sweep").into_keys().collect();
     let said = workspace.succeed(&["run", "sweep.toml"]);

@@ -1,4 +1,4 @@
-//! Which trials a report folds: those that differ by their seed alone, whatever else of their specs changes nothing.
+//! Which trials a report folds into one setting: those that differ only in their seed, or in keys that change nothing.
 
 use crate::harness::{Workspace, idx};
 use crate::runs::TINY;
@@ -15,7 +15,7 @@ fn counts(report: &Value) -> Vec<u64> {
 }
 
 #[test]
-fn keys_that_change_nothing_do_not_keep_seeds_apart() {
+fn keys_that_do_not_affect_training_do_not_split_a_setting() {
     let workspace = Workspace::with_spec(&TINY.replace("= [0.5, 1.0]", "= [0.5]"));
     workspace.succeed(&["run", "spec.toml", "--set", "sweep.seeds=2"]);
     let changed = ["--set", "log.pictures_every=5", "--set", "train.checkpoint_steps=2", "--set", "tags=[\"a\"]"];
@@ -25,7 +25,7 @@ fn keys_that_change_nothing_do_not_keep_seeds_apart() {
     assert_eq!(report["experiments"][0]["varied"], serde_json::json!(["objective.kl_weight"]));
 }
 
-/// Two files of images that differ.
+/// Two different files of images.
 fn images() -> [Vec<u8>; 2] {
     let mut images = [(); 2].map(|()| idx(&[60, 4, 4], 60 * 16));
     images.iter_mut().for_each(|file| file[40] = 200);
@@ -53,14 +53,14 @@ seeds = 2
 ";
 
 #[test]
-fn other_images_under_the_same_name_are_other_settings() {
+fn different_images_in_the_same_file_name_are_different_settings() {
     let mut workspace = Workspace::with_spec(FILES);
     let [one, other] = images();
     workspace.write("a.idx", one);
     workspace.succeed(&["run", "spec.toml"]);
     workspace.write("a.idx", other);
     workspace.succeed(&["run", "spec.toml"]);
-    // Without a plan nothing says which of them are meant.
+    // Without a plan, all trials of the folder are reported.
     std::fs::remove_file(workspace.path("runs/files/plan.json")).unwrap();
     let report = report(&workspace, "runs/files");
     assert_eq!(counts(&report), [2, 2]);
@@ -72,13 +72,13 @@ fn other_images_under_the_same_name_are_other_settings() {
 }
 
 #[test]
-fn the_same_images_under_another_name_are_the_same_setting() {
+fn the_same_images_in_another_file_are_the_same_setting() {
     let mut workspace = Workspace::with_spec(FILES);
     let [images, _] = images();
     workspace.write("a.idx", &images);
     workspace.write("b.idx", &images);
     workspace.succeed(&["run", "spec.toml"]);
-    // The limit is all that there are.
+    // The limit equals the number of images.
     let other = ["--set", "data.images=b.idx", "--set", "data.limit=60", "--set", "sweep.seeds=[1, 2]"];
     workspace.succeed(&[&["run", "spec.toml"], &other[..]].concat());
     std::fs::remove_file(workspace.path("runs/files/plan.json")).unwrap();
@@ -92,7 +92,7 @@ fn the_same_images_under_another_name_are_the_same_setting() {
 #[test]
 fn trials_of_another_spec_with_the_same_name_are_listed_apart() {
     let mut workspace = Workspace::with_spec(&TINY.replace("= [0.5, 1.0]", "= [0.5]"));
-    // It is better, and not asked for.
+    // This trial is better, but not in the plan.
     workspace.write("other.toml", TINY.replace("= [0.5, 1.0]", "= [0.05]").replace("epochs = 2", "epochs = 4"));
     workspace.succeed(&["run", "other.toml"]);
     let said = workspace.succeed(&["run", "spec.toml"]);
@@ -109,11 +109,11 @@ fn trials_of_another_spec_with_the_same_name_are_listed_apart() {
     let report = report(&workspace, "runs/tiny");
     let folder = workspace.trial("runs/tiny", &other).file_name().unwrap().to_str().unwrap().to_owned();
     assert_eq!((counts(&report), &report["experiments"][0]["apart"][0]["trial"]), (vec![1], &other.into()));
-    // Links of the page are relative to it.
+    // Links in the page are relative to the page.
     workspace.succeed(&["report", "runs/tiny"]);
     let page = std::fs::read_to_string(workspace.path("runs/tiny/report.html")).unwrap();
     assert!(page.contains(&format!("\"folder\":\"{folder}\"")), "{folder}");
-    // Where the present plan has no trial left, the others are shown all the same.
+    // Trials outside the plan are shown even if no trial of the plan is left.
     std::fs::remove_dir_all(workspace.trial("runs/tiny", &meant)).unwrap();
     let said = workspace.succeed(&["report", "runs/tiny"]);
     assert!(said.starts_with("tiny: no trial of its present plan\n\nnot in the present plan: 1 trial; its"), "{said}");
@@ -129,7 +129,7 @@ fn folders_behind_links_are_reported_once() {
     link("disk/tiny", "runs/tiny");
     let linked = report(&workspace, "runs");
     assert_eq!(counts(&linked), [1, 1]);
-    // Once more, and in a circle.
+    // A second link, and a circular link.
     link("disk/tiny", "runs/a");
     link("runs", "disk/tiny/around");
     let again = report(&workspace, "runs");
@@ -140,7 +140,7 @@ fn folders_behind_links_are_reported_once() {
 }
 
 #[test]
-fn the_present_place_of_moved_images_is_noted() {
+fn the_new_path_of_moved_images_is_recorded() {
     let mut workspace = Workspace::with_spec(FILES);
     let [images, _] = images();
     workspace.write("a.idx", &images);
@@ -153,16 +153,16 @@ fn the_present_place_of_moved_images_is_noted() {
     workspace.write("labels.idx", labels);
     let moved = ["--set", "data.images=b.idx", "--set", "data.labels=labels.idx"];
     let said = workspace.succeed(&[&["run", "spec.toml"], &moved[..]].concat());
-    // Labels are no part of what was trained.
-    assert_eq!(said.matches(": finished before\n").count(), 2, "{said}");
+    // Labels do not affect training.
+    assert_eq!(said.matches(": already done\n").count(), 2, "{said}");
     workspace.succeed(&["reconstruct", &id]);
     workspace.succeed(&["embed", &id]);
     let table = std::fs::read_to_string(folder.join("spec.toml")).unwrap();
     assert!(table.contains("b.idx") && table.contains("labels.idx"), "{table}");
     workspace.succeed(&["run", "--verify-repro", folder.to_str().unwrap()]);
-    // A run that was killed between the spec and the record leaves them different: the next one mends that.
+    // A run that is killed between writing the spec and the record leaves them inconsistent. The next run repairs this.
     std::fs::write(folder.join("spec.toml"), table.replace("b.idx", "elsewhere.idx")).unwrap();
     let said = workspace.succeed(&[&["run", "spec.toml"], &moved[..]].concat());
-    assert!(said.contains("spec.toml is damaged or missing; it is written again"), "{said}");
+    assert!(said.contains("spec.toml is damaged or missing; it was written again"), "{said}");
     assert_eq!(std::fs::read_to_string(folder.join("spec.toml")).unwrap(), table);
 }

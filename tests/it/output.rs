@@ -1,4 +1,4 @@
-//! Where output goes: a full disk, a pipe, a terminal of some width, and programs that read events.
+//! Output to a full disk, to a pipe, to terminals of different widths, and to programs that read events.
 
 use crate::harness::{Workspace, json, untimed, without_grey};
 use crate::runs::{LONG, TINY, in_training, signal, wait_for};
@@ -11,7 +11,7 @@ fn events(said: &str) -> Vec<Value> {
     said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
-/// A sweep over so many keys.
+/// A sweep over this many keys.
 fn sweep(keys: usize) -> String {
     let all = [
         ("objective.kl_weight", "[0.5, 1.0]"),
@@ -28,7 +28,7 @@ fn sweep(keys: usize) -> String {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn what_cannot_be_printed_is_said_and_is_no_success() {
+fn output_that_cannot_be_printed_is_an_error() {
     let workspace = Workspace::with_spec(TINY);
     let said = "error: cannot write to standard output: No space left on device (os error 28)\n";
     let full = |arguments: &[&str]| {
@@ -54,16 +54,16 @@ fn what_cannot_be_printed_is_said_and_is_no_success() {
     ] {
         assert_eq!(full(arguments), (Some(1), said.to_owned()), "{arguments:?}");
     }
-    // What was trained is kept.
+    // The results of training are kept.
     for folder in workspace.trials("runs/tiny").values() {
         assert_eq!(json(&folder.join("trial.json"))["status"], "done");
     }
-    // Another status than that of success stays.
+    // An exit status other than success is unchanged.
     assert_eq!(full(&["plan", "spec.toml", "--json", "--set", "train.epoch=1"]), (Some(2), said.to_owned()));
     assert_eq!(full(&["run"]).0, Some(2));
 }
 
-/// Rows as a table, the first one its head; numbers to the right.
+/// Rows as a table; the first row is the header, and numbers are aligned to the right.
 fn table(rows: &[Vec<&str>], is_number: impl Fn(usize) -> bool) -> String {
     let columns = rows[0].len();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap();
@@ -80,7 +80,7 @@ fn table(rows: &[Vec<&str>], is_number: impl Fn(usize) -> bool) -> String {
 }
 
 #[test]
-fn the_status_has_every_planned_trial_and_the_reports_metrics() {
+fn the_status_has_every_planned_trial_and_the_metrics_of_the_report() {
     let workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml", "--limit", "1"]);
     let said = workspace.succeed(&["status", "runs/tiny"]);
@@ -90,7 +90,7 @@ fn the_status_has_every_planned_trial_and_the_reports_metrics() {
     let trials = status[0]["trials"].as_array().unwrap();
     let row = reported.lines().nth(4).unwrap().split("  ").map(str::trim);
     let row: Vec<&str> = row.filter(|part| !part.is_empty()).collect();
-    // The setting and its seeds; then the metrics, as the report has them.
+    // The setting and its seeds, followed by the metrics, in the order of the report.
     let [loss, elbo, recon, kl, active, images, seconds] = row[row.len() - 7..] else { panic!("{reported}") };
     let ids: Vec<&str> = trials.iter().map(|trial| trial["trial"].as_str().unwrap()).collect();
     let host = trials[0]["host"].as_str().unwrap();
@@ -129,7 +129,7 @@ active: latent axes whose posterior mean varies by more than 0.01 (variance over
 
 #[test]
 #[cfg(unix)]
-fn the_status_of_a_run_says_how_long_it_will_take() {
+fn the_status_of_a_run_has_an_estimate_of_the_time_left() {
     let workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 4000"));
     let process = in_training(&workspace);
     let mut status = Value::Null;
@@ -204,13 +204,13 @@ fn events_have_time_keys_and_metrics_and_the_last_one_is_a_summary() {
     assert_eq!(best["keys"]["objective.kl_weight"], 0.5);
     let of_best = epochs.iter().rfind(|event| event["trial"] == best["trial"]).unwrap();
     assert_eq!(of_best["metrics"], best["metrics"]);
-    // Of what was finished before there is nothing but that.
+    // Trials that were already done have no other event.
     let again = events(&workspace.succeed(&["run", "fine.toml", "--json", "--only", "kl_weight=0.5"]));
     assert_eq!(again.last().unwrap()["counts"], serde_json::json!({"done": 1}));
     assert_eq!(again.last().unwrap()["best"]["trial"], best["trial"]);
 }
 
-/// The squared error of a plain autoencoder is that of its reconstructions; each output has it, of validation alone.
+/// The squared error of a plain autoencoder is computed from its reconstructions; every output has it, for validation only.
 #[test]
 fn a_metric_is_in_every_output() {
     let spec = TINY
@@ -256,7 +256,7 @@ fn a_metric_is_in_every_output() {
     assert!(has("mse/validation") && !has("mse/train"));
 }
 
-/// The lines of the tables, by the rule below their heads: up to the next blank line.
+/// The width of the widest line of the table, from the rule below its header to the next blank line.
 #[cfg(unix)]
 fn widest_of_table(shown: &str) -> usize {
     let mut lines = shown.lines();
@@ -267,7 +267,7 @@ fn widest_of_table(shown: &str) -> usize {
 
 #[test]
 #[cfg(unix)]
-fn tables_fit_the_terminal_and_files_have_a_line_for_each_row() {
+fn tables_fit_the_terminal_and_have_one_line_per_row_in_files() {
     for keys in [1, 2, 4, 6] {
         let workspace = Workspace::with_spec(&sweep(keys));
         let ran = workspace.on_terminal(80, &[], &["run", "spec.toml"]).1;
@@ -288,7 +288,7 @@ fn tables_fit_the_terminal_and_files_have_a_line_for_each_row() {
                     shown.lines().take_while(|line| !line.starts_with('─')).collect()
                 })
                 .to_vec();
-            // COLUMNS counts, on a terminal alone.
+            // COLUMNS has an effect only on a terminal.
             let (_, shown) = workspace.on_terminal(200, &[("COLUMNS", "60")], arguments);
             let head: String = shown.lines().take_while(|line| !line.starts_with('─')).collect();
             assert_eq!(head, heads[0]);
@@ -318,7 +318,7 @@ fn has_colours(shown: &str) -> bool {
 
 #[test]
 #[cfg(unix)]
-fn colours_are_for_terminals_that_have_them_and_want_them() {
+fn colours_are_used_only_on_terminals_that_support_them() {
     let mut workspace = Workspace::with_spec(TINY);
     workspace.write("wrong.toml", "[train]\nepoch = 3\n");
     workspace.write("warned.toml", "[train]\nlearning_rate = 5.0\n");
@@ -333,7 +333,7 @@ fn colours_are_for_terminals_that_have_them_and_want_them() {
         let outcome = workspace.vaex(arguments);
         assert!(!(outcome.stdout + &outcome.stderr).contains('\x1b'), "{arguments:?}");
     }
-    // Bars move the cursor, and lines take their place where it cannot be moved.
+    // Bars move the cursor; without that ability, lines are printed instead.
     let shown = workspace.on_terminal(80, &[("NO_COLOR", "1")], &["run", "spec.toml"]).1;
     assert!(shown.contains("\x1b[") && !has_colours(&shown) && !shown.contains(": epoch 1/2"), "{shown}");
     let shown = workspace.on_terminal(80, &[("TERM", "dumb")], &["run", "spec.toml", "--fresh"]).1;
