@@ -288,7 +288,7 @@ fn what_is_no_trained_model_is_refused() {
     let trial = format!("runs/tiny/{}", folder.file_name().unwrap().to_str().unwrap());
     let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
     refused(&["sample", "nowhere"], "nowhere is no folder, and no trial's id in runs begins so");
-    let hint = "runs/tiny is no trial's folder: it has no trial.json; for an experiment's folder see --best";
+    let hint = "runs/tiny is not a trial folder: it has no trial.json; for an experiment folder, add --best";
     refused(&["sample", "runs/tiny"], hint);
     refused(
         &["reconstruct", &trial, "--data", "small.idx"],
@@ -298,17 +298,20 @@ fn what_is_no_trained_model_is_refused() {
     refused(&["embed", &trial, "--data", "nowhere.idx"], missing);
     refused(
         &["traverse", &trial, "--data", "small.idx"],
-        "which image of --data to begin with? Give its number with --image",
+        "--data needs --image, the number of the image to start from",
     );
     refused(
         &["manifold", &trial, "--side", "1000"],
-        "1,000,000 images are too many for a picture: of 28x28 pixels there may be 127,551",
+        "1,000,000 images are too many for one picture: at most 127,551 images of 28x28 pixels fit",
     );
     refused(
         &["report", &trial, "--format", "html"],
-        &format!("{trial} is a single trial's folder: --format writes into an experiment's"),
+        &format!("{trial} is a trial folder; --format needs an experiment folder"),
     );
-    refused(&["interpolate", &trial, "--from", "0", "--to", "6"], "there is no image 6: there are 6, counted from 0");
+    refused(
+        &["interpolate", &trial, "--from", "0", "--to", "6"],
+        "there is no image 6: there are 6 images, counted from 0",
+    );
     let model = folder.join("model.safetensors");
     let whole = std::fs::read(&model).unwrap();
     let mut damaged = whole.clone();
@@ -444,9 +447,9 @@ fn outputs_take_the_place_of_nothing_that_is_needed() {
     let name = folder.file_name().unwrap().to_str().unwrap();
     let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
     let model = format!("runs/tiny/{name}/model.parquet");
-    let message = "is in the trial's folder, which is for the files of `vaex run`; choose another folder";
+    let message = "is in the trial folder, where only `vaex run` writes; choose another folder";
     refused(&["embed", name, "-o", &model], &format!("{model} {message}"));
-    let message = "images.png is read by this command; choose another name";
+    let message = "images.png is an input of this command; choose another name";
     refused(&["reconstruct", name, "--data", "images.png", "-o", "images.png"], message);
     refused(&["sample", name, "-o", "folder.png"], "folder.png is not a regular file; choose another name");
     refused(&["sample", name, "--raw", "no/raw.npy"], "cannot write no/raw.npy: there is no folder no");
@@ -462,7 +465,7 @@ fn outputs_take_the_place_of_nothing_that_is_needed() {
         std::os::unix::fs::symlink("both.npy", workspace.path("both.png")).unwrap();
         std::fs::write(workspace.path("both.npy"), "").unwrap();
         let outcome = workspace.vaex(&["sample", name, "-o", "both.png", "--raw", "both.npy"]);
-        let message = "both.npy is given for the picture and for --raw; choose another name for one\n";
+        let message = "both.npy would be written by both --output and --raw; choose another name for one of them\n";
         assert!(outcome.status == Some(2) && outcome.stderr.ends_with(message), "{}", outcome.stderr);
         let pipe = workspace.path("pipe.png");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -481,7 +484,7 @@ fn what_a_model_does_not_have_is_said() {
         let plain = json(&folder.join("trial.json"))["spec"]["model.posterior"] == "none";
         let shown = folder.display();
         let message = match plain {
-            true => format!("error: {shown} is a plain autoencoder: it has no prior to draw codes from\n"),
+            true => format!("error: {shown} is a plain autoencoder: it has no prior to sample from\n"),
             false => format!("error: a manifold needs 2 latent axes, and {shown} has 3; see `vaex traverse`\n"),
         };
         assert_eq!(workspace.vaex(&["manifold", folder.to_str().unwrap()]).stderr, message);
