@@ -1,4 +1,4 @@
-//! A TOML spec with the place of every key and value, and what is wrong with it as text and types.
+//! A spec as it was written: all keys and values with their locations, and the syntax and type errors.
 
 use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText, line_and_column};
 use super::reader::Reader;
@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 /// A dotted key: `train.batch_size`.
 pub type DottedKey = String;
 
-/// What the command line sets on top of a file.
+/// A command-line argument that overrides a key of the spec file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Override {
     /// `--set KEY=VALUE`
@@ -32,16 +32,16 @@ impl Override {
     }
 }
 
-/// A value that was written, and where.
+/// A value that was written, with its location.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where the key is.
+    /// The location of the key.
     pub key: Location,
-    /// Where the value is.
+    /// The location of the value.
     pub value: Location,
     /// The value.
     pub content: toml::Value,
-    /// Where the elements are, for a list.
+    /// The locations of the elements of a list.
     pub elements: Vec<Location>,
 }
 
@@ -54,7 +54,7 @@ impl Entry {
         Entry { key, value: Location::new(source, value.span()), content: plain(value.get_ref()), elements }
     }
 
-    /// An element of the list as an entry of its own, the places of whose own elements are not known.
+    /// An element of a list as a separate entry, without the locations of nested elements.
     pub(super) fn element(&self, location: Location, content: toml::Value) -> Entry {
         Entry { key: self.key.clone(), value: location, content, elements: Vec::new() }
     }
@@ -65,7 +65,7 @@ impl Entry {
     }
 }
 
-/// The value without its places. A number too large for its type becomes a string, and so a type fault.
+/// The value without locations. A number that is too large for its type becomes a string, which gives a type error later.
 fn plain(value: &DeValue<'_>) -> toml::Value {
     match value {
         DeValue::String(text) => toml::Value::String(text.to_string()),
@@ -83,27 +83,27 @@ fn plain(value: &DeValue<'_>) -> toml::Value {
     }
 }
 
-/// A spec as it was written: keys known, values of the right type, places remembered.
+/// A spec as it was written: valid keys with values of the right type and their locations, and the errors in the rest.
 #[derive(Clone, Debug)]
 pub struct Document {
     pub(super) sources: Vec<SourceText>,
-    /// Sources from this number on are arguments of the command line.
+    /// The number of files. Sources from this number on are command-line arguments.
     pub(super) files: usize,
-    /// How much each source counts.
+    /// The priority of each source.
     pub(super) ranks: BTreeMap<usize, usize>,
     pub(super) entries: BTreeMap<DottedKey, Entry>,
     pub(super) sweep: Sweep,
-    /// Keys whose values could not be read: what is derived from them is not worth an error of its own.
+    /// Keys with invalid values. Errors that follow from them are not reported.
     pub(super) faulty: BTreeSet<DottedKey>,
     pub(super) faults: Vec<Diagnostic>,
 }
 
 impl Document {
-    /// Reads a spec file and those that it extends, with what the command line sets on top.
+    /// Reads a spec file and the files that it extends, and applies the overrides of the command line.
     ///
     /// # Errors
-    /// The file cannot be read, or one of them is not TOML. Wrong keys and types are kept as [`Document::faults`], so
-    /// that they can be reported together with what else is wrong.
+    /// The file cannot be read, or one of the files is not valid TOML. Errors in keys and types are kept as
+    /// [`Document::faults`] and are reported together with other errors.
     pub fn read(path: &Path, overrides: &[Override]) -> Result<Document, ReadError> {
         let mut reader = Reader::new();
         match text_of(path) {
@@ -122,27 +122,27 @@ impl Document {
         Ok(reader.finish())
     }
 
-    /// The texts that locations point into.
+    /// The sources that locations refer to.
     pub fn sources(&self) -> &[SourceText] {
         &self.sources
     }
 
-    /// Wrong keys and types.
+    /// Errors in keys and types.
     pub fn faults(&self) -> &[Diagnostic] {
         &self.faults
     }
 
-    /// Whether a key's own value, or the list of those that it takes, could not be read.
+    /// Whether the value of a key, or its list of values in the sweep, is invalid.
     pub fn is_faulty(&self, key: &str) -> bool {
         self.faulty.contains(key)
     }
 
-    /// What to vary.
+    /// The sweep.
     pub fn sweep(&self) -> &Sweep {
         &self.sweep
     }
 
-    /// A place in a word: the file and its line, or the argument's name.
+    /// A location as text: the file and its line, or the name of the argument.
     pub fn place(&self, location: &Location) -> String {
         match self.sources.get(location.source) {
             Some(source) if self.is_argument(location) => source.name.clone(),
@@ -151,28 +151,28 @@ impl Document {
         }
     }
 
-    /// Whether a place is in a source that counts more than another one's.
+    /// Whether a location is in a source of higher priority than another location.
     pub fn is_later(&self, location: &Location, other: &Location) -> bool {
         self.ranks.get(&location.source) > self.ranks.get(&other.source)
     }
 
-    /// Whether a place is in an argument of the command line.
+    /// Whether a location is in a command-line argument.
     pub fn is_argument(&self, location: &Location) -> bool {
         location.source >= self.files
     }
 
-    /// Where a key was given its value, outside of the sweep.
+    /// The entry of a key outside the sweep.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries.get(key)
     }
 
-    /// What was written, by dotted keys, with the keys of `values` replaced: one trial of the sweep.
+    /// The written values by dotted key, with the keys of `values` replaced: the values of one trial.
     pub fn with_values<'a>(
         &self,
         values: impl IntoIterator<Item = (&'a str, &'a toml::Value)>,
     ) -> BTreeMap<DottedKey, toml::Value> {
         let written = self.entries.iter().map(|(key, entry)| (key.clone(), entry.content.clone()));
-        // Each file says which version of the language it is in, and what it extends, of itself alone.
+        // `spec_version` and `extends` apply to one file only.
         let mut written: BTreeMap<DottedKey, toml::Value> =
             written.filter(|(key, _)| !["extends", "spec_version"].contains(&key.as_str())).collect();
         written.extend(values.into_iter().map(|(key, value)| (key.to_owned(), value.clone())));
@@ -180,27 +180,27 @@ impl Document {
     }
 }
 
-/// Why a spec's text cannot be had.
+/// Why a spec cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It, or one that it extends, is not TOML.
+    /// The file, or a file that it extends, is not valid TOML.
     #[error(transparent)]
     Syntax(#[from] Diagnostics),
 }
 
-/// Why a file has no text.
+/// Why a file cannot be read as text.
 pub(super) enum Unread {
     File(FileError),
-    /// It is not UTF-8, in that line.
+    /// It is not UTF-8; the number is the line of the first invalid byte.
     Bytes(usize),
 }
 
-/// What is wrong with a file that is not text.
+/// The error message for a file that is not UTF-8.
 pub(super) fn not_text(line: usize) -> String {
-    format!("is not UTF-8 text: line {line} has other bytes")
+    format!("is not UTF-8 text: line {line} has invalid bytes")
 }
 
 pub(super) fn text_of(path: &Path) -> Result<String, Unread> {
@@ -209,11 +209,11 @@ pub(super) fn text_of(path: &Path) -> Result<String, Unread> {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         Unread::Bytes(valid.iter().filter(|byte| **byte == b'\n').count() + 1)
     })?;
-    // Some editors begin a file with a mark that is no part of its text.
+    // Some editors write a byte order mark at the start of the file.
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// `KEY=VALUE` as TOML: a value that is no TOML is taken for a string, so that `--set train.optimizer=adam` works.
+/// `KEY=VALUE` as TOML. A value that is not valid TOML is read as a string, so `--set train.optimizer=adam` works.
 fn as_toml(argument: &str) -> String {
     match argument.split_once('=') {
         Some((key, value))
