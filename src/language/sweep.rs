@@ -1,7 +1,8 @@
-//! What a sweep asks for: blocks of points, whose product is the trials.
+//! The sweep of a spec: blocks of points, whose Cartesian product is the list of trials.
 //!
-//! A point gives values to some keys. `[sweep.random]` is a block with a point a sample, `[sweep.zip]` one with a point a
-//! place in its lists, each key of `[sweep.grid]` one with a point a value, and `seeds` one with a point a seed.
+//! A point sets values of some keys. `[sweep.random]` is a block with one point per sample. `[sweep.zip]` is a block with one
+//! point per position in its lists. Each key of `[sweep.grid]` is a block with one point per value. `seeds` is a block with
+//! one point per seed.
 
 use super::diagnostics::{Diagnostic, Location};
 use super::document::{DottedKey, Entry};
@@ -14,13 +15,13 @@ use crate::text::grouped;
 use std::collections::BTreeMap;
 use toml::Value;
 
-/// Trials that one experiment may have, unless `sweep.limit` says more.
+/// The default of `sweep.limit`.
 pub const TRIAL_LIMIT: u64 = 100_000;
 
-/// Trials that an experiment may have at all: they are kept in memory.
+/// The maximum of `sweep.limit`: all trials are kept in memory.
 pub const HARD_LIMIT: u64 = 1_000_000;
 
-/// Describes the table: its parts are read with their places, by the reader of specs.
+/// Describes the table. The reader of specs reads its parts, with their locations.
 pub(super) fn describe(keys: &mut Keys<'_>) {
     const fn part(name: &'static str, doc: &'static str, example: &'static str) -> KeyInfo {
         KeyInfo::new(name, doc).example(example).role(Role::Document)
@@ -28,7 +29,7 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     keys.describe_only(
         part(
             "grid",
-            "Dotted keys, each with the values to try, or a range of numbers: every combination is a trial.",
+            "Dotted keys, each with a list of values or a range of numbers. Every combination of values is a trial.",
             "{ \"objective.kl_weight\" = [0.1, 1.0], \"model.latent_dim\" = { from = 2, to = 8, steps = 4 } }",
         ),
         Type::Table,
@@ -37,7 +38,8 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     keys.describe_only(
         part(
             "zip",
-            "Dotted keys, each with as many values as the others: the first of each are a trial, then the second, and so on.",
+            "Dotted keys with lists of equal length. The first values of all lists are one trial, the second values another, and \
+             so on.",
             "{ \"train.epochs\" = [10, 20], \"train.learning_rate\" = [0.001, 0.0005] }",
         ),
         Type::Table,
@@ -46,27 +48,27 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     keys.describe_only(
         part(
             "random",
-            "Dotted keys, each with how its values are drawn.",
+            "Dotted keys, each with the distribution that its values are drawn from, and `samples`, the number of draws.",
             "{ samples = 20, \"objective.kl_weight\" = { log_uniform = [0.001, 1.0] } }",
         ),
         Type::Table,
         None,
     );
     keys.describe_only(
-        part("seeds", "How many seeds each setting is trained with, from 0 on, or a list of them.", "5")
+        part("seeds", "The number of seeds to train each setting with, counted from 0, or a list of seeds.", "5")
             .also("n_seeds num_seeds n_runs repeats n_repeats repetitions replicates"),
         Type::OneOf(&[Type::Whole { least: 1, most: TRIAL_LIMIT }, Type::List(&Type::WHOLE, 1)], "seeds"),
         None,
     );
     keys.describe_only(
-        part("limit", "Trials that there may be.", "200000"),
+        part("limit", "The maximum number of trials.", "200000"),
         Type::Whole { least: 1, most: HARD_LIMIT },
         Some(Value::Integer(TRIAL_LIMIT as i64)),
     );
     keys.describe_only(
         part(
             "include",
-            "Further trials: tables of dotted keys and their values.",
+            "Additional trials: tables of dotted keys, each with one value.",
             "[{ \"objective.kl_weight\" = 0.0 }]",
         ),
         Type::Tables,
@@ -75,7 +77,7 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     keys.describe_only(
         part(
             "exclude",
-            "Trials to leave out: those with all values of one of these tables; a list means any of its values.",
+            "Trials to exclude: a trial is excluded if it has all values of one of these tables. A list matches any of its values.",
             "[{ \"model.latent_dim\" = [2, 4], seed = 0 }]",
         ),
         Type::Tables,
@@ -83,46 +85,46 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     );
 }
 
-/// A key's value in some trials, and where it was written.
+/// The value of a key in some trials, with its location.
 #[derive(Clone, Debug)]
 pub struct Assignment {
     /// The dotted key.
     pub key: DottedKey,
-    /// Its value; nothing where that could not be read, which is a fault of the document.
+    /// Its value; `None` if the value is invalid, which the document reports.
     pub value: Option<Value>,
-    /// Where that, or what it was made from, was written.
+    /// The location of the value, or of the range or distribution that it comes from.
     pub location: Location,
 }
 
-/// Values of some keys.
+/// Values of several keys.
 pub type Point = Vec<Assignment>;
 
-/// Points of which each trial has one.
+/// Alternative points: each trial has one of them.
 pub type Block = Vec<Point>;
 
 /// The sweep of a spec.
 #[derive(Clone, Debug, Default)]
 pub struct Sweep {
-    /// The blocks whose product is the trials; the first varies slowest.
+    /// The blocks, whose Cartesian product is the list of trials; the first varies slowest.
     pub blocks: Vec<Block>,
-    /// Further trials, each with the values of one of these points beside the spec's own.
+    /// Additional trials: the spec with the values of one of these points.
     pub include: Vec<Point>,
-    /// The block of the seeds, which further trials have too.
+    /// The block of the seeds; the additional trials are trained with each seed too.
     pub seeds: Block,
-    /// Trials with all values of one of these patterns are left out: for each key the values that match.
+    /// Patterns of trials to exclude.
     pub exclude: Vec<Pattern>,
-    /// Trials that there may be.
+    /// The maximum number of trials.
     pub limit: u64,
-    /// Whether a part could not be read, so that there are other trials than were meant.
+    /// Whether a part is invalid and missing, so that the list of trials is incomplete.
     pub is_partial: bool,
 }
 
-/// Keys, each with the values of which a trial must have one.
+/// For each key a list of values. A trial matches if it has one of the values for every key.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    /// The values by key.
+    /// The matching values by key.
     pub values: BTreeMap<DottedKey, Vec<Value>>,
-    /// Where it was written.
+    /// The location of the table.
     pub location: Location,
 }
 
@@ -139,7 +141,7 @@ impl Sweep {
         keys
     }
 
-    /// How many trials the product has, and the further ones; nothing where these are more than 128 bits count.
+    /// The number of trials: the product of the blocks plus the additional trials; `None` if it needs more than 128 bits.
     pub fn count(&self) -> Option<u128> {
         let mut lengths = self.blocks.iter().map(|block| block.len() as u128);
         let product = lengths.try_fold(1u128, u128::checked_mul);
@@ -147,8 +149,8 @@ impl Sweep {
         product?.checked_add(further?)
     }
 
-    /// The points of a trial, by its number: those of the product come first, then the further ones with each seed. A
-    /// later point counts more. There is one of each number below [`Sweep::count`].
+    /// The points of trial `number`, which must be below [`Sweep::count`]. The trials of the product come first, then the
+    /// additional trials with each seed. Later points have priority.
     pub fn choice(&self, number: usize) -> Vec<&Point> {
         let product: usize = self.blocks.iter().map(Vec::len).product();
         match number.checked_sub(product) {
@@ -161,7 +163,7 @@ impl Sweep {
         }
     }
 
-    /// The longest list.
+    /// The location of the longest list.
     pub fn longest(&self) -> Option<Location> {
         let block = self.blocks.iter().rev().max_by_key(|block| block.len())?;
         let (first, last) = (block.first()?.first()?, block.last()?.first()?);
@@ -170,7 +172,7 @@ impl Sweep {
     }
 }
 
-/// The points of one trial of the product: for each block, one.
+/// The points of one trial of the product: one per block.
 fn choose(blocks: &[Block], number: usize) -> Vec<&Point> {
     let mut rest = number;
     let mut choice: Vec<&Point> = Vec::new();
@@ -182,7 +184,7 @@ fn choose(blocks: &[Block], number: usize) -> Vec<&Point> {
     choice
 }
 
-/// What is wrong with a part of a sweep, and what to do where that is known.
+/// An error in a part of a sweep, and what to do if that is known.
 pub(super) type Reason = (String, Option<String>);
 
 /// A range of numbers, `{ from = 1e-4, to = 1.0, steps = 9, scale = "log" }`.
@@ -207,22 +209,23 @@ impl NumberRange {
                 "num" | "n" | "count" | "number" | "points" => Some("steps".to_owned()),
                 key => nearest(key, KEYS),
             };
-            return Err((format!("a range has no `{key}`"), meant.map(|key| format!("did you mean `{key}`?"))));
+            let help = meant.map(|key| format!("did you mean `{key}`?"));
+            return Err((format!("unknown key `{key}` in a range"), help));
         }
         let end = |key: &str| match table.get(key) {
             Some(value) if finite(value).is_some() => Ok(value.clone()),
-            _ => Err((format!("a range needs a number `{key}`"), None)),
+            _ => Err((format!("a range needs `{key}`, a number"), None)),
         };
         let (from, to) = (end("from")?, end("to")?);
         let steps = table.get("steps").and_then(Value::as_integer).filter(|steps| *steps > 1);
-        let steps = steps.ok_or(("a range needs `steps`, 2 or more of them".to_owned(), None))? as u64;
+        let steps = steps.ok_or(("a range needs `steps`, a whole number, 2 or more".to_owned(), None))? as u64;
         if steps > TRIAL_LIMIT {
-            return Err((format!("a range has at most {} steps", grouped(TRIAL_LIMIT)), None));
+            return Err((format!("`steps` of a range must be at most {}", grouped(TRIAL_LIMIT)), None));
         }
         let log = match table.get("scale").map(|scale| scale.as_str().unwrap_or_default()) {
             None | Some("linear") => false,
             Some("log") => true,
-            Some(_) => return Err(("the `scale` of a range is \"linear\" or \"log\"".to_owned(), None)),
+            Some(_) => return Err(("`scale` of a range must be \"linear\" or \"log\"".to_owned(), None)),
         };
         let range = NumberRange { from, to, steps, log };
         let (from, to) = range.ends();
@@ -236,18 +239,18 @@ impl NumberRange {
         (finite(&self.from).unwrap_or_default(), finite(&self.to).unwrap_or_default())
     }
 
-    /// A number of the range, as it is computed.
+    /// Number `step` of the range, before rounding.
     fn at(&self, step: u64) -> f64 {
         let (from, to) = self.ends();
         let share = step as f64 / (self.steps - 1) as f64;
         if self.log { (from.ln() + share * (to.ln() - from.ln())).exp() } else { from + share * (to - from) }
     }
 
-    /// The numbers, the ends as they were written.
+    /// The numbers of the range. The first and the last are exactly as written.
     ///
-    /// The others are rounded, so that labels are short and the last digit of a logarithm, which differs between
-    /// systems, does not show: on a linear scale to four digits of the step, on a logarithmic one to four digits, and
-    /// where neighbours are closer than a thousandth to three digits of their distance.
+    /// The others are rounded, to keep labels short and to remove the last digits of logarithms, which differ between
+    /// systems. On a linear scale, they are rounded to four digits of the step. On a logarithmic scale, they are rounded to
+    /// four digits, or, if neighbours differ by less than a thousandth, to three digits of their distance.
     pub(super) fn numbers(&self) -> Vec<f64> {
         let ((from, to), last) = (self.ends(), self.steps - 1);
         let step = (to - from) / last as f64;
@@ -265,14 +268,15 @@ impl NumberRange {
         (0..self.steps).map(number).collect()
     }
 
-    /// The numbers as whole ones.
+    /// The numbers, rounded to whole numbers.
     ///
     /// # Errors
-    /// An end is a fraction.
+    /// `from` or `to` is not a whole number.
     pub(super) fn whole(&self) -> Result<Vec<i64>, Reason> {
         let end = |key: &str, value: &Value| {
             let help = || Some(format!("write a whole number as `{key}`"));
-            whole_end(value).ok_or_else(|| (format!("a range of whole numbers cannot have `{key} = {value}`"), help()))
+            whole_end(value)
+                .ok_or_else(|| (format!("`{key}` of this range must be a whole number, found `{value}`"), help()))
         };
         let (from, to) = (end("from", &self.from)?, end("to", &self.to)?);
         let last = i128::from(self.steps - 1);
@@ -280,7 +284,7 @@ impl NumberRange {
             if self.log && step > 0 && i128::from(step) < last {
                 return self.at(step).round() as i64;
             }
-            // The nearest whole number, the larger of two: 64 bits times the steps fit 128.
+            // Rounds half up. 64 bits times the number of steps fit in 128 bits.
             let sum = i128::from(from) * last + i128::from(step) * (i128::from(to) - i128::from(from));
             (2 * sum + last).div_euclid(2 * last) as i64
         };
@@ -288,7 +292,7 @@ impl NumberRange {
     }
 }
 
-/// How values of a key are drawn.
+/// The distribution of a key.
 #[derive(Clone, Debug)]
 pub(super) enum Draw {
     Uniform(f64, f64),
@@ -298,11 +302,12 @@ pub(super) enum Draw {
 }
 
 impl Draw {
-    /// Reads `{ log_uniform = [1e-4, 1.0] }`, how a key is drawn.
+    /// Reads a distribution such as `{ log_uniform = [1e-4, 1.0] }`.
     pub(super) fn read(key: &str, value: &Value) -> Result<Draw, Reason> {
         let mut entries = value.as_table().into_iter().flatten();
         let (Some((name, bounds)), None) = (entries.next(), entries.next()) else {
-            return Err((format!("`{key}` needs one of `uniform`, `log_uniform`, `int` and `choice`"), None));
+            let message = format!("`{key}` needs one distribution: `uniform`, `log_uniform`, `int` or `choice`");
+            return Err((message, None));
         };
         let list = bounds.as_array().cloned().unwrap_or_default();
         let numbers = match &list[..] {
@@ -310,7 +315,7 @@ impl Draw {
             _ => None,
         };
         let needs = |what: &str| (format!("`{name}` of `{key}` needs {what}"), None);
-        let rising = || numbers.ok_or_else(|| needs("a list of two numbers that rise"));
+        let rising = || numbers.ok_or_else(|| needs("a list of two numbers, the smaller one first"));
         match name.as_str() {
             "uniform" => rising().map(|(low, high)| Draw::Uniform(low, high)),
             "log_uniform" => match rising()? {
@@ -319,15 +324,15 @@ impl Draw {
             },
             "int" => match &list[..] {
                 [Value::Integer(low), Value::Integer(high)] if low < high => Ok(Draw::Int(*low, *high)),
-                _ => Err(needs("a list of two whole numbers that rise")),
+                _ => Err(needs("a list of two whole numbers, the smaller one first")),
             },
             "choice" if !list.is_empty() => Ok(Draw::Choice(list)),
-            "choice" => Err(needs("a list of values")),
+            "choice" => Err(needs("a list with at least one value")),
             other => {
                 let near = nearest(other, ["uniform", "log_uniform", "int", "choice"]);
                 Err((
                     format!(
-                        "`{key}` cannot be drawn by `{other}`: there are `uniform`, `log_uniform`, `int` and `choice`"
+                        "unknown distribution `{other}` of `{key}`; expected `uniform`, `log_uniform`, `int` or `choice`"
                     ),
                     near.map(|near| format!("did you mean `{near}`?")),
                 ))
@@ -335,7 +340,7 @@ impl Draw {
         }
     }
 
-    /// The value of a sample: it depends on nothing but the seed, the key and the sample's number.
+    /// The value of a sample. It depends only on the seed, the key and the number of the sample.
     pub(super) fn value(&self, seed: u64, key: &str, sample: u64) -> Value {
         let of_key = u64::from_str_radix(&digest(&[key.as_bytes()], 16), 16).unwrap_or_default();
         let mut stream = Stream::new(seed, Purpose::Sweep, sample, of_key);
@@ -357,23 +362,23 @@ impl Draw {
     }
 }
 
-/// A drawn number with four digits, of the number itself or of the width of the bounds, whichever are finer: rounding
-/// must not take it to a bound.
+/// Rounds a drawn number to four digits of the number or of the width of the bounds, whichever is finer. If rounding would
+/// move it to a bound, it is not rounded.
 fn between(drawn: f64, low: f64, high: f64) -> f64 {
     let rounded = to_place(drawn, magnitude(drawn).min(magnitude(high - low)) - 3);
     if (low..high).contains(&rounded) { rounded } else { drawn.clamp(low, high) }
 }
 
-/// What was written of a sweep, from one source after another: later ones replace single keys.
+/// The sweep as it was written in all sources so far. Later sources replace single keys.
 #[derive(Debug, Default)]
 pub(super) struct RawSweep {
     /// Values of the keys of `[sweep.grid]`.
     pub(super) grid: BTreeMap<DottedKey, ListedValues>,
     /// Of `[sweep.zip]`.
     pub(super) zip: BTreeMap<DottedKey, ListedValues>,
-    /// Of `[sweep.random]`; nothing where how to draw could not be read.
+    /// The keys of `[sweep.random]`; the distribution is `None` if it is invalid.
     pub(super) random: BTreeMap<DottedKey, (Entry, Option<Draw>)>,
-    /// Whether any source draws a key.
+    /// Whether any source has a key in `[sweep.random]`.
     pub(super) draws: bool,
     pub(super) samples: Option<Entry>,
     pub(super) draw_seed: Option<Entry>,
@@ -384,7 +389,7 @@ pub(super) struct RawSweep {
     pub(super) is_partial: bool,
 }
 
-/// A key with the values that it takes; nothing in place of those that could not be read.
+/// A key with its list of values; invalid values are `None`.
 #[derive(Debug)]
 pub(super) struct ListedValues {
     pub(super) entry: Entry,
@@ -392,18 +397,18 @@ pub(super) struct ListedValues {
 }
 
 impl RawSweep {
-    /// A key has a value now: no other source varies it, nor includes trials with other values of it.
+    /// Applies that `source` sets a key to one value: other sources no longer vary it, in their sweeps and includes.
     pub(super) fn settle(&mut self, key: &str, source: usize) {
         self.forget(key, source);
         self.include.retain_mut(|point| {
             let before = point.len();
             point.retain(|assignment| assignment.key != key || assignment.location.source == source);
-            // What is left of it without its keys would be one more plain trial.
+            // An include that lost all its keys would add one more trial without changes.
             before == 0 || !point.is_empty()
         });
     }
 
-    /// A key is no longer varied by what another source said.
+    /// Removes how other sources vary a key.
     pub(super) fn forget(&mut self, key: &str, source: usize) {
         let other = |entry: &Entry| entry.key.source != source;
         for table in [&mut self.grid, &mut self.zip] {
@@ -419,7 +424,7 @@ impl RawSweep {
         }
     }
 
-    /// The sweep, and what is wrong with its parts together.
+    /// Builds the sweep, and checks its parts together.
     pub(super) fn finish(self) -> (Sweep, Vec<Diagnostic>) {
         let mut faults = self.varied_twice();
         let whole = |entry: &Option<Entry>| {
@@ -433,8 +438,8 @@ impl RawSweep {
                 (Some(samples), Some(entry)) if samples > limit => {
                     let (found, most) = (grouped(samples), grouped(limit));
                     let message = format!("{found} samples are more than the limit of {most} trials");
-                    let may_be = samples <= HARD_LIMIT;
-                    let help = if may_be { "draw fewer, or raise `sweep.limit`" } else { "draw fewer" };
+                    let can_raise = samples <= HARD_LIMIT;
+                    let help = if can_raise { "lower `samples`, or raise `sweep.limit`" } else { "lower `samples`" };
                     faults.push(Diagnostic::at(&entry.value, message).with_help(help));
                 }
                 (Some(samples @ 1..), _) => {
@@ -443,15 +448,16 @@ impl RawSweep {
                     blocks.push(block);
                 }
                 (None, None) => {
-                    let fault = Diagnostic::at(&first.key, "`[sweep.random]` does not say how many trials to draw");
+                    let fault =
+                        Diagnostic::at(&first.key, "`[sweep.random]` needs `samples`, the number of trials to draw");
                     faults.push(fault.with_help("add a line like `samples = 20`"));
                 }
-                // What is no count was reported before.
+                // An invalid value of `samples` was already reported.
                 (Some(0) | None, Some(_)) | (Some(_), None) => {}
             }
         } else if let Some(samples) = self.samples.as_ref().filter(|_| !self.draws) {
-            let fault = Diagnostic::at(&samples.key, "`[sweep.random]` has `samples`, and no key to draw");
-            let help = "add a line like `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`, or remove it";
+            let fault = Diagnostic::at(&samples.key, "`[sweep.random]` has `samples`, but no key to draw");
+            let help = "add a line like `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`, or remove `samples`";
             faults.push(fault.with_help(help));
         }
         match zipped(&self.zip) {
@@ -469,7 +475,7 @@ impl RawSweep {
         (Sweep { blocks, include, seeds, exclude, limit, is_partial }, faults)
     }
 
-    /// A key must be in one part only.
+    /// Errors for keys that several parts vary.
     fn varied_twice(&self) -> Vec<Diagnostic> {
         let grid = self.grid.iter().map(|(key, listed)| (key, "[sweep.grid]", &listed.entry));
         let zip = self.zip.iter().map(|(key, listed)| (key, "[sweep.zip]", &listed.entry));
@@ -500,26 +506,26 @@ impl RawSweep {
     }
 }
 
-/// Keys of which a number was drawn that they do not take; the first one of each.
+/// Errors for drawn numbers that are invalid for their key; one error per key.
 fn out_of_range(block: &Block) -> Vec<Diagnostic> {
     let mut faulty: BTreeMap<&DottedKey, Diagnostic> = BTreeMap::new();
     for Assignment { key, value, location } in block.iter().flatten() {
         if let Some((value, fault)) = value.as_ref().and_then(|value| Some((value, fault(key, value)?))) {
-            let message = format!("`{key}` must be {}, and {value} was drawn", fault.expected);
+            let message = format!("`{key}` must be {}, but {value} was drawn", fault.expected);
             faulty.entry(key).or_insert_with(|| Diagnostic::at(location, message));
         }
     }
     faulty.into_values().collect()
 }
 
-/// A block of one key.
+/// The block of one key.
 fn alone(key: &str, listed: ListedValues) -> Block {
     let point =
         |(value, location): (Option<Value>, Location)| vec![Assignment { key: key.to_owned(), value, location }];
     listed.values.into_iter().map(point).collect()
 }
 
-/// The block of `[sweep.zip]`, whose lists go side by side.
+/// The block of `[sweep.zip]`; all lists must have the same length.
 fn zipped(zip: &BTreeMap<DottedKey, ListedValues>) -> Result<Option<Block>, Diagnostic> {
     let mut lists: Vec<(&DottedKey, &ListedValues)> = zip.iter().collect();
     lists.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
@@ -529,7 +535,7 @@ fn zipped(zip: &BTreeMap<DottedKey, ListedValues>) -> Result<Option<Block>, Diag
         let (key, count) = (key.as_str(), other.values.len());
         let message = format!("`{key}` has {count} values in `[sweep.zip]`, but `{first_key}` has {length}");
         let fault = Diagnostic::at(&other.entry.value, message);
-        return Err(fault.with_help("these lists go side by side: give them the same length"));
+        return Err(fault.with_help("all lists in `[sweep.zip]` must have the same length"));
     }
     let point = |place: usize| {
         let assignment = |(key, listed): &(&DottedKey, &ListedValues)| {
