@@ -47,7 +47,7 @@ impl Repeated {
     pub(super) fn into_diagnostic(self, count: usize, partial: bool) -> Diagnostic {
         let touched = (self.trials < count && !partial).then(|| format!("in {} of {count} trials", self.trials));
         let more = self.different.len() - 1;
-        let more = (more > 0).then(|| format!("and {} similar", counted(more, "message")));
+        let more = (more > 0).then(|| format!("and {}", counted(more, "similar message")));
         let note: Vec<String> = touched.into_iter().chain(more).collect();
         Diagnostic { note: (!note.is_empty()).then(|| note.join(", ")), ..self.item }
     }
