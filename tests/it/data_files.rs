@@ -60,8 +60,8 @@ fn bits_are_read_as_bits_with_stored() {
     workspace.write("images", bits());
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
     let expected = "\
-error: `images` has only the values 0 and 1, which vaex reads as 0 and 1/255; write `stored = [0, 1]` in `[data]` if 1 is \
-white, or `stored = [0, 255]` if the images are that dark
+error: `images` has only the values 0 and 1, so vaex would read white as 1/255; write `stored = [0, 1]` in `[data]` if 1 is \
+white, or `stored = [0, 255]` if the images really are that dark
  --> spec.toml:4:10
   |
 4 | images = \"images\"
@@ -116,7 +116,7 @@ fn a_trained_model_accepts_only_images_of_its_scale() {
     let mut workspace = Workspace::new();
     workspace.write("bits", bits());
     workspace.write("greys", greys());
-    let of_bits = "but the model was trained on values from 0 to 1; give the images that scale";
+    let of_bits = "but the model was trained on values from 0 to 1; scale the images to these values";
     let of_bytes = "but the model was trained on values from 0 to 255; multiply them by 255";
     for (data, own, other, message) in [
         (
@@ -246,19 +246,19 @@ fn a_range_far_from_1_gives_a_warning_and_is_named_if_a_trial_diverges() {
     let far = spec("images = \"images\"\nrange = [0, 255]").replace("hidden", "likelihood = \"gaussian\"\nhidden");
     workspace.write("spec.toml", &far);
     let expected = "\
-warning: `data.range` of [0, 255] has pixels far larger than 1
+warning: `data.range` = [0, 255] has pixel values far from 1
  --> spec.toml:5:9
   |
 5 | range = [0, 255]
   |         ^^^^^^^^
   |
-  = help: a network starts with weights for values of about 1, so that the first steps may diverge, whatever \
-`model.variance` is; [0.0, 1.0] and [-1.0, 1.0] are usual
+  = help: the initial weights suit pixel values of about 1, so the first steps may diverge with any `model.variance`; \
+usual ranges are [0.0, 1.0] and [-1.0, 1.0]
 ";
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
     assert_eq!((outcome.status, &*outcome.stderr), (Some(0), expected), "\n--- found\n{}", outcome.stderr);
     let plan = plan(&workspace);
-    assert_eq!(plan["warnings"][0]["message"], "`data.range` of [0, 255] has pixels far larger than 1");
+    assert_eq!(plan["warnings"][0]["message"], "`data.range` = [0, 255] has pixel values far from 1");
     for (range, warns) in [("[-1, 1]", false), ("[0, 10]", false), ("[-20, 1]", true)] {
         workspace.write("spec.toml", far.replace("[0, 255]", range));
         assert_eq!(!workspace.vaex(&["plan", "spec.toml"]).stderr.is_empty(), warns, "{range}");
@@ -270,10 +270,10 @@ warning: `data.range` of [0, 255] has pixels far larger than 1
     assert_eq!(first["warnings"][0], plan["warnings"][0]);
     let record = json(&only(&workspace, "runs/tiny").join("trial.json"));
     let error = record["error"].as_str().unwrap();
-    assert!(error.contains("; the likely cause is `data.range` = [0, 255], as "), "{error}");
+    assert!(error.contains("; the likely cause is `data.range` = [0, 255], because "), "{error}");
 }
 
-const GREY: &str = "`model.likelihood = \"bernoulli\"` on grey pixels: not a likelihood of grey values, so `elbo_nats` is \
+const GREY: &str = "`model.likelihood = \"bernoulli\"` on grey pixels: this is not a likelihood of grey values, so `elbo_nats` is \
                     not a lower bound";
 
 #[test]
@@ -302,8 +302,8 @@ warning: {GREY}
 10 | \"model.likelihood\" = [\"gaussian\", \"bernoulli\"]
    |                                   ^^^^^^^^^^^
    |
-   = help: common in examples; for nats that compare with published ones set `data.binarize = \"dynamic\"` (or \
-\"static\", \"threshold\"), for a likelihood of grey values `model.likelihood = \"gaussian\"`
+   = help: this is common in tutorials; to compare nats with published results, set `data.binarize = \"dynamic\"` (or \
+\"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood = \"gaussian\"`
    = note: in 2 of 8 trials
 "
     );

@@ -248,7 +248,7 @@ fn a_key_that_does_not_apply_to_a_later_choice_is_left_out() {
         .write("base.toml", "[train]\noptimizer = \"sgd\"\nlearning_rate = 0.1\nmomentum = 0.9\n[sweep]\nseeds = 2\n");
     let outcome = workspace.vaex(&["plan", "spec.toml", "--set", "train.optimizer=adam"]);
     let expected = "\
-warning: `train.momentum` of base.toml:4 applies only where `train.optimizer` is \"sgd\", and is left out
+warning: `train.momentum` of base.toml:4 applies only if `train.optimizer` is \"sgd\"; it is ignored
  --> --set:1:17
   |
 1 | train.optimizer=\"adam\"
@@ -332,7 +332,7 @@ seed = [0, 1]
 3 | strides = [2, 2, 2, 2, 2, 2, 2]
   |           ^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: the others change nothing of its size: make them 1, or leave them out
+  = help: the other strides of 2 have no effect on the size: set them to 1, or remove these convolutions
 
 warning: a milestone of 0 is before the first epoch
  --> spec.toml:6:14
@@ -340,16 +340,16 @@ warning: a milestone of 0 is before the first epoch
 6 | milestones = [0, 3]
   |              ^^^^^^
   |
-  = help: the rate is multiplied by `gamma` from the first step on; set `train.learning_rate` to that
+  = help: the learning rate is multiplied by `gamma` from the first step; change `train.learning_rate` instead
 
-warning: `objective.kl_weight` of 200 is an effective beta of 200
+warning: `objective.kl_weight` of 200 gives an effective beta of 200
  --> spec.toml:8:26
   |
 8 | "objective.kl_weight" = [200, 300, 400, 1]
   |                          ^^^
   |
-  = help: so much the KL weighs beside the reconstruction, both in nats; 1 is the evidence lower bound
-  = note: in 2 of 3 trials, and 1 more like it
+  = help: effective beta: the weight of the KL term relative to the reconstruction, both in nats; 1 gives the ELBO
+  = note: in 2 of 3 trials, and 1 similar message
 "#;
     assert_eq!(outcome.stderr, expected, "\n--- found\n{}\n--- expected\n{expected}", outcome.stderr);
 }
@@ -436,39 +436,39 @@ warning: `model.latent_dim` is 16, more than the 8 units of a hidden layer
 4 | latent_dim = 16
   |              ^^
   |
-  = help: codes cannot carry more than the layers around them
+  = help: the narrowest hidden layer limits the information that the codes carry
 
-warning: `objective.kl_warmup_epochs` is as long as all of 10 epochs
+warning: `objective.kl_warmup_epochs` is as long as the training (10 epochs)
  --> spec.toml:7:20
   |
 7 | kl_warmup_epochs = 10
   |                    ^^
   |
-  = help: the KL's weight is never, or only just, what `objective.kl_weight` says
+  = help: the KL weight reaches `objective.kl_weight` at the end, or never
 
-warning: `train.warmup_epochs` is as long as all of 10 epochs
+warning: `train.warmup_epochs` is as long as the training (10 epochs)
  --> spec.toml:9:17
   |
 9 | warmup_epochs = 20
   |                 ^^
   |
-  = help: the rate is never, or only just, what `train.learning_rate` says
+  = help: the learning rate reaches `train.learning_rate` in the last step, or never
 
-warning: a milestone is after the last of 10 epochs
+warning: a milestone is not before the end of the training (10 epochs)
   --> spec.toml:11:14
    |
 11 | milestones = [5, 10]
    |              ^^^^^^^
    |
-   = help: the rate is not changed there any more
+   = help: the learning rate does not change at this milestone
 
-warning: `objective.kl_weight` of 3 is an effective beta of 294
+warning: `objective.kl_weight` of 3 gives an effective beta of 294
   --> spec.toml:13:31
    |
 13 | \"objective.kl_weight\" = [0.1, 3.0]
    |                               ^^^
    |
-   = help: so much the KL weighs beside the reconstruction, both in nats; 1 is the evidence lower bound
+   = help: effective beta: the weight of the KL term relative to the reconstruction, both in nats; 1 gives the ELBO
    = note: in 1 of 2 trials
 
 warning: this `[[sweep.exclude]]` matches no trial
@@ -526,21 +526,21 @@ fn a_new_file_can_be_planned_and_is_never_overwritten() {
         ("four 🚀 \"", "'four 🚀 \".toml'", &[]),
     ] {
         let said = workspace.succeed(&[&["new", name], arguments].concat());
-        assert_eq!(said, format!("wrote {name}.toml; to list its trials: vaex plan {word}\n"));
+        assert_eq!(said, format!("wrote {name}.toml; list its trials with: vaex plan {word}\n"));
         let plan: Value =
             serde_json::from_str(&workspace.succeed(&["plan", &format!("{name}.toml"), "--json"])).unwrap();
         assert_eq!((&plan["name"], plan["trials"].as_array().unwrap().len()), (&json!(name), 6));
         assert_eq!(plan["warnings"], json!([]));
     }
     for (arguments, message) in [
-        (&["one"][..], "one.toml already exists"),
-        (&["a/b"], "\"a/b\" cannot be a file name; leave out slashes, line breaks and a leading dot"),
+        (&["one"][..], "one.toml already exists; choose another name, or remove the file"),
+        (&["a/b"], "\"a/b\" is not a valid file name; use a name without slashes, line breaks and a leading dot"),
         (&["five", "--data", "nowhere"], "nowhere is not a file"),
         (
             &["five", "--data", "text"],
-            "`text` is not an IDX file: it begins with the bytes 6E 6F 20 69, not with 00 00 08; give an IDX file",
+            "`text` is not an IDX file: it begins with the bytes 6E 6F 20 69, not with 00 00 08; use an IDX file",
         ),
-        (&[&*"x".repeat(101)], "the name is too long; give one of up to 100 characters"),
+        (&[&*"x".repeat(101)], "the name is too long; use at most 100 characters"),
     ] {
         let outcome = workspace.vaex(&[&["new"], arguments].concat());
         assert_eq!((outcome.status, outcome.stderr), (Some(2), format!("error: {message}\n")));
@@ -596,13 +596,14 @@ learning_rate = 3
     let workspace = Workspace::with_spec(spec);
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
     let expected = "\
-warning: a Gaussian likelihood of pixels that `data.binarize` makes zeros and ones
+warning: `model.likelihood = \"gaussian\"` on binarized pixels
  --> spec.toml:4:14
   |
 4 | likelihood = \"gaussian\"
   |              ^^^^^^^^^^
   |
-  = help: its density grows without bound on two values: set `model.likelihood = \"bernoulli\"`, or leave pixels grey
+  = help: on two pixel values, a Gaussian density has no upper bound: set `model.likelihood = \"bernoulli\"`, or \
+`data.binarize = \"none\"`
 
 warning: `train.learning_rate` of 3 is large
  --> spec.toml:6:17
@@ -610,7 +611,7 @@ warning: `train.learning_rate` of 3 is large
 6 | learning_rate = 3
   |                 ^
   |
-  = help: a step moves each weight by about that much; 1e-4 to 1e-2 are usual
+  = help: each step changes each weight by about this much; usual values are 1e-4 to 1e-2
 ";
     assert_eq!((outcome.status, outcome.stderr.trim_end()), (Some(0), expected.trim_end()), "{}", outcome.stderr);
 }

@@ -172,12 +172,16 @@ fn long_form_of_a_sweep_of_many_trials() {
 #[test]
 fn names_that_cannot_be_folders_are_refused() {
     let long = "n".repeat(300);
-    let slash = "leave out slashes, line breaks and a leading dot";
+    let slash = "use a name without slashes, line breaks and a leading dot";
     for (name, message, help) in [
-        (long.as_str(), "`name` must have 1 to 100 characters, found 300", "the experiment's folder is named after it"),
-        ("..", "`name` cannot name a folder: \"..\"", slash),
-        ("a/b", "`name` cannot name a folder: \"a/b\"", slash),
-        ("a\\nb", "`name` cannot name a folder: \"a\\nb\"", slash),
+        (
+            long.as_str(),
+            "`name` must have 1 to 100 characters, found 300",
+            "the folder of the experiment has this name",
+        ),
+        ("..", "`name` is not a valid folder name: \"..\"", slash),
+        ("a/b", "`name` is not a valid folder name: \"a/b\"", slash),
+        ("a\\nb", "`name` is not a valid folder name: \"a\\nb\"", slash),
     ] {
         let workspace = Workspace::with_spec(&format!("name = \"{name}\"\n"));
         let outcome = workspace.vaex(&["run", "spec.toml"]);
