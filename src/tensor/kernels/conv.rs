@@ -198,7 +198,7 @@ mod tests {
             assert_close_to(tolerance(shape), 1.0, "dx", &dx, &expected_dx);
             assert_close_to(tolerance(shape), 1.0, "dweight", &dweight, &expected_dweight);
             assert_close("dbias", &dbias, &expected_dbias);
-            assert_eq!((dw, db), (dweight, dbias), "whatever becomes of dx");
+            assert_eq!((dw, db), (dweight, dbias), "for any use of dx");
         });
     }
 
@@ -237,7 +237,7 @@ mod tests {
             assert_close_to(tolerance(shape), 1.0, "dx", &dx, &expected_dx);
             assert_close_to(tolerance(shape), 1.0, "dweight", &dweight, &expected_dweight);
             assert_close("dbias", &dbias, &expected_dbias);
-            assert_eq!((dw, db), (dweight, dbias), "whatever becomes of dx");
+            assert_eq!((dw, db), (dweight, dbias), "for any use of dx");
         });
     }
 
