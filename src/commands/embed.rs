@@ -11,7 +11,7 @@ use crate::trained::Trained;
 use clap::Args;
 use polars::prelude::Column;
 
-/// Write the posteriors of images to a table: means, standard deviations, labels, KL and reconstruction in nats.
+/// Write a table with the posterior, KL and reconstruction of each image.
 #[derive(Debug, Args)]
 pub(super) struct EmbedArgs {
     #[command(flatten)]
@@ -25,7 +25,7 @@ pub(super) struct EmbedArgs {
 impl Command for EmbedArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let format = self.output.format(&[Format::Parquet, Format::Csv])?;
-        let trained = self.images.put_into(Trained::open(&self.trial.folder()?)?, usize::MAX)?;
+        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?, usize::MAX)?;
         let path = self.output.path("embeddings.parquet", &trained, &self.images)?;
         let count = trained.images().len();
         let indices: Vec<u32> = (0..count as u32).collect();
@@ -50,6 +50,6 @@ impl Command for EmbedArgs {
             Format::Csv => write_csv(&path, &columns)?,
             _ => write_columns(&path, columns)?,
         }
-        Ok(self.output.told(&trained, &[path], &format!("posteriors of {}", counted(count, "image"))))
+        Ok(self.output.print_written(&trained, &[path], &format!("posteriors of {}", counted(count, "image"))))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::command::Command;
 use super::shared::images::ImagesArgs;
-use super::shared::output::{destination, told};
+use super::shared::output::{destination, print_written};
 use super::shared::trial::TrialChoice;
 use crate::export;
 use crate::folder::{create_folder, write_whole};
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub(super) struct ExportArgs {
     #[command(flatten)]
     trial: TrialChoice,
-    /// Format of the files encoder and decoder.
+    /// Format of encoder and decoder.
     #[arg(long, value_enum, default_value = "onnx")]
     format: ExportFormat,
     /// Folder to write to.
@@ -58,6 +58,6 @@ impl Command for ExportArgs {
         for (path, (_, bytes)) in files.iter().zip(&networks) {
             write_whole(path, bytes)?;
         }
-        Ok(told(&trained, &files, "ONNX", json!({}), self.json))
+        Ok(print_written(&trained, &files, "ONNX", json!({}), self.json))
     }
 }

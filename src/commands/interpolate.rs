@@ -10,7 +10,7 @@ use crate::train::Encoded;
 use crate::trained::Trained;
 use clap::Args;
 
-/// Draw an interpolation between two images, in the latent space of a trained model.
+/// Draw an interpolation between two images in latent space.
 #[derive(Debug, Args)]
 pub(super) struct InterpolateArgs {
     #[command(flatten)]
@@ -34,7 +34,7 @@ impl Command for InterpolateArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
         let most = self.from.max(self.to).saturating_add(1);
-        let trained = self.images.put_into(Trained::open(&self.trial.folder()?)?, most)?;
+        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?, most)?;
         let path = self.output.path("interpolation.png", &trained, &self.images)?;
         let Encoded { inputs, posterior } = encoded(&trained, &[self.from, self.to])?;
         let (from, to) = posterior.mean.split_at(trained.architecture().latent);
@@ -49,7 +49,7 @@ impl Command for InterpolateArgs {
         grid(&trained, self.steps + 2, &rows.collect::<Vec<_>>()).write(&path)?;
         let what =
             format!("from image {} to image {}; linear interpolation above, spherical below", self.from, self.to);
-        Ok(self.output.told(&trained, &[path], &what))
+        Ok(self.output.print_written(&trained, &[path], &what))
     }
 }
 

@@ -4,14 +4,14 @@ use super::command::Command;
 use super::shared::images::ImagesArgs;
 use super::shared::numbers::steps;
 use super::shared::output::{Format, Output};
-use super::shared::picture::{grid, need_prior, need_room, tiles};
+use super::shared::picture::{check_picture_size, grid, require_prior, tiles};
 use super::shared::trial::TrialChoice;
 use crate::record::images::manifold_codes;
 use crate::trained::Trained;
 use anyhow::bail;
 use clap::Args;
 
-/// Draw the images of a grid of codes, for a model with two latent axes.
+/// Draw the images of a grid of codes, for two latent axes.
 #[derive(Debug, Args)]
 pub(super) struct ManifoldArgs {
     #[command(flatten)]
@@ -27,7 +27,7 @@ impl Command for ManifoldArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
         let trained = Trained::open(&self.trial.folder()?)?;
-        need_prior(&trained)?;
+        require_prior(&trained)?;
         let latent = trained.architecture().latent;
         if latent != 2 {
             bail!(
@@ -35,11 +35,11 @@ impl Command for ManifoldArgs {
                 trained.folder().display()
             );
         }
-        need_room(&trained, self.side * self.side)?;
+        check_picture_size(&trained, self.side * self.side)?;
         let path = self.output.path("manifold.png", &trained, &ImagesArgs::default())?;
         let values = trained.decode(&manifold_codes(self.side).concat())?;
         grid(&trained, self.side, &tiles(&trained, &values)).write(&path)?;
-        Ok(self.output.told(
+        Ok(self.output.print_written(
             &trained,
             &[path],
             "codes at quantiles of the prior; the first axis from left to right, the second from bottom to top",

@@ -28,7 +28,7 @@ pub(super) struct ReconstructArgs {
 impl Command for ReconstructArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
-        let trained = self.images.put_into(Trained::open(&self.trial.folder()?)?, self.count)?;
+        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?, self.count)?;
         let path = self.output.path("reconstructions.png", &trained, &self.images)?;
         let indices: Vec<u32> = (0..self.count.min(trained.images().len()) as u32).collect();
         let encoded = trained.encode(&indices)?;
@@ -36,7 +36,7 @@ impl Command for ReconstructArgs {
         let (height, width) = (trained.architecture().height, trained.architecture().width);
         let (inputs, outputs) = (tiles(&trained, &encoded.inputs), tiles(&trained, &reconstructions));
         Grid::pairs(height, width, 10, &inputs, &outputs, trained.range()).write(&path)?;
-        Ok(self.output.told(
+        Ok(self.output.print_written(
             &trained,
             &[path],
             &format!("{}, each above its reconstruction", counted(indices.len(), "image")),

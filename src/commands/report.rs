@@ -10,7 +10,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Summarize results: print a table, and write report.html (charts and pictures) and parquet tables to the folder.
+/// Print a table of results, and write report.html and parquet tables.
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     /// Trial folder, experiment folder, or folder that holds experiment folders.

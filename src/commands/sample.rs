@@ -4,7 +4,7 @@ use super::command::Command;
 use super::shared::images::ImagesArgs;
 use super::shared::numbers::{count, not_negative};
 use super::shared::output::{Format, Output, destination, format, same_file};
-use super::shared::picture::{grid, need_prior, need_room, square, tiles};
+use super::shared::picture::{check_picture_size, grid, require_prior, square, tiles};
 use super::shared::trial::TrialChoice;
 use crate::folder::{FileError, write_whole};
 use crate::text::counted;
@@ -41,8 +41,8 @@ impl Command for SampleArgs {
         self.output.format(&[Format::Png])?;
         self.raw.as_ref().map(|raw| format(raw, &[Format::Npy])).transpose()?;
         let trained = Trained::open(&self.trial.folder()?)?;
-        need_prior(&trained)?;
-        need_room(&trained, self.count)?;
+        require_prior(&trained)?;
+        check_picture_size(&trained, self.count)?;
         let none = ImagesArgs::default();
         let path = self.output.path("samples.png", &trained, &none)?;
         let raw = self.raw.as_ref().map(|raw| destination(raw, &trained, &none)).transpose()?;
@@ -62,7 +62,7 @@ impl Command for SampleArgs {
             write_npy(&raw, [self.count, sides[0], sides[1]], &values)?;
             files.push(raw);
         }
-        Ok(self.output.told(&trained, &files, &counted(self.count, "sample")))
+        Ok(self.output.print_written(&trained, &files, &counted(self.count, "sample")))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{language, report};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Write JSON schemas to schemas/: of a spec, plan.json and trial.json, and the columns of the tables.
+/// Write the JSON schemas of specs and output files to schemas/.
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
     /// Print the reference of all keys as Markdown instead.

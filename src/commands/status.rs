@@ -119,7 +119,7 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
     }
     if trials.iter().any(|state| state.phase.is_pending()) {
         let left = brief(states.eta_seconds);
-        text.push_str(&format!("\nETA of all trials: {left} ({} at a time)\n", states.running));
+        text.push_str(&format!("\nETA of all trials: {left} ({} running)\n", states.running));
     }
     for State { id, error, .. } in trials {
         if let Some(error) = error {

@@ -3,8 +3,8 @@
 use super::command::Command;
 use super::shared::images::{ImagesArgs, encoded};
 use super::shared::numbers::{count, index, not_negative, steps};
-use super::shared::output::{Format, Output, format, told};
-use super::shared::picture::{grid, need_room, square, tiles};
+use super::shared::output::{Format, Output, format, print_written};
+use super::shared::picture::{check_picture_size, grid, square, tiles};
 use super::shared::trial::TrialChoice;
 use crate::record::Grid;
 use crate::trained::Trained;
@@ -54,14 +54,14 @@ impl Command for TraverseArgs {
         // Different names, so that neither file replaces the other.
         let name = if self.animate { "traversal_animated.png" } else { "traversal.png" };
         let path = self.output.path(name, &trained, &self.images)?;
-        need_room(&trained, axes.len() * self.steps)?;
+        check_picture_size(&trained, axes.len() * self.steps)?;
         let (trained, start) = match self.image {
             None if self.images.data.is_some() => {
                 bail!("--data needs --image, the number of the image to start from")
             }
             None => (trained, vec![0.0; latent]),
             Some(image) => {
-                let trained = self.images.put_into(trained, image.saturating_add(1))?;
+                let trained = self.images.apply_to(trained, image.saturating_add(1))?;
                 let start = encoded(&trained, &[image])?.posterior.mean;
                 (trained, start)
             }
@@ -104,7 +104,7 @@ impl Command for TraverseArgs {
             String::new()
         };
         let axes: Vec<Value> = axes.iter().map(|(axis, kl)| json!({ "axis": axis, "kl_nats": kl })).collect();
-        Ok(told(&trained, &[path], &(what + &left_out), json!({ "axes": axes }), self.output.json))
+        Ok(print_written(&trained, &[path], &(what + &left_out), json!({ "axes": axes }), self.output.json))
     }
 }
 

@@ -287,7 +287,7 @@ fn what_is_no_trained_model_is_refused() {
     let folder = only(&workspace, "runs/tiny");
     let trial = format!("runs/tiny/{}", folder.file_name().unwrap().to_str().unwrap());
     let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
-    refused(&["sample", "nowhere"], "nowhere is no folder, and no trial's id in runs begins so");
+    refused(&["sample", "nowhere"], "no folder `nowhere`, and no trial id in `runs` starts with it");
     let hint = "runs/tiny is not a trial folder: it has no trial.json; for an experiment folder, add --best";
     refused(&["sample", "runs/tiny"], hint);
     refused(
@@ -392,11 +392,11 @@ fn the_suffix_of_an_output_decides_its_format() {
         (&["traverse", "t", "--animate", "-o", "a.mp4"], "cannot write a.mp4: its name must end in .png or .gif"),
         (
             &["traverse", "t", "-o", "a.gif"],
-            "cannot write a.gif: its name must end in .png; only animations are .gif files: see --animate",
+            "cannot write a.gif: its name must end in .png; a .gif file needs --animate",
         ),
         (&["embed", "t", "-o", "out.tsv"], "cannot write out.tsv: its name must end in .parquet or .csv"),
         (&["embed", "t", "-o", "out"], "cannot write out: its name must end in .parquet or .csv"),
-        (&["export", "t", "-o", "model.onnx"], "model.onnx is a file; --output is the folder to write to"),
+        (&["export", "t", "-o", "model.onnx"], "model.onnx is a file; --output must be a folder"),
     ] {
         workspace.refuse(arguments, &format!("error: {message}\n"));
     }
@@ -453,7 +453,7 @@ fn outputs_take_the_place_of_nothing_that_is_needed() {
     refused(&["reconstruct", name, "--data", "images.png", "-o", "images.png"], message);
     refused(&["sample", name, "-o", "folder.png"], "folder.png is not a regular file; choose another name");
     refused(&["sample", name, "--raw", "no/raw.npy"], "cannot write no/raw.npy: there is no folder no");
-    refused(&["export", name, "-o", "spec.toml"], "spec.toml is a file; --output is the folder to write to");
+    refused(&["export", name, "-o", "spec.toml"], "spec.toml is a file; --output must be a folder");
     assert!(!workspace.path("samples.png").exists() && !workspace.path("raw.npy").exists());
     #[cfg(unix)]
     {
@@ -485,7 +485,7 @@ fn what_a_model_does_not_have_is_said() {
         let shown = folder.display();
         let message = match plain {
             true => format!("error: {shown} is a plain autoencoder: it has no prior to sample from\n"),
-            false => format!("error: a manifold needs 2 latent axes, and {shown} has 3; see `vaex traverse`\n"),
+            false => format!("error: a manifold needs 2 latent axes, but {shown} has 3; use `vaex traverse`\n"),
         };
         assert_eq!(workspace.vaex(&["manifold", folder.to_str().unwrap()]).stderr, message);
         workspace.succeed(&["traverse", folder.to_str().unwrap()]);

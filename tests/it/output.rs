@@ -140,7 +140,7 @@ fn the_status_of_a_run_has_an_estimate_of_the_time_left() {
     assert_eq!((&status[0]["eta_seconds"], &status[0]["running"]), (&status[0]["trials"][0]["eta_seconds"], &1.into()));
     let said = workspace.succeed(&["status"]);
     assert!(said.contains(" ETA "), "{said}");
-    assert!(said.contains("\nETA of all trials: ") && said.contains(" (1 at a time)\n"), "{said}");
+    assert!(said.contains("\nETA of all trials: ") && said.contains(" (1 running)\n"), "{said}");
     assert!(!said.contains("ETA of all trials: -"), "{said}");
     signal("-INT", process.id());
     process.wait_with_output().unwrap();

@@ -17,10 +17,10 @@ pub(crate) struct ImagesArgs {
 }
 
 impl ImagesArgs {
-    /// The model with its input images. At most `most` images of a file are read, from its start.
-    pub(crate) fn put_into(&self, trained: Trained, most: usize) -> anyhow::Result<Trained> {
+    /// The model with its input images. At most `max_images` images of a file are read, from its start.
+    pub(crate) fn apply_to(&self, trained: Trained, max_images: usize) -> anyhow::Result<Trained> {
         Ok(match &self.data {
-            Some(images) => trained.with_files(images, self.labels.as_deref(), most)?,
+            Some(images) => trained.with_files(images, self.labels.as_deref(), max_images)?,
             None => trained.with_its_images()?,
         })
     }

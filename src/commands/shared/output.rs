@@ -67,8 +67,8 @@ impl Output {
         destination(self.output.as_deref().unwrap_or(Path::new(default)), trained, inputs)
     }
 
-    pub(crate) fn told(&self, trained: &Trained, files: &[PathBuf], what: &str) -> u8 {
-        told(trained, files, what, json!({}), self.json)
+    pub(crate) fn print_written(&self, trained: &Trained, files: &[PathBuf], what: &str) -> u8 {
+        print_written(trained, files, what, json!({}), self.json)
     }
 }
 
@@ -104,7 +104,7 @@ fn real(path: &Path, folder: &Path) -> io::Result<PathBuf> {
 }
 
 /// Prints which files were written and what they show. `object` has additional fields for the JSON output.
-pub(crate) fn told(trained: &Trained, files: &[PathBuf], what: &str, mut object: Value, json: bool) -> u8 {
+pub(crate) fn print_written(trained: &Trained, files: &[PathBuf], what: &str, mut object: Value, json: bool) -> u8 {
     let shown: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
     match json {
         true => {

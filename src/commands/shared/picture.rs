@@ -23,7 +23,7 @@ pub(crate) fn square(tiles: usize) -> usize {
     (1..=tiles).find(|side| side * side >= tiles).unwrap_or(1)
 }
 
-pub(crate) fn need_prior(trained: &Trained) -> anyhow::Result<()> {
+pub(crate) fn require_prior(trained: &Trained) -> anyhow::Result<()> {
     match trained.has_prior() {
         true => Ok(()),
         false => bail!("{} is a plain autoencoder: it has no prior to sample from", trained.folder().display()),
@@ -31,7 +31,7 @@ pub(crate) fn need_prior(trained: &Trained) -> anyhow::Result<()> {
 }
 
 /// Refuses a picture that would be too large for memory and for image viewers.
-pub(crate) fn need_room(trained: &Trained, tiles: usize) -> anyhow::Result<()> {
+pub(crate) fn check_picture_size(trained: &Trained, tiles: usize) -> anyhow::Result<()> {
     let most = PIXELS / trained.architecture().pixels();
     match tiles <= most {
         true => Ok(()),
