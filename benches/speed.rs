@@ -1,7 +1,7 @@
-//! How fast the kernels and whole training steps are on one core, in GFLOP/s and as a share of what a plain matrix
-//! product reaches on it. Operations are counted by the definition: Winograd's filtering, which takes fewer, can pass
-//! 100 %. And how long a set of pictures takes to write, beside the training that it belongs to.
-#![expect(clippy::print_stdout, clippy::expect_used, reason = "a program that prints a table or stops")]
+//! The speed of the kernels and of whole training steps on one core, in GFLOP/s and relative to a plain matrix product
+//! on the same core. Operations are counted by definition: Winograd filtering needs fewer and can exceed 100 %. Also
+//! the time to write a set of pictures, relative to the training that it belongs to.
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "prints a table, or stops with an error")]
 
 use criterion::{Criterion, measurement::WallTime};
 use dfdx::tensor::Cpu;
@@ -15,20 +15,20 @@ use vaex::tensor::backend::Host;
 use vaex::tensor::kernels::{self, Accumulate, Activation, ConvShape, DenseShape};
 use vaex::train::Trainer;
 
-/// The program's own allocator.
+/// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Images at once, as when conv trains with a batch of 16; with one of 128 they are 16.
+/// Images in a micro-batch, as for conv with a batch size of 16; with a batch size of 128 it is 16.
 const IMAGES: usize = 8;
-/// Rows at once in dense layers, as when mlp trains with a batch of 128.
+/// Rows in dense layers, as for mlp with a batch size of 128.
 const ROWS: usize = 64;
 
-/// Measurements of each piece of work.
+/// Measurements of each benchmark.
 const SAMPLES: usize = 20;
 
-/// What was measured: its name, the floating-point operations that its definition takes, 0 where it is no arithmetic,
-/// and the median time.
+/// A measurement: its name, the number of floating-point operations by definition (0 if it is not arithmetic), and the
+/// median time.
 struct Measured {
     name: String,
     operations: f64,
@@ -52,8 +52,8 @@ impl Bench {
                 elapsed
             });
         });
-        // The first ones warm up. There are too few where criterion only tests or lists, and none of what its filter
-        // leaves out.
+        // The first samples are warm-up. There are too few samples if criterion only tests or lists, and none for
+        // benchmarks that its filter excludes.
         if let Some(warm_up) = samples.len().checked_sub(SAMPLES) {
             let samples = &mut samples[warm_up..];
             samples.sort_by(f64::total_cmp);
@@ -74,7 +74,7 @@ fn peak(bench: &mut Bench) {
     bench.time(PEAK, 2.0 * (side * side * side) as f64, || {
         let stride = side as isize;
         let (left, right, result) = (left.as_ptr(), right.as_ptr(), result.as_mut_ptr());
-        // SAFETY: three square matrices of that side, the result apart from the others.
+        // SAFETY: three square matrices of this size; the result does not overlap the others.
         #[expect(unsafe_code, reason = "gemm takes raw pointers")]
         unsafe {
             gemm::gemm(
@@ -147,13 +147,13 @@ fn dense(bench: &mut Bench, rows: usize, inputs: usize, outputs: usize) {
 }
 
 fn plan(spec: &str) -> Plan {
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = tempfile::tempdir().expect("cannot create a temporary folder");
     let path = folder.path().join("spec.toml");
-    std::fs::write(&path, spec).expect("a file in it");
-    Plan::read(&path, &[]).expect("a sound spec")
+    std::fs::write(&path, spec).expect("cannot write the spec");
+    Plan::read(&path, &[]).expect("the spec is not valid")
 }
 
-/// Images of an epoch of steps, a multiple of the batch sizes.
+/// Images in an epoch, a multiple of the batch sizes.
 const EPOCH: usize = 128;
 
 /// Whole steps: noise, forward, backward, optimiser and metrics.
@@ -165,10 +165,11 @@ fn steps(bench: &mut Bench, family: &str, latent: usize, batch: usize, operation
         if family == "mlp" { "hidden = [500]\n" } else { "" },
     );
     let plan = plan(&spec);
-    let mut trainer = Trainer::<Host>::new(Cpu::default(), plan.trials()[0].training(), 1).expect("a model in memory");
+    let mut trainer =
+        Trainer::<Host>::new(Cpu::default(), plan.trials()[0].training(), 1).expect("cannot create the model");
     let go_on = AtomicBool::new(false);
     bench.time(&steps_of(family, batch), EPOCH as f64 * operations, || {
-        trainer.train_epoch(&go_on, &mut |_| ()).expect("a step");
+        trainer.train_epoch(&go_on, &mut |_| ()).expect("cannot train");
     });
 }
 
@@ -176,10 +177,11 @@ fn steps_of(family: &str, batch: usize) -> String {
     format!("{family}, steps of {batch} images")
 }
 
-/// The name of the measurement of what writing pictures takes.
+/// The name of the measurement of writing pictures.
 const PICTURES: &str = "a set of pictures: PNGs, three files, event log";
 
-/// A set of pictures as a trial with two latent axes writes, of the embedded images: what drawing them takes is not here.
+/// A set of pictures, as a trial with two latent axes writes it, from the embedded images. Computing the pictures is
+/// not included.
 fn pictures(bench: &mut Bench) {
     let plan = plan("[data]\nsource = \"fashion-mini\"\n");
     let images = &plan.trials()[0].dataset().train;
@@ -191,19 +193,19 @@ fn pictures(bench: &mut Bench) {
         ("samples", Grid::tiles(28, 28, 8, tiles[..64].iter().copied(), range)),
         ("manifold", Grid::tiles(28, 28, 20, tiles[..400].iter().copied(), range)),
     ];
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut events = EventWriter::create(folder.path(), 0).expect("an event log in it");
+    let folder = tempfile::tempdir().expect("cannot create a temporary folder");
+    let mut events = EventWriter::create(folder.path(), 0).expect("cannot create the event log");
     bench.time(PICTURES, 0.0, || {
         for (tag, grid) in &grids {
-            let png = grid.png().expect("a picture");
-            write_whole(&folder.path().join(format!("{tag}.png")), &png).expect("a file");
-            events.image(tag, 0, grid, &png).expect("an event");
+            let png = grid.png().expect("cannot encode a picture");
+            write_whole(&folder.path().join(format!("{tag}.png")), &png).expect("cannot write a picture");
+            events.image(tag, 0, grid, &png).expect("cannot write an event");
         }
-        events.flush().expect("the event log");
+        events.flush().expect("cannot write the event log");
     });
 }
 
-/// Operations of a step for an image: a product forward, and two backward but for the layer on the data.
+/// Operations of a training step for one image: one product forward, and two backward except for the first layer.
 fn operations(multiplications: &[usize]) -> f64 {
     2.0 * (3 * multiplications.iter().sum::<usize>() - multiplications[0]) as f64
 }
@@ -213,7 +215,7 @@ fn main() {
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(500))
         .configure_from_args()
-        // Not for the command line to choose: so many are taken as the measurement.
+        // Not set by the command line: the measurement uses exactly this many samples.
         .sample_size(SAMPLES);
     let mut bench = Bench { criterion, measured: Vec::new() };
     peak(&mut bench);
@@ -252,16 +254,19 @@ fn main() {
     print_share_of_pictures(&bench.measured);
 }
 
-/// What pictures add to ten epochs on the embedded images, which have them after epochs 1, 2, 4, 8 and 10.
+/// The time for pictures relative to ten epochs on the embedded images, which draw them after epochs 1, 2, 4, 8 and 10.
 fn print_share_of_pictures(measured: &[Measured]) {
     let time = |name: &str| Some(measured.iter().find(|measured| measured.name == name)?.nanoseconds);
     if let (Some(set), Some(steps)) = (time(PICTURES), time(&steps_of("conv", 128))) {
         let training = steps / EPOCH as f64 * 10.0 * 1800.0;
-        println!("\nwriting pictures: {:.2}% of ten epochs of conv, 1,800 images each", 100.0 * 5.0 * set / training);
+        println!(
+            "\nwriting pictures: {:.2}% of the time of ten epochs of conv with 1,800 images each",
+            100.0 * 5.0 * set / training
+        );
     }
 }
 
-/// The medians, by operations.
+/// Prints the medians, with the speed.
 fn print_table(measured: &[Measured]) {
     let rate = |measured: &Measured| measured.operations / measured.nanoseconds;
     let peak = measured.iter().find(|measured| measured.name == PEAK).map(rate);

@@ -1,8 +1,8 @@
 //! vaex: declarative experiments with variational autoencoders.
 //!
-//! The modules are declared in the order of the way through them: a spec is written, its data and models are known,
-//! a plan holds every trial that it asks for, a trial is trained and logged in its folder, many are launched as
-//! processes, and a report sums up what they left. ARCHITECTURE.md has the map.
+//! The modules are declared in the order in which data flows through them: metrics, settings, data and models; the spec
+//! that configures them; the plan of all trials of a spec; training and recording a trial in its folder; launching trials
+//! as processes; and the report of the results. ARCHITECTURE.md has the map.
 
 pub mod random;
 mod text;

@@ -1,20 +1,20 @@
-//! What the system tells of the machine and of this process: names, memory, signals. Linux tells it in files below /proc and
-//! /sys; where a system does not tell something, it is `None`.
+//! Information about the machine and this process: names, memory, signals. On Linux it is read from files in /proc and
+//! /sys; a value that the system does not provide is `None`.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file of this process's status.
+/// The status file of this process.
 const STATUS: &str = "/proc/self/status";
 
-/// The rest of the first line of a file that begins so.
+/// The rest of the first line of a file that starts with `start`.
 fn line_after(file: &str, start: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     text.lines().find_map(|line| line.strip_prefix(start)).map(str::to_owned)
 }
 
-/// The machine's name, of letters, digits and hyphens, so that files of several machines can be told apart; `vaex` where the
-/// system does not tell it.
+/// The host name, reduced to letters, digits and hyphens; file names contain it to distinguish machines. `vaex` if the
+/// system does not provide it.
 pub fn host_name() -> String {
     let name = line_after("/proc/sys/kernel/hostname", "");
     let name: String =
@@ -22,40 +22,40 @@ pub fn host_name() -> String {
     if name.is_empty() { "vaex".to_owned() } else { name }
 }
 
-/// The processor's name.
+/// The name of the processor.
 pub fn processor() -> Option<String> {
     let name = line_after("/proc/cpuinfo", "model name")?;
     Some(name.trim_start_matches([' ', '\t', ':']).trim().to_owned())
 }
 
-/// The program of this process. The system knows it by its file: not what another build has put at its path meanwhile.
+/// The executable of this process. It stays the same file even if another build replaces the file at its path.
 ///
 /// # Errors
-/// The system does not tell where it is.
+/// The system does not provide the path.
 pub fn program() -> io::Result<PathBuf> {
     let own = Path::new("/proc/self/exe");
     if own.exists() { Ok(own.to_path_buf()) } else { std::env::current_exe() }
 }
 
-/// The signals that this process ignores: bit n - 1 is set for signal n.
+/// The signals that this process ignores: bit n - 1 stands for signal n.
 pub fn ignored_signals() -> Option<u64> {
     u64::from_str_radix(line_after(STATUS, "SigIgn:")?.trim(), 16).ok()
 }
 
-/// Largest resident memory of this process so far, MiB.
+/// The peak resident memory of this process so far, in MiB.
 pub fn peak_rss_mb() -> Option<f64> {
     let line = line_after(STATUS, "VmHWM:")?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib / 1024.0)
 }
 
-/// Bytes of memory that are free to this process, where the system tells: of the machine, or of the least that the limits of
-/// its control groups leave, as a container or a scheduler sets them.
+/// Bytes of memory that this process can still use: the minimum of the machine's free memory and of what the limits of its
+/// control groups leave (a container or a scheduler sets them). `None` if the system does not provide it.
 pub fn free_memory() -> Option<f64> {
     free_memory_below(Path::new("/"))
 }
 
-/// As [`free_memory`], with the files of the system below another folder.
+/// Like [`free_memory`], but reads the system's files below `root`.
 fn free_memory_below(root: &Path) -> Option<f64> {
     let read = |path: PathBuf| std::fs::read_to_string(path).ok();
     let machine = || {
@@ -63,38 +63,38 @@ fn free_memory_below(root: &Path) -> Option<f64> {
         let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
         Some(1024.0 * line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()?)
     };
-    // Without control groups, or without their statistics, there is nothing to take into account.
+    // Without control groups, or without their statistics, there is no limit to consider.
     let lines =
         |text: Option<String>| text.into_iter().flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
     let groups = lines(read(root.join("proc/self/cgroup"))).flat_map(|line| memory_groups(&line));
     let limits = groups.filter_map(|MemoryGroup { folder, limit, usage, reclaimable }| {
-        // A limit that is none is `max`, or a number as large as the address space.
+        // "No limit" is written as `max`, or as a number as large as the address space.
         let number = |name: &str| read(root.join(&folder).join(name))?.trim().parse::<f64>().ok();
         let (limit, used) = (number(limit)?, number(usage)?);
-        // What files take in the cache is given back when memory is short.
-        let given_back = |line: String| {
+        // The kernel frees the page cache when memory is short.
+        let reclaimable_bytes = |line: String| {
             let (name, bytes) = line.split_once(' ')?;
             reclaimable.contains(&name).then(|| bytes.trim().parse::<f64>().ok()).flatten()
         };
-        let cached: f64 = lines(read(root.join(&folder).join("memory.stat"))).filter_map(given_back).sum();
+        let cached: f64 = lines(read(root.join(&folder).join("memory.stat"))).filter_map(reclaimable_bytes).sum();
         Some((limit - used + cached).max(0.0))
     });
     machine().into_iter().chain(limits).min_by(f64::total_cmp)
 }
 
-/// A control group of memory.
+/// A control group that limits memory.
 struct MemoryGroup {
     /// Its folder below /.
     folder: PathBuf,
-    /// Its file with the limit.
+    /// The name of the file with its limit.
     limit: &'static str,
-    /// Its file with what is used, by groups below it too.
+    /// The name of the file with its memory use, including the groups below it.
     usage: &'static str,
-    /// What its memory.stat has of that which the system takes back, likewise.
+    /// The names in its memory.stat of memory that the kernel can reclaim, including the groups below it.
     reclaimable: &'static [&'static str],
 }
 
-/// The control groups of memory that a line of /proc/self/cgroup names: its own and those above it.
+/// The memory control groups of a line of /proc/self/cgroup: the group that it names, and those above it.
 fn memory_groups(line: &str) -> Vec<MemoryGroup> {
     let mut fields = line.splitn(3, ':');
     let (Some(_), Some(controllers), Some(group)) = (fields.next(), fields.next(), fields.next()) else {
@@ -111,7 +111,7 @@ fn memory_groups(line: &str) -> Vec<MemoryGroup> {
         _ => return Vec::new(),
     };
     let group = Path::new(group.trim_start_matches('/'));
-    // In a container the group's own folder may be mounted as the top one.
+    // In a container, the folder of the group itself may be mounted as the root.
     let groups = group.ancestors().map(|group| Path::new(top).join(group));
     groups.map(|folder| MemoryGroup { folder, limit, usage, reclaimable }).collect()
 }
@@ -120,7 +120,7 @@ fn memory_groups(line: &str) -> Vec<MemoryGroup> {
 mod tests {
     use super::*;
 
-    /// A system with these files: its free memory.
+    /// The free memory of a system with these files.
     fn free(files: &[(&str, &str)]) -> Option<f64> {
         let root = tempfile::tempdir().unwrap();
         for (name, content) in files {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_that_any_limit_leaves_is_free() {
+    fn free_memory_is_the_minimum_over_all_limits() {
         let machine = ("proc/meminfo", "MemTotal: 4000 kB\nMemAvailable:    2000 kB\n");
         assert_eq!(free(&[machine]), Some(2_048_000.0));
         let own = ("proc/self/cgroup", "0::/job/step\n");
@@ -143,7 +143,7 @@ mod tests {
         let cached = "anon 600\ninactive_file 300\nactive_file 100\nslab_reclaimable 50\n";
         let cached = ("sys/fs/cgroup/job/memory.stat", cached);
         assert_eq!(free(&[machine, own, job[0], job[1], cached]), Some(4450.0));
-        // In a container, whose group is the top one.
+        // In a container, where the group is the root.
         let top = [("sys/fs/cgroup/memory.max", "7000\n"), ("sys/fs/cgroup/memory.current", "8000\n")];
         assert_eq!(free(&[machine, ("proc/self/cgroup", "0::/\n"), top[0], top[1]]), Some(0.0));
         // Version 1.
@@ -163,7 +163,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn linux_tells_all_of_it() {
+    fn linux_provides_all_values() {
         assert!(peak_rss_mb().unwrap() > 1.0);
         assert!(ignored_signals().is_some() && program().unwrap().exists() && !host_name().is_empty());
     }

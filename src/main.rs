@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// Training takes and gives back large buffers all the time; the system's allocator maps each of them anew.
+/// Training allocates and frees large buffers all the time, and the system allocator would map each of them again.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

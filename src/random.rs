@@ -1,42 +1,42 @@
-//! Randomness that is addressed, not drawn in sequence: a stream of its own for each use, epoch and index.
+//! Random numbers by address: each combination of use, epoch and index has a stream of its own.
 //!
-//! A stream is ChaCha8 with the address as its key. The 256-bit key is four little-endian 64-bit numbers: the seed,
-//! the [`Purpose`]'s number, the epoch, the index. The nonce is 0 and the block counter starts at 0. Two addresses
-//! differ in their keys, so no stream is a part of another one, and what a stream yields depends on nothing but its
-//! address: not on the thread, nor on the batch, nor on what was drawn before. ChaCha has no key schedule: making a
-//! stream and drawing from it costs less than 100 nanoseconds.
+//! A stream is ChaCha8 with the address as its key. The 256-bit key is four little-endian 64-bit numbers: the seed, the
+//! number of the [`Purpose`], the epoch and the index. The nonce is 0 and the block counter starts at 0. Different
+//! addresses have different keys, so no stream is part of another one. The numbers of a stream depend only on its
+//! address: not on the thread, the batch or earlier draws. ChaCha has no key schedule: creating a stream and drawing
+//! from it takes less than 100 nanoseconds.
 //!
-//! Integers and bytes are the same on every machine. Normals go through `ln` and `sin_cos` in double precision, whose
-//! last digit may differ between platforms; after rounding to single precision that seldom shows.
+//! Integers and bytes are the same on every machine. Normals use `ln` and `sin_cos` in double precision, whose last
+//! digit may differ between platforms; after rounding to single precision the difference is rarely visible.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What random numbers are for. The numbers are a part of the results: do not change those that are given.
+/// What random numbers are used for. Results depend on these values: do not change existing ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// Weights before training; the index is that of the tensor.
+    /// Initial weights; the index is the tensor.
     Weights = 1,
     /// Order of the training images in an epoch.
     Order = 2,
-    /// Noise of the codes of training images; the index is that of the image.
+    /// Noise of the codes of training images; the index is the image.
     TrainNoise = 3,
-    /// Noise of the codes of validation images, with [`HELD_OUT_SEED`]; the index is that of the image.
+    /// Noise of the codes of validation images, with [`HELD_OUT_SEED`]; the index is the image.
     ValidationNoise = 4,
-    /// Pixels of training images that are drawn once, with [`HELD_OUT_SEED`] and epoch 0; the index is that of the image.
+    /// Pixels of training images, drawn once, with [`HELD_OUT_SEED`] and epoch 0; the index is the image.
     StaticBinarize = 5,
-    /// Pixels of training images that are drawn anew in each epoch; the index is that of the image.
+    /// Pixels of training images, drawn again in each epoch; the index is the image.
     DynamicBinarize = 6,
-    /// Pixels of validation images, drawn once, with [`HELD_OUT_SEED`] and epoch 0; the index is that of the image.
+    /// Pixels of validation images, drawn once, with [`HELD_OUT_SEED`] and epoch 0; the index is the image.
     ValidationBinarize = 7,
-    /// Codes that images are generated from.
+    /// Codes of generated samples.
     Samples = 8,
-    /// Values of `[sweep.random]`; the epoch is the sample, the index a hash of the key.
+    /// Values of `[sweep.random]`; the epoch is the sample, the index is a hash of the key.
     Sweep = 9,
 }
 
-/// The seed of what is to be the same in every trial, whatever its own: the pixels and the noise of held-out images, and pixels
-/// that are drawn once for all.
+/// The seed of everything that must be the same in all trials, whatever their own seed: the pixels and the noise of
+/// validation images, and pixels that are drawn once.
 pub const HELD_OUT_SEED: u64 = 0;
 
 /// The random numbers of one address.
@@ -46,7 +46,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of an address, at its start. What does not belong to an epoch has epoch 0.
+    /// The stream of an address, at its start. A purpose without epochs uses epoch 0.
     pub fn new(seed: u64, purpose: Purpose, epoch: u64, index: u64) -> Stream {
         let mut key = [0; 32];
         for (bytes, word) in key.chunks_exact_mut(8).zip([seed, purpose as u64, epoch, index]) {
@@ -60,18 +60,19 @@ impl Stream {
         self.generator.next_u32()
     }
 
-    /// A multiple of 2^-24 in [0, 1), each equally likely; takes 32 bits.
+    /// A multiple of 2^-24 in [0, 1), each equally likely; uses 32 bits.
     pub fn uniform(&mut self) -> f32 {
         (self.next_u32() >> 8) as f32 / 16_777_216.0
     }
 
     /// Fills with independent standard normals: mean 0, variance 1, none beyond 6.8.
     ///
-    /// Box-Muller: each two values take two times 32 bits. After an odd count the pair's second value is dropped.
+    /// Box-Muller: each pair of values uses two 32-bit numbers. If the count is odd, the second value of the last pair
+    /// is dropped.
     pub fn fill_normal(&mut self, values: &mut [f32]) {
         const UNIT: f64 = 1.0 / 4_294_967_296.0;
         for pair in values.chunks_mut(2) {
-            // Half a step up: a zero would have an infinite logarithm.
+            // Half a step is added, because the logarithm of zero is infinite.
             let radius = (-2.0 * ((f64::from(self.next_u32()) + 0.5) * UNIT).ln()).sqrt();
             let (sine, cosine) = (std::f64::consts::TAU * UNIT * f64::from(self.next_u32())).sin_cos();
             for (value, direction) in pair.iter_mut().zip([cosine, sine]) {
@@ -80,14 +81,15 @@ impl Stream {
         }
     }
 
-    /// Fills with random bytes; takes whole 32-bit words, in little-endian order, and drops what is left of the last.
+    /// Fills with random bytes. Uses whole 32-bit words in little-endian order; unused bytes of the last word are
+    /// dropped.
     pub fn fill_bytes(&mut self, bytes: &mut [u8]) {
         self.generator.fill_bytes(bytes);
     }
 
-    /// A number in 0..n, each equally likely; 0 where n is 0.
+    /// A number in 0..n, each equally likely; 0 if n is 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        // Lemire 2019: the high half of a product is the number, the low half tells which products are too many.
+        // Lemire 2019: the high half of the product is the number; the low half shows which products to reject.
         loop {
             let product = u128::from(self.generator.next_u64()) * u128::from(n);
             let low = product as u64;
@@ -112,7 +114,7 @@ pub fn permutation(seed: u64, epoch: u64, count: u32) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    // Of another implementation, in Python.
+    // From another implementation, in Python.
     const GOLDEN_WORDS: [u32; 4] = [3_470_889_777, 1_395_225_866, 2_113_249_723, 1_374_061_255];
     const GOLDEN_NORMALS: [f32; 4] = [-0.295_793_1, 0.581_869_7, -0.506_577_2, 1.077_874_6];
     const GOLDEN_BELOW: [u64; 3] = [3, 324, 5_992_449_468_474_168_112];
@@ -124,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_all_zero_key_gives_the_published_chacha8_stream() {
-        // There is no purpose 0, so the key is put in by hand; the words are those of other implementations.
+        // There is no purpose 0, so the key is set directly; the words are those of other implementations.
         let stream = Stream { generator: ChaCha8Rng::from_seed([0; 32]) };
         assert_eq!(words(stream).map(u32::to_le_bytes).concat()[..8], [0x3e, 0x00, 0xef, 0x2f, 0x89, 0x5f, 0x40, 0xd6]);
     }
@@ -189,14 +191,14 @@ mod tests {
 
     #[test]
     fn normals_have_the_moments_of_a_normal() {
-        // 1,000 streams of 201: an odd count, so that dropped values and the starts of streams count too.
+        // 1,000 streams of 201 numbers: an odd count, so that dropped values and the starts of streams are tested too.
         let count = 201_000;
         let mut values = vec![0.0; count];
         for (index, chunk) in values.chunks_mut(201).enumerate() {
             Stream::new(5, Purpose::ValidationNoise, 1, index as u64).fill_normal(chunk);
         }
         let moment = |power| values.iter().map(|&value| f64::from(value).powi(power)).sum::<f64>() / count as f64;
-        // Five standard errors each: the k-th moment's variance is (E[x^2k] - E[x^k]^2) / count.
+        // The tolerance is five standard errors; the variance of the k-th moment is (E[x^2k] - E[x^k]^2) / count.
         for (power, expected, variance) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
             let error = 5.0 * (f64::sqrt(variance) / (count as f64).sqrt());
             assert!((moment(power) - expected).abs() < error, "moment {power} is {}", moment(power));
@@ -226,7 +228,7 @@ mod tests {
             counts[stream.below(7) as usize] += 1.0;
         }
         assert!(counts.iter().all(|count: &f64| (count - 10_000.0).abs() < 5.0 * 100.0), "{counts:?}");
-        // Where n is 3/4 of 2^64, without rejection half of the numbers would be multiples of 3.
+        // With n = 3/4 of 2^64, half of the numbers would be multiples of 3 if no product were rejected.
         let multiples = (0..10_000).filter(|_| stream.below(3 << 62).is_multiple_of(3)).count() as f64;
         assert!((multiples - 3333.0).abs() < 5.0 * 47.2, "{multiples}");
         assert_eq!((stream.below(1), stream.below(0)), (0, 0));

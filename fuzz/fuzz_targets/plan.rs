@@ -1,5 +1,5 @@
-//! From the bytes of a spec to its plan: no bytes may panic, hang or take much memory, and what a plan resolves to is a
-//! spec of the same trial.
+//! Plans a spec from random bytes: no input may panic, hang or take much memory, and the resolved spec of a plan must
+//! describe the same trial.
 
 #![no_main]
 
@@ -13,13 +13,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use vaex::language::{Document, ReadError};
 
-/// Beyond it a spec hangs.
+/// A spec that takes longer hangs.
 const TIME: Duration = Duration::from_secs(10);
 
-/// Sweeps with more trials are not resolved: they take their time, and reach nothing new.
+/// Sweeps with more trials are not resolved: they take long and reach no new code.
 const TRIALS: u128 = 64;
 
-/// The folder of the specs. It stays behind, as a fuzzer does not end by itself.
+/// The folder of the specs. It is never removed, because a fuzzer does not end by itself.
 static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| folder().keep());
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! `vaex cancel`: stops what is at work on an experiment. Its trials keep their checkpoints.
+//! `vaex cancel`: stops all processes and jobs of an experiment. Its trials keep their checkpoints.
 
 use super::command::Command;
 use super::shared::exit::DONE;
@@ -11,23 +11,23 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a run may take to stop: its trials end their step, and save.
+/// How long to wait for a run to stop: its trials finish their current step and save a checkpoint.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Stop what is at work on an experiment: a run on this machine, and its jobs in Slurm.
+/// Stop an experiment: its run on this machine and its Slurm jobs.
 #[derive(Debug, Args)]
 pub(super) struct CancelArgs {
-    /// The experiment's folder.
+    /// Experiment folder.
     folder: PathBuf,
 }
 
 impl Command for CancelArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let experiment = &self.folder;
-        // Nothing else is ended than what the user names: not all experiments of a folder.
+        // Only the experiment that the user names is stopped, never all experiments of a folder.
         let files = ExperimentFolder::new(experiment);
         if !files.has_plan() {
-            bail!("{} is no experiment's folder: it has no {}", experiment.display(), ExperimentFolder::PLAN);
+            bail!("{} is not an experiment folder: it has no {}", experiment.display(), ExperimentFolder::PLAN);
         }
         let plan = Frozen::read(&files)?;
         let mut idle = true;
@@ -35,36 +35,37 @@ impl Command for CancelArgs {
             say(&format!("{}: cancelled job {job}", experiment.display()));
             idle = false;
         }
-        // A run, and then what it has not stopped: tasks of other schedulers.
+        // The run first, then the processes that it does not stop: tasks of other schedulers.
         let folders = files.trials()?;
         let trials = plan.trials.iter().filter_map(|trial| Some(folders.find(&trial.id)?.path().to_path_buf()));
         let cancelled = !idle;
         for folder in std::iter::once(experiment.clone()).chain(trials) {
-            // Tasks of the jobs that were just cancelled are about to end by themselves.
+            // Tasks of the jobs that were just cancelled end by themselves.
             if let Some(holder) = lock::holder(&folder).filter(|_| !cancelled || folder == *experiment) {
-                let holder = holder
-                    .with_context(|| format!("a process is at work in {}, and does not say which", folder.display()))?;
+                let holder = holder.with_context(|| {
+                    format!("a process holds the lock of {}, but its process id is unknown", folder.display())
+                })?;
                 stop(&folder, &holder)?;
                 idle = false;
             }
         }
         if idle {
-            say(&format!("{}: nothing is at work", experiment.display()));
+            say(&format!("{}: nothing is running", experiment.display()));
         }
         Ok(DONE)
     }
 }
 
-/// Ends a run as a signal does, and waits for it.
+/// Sends SIGTERM to the process that holds the lock, and waits until it has stopped.
 fn stop(experiment: &Path, holder: &Holder) -> anyhow::Result<()> {
     if holder.host != host_name() {
-        bail!("{}: {holder}; stop it on that machine", experiment.display());
+        bail!("{}: running as {holder}; stop it on that machine", experiment.display());
     }
     terminate(holder.process)?;
     let start = Instant::now();
     while lock::holder(experiment).is_some() {
         if start.elapsed() > PATIENCE {
-            bail!("{}: {holder}, has not stopped yet", experiment.display());
+            bail!("{}: still running as {holder}", experiment.display());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -76,11 +77,11 @@ fn stop(experiment: &Path, holder: &Holder) -> anyhow::Result<()> {
 fn terminate(process: u32) -> anyhow::Result<()> {
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
-    let id = i32::try_from(process).context("no process of this system")?;
+    let id = i32::try_from(process).context("not a process id of this system")?;
     kill(Pid::from_raw(id), Signal::SIGTERM).with_context(|| format!("cannot stop process {process}"))
 }
 
 #[cfg(not(unix))]
 fn terminate(process: u32) -> anyhow::Result<()> {
-    bail!("stop process {process} yourself: signals are not known here")
+    bail!("stop process {process} yourself: vaex cannot send signals on this system")
 }

@@ -1,11 +1,11 @@
-//! `vaex completions`: the completions of a shell.
+//! `vaex completions`: prints shell completions.
 
 use super::command::Command;
 use super::shared::exit::DONE;
 use super::shared::print::say;
 use clap::Args;
 
-/// Print the completions of a shell.
+/// Print shell completions.
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
     /// The shell.

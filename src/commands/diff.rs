@@ -14,22 +14,22 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Show in what two trials differ: keys of their specs, and their metrics.
+/// Compare two trials: the keys of their specs, and their metrics.
 #[derive(Debug, Args)]
 pub(super) struct DiffArgs {
-    /// A trial's folder, or the beginning of its id.
+    /// Trial folder, or the start of a trial id.
     one: PathBuf,
-    /// The other one's.
+    /// The other trial, given likewise.
     other: PathBuf,
-    /// Where ids are looked up.
+    /// Folder in which trial ids are looked up.
     #[arg(long, default_value = "runs", value_name = "DIR")]
     runs: PathBuf,
-    /// Print it as JSON.
+    /// Print the comparison as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Something of two trials.
+/// A name, and its value in each of the two trials.
 type Row = (String, [Value; 2]);
 
 impl Command for DiffArgs {
@@ -46,7 +46,7 @@ impl Command for DiffArgs {
         }
         let ids = [&one, &other].map(|trial| trial.record.trial.clone());
         match keys.is_empty() {
-            true => say("the specs are equal"),
+            true => say("the specs are identical"),
             false => say(&table("key", &ids, &keys).fit(terminal::width()).to_string()),
         }
         say("");
@@ -65,7 +65,7 @@ fn read(given: &Path, runs: &Path) -> anyhow::Result<ReportedTrial> {
     trial.with_context(|| format!("{} has no trial", folder.display()))
 }
 
-/// The keys of the specs that differ, and the images.
+/// The keys of the specs that differ, and the hash of the data if it differs.
 fn keys(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
     let records = [&one.record, &other.record];
     let names: BTreeSet<&String> = records.iter().flat_map(|record| record.spec.keys()).collect();
@@ -103,14 +103,14 @@ fn table(head: &str, ids: &[String; 2], rows: &[Row]) -> Table {
         (Some(one), Some(other)) if one != other => report::significant(other - one, 4),
         _ => String::new(),
     };
-    let of = |trial: usize| {
+    let values_of = |trial: usize| {
         let cells = rows.iter().map(|(_, values)| text(&values[trial])).collect();
         Column::text(&ids[trial], cells).right().stacked(&ids[trial])
     };
     Table::new([
         Column::text(head, rows.iter().map(|(name, _)| name.clone()).collect()),
-        of(0),
-        of(1),
+        values_of(0),
+        values_of(1),
         Column::numbers("difference", rows.iter().map(difference).collect()).optional(),
     ])
 }

@@ -1,4 +1,4 @@
-//! `vaex embed`: the posteriors of images as a table.
+//! `vaex embed`: writes the posteriors of images as a table.
 
 use super::command::Command;
 use super::shared::images::ImagesArgs;
@@ -11,7 +11,7 @@ use crate::trained::Trained;
 use clap::Args;
 use polars::prelude::Column;
 
-/// Write the posteriors of images as a table: means, deviations, labels, nats.
+/// Write the posteriors of images to a table: means, standard deviations, labels, KL and reconstruction in nats.
 #[derive(Debug, Args)]
 pub(super) struct EmbedArgs {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `vaex export`: a trained model's encoder and decoder in another format.
+//! `vaex export`: writes the encoder and the decoder of a trained model in another format.
 
 use super::command::Command;
 use super::shared::images::ImagesArgs;
@@ -12,18 +12,18 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Write a trained model's encoder and decoder in another format.
+/// Export the encoder and the decoder of a trained model.
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
     trial: TrialChoice,
-    /// The format: encoder.onnx and decoder.onnx.
+    /// Format of the files encoder and decoder.
     #[arg(long, value_enum, default_value = "onnx")]
     format: ExportFormat,
-    /// The folder to write to.
+    /// Folder to write to.
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     output: PathBuf,
-    /// Say what was written as JSON.
+    /// Print the written files as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -37,7 +37,7 @@ impl Command for ExportArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let names_file = self.output.extension().is_some_and(|suffix| suffix.eq_ignore_ascii_case("onnx"));
         if !self.output.is_dir() && (self.output.exists() || names_file) {
-            bail!("{} is a file; --output is the folder to write to", self.output.display());
+            bail!("{} is a file; --output must be a folder", self.output.display());
         }
         let trained = Trained::open(&self.trial.folder()?)?;
         let ExportFormat::Onnx = self.format;

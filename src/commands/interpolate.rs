@@ -1,4 +1,4 @@
-//! `vaex interpolate`: the way from one image to another through the codes of a trained model.
+//! `vaex interpolate`: draws an interpolation between the codes of two images.
 
 use super::command::Command;
 use super::shared::images::{ImagesArgs, encoded};
@@ -10,20 +10,20 @@ use crate::train::Encoded;
 use crate::trained::Trained;
 use clap::Args;
 
-/// Draw the way from one image to another through the codes of a trained model.
+/// Draw an interpolation between two images, in the latent space of a trained model.
 #[derive(Debug, Args)]
 pub(super) struct InterpolateArgs {
     #[command(flatten)]
     trial: TrialChoice,
-    /// The image to begin with, counted from 0.
+    /// Number of the first image, counted from 0.
     #[arg(long, value_name = "I", value_parser = index, allow_negative_numbers = true)]
     from: usize,
-    /// The image to end with.
+    /// Number of the last image.
     #[arg(long, value_name = "J", value_parser = index, allow_negative_numbers = true)]
     to: usize,
     #[command(flatten)]
     images: ImagesArgs,
-    /// Codes in a row.
+    /// Number of codes per row.
     #[arg(long, default_value = "11", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
     steps: usize,
     #[command(flatten)]
@@ -44,10 +44,11 @@ impl Command for InterpolateArgs {
         let values = trained.decode(&path_codes)?;
         let pictures = tiles(&trained, &values);
         let ends = tiles(&trained, &inputs);
-        // The images themselves are at the ends of both rows.
+        // Both rows start and end with the images themselves.
         let rows = pictures.chunks(self.steps).flat_map(|row| ends[..1].iter().chain(row).chain(&ends[1..]).copied());
         grid(&trained, self.steps + 2, &rows.collect::<Vec<_>>()).write(&path)?;
-        let what = format!("from image {} to image {}, codes in a line above, on an arc below", self.from, self.to);
+        let what =
+            format!("from image {} to image {}; linear interpolation above, spherical below", self.from, self.to);
         Ok(self.output.told(&trained, &[path], &what))
     }
 }
@@ -56,7 +57,7 @@ fn linear(from: &[f32], to: &[f32], share: f32) -> Vec<f32> {
     from.iter().zip(to).map(|(from, to)| from + share * (to - from)).collect()
 }
 
-/// Shoemake's slerp (1985), of codes of any length; where the codes are along one line, along that.
+/// Spherical interpolation (slerp, Shoemake 1985) of codes of any norm; linear if the codes are collinear with the origin.
 fn spherical(from: &[f32], to: &[f32], share: f32) -> Vec<f32> {
     let product = |one: &[f32], other: &[f32]| one.iter().zip(other).map(|(one, other)| one * other).sum::<f32>();
     let angle = (product(from, to) / (product(from, from) * product(to, to)).sqrt()).clamp(-1.0, 1.0).acos();

@@ -1,4 +1,4 @@
-//! `vaex man`: the manual page, of vaex, and below it of each command.
+//! `vaex man`: prints the manual page of vaex, with a section for each command.
 
 use super::command::Command;
 use super::shared::exit::DONE;

@@ -1,4 +1,4 @@
-//! `vaex manifold`: what a trained model with two latent axes makes of all its codes.
+//! `vaex manifold`: draws the images of a grid of codes, for a model with two latent axes.
 
 use super::command::Command;
 use super::shared::images::ImagesArgs;
@@ -11,12 +11,12 @@ use crate::trained::Trained;
 use anyhow::bail;
 use clap::Args;
 
-/// Draw what a trained model with two latent axes makes of all its codes.
+/// Draw the images of a grid of codes, for a model with two latent axes.
 #[derive(Debug, Args)]
 pub(super) struct ManifoldArgs {
     #[command(flatten)]
     trial: TrialChoice,
-    /// Images along a side.
+    /// Number of images along each side of the grid.
     #[arg(long, default_value = "20", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
     side: usize,
     #[command(flatten)]
@@ -31,7 +31,7 @@ impl Command for ManifoldArgs {
         let latent = trained.architecture().latent;
         if latent != 2 {
             bail!(
-                "a manifold needs 2 latent axes, and {} has {latent}; see `vaex traverse`",
+                "a manifold needs 2 latent axes, but {} has {latent}; use `vaex traverse`",
                 trained.folder().display()
             );
         }
@@ -42,7 +42,7 @@ impl Command for ManifoldArgs {
         Ok(self.output.told(
             &trained,
             &[path],
-            "the prior's quantiles, the first axis to the right, the second upwards",
+            "codes at quantiles of the prior; the first axis from left to right, the second from bottom to top",
         ))
     }
 }

@@ -1,7 +1,7 @@
-//! The commands, each a short script over the stages. Only they print.
+//! The commands: short scripts that call the stages. Only this module prints.
 //!
-//! A command is a file: its arguments, and how they run. To add one, write the file and list it below. Commands use the
-//! helpers in `shared`, never one another.
+//! Each command has one file, with its arguments and its code. To add a command, write its file and list it in `COMMANDS`.
+//! Commands use the helpers in `shared`, never another command.
 
 mod cancel;
 mod command;
@@ -35,7 +35,7 @@ use shared::print::{complain, explain};
 use shared::terminal;
 use std::process::ExitCode;
 
-/// The commands, in the order of the help.
+/// All commands, in the order of `--help`.
 const COMMANDS: &[Listed] = &[
     command::<run::RunArgs>("run"),
     command::<plan::PlanArgs>("plan"),
@@ -59,7 +59,7 @@ const COMMANDS: &[Listed] = &[
     command::<task::TaskArgs>("task"),
 ];
 
-/// The whole command line, as clap parses it.
+/// The clap parser of the whole command line.
 fn parser() -> clap::Command {
     clap::Command::new("vaex")
         .about("Declarative experiments with variational autoencoders")
@@ -70,29 +70,29 @@ fn parser() -> clap::Command {
         .subcommands(COMMANDS.iter().map(Listed::parser))
 }
 
-/// Reads the command line and runs its command; what is wrong is printed.
+/// Reads the command line and runs its command. Errors are printed.
 pub fn start() -> ExitCode {
     let status = match parser().try_get_matches() {
         Ok(matches) => run(&matches).unwrap_or_else(|error| {
             explain(&error);
             WRONG
         }),
-        Err(said) => {
-            // Help and the version too.
-            let text = |colour| if colour { said.render().ansi().to_string() } else { said.render().to_string() };
-            match said.use_stderr() {
+        Err(message) => {
+            // clap returns --help and --version as errors too.
+            let text = |colour| if colour { message.render().ansi().to_string() } else { message.render().to_string() };
+            match message.use_stderr() {
                 true => complain(text(terminal::has_colour(&std::io::stderr())).trim_end_matches('\n')),
                 false => terminal::write(&text(terminal::has_colour(&std::io::stdout()))),
             }
-            u8::try_from(said.exit_code()).unwrap_or(WRONG)
+            u8::try_from(message.exit_code()).unwrap_or(WRONG)
         }
     };
     ExitCode::from(if terminal::is_lost() { status.max(FAILED) } else { status })
 }
 
-/// Runs the command that was given.
+/// Runs the command of the command line.
 fn run(matches: &clap::ArgMatches) -> anyhow::Result<u8> {
     let (name, matches) = matches.subcommand().context("no command is given")?;
     let listed = COMMANDS.iter().find(|listed| listed.name == name);
-    listed.with_context(|| format!("there is no command {name}"))?.run(matches)
+    listed.with_context(|| format!("unknown command {name}"))?.run(matches)
 }

@@ -1,4 +1,4 @@
-//! `vaex new`: an experiment file to begin with, from the description of the keys.
+//! `vaex new`: writes a spec to start from, generated from the description of the keys.
 
 use super::command::Command;
 use super::shared::exit::DONE;
@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Value;
 
-/// What to vary; it comes last.
+/// The sweep, at the end of the file.
 const SWEEP: &str = r#"
-# What to vary; every combination is a trial, and every trial is trained with each seed.
+# The keys to vary. Every combination of their values is trained with every seed.
 [sweep]
 seeds = 2
 
@@ -27,7 +27,7 @@ seeds = 2
 # "train.learning_rate" = { from = 1e-4, to = 1e-2, steps = 3, scale = "log" }
 "#;
 
-/// Keys that are written though they have their defaults: those that most experiments set.
+/// Keys that are written even if they have their defaults, because most experiments set them.
 const SHOWN: [&str; 10] = [
     "data.source",
     "model.family",
@@ -41,18 +41,18 @@ const SHOWN: [&str; 10] = [
     "train.learning_rate",
 ];
 
-/// The images of a file that are looked at, the first ones: enough for a batch, and to tell what their values are.
-const LOOK: usize = 1000;
+/// The number of images that are read from the start of a file: enough for a batch, and to see the range of pixel values.
+const FIRST_IMAGES: usize = 1000;
 
-/// Write an experiment file to begin with, every key explained.
+/// Write a spec to start from, with a comment for every key.
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
-    /// The experiment's name; the file is NAME.toml.
+    /// The name of the experiment; the file is NAME.toml.
     name: String,
-    /// The kind of network.
+    /// Network family.
     #[arg(long, default_value = "conv", value_parser = PossibleValuesParser::new(families()))]
     family: String,
-    /// An IDX file of training images; without it, images that come with vaex.
+    /// An IDX file of training images [default: the embedded images].
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 }
@@ -66,14 +66,14 @@ impl Command for NewArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let name = self.name.strip_suffix(".toml").unwrap_or(&self.name);
         if name.is_empty() || name.starts_with('.') || name.chars().any(|c| c == '/' || c == '\\' || c.is_control()) {
-            bail!("{name:?} cannot name a file; leave out slashes, line breaks and a leading dot");
+            bail!("{name:?} is not a valid file name; use a name without slashes, line breaks and a leading dot");
         }
         if name.chars().count() > 100 || name.len() > 240 {
-            bail!("the name is too long; give one of up to 100 characters");
+            bail!("the name is too long; use at most 100 characters");
         }
         let path = PathBuf::from(format!("{name}.toml"));
         if path.exists() {
-            bail!("{} is there already", path.display());
+            bail!("{} already exists; choose another name, or remove the file", path.display());
         }
         let mut values = BTreeMap::from([
             ("name".to_owned(), Value::String(name.to_owned())),
@@ -82,7 +82,7 @@ impl Command for NewArgs {
         let mut batch = if self.family == "conv" { 32 } else { 100 };
         let dataset = match &self.data {
             None => Dataset::load(&data::DataSettings::default(), Path::new(""))?,
-            Some(images) => look(images, &mut values)?,
+            Some(images) => load_first(images, &mut values)?,
         };
         batch = dataset.train.len().min(batch);
         values.insert("train.batch_size".to_owned(), Value::Integer(batch as i64));
@@ -92,17 +92,17 @@ impl Command for NewArgs {
         let file = path.display().to_string();
         let word = shell_word(&file);
         write_whole(&path, text(&values, name, &word).as_bytes())?;
-        say(&format!("wrote {file}; see its trials with: vaex plan {word}"));
+        say(&format!("wrote {file}; list its trials with: vaex plan {word}"));
         Ok(DONE)
     }
 }
 
-/// The first images of a file, and what a spec has to say of it.
-fn look(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Result<Dataset> {
+/// Reads the first images of a file, and adds the values that the spec needs for it.
+fn load_first(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Result<Dataset> {
     if !images.is_file() {
         bail!("{} is not a file", images.display());
     }
-    let first = Images::read(images, None, LOOK)?;
+    let first = Images::read(images, None, FIRST_IMAGES)?;
     values.insert("data.source".to_owned(), Value::String("idx".to_owned()));
     values.insert("data.images".to_owned(), Value::String(images.to_string_lossy().into_owned()));
     if first.are_zeros_and_ones() {
@@ -113,12 +113,12 @@ fn look(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Result<D
     Ok(Dataset::load(&data, Path::new(""))?)
 }
 
-/// The file: every key that applies, with what it means; those with other values than their defaults are written, and so
-/// are the ones that most experiments set.
+/// The text of the file: all keys that apply, each with a comment. Keys that differ from their defaults, and keys that most
+/// experiments set, are active; the others are commented out.
 fn text(values: &BTreeMap<String, Value>, name: &str, word: &str) -> String {
     let mut text = format!(
-        "# {name}: run it with `vaex run {word}`, see its trials beforehand with `vaex plan {word}`.\n\
-         # Lines that begin with a # are optional: they show the default of a key, or an example.\n"
+        "# {name}: `vaex plan {word}` lists the trials, `vaex run {word}` trains them.\n\
+         # Lines that start with `# key =` show defaults or examples; remove the # to change a key.\n"
     );
     let (spec, _) = Spec::read(values);
     let value = |key: &str| spec.settings().iter().find(|setting| setting.key == key).map(|setting| &setting.value);
@@ -133,7 +133,7 @@ fn text(values: &BTreeMap<String, Value>, name: &str, word: &str) -> String {
         let is_shown = values.contains_key(&key.dotted) || SHOWN.contains(&key.dotted.as_str());
         let words: Vec<String> = key.kind().words().iter().map(|word| format!("\"{}\"", word.name)).collect();
         let words = if words.is_empty() { String::new() } else { format!(" One of {}.", words.join(", ")) };
-        // What was given, as it was given: a list of whole numbers stays one.
+        // Given values are written as given: a list of whole numbers stays a list of whole numbers.
         let shown = values.get(&key.dotted).or_else(|| value(&key.dotted)).map(written);
         let shown = shown.unwrap_or_else(|| key.example().to_owned());
         let mark = if is_shown { "" } else { "# " };
@@ -142,7 +142,7 @@ fn text(values: &BTreeMap<String, Value>, name: &str, word: &str) -> String {
     text + SWEEP
 }
 
-/// What a key means for the kinds that were chosen.
+/// The meaning of a key for the chosen kinds.
 fn meaning(key: &KeyInfo, spec: &Spec) -> String {
     let word = |key: &str| {
         let setting = spec.settings().iter().find(|setting| setting.key == key)?;

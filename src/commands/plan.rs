@@ -1,4 +1,4 @@
-//! `vaex plan`: the trials of a spec as a table, or one of them whole.
+//! `vaex plan`: prints the trials of a spec as a table, or the whole spec of one trial.
 
 use super::command::Command;
 use super::shared::exit::{DONE, WRONG};
@@ -19,23 +19,23 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long `--measure` trains with each kind of trial.
+/// How long `--measure` trains each kind of trial.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// Show the trials of an experiment without training.
+/// List the trials of an experiment without training.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     /// Experiment file.
     spec_file: PathBuf,
     #[command(flatten)]
     spec: SpecArgs,
-    /// The folder that the experiments' folders are in, to tell what is done.
+    /// Folder that holds the experiment folders, to find the trials that are done.
     #[arg(long, default_value = "runs", value_name = "DIR")]
     runs: PathBuf,
-    /// Train with each kind of trial for a moment, and say how long it will take.
+    /// Train each kind of trial for half a second and estimate how long it will take.
     #[arg(long)]
     measure: bool,
-    /// Print the whole spec of a trial, and where each value came from; of the first one that --only leaves.
+    /// Print the whole spec of the first selected trial, with the origin of each value.
     #[arg(long, conflicts_with_all = ["json", "measure"])]
     resolved: bool,
     /// Print the plan as JSON.
@@ -73,7 +73,7 @@ impl Command for PlanArgs {
         let trials = counted(selected, "trial");
         let same = match plan.combinations() {
             combinations if combinations > all => {
-                format!(" ({combinations} combinations, {} of them the same as others)", combinations - all)
+                format!(" ({combinations} combinations, {})", counted(combinations - all, "duplicate"))
             }
             _ => String::new(),
         };
@@ -86,11 +86,11 @@ impl Command for PlanArgs {
     }
 }
 
-/// Numbers from the least to the largest: `900 to 1800`.
+/// The range of some numbers: `900 to 1800`.
 fn range(numbers: impl Iterator<Item = usize>) -> String {
     let numbers: Vec<usize> = numbers.collect();
-    let (least, most) = (numbers.iter().min().unwrap_or(&0), numbers.iter().max().unwrap_or(&0));
-    if least < most { format!("{least} to {most}") } else { most.to_string() }
+    let (min, max) = (numbers.iter().min().unwrap_or(&0), numbers.iter().max().unwrap_or(&0));
+    if min < max { format!("{min} to {max}") } else { max.to_string() }
 }
 
 /// What `vaex run` would do with a trial.
@@ -107,7 +107,7 @@ fn prospect(folders: &TrialFolders, trial: &Trial) -> Prospect {
     launch::prospect(folders, trial, &options)
 }
 
-/// How long each trial will take with one thread, by id. Trials whose steps take equally long are measured once.
+/// The estimated duration of each trial with one thread, by id. Trials whose steps take equally long are measured once.
 fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
     let mut measured: BTreeMap<String, Duration> = BTreeMap::new();
     let mut times = BTreeMap::new();
@@ -131,9 +131,9 @@ fn table(plan: &Plan, folders: &TrialFolders, times: &BTreeMap<&str, Duration>) 
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     let keys = plan.varied().iter().enumerate().map(|(index, key)| {
         let cells = values.iter().map(|values| values[index].clone()).collect();
-        // Where two keys end in the same word, neither is shortened.
-        let is_clear = plan.varied().iter().filter(|other| last(other) == last(key)).count() == 1;
-        Column::text(key, cells).stacked(&if is_clear { last(key) } else { key.clone() })
+        // If two keys end in the same word, both keep their full names.
+        let is_unique = plan.varied().iter().filter(|other| last(other) == last(key)).count() == 1;
+        Column::text(key, cells).stacked(&if is_unique { last(key) } else { key.clone() })
     });
     let operations = |trial: &Trial| {
         let billions = estimate::operations(trial) / 1e9;
@@ -152,7 +152,7 @@ fn table(plan: &Plan, folders: &TrialFolders, times: &BTreeMap<&str, Duration>) 
     Table::new(first.into_iter().chain(keys).chain(sizes.map(Column::optional)).chain(time).chain(state))
 }
 
-/// A trial's whole spec, each line with where its value came from.
+/// The whole spec of a trial; each line ends with the origin of its value.
 fn resolved(plan: &Plan, trial: &Trial) -> String {
     let origin = plan.origins(trial);
     let all = plan.selected().count();

@@ -1,4 +1,4 @@
-//! `vaex reconstruct`: images, each above its reconstruction by a trained model.
+//! `vaex reconstruct`: draws images, each above its reconstruction by a trained model.
 
 use super::command::Command;
 use super::shared::images::ImagesArgs;
@@ -18,7 +18,7 @@ pub(super) struct ReconstructArgs {
     trial: TrialChoice,
     #[command(flatten)]
     images: ImagesArgs,
-    /// How many images, the first ones.
+    /// Number of images, from the first.
     #[arg(short = 'n', long, default_value = "30", value_parser = count, allow_negative_numbers = true)]
     count: usize,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `vaex report`: the table of what was trained, and the files of the report.
+//! `vaex report`: prints the table of results and writes the report files.
 
 use super::command::Command;
 use super::shared::exit::{DONE, WRONG};
@@ -10,14 +10,14 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
-/// Sum up what was trained: a table here; a page with charts and pictures and parquet tables in the folder.
+/// Summarize results: print a table, and write report.html (charts and pictures) and parquet tables to the folder.
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// A trial's folder, an experiment's, or the one that holds experiments.
+    /// Trial folder, experiment folder, or folder that holds experiment folders.
     #[arg(default_value = "runs")]
     folder: PathBuf,
-    /// What to write into the folder of an experiment or of several: report.html (charts and pictures in one page), trials
-    /// and curves as parquet or CSV, report.md [default: html,parquet].
+    /// Files to write to the folder of one or several experiments: report.html (charts and pictures on one page), trials and
+    /// curves as parquet or CSV, report.md [default: html,parquet].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT,...")]
     format: Vec<ReportFormat>,
     /// Print the table as JSON.
@@ -41,19 +41,20 @@ impl Command for ReportArgs {
             ReportFormat::Csv => Format::Csv,
             ReportFormat::Markdown => Format::Markdown,
         };
-        let asked: Vec<Format> = self.format.iter().map(format).collect();
+        let requested: Vec<Format> = self.format.iter().map(format).collect();
         let report = collect(&self.folder)?;
-        if !asked.is_empty() && is_trial(&self.folder) {
-            bail!("{} is a single trial's folder: --format writes into an experiment's", self.folder.display());
+        if !requested.is_empty() && is_trial(&self.folder) {
+            bail!("{} is a trial folder; --format needs an experiment folder", self.folder.display());
         }
         say(&if self.json { report.json().to_string() } else { report.table(terminal::width()) });
-        let formats = if asked.is_empty() { &[Format::Html, Format::Parquet] } else { &*asked };
+        let formats = if requested.is_empty() { &[Format::Html, Format::Parquet] } else { &*requested };
         let (written, missed) = write(&report, &self.folder, formats);
         if !self.json {
-            let pages = written.iter().filter(|file| !asked.is_empty() || file.extension() != Some("parquet".as_ref()));
+            let pages =
+                written.iter().filter(|file| !requested.is_empty() || file.extension() != Some("parquet".as_ref()));
             pages.for_each(|file| say(&format!("wrote {}", file.display())));
         }
-        // A folder that is not one's own can be read all the same; what was asked for has to be there.
-        Ok(if missed && !asked.is_empty() { WRONG } else { DONE })
+        // A read-only folder can still be reported on. Only files that were requested with --format must be written.
+        Ok(if missed && !requested.is_empty() { WRONG } else { DONE })
     }
 }

@@ -1,4 +1,4 @@
-//! `vaex sample`: images drawn from a trained model's prior.
+//! `vaex sample`: samples images from the prior of a trained model.
 
 use super::command::Command;
 use super::shared::images::ImagesArgs;
@@ -15,21 +15,21 @@ use npyz::WriterBuilder;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Draw images from a trained model's prior.
+/// Sample images from the prior of a trained model.
 #[derive(Debug, Args)]
 pub(super) struct SampleArgs {
     #[command(flatten)]
     trial: TrialChoice,
-    /// How many images.
+    /// Number of images.
     #[arg(short = 'n', long, default_value = "64", value_parser = count, allow_negative_numbers = true)]
     count: usize,
-    /// Codes are drawn from N(0, T^2).
+    /// Standard deviation of the codes, which are sampled from N(0, T^2).
     #[arg(long, default_value = "1.0", value_name = "T", value_parser = not_negative, allow_negative_numbers = true)]
     temperature: f32,
     /// Seed of the codes.
     #[arg(long, default_value = "0")]
     seed: u64,
-    /// Write the expected pixels too, (N, Height, Width), in the data's range: a .npy file.
+    /// Also write the expected pixels to a .npy file: shape (N, Height, Width), in the range of the data.
     #[arg(long, value_name = "FILE.npy")]
     raw: Option<PathBuf>,
     #[command(flatten)]
@@ -46,9 +46,12 @@ impl Command for SampleArgs {
         let none = ImagesArgs::default();
         let path = self.output.path("samples.png", &trained, &none)?;
         let raw = self.raw.as_ref().map(|raw| destination(raw, &trained, &none)).transpose()?;
-        // The suffixes differ; links may lead to one file all the same.
+        // The suffixes differ, but links can lead to the same file.
         if raw.as_ref().is_some_and(|raw| raw == &path || same_file(raw, &path)) {
-            bail!("{} is given for the picture and for --raw; choose another name for one", path.display());
+            bail!(
+                "{} would be written by both --output and --raw; choose another name for one of them",
+                path.display()
+            );
         }
         let codes = trained.prior_codes(self.count, self.seed, self.temperature);
         let values = trained.decode(&codes)?;
@@ -63,7 +66,7 @@ impl Command for SampleArgs {
     }
 }
 
-/// A NumPy array of f32.
+/// Writes a NumPy array of f32.
 fn write_npy(path: &Path, sizes: [usize; 3], values: &[f32]) -> Result<(), FileError> {
     let bytes = || -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();

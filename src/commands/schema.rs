@@ -1,4 +1,4 @@
-//! `vaex schema`: the schemas of all that vaex reads and leaves, and the reference of all keys.
+//! `vaex schema`: writes the schemas of all files that vaex reads and writes, and prints the reference of all keys.
 
 use super::command::Command;
 use super::shared::exit::DONE;
@@ -10,7 +10,7 @@ use crate::{language, report};
 use clap::Args;
 use std::path::PathBuf;
 
-/// Write the JSON schemas of a spec, of plan.json and of trial.json, and the columns of the tables, to schemas/.
+/// Write JSON schemas to schemas/: of a spec, plan.json and trial.json, and the columns of the tables.
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
     /// Print the reference of all keys as Markdown instead.
@@ -34,7 +34,7 @@ impl Command for SchemaArgs {
     }
 }
 
-/// The schemas of all that vaex reads and leaves: their files below the working directory, and their texts.
+/// The schemas of all files that vaex reads and writes: path relative to the working directory, and content.
 pub fn schemas() -> Vec<(&'static str, String)> {
     let text = |schema: serde_json::Value| format!("{schema:#}\n");
     vec![

@@ -1,4 +1,4 @@
-//! `vaex status`: the states of an experiment's trials, with the metrics of their last epochs and the time left.
+//! `vaex status`: prints the state of each trial of an experiment, the metrics of its last epoch and the time left.
 
 use super::command::Command;
 use super::shared::exit::{DONE, WRONG};
@@ -18,13 +18,13 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Show how the trials of an experiment stand, here and in the scheduler.
+/// Show the state of each trial of an experiment, on this machine and in the scheduler.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// An experiment's folder, or the one that holds experiments.
+    /// Experiment folder, or folder that holds experiment folders.
     #[arg(default_value = "runs")]
     folder: PathBuf,
-    /// Print it as JSON.
+    /// Print the states as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -37,7 +37,7 @@ impl Command for StatusArgs {
         for experiment in &experiments {
             let plan = match Frozen::read(&ExperimentFolder::new(experiment)) {
                 Ok(plan) => plan,
-                // The others may be in order.
+                // The other experiments may be readable.
                 Err(error) => {
                     explain(&error.into());
                     worst = WRONG;
@@ -58,7 +58,7 @@ impl Command for StatusArgs {
     }
 }
 
-/// The folder itself where it has a plan, or those in it that have one.
+/// The folder itself if it has a plan, else the folders in it that have one.
 fn experiments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !folder.is_dir() {
         bail!("{} is not a folder", folder.display());
@@ -76,7 +76,7 @@ fn experiments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
 }
 
-/// How many trials are in each phase, `3 done, 1 running`.
+/// The number of trials in each state: `3 done, 1 running`.
 fn counts(states: &[State]) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
     for state in states {
@@ -88,21 +88,21 @@ fn counts(states: &[State]) -> String {
     counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
 }
 
-/// What the metrics are about: training only where no trial has validation metrics, as in the report.
+/// The split of the metrics: validation, or training if no trial has validation metrics. The report does the same.
 fn split(states: &States) -> Split {
     let has_validation = states.trials.iter().any(|state| state.last(Split::Validation).is_some());
     if has_validation { Split::Validation } else { Split::Train }
 }
 
-/// A trial as the report reads it; `None` without a record.
+/// A trial as the report shows it; `None` without a record.
 fn reported(state: &State) -> Option<ReportedTrial> {
     let (folder, record) = (state.folder.clone()?, state.record.clone()?);
     Some(ReportedTrial::new(folder.path().to_path_buf(), record, state.metrics.clone()))
 }
 
-/// The metrics of the last epoch; empty without a record.
+/// The metrics of the last epoch; empty without a record or before the first epoch.
 fn metrics(state: &State, split: Split) -> Vec<Cell> {
-    // Before the first epoch there is nothing to show, not even no seconds.
+    // Before the first epoch there are no metrics, and a time of 0 seconds would be misleading.
     reported(state).filter(|_| state.epoch() > 0).map(|trial| trial.shown(split)).unwrap_or_default()
 }
 
@@ -127,8 +127,8 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
         }
     }
     if let Some(holder) = lock::holder(experiment) {
-        let holder = holder.map_or("a process".to_owned(), |holder| holder.to_string());
-        text.push_str(&format!("\nrun by: {holder}\n"));
+        let holder = holder.map_or("an unknown process".to_owned(), |holder| holder.to_string());
+        text.push_str(&format!("\nlock held by: {holder}\n"));
     }
     text.trim_end().to_owned() + "\n"
 }
@@ -138,9 +138,9 @@ fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     let names: Vec<String> = plan.varied.iter().map(|key| last(key)).collect();
     let keys = plan.varied.iter().enumerate().map(|(index, key)| {
-        // Where two keys end in the same word, neither is shortened.
-        let is_clear = names.iter().filter(|name| **name == names[index]).count() == 1;
-        let name = if is_clear { &names[index] } else { key };
+        // If two keys end in the same word, both keep their full names.
+        let is_unique = names.iter().filter(|name| **name == names[index]).count() == 1;
+        let name = if is_unique { &names[index] } else { key };
         Column::text(name, column(&|state| value_text(state.keys[index].1.as_ref()))).stacked(name)
     });
     let rows: Vec<Vec<Cell>> = trials.iter().map(|state| metrics(state, split)).collect();
@@ -159,7 +159,7 @@ fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {
         Column::text("state", column(&|state| state.phase.name().to_owned())),
         Column::numbers("epochs", column(&|state| format!("{}/{}", state.epoch(), state.epochs))),
     ];
-    // Of what has ended there is nothing to expect.
+    // Trials that have ended have no ETA.
     let is_pending = trials.iter().any(|state| state.phase.is_pending());
     let eta = is_pending.then(|| Column::numbers("ETA", column(&|state| brief(state.eta_seconds))));
     let places = [Column::text("where", column(&at)).optional()];

@@ -1,4 +1,4 @@
-//! `vaex task SUBMISSION NUMBER`, hidden: what a scheduler's task runs, one trial of a submission, and watches.
+//! `vaex task SUBMISSION NUMBER`, hidden: a task of a scheduler; runs one trial of a submission and prints its progress.
 
 use super::command::Command;
 use super::shared::exit::exit_status;
@@ -14,26 +14,26 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Run one trial of a submission; what a scheduler's task starts.
+/// Run one trial of a submission, as a task of a scheduler.
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub(super) struct TaskArgs {
-    /// The submission's folder.
+    /// Folder of the submission.
     folder: PathBuf,
-    /// The line of the trial in its list, from 0.
+    /// Line of the trial in the submission's list, counted from 0.
     number: usize,
     #[arg(long)]
     threads: usize,
     #[arg(long)]
     stall_timeout: Option<u64>,
-    /// Stop when the process that started this one is gone.
+    /// Stop when the parent process has ended.
     #[arg(long)]
     stop_with_parent: bool,
 }
 
 impl Command for TaskArgs {
     fn run(&self) -> anyhow::Result<u8> {
-        // A scheduler may send its signal to the script and to this process: the second one says no more than the first.
+        // A scheduler may send its signal both to the script and to this process, so a second signal must not stop at once.
         signals::stop()?;
         if self.stop_with_parent {
             stop_with_parent();
@@ -54,12 +54,12 @@ impl Command for TaskArgs {
         };
         let mut progress = Progress::lines(&plan, false);
         let launch = launch::prepare_alone(&trial, &folder, &options)?;
-        let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
+        let summary = launch.run(&STOP, &mut |event| progress.show(&event));
         Ok(exit_status(summary, STOP.load(Ordering::Relaxed), false))
     }
 }
 
-/// Stops when the process that started this one is gone; there is no pipe that would tell.
+/// Sets `STOP` when the parent process has ended. It polls, as there is no pipe to the parent.
 #[cfg(unix)]
 fn stop_with_parent() {
     let parent = std::os::unix::process::parent_id();

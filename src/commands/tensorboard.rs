@@ -1,4 +1,4 @@
-//! `vaex tensorboard`: starts TensorBoard and ends when it does; a signal to vaex ends both.
+//! `vaex tensorboard`: starts TensorBoard and waits until it ends; a signal to vaex ends both.
 
 use super::command;
 use super::shared::exit::INTERRUPTED;
@@ -11,19 +11,19 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Signals so far.
+/// Number of signals received so far.
 static SIGNALS: AtomicUsize = AtomicUsize::new(0);
 
-/// How long TensorBoard may take to end when it was asked to, before it is killed.
+/// How long TensorBoard may take to stop after SIGTERM before it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Start TensorBoard, where it is installed.
+/// Start TensorBoard, if it is installed.
 #[derive(Debug, Args)]
 pub(super) struct TensorboardArgs {
-    /// What to show: a trial's folder, an experiment's, or the one that holds experiments.
+    /// Trial folder, experiment folder, or folder that holds experiment folders.
     #[arg(default_value = "runs")]
     folder: PathBuf,
-    /// Passed on to TensorBoard, after `--`: --port 7000.
+    /// Arguments for TensorBoard, after `--`, such as --port 7000.
     #[arg(last = true)]
     arguments: Vec<String>,
 }
@@ -33,7 +33,7 @@ impl command::Command for TensorboardArgs {
         if !self.folder.is_dir() {
             bail!("{} is not a folder", self.folder.display());
         }
-        // Before the start: a signal in between must not leave TensorBoard behind.
+        // Watch before the start, so that a signal in between cannot leave TensorBoard running.
         signals::watch(|| {
             SIGNALS.fetch_add(1, Ordering::Relaxed);
         })?;
@@ -54,7 +54,7 @@ impl command::Command for TensorboardArgs {
     }
 }
 
-/// Waits until the process has ended. The first signal asks it to end, a second one kills it.
+/// Waits until the process has ended. The first signal asks it to stop, the second one kills it.
 fn wait(process: &mut Child) -> std::io::Result<ExitStatus> {
     let mut asked: Option<Instant> = None;
     loop {
@@ -77,12 +77,12 @@ fn wait(process: &mut Child) -> std::io::Result<ExitStatus> {
     }
 }
 
-/// Sends SIGTERM, after which TensorBoard ends its own helper process, too.
+/// Sends SIGTERM, so that TensorBoard can also end its helper process.
 #[cfg(unix)]
 fn ask_to_end(process: &mut Child) -> std::io::Result<()> {
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
-    // Its number is still its own: it has not been waited for.
+    // The process id cannot have been reused, because the process has not been waited for.
     let number = i32::try_from(process.id()).map_err(std::io::Error::other)?;
     Ok(kill(Pid::from_raw(number), Signal::SIGTERM)?)
 }

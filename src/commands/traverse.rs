@@ -1,4 +1,4 @@
-//! `vaex traverse`: what each latent axis of a trained model does.
+//! `vaex traverse`: draws the effect of each latent axis of a trained model.
 
 use super::command::Command;
 use super::shared::images::{ImagesArgs, encoded};
@@ -12,26 +12,26 @@ use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-/// Draw what each latent axis of a trained model does.
+/// Draw the effect of each latent axis of a trained model.
 #[derive(Debug, Args)]
 pub(super) struct TraverseArgs {
     #[command(flatten)]
     trial: TrialChoice,
-    /// The picture of each axis' row is of the code of this image, where one axis is changed; without it of the code 0.
+    /// Start from the code of this image and change one axis per row; default: start from the code 0.
     #[arg(long, value_name = "I", value_parser = index, allow_negative_numbers = true)]
     image: Option<usize>,
     #[command(flatten)]
     images: ImagesArgs,
-    /// Codes in a row.
+    /// Number of codes per row.
     #[arg(long, default_value = "11", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
     steps: usize,
-    /// The axis goes from -R to R.
+    /// Change each axis from -R to R.
     #[arg(long, default_value = "3.0", value_name = "R", value_parser = not_negative, allow_negative_numbers = true)]
     range: f32,
-    /// Rows, those of the axes with the largest KL.
+    /// Maximum number of axes; those with the largest KL are drawn.
     #[arg(long, default_value = "32", value_name = "N", value_parser = count, allow_negative_numbers = true)]
     axes: usize,
-    /// Write an animation, one frame for each step and one tile for each axis: a .png file, or a .gif file.
+    /// Write an animation with one frame per step and one tile per axis, as a .png or .gif file.
     #[arg(long)]
     animate: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(super) struct TraverseArgs {
 impl Command for TraverseArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let formats = if self.animate { &[Format::Png, Format::Gif][..] } else { &[Format::Png] };
-        let hint = "; only animations are .gif files: see --animate";
+        let hint = "; a .gif file needs --animate";
         let is_gif = self.output.output.as_ref().is_some_and(|path| format(path, &[Format::Gif]).is_ok());
         let format = self.output.format(formats).map_err(|error| match is_gif {
             true => anyhow!("{error}{hint}"),
@@ -51,13 +51,13 @@ impl Command for TraverseArgs {
         let latent = trained.architecture().latent;
         let mut axes = trained.axes_by_kl()?;
         axes.truncate(self.axes);
-        // Names of their own: one must not replace the other.
+        // Different names, so that neither file replaces the other.
         let name = if self.animate { "traversal_animated.png" } else { "traversal.png" };
         let path = self.output.path(name, &trained, &self.images)?;
         need_room(&trained, axes.len() * self.steps)?;
         let (trained, start) = match self.image {
             None if self.images.data.is_some() => {
-                bail!("which image of --data to begin with? Give its number with --image")
+                bail!("--data needs --image, the number of the image to start from")
             }
             None => (trained, vec![0.0; latent]),
             Some(image) => {
@@ -82,7 +82,7 @@ impl Command for TraverseArgs {
                 let of_step: Vec<&[f32]> = pictures.iter().skip(step).step_by(self.steps).copied().collect();
                 grid(&trained, columns, &of_step)
             };
-            // There and back again.
+            // Forwards, then backwards.
             let frames: Vec<Grid> = (0..self.steps).chain((1..self.steps - 1).rev()).map(frame).collect();
             match format {
                 Format::Gif => Grid::write_gif(&frames, &path)?,
@@ -99,7 +99,7 @@ impl Command for TraverseArgs {
         let tile = if self.animate { "tile" } else { "row" };
         let what = format!("one {tile} per latent axis, from -{r} to {r}: {order}", r = self.range);
         let left_out = if axes.len() < latent {
-            format!("; {} of {latent} axes are left out, see --axes", latent - axes.len())
+            format!("; {} of {latent} axes are not shown, see --axes", latent - axes.len())
         } else {
             String::new()
         };
@@ -108,7 +108,7 @@ impl Command for TraverseArgs {
     }
 }
 
-/// Values from `-range` to `range`.
+/// Evenly spaced values from `-range` to `range`.
 fn along(range: f32, steps: usize) -> impl Iterator<Item = f32> + Clone {
     (0..steps).map(move |step| range * (2.0 * step as f32 / (steps - 1) as f32 - 1.0))
 }

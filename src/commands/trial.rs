@@ -1,4 +1,4 @@
-//! `vaex trial FOLDER`, hidden: the process of one trial. Events go to its output, one a line.
+//! `vaex trial FOLDER`, hidden: the process of one trial. It prints events to standard output, one per line.
 
 use super::command::Command;
 use super::shared::exit::{DONE, FAILED, INTERRUPTED};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Train one trial in its folder; how `run` starts its processes.
+/// Train the trial of a folder; `vaex run` starts its processes with this command.
 #[derive(Debug, Args)]
 #[command(hide = true)]
 pub(super) struct TrialArgs {
@@ -26,7 +26,7 @@ pub(super) struct TrialArgs {
 
 impl Command for TrialArgs {
     fn run(&self) -> anyhow::Result<u8> {
-        // A full disk may have no room for the record of it: the exit status tells.
+        // A full disk may have no space to record the error, so the exit status reports it.
         train(self).or_else(|error| {
             let is_full = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().is_some_and(folder::is_full);
             if !error.chain().any(is_full) {
@@ -39,13 +39,13 @@ impl Command for TrialArgs {
 }
 
 fn train(args: &TrialArgs) -> anyhow::Result<u8> {
-    // It was started by its file, not by its name, and would be listed by neither.
+    // The process was started through /proc/self/exe, so its name in process lists would be `exe`.
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/comm", "vaex");
     stop_with_parent(&STOP);
     signals::stop()?;
     let mut emit = |event: Event| say(&serde_json::to_string(&event).unwrap_or_default());
-    // A process of an earlier run may still be in its last step, and one on another machine may train it.
+    // A process of an earlier run may still finish its last step, or a process on another machine may train this trial.
     let Some(_lock) = take(&args.folder, &mut emit)? else { return Ok(INTERRUPTED) };
     let folder = TrialFolder::new(&args.folder);
     let record = TrialRecord::read(&folder)?;
@@ -62,23 +62,23 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     })
 }
 
-/// Takes the trial's folder, however long that takes; nothing where this process is to stop before.
+/// Waits for the lock of the trial folder, without a time limit; `None` if this process is asked to stop first.
 fn take(folder: &Path, emit: &mut dyn FnMut(Event)) -> anyhow::Result<Option<Lock>> {
     let mut seconds = 0u32;
     while !STOP.load(Ordering::Relaxed) {
         match lock::take(folder, Duration::from_secs(1)) {
             Err(LaunchError::Busy { holder, .. }) => {
-                // Every so often, so that it is known that this process is alive.
+                // Sent regularly, so that the parent does not treat this process as stalled.
                 let holder = holder.map_or("another process".to_owned(), |holder| holder.to_string());
                 if seconds.is_power_of_two() || seconds.is_multiple_of(60) {
                     emit(Event::Waiting { holder });
                 } else {
-                    // An empty line is no event, and a sign of life.
+                    // An empty line is not an event, but shows that the process is alive.
                     say("");
                 }
                 seconds += 1;
             }
-            taken => return Ok(Some(taken?)),
+            lock => return Ok(Some(lock?)),
         }
     }
     Ok(None)

@@ -1,69 +1,68 @@
-//! Pixels for a network: grey values become numbers in a range, or are drawn to be one of its two ends.
+//! Maps grey values to the input of the network: numbers in a range, or binarized pixels.
 
 use super::{DataSettings, Images};
 use crate::metrics::Split;
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use crate::settings::{Choices, Kind};
 
-/// How grey pixels become zeros and ones.
+/// The binarization of grey pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Binarize {
-    /// Grey values stay as they are.
+    /// No binarization.
     None,
-    /// A pixel is one where its value is in the upper half of `stored`: 128 or more of 255.
+    /// A pixel is 1 if its value is in the upper half of `stored`: with `[0, 255]`, 128 or more.
     Threshold,
-    /// Each pixel is drawn once, with its grey value as the probability of a one.
+    /// Each pixel is drawn at random once; its grey value is the probability of 1.
     Static,
-    /// As `Static`, drawn anew in each epoch for training images; validation images are drawn once.
+    /// As `Static`, but training images are drawn again in each epoch. Validation images are drawn once.
     Dynamic,
 }
 
-pub(super) static NONE: Kind<Binarize> =
-    Kind::new("none", "Grey values stay as they are.", |_| Binarize::None).also("off no false");
+pub(super) static NONE: Kind<Binarize> = Kind::new("none", "No binarization.", |_| Binarize::None).also("off no false");
 static THRESHOLD: Kind<Binarize> = Kind::new(
     "threshold",
-    "A pixel is one where its value is in the upper half of `stored`: 128 or more of 255.",
+    "A pixel is 1 if its value is in the upper half of `stored`: with `[0, 255]`, 128 or more.",
     |_| Binarize::Threshold,
 )
 .also("round binary hard");
 static STATIC: Kind<Binarize> =
-    Kind::new("static", "Each pixel is drawn once, with its grey value as the probability of a one.", |_| {
+    Kind::new("static", "Each pixel is drawn at random once; its grey value is the probability of 1.", |_| {
         Binarize::Static
     })
     .also("fixed once");
 static DYNAMIC: Kind<Binarize> = Kind::new(
     "dynamic",
-    "As `static`, drawn anew in each epoch for training images; validation images are drawn once.",
+    "As `static`, but training images are drawn again in each epoch. Validation images are drawn once.",
     |_| Binarize::Dynamic,
 )
 .also("stochastic random");
 
-/// The ways to binarize.
+/// The kinds of binarization.
 pub(super) static BINARIZE: Choices<Binarize> = Choices(&[&NONE, &THRESHOLD, &STATIC, &DYNAMIC]);
 
-/// Pixels that are drawn at a time.
+/// The number of pixels that are drawn at a time.
 const CHUNK: usize = 512;
 
-/// Turns pixels 0..=255 into the numbers that a network sees.
+/// Maps pixels 0..=255 to the numbers that are the input of the network.
 ///
-/// What is drawn depends on the split and the image's index in its split; for training images under `dynamic` on the trial's
-/// seed and the epoch too. It depends neither on the batch nor on the thread. Held-out images are the same in every trial
-/// and under `static` and `dynamic`, so that seeds are compared on the same pixels; and the training images under `static`
-/// are one data set.
+/// Random draws depend on the split and on the index of the image in its split. For training images with `dynamic`, they
+/// also depend on the seed of the trial and on the epoch. They depend neither on the batch nor on the thread. Validation
+/// images are the same in every trial, and the same with `static` and `dynamic`, so all seeds are compared on the same
+/// pixels. With `static`, the training images are also the same in every trial.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PixelMap {
-    /// How grey pixels become zeros and ones.
+    /// The binarization of grey pixels.
     pub binarize: Binarize,
-    /// The values that stand for black and white in the images: their pixels are within.
+    /// The pixel values of black and white in the images; all pixels are between them.
     pub stored: [f64; 2],
-    /// The values that these become, and zeros and ones.
+    /// The numbers to which black and white are mapped, and zeros and ones after binarization.
     pub range: [f32; 2],
-    /// Seed of what is drawn anew in each epoch.
+    /// The seed of the draws of `dynamic`.
     pub seed: u64,
 }
 
 impl PixelMap {
-    /// As `[data]` says, drawn with the trial's seed.
+    /// The map of a `[data]` table, with the seed of the trial.
     pub fn new(data: &DataSettings, seed: u64) -> PixelMap {
         let range = data.range.map(|end| end as f32);
         PixelMap { binarize: data.binarize, stored: data.stored, range, seed }
@@ -71,10 +70,12 @@ impl PixelMap {
 
     /// Fills `out` (Indices, Height, Width), row-major, with the images of these indices, in their order.
     ///
-    /// A drawn pixel takes 16 bits of its image's stream and is one with its place in `stored` as probability (p/255 of a
-    /// grey value p of 255), rounded to a multiple of 2^-16: off by less than 8e-6, and exact for the ends.
+    /// A drawn pixel uses 16 bits of the random stream of its image. The probability of 1 is the position of the pixel in
+    /// `stored` (p/255 for grey value p with `[0, 255]`), rounded to a multiple of 2^-16. The rounding error is below 8e-6,
+    /// and black and white are exact.
     ///
-    /// Panics where an index is not below the number of images, or `out` is not of that shape.
+    /// # Panics
+    /// An index is not below the number of images, or `out` has the wrong size.
     pub fn fill(&self, images: &Images, indices: &[u32], split: Split, epoch: u64, out: &mut [f32]) {
         let size = images.pixels_per_image();
         assert_eq!(out.len(), indices.len() * size, "the output must hold each pixel of the images, and no more");
@@ -101,12 +102,12 @@ impl PixelMap {
         }
     }
 
-    /// What each grey value becomes where nothing is drawn.
+    /// The result for each grey value, without random draws.
     fn table(&self) -> [f32; 256] {
         let ([low, high], [black, white]) = (self.range, self.stored);
         std::array::from_fn(|pixel| match (self.binarize, pixel as f64) {
             (Binarize::None, pixel) => {
-                // In double precision, and as a mean of the ends: black and white become the ends to the last digit.
+                // A weighted mean in double precision: black and white are mapped exactly to the ends of the range.
                 let sum = f64::from(low) * (white - pixel) + f64::from(high) * (pixel - black);
                 (sum / (white - black)) as f32
             }
@@ -120,7 +121,7 @@ impl PixelMap {
         })
     }
 
-    /// Of the 2^16 draws that there are, how many make a pixel of each grey value a one: the lowest ones.
+    /// For each grey value, the number of the 2^16 possible draws that give 1; these are the lowest draws.
     fn ones(&self) -> [u32; 256] {
         let [black, white] = self.stored;
         std::array::from_fn(|pixel| (65_536.0 * (pixel as f64 - black) / (white - black)).round() as u32)
@@ -197,7 +198,7 @@ mod tests {
                 let ones = values.iter().skip(pixel).step_by(256).filter(|&&value| value > 0.0).count() as f64;
                 let probability = pixel as f64 / 255.0;
                 let (mean, variance) = (4000.0 * probability, 4000.0 * probability * (1.0 - probability));
-                // Zero variance: 0 is never one, and 255 always.
+                // Zero variance: grey value 0 never gives 1, and 255 always does.
                 assert!((ones - mean).abs() <= 5.0 * variance.sqrt(), "{ones} ones of grey value {pixel}");
                 chi_squared += if variance > 0.0 { (ones - mean).powi(2) / variance } else { 0.0 };
             }
@@ -242,7 +243,7 @@ mod tests {
         {
             let of_bits = PixelMap { stored: [0.0, 1.0], range: [-0.1, 0.7], ..pixels(binarize) };
             assert_eq!(fill(of_bits, &bits, &[0], split, 1), [-0.1, 0.7, 0.7, -0.1], "{binarize:?}");
-            // As the same images are with 255 for white.
+            // The same result as for the same images with 255 as white.
             let white = Images::new(vec![0, 255, 255, 0], None, 2, 2);
             let of_bytes = PixelMap { stored: STORED, ..of_bits };
             assert_eq!(fill(of_bits, &bits, &[0], split, 1), fill(of_bytes, &white, &[0], split, 1));
@@ -257,7 +258,7 @@ mod tests {
         assert!((dark + 1.0 / 219.0).abs() < 1e-6 && (light - 1.0 / 219.0).abs() < 1e-6, "{dark} {light}");
         let halves = fill(of(Binarize::Threshold, [16.0, 235.0]), &grey, &[0], Split::Train, 1);
         assert_eq!(halves, [-1.0, -1.0, 1.0, 1.0]);
-        // The middle itself is a one.
+        // The middle value gives 1.
         let three = Images::new(vec![0, 1, 2, 0], None, 2, 2);
         let halves = fill(of(Binarize::Threshold, [0.0, 2.0]), &three, &[0], Split::Train, 1);
         assert_eq!(halves, [-1.0, 1.0, 1.0, -1.0]);
@@ -272,7 +273,7 @@ mod tests {
         use Binarize::{Dynamic, Static};
         let train = draw(Static, 1, 0, Split::Train, 1);
         assert_eq!(train, draw(Static, 1, 0, Split::Train, 2));
-        // One data set, whatever the trial's seed.
+        // The same images for every seed.
         assert_eq!(train, draw(Static, 2, 0, Split::Train, 1));
         assert_ne!(train, draw(Static, 1, 1, Split::Train, 1));
         let validation = draw(Static, 1, 0, Split::Validation, 1);
@@ -293,7 +294,7 @@ mod tests {
 
     #[test]
     fn the_batch_changes_nothing() {
-        // Images of 25 x 41 pixels are drawn in three pieces, the last of an odd length.
+        // Images of 25 x 41 pixels are drawn in three chunks; the last one has an odd length.
         let bytes = (0..9 * 25 * 41).map(|i| (i * 7 % 256) as u8).collect();
         let images = Images::new(bytes, None, 25, 41);
         for binarize in [Binarize::None, Binarize::Threshold, Binarize::Static, Binarize::Dynamic] {

@@ -1,24 +1,25 @@
-//! What can be wrong with the images that a spec asks for.
+//! Errors in the images that a spec names.
 
 use super::{IdxError, Validation};
+use crate::folder::FileError;
 use crate::text::{counted, grouped};
 use std::path::{Path, PathBuf};
 
-/// What a file of images is for.
+/// The role of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileRole {
     /// `data.images`.
     Training,
     /// `data.test_images`.
     Test,
-    /// A trained model, which knows the values of the images that it was trained on.
+    /// The images for a trained model, whose pixel values must match the images that it was trained on.
     Trained,
 }
 
 /// Data that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// A file that cannot be read, or is not what it should be.
+    /// A file that cannot be read, or is not a valid IDX file.
     #[error("{problem}")]
     Idx {
         /// The spec key that names the file.
@@ -26,9 +27,9 @@ pub enum DataError {
         /// What is wrong with the file.
         problem: IdxError,
     },
-    /// Labels of other images.
+    /// The number of labels differs from the number of images.
     #[error(
-        "`{}` holds {}, but `{}` holds {}; give the labels of these images",
+        "`{}` holds {}, but `{}` holds {}; use the label file of these images",
         labels_file.display(), counted(labels, "label"), images_file.display(), counted(images, "image")
     )]
     LabelCount {
@@ -43,9 +44,9 @@ pub enum DataError {
         /// Images in it.
         images: usize,
     },
-    /// Test images of another height or width.
+    /// The test images have a different height or width.
     #[error(
-        "`{}` holds images of {} x {} pixels, but `{}` of {} x {}; both must have the same sides",
+        "`{}` holds images of {} x {} pixels, but `{}` holds images of {} x {}; both must have the same size",
         test_file.display(), test.0, test.1, train_file.display(), train.0, train.1
     )]
     Sides {
@@ -58,33 +59,33 @@ pub enum DataError {
         /// Their height and width in pixels.
         train: (usize, usize),
     },
-    /// Bits, where grey values of up to 255 are expected.
+    /// Only zeros and ones, although values up to 255 are expected.
     #[error("{}", zeros_and_ones(*role, file, (!all).then_some(*images)))]
     ZerosAndOnes {
         /// What the file is for.
         role: FileRole,
         /// The file.
         file: PathBuf,
-        /// Images that are used of it, the first ones.
+        /// The number of images that are used, from the start of the file.
         images: usize,
-        /// Whether these are all.
+        /// Whether these are all images of the file.
         all: bool,
     },
-    /// A pixel with a value that it cannot have.
+    /// A pixel value outside `data.stored`.
     #[error("`{}` has the value {value} in image {image} (counted from 0), {}", file.display(), outside(*role, *stored))]
     Outside {
         /// What the file is for.
         role: FileRole,
         /// The file.
         file: PathBuf,
-        /// The first image with such a pixel.
+        /// The index of the first image with such a pixel.
         image: usize,
-        /// The pixel's value.
+        /// The value of the pixel.
         value: u8,
-        /// The values that pixels can have.
+        /// The allowed values: black and white.
         stored: [f64; 2],
     },
-    /// A limit beyond the file.
+    /// `data.limit` is larger than the number of images.
     #[error(
         "`data.limit` is {}, but `{}` holds {}; lower it or remove it",
         grouped(limit), file.display(), counted(images, "image")
@@ -97,9 +98,9 @@ pub enum DataError {
         /// Images in it.
         images: usize,
     },
-    /// No images for training, or none for validation.
+    /// No images are left for training, or none for validation.
     #[error(
-        "`data.validation` is {}, which holds out {} of {}; leave at least 1 for training and 1 for validation",
+        "`data.validation` is {}, which holds out {} of {}; training and validation need at least 1 image each",
         given(validation),
         grouped(held),
         counted(images, "image")
@@ -107,21 +108,23 @@ pub enum DataError {
     Split {
         /// The value given.
         validation: Validation,
-        /// Images that it holds out.
+        /// The number of images that it holds out.
         held: u64,
-        /// Images that there are, after `limit`.
+        /// The number of images, after `limit`.
         images: usize,
     },
 }
 
 impl DataError {
-    /// Whether a file that the spec names is not there.
-    pub fn is_missing_file(&self) -> bool {
-        let DataError::Idx { problem: IdxError::File(error), .. } = self else { return false };
-        error.source.kind() == std::io::ErrorKind::NotFound
+    /// The file that cannot be opened or read, if that is the error.
+    pub fn unreadable_file(&self) -> Option<&FileError> {
+        match self {
+            DataError::Idx { problem: IdxError::File(error), .. } => Some(error),
+            _ => None,
+        }
     }
 
-    /// The dotted spec key that the error is about, as `data.images`. A key that is missing is named too.
+    /// The dotted spec key that the error is about, for example `data.images`. It may be a key that is not in the spec.
     pub fn key(&self) -> &'static str {
         match self {
             DataError::Idx { key, .. } | DataError::LabelCount { key, .. } => key,
@@ -141,7 +144,7 @@ fn given(validation: &Validation) -> String {
     }
 }
 
-/// `images` is how many are used, where the file has more.
+/// `images` is the number of images that are used; `None` if all are used.
 fn zeros_and_ones(role: FileRole, file: &Path, images: Option<usize>) -> String {
     let file = file.display();
     let what = match images {
@@ -151,12 +154,12 @@ fn zeros_and_ones(role: FileRole, file: &Path, images: Option<usize>) -> String 
     };
     let advice = match role {
         FileRole::Training => {
-            "which vaex reads as 0 and 1/255; write `stored = [0, 1]` in `[data]` if 1 is white, or \
-             `stored = [0, 255]` if the images are that dark"
+            "so vaex would read white as 1/255; write `stored = [0, 1]` in `[data]` if 1 is white, or \
+             `stored = [0, 255]` if the images really are that dark"
         }
         FileRole::Test => {
-            "unlike the training images; give both the same scale, or write `stored = [0, 255]` in `[data]` if these \
-             images are that dark"
+            "unlike the training images; scale both to the same values, or write `stored = [0, 255]` in `[data]` if these \
+             images really are that dark"
         }
         FileRole::Trained => "but the model was trained on values from 0 to 255; multiply them by 255",
     };
@@ -166,10 +169,10 @@ fn zeros_and_ones(role: FileRole, file: &Path, images: Option<usize>) -> String 
 fn outside(role: FileRole, [low, high]: [f64; 2]) -> String {
     match role {
         FileRole::Training | FileRole::Test => {
-            format!("outside `data.stored` = [{low}, {high}]; correct `data.stored`, or the file")
+            format!("outside `data.stored` = [{low}, {high}]; correct `data.stored` or the file")
         }
         FileRole::Trained => {
-            format!("but the model was trained on values from {low} to {high}; give the images that scale")
+            format!("but the model was trained on values from {low} to {high}; scale the images to these values")
         }
     }
 }

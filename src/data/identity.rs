@@ -1,18 +1,18 @@
-//! The identity of a trial's images: the hashes of the training images in order, then of the validation images.
+//! The hash of a dataset: of the hashes of its training images in order, then of its validation images.
 //!
-//! Each image is hashed by itself, with its shape and the type of its values, so that the identity can be told from parts
-//! that were read before. Labels, test images, paths and formats of files are no part of it.
+//! Each image is hashed separately, with its shape and the type of its values, so hashes of parts that were read before can
+//! be reused. Labels, paths and file formats are not part of the hash.
 
 use super::Images;
 use crate::folder::hexadecimal;
 use sha2::{Digest, Sha256};
 
-/// Bytes of an image's hash.
+/// The number of bytes of the hash of an image.
 const IMAGE_BYTES: usize = 16;
-/// Channels of a grey image.
+/// The number of channels of a grey image.
 const CHANNELS: u64 = 1;
 
-/// 32 hex digits for the images of both splits.
+/// The hash of the images of both splits: 32 hex digits.
 pub(super) fn of(train: &Images, validation: &Images) -> String {
     let mut all = Sha256::new();
     all.update(b"vaex images 1");
@@ -23,7 +23,7 @@ pub(super) fn of(train: &Images, validation: &Images) -> String {
     shortened(all)
 }
 
-/// The hash of an image: of its height, width and channels, the type of its values, and these.
+/// The hash of an image: of its height, width and number of channels, the type of its values, and the values.
 fn image(images: &Images, index: usize) -> [u8; IMAGE_BYTES] {
     let mut one = Sha256::new();
     for size in [images.height() as u64, images.width() as u64, CHANNELS] {
@@ -35,7 +35,7 @@ fn image(images: &Images, index: usize) -> [u8; IMAGE_BYTES] {
     std::array::from_fn(|byte| hash[byte])
 }
 
-/// The hashes that versions before 0.3.0 noted of images: without labels, and with them.
+/// The hashes that version 0.1.0 saved for the same images: without labels, and with labels.
 pub(super) fn earlier(splits: &[&Images]) -> [String; 2] {
     [false, true].map(|with_labels| {
         let mut all = Sha256::new();

@@ -1,4 +1,4 @@
-//! The images of an experiment: loaded, checked, split into training and validation, and made ready for a network.
+//! The images of an experiment: loads, checks and splits them, and maps their pixels to the input of the network.
 
 mod binarize;
 mod error;
@@ -16,31 +16,31 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Images of one split: (Images, Height, Width) row-major, each pixel one of 0..=255. A clone shares the pixels.
+/// Images of one split: (Images, Height, Width), row-major, pixels in 0..=255. Clones share the pixels.
 #[derive(Clone, Debug)]
 pub struct Images {
     pixels: Arc<Vec<u8>>,
     labels: Option<Arc<Vec<u8>>>,
-    /// Which images of `pixels` and `labels` these are.
+    /// The range of these images in `pixels` and `labels`.
     range: Range<usize>,
     height: usize,
     width: usize,
 }
 
 impl Images {
-    /// Reads up to `most` images of an IDX file, the first ones, and their labels of another; relative to the working
-    /// directory.
+    /// Reads the first images of an IDX file, at most `most`, and their labels from another IDX file. Relative paths are
+    /// relative to the working directory.
     ///
     /// # Errors
-    /// A file can't be read, is no IDX file of images or labels, or there is not one label an image.
+    /// A file cannot be read or is not an IDX file of images or labels, or the numbers of images and labels differ.
     pub fn read(images: &Path, labels: Option<&Path>, most: usize) -> Result<Images, DataError> {
         Ok(read_pair(Path::new(""), ("images", images), ("labels", labels), most)?.images)
     }
 
-    /// As [`Images::read`], of images to use with a model that was trained on others.
+    /// As [`Images::read`], for images to use with a trained model.
     ///
     /// # Errors
-    /// As there; pixels cannot be of the kind that the model was trained on.
+    /// As [`Images::read`]; or the pixel values do not match those that the model was trained on.
     pub fn read_alike(
         trained: &DataSettings,
         images: &Path,
@@ -50,7 +50,7 @@ impl Images {
         let read = Images::read(images, labels, most)?;
         let is_default = trained.stored == settings::STORED;
         let whole = match is_default && read.are_zeros_and_ones() {
-            // The others may tell that these are just dark.
+            // The other images of the file can show that these are just dark.
             true => Images::read(images, None, usize::MAX)?,
             false => read.clone(),
         };
@@ -59,10 +59,10 @@ impl Images {
         Ok(read)
     }
 
-    /// From pixels (Images, Height, Width) and labels (Images).
+    /// Images from pixels (Images, Height, Width) and labels (Images).
     ///
-    /// Panics where an image has no pixels, where pixels do not fill their last image, or where there is not one label
-    /// an image.
+    /// # Panics
+    /// Height or width is 0, the last image is incomplete, or the numbers of images and labels differ.
     pub fn new(pixels: Vec<u8>, labels: Option<Vec<u8>>, height: usize, width: usize) -> Images {
         assert!(height > 0 && width > 0, "an image must have pixels");
         assert!(pixels.len().is_multiple_of(height * width), "pixels must fill their last image");
@@ -76,7 +76,7 @@ impl Images {
         self.range.len()
     }
 
-    /// Whether there are none. A loaded split has at least one.
+    /// Whether there are no images. A loaded split has at least one.
     pub fn is_empty(&self) -> bool {
         self.range.is_empty()
     }
@@ -102,46 +102,49 @@ impl Images {
         &self.pixels[self.range.start * size..self.range.end * size]
     }
 
-    /// One image: (Height, Width), row-major. Panics unless `index` is below [`Images::len`].
+    /// One image: (Height, Width), row-major.
+    ///
+    /// # Panics
+    /// `index` is not below [`Images::len`].
     pub fn image(&self, index: usize) -> &[u8] {
         let size = self.pixels_per_image();
         &self.pixels()[index * size..][..size]
     }
 
-    /// One label an image: (Images).
+    /// The labels: (Images).
     pub fn labels(&self) -> Option<&[u8]> {
         self.labels.as_ref().map(|labels| &labels[self.range.clone()])
     }
 
-    /// Whether no pixel is other than 0 and 1, and at least one is 1: whoever wrote them hardly means grey values up to 255.
+    /// Whether all pixels are 0 or 1, and at least one is 1. The images are then probably binary, not grey values up to 255.
     pub fn are_zeros_and_ones(&self) -> bool {
         let pixels = self.pixels();
         !pixels.iter().any(|pixel| *pixel > 1) && pixels.contains(&1)
     }
 
-    /// The first pixel whose value is outside of `stored`: its image's index, and the value.
+    /// The first pixel outside `stored`: the index of its image, and its value.
     pub fn outside(&self, [low, high]: [f64; 2]) -> Option<(usize, u8)> {
         let bounds = u8_at_least(low)..=u8_at_most(high);
         let index = self.find(|pixel| !bounds.contains(&pixel))?;
         Some((index / self.pixels_per_image(), self.pixels().get(index).copied()?))
     }
 
-    /// Whether a pixel is neither of the two values.
+    /// Whether any pixel has neither of the two values.
     fn are_grey(&self, [low, high]: [f64; 2]) -> bool {
         let (low, high) = (u8_at_least(low), u8_at_most(high));
         self.find(|pixel| pixel != low && pixel != high).is_some()
     }
 
-    /// Where the first pixel is for which something holds.
+    /// The index of the first pixel for which `holds` is true.
     fn find(&self, holds: impl Fn(u8) -> bool) -> Option<usize> {
-        // A piece without one is passed over without a branch a pixel.
+        // Chunks without such a pixel are skipped without a branch per pixel.
         let pieces = self.pixels().chunks(4096).enumerate();
         let mut with = pieces.filter(|(_, piece)| piece.iter().fold(false, |any, &pixel| any | holds(pixel)));
         let (number, piece) = with.next()?;
         Some(4096 * number + piece.iter().position(|&pixel| holds(pixel))?)
     }
 
-    /// Some of these images, which share the pixels. What is beyond [`Images::len`] is left out.
+    /// A range of these images; they share the pixels. The part of the range beyond [`Images::len`] is ignored.
     pub fn slice(&self, range: Range<usize>) -> Images {
         let end = range.end.min(self.len());
         let start = range.start.min(end);
@@ -149,12 +152,12 @@ impl Images {
     }
 }
 
-/// The least byte that is not below a value; there is one for each value up to 255.
+/// The smallest byte that is not below a value of at most 255.
 fn u8_at_least(value: f64) -> u8 {
     value.ceil() as u8
 }
 
-/// The largest byte that is not above a value; there is one for each value from 0 on.
+/// The largest byte that is not above a value of at least 0.
 fn u8_at_most(value: f64) -> u8 {
     value.floor() as u8
 }
@@ -162,45 +165,44 @@ fn u8_at_most(value: f64) -> u8 {
 /// The images of an experiment.
 #[derive(Clone, Debug)]
 pub struct Dataset {
-    /// The images to train on; at least one.
+    /// The training images; at least one.
     pub train: Images,
-    /// The images held out, of the same sides; at least one.
+    /// The validation images, of the same height and width; at least one.
     pub validation: Images,
-    /// Whether a pixel is neither of the values that stand for black and white.
+    /// Whether any pixel is neither black nor white.
     pub is_grey: bool,
-    /// The identity of the images, 32 hex digits: a hash of the images' hashes in order. It depends neither on how files are named or compressed
-    /// nor on labels, which change nothing of a training.
+    /// The hash of the images, 32 hex digits: a hash of the hashes of the images in order. It depends neither on the names and the compression of files
+    /// nor on labels, because training does not use labels.
     pub hash: String,
 }
 
 impl Dataset {
-    /// Loads and splits the images that `data` asks for; its relative paths are relative to `folder`.
+    /// Loads and splits the images of `data`; relative paths are relative to `folder`.
     ///
-    /// The first `limit` training images are kept, and then the last of these held out for validation, unless
-    /// `test_images` are given. A fraction is rounded to the nearest number of images.
+    /// The first `limit` training images are used. The last of these are held out for validation, unless `test_images` is
+    /// set. A fraction is rounded to the nearest number of images.
     ///
-    /// Of a file no more is read than is used.
+    /// Only the part of a file that is used is read.
     ///
     /// # Errors
-    /// A file cannot be read or is not what it should be; there are fewer images than are asked for; pixels are not what
-    /// `stored` says.
+    /// A file cannot be read or is invalid; it has too few images; a pixel value is outside `stored`.
     pub fn load(data: &DataSettings, folder: &Path) -> Result<Dataset, DataError> {
         Files::default().dataset(data, folder)
     }
 
-    /// Whether these are the images that a trial has noted the hash of.
+    /// Whether these images have a hash that a trial saved, possibly with an earlier version of vaex.
     pub fn has_hash(&self, noted: &str) -> bool {
         self.hash == noted || identity::earlier(&[&self.train, &self.validation]).contains(&noted.to_owned())
     }
 }
 
-/// Files of images, of which each is kept as far as it was read.
+/// A cache of image files; each is kept as far as it was read.
 #[derive(Debug, Default)]
 pub struct Files {
     read: Vec<(Arc<dyn Source>, Whole)>,
 }
 
-/// The images of a source as far as they were needed, and its test images.
+/// The training images of a source, as many as were needed so far, and its test images.
 #[derive(Clone, Debug)]
 struct Whole {
     training: Loaded,
@@ -208,10 +210,10 @@ struct Whole {
 }
 
 impl Files {
-    /// As [`Dataset::load`], for several datasets of the same files.
+    /// As [`Dataset::load`], for several datasets from the same files.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Dataset::load`].
     pub fn dataset(&mut self, data: &DataSettings, folder: &Path) -> Result<Dataset, DataError> {
         let Whole { training: Loaded { file, count, images }, test } = self.whole(data, folder)?;
         let train = match data.limit {
@@ -242,7 +244,7 @@ impl Files {
             if most.min(whole.training.count) <= whole.training.images.len() {
                 return Ok(whole.clone());
             }
-            // Whoever comes again with a larger limit may come with many.
+            // A limit that grew once may grow again: read more than needed.
             most = most.max(2 * whole.training.images.len());
         }
         let training = data.source.training(folder, most)?;
@@ -268,8 +270,8 @@ impl Files {
     }
 }
 
-/// Whether pixels are what a spec says, or what they hardly can be where it does not say. They are of a file with `count`
-/// images.
+/// Checks that pixels are inside `stored`, and, if the spec does not set `stored`, that they are not just zeros and ones.
+/// `count` is the number of images in the file.
 fn check_values(
     data: &DataSettings,
     images: &Images,
@@ -282,7 +284,7 @@ fn check_values(
         _ if !data.is_stored_given && images.are_zeros_and_ones() => {
             Err(DataError::ZerosAndOnes { role, file: file(), images: images.len(), all: images.len() == count })
         }
-        // One that does not rise is an error by itself.
+        // A `stored` in the wrong order is reported as a separate error.
         Some((image, value)) if stored[0] < stored[1] => {
             Err(DataError::Outside { role, file: file(), image, value, stored })
         }
@@ -290,7 +292,7 @@ fn check_values(
     }
 }
 
-/// Training and validation images.
+/// Splits images into training and validation images.
 fn split(images: &Images, validation: Validation) -> Result<(Images, Images), DataError> {
     let count = images.len();
     let held = match validation {

@@ -5,7 +5,7 @@ use super::*;
 use crate::settings::Keys;
 use std::path::PathBuf;
 
-/// What a spec says, by key; the rest has its defaults.
+/// Keys of a `[data]` table; the others have their defaults.
 #[derive(Clone, Debug, Default)]
 struct Data {
     images: Option<PathBuf>,
@@ -69,7 +69,7 @@ fn idx(images: &str) -> Data {
     Data { images: Some(images.into()), ..Data::default() }
 }
 
-/// The message, without the folder, and the key.
+/// The error message without the folder, and the key.
 fn error(data: &Data) -> (String, &'static str) {
     let folder = folder();
     let error = load(data, folder.path()).unwrap_err();
@@ -137,7 +137,7 @@ fn files_are_kept_for_other_datasets() {
         limit,
         ..idx("train")
     };
-    // Fewer, more, all, too many: as if each were read by itself.
+    // Fewer, more, all, too many: the same as if each were read separately.
     for limit in [Some(4), Some(3), Some(8), None, Some(2)] {
         let (kept, alone) =
             (files.dataset(&limited(limit).settings(), folder.path()), load(&limited(limit), folder.path()));
@@ -173,7 +173,7 @@ fn fashion_mini_needs_no_files() {
     assert_eq!((dataset.train.height(), dataset.train.width()), (28, 28));
     assert_eq!(dataset.train.labels().unwrap()[..10], [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]);
     assert_eq!(dataset.hash, "191a1ea2c5227266976ed7df00533987");
-    // As versions before 0.3.0 noted it.
+    // The hash that version 0.1.0 saved.
     assert!(dataset.has_hash("35b8668cd9e378794ad09bd6853a288a"));
 }
 
@@ -207,14 +207,14 @@ fn the_hash_is_of_the_content() {
     let with_labels = Data { test_labels: Some("test-labels".into()), ..tested.clone() };
     assert_eq!(hash(&with_labels), hash(&tested));
     assert_eq!(hash(&plain), "4e26b29bc906d0726844d9011b3f9446");
-    // As versions before 0.3.0 noted it.
+    // The hash that version 0.1.0 saved.
     assert!(load(&plain, folder.path()).unwrap().has_hash("8c37e55f1dbe848565f1c0ccb4f371f8"));
     let hashes: std::collections::BTreeSet<_> = others.iter().map(hash).collect();
     assert_eq!(hashes.len(), others.len());
     assert!(hashes.iter().all(|hash| hash.len() == 32 && hash.chars().all(|digit| digit.is_ascii_hexdigit())));
 }
 
-/// Folders of trials that were trained when labels were part of the hash are of use still.
+/// Trials of versions in which labels were part of the hash are still recognized.
 #[test]
 fn the_hash_with_labels_is_known_too() {
     let folder = folder();
@@ -249,8 +249,8 @@ fn zeros_and_ones_are_not_read_as_greys() {
         load(&data, folder.path())
             .map_err(|error| (error.to_string().replace(&format!("{}/", folder.path().display()), ""), error.key()))
     };
-    let advice = "which vaex reads as 0 and 1/255; write `stored = [0, 1]` in `[data]` if 1 is white, or \
-                  `stored = [0, 255]` if the images are that dark";
+    let advice = "so vaex would read white as 1/255; write `stored = [0, 1]` in `[data]` if 1 is white, or \
+                  `stored = [0, 255]` if the images really are that dark";
     let message = format!("`bits` has only the values 0 and 1, {advice}");
     assert_eq!(load(idx("bits")).unwrap_err(), (message, "data.images"));
     for limit in [2, 3] {
@@ -262,8 +262,8 @@ fn zeros_and_ones_are_not_read_as_greys() {
         assert!(load(Data { stored: Some(stored), ..idx("bits") }).is_ok());
     }
     let tested = |train: &str, stored| Data { test_images: Some("bits".into()), stored, ..idx(train) };
-    let message = "`bits` has only the values 0 and 1, unlike the training images; give both the same scale, or write \
-                   `stored = [0, 255]` in `[data]` if these images are that dark";
+    let message = "`bits` has only the values 0 and 1, unlike the training images; scale both to the same values, or write \
+                   `stored = [0, 255]` in `[data]` if these images really are that dark";
     assert_eq!(load(tested("grey", None)).unwrap_err(), (message.into(), "data.test_images"));
     assert!(load(tested("bits", Some([0.0, 1.0]))).is_ok() && load(tested("grey", Some([0.0, 255.0]))).is_ok());
 }
@@ -284,14 +284,14 @@ fn values_outside_of_what_is_stored_are_refused() {
         })
     };
     let message = "`late` has the value 2 in image 3 (counted from 0), outside `data.stored` = [0, 1]; correct \
-                   `data.stored`, or the file";
+                   `data.stored` or the file";
     assert_eq!(load("late", None, [0.0, 1.0]).unwrap_err(), message);
     assert_eq!(load("bits", Some("late"), [0.0, 1.0]).unwrap_err(), message);
     let message = "`grey` has the value 0 in image 0 (counted from 0), outside `data.stored` = [16, 235]; correct \
-                   `data.stored`, or the file";
+                   `data.stored` or the file";
     assert_eq!(load("grey", None, [16.0, 235.0]).unwrap_err(), message);
     assert!(load("late", None, [0.0, 2.0]).is_ok() && load("grey", None, [0.0, 255.0]).is_ok());
-    // One that cannot be is an error of the spec.
+    // An invalid `stored` is an error of the spec.
     assert!(load("grey", None, [1.0, 0.0]).is_ok() && load("grey", None, [f64::NAN, 1.0]).is_ok());
 }
 
@@ -310,10 +310,10 @@ fn images_for_a_model_must_be_of_its_scale() {
         assert_eq!(read("bits", None, most), Err(bits.into()));
     }
     let outside = "`late` has the value 2 in image 3 (counted from 0), but the model was trained on values from 0 to 1; \
-                   give the images that scale";
+                   scale the images to these values";
     assert_eq!(read("late", Some([0.0, 1.0]), usize::MAX), Err(outside.into()));
     assert_eq!(read("bits", Some([0.0, 1.0]), usize::MAX), Ok(4));
-    // The rest of the file tells that these are dark greys.
+    // The rest of the file shows that these are dark grey values.
     assert_eq!((read("late", None, 2), read("grey", None, 3)), (Ok(2), Ok(3)));
 }
 
@@ -324,7 +324,7 @@ fn grey_is_what_is_neither_black_nor_white() {
         let data = Data { stored, validation: Some(Validation::Images(1)), ..idx(file) };
         load(&data, folder.path()).unwrap().is_grey
     };
-    // The last pixels are validation's.
+    // The last pixels are in the validation images.
     assert!(is_grey("grey", None) && is_grey("late", Some([0.0, 3.0])) && is_grey("bits", Some([0.0, 255.0])));
     assert!(!is_grey("black-and-white", None) && !is_grey("bits", Some([0.0, 1.0])) && !is_grey("zeros", None));
     assert!(load(&Data::default(), folder.path()).unwrap().is_grey);
@@ -357,7 +357,7 @@ fn of_files_no_more_is_kept_than_is_used() {
             .collect::<Vec<_>>()
     };
     assert_eq!(held(Some(2)), [(2, 10)]);
-    // Larger and larger limits do not read a large file again and again.
+    // Limits that grow step by step do not read a large file once per limit.
     assert_eq!(held(Some(3)), [(4, 10)]);
     assert_eq!(held(Some(4)), [(4, 10)]);
     assert_eq!(held(Some(5)), [(8, 10)]);
@@ -371,10 +371,9 @@ fn keys_that_do_not_fit_together_are_refused() {
         Keys::read(&written, |keys| keys.table("data", "", "", DataSettings::read)).1.problems
     };
     let messages = |keys: &[&str]| problems(keys).into_iter().map(|one| (one.message, one.keys[0])).collect::<Vec<_>>();
-    let message = r#"`data.images` is missing: `data.source = "idx"` reads its images from that IDX file; name one"#;
+    let message = r#"`data.source = "idx"` needs `data.images`, the path of an IDX file of training images"#;
     assert_eq!(messages(&["data.source"]), [(message.to_owned(), "data.images")]);
-    let message =
-        "`data.test_labels` is given without `data.test_images`, the images that it is about; give both or neither";
+    let message = "`data.test_labels` is set, but `data.test_images` is not; set both or neither";
     assert_eq!(
         messages(&["data.source", "data.images", "data.test_labels"]),
         [(message.to_owned(), "data.test_labels")]
@@ -387,7 +386,7 @@ fn files_that_do_not_fit_together_are_refused() {
     assert_eq!(
         error(&Data { labels: Some("test-labels".into()), ..idx("train.gz") }),
         (
-            "`test-labels` holds 4 labels, but `train.gz` holds 10 images; give the labels of these images".into(),
+            "`test-labels` holds 4 labels, but `train.gz` holds 10 images; use the label file of these images".into(),
             "data.labels"
         )
     );
@@ -395,14 +394,15 @@ fn files_that_do_not_fit_together_are_refused() {
     assert_eq!(
         error(&Data { test_labels: Some("train-labels".into()), ..test }),
         (
-            "`train-labels` holds 10 labels, but `test` holds 4 images; give the labels of these images".into(),
+            "`train-labels` holds 10 labels, but `test` holds 4 images; use the label file of these images".into(),
             "data.test_labels"
         )
     );
     assert_eq!(
         error(&Data { test_images: Some("wide".into()), ..idx("train") }),
         (
-            "`wide` holds images of 3 x 2 pixels, but `train` of 2 x 3; both must have the same sides".into(),
+            "`wide` holds images of 3 x 2 pixels, but `train` holds images of 2 x 3; both must have the same size"
+                .into(),
             "data.test_images"
         )
     );
@@ -435,7 +435,7 @@ fn limits_and_splits_that_cannot_be_are_refused() {
         error(&Data { limit: Some(2001), ..Data::default() }),
         ("`data.limit` is 2,001, but `fashion-mini` holds 2,000 images; lower it or remove it".into(), "data.limit")
     );
-    let advice = "leave at least 1 for training and 1 for validation";
+    let advice = "training and validation need at least 1 image each";
     for (validation, limit, start) in [
         (Validation::Images(0), 10, "`data.validation` is 0, which holds out 0 of 10 images"),
         (Validation::Images(10), 10, "`data.validation` is 10, which holds out 10 of 10 images"),

@@ -1,4 +1,4 @@
-//! The messages of onnx.proto that a network needs, with their published field numbers (ONNX IR version 8).
+//! The messages of onnx.proto that an exported network needs, with their published field numbers (ONNX IR version 8).
 
 use prost::Message;
 

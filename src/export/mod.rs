@@ -1,4 +1,4 @@
-//! A trained network in the formats of other programs.
+//! Export of a trained network to the formats of other programs.
 
 mod messages;
 mod onnx;

@@ -1,4 +1,4 @@
-//! Encoder and decoder as ONNX graphs, for onnxruntime and whatever else reads it. The batch axis may have any size.
+//! Encoder and decoder as ONNX graphs, for onnxruntime and other ONNX readers. The size of the batch axis is dynamic.
 
 use super::messages::{
     Attribute, Dimension, Entry, FLOAT, Graph, INT, INT64, INTS, Model, Node, OperatorSet, Shape, Size, Tensor,
@@ -10,33 +10,33 @@ use crate::model::architecture::{
 use crate::tensor::kernels::{Activation, OnnxNode};
 use prost::Message;
 
-/// ONNX's operators as of 2021, which every runtime in use knows.
+/// ONNX's operator set of 2021, which all current runtimes support.
 const OPSET: i64 = 15;
 const IR_VERSION: i64 = 8;
 
 /// Why a network cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// A weight is missing, or of another shape than the architecture says.
+    /// A weight is missing or does not have the shape that the architecture requires.
     #[error("the weights have no array `{name}` of the shape {expected:?}")]
     Weight {
         /// Its name.
         name: String,
-        /// The shape that it should have.
+        /// The required shape.
         expected: Vec<usize>,
     },
 }
 
-/// Gives the shape and the values, row-major, of the array of a name.
+/// Returns the shape and the row-major values of the array with a name.
 pub type Weights<'a> = dyn Fn(&str) -> Option<(Vec<usize>, Vec<f32>)> + 'a;
 
-/// The encoder: `pixels` (batch, pixels) in the data's range to `mean` (batch, latent), and with a Gaussian posterior
-/// `log_var` (batch, latent). What the deviation is the model's metadata say.
+/// The encoder: maps `pixels` (batch, pixels), in the range of the data, to `mean` (batch, latent) and, with a Gaussian
+/// posterior, `log_var` (batch, latent). The model's metadata give the formula of the standard deviation.
 ///
-/// `weights` gives the array of a name; `notes` are added to the model's metadata.
+/// `weights` returns the array with a name; `notes` are added to the model's metadata.
 ///
 /// # Errors
-/// A weight is missing, or of another shape than the architecture says.
+/// A weight is missing or does not have the shape that the architecture requires.
 pub fn encoder(
     architecture: &Architecture,
     weights: &Weights,
@@ -65,11 +65,11 @@ pub fn encoder(
     Ok(graph.finish("encoder", ("pixels", pixels), outputs.collect(), architecture, notes))
 }
 
-/// The decoder: `z` (batch, latent) to `logits` and `probabilities` (batch, pixels) of a Bernoulli likelihood, or to `mean`
-/// (batch, pixels) and `log_var` (1, or pixels) of a Gaussian one.
+/// The decoder: maps `z` (batch, latent) to `logits` and `probabilities` (batch, pixels) for a Bernoulli likelihood, or
+/// to `mean` (batch, pixels) and `log_var` (1 or pixels) for a Gaussian likelihood.
 ///
 /// # Errors
-/// As of [`encoder`].
+/// As for [`encoder`].
 pub fn decoder(
     architecture: &Architecture,
     weights: &Weights,
@@ -110,12 +110,12 @@ pub fn decoder(
     Ok(graph.finish("decoder", ("z", architecture.latent), outputs, architecture, notes))
 }
 
-/// A graph that grows layer by layer.
+/// Builds a graph layer by layer.
 struct Builder<'a> {
     weights: &'a Weights<'a>,
     nodes: Vec<Node>,
     constants: Vec<Tensor>,
-    /// The value that the next layer takes.
+    /// The name of the value that is the input of the next layer.
     last: String,
 }
 
@@ -143,7 +143,7 @@ impl Builder<'_> {
         self.nodes.push(Node { input, output, op_type, attribute });
     }
 
-    /// A node that takes the last value, and whose own is the next one's.
+    /// Adds a node whose first input is the last value, and whose output becomes the last value.
     fn then(&mut self, operator: &str, further: Vec<String>, attribute: Vec<Attribute>) {
         let input = std::iter::once(self.last.clone()).chain(further).collect();
         let output = format!("{}_{}", operator.to_lowercase(), self.nodes.len());
@@ -162,7 +162,7 @@ impl Builder<'_> {
         self.dense_to(name, from, to, &output)
     }
 
-    /// Weights are (in, out), as `Gemm` takes them.
+    /// A dense layer. Weights are (in, out), as `Gemm` expects.
     fn dense_to(&mut self, name: &str, from: usize, to: usize, output: &str) -> Result<(), ExportError> {
         let (weight, bias) = (format!("{name}.weight"), format!("{name}.bias"));
         let (weights, biases) = (self.weight(&weight, &[from, to])?, self.weight(&bias, &[to])?);
@@ -175,7 +175,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// A 3x3 convolution, or the adjoint of one; its weights (3, 3, A, B) become (B, A, 3, 3).
+    /// A 3x3 convolution or transposed convolution; its weights (3, 3, A, B) become (B, A, 3, 3).
     fn convolution(
         &mut self,
         operator: &str,
@@ -199,7 +199,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// To (batch, channels, height, width).
+    /// Reshapes to (batch, channels, height, width).
     fn reshape(&mut self, sizes: [usize; 3]) {
         let sizes: Vec<i64> = std::iter::once(-1).chain(sizes.map(|size| size as i64)).collect();
         let name = format!("shape_{}", self.nodes.len());
@@ -212,12 +212,13 @@ impl Builder<'_> {
         self.then("Reshape", vec![name], Vec::new());
     }
 
-    /// The encoder's convolutions, and then rows in the order height, width, channel; how long they are.
+    /// The encoder's convolutions, then flattens to rows in the order height, width, channel; returns the length of a
+    /// row.
     fn convolutions(&mut self, architecture: &Architecture, convs: &[ConvSpec]) -> Result<usize, ExportError> {
         let (mut sides, mut channels) = ([architecture.height, architecture.width], 1);
         self.reshape([1, sides[0], sides[1]]);
         for (index, conv) in convs.iter().enumerate() {
-            // TensorFlow's SAME: at stride 2 nothing is added before an even side.
+            // TensorFlow's SAME padding: at stride 2, an even side has no padding before its first pixel.
             let before = sides.map(|side| i64::from(conv.stride == ConvStride::One || side % 2 == 1));
             let stride = if conv.stride == ConvStride::Two { 2 } else { 1 };
             let pads = [before[0], before[1], 1, 1];
@@ -232,12 +233,14 @@ impl Builder<'_> {
         Ok(sides[0] * sides[1] * channels)
     }
 
-    /// The convolutional decoder: back through the strides of 2 to the image.
+    /// The convolutional decoder: one transposed convolution for each encoder convolution with stride 2, in reverse
+    /// order.
     fn transposed(&mut self, architecture: &Architecture, convs: &[ConvSpec], output: &str) -> Result<(), ExportError> {
         let mut sides = [architecture.height, architecture.width];
         let mut halved = Vec::new();
         for (index, conv) in convs.iter().enumerate().filter(|(_, conv)| conv.stride == ConvStride::Two) {
-            // It goes back to the channels that the convolution began with; an image has none of its own to go back to.
+            // Its outputs are the inputs of that convolution; for the first convolution, whose input is the image, its
+            // outputs.
             let inputs = if index == 0 { conv.channels } else { convs[index - 1].channels };
             halved.push((sides, inputs));
             sides = sides.map(|side| side.div_ceil(2));
@@ -248,7 +251,8 @@ impl Builder<'_> {
         self.reshape_rows([sides[0], sides[1], channels]);
         for (index, (sides, outputs)) in halved.into_iter().rev().enumerate() {
             let name = format!("decoder.conv_transpose.{index}");
-            // The full output has 2 n + 1 rows: of an even side the last is cut off, of an odd one the first too.
+            // The full output has 2 n + 1 rows: the last is cut off for an even side, the first and the last for an odd
+            // side.
             let before = sides.map(|side| (side % 2) as i64);
             let pads = [before[0], before[1], 1, 1];
             self.convolution("ConvTranspose", &name, [outputs, channels], outputs, 2, pads)?;
@@ -261,7 +265,7 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// From rows in the order height, width, channel to (batch, channels, height, width).
+    /// Reshapes rows in the order height, width, channel to (batch, channels, height, width).
     fn reshape_rows(&mut self, sizes: [usize; 3]) {
         self.reshape(sizes);
         self.then("Transpose", Vec::new(), vec![integers("perm", &[0, 3, 1, 2])]);
@@ -313,7 +317,7 @@ impl Builder<'_> {
     }
 }
 
-/// A value of the graph; an axis without a size is the batch's.
+/// A value of the graph; an axis without a size is the batch axis.
 fn value(name: &str, sizes: Vec<Option<usize>>) -> Value {
     let size = |size: Option<usize>| size.map_or(Size::Name("batch".to_owned()), |size| Size::Value(size as i64));
     let dim = sizes.into_iter().map(|one| Dimension { size: Some(size(one)) }).collect();
@@ -338,7 +342,7 @@ mod tests {
     use super::*;
     use crate::model::Initializer;
 
-    /// A non-square image, an odd side, and channels that tell the axes of every array apart.
+    /// A non-square image, an odd side, and channels that differ, so that swapped axes are detected.
     fn architecture() -> Architecture {
         let conv = |channels, stride| ConvSpec { channels, stride };
         let convs = vec![conv(2, ConvStride::Two), conv(3, ConvStride::One)];
@@ -373,7 +377,7 @@ mod tests {
         ("likelihood.log_var", &[20]),
     ];
 
-    /// The names that the two networks refuse, where one array is `changed`.
+    /// The arrays that the export of both networks rejects if `changed` modifies one array.
     fn refused(changed: &dyn Fn(&str, Vec<usize>) -> Option<Vec<usize>>) -> Vec<(String, Vec<usize>)> {
         let weights = |name: &str| {
             let (_, sizes) = SHAPES.iter().find(|(known, _)| *known == name)?;
@@ -392,7 +396,7 @@ mod tests {
         for (name, sizes) in SHAPES {
             let expected = [(name.to_owned(), sizes.to_vec())];
             assert_eq!(refused(&|other, sizes| (other != name).then_some(sizes)), expected);
-            // As many numbers, in another order.
+            // The same number of elements in another shape.
             let turned = |other: &str, mut sizes: Vec<usize>| {
                 if other == name {
                     sizes.reverse();

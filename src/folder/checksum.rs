@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read};
 
-/// The first hexadecimal digits of SHA-256 over some bytes, one after the other.
+/// The first `digits` hexadecimal digits of the SHA-256 of the concatenated parts.
 pub fn digest(parts: &[&[u8]], digits: usize) -> String {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| hash.update(part));
@@ -13,10 +13,10 @@ pub fn digest(parts: &[&[u8]], digits: usize) -> String {
     hex
 }
 
-/// SHA-256 of all that a reader gives, in hexadecimal digits, and how many bytes that is.
+/// The SHA-256 of everything that a reader returns, in hexadecimal digits, and the number of bytes.
 ///
 /// # Errors
-/// It cannot be read.
+/// A read fails.
 pub fn checksum(reader: impl Read) -> io::Result<(String, u64)> {
     let (mut reader, mut hash, mut bytes) = (BufReader::with_capacity(1 << 16, reader), Sha256::new(), 0);
     loop {
@@ -31,7 +31,7 @@ pub fn checksum(reader: impl Read) -> io::Result<(String, u64)> {
     }
 }
 
-/// The digits of a checksum.
+/// The hexadecimal digits of a checksum.
 pub fn hexadecimal(hash: Sha256) -> String {
     hash.finalize().iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");

@@ -1,28 +1,28 @@
-//! An experiment's folder, the names of its files, and the trials' folders in it. A trial's folder is named by what sets the
-//! trial apart, for those who look at many, and ends in the trial's id, by which it is found.
+//! The experiment folder: the names of its files, and its trial folders. The name of a trial folder starts with the trial's
+//! values of the varied keys, for human readers, and ends with the trial's id, by which vaex finds it.
 
 use super::{FileError, SubmissionFolder, TrialFolder, create_folder, remove_leftovers};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// The folder of the submissions to schedulers.
+/// The name of the folder of the submissions to schedulers.
 const JOBS: &str = "jobs";
 
-/// The folder of one experiment. It may not be there yet.
+/// The folder of an experiment. It need not exist.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExperimentFolder {
     path: PathBuf,
 }
 
 impl ExperimentFolder {
-    /// Name of the frozen plan, by which a folder is known as an experiment's.
+    /// Name of the frozen plan; a folder with this file is an experiment folder.
     pub const PLAN: &str = "plan.json";
     /// Name of the report's table of trials.
     pub const TRIALS: &str = "trials.parquet";
     /// Name of the report's table of epochs.
     pub const CURVES: &str = "curves.parquet";
-    /// Name of the report's page.
+    /// Name of the HTML report.
     pub const PAGE: &str = "report.html";
     /// Name of the report as text.
     pub const TEXT: &str = "report.md";
@@ -32,7 +32,7 @@ impl ExperimentFolder {
         ExperimentFolder { path: path.into() }
     }
 
-    /// The folder of the experiment with a name among others.
+    /// The folder of the experiment with this name, in the folder of all experiments.
     pub fn of(runs: &Path, name: &str) -> ExperimentFolder {
         ExperimentFolder::new(runs.join(name))
     }
@@ -42,32 +42,32 @@ impl ExperimentFolder {
         &self.path
     }
 
-    /// Its path from the root.
+    /// The folder with an absolute path.
     ///
     /// # Errors
-    /// The working directory is not known.
+    /// The working directory is unknown.
     pub fn absolute(&self) -> Result<ExperimentFolder, FileError> {
         let path = std::path::absolute(&self.path).map_err(FileError::at("find the folder", &self.path))?;
         Ok(ExperimentFolder { path })
     }
 
-    /// Creates it.
+    /// Creates the folder.
     ///
     /// # Errors
-    /// It cannot be created.
+    /// The folder cannot be created.
     pub fn create(&self) -> Result<(), FileError> {
         create_folder(&self.path)
     }
 
-    /// Removes the temporary files that killed processes left in it; only where no run is at work in it.
+    /// Removes the temporary files that killed processes left in the folder. The caller must hold the lock of the folder.
     ///
     /// # Errors
-    /// The folder cannot be read, or a file not be removed.
+    /// The folder cannot be read, or a file cannot be removed.
     pub fn remove_leftovers(&self) -> Result<(), FileError> {
         remove_leftovers(&self.path)
     }
 
-    /// Whether it is an experiment's: it has a plan.
+    /// Whether it is an experiment folder: it has a plan.
     pub fn has_plan(&self) -> bool {
         self.plan().exists()
     }
@@ -77,17 +77,17 @@ impl ExperimentFolder {
         self.path.join(ExperimentFolder::PLAN)
     }
 
-    /// The report's table of trials, as parquet or as another format that has this ending.
-    pub fn trials_table(&self, ending: &str) -> PathBuf {
-        self.path.join(ExperimentFolder::TRIALS).with_extension(ending)
+    /// The report's table of trials, with the suffix of its format, such as `parquet`.
+    pub fn trials_table(&self, suffix: &str) -> PathBuf {
+        self.path.join(ExperimentFolder::TRIALS).with_extension(suffix)
     }
 
-    /// The report's table of epochs, likewise.
-    pub fn curves_table(&self, ending: &str) -> PathBuf {
-        self.path.join(ExperimentFolder::CURVES).with_extension(ending)
+    /// The report's table of epochs, with the suffix of its format.
+    pub fn curves_table(&self, suffix: &str) -> PathBuf {
+        self.path.join(ExperimentFolder::CURVES).with_extension(suffix)
     }
 
-    /// The report's page.
+    /// The HTML report.
     pub fn report_page(&self) -> PathBuf {
         self.path.join(ExperimentFolder::PAGE)
     }
@@ -97,7 +97,7 @@ impl ExperimentFolder {
         self.path.join(ExperimentFolder::TEXT)
     }
 
-    /// Where a submission finds the program whose file begins with these digits of its checksum.
+    /// The copy of the program that the tasks of a submission run; its name contains the first digits of its checksum.
     pub fn program(&self, digits: &str) -> PathBuf {
         self.jobs().join(format!("vaex-{digits}"))
     }
@@ -107,7 +107,7 @@ impl ExperimentFolder {
     /// # Errors
     /// Their folder cannot be read.
     pub fn submissions(&self) -> Result<Vec<(u64, SubmissionFolder)>, FileError> {
-        // What is not named by a number is none.
+        // A submission folder is named by its number; other names are ignored.
         let number = |path: &Path| path.file_name()?.to_str()?.parse().ok();
         let paths = paths_in(&self.jobs())?.into_iter();
         let numbered = paths.filter_map(|path| Some((number(&path)?, SubmissionFolder::new(path))));
@@ -116,7 +116,7 @@ impl ExperimentFolder {
         Ok(numbered)
     }
 
-    /// The folder of the next submission: its number is one more than the last one's.
+    /// The folder of the next submission. Its number is the last number plus one.
     ///
     /// # Errors
     /// The folder of the submissions cannot be read.
@@ -125,7 +125,7 @@ impl ExperimentFolder {
         Ok(SubmissionFolder::new(self.jobs().join(number.to_string())))
     }
 
-    /// The folder of the trial with an id, if there is one. For several trials, see [`ExperimentFolder::trials`].
+    /// The folder of the trial with an id; `None` if absent. For several trials, use [`ExperimentFolder::trials`].
     ///
     /// # Errors
     /// This folder cannot be read.
@@ -133,13 +133,13 @@ impl ExperimentFolder {
         Ok(self.trials()?.find(id).cloned())
     }
 
-    /// The trials' folders that there are at this moment; none where this folder is not there yet.
+    /// The trial folders that exist now; empty if this folder does not exist.
     ///
     /// # Errors
     /// This folder cannot be read.
     pub fn trials(&self) -> Result<TrialFolders, FileError> {
         let mut folders: Vec<TrialFolder> = paths_in(&self.path)?.into_iter().map(TrialFolder::new).collect();
-        // Of copies of a folder always the same one is meant.
+        // If a trial folder was copied, the same copy is always chosen.
         folders.sort();
         let named = folders.into_iter().rev().filter_map(|folder| Some((folder.id()?.to_owned(), folder)));
         Ok(TrialFolders { experiment: self.clone(), found: named.collect() })
@@ -150,7 +150,7 @@ impl ExperimentFolder {
     }
 }
 
-/// The paths of what is in a folder; nothing where there is no such folder.
+/// The paths of the entries of a folder; empty if the folder does not exist.
 fn paths_in(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     let at = || FileError::at("read the folder", folder);
     let entries = match std::fs::read_dir(folder) {
@@ -160,7 +160,7 @@ fn paths_in(folder: &Path) -> Result<Vec<PathBuf>, FileError> {
     entries.map(|entry| Ok(entry.map_err(at())?.path())).collect()
 }
 
-/// The folders of an experiment's trials, those that are there and those to come.
+/// The trial folders of an experiment: those that exist, and the names of those that do not exist yet.
 #[derive(Debug)]
 pub struct TrialFolders {
     experiment: ExperimentFolder,
@@ -168,12 +168,12 @@ pub struct TrialFolders {
 }
 
 impl TrialFolders {
-    /// The folder of the trial with an id, if there is one.
+    /// The folder of the trial with an id; `None` if absent.
     pub fn find(&self, id: &str) -> Option<&TrialFolder> {
         self.found.get(id)
     }
 
-    /// The folder of a trial: the one that it has, or the one to make, which `label` names together with the id.
+    /// The folder of a trial: its existing folder, or a new one whose name is the label and the id.
     pub fn find_or_name(&self, id: &str, label: impl FnOnce() -> String) -> TrialFolder {
         let new = || TrialFolder::new(self.experiment.path.join(format!("{}-{id}", label())));
         self.find(id).cloned().unwrap_or_else(new)
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trial_keeps_the_folder_that_it_has() {
+    fn a_trial_keeps_its_existing_folder() {
         let root = tempfile::tempdir().unwrap();
         let experiment = ExperimentFolder::of(root.path(), "sweep");
         assert_eq!(experiment.trial("0123456789").unwrap(), None);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn submissions_are_numbered_on() {
+    fn submissions_are_numbered_consecutively() {
         let root = tempfile::tempdir().unwrap();
         let experiment = ExperimentFolder::new(root.path());
         for _ in 0..11 {

@@ -1,7 +1,7 @@
-//! The folders of experiments and trials on the disk: the name of every file in them, how a file is written whole, how it is
-//! told that one is damaged, and what killed processes leave.
+//! The folders of experiments and trials on disk: the name of every file in them, atomic writes, checksums, and the removal
+//! of temporary files that killed processes left.
 //!
-//! No name of a file in these folders stands anywhere else. The content of the files is the business of those who write them.
+//! No other module contains the name of a file in these folders. The modules that write the files define their content.
 
 mod checksum;
 mod error;
@@ -25,7 +25,7 @@ pub use whole::{create_folder, write_whole};
 
 use std::path::{Path, PathBuf};
 
-/// The file that a process locks while it is at work in a folder, an experiment's or a trial's.
+/// The lock file of an experiment folder or a trial folder.
 pub fn lock_file(folder: &Path) -> PathBuf {
     folder.join(".lock")
 }

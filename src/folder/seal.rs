@@ -1,30 +1,30 @@
-//! Seals: the checksum of a file inside the file itself, which tells whether it is still as it was written.
+//! Seals: a file contains its own checksum, so that a changed file is detected.
 
 use super::{FileError, digest};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::Path;
 
-/// Digits of a whole SHA-256.
+/// Hexadecimal digits of a full SHA-256.
 const SEAL_DIGITS: usize = 64;
 
-/// What stands in a file in the place of its checksum while that is worked out.
+/// The placeholder of the checksum while the checksum is computed.
 pub const BLANK_SEAL: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// The name that a file's checksum has in it.
+/// The name of the checksum field in a file.
 pub const SEAL_NAME: &str = "checksum";
 
-/// Where in a file its checksum is.
+/// The position of the checksum in a file.
 #[derive(Clone, Copy, Debug)]
 pub enum SealPlace {
-    /// The first thing of that name.
+    /// The first field with the name of the checksum.
     First,
-    /// The last thing of that name.
+    /// The last field with the name of the checksum.
     Last,
 }
 
 impl SealPlace {
-    /// The digits' place: they follow the name after at most a few other bytes.
+    /// The position of the digits, which start at most 7 bytes after the name.
     fn find(self, file: &[u8]) -> Option<Range<usize>> {
         let name = SEAL_NAME.as_bytes();
         let digits_after = |start: usize| {
@@ -44,7 +44,7 @@ impl SealPlace {
         }
     }
 
-    /// Puts the SHA-256 of a file where it has a blank one.
+    /// Replaces the blank checksum of a file by its SHA-256.
     pub fn seal(self, file: &mut [u8]) {
         let checksum = digest(&[file], SEAL_DIGITS);
         if let Some(place) = self.find(file).and_then(|place| file.get_mut(place)) {
@@ -52,7 +52,7 @@ impl SealPlace {
         }
     }
 
-    /// Whether a file is as it was sealed.
+    /// Whether a file is unchanged since it was sealed.
     pub fn holds(self, file: &[u8]) -> bool {
         let Some(place) = self.find(file) else { return false };
         let (before, after) = (&file[..place.start], &file[place.end..]);
@@ -60,10 +60,10 @@ impl SealPlace {
     }
 }
 
-/// What is said of a file that is not as it was written.
+/// The error message of a file that was changed since it was written.
 pub const DAMAGED: &str = "it is damaged: its checksum differs";
 
-/// The error of a file that is not as it was written.
+/// The error of a file that was changed since it was written.
 pub fn damaged(path: &Path) -> FileError {
     let source = io::Error::new(ErrorKind::InvalidData, DAMAGED);
     FileError { action: "read", path: path.to_path_buf(), source }

@@ -1,9 +1,9 @@
-//! The folder of a submission to a scheduler and the names of its files.
+//! The folder of a submission to a scheduler, and the names of its files.
 
 use super::ExperimentFolder;
 use std::path::{Path, PathBuf};
 
-/// The folder of one submission, in its experiment's folder. It may not be there yet.
+/// The folder of one submission, in the experiment folder. It need not exist.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SubmissionFolder {
     path: PathBuf,
@@ -25,22 +25,22 @@ impl SubmissionFolder {
         self.path.join("script.sh")
     }
 
-    /// The ids of its trials, a line each: a task's number is that of its line, from 0.
+    /// The ids of its trials, one per line. The number of a task is the number of its line, counted from 0.
     pub fn trials(&self) -> PathBuf {
         self.path.join("trials.txt")
     }
 
-    /// What the scheduler said.
+    /// The scheduler's answer.
     pub fn job(&self) -> PathBuf {
         self.path.join("job.json")
     }
 
-    /// The log of a task by its number, or by what a scheduler replaces with it.
+    /// The log of a task, given by its number or by a placeholder that the scheduler replaces by the number.
     pub fn log(&self, task: &str) -> PathBuf {
         self.path.join(format!("{task}.log"))
     }
 
-    /// The experiment's folder; `None` if this path has no such parent.
+    /// The experiment folder; `None` if the path has no such parent.
     pub fn experiment(&self) -> Option<ExperimentFolder> {
         Some(ExperimentFolder::new(self.path.parent()?.parent()?))
     }

@@ -1,17 +1,17 @@
-//! A trial's folder and the names of its files.
+//! The trial folder, and the names of its files.
 
 use super::leftovers::{remove_files, remove_leftovers};
 use super::{FileError, create_folder};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
-/// The folder of one trial. It may not be there yet.
+/// The folder of one trial. It need not exist.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrialFolder {
     path: PathBuf,
 }
 
-/// The weights, when training is done.
+/// The trained weights.
 const MODEL: &str = "model.safetensors";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const PREVIOUS_CHECKPOINT: &str = "checkpoint.previous.safetensors";
@@ -19,24 +19,24 @@ const IMAGES: &str = "images";
 const PROJECTOR: &str = "embedding";
 /// TensorBoard looks for this name in a run's folder.
 const PROJECTOR_CONFIG: &str = "projector_config.pbtxt";
-/// How TensorBoard knows event files.
+/// The prefix by which TensorBoard recognizes event files.
 const EVENTS_PREFIX: &str = "events.out.tfevents.";
 
 /// Hexadecimal digits of an id.
 const ID_DIGITS: usize = 10;
 
 impl TrialFolder {
-    /// Name of the record, by which a folder is known as a trial's.
+    /// Name of the record; a folder with this file is a trial folder.
     pub const RECORD: &str = "trial.json";
-    /// Name of the resolved spec of the trial alone.
+    /// Name of the resolved spec of this trial.
     pub const SPEC: &str = "spec.toml";
     /// Name of the table of metrics.
     pub const METRICS: &str = "metrics.parquet";
-    /// Name of the projector's points, as its configuration has it.
+    /// Name of the table of the projector's points, as in the projector's configuration.
     pub const PROJECTOR_CODES: &str = "embedding/codes.tsv";
-    /// Name of the labels of the projector's points, likewise.
+    /// Name of the labels of the projector's points, as in the projector's configuration.
     pub const PROJECTOR_LABELS: &str = "embedding/labels.tsv";
-    /// Name of the picture of the projector's images, likewise.
+    /// Name of the picture of the projector's images, as in the projector's configuration.
     pub const PROJECTOR_SPRITE: &str = "embedding/sprite.png";
 
     /// The folder at a path.
@@ -49,18 +49,18 @@ impl TrialFolder {
         &self.path
     }
 
-    /// Whether it is a trial's: it has a record.
+    /// Whether it is a trial folder: it has a record.
     pub fn has_record(&self) -> bool {
         self.record().exists()
     }
 
-    /// The trial's id, with which the folder's name ends; `None` if the name ends in something else.
+    /// The trial's id, at the end of the folder's name; `None` if the name does not end with an id.
     pub fn id(&self) -> Option<&str> {
         let id = self.path.file_name()?.to_str()?.rsplit('-').next()?;
         (id.len() == ID_DIGITS && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
     }
 
-    /// The record: how the trial stands.
+    /// The record: the trial's status and how it was trained.
     pub fn record(&self) -> PathBuf {
         self.path.join(TrialFolder::RECORD)
     }
@@ -80,17 +80,17 @@ impl TrialFolder {
         self.path.join(MODEL)
     }
 
-    /// Everything that resuming needs.
+    /// The checkpoint: everything that is needed to resume.
     pub fn checkpoint(&self) -> PathBuf {
         self.path.join(CHECKPOINT)
     }
 
-    /// The checkpoint before the last one, should that be damaged.
+    /// The checkpoint before the last one, which is used if the last one is damaged.
     pub fn previous_checkpoint(&self) -> PathBuf {
         self.path.join(PREVIOUS_CHECKPOINT)
     }
 
-    /// Whether it has a checkpoint, sound or not.
+    /// Whether it has a checkpoint, which may be damaged.
     pub fn has_checkpoint(&self) -> bool {
         self.checkpoint().exists() || self.previous_checkpoint().exists()
     }
@@ -100,22 +100,22 @@ impl TrialFolder {
         self.images().join(format!("{tag}.png"))
     }
 
-    /// The numbers behind a picture.
+    /// The values of a picture.
     pub fn picture_values(&self, tag: &str) -> PathBuf {
         self.images().join(format!("{tag}.safetensors"))
     }
 
-    /// Points of TensorBoard's projector, a line each.
+    /// The points of TensorBoard's projector, one per line.
     pub fn projector_codes(&self) -> PathBuf {
         self.path.join(TrialFolder::PROJECTOR_CODES)
     }
 
-    /// Labels of the projector's points, a line each.
+    /// The labels of the projector's points, one per line.
     pub fn projector_labels(&self) -> PathBuf {
         self.path.join(TrialFolder::PROJECTOR_LABELS)
     }
 
-    /// All images of the projector's points in one picture.
+    /// The images of the projector's points, in one picture.
     pub fn projector_sprite(&self) -> PathBuf {
         self.path.join(TrialFolder::PROJECTOR_SPRITE)
     }
@@ -125,8 +125,8 @@ impl TrialFolder {
         self.path.join(PROJECTOR_CONFIG)
     }
 
-    /// The event file of a process of a host that was opened at a time, in seconds since 1970, as the process's file of that
-    /// number.
+    /// The event file that a process on a host opened at a time (in seconds since 1970). `number` counts the event files of
+    /// the process.
     pub fn event_file(&self, seconds: u64, host: &str, process: u32, number: u64) -> PathBuf {
         self.path.join(format!("{EVENTS_PREFIX}{seconds:010}.{host}.{process}.{number}"))
     }
@@ -149,17 +149,17 @@ impl TrialFolder {
     /// Removes the event files.
     ///
     /// # Errors
-    /// The folder cannot be read, or a file not be removed.
+    /// The folder cannot be read, or a file cannot be removed.
     pub fn remove_events(&self) -> Result<(), FileError> {
         remove_files(&self.path, EVENTS_PREFIX)
     }
 
-    /// A file by its name relative to this folder, as in the list of a record.
+    /// A file by its name relative to this folder, as in the record's list of files.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Creates it.
+    /// Creates the folder.
     ///
     /// # Errors
     /// A folder cannot be created.
@@ -167,7 +167,7 @@ impl TrialFolder {
         create_folder(&self.path)
     }
 
-    /// Creates the folders in it.
+    /// Creates the folders inside the trial folder.
     ///
     /// # Errors
     /// A folder cannot be created.
@@ -175,17 +175,17 @@ impl TrialFolder {
         self.inner().iter().try_for_each(|folder| create_folder(folder))
     }
 
-    /// Removes the temporary files that killed processes left in it; only where nobody trains the trial.
+    /// Removes the temporary files that killed processes left. No process may be training the trial.
     ///
     /// # Errors
-    /// A folder cannot be read, or a file not be removed.
+    /// A folder cannot be read, or a file cannot be removed.
     pub fn remove_leftovers(&self) -> Result<(), FileError> {
         remove_leftovers(&self.path)?;
         self.inner().iter().filter(|folder| folder.is_dir()).try_for_each(|folder| remove_leftovers(folder))
     }
 
-    /// The files that are a part of the result, by their names relative to this folder. The record holds their checksums,
-    /// checkpoints have served, and what else is in the folder is not ours.
+    /// The result files, with their names relative to this folder. The record itself, which lists their checksums, the
+    /// checkpoints and files that vaex did not write are not results.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_is_the_end_of_the_name() {
+    fn a_folder_name_ends_with_the_id() {
         let id = |name: &str| TrialFolder::new(name).id().map(str::to_owned);
         assert_eq!(id("runs/sweep/beta=2-seed=1-0123456789"), Some("0123456789".to_owned()));
         assert_eq!(id("0123456789"), Some("0123456789".to_owned()));
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn checkpoints_and_what_is_not_ours_are_no_results() {
+    fn checkpoints_and_foreign_files_are_not_results() {
         for name in ["spec.toml", "metrics.parquet", "images/samples.png", "embedding/codes.tsv"] {
             assert!(is_result(name), "{name}");
         }

@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all: a sibling temporary file, fsync, rename.
+//! Atomic writes: a temporary file in the same folder, fsync, rename.
 
 use super::FileError;
 use super::error::room_needed;
@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-/// Writes `path`, so that a reader sees the old content or the new, never a part.
+/// Writes a file atomically: a reader sees either the old content or the new content, never a part.
 ///
 /// # Errors
-/// The file cannot be written; where there is no room for it, how much it needs.
+/// The file cannot be written. If there is no space, the error has the number of bytes needed.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let attempt = || -> io::Result<()> {
@@ -18,12 +18,12 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
         temporary.as_file_mut().write_all(content)?;
         temporary.as_file().sync_all()?;
         temporary.persist(path).map_err(|error| error.error)?;
-        // The new name is to last as well; where a folder cannot be synced, there is nothing to do about it.
+        // Syncing the folder makes the new name durable. Not every file system can do it, so an error is ignored.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     };
     let again = |error: io::Error| match error.kind() {
-        // A process that begins to work in the folder takes the temporary file for a leftover.
+        // Another process that starts in the folder may have removed the temporary file as a leftover.
         ErrorKind::NotFound => attempt(),
         _ => Err(error),
     };
@@ -31,10 +31,10 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
     written.map_err(|error| room_needed(error, path, content.len() as u64)).map_err(FileError::at("write", path))
 }
 
-/// A file that is to take its name when it is whole; [`remove_leftovers`] removes it where it never does.
+/// A temporary file, to be renamed when it is complete. If that never happens, [`remove_leftovers`] removes it.
 ///
 /// # Errors
-/// It cannot be created.
+/// The file cannot be created.
 pub(crate) fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY_PREFIX).suffix(".tmp");
@@ -42,7 +42,7 @@ pub(crate) fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     builder.tempfile_in(folder).map_err(without_path)
 }
 
-/// An error of the temporary file, which does not concern the reader: it names that file after the reason.
+/// Removes the path of the temporary file from an error, because the path means nothing to the user.
 fn without_path(error: io::Error) -> io::Error {
     let text = error.to_string();
     match text.split_once(" at path ") {
@@ -51,7 +51,7 @@ fn without_path(error: io::Error) -> io::Error {
     }
 }
 
-/// Temporary files are private; what these become is an ordinary file, as far as the user's mask lets it be.
+/// Temporary files are private by default; these become ordinary files, so they get the permissions that umask allows.
 #[cfg(unix)]
 fn readable_by_others(builder: &mut tempfile::Builder<'_, '_>) {
     use std::os::unix::fs::PermissionsExt;
@@ -61,7 +61,7 @@ fn readable_by_others(builder: &mut tempfile::Builder<'_, '_>) {
 #[cfg(not(unix))]
 fn readable_by_others(_: &mut tempfile::Builder<'_, '_>) {}
 
-/// Creates a folder and those above it.
+/// Creates a folder and its parents.
 pub fn create_folder(path: &Path) -> Result<(), FileError> {
     std::fs::create_dir_all(path).map_err(FileError::at("create the folder", path))
 }

@@ -1,59 +1,59 @@
-//! Errors in a spec: where they are, what is wrong, what to do; all of a file at once.
+//! Errors and warnings in a spec, with location, message and help; all of them are reported together.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
-/// A text that a spec was read from: the file, one that it extends, or an argument of the command line.
+/// A text that a spec was read from: the spec file, a file that it extends, or a command-line argument.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceText {
-    /// The file's path as the user gave it, or `--set`.
+    /// The path of the file as the user wrote it, or `--set`.
     pub name: String,
     /// Its content.
     pub text: String,
 }
 
-/// A place in one of the sources, in bytes.
+/// A location in one of the sources, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// Index into the sources.
     pub source: usize,
-    /// First byte of the text meant.
+    /// The first byte.
     pub start: usize,
-    /// First byte after it.
+    /// The byte after the last one.
     pub end: usize,
 }
 
 impl Location {
-    /// The bytes `span` of the source numbered `source`.
+    /// The bytes `span` of source number `source`.
     pub fn new(source: usize, span: Range<usize>) -> Location {
         Location { source, start: span.start, end: span.end }
     }
 }
 
-/// One thing that is wrong.
+/// One error or warning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Diagnostic {
-    /// Where; nothing where the fault is in what is left out.
+    /// The location; `None` if something is missing.
     pub location: Option<Location>,
     /// What is wrong, as a fragment.
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
-    /// Which trials it touches, where these are not all.
+    /// The number of trials that it is about, if not all, and the number of similar messages.
     pub note: Option<String>,
-    /// Whether it stops nothing.
+    /// Whether it is a warning. The spec can run in spite of warnings.
     pub is_warning: bool,
 }
 
 impl Diagnostic {
-    /// A diagnostic at a place.
+    /// A diagnostic at a location.
     pub fn at(location: &Location, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(Some(location.clone()), message)
     }
 
-    /// A diagnostic at a place, or of what is left out.
+    /// A diagnostic with or without a location.
     pub fn new(location: Option<Location>, message: impl Into<String>) -> Diagnostic {
         Diagnostic { location, message: message.into(), help: None, note: None, is_warning: false }
     }
@@ -65,7 +65,7 @@ impl Diagnostic {
     }
 }
 
-/// All that is wrong with a spec. Displays as annotated snippets.
+/// All errors and warnings of a spec. `Display` shows annotated snippets.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct Diagnostics {
     sources: Vec<SourceText>,
@@ -73,7 +73,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Sorts by place and drops repetitions (the same fault is found again in each trial of a sweep).
+    /// Sorts by location and removes duplicates (each trial of a sweep can report the same error).
     pub fn new(sources: &[SourceText], items: impl IntoIterator<Item = Diagnostic>) -> Diagnostics {
         let unique: BTreeSet<Diagnostic> = items.into_iter().collect();
         Diagnostics { sources: sources.to_vec(), items: unique.into_iter().collect() }
@@ -102,13 +102,13 @@ impl Diagnostics {
         group
     }
 
-    /// Whether there is nothing to say.
+    /// Whether there are no errors or warnings.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// For programs: a list of objects with `level`, `message`, `help`, `note`, `file`, and the `line` and `column` (in
-    /// characters, from 1) of the first and `end_line` and `end_column` of the last character meant.
+    /// The JSON form: a list of objects with `level`, `message`, `help`, `note`, `file`, the `line` and `column` of the first
+    /// character (columns are in characters; both count from 1), and the `end_line` and `end_column` after the last character.
     pub fn json(&self) -> serde_json::Value {
         let item = |item: &Diagnostic| {
             let mut value = serde_json::json!({
@@ -142,7 +142,7 @@ impl Diagnostics {
     }
 }
 
-/// Where a byte of a text is, in lines and characters from 1.
+/// The line and column of a byte of a text. The column is in characters; both count from 1.
 pub fn line_and_column(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.matches('\n').count() + 1;

@@ -1,4 +1,4 @@
-//! A TOML spec with the place of every key and value, and what is wrong with it as text and types.
+//! A spec as it was written: all keys and values with their locations, and the syntax and type errors.
 
 use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText, line_and_column};
 use super::entry::{DottedKey, Entry};
@@ -7,7 +7,7 @@ use crate::folder::FileError;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
 
-/// What the command line sets on top of a file.
+/// A command-line argument that overrides a key of the spec file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Override {
     /// `--set KEY=VALUE`
@@ -31,39 +31,39 @@ impl Override {
 #[derive(Clone, Debug)]
 pub struct Document {
     pub(super) sources: Vec<SourceText>,
-    /// Sources from this number on are arguments of the command line.
+    /// The number of files. Sources from this number on are command-line arguments.
     pub(super) files: usize,
-    /// How much each source counts.
+    /// The priority of each source.
     pub(super) ranks: BTreeMap<usize, usize>,
     pub(super) entries: BTreeMap<DottedKey, Entry>,
     pub(super) sweep: Sweep,
-    /// Keys whose values could not be read: what is derived from them is not worth an error of its own.
+    /// Keys with invalid values. Errors that follow from them are not reported.
     pub(super) faulty: BTreeSet<DottedKey>,
     pub(super) faults: Vec<Diagnostic>,
 }
 
 impl Document {
-    /// The texts that locations point into.
+    /// The sources that locations refer to.
     pub fn sources(&self) -> &[SourceText] {
         &self.sources
     }
 
-    /// Wrong keys and types.
+    /// Errors in keys and types.
     pub fn faults(&self) -> &[Diagnostic] {
         &self.faults
     }
 
-    /// Whether a key's own value, or the list of those that it takes, could not be read.
+    /// Whether the value of a key, or its list of values in the sweep, is invalid.
     pub fn is_faulty(&self, key: &str) -> bool {
         self.faulty.contains(key)
     }
 
-    /// What to vary.
+    /// The sweep.
     pub fn sweep(&self) -> &Sweep {
         &self.sweep
     }
 
-    /// A place in a word: the file and its line, or the argument's name.
+    /// A location as text: the file and its line, or the name of the argument.
     pub fn place(&self, location: &Location) -> String {
         match self.sources.get(location.source) {
             Some(source) if self.is_argument(location) => source.name.clone(),
@@ -72,28 +72,28 @@ impl Document {
         }
     }
 
-    /// Whether a place is in a source that counts more than another one's.
+    /// Whether a location is in a source of higher priority than another location.
     pub fn is_later(&self, location: &Location, other: &Location) -> bool {
         self.ranks.get(&location.source) > self.ranks.get(&other.source)
     }
 
-    /// Whether a place is in an argument of the command line.
+    /// Whether a location is in a command-line argument.
     pub fn is_argument(&self, location: &Location) -> bool {
         location.source >= self.files
     }
 
-    /// Where a key was given its value, outside of the sweep.
+    /// The entry of a key outside the sweep.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.entries.get(key)
     }
 
-    /// What was written, by dotted keys, with the keys of `values` replaced: one trial of the sweep.
+    /// The written values by dotted key, with the keys of `values` replaced: the values of one trial.
     pub fn with_values<'a>(
         &self,
         values: impl IntoIterator<Item = (&'a str, &'a toml::Value)>,
     ) -> BTreeMap<DottedKey, toml::Value> {
         let written = self.entries.iter().map(|(key, entry)| (key.clone(), entry.content.clone()));
-        // Each file says which version of the language it is in, and what it extends, of itself alone.
+        // `spec_version` and `extends` apply to one file only.
         let mut written: BTreeMap<DottedKey, toml::Value> =
             written.filter(|(key, _)| !["extends", "spec_version"].contains(&key.as_str())).collect();
         written.extend(values.into_iter().map(|(key, value)| (key.to_owned(), value.clone())));
@@ -101,18 +101,18 @@ impl Document {
     }
 }
 
-/// Why a spec's text cannot be had.
+/// Why a spec cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// It, or one that it extends, is not TOML.
+    /// The file, or a file that it extends, is not valid TOML.
     #[error(transparent)]
     Syntax(#[from] Diagnostics),
 }
 
-/// `KEY=VALUE` as TOML: a value that is no TOML is taken for a string, so that `--set train.optimizer=adam` works.
+/// `KEY=VALUE` as TOML. A value that is not valid TOML is read as a string, so `--set train.optimizer=adam` works.
 fn as_toml(argument: &str) -> String {
     match argument.split_once('=') {
         Some((key, value))

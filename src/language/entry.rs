@@ -7,16 +7,16 @@ use toml::de::DeValue;
 /// A dotted key: `train.batch_size`.
 pub type DottedKey = String;
 
-/// A value that was written, and where.
+/// A value that was written, with its location.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Where the key is.
+    /// The location of the key.
     pub key: Location,
-    /// Where the value is.
+    /// The location of the value.
     pub value: Location,
     /// The value.
     pub content: toml::Value,
-    /// Where the elements are, for a list.
+    /// The locations of the elements of a list.
     pub elements: Vec<Location>,
 }
 
@@ -29,7 +29,7 @@ impl Entry {
         Entry { key, value: Location::new(source, value.span()), content: plain(value.get_ref()), elements }
     }
 
-    /// An element of the list as an entry of its own, the places of whose own elements are not known.
+    /// An element of a list as a separate entry, without the locations of nested elements.
     pub(super) fn element(&self, location: Location, content: toml::Value) -> Entry {
         Entry { key: self.key.clone(), value: location, content, elements: Vec::new() }
     }
@@ -40,7 +40,7 @@ impl Entry {
     }
 }
 
-/// The value without its places. A number too large for its type becomes a string, and so a type fault.
+/// The value without locations. A number that is too large for its type becomes a string, which gives a type error later.
 fn plain(value: &DeValue<'_>) -> toml::Value {
     match value {
         DeValue::String(text) => toml::Value::String(text.to_string()),

@@ -1,4 +1,4 @@
-//! The language of specs: what was written, with its places; its sweep; and what it resolves to.
+//! The language of specs: reads spec files with the location of every value, reads the sweep, and resolves specs.
 
 pub mod diagnostics;
 mod document;
@@ -20,7 +20,7 @@ pub use spec::{Log, SPEC_VERSION, Spec, description};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-/// Every key of a spec, dotted: `seed`, `train.batch_size`, ... Tables themselves are not listed.
+/// All dotted keys of a spec: `seed`, `train.batch_size`, ... Tables themselves are not included.
 pub fn known_keys() -> &'static BTreeSet<String> {
     static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         let of_random = ["samples", "seed"].map(|key| format!("sweep.random.{key}"));
@@ -29,8 +29,8 @@ pub fn known_keys() -> &'static BTreeSet<String> {
     &KEYS
 }
 
-/// Whether the result of a trial depends on a dotted key, if only through its images. Of a key that is not known here, as in
-/// the record of another version, it is taken to.
+/// Whether the result of a trial depends on a dotted key, possibly only through its images. True for unknown keys, such as
+/// those in the record of another version.
 pub fn determines(key: &str) -> bool {
     description().key(key).is_none_or(|key| key.role().determines())
 }

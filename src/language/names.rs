@@ -1,4 +1,4 @@
-//! What a key that does not exist most likely meant.
+//! Suggests the key that an unknown key most likely means.
 
 use super::description;
 use super::diagnostics::{Diagnostic, Location};
@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 /// How an unknown key was written.
 #[derive(Clone, Copy)]
 pub(super) struct Written {
-    /// With its table, as in `[sweep.grid]` and in `--set`.
+    /// Whether it was written with its table, as in `[sweep.grid]` and `--set`.
     pub(super) whole: bool,
-    /// As a table of its own.
+    /// Whether it was written as a table.
     pub(super) is_table: bool,
 }
 
-/// A key that does not exist.
+/// The error for an unknown key.
 pub(super) fn unknown_key(known: &BTreeSet<String>, dotted: &str, location: &Location, written: Written) -> Diagnostic {
     let fault = Diagnostic::at(location, format!("unknown key `{dotted}`"));
     match known_instead(known, dotted, written) {
@@ -34,7 +34,8 @@ fn known_instead(known: &BTreeSet<String>, dotted: &str, written: Written) -> Op
         ("", name) => format!("did you mean `{name}`, at the top of the file?"),
         (of, name) => format!("did you mean `{name}`, in `[{of}]`?"),
     };
-    // Another name, then the right name in the wrong table, then a misspelling in the right table, then one in any.
+    // Order of the suggestions: a synonym; the right name in the wrong table; a misspelling in the right table; a misspelling
+    // in any table.
     let synonym = match written.is_table {
         true if table.is_empty() => named_table(name),
         true => None,
@@ -68,10 +69,10 @@ fn known_instead(known: &BTreeSet<String>, dotted: &str, written: Written) -> Op
     let shown =
         here.iter().map(|rest| rest.split_once('.').map_or(format!("`{rest}`"), |(head, _)| format!("`[{head}]`")));
     let shown: BTreeSet<String> = shown.collect();
-    (!shown.is_empty()).then(|| format!("what can be here: {}", Vec::from_iter(shown).join(", ")))
+    (!shown.is_empty()).then(|| format!("expected one of {}", Vec::from_iter(shown).join(", ")))
 }
 
-/// The key that a name in `[sweep]` is, or whose last part it is, or of which it is another name.
+/// The key that a name in `[sweep]` means: the full key, the last part of a key, or a synonym.
 pub(super) fn varied_instead(known: &BTreeSet<String>, name: &str) -> Option<String> {
     let ending = format!(".{name}");
     let mut ending = known.iter().filter(|key| can_vary(key) && key.ends_with(&ending));
@@ -81,7 +82,7 @@ pub(super) fn varied_instead(known: &BTreeSet<String>, name: &str) -> Option<Str
     }
 }
 
-/// The key that a dotted name is another name of: the one in the table where it was written, or else the first.
+/// The key that has a dotted name as a synonym: preferably in the same table, otherwise the first one.
 pub(crate) fn named_key(dotted: &str) -> Option<&'static str> {
     let (table, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
     let name = plain(name);
@@ -90,7 +91,7 @@ pub(crate) fn named_key(dotted: &str) -> Option<&'static str> {
     found.map(|key| key.dotted.as_str())
 }
 
-/// The table that a name is another name of.
+/// The table that has a name as a synonym.
 fn named_table(name: &str) -> Option<&'static str> {
     let name = plain(name);
     description().tables.iter().find(|table| table.also.split(' ').any(|also| also == name)).map(|table| table.name)

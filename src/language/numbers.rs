@@ -1,8 +1,8 @@
-//! Rounds the numbers of a sweep to decimal digits, the same on every system.
+//! Rounds the numbers of a sweep to decimal digits, with the same result on every system.
 
 use toml::Value;
 
-/// A finite number.
+/// The value as a finite number; `None` if it is not one.
 pub(super) fn finite(value: &Value) -> Option<f64> {
     match value {
         Value::Integer(integer) => Some(*integer as f64),
@@ -11,11 +11,11 @@ pub(super) fn finite(value: &Value) -> Option<f64> {
     }
 }
 
-/// A whole number, which may be written as `2.0`.
+/// The value as a whole number, which may be written as `2.0`; `None` if it is not one.
 pub(super) fn whole_end(value: &Value) -> Option<i64> {
     match value {
         Value::Integer(integer) => Some(*integer),
-        // Above 2^53 not every whole number is a float.
+        // Above 2^53, not every whole number has an exact float.
         Value::Float(float) => {
             Some(*float).filter(|float| float.fract() == 0.0 && float.abs() <= 9e15).map(|f| f as i64)
         }
@@ -23,27 +23,27 @@ pub(super) fn whole_end(value: &Value) -> Option<i64> {
     }
 }
 
-/// The power of ten of the first digit: -1 of 0.5.
+/// The power of ten of the first digit: -1 for 0.5.
 pub(super) fn magnitude(value: f64) -> i32 {
     let text = format!("{value:e}");
     text.split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or(0)
 }
 
-/// Rounded to so many digits.
+/// Rounds to this number of significant digits.
 pub(super) fn significant(value: f64, digits: i32) -> f64 {
-    // A float has 15 digits for certain.
+    // A float has at least 15 exact decimal digits.
     let decimals = (digits - 1).clamp(0, 14) as usize;
     format!("{value:.decimals$e}").parse().unwrap_or(value)
 }
 
-/// Rounded to the power of ten `place`: to thousandths by -3.
+/// Rounds to the power of ten `place`: -3 rounds to thousandths.
 pub(super) fn to_place(value: f64, place: i32) -> f64 {
     if place > 0 {
         return significant(value, magnitude(value) - place + 1);
     }
     let decimals = place.unsigned_abs() as usize;
     let rounded: f64 = format!("{value:.decimals$}").parse().unwrap_or(value);
-    // No negative zero.
+    // Turns -0.0 into 0.0.
     rounded + 0.0
 }
 

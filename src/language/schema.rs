@@ -1,4 +1,4 @@
-//! The JSON schema of a spec and the reference of its keys, from the description of the keys.
+//! The JSON schema of specs and the reference of keys, generated from the description of the keys.
 
 use super::description;
 use crate::settings::{KeyInfo, TableInfo};
@@ -24,7 +24,7 @@ pub fn json_schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "vaex experiment",
-        "description": "An experiment: one model, one objective, one training, and what to vary.",
+        "description": "An experiment: data, model, objective, training, and a sweep over any of their keys.",
         "type": "object",
         "properties": properties,
         "additionalProperties": false,
@@ -32,7 +32,7 @@ pub fn json_schema() -> Value {
     })
 }
 
-/// A key with its values.
+/// The schema of a key.
 fn property(key: &KeyInfo) -> Value {
     let mut schema = match key.dotted.as_str() {
         "sweep.grid" | "sweep.zip" => varied(
@@ -40,8 +40,8 @@ fn property(key: &KeyInfo) -> Value {
             &|key| json!({ "anyOf": [{ "type": "array", "minItems": 1, "items": one(key) }, { "$ref": "#/$defs/Range" }] }),
         ),
         "sweep.random" => {
-            let samples = json!({ "type": "integer", "minimum": 1, "description": "How many samples to draw." });
-            let seed = json!({ "type": "integer", "minimum": 0, "default": 0, "description": "Seed of the draws." });
+            let samples = json!({ "type": "integer", "minimum": 1, "description": "The number of trials to draw." });
+            let seed = json!({ "type": "integer", "minimum": 0, "default": 0, "description": "The seed of the random draws." });
             varied(&[("samples", samples), ("seed", seed)], &|_| json!({ "$ref": "#/$defs/Distribution" }))
         }
         "sweep.include" => json!({ "type": "array", "items": varied(&[], &one) }),
@@ -65,7 +65,7 @@ fn property(key: &KeyInfo) -> Value {
     schema
 }
 
-/// The values of a key that is varied are of its own type.
+/// The schema of one value of a varied key: a reference to the schema of the key.
 fn one(key: &KeyInfo) -> Value {
     match key.dotted.split_once('.') {
         Some((table, name)) => json!({ "$ref": format!("#/properties/{table}/properties/{name}") }),
@@ -73,7 +73,7 @@ fn one(key: &KeyInfo) -> Value {
     }
 }
 
-/// A table of the keys that a sweep can vary; parts of the table have their names before keys of the same name.
+/// The schema of a table of keys that a sweep can vary. The extra entries `more` replace keys of the same name.
 fn varied(more: &[(&str, Value)], of_key: &dyn Fn(&KeyInfo) -> Value) -> Value {
     let keys = description().keys.iter().filter(|key| key.role().can_vary());
     let keys = keys.map(|key| (key.dotted.clone(), of_key(key)));
@@ -84,14 +84,14 @@ fn varied(more: &[(&str, Value)], of_key: &dyn Fn(&KeyInfo) -> Value) -> Value {
 
 fn range() -> Value {
     json!({
-        "description": "Numbers at equal distances, on a linear or a logarithmic scale.",
+        "description": "Evenly spaced numbers on a linear or logarithmic scale.",
         "type": "object",
         "properties": {
-            "from": { "type": "number", "description": "The first." },
-            "to": { "type": "number", "description": "The last." },
-            "steps": { "type": "integer", "minimum": 2, "description": "How many." },
+            "from": { "type": "number", "description": "The first number." },
+            "to": { "type": "number", "description": "The last number." },
+            "steps": { "type": "integer", "minimum": 2, "description": "The number of values." },
             "scale": {
-                "enum": ["linear", "log"], "default": "linear", "description": "By equal differences, or by equal ratios.",
+                "enum": ["linear", "log"], "default": "linear", "description": "Equal differences (linear) or equal ratios (log).",
             },
         },
         "required": ["from", "to", "steps"],
@@ -108,12 +108,12 @@ fn distribution() -> Value {
     };
     let pair = |of: &str| json!({ "type": "array", "items": { "type": of }, "minItems": 2, "maxItems": 2 });
     json!({
-        "description": "How the values of a key are drawn.",
+        "description": "The distribution of a key.",
         "oneOf": [
-            way("uniform", "Numbers between two, each equally likely.", pair("number")),
-            way("log_uniform", "Numbers between two, their logarithms equally likely.", pair("number")),
-            way("int", "Whole numbers from the first to the second, both among them.", pair("integer")),
-            way("choice", "Values of a list.", json!({ "type": "array" })),
+            way("uniform", "Uniform between two numbers.", pair("number")),
+            way("log_uniform", "Log-uniform between two numbers above 0.", pair("number")),
+            way("int", "Uniform over the whole numbers from the first to the second, both included.", pair("integer")),
+            way("choice", "One of a list of values, each equally likely.", json!({ "type": "array" })),
         ],
     })
 }

@@ -1,4 +1,4 @@
-//! A resolved spec: every key that applies, with its value, as the types of the tables that have them.
+//! A resolved spec: all keys that apply, with their values, as one type per table.
 
 use super::sweep;
 use crate::data;
@@ -12,77 +12,78 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use toml::Value;
 
-/// The version of the language of specs.
+/// The version of the spec language.
 pub const SPEC_VERSION: u64 = 1;
 
-/// A spec of one trial: what was written, and the defaults of the rest.
+/// The spec of one trial: the written values, and defaults for the rest.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// The experiment's name.
     pub name: String,
-    /// Words to find the trials by.
+    /// Labels of the trials.
     pub tags: Vec<String>,
-    /// Seed of all that is random in training.
+    /// The seed of all random numbers in training.
     pub seed: u64,
-    /// Which images to train on.
+    /// The images.
     pub data: data::DataSettings,
-    /// The network and its distributions.
+    /// The network, the likelihood and the posterior.
     pub model: model::ModelSettings,
-    /// The loss and its conventions.
+    /// The loss.
     pub objective: objective::ObjectiveSettings,
-    /// How the weights are found.
+    /// The optimizer, the learning rate and the number of epochs.
     pub train: train::TrainSettings,
     /// What is logged, and how often.
     pub log: Log,
-    /// The keys that apply, in their order.
+    /// The keys that apply, in order.
     settings: Vec<ResolvedKey>,
 }
 
 /// The `[log]` table.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
-    /// Epochs from one set of pictures to the next; `None` for epochs 1, 2, 4, 8, ...
+    /// The number of epochs between two sets of images; `None` to draw them after epochs 1, 2, 4, 8, ...
     pub pictures_every: Option<u64>,
 }
 
-const NAME: Key = Key::new("name", "The experiment's name, and its folder's below `runs`; by default the file's name.")
-    .also("experiment experiment_name run_name title")
-    .example("\"beta_sweep\"")
-    .role(Role::Experiment);
+const NAME: Key =
+    Key::new("name", "The name of the experiment and of its folder in `runs`; by default the name of the file.")
+        .also("experiment experiment_name run_name title")
+        .example("\"beta_sweep\"")
+        .role(Role::Experiment);
 const TAGS: Key =
-    Key::new("tags", "Words to find the trials by, in trial.json and the tables; they change nothing else.")
+    Key::new("tags", "Labels of the trials, saved in trial.json and in the tables; they do not affect results.")
         .example("[\"baseline\"]")
         .role(Role::Output);
 const SEED: Key = Key::new(
     "seed",
-    "Seed of all that is random in training: weights, order of the images, noise, `dynamic` binarisation. Held-out images \
-     are measured on the same numbers, whatever it is.",
+    "The seed of all random numbers in training: initial weights, order of the images, noise, `dynamic` binarization. \
+     Validation uses the same random numbers for every seed.",
 )
 .also("random_seed random_state manual_seed rng rng_seed")
 .example("7");
 const EXTENDS: Key = Key::new(
     "extends",
-    "A file, or several, whose keys this one has too unless it gives them itself; paths relative to this file. The name is \
-     not taken over.",
+    "A spec file, or a list of them, to include: this file overrides their keys. Paths are relative to this file. `name` is \
+     not included.",
 )
 .also("base bases inherits parent")
 .example("\"base.toml\"")
 .role(Role::Document);
 const VERSION: Key =
-    Key::new("spec_version", "The version of this language that the file is written in; 1 is the only one yet.")
+    Key::new("spec_version", "The version of the spec language that this file uses; currently always 1.")
         .also("version")
         .example("1")
         .role(Role::Document);
 const PICTURES_EVERY: Key = Key::new(
     "pictures_every",
-    "Epochs from one set of pictures to the next; by default they are drawn after epochs 1, 2, 4, 8, ... They always are \
-     after the last one.",
+    "The number of epochs between two sets of images in the log; by default, images are drawn after epochs 1, 2, 4, 8, ... \
+     They are always drawn after the last epoch.",
 )
 .example("5")
-.hint("leave it out for pictures after epochs 1, 2, 4, 8, ... and the last")
+.hint("remove it to draw images after epochs 1, 2, 4, 8, ... and after the last epoch")
 .role(Role::Output);
 
-/// Magnitude of a pixel that is far from what weights are drawn for.
+/// The largest absolute pixel value for which the initial weights are suitable.
 const FAR: f64 = 10.0;
 
 /// All tables and keys of specs.
@@ -101,28 +102,34 @@ fn read(keys: &mut Keys<'_>) -> Spec {
         None,
     );
     keys.describe_only(VERSION, Type::Whole { least: SPEC_VERSION, most: SPEC_VERSION }, None);
-    let data = keys.table("data", "Which images to train on.", "dataset datasets", data::DataSettings::read);
+    let data = keys.table(
+        "data",
+        "The images, their split, and their pixel values.",
+        "dataset datasets",
+        data::DataSettings::read,
+    );
     let model = keys.table(
         "model",
-        "The network and its distributions.",
+        "The network, the likelihood and the posterior.",
         "network net arch architecture vae autoencoder",
         model::ModelSettings::read,
     );
-    let objective = keys.table("objective", "The loss and its conventions.", "loss losses elbo criterion", |keys| {
+    let objective = keys.table("objective", "The loss and its unit.", "loss losses elbo criterion", |keys| {
         objective::ObjectiveSettings::read(keys, model.is_variational)
     });
     let train = keys.table(
         "train",
-        "How the weights are found.",
+        "The optimizer, the learning rate, the number of epochs and the device.",
         "training trainer fit optim optimizer optimization",
         train::TrainSettings::read,
     );
-    let log = keys.table("log", "What is logged, and how often; it changes nothing else.", "logging logger", |keys| {
-        Log { pictures_every: keys.optional_whole(PICTURES_EVERY, 1, Type::MOST) }
-    });
+    let log =
+        keys.table("log", "What is logged, and how often; it does not affect results.", "logging logger", |keys| Log {
+            pictures_every: keys.optional_whole(PICTURES_EVERY, 1, Type::MOST),
+        });
     keys.table(
         "sweep",
-        "What to vary: one trial for each combination of the listed values.",
+        "The keys to vary, and their values.",
         "sweeps search hparams hyperparameters",
         sweep::describe,
     );
@@ -137,27 +144,27 @@ fn read(keys: &mut Keys<'_>) -> Spec {
 fn check_name(keys: &mut Keys<'_>, name: &str) {
     let fits = !name.is_empty() && name.chars().count() <= 100;
     let message = || format!("`name` must have 1 to 100 characters, found {}", name.chars().count());
-    keys.require(fits, &["name"], message, "the experiment's folder is named after it");
-    // File systems count bytes.
-    let message = || format!("`name` has {} bytes; a folder's name has up to 240", name.len());
-    keys.require(!fits || name.len() <= 240, &["name"], message, "use a shorter one");
+    keys.require(fits, &["name"], message, "the folder of the experiment has this name");
+    // File systems limit the number of bytes.
+    let message = || format!("`name` has {} bytes, more than the maximum of 240", name.len());
+    keys.require(!fits || name.len() <= 240, &["name"], message, "use a shorter name");
     let plain = !name.starts_with('.') && !name.chars().any(|c| c == '/' || c == '\\' || c.is_control());
-    let message = || format!("`name` cannot name a folder: {name:?}");
-    keys.require(plain, &["name"], message, "leave out slashes, line breaks and a leading dot");
+    let message = || format!("`name` is not a valid folder name: {name:?}");
+    keys.require(plain, &["name"], message, "use a name without slashes, line breaks and a leading dot");
 }
 
 impl Spec {
-    /// Resolves what was written for one trial, by dotted keys; and what was found wrong with it.
+    /// Resolves the written values of one trial, by dotted key. Also returns the errors and warnings.
     pub fn read(written: &BTreeMap<String, Value>) -> (Spec, Found) {
         let (mut spec, found) = Keys::read(written, read);
         spec.settings.clone_from(&found.settings);
         (spec, found)
     }
 
-    /// The keys and values of a spec as TOML, dotted.
+    /// The dotted keys and values of a spec in TOML.
     ///
     /// # Errors
-    /// It is not TOML.
+    /// The text is not valid TOML.
     pub fn keys_of(text: &str) -> Result<BTreeMap<String, Value>, toml::de::Error> {
         let mut keys = BTreeMap::new();
         for (name, value) in text.parse::<toml::Table>()? {
@@ -173,23 +180,23 @@ impl Spec {
         Ok(keys)
     }
 
-    /// The network for images of some height and width.
+    /// The architecture for images of this height and width.
     pub fn architecture(&self, sides: [usize; 2]) -> Architecture {
         self.model.architecture(sides, self.objective.posterior_scale)
     }
 
-    /// The keys that apply, in their order, with their values.
+    /// The keys that apply, in order, with their values.
     pub fn settings(&self) -> &[ResolvedKey] {
         &self.settings
     }
 
-    /// Every key that applies, dotted, with its value.
+    /// The values of all keys that apply, by dotted key.
     pub fn values(&self) -> BTreeMap<String, serde_json::Value> {
         let value = |value: &Value| serde_json::to_value(value).unwrap_or(serde_json::Value::Null);
         self.settings.iter().map(|setting| (setting.key.clone(), value(&setting.value))).collect()
     }
 
-    /// The same as tables.
+    /// The same values, nested by table.
     pub fn tables(&self) -> serde_json::Value {
         let mut tables = serde_json::json!({});
         for (key, value) in self.values() {
@@ -201,7 +208,7 @@ impl Spec {
         tables
     }
 
-    /// The spec as TOML, runnable by itself.
+    /// The spec as TOML: a complete spec of this trial.
     pub fn to_toml(&self) -> String {
         let (mut text, mut last) = (String::new(), "");
         for setting in &self.settings {
@@ -215,14 +222,14 @@ impl Spec {
         text
     }
 
-    /// What tables say together.
+    /// Checks that involve several tables.
     fn check(&self, keys: &mut Keys<'_>) {
         let (bernoulli, [low, high]) = (self.is_bernoulli(), self.data.range);
         keys.require(
             !bernoulli || self.data.is_unit(),
             &["data.range", "model.likelihood"],
             || format!("a Bernoulli likelihood needs data in [0, 1], but `data.range` is [{low:?}, {high:?}]"),
-            "leave `data.range` out, or set `model.likelihood = \"gaussian\"`",
+            "remove `data.range`, or set `model.likelihood = \"gaussian\"`",
         );
         let (latent, hidden) = (self.model.latent_dim, self.hidden());
         let narrowest = hidden.iter().min().map_or(u64::MAX, |size| *size as u64);
@@ -230,65 +237,66 @@ impl Spec {
             latent <= narrowest,
             &["model.latent_dim", "model.hidden"],
             || format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer"),
-            "codes cannot carry more than the layers around them",
+            "the narrowest hidden layer limits the information that the codes carry",
         );
         let binary = self.data.binarize != data::Binarize::None;
         keys.warn(
             bernoulli || !binary,
             &["model.likelihood", "data.binarize"],
-            || "a Gaussian likelihood of pixels that `data.binarize` makes zeros and ones".to_owned(),
-            "its density grows without bound on two values: set `model.likelihood = \"bernoulli\"`, or leave pixels grey",
+            || "`model.likelihood = \"gaussian\"` on binarized pixels".to_owned(),
+            "on two pixel values, a Gaussian density has no upper bound: set `model.likelihood = \"bernoulli\"`, or \
+             `data.binarize = \"none\"`",
         );
         let warmup = self.objective.kl.map_or(0.0, |kl| kl.warmup_epochs);
         let epochs = self.train.epochs;
         keys.warn(
             warmup < epochs as f64 || warmup == 0.0,
             &["objective.kl_warmup_epochs"],
-            || format!("`objective.kl_warmup_epochs` is as long as all of {}", counted(epochs, "epoch")),
-            "the KL's weight is never, or only just, what `objective.kl_weight` says",
+            || format!("`objective.kl_warmup_epochs` is as long as the training ({})", counted(epochs, "epoch")),
+            "the KL weight reaches `objective.kl_weight` at the end, or never",
         );
         let far = self.far_range();
         keys.warn(
             far.is_none(),
             &["data.range"],
-            || format!("`data.range` of {} has pixels far larger than 1", far.as_deref().unwrap_or_default()),
-            "a network starts with weights for values of about 1, so that the first steps may diverge, whatever \
-             `model.variance` is; [0.0, 1.0] and [-1.0, 1.0] are usual",
+            || format!("`data.range` = {} has pixel values far from 1", far.as_deref().unwrap_or_default()),
+            "the initial weights suit pixel values of about 1, so the first steps may diverge with any `model.variance`; \
+             usual ranges are [0.0, 1.0] and [-1.0, 1.0]",
         );
     }
 
-    /// Whether the likelihood is one of zeros and ones.
+    /// Whether the likelihood is Bernoulli.
     pub fn is_bernoulli(&self) -> bool {
         self.model.likelihood == LikelihoodKind::Bernoulli
     }
 
-    /// Sizes of the dense hidden layers.
+    /// The sizes of the dense hidden layers.
     fn hidden(&self) -> &[usize] {
         match &self.model.network {
             Network::Conv { hidden, .. } | Network::Mlp { hidden, .. } => hidden,
         }
     }
 
-    /// A range of pixels, as text, that the first steps of a Gaussian likelihood may not bear.
+    /// The range of pixel values as text, if it is so far from 1 that training with a Gaussian likelihood may diverge.
     fn far_range(&self) -> Option<String> {
         let [low, high] = self.data.range;
         let far = low.abs().max(high.abs()) > FAR;
         (far && !self.is_bernoulli()).then(|| format!("[{}, {}]", short(low), short(high)))
     }
 
-    /// What to do about a trial of this spec whose loss or gradient was not finite, the likely cause first.
+    /// What to do if the loss or the gradient of this trial was not finite, the likely cause first.
     pub fn diverged_advice(&self) -> String {
         let (train, rate) = (&self.train, self.train.learning_rate);
         let cause = self.far_range().map(|range| {
             format!(
-                "the likely cause is `data.range` = {range}, as a network starts with weights for values of about 1: set it \
+                "the likely cause is `data.range` = {range}, because the initial weights suit values of about 1: set it \
                  to [0.0, 1.0]; or "
             )
         });
         let (name, rates) = (train.optimizer.name(), train.optimizer.rates());
         let usual = rates.usual;
         let large =
-            (rate > rates.large).then(|| format!(" ({} is large for `{name}`: {usual} are usual)", short(rate)));
+            (rate > rates.large).then(|| format!(" ({} is large for `{name}`; usual values are {usual})", short(rate)));
         let clip = train.clip_norm.is_none().then_some(", or set `train.clip_norm`");
         let (cause, large, clip) = (cause.unwrap_or_default(), large.unwrap_or_default(), clip.unwrap_or_default());
         format!("{cause}try a smaller `train.learning_rate`{large}{clip}")
@@ -314,13 +322,13 @@ mod tests {
         let far = "[data]\nrange = [0, 255]\n[model]\nlikelihood = \"gaussian\"\n";
         assert_eq!(
             advice(far),
-            "the likely cause is `data.range` = [0, 255], as a network starts with weights for values of about 1: set it \
+            "the likely cause is `data.range` = [0, 255], because the initial weights suit values of about 1: set it \
              to [0.0, 1.0]; or try a smaller `train.learning_rate`, or set `train.clip_norm`"
         );
         assert_eq!(
             advice(&format!("{far}[train]\nlearning_rate = 0.5\nclip_norm = 2.0")),
-            "the likely cause is `data.range` = [0, 255], as a network starts with weights for values of about 1: set it \
-             to [0.0, 1.0]; or try a smaller `train.learning_rate` (0.5 is large for `adam`: 1e-4 to 1e-2 are usual)"
+            "the likely cause is `data.range` = [0, 255], because the initial weights suit values of about 1: set it \
+             to [0.0, 1.0]; or try a smaller `train.learning_rate` (0.5 is large for `adam`; usual values are 1e-4 to 1e-2)"
         );
     }
 
@@ -344,7 +352,7 @@ mod tests {
         assert_eq!(of(0.0, 10.0, "gaussian"), None);
         assert_eq!(of(0.0, 10.5, "gaussian").as_deref(), Some("[0, 10.5]"));
         assert_eq!(of(-128.0, 1.0, "gaussian").as_deref(), Some("[-128, 1]"));
-        // Another error says what is wrong with it.
+        // For a Bernoulli likelihood this range is an error.
         assert_eq!(of(0.0, 255.0, "bernoulli"), None);
     }
 

@@ -1,41 +1,39 @@
-//! Which values a key takes, and what to write instead of one that it does not take.
+//! Checks the values of keys by dotted name, and suggests what to write instead of an invalid value.
 
 use super::description;
 use crate::settings::{Fault, KeyInfo, LIST_OF_VALUES, Type};
 use toml::Value;
 
-/// What a key takes; `None` for a key that does not exist.
+/// The type of a key; `None` if there is no such key.
 pub(super) fn kind_of(key: &str) -> Option<Type> {
     description().key(key).map(KeyInfo::kind)
 }
 
-/// Whether a key takes a value.
+/// Whether a value is valid for a key.
 pub(super) fn takes(key: &str, value: &Value) -> bool {
     kind_of(key).is_some_and(|kind| kind.takes(value))
 }
 
-/// Whether a key's values are paths of files.
+/// Whether the values of a key are paths of files.
 pub(super) fn is_path(key: &str) -> bool {
     matches!(kind_of(key), Some(Type::Path))
 }
 
-/// Why a value is not one for `key`, and what would be.
+/// What is wrong with a value of `key`, and what to write instead; `None` if it is valid. The help can be the marker
+/// [`LIST_OF_VALUES`], which the caller replaces.
 pub(super) fn fault(key: &str, value: &Value) -> Option<Fault> {
     let info = description().key(key)?;
     let fault = info.kind().fault(value)?;
     let help = match (&fault.help, fault.element) {
         (Some(help), Some(_)) if help == LIST_OF_VALUES => Some("remove the inner brackets".to_owned()),
-        (Some(help), None) if help == LIST_OF_VALUES => {
-            let write = || format!("to try several values, write `{} = {value}` in `[sweep.grid]`", dotted(key));
-            can_vary(key).then(write)
-        }
+        (Some(help), None) if help == LIST_OF_VALUES && !can_vary(key) => None,
         (None, _) if fault.is_range => Some(info.hint().to_owned()).filter(|hint| !hint.is_empty()),
         (help, _) => help.clone(),
     };
     Some(Fault { help, ..fault })
 }
 
-/// A key as it is written in a table of dotted keys.
+/// A dotted key as it is written in a table: in quotes if it contains a dot.
 pub(super) fn dotted(key: &str) -> String {
     if key.contains('.') { format!("\"{key}\"") } else { key.to_owned() }
 }

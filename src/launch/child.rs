@@ -1,4 +1,4 @@
-//! A trial's process, from the parent's side and from its own.
+//! The process of a trial: the parent's side, and the part of the trial's side that watches the parent.
 
 use crate::folder::{FileError, TrialFolder};
 use crate::record::trial::Status;
@@ -13,36 +13,36 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Lines of a crashed process's error output that are kept, of its beginning and of its end: a panic says first what
-/// happened, and then, where it is asked to, at length where.
+/// How many of the first and of the last lines of standard error are kept for a crashed process: a panic prints its message
+/// first, and may then print a long backtrace.
 const KEPT_LINES: usize = 6;
 
-/// What the parent hears of a trial's process.
+/// A message about a trial's process to the parent.
 pub(super) enum Message {
-    /// Something happened in the trial.
+    /// An event of the trial.
     Event(Event),
-    /// The process has closed its output, and is ending; lines of its errors.
+    /// The process has closed its output and is ending; kept lines of its standard error.
     Closed(String),
 }
 
-/// Exit status of a trial's process that failed because its disk takes nothing more.
+/// Exit status of a trial's process that failed because the disk is full or read-only.
 pub const DISK_FULL: u8 = 3;
 
-/// How a process ended.
+/// The end of a process.
 pub(super) enum End {
-    /// As its trial did.
-    Said(Status),
-    /// Its disk takes nothing more; lines of its errors.
+    /// It reported the status of its trial.
+    Reported(Status),
+    /// The disk is full or read-only; kept lines of its standard error.
     DiskFull(String),
-    /// In another way.
+    /// It crashed or was killed.
     Crash(Crash),
 }
 
-/// How a process ended that did not say so itself.
+/// The end of a process that did not report a status.
 pub(super) struct Crash {
-    /// What its end looked like.
+    /// The error message.
     pub(super) text: String,
-    /// Whether it was ended from outside.
+    /// Whether the cause was outside the trial.
     pub(super) from_outside: bool,
 }
 
@@ -51,14 +51,14 @@ pub(super) struct Child {
     pub(super) folder: TrialFolder,
     process: Process,
     stdin: Option<ChildStdin>,
-    /// When it last told something.
-    heard: Arc<Mutex<Instant>>,
-    /// How long it had told nothing when it was ended for that.
+    /// The time of its last output.
+    last_output: Arc<Mutex<Instant>>,
+    /// The stall timeout, if the process was killed because of it.
     stalled: Option<Duration>,
 }
 
 impl Child {
-    /// Starts `vaex trial`; what happens goes to `sender` under the trial's id.
+    /// Starts `vaex trial`. Its messages are sent to `sender`, with the trial's id.
     pub(super) fn start(
         program: &Path,
         id: &str,
@@ -74,42 +74,42 @@ impl Child {
         let mut process = command.spawn().map_err(FileError::at("run", program))?;
         let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let (id, sender) = (id.to_owned(), sender.clone());
-        let heard = Arc::new(Mutex::new(Instant::now()));
-        let hears = heard.clone();
+        let last_output = Arc::new(Mutex::new(Instant::now()));
+        let clock = last_output.clone();
         std::thread::spawn(move || {
             let errors = stderr.map(kept_lines);
             if let Some(output) = stdout {
                 for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
-                    note(&hears);
+                    set_to_now(&clock);
                     if let Ok(event) = serde_json::from_slice(&line) {
-                        // Nobody listens any more when the parent is on its way out.
+                        // The receiver may be gone when the parent is ending.
                         let _ = sender.send((id.clone(), Message::Event(event)));
                     }
                 }
             }
-            // Where they cannot be had, how the process ended is told alone.
+            // Without these lines, the error message has only the exit status.
             let lines = errors.and_then(|errors| errors.join().ok()).unwrap_or_else(String::new);
             let _ = sender.send((id, Message::Closed(lines)));
         });
-        Ok(Child { folder: folder.clone(), process, stdin, heard, stalled: None })
+        Ok(Child { folder: folder.clone(), process, stdin, last_output, stalled: None })
     }
 
-    /// Closes the pipe that the process watches: it stops after its present step.
+    /// Closes the pipe that the process watches, so that it stops after its current step.
     pub(super) fn ask_to_stop(&mut self) {
         self.stdin = None;
     }
 
-    /// Takes the process for one that has just told something.
-    pub(super) fn excuse(&self) {
-        note(&self.heard);
+    /// Restarts the stall timeout.
+    pub(super) fn restart_stall_timeout(&self) {
+        set_to_now(&self.last_output);
     }
 
-    /// Ends the process if it has told nothing for so long.
-    pub(super) fn end_if_stalled(&mut self, limit: Duration) {
-        let silent = self.heard.lock().map_or(Duration::ZERO, |heard| heard.elapsed());
+    /// Kills the process if it has printed nothing for longer than `limit`.
+    pub(super) fn kill_if_stalled(&mut self, limit: Duration) {
+        let silent = self.last_output.lock().map_or(Duration::ZERO, |last| last.elapsed());
         if self.stalled.is_none() && silent > limit {
             self.stalled = Some(limit);
-            // It may be ending by itself at this moment.
+            // This fails if the process has just ended by itself.
             let _ = self.process.kill();
         }
     }
@@ -120,25 +120,25 @@ impl Child {
         let (end, from_outside) = match (self.stalled, status) {
             (Some(limit), _) => {
                 let seconds = limit.as_secs_f64();
-                (format!("it made no progress for {seconds} seconds, and its process was ended"), false)
+                (format!("no progress for {seconds} seconds, so its process was killed"), false)
             }
             (None, Ok(status)) => match status.code() {
-                Some(0) => return End::Said(Status::Done),
-                Some(1) => return End::Said(Status::Failed),
-                Some(130) => return End::Said(Status::Interrupted),
+                Some(0) => return End::Reported(Status::Done),
+                Some(1) => return End::Reported(Status::Failed),
+                Some(130) => return End::Reported(Status::Interrupted),
                 Some(code) if code == i32::from(DISK_FULL) => return End::DiskFull(lines.to_owned()),
                 _ => describe(status),
             },
-            (None, Err(error)) => (format!("its process cannot be waited for: {error}"), true),
+            (None, Err(error)) => (format!("cannot wait for its process: {error}"), true),
         };
         let text = if lines.is_empty() { end } else { format!("{end}: {lines}") };
         End::Crash(Crash { text, from_outside })
     }
 }
 
-fn note(heard: &Mutex<Instant>) {
-    if let Ok(mut heard) = heard.lock() {
-        *heard = Instant::now();
+fn set_to_now(clock: &Mutex<Instant>) {
+    if let Ok(mut time) = clock.lock() {
+        *time = Instant::now();
     }
 }
 
@@ -161,26 +161,26 @@ fn kept_lines(errors: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// The status with which Rust ends a process that panicked.
+/// The exit status of a Rust process that panicked.
 const PANICKED: i32 = 101;
 
-/// How a process ended, and whether that came from outside.
+/// Describes how a process ended, and whether the cause was outside the trial.
 #[cfg(unix)]
 fn describe(status: ExitStatus) -> (String, bool) {
     use nix::sys::signal::Signal;
     use std::os::unix::process::ExitStatusExt;
     let number = match (status.signal(), status.code()) {
         (Some(number), _) => number,
-        (None, Some(code)) => return (format!("its process ended with status {code}"), code != PANICKED),
+        (None, Some(code)) => return (format!("its process exited with status {code}"), code != PANICKED),
         (None, None) => return (format!("its process ended with {status}"), true),
     };
     let why = match Signal::try_from(number) {
         Ok(Signal::SIGKILL) => {
-            return ("its process was killed (signal 9; perhaps the system was out of memory)".to_owned(), true);
+            return ("its process was killed (signal 9; possibly the system was out of memory)".to_owned(), true);
         }
-        Ok(Signal::SIGXFSZ) => "a file grew beyond the limit on the size of files, `ulimit -f`",
-        Ok(Signal::SIGXCPU) => "it used up the limit on processor time, `ulimit -t`",
-        // Signals that a process brings upon itself.
+        Ok(Signal::SIGXFSZ) => "a file reached the file size limit, `ulimit -f`",
+        Ok(Signal::SIGXCPU) => "it reached the CPU time limit, `ulimit -t`",
+        // Signals that the process itself causes.
         Ok(
             Signal::SIGABRT
             | Signal::SIGSEGV
@@ -189,11 +189,11 @@ fn describe(status: ExitStatus) -> (String, bool) {
             | Signal::SIGFPE
             | Signal::SIGSYS
             | Signal::SIGTRAP,
-        ) => return (format!("its process was ended by signal {number}"), false),
+        ) => return (format!("its process was terminated by signal {number}"), false),
         _ => "",
     };
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-    (format!("its process was ended by signal {number}{why}"), true)
+    (format!("its process was terminated by signal {number}{why}"), true)
 }
 
 #[cfg(not(unix))]
@@ -201,7 +201,7 @@ fn describe(status: ExitStatus) -> (String, bool) {
     (format!("its process ended with {status}"), status.code() != Some(PANICKED))
 }
 
-/// In the trial's process: sets `stop` when the parent closes its pipe, or is gone.
+/// In the trial's process: sets `stop` when the parent closes its pipe or has ended.
 pub fn stop_with_parent(stop: &'static AtomicBool) {
     std::thread::spawn(move || {
         let mut byte = [0];

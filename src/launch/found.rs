@@ -1,4 +1,4 @@
-//! What earlier runs left of a plan's trials, sorted out before a run begins.
+//! The results of earlier runs, classified before a run starts.
 
 use super::cluster::Task;
 use super::prospect::Earlier;
@@ -8,22 +8,22 @@ use crate::plan::Trial;
 use crate::record::trial::TrialRecord;
 use crate::trial;
 
-/// What there is to say before a run begins.
+/// The results of earlier runs, and what to print about them before a run starts.
 #[derive(Default)]
 pub(super) struct Found<'p> {
     pub(super) changes: Option<Changes>,
     pub(super) warnings: Vec<String>,
-    /// What is wrong with files of an earlier run.
+    /// Messages about damaged files of earlier runs.
     pub(super) damaged: Vec<String>,
     /// Trials that are done.
     pub(super) kept: Vec<&'p Trial>,
-    /// Trials that are a scheduler's.
+    /// Trials that are queued or running in a scheduler.
     pub(super) submitted: Vec<(&'p Trial, Task)>,
-    /// Trials that failed by themselves.
+    /// Trials that failed in an earlier run, by themselves, and are not retried.
     pub(super) failed: Vec<(&'p Trial, Box<TrialRecord>)>,
 }
 
-/// A trial that is to be trained, as earlier runs left it.
+/// A trial to train, with its folder and record of an earlier run.
 pub(super) struct Unfinished<'p> {
     pub(super) trial: &'p Trial,
     pub(super) folder: TrialFolder,
@@ -31,11 +31,11 @@ pub(super) struct Unfinished<'p> {
 }
 
 impl<'p> Found<'p> {
-    /// Looks at what earlier runs left of a trial; `None` if nothing is to be trained.
+    /// Classifies a trial by the results of earlier runs; `None` if it need not be trained.
     ///
     /// # Errors
     /// A file of the trial cannot be written.
-    pub(super) fn sort_out(
+    pub(super) fn classify(
         &mut self,
         trial: &'p Trial,
         folder: TrialFolder,
@@ -43,18 +43,18 @@ impl<'p> Found<'p> {
     ) -> Result<Option<Unfinished<'p>>, LaunchError> {
         let record = match Earlier::of(&folder, options) {
             Earlier::Done(mut record) => {
-                // A run may have been killed while it noted that the trial's process was, which had just finished.
+                // A run may have been killed while it wrote the record of a trial that had just finished.
                 folder.remove_leftovers()?;
                 if trial::update(&folder, trial, &mut record)? {
                     let path = folder.spec();
-                    self.damaged.push(format!("{} is damaged or missing; it is written again", path.display()));
+                    self.damaged.push(format!("{} is damaged or missing; it was written again", path.display()));
                 }
                 self.kept.push(trial);
                 return Ok(None);
             }
             Earlier::Failed(record) => {
                 folder.remove_leftovers()?;
-                // It may have been corrected.
+                // The status may have been corrected.
                 if TrialRecord::read(&folder)?.status != record.status {
                     record.write(&folder)?;
                 }
@@ -70,8 +70,8 @@ impl<'p> Found<'p> {
         Ok(Some(Unfinished { trial, folder, record }))
     }
 
-    /// Tells all of it, and counts it.
-    pub(super) fn tell(&self, summary: &mut Summary, observe: &mut dyn FnMut(RunEvent<'_>)) {
+    /// Sends an event for each result, and counts the results.
+    pub(super) fn report(&self, summary: &mut Summary, observe: &mut dyn FnMut(RunEvent<'_>)) {
         if let Some(changes) = &self.changes {
             observe(RunEvent::Changed(changes));
         }

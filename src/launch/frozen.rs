@@ -1,4 +1,4 @@
-//! plan.json, the frozen plan: what was asked for, resolved. It tells a later run what changed.
+//! plan.json, the frozen plan: the resolved trials of the last run. The next run compares its plan with it.
 
 use crate::folder::{self, BLANK_SEAL, ExperimentFolder, FileError, SealPlace, write_whole};
 use crate::plan::Plan;
@@ -6,29 +6,29 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
 
-/// How a plan differs from the one that its folder had before.
+/// The differences between a plan and the plan of the last run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Trials that are new.
+    /// Number of new trials.
     pub added: usize,
-    /// Trials that were asked for before too.
+    /// Number of trials that are in both plans.
     pub kept: usize,
-    /// Ids of trials that are no longer asked for; their folders stay.
+    /// Ids of trials that are no longer in the plan; their folders are kept.
     pub dropped: Vec<String>,
-    /// The version of vaex that the plan before is of, if it is another one.
+    /// The version of vaex that wrote the last plan; `None` if it is this version.
     pub version: Option<String>,
 }
 
 /// The content of plan.json.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Frozen {
-    /// SHA-256 of the file, taken with zeros in its place.
+    /// SHA-256 of the file, computed with zeros in place of this value.
     checksum: String,
     /// The experiment's name.
     pub name: String,
-    /// Version of vaex that planned it.
+    /// Version of vaex that wrote the plan.
     version: String,
-    /// The dotted keys that vary.
+    /// The varied keys, by their dotted names.
     pub varied: Vec<String>,
     /// The trials, in the order of the sweep.
     pub trials: Vec<FrozenTrial>,
@@ -37,25 +37,25 @@ pub struct Frozen {
 /// A trial in plan.json.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FrozenTrial {
-    /// Its id.
+    /// Id of the trial.
     #[serde(rename = "trial")]
     pub id: String,
-    /// Its resolved spec.
+    /// Resolved spec of the trial.
     spec: serde_json::Value,
 }
 
 impl FrozenTrial {
-    /// The value of a dotted key in its spec; `None` if it has no such key.
+    /// The value of a dotted key in the trial's spec; `None` if absent.
     pub fn value(&self, key: &str) -> Option<&serde_json::Value> {
         key.split('.').try_fold(&self.spec, |table, part| table.get(part)).filter(|value| !value.is_null())
     }
 }
 
 impl Frozen {
-    /// Reads an experiment's plan.
+    /// Reads the plan of an experiment.
     ///
     /// # Errors
-    /// The file cannot be read, is damaged, or holds something else.
+    /// The file cannot be read, is damaged or is not a plan.
     pub fn read(experiment: &ExperimentFolder) -> Result<Frozen, FileError> {
         let path = experiment.plan();
         let bytes = std::fs::read(&path).map_err(FileError::at("read", &path))?;
@@ -66,10 +66,10 @@ impl Frozen {
     }
 }
 
-/// How the plan differs from the frozen one; nothing where there is none, or both have the same trials.
+/// The differences between the plan and the frozen plan; `None` if there is no frozen plan or both have the same trials.
 ///
 /// # Errors
-/// There is one that cannot be read.
+/// The frozen plan exists but cannot be read.
 pub(super) fn changes(plan: &Plan, experiment: &ExperimentFolder) -> Result<Option<Changes>, FileError> {
     let before = match Frozen::read(experiment) {
         Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(None),

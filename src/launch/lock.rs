@@ -1,7 +1,7 @@
-//! One process at a time in a folder, on any host that shares it: one run in an experiment's, one training in a trial's.
+//! Locks: at most one run per experiment folder and one training process per trial folder, on all hosts that share them.
 //!
-//! The lock is the system's own on an open file, so it ends with its process, however that ends; on network file systems
-//! it holds between hosts. What is written in the file only tells others who holds it.
+//! A lock is the operating system's lock on an open file, so it ends with its process in any case. On network file systems
+//! it works between hosts. The content of the file only tells others which process holds the lock.
 
 use super::LaunchError;
 use crate::folder::{FileError, lock_file, room_needed};
@@ -15,41 +15,41 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Who is at work in a folder.
+/// The process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The process's id on its host.
+    /// Process id.
     pub process: u32,
-    /// The host's name.
+    /// Host name.
     pub host: String,
-    /// Seconds since 1970.
+    /// Time at which the process took the lock, in seconds since 1970.
     since: f64,
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Holder { process, host, since } = self;
-        // Clocks of two hosts may differ, and be set back.
+        // The clocks of two hosts may differ, and clocks can be set back.
         let duration = Duration::try_from_secs_f64(now() - since).unwrap_or(Duration::ZERO);
         write!(f, "process {process} on {host}, for {}", HumanDuration(duration))
     }
 }
 
-/// A folder that is this process's own for as long as this lives.
+/// A lock that this process holds on a folder, until the value is dropped.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
-    /// Why the file system keeps no other process out, where it does not.
+    /// The error of a file system that does not support locks; `None` if the folder is really locked.
     unsupported: Option<std::io::Error>,
 }
 
 impl Lock {
-    /// What to know where the file system of `folder` keeps no other process out.
+    /// A warning if the file system of `folder` does not support locks.
     pub fn warning(&self, folder: &Path) -> Option<String> {
         let reason = self.unsupported.as_ref()?;
         Some(format!(
-            "the file system of {} has no locks ({reason}): make sure that no other vaex works there, or mount it with \
-             locks (Lustre: -o flock; NFS: without nolock)",
+            "the file system of {} does not support locks ({reason}): make sure that no other vaex process uses \
+             this folder, or mount it with locks (Lustre: -o flock; NFS: without nolock)",
             folder.display()
         ))
     }
@@ -57,24 +57,25 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Whoever comes while the next one has not written yet is not to read of this process. The lock ends anyway.
+        // Otherwise the file would still name this process until the next holder writes to it. If this fails, the lock is
+        // released anyway.
         let _ = self.file.set_len(0);
     }
 }
 
-/// Whether the file system has no locks at all.
+/// Whether an error means that the file system does not support locks.
 fn is_unsupported(error: &std::io::Error) -> bool {
     #[cfg(unix)]
-    let none = error.raw_os_error() == Some(nix::errno::Errno::ENOLCK as i32);
+    let unsupported = error.raw_os_error() == Some(nix::errno::Errno::ENOLCK as i32);
     #[cfg(not(unix))]
-    let none = false;
-    none || error.kind() == std::io::ErrorKind::Unsupported
+    let unsupported = false;
+    unsupported || error.kind() == std::io::ErrorKind::Unsupported
 }
 
-/// Takes a folder for this process; waits for another one as long as `patience` says.
+/// Locks a folder. If another process holds the lock, waits for up to `patience`.
 ///
 /// # Errors
-/// Another process holds it still, or the lock's file cannot be written.
+/// Another process still holds the lock, or the lock file cannot be written.
 pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
     let path = lock_file(folder);
     let mut file = File::options().create(true).append(true).open(&path).map_err(FileError::at("write", &path))?;
@@ -85,7 +86,7 @@ pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
             TryLockError::WouldBlock => {
                 return Err(LaunchError::Busy { folder: folder.to_path_buf(), holder: written(&path) });
             }
-            // What is written says who holds it, on this host at least.
+            // Without locks, the content of the file tells which process on this host uses the folder.
             TryLockError::Error(error) if is_unsupported(&error) => match living(&path) {
                 Some(_) if start.elapsed() < patience => std::thread::sleep(Duration::from_millis(20)),
                 Some(holder) => return Err(LaunchError::Busy { folder: folder.to_path_buf(), holder: Some(holder) }),
@@ -99,15 +100,15 @@ pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
     }
     let holder = Holder { process: std::process::id(), host: host_name(), since: now() };
     let text = serde_json::to_string(&holder).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
-    let noted = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
-    noted.map_err(|error| room_needed(error, &path, text.len() as u64)).map_err(FileError::at("write", &path))?;
+    let written = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
+    written.map_err(|error| room_needed(error, &path, text.len() as u64)).map_err(FileError::at("write", &path))?;
     Ok(Lock { file, unsupported })
 }
 
-/// Who is at work in a folder at this moment; `None` where nobody is. Who it is may not be known.
+/// The process that holds the lock of a folder; `None` if no process holds it, `Some(None)` if the process is unknown.
 pub fn holder(folder: &Path) -> Option<Option<Holder>> {
     let path = lock_file(folder);
-    // A lock for reading, which keeps other readers from nothing.
+    // A shared lock, so that several processes can check at the same time.
     let file = File::open(&path).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(written(&path)),
@@ -116,7 +117,7 @@ pub fn holder(folder: &Path) -> Option<Option<Holder>> {
     }
 }
 
-/// Who holds a lock by what its file says, where that is another process of this host which is still there.
+/// The holder that the lock file names, if it is another process on this host that is still running.
 fn living(path: &Path) -> Option<Holder> {
     let holder: Holder = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
     let other = holder.process != std::process::id() && holder.host == host_name();
@@ -134,7 +135,7 @@ fn is_alive(_: u32) -> bool {
     true
 }
 
-/// What a lock's file says of who holds it; who has just taken it may be about to write.
+/// The holder that the lock file names. Waits for up to 0.1 s, as a new holder may not have written it yet.
 fn written(path: &Path) -> Option<Holder> {
     (0..20).find_map(|attempt| {
         std::thread::sleep(Duration::from_millis(5 * attempt.min(1)));

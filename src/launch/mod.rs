@@ -1,25 +1,25 @@
-//! Running a plan: a folder and a process for each trial, a few at a time. A crash costs its own trial alone.
+//! Running a plan: each trial has its own folder and process, and several run in parallel. A crash fails only its own trial.
 
 mod child;
 pub mod cluster;
 mod found;
 mod frozen;
 pub mod lock;
-mod notice;
 mod pool;
 mod prepare;
 mod prospect;
 mod queue;
+mod run_event;
 mod states;
 
 pub use child::{DISK_FULL, stop_with_parent};
 pub use frozen::{Changes, Frozen};
 pub use lock::Holder;
-pub use notice::{RunEvent, Summary};
 pub use pool::{Launch, share};
 pub use prepare::{prepare, prepare_alone};
 pub use prospect::{Prospect, prospect, unfinished};
 pub use queue::{Proposer, Waiting};
+pub use run_event::{RunEvent, Summary};
 pub use states::{Phase, State, States, states};
 
 use crate::folder::{ExperimentFolder, FileError};
@@ -27,41 +27,41 @@ use crate::plan::Plan;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How to run a plan.
+/// Options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The folder that holds the experiments' folders.
+    /// The folder that holds the experiment folders.
     pub runs: PathBuf,
-    /// Trials at a time; by default one for each core.
+    /// Number of trials that run in parallel; default: one per core.
     pub jobs: Option<usize>,
-    /// Worker threads of a trial; by default the cores are shared out among the trials that run at a time.
+    /// Worker threads per trial; default: the cores are divided among the parallel trials.
     pub threads: Option<usize>,
-    /// Train finished trials again, from the start.
+    /// Train all trials again from the start, including finished ones.
     pub fresh: bool,
     /// Stop all trials as soon as one fails.
     pub fail_fast: bool,
-    /// Run trials again that failed by themselves.
+    /// Retry trials that failed by themselves in an earlier run.
     pub retry_failed: bool,
-    /// End a trial that makes no progress for so long.
+    /// Kill a trial that makes no progress for this time.
     pub stall_timeout: Option<Duration>,
 }
 
-/// Why a plan cannot run at all.
+/// Why a plan cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     /// A file or folder of the experiment cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Another process is at work in an experiment's or a trial's folder.
+    /// Another process holds the lock of an experiment folder or a trial folder.
     #[error(
-        "another vaex is at work in {}{}; wait for it, stop it, or choose another folder with --runs",
+        "another vaex process holds the lock of {}{}; wait for it, stop it, or choose another folder with --runs",
         folder.display(),
         holder.as_ref().map_or_else(String::new, |holder| format!(": {holder}"))
     )]
     Busy {
         /// The folder.
         folder: PathBuf,
-        /// Who works there, where it could be read.
+        /// The process that holds the lock; `None` if unknown.
         holder: Option<Holder>,
     },
     /// A scheduler's command cannot be run, or fails.
@@ -69,11 +69,11 @@ pub enum LaunchError {
     Scheduler {
         /// The command.
         command: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The program's own file cannot be found, to start trials with.
-    #[error("cannot find the vaex program to start trials with: {0}")]
+    /// The file of the vaex program, which starts the trials, cannot be found.
+    #[error("cannot find the vaex program, which starts the trials: {0}")]
     Program(std::io::Error),
 }
 

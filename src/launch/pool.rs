@@ -1,4 +1,4 @@
-//! The trials that run at a time, each in a process of its own: starting them, hearing them, and noting how they end.
+//! The running trials, each in its own process: starting them, receiving their events and recording how they end.
 
 use super::child::{Child, Crash, End, Message};
 use super::found::Found;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Trials at a time, and threads of each.
+/// The number of parallel trials, and the number of threads per trial.
 pub fn share(options: &Options, trials: usize) -> (usize, usize) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let wanted = options.jobs.unwrap_or_else(|| cores / options.threads.unwrap_or(1).max(1));
@@ -23,7 +23,7 @@ pub fn share(options: &Options, trials: usize) -> (usize, usize) {
     (jobs, options.threads.unwrap_or(cores / jobs).max(1))
 }
 
-/// Trials that are ready to run, in a folder that is this process's own.
+/// Trials that are ready to run, in a folder that this process has locked.
 pub struct Launch<'p> {
     pub(super) program: PathBuf,
     found: Found<'p>,
@@ -65,19 +65,19 @@ impl<'p> Launch<'p> {
         })
     }
 
-    /// Trials that are to be trained.
+    /// The number of trials to train.
     pub fn waiting(&self) -> usize {
         self.source.left()
     }
 
-    /// Tells what earlier runs left, and counts it.
-    pub fn tell(&mut self, observe: &mut dyn FnMut(RunEvent<'_>)) {
-        self.found.tell(&mut self.summary, observe);
+    /// Sends an event for each result of earlier runs, and counts the results.
+    pub fn report_earlier_results(&mut self, observe: &mut dyn FnMut(RunEvent<'_>)) {
+        self.found.report(&mut self.summary, observe);
     }
 
-    /// Runs every trial that is not finished, until all ended, `stop` is set, or one fails that is to stop the others.
+    /// Runs all unfinished trials, until all have ended, `stop` is set, one fails with `fail_fast`, or the disk is full.
     pub fn run(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(RunEvent<'_>)) -> Summary {
-        self.tell(observe);
+        self.report_earlier_results(observe);
         let mut last = Instant::now();
         loop {
             let failed = self.summary.failed > self.summary.failed_before;
@@ -100,22 +100,22 @@ impl<'p> Launch<'p> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.summary,
             }
-            // Of a suspended process one cannot say that the others were silent meanwhile.
+            // After this process was suspended, the time since the last output says nothing about the trials.
             if last.elapsed() > Duration::from_secs(1) {
-                self.running.iter().for_each(|(_, child)| child.excuse());
+                self.running.iter().for_each(|(_, child)| child.restart_stall_timeout());
             }
             last = Instant::now();
             if let Some(limit) = self.stall_timeout {
-                self.running.iter_mut().for_each(|(_, child)| child.end_if_stalled(limit));
+                self.running.iter_mut().for_each(|(_, child)| child.kill_if_stalled(limit));
             }
         }
     }
 
     fn start(&mut self, mut waiting: Waiting<'p>, observe: &mut dyn FnMut(RunEvent<'_>)) {
-        let begun = waiting.begin();
+        let prepared = waiting.prepare_folder();
         let Waiting { trial, folder, .. } = waiting;
         let start = || Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender);
-        match begun.and_then(|()| start()) {
+        match prepared.and_then(|()| start()) {
             Ok(child) => self.running.push((trial, child)),
             Err(error) if is_full(&error.source) => {
                 self.end(&trial, &folder, End::DiskFull(error.to_string()), observe);
@@ -130,7 +130,7 @@ impl<'p> Launch<'p> {
     fn handle(&mut self, id: &str, message: Message, observe: &mut dyn FnMut(RunEvent<'_>)) {
         let Some(index) = self.running.iter().position(|(trial, _)| trial.id() == id) else { return };
         match message {
-            // The record has the last word on how it ended; it is read when the process is gone.
+            // The record decides how the trial ended; it is read when the process has ended.
             Message::Event(Event::Ended { .. }) => {}
             Message::Event(event) => {
                 observe(RunEvent::Event(&self.running[index].0, &event));
@@ -144,27 +144,27 @@ impl<'p> Launch<'p> {
         }
     }
 
-    /// Notes how a trial ended; a crash goes into its record.
+    /// Handles the end of a trial. A crash is written to its record.
     fn end(&mut self, trial: &Trial, folder: &TrialFolder, end: End, observe: &mut dyn FnMut(RunEvent<'_>)) {
         let record = TrialRecord::read(folder);
         self.summary.disk_is_full |= matches!(end, End::DiskFull(_));
         let from_outside = |text: String| Crash { text, from_outside: true };
         let (status, error, from_outside) = match (end, record) {
-            (End::Said(Status::Interrupted), _) => (Status::Interrupted, None, true),
-            // The record says more than the exit status, where it is of this attempt.
-            (End::Said(Status::Done), Ok(record)) if record.status == Status::Done => (Status::Done, None, false),
-            (End::Said(_) | End::DiskFull(_), Ok(record))
+            (End::Reported(Status::Interrupted), _) => (Status::Interrupted, None, true),
+            // The record has more information than the exit status, if this attempt wrote it.
+            (End::Reported(Status::Done), Ok(record)) if record.status == Status::Done => (Status::Done, None, false),
+            (End::Reported(_) | End::DiskFull(_), Ok(record))
                 if matches!(record.status, Status::Failed | Status::Diverged) =>
             {
                 (record.status, record.error, record.from_outside)
             }
-            (End::Said(_), record) => {
-                note_crash(folder, record, from_outside("its process ended without a word".to_owned()))
+            (End::Reported(_), record) => {
+                record_crash(folder, record, from_outside("its process exited without reporting a result".to_owned()))
             }
             (End::DiskFull(lines), record) => {
-                note_crash(folder, record, from_outside(lines.trim_start_matches("error: ").to_owned()))
+                record_crash(folder, record, from_outside(lines.trim_start_matches("error: ").to_owned()))
             }
-            (End::Crash(crash), record) => note_crash(folder, record, crash),
+            (End::Crash(crash), record) => record_crash(folder, record, crash),
         };
         match status {
             Status::Done => self.summary.done += 1,
@@ -179,15 +179,15 @@ impl<'p> Launch<'p> {
     }
 }
 
-/// Writes a crash into a trial's record; what is to be said of it, and whether it came from outside.
-fn note_crash(
+/// Writes a crash to the trial's record. Returns the status, the error and whether the cause was outside the trial.
+fn record_crash(
     folder: &TrialFolder,
     record: Result<TrialRecord, FileError>,
     crash: Crash,
 ) -> (Status, Option<String>, bool) {
     let (text, from_outside) = (crash.text.clone(), crash.from_outside);
     let write = |mut record: TrialRecord| -> Result<(), LaunchError> {
-        // Where another process has begun to train it meanwhile, the record is that one's.
+        // If another process has started to train the trial in the meantime, the record belongs to that process.
         let _lock = lock::take(folder.path(), Duration::from_millis(100))?;
         record.status = Status::Failed;
         record.error = Some(crash.text);
@@ -195,8 +195,8 @@ fn note_crash(
         record.ended = Some(now());
         Ok(record.write(folder)?)
     };
-    // The sweep goes on without the record; the user reads of both.
+    // If the record cannot be written, the sweep continues and both errors are printed.
     let written = record.map_err(LaunchError::from).and_then(write);
-    let error = written.err().map_or(text.clone(), |second| format!("{text}; and {second}"));
+    let error = written.err().map_or(text.clone(), |second| format!("{text}; also: {second}"));
     (Status::Failed, Some(error), from_outside)
 }

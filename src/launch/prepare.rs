@@ -1,4 +1,4 @@
-//! Making a plan or a single trial ready to run.
+//! Preparing a plan or a single trial to run.
 
 use super::cluster::Task;
 use super::found::{Found, Unfinished};
@@ -12,14 +12,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a run waits for the processes of one that was killed: they stop after their present step.
+/// How long a run waits for the processes of a killed run, which stop after their current step.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Makes a plan ready to run: locks its folder, writes plan.json and the folders of the trials that are not finished.
-/// Trials that a scheduler has already are left to it.
+/// Prepares a plan: locks the experiment folder, writes plan.json and prepares the folders of the unfinished trials. Trials
+/// that are queued or running in a scheduler (`submitted`) are skipped.
 ///
 /// # Errors
-/// A folder or file cannot be written, or another process is at work in the experiment's folder.
+/// A folder or file cannot be written, or another process holds the lock of the experiment folder.
 pub fn prepare<'p>(
     plan: &'p Plan,
     options: &Options,
@@ -27,16 +27,18 @@ pub fn prepare<'p>(
 ) -> Result<Launch<'p>, LaunchError> {
     let experiment = folder(plan, &options.runs);
     experiment.create()?;
-    // Whoever only looks who holds it does so for no longer.
+    // Waits for processes that only check who holds the lock.
     let lock = lock::take(experiment.path(), Duration::from_millis(100))?;
-    // Of killed runs and reports.
+    // Temporary files of killed runs and reports.
     experiment.remove_leftovers()?;
     remove_leftovers(&options.runs)?;
     let mut found = Found::default();
     found.warnings.extend(lock.warning(experiment.path()));
     match frozen::changes(plan, &experiment) {
         Ok(changes) => found.changes = changes,
-        Err(error) => found.damaged.push(format!("{error}; it is written anew, and what changed cannot be said")),
+        Err(error) => found
+            .damaged
+            .push(format!("{error}; it will be written again, but the changes since the last run are unknown")),
     }
     let (mut unfinished, folders) = (Vec::new(), experiment.trials()?);
     for trial in plan.selected() {
@@ -45,7 +47,7 @@ pub fn prepare<'p>(
             continue;
         }
         let folder = folders.find_or_name(trial.id(), || trial.label(plan.varied()));
-        if let Some(trial) = found.sort_out(trial, folder, options)? {
+        if let Some(trial) = found.classify(trial, folder, options)? {
             if trial.folder.path().exists() {
                 drop(lock::take(trial.folder.path(), PATIENCE)?);
             }
@@ -59,8 +61,8 @@ pub fn prepare<'p>(
     Launch::new(options, jobs, threads, found, Box::new(listed), Some(lock))
 }
 
-/// Makes a trial's folder ready, but where it is to be trained anew: what is there is lost no earlier than when something
-/// takes its place.
+/// Prepares the folder of a trial. With --fresh, an existing folder is left unchanged until the trial starts, so that old
+/// results are kept as long as possible.
 fn ready<'p>(
     unfinished: Unfinished<'p>,
     varied: &[String],
@@ -74,17 +76,17 @@ fn ready<'p>(
         record.started = earlier.started;
         record.images_per_second = earlier.images_per_second;
     }
-    let anew = options.fresh && folder.path().exists();
-    if !anew {
+    let replaces_results = options.fresh && folder.path().exists();
+    if !replaces_results {
         trial::prepare(&folder, trial, &record)?;
     }
-    Ok(Waiting { trial: Cow::Borrowed(trial), folder, anew: anew.then_some(Box::new(record)) })
+    Ok(Waiting { trial: Cow::Borrowed(trial), folder, fresh_record: replaces_results.then_some(Box::new(record)) })
 }
 
-/// Makes a trial ready that an earlier command prepared; nothing where it is finished.
+/// Prepares one trial whose folder an earlier command has prepared. If the trial is finished, the launch is empty.
 ///
 /// # Errors
-/// Its folder cannot be written.
+/// The folder cannot be written.
 pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Options) -> Result<Launch<'p>, LaunchError> {
     let (mut found, threads) = (Found::default(), options.threads.unwrap_or(1));
     let is_unfinished = match Earlier::of(folder, options) {
@@ -106,7 +108,8 @@ pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Optio
             true
         }
     };
-    let waiting = is_unfinished.then(|| Waiting { trial: Cow::Borrowed(trial), folder: folder.clone(), anew: None });
+    let waiting =
+        is_unfinished.then(|| Waiting { trial: Cow::Borrowed(trial), folder: folder.clone(), fresh_record: None });
     let listed: ListedTrials<'p> = waiting.into_iter().collect();
     Launch::new(options, 1, threads, found, Box::new(listed), None)
 }

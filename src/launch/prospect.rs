@@ -1,4 +1,4 @@
-//! What earlier runs left of a trial, and what a run would do with it.
+//! The result of a trial in earlier runs, and what a run would do with the trial.
 
 use super::cluster::Task;
 use super::{LaunchError, Options, folder};
@@ -15,16 +15,16 @@ use std::io::ErrorKind;
 pub enum Prospect {
     /// Train it from the start.
     New,
-    /// Go on with it.
+    /// Resume it.
     Resume,
-    /// Nothing: it is done.
+    /// Skip it: it is done.
     Done,
-    /// Nothing: it failed before.
+    /// Skip it: it failed in an earlier run.
     Failed,
 }
 
 impl Prospect {
-    /// The word for it.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Prospect::New => "new",
@@ -35,7 +35,7 @@ impl Prospect {
     }
 }
 
-/// What a run would do with a trial of an experiment with these folders.
+/// What a run would do with a trial, given the trial folders of its experiment.
 pub fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Prospect {
     let Some(folder) = folders.find(trial.id()) else { return Prospect::New };
     match Earlier::of(folder, options) {
@@ -52,10 +52,10 @@ pub fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Pro
     }
 }
 
-/// Trials that a run would train.
+/// The number of trials that a run would train.
 ///
 /// # Errors
-/// The experiment's folder cannot be read.
+/// The experiment folder cannot be read.
 pub fn unfinished(plan: &Plan, options: &Options, submitted: &BTreeMap<String, Task>) -> Result<usize, LaunchError> {
     let folders = folder(plan, &options.runs).trials()?;
     let trials = plan.selected().filter(|trial| !submitted.contains_key(trial.id()));
@@ -63,15 +63,15 @@ pub fn unfinished(plan: &Plan, options: &Options, submitted: &BTreeMap<String, T
     Ok(prospects.filter(|prospect| matches!(prospect, Prospect::New | Prospect::Resume)).count())
 }
 
-/// What an earlier run left of a trial.
+/// The result of a trial in earlier runs.
 pub(super) enum Earlier {
-    /// All that it was trained for.
+    /// It is done.
     Done(Box<TrialRecord>),
-    /// It failed by itself, and would again.
+    /// It failed by itself, and would fail again.
     Failed(Box<TrialRecord>),
-    /// It is to be trained, or to go on.
+    /// It must be trained or resumed. Contains its record; `None` if it was never started.
     Unfinished(Option<Box<TrialRecord>>),
-    /// It was further, but something is wrong with its files.
+    /// A file of it is damaged or missing. Contains its record if readable, and the message.
     Damaged(Option<Box<TrialRecord>>, String),
 }
 
@@ -85,14 +85,14 @@ impl Earlier {
             Err(error) if error.source.kind() == ErrorKind::NotFound => {
                 let path = folder.record();
                 return match folder.has_checkpoint() {
-                    true => Earlier::Damaged(None, format!("{} is missing; the trial goes on", path.display())),
+                    true => Earlier::Damaged(None, format!("{} is missing; the trial will resume", path.display())),
                     false => Earlier::Unfinished(None),
                 };
             }
-            Err(error) => return Earlier::Damaged(None, format!("{error}; the trial goes on")),
+            Err(error) => return Earlier::Damaged(None, format!("{error}; the trial will resume")),
         };
         let fault = (record.status == Status::Done).then(|| trial::fault(folder, &record)).flatten();
-        // A table that cannot be read is found to be damaged.
+        // A table that cannot be read is reported as damaged below.
         if record.status == Status::Done
             && let Ok(rows) = tables::read_metrics(&folder.metrics())
         {
@@ -100,9 +100,10 @@ impl Earlier {
         }
         match record.status {
             Status::Done => match fault {
-                // The spec alone is written again from the plan.
+                // A damaged spec is written again from the plan, without training.
                 Some(path) if path != folder.spec() => {
-                    let fault = format!("{} is damaged or missing; the trial makes it again", path.display());
+                    let fault =
+                        format!("{} is damaged or missing; the trial will run again to write it", path.display());
                     Earlier::Damaged(Some(record), fault)
                 }
                 _ => Earlier::Done(record),

@@ -1,4 +1,4 @@
-//! Where a launch takes its trials from, one by one.
+//! The source of trials of a launch.
 
 use crate::folder::{FileError, TrialFolder};
 use crate::plan::Trial;
@@ -7,23 +7,23 @@ use crate::trial;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-/// A trial that is to be trained.
+/// A trial that waits to be trained.
 pub struct Waiting<'p> {
-    /// The trial: one of the plan, or one that was proposed since.
+    /// The trial: from the plan, or proposed during the run.
     pub trial: Cow<'p, Trial>,
     /// Its folder.
     pub folder: TrialFolder,
-    /// The record to begin with, in an empty folder; `None` if the folder is ready.
-    pub anew: Option<Box<TrialRecord>>,
+    /// The initial record, if the folder must first be emptied; `None` if the folder is ready.
+    pub fresh_record: Option<Box<TrialRecord>>,
 }
 
 impl Waiting<'_> {
-    /// Makes the folder ready: what is in it of a trial that is to be trained anew is lost now, and no earlier.
+    /// Prepares the folder. Only now are the old results of a trial removed that is trained again with --fresh.
     ///
     /// # Errors
     /// The folder cannot be emptied or written.
-    pub(super) fn begin(&mut self) -> Result<(), FileError> {
-        let Some(record) = self.anew.take() else { return Ok(()) };
+    pub(super) fn prepare_folder(&mut self) -> Result<(), FileError> {
+        let Some(record) = self.fresh_record.take() else { return Ok(()) };
         let path = self.folder.path();
         if path.exists() {
             std::fs::remove_dir_all(path).map_err(FileError::at("remove the folder", path))?;
@@ -32,23 +32,23 @@ impl Waiting<'_> {
     }
 }
 
-/// A source of trials. A launch asks it for a trial whenever it has room for one, and tells it how each ended, so that it can
-/// propose trials by the results of others.
+/// A source of trials. A launch requests a trial whenever another one can run, and reports how each trial ended, so that
+/// later proposals can depend on earlier results.
 pub trait Proposer<'p> {
-    /// The next trial; `None` if there is none before a running one has ended, or none any more.
+    /// The next trial; `None` if a running trial must end first, or if no trial is left.
     fn propose(&mut self) -> Option<Waiting<'p>>;
 
-    /// Takes note of how a proposed trial ended.
+    /// Receives the status with which a proposed trial ended.
     fn ended(&mut self, trial: &Trial, status: Status);
 
-    /// Trials that it will still propose, at most. Where that is not 0 and none is running, it has one to propose.
+    /// The maximum number of trials that it will still propose. If it is not 0 and no trial is running, `propose` returns one.
     fn left(&self) -> usize;
 
-    /// Proposes none any more.
+    /// Makes it propose no further trials.
     fn stop(&mut self);
 }
 
-/// The trials of a plan's grid: known from the start, whatever the others come to.
+/// A fixed list of trials, independent of the results of other trials.
 #[derive(Default)]
 pub(super) struct ListedTrials<'p>(VecDeque<Waiting<'p>>);
 

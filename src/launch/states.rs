@@ -1,4 +1,4 @@
-//! The states of an experiment's trials, from their folders and from the scheduler that they were given to.
+//! The state of each trial of an experiment, from its folder and from the scheduler.
 
 use super::cluster::{self, Task};
 use super::frozen::FrozenTrial;
@@ -12,23 +12,23 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
-/// Where a trial is, beyond what its record can know.
+/// The phase of a trial: the status of its record, combined with information about its process and the scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// As the record says: it ended, or was not started.
+    /// The status in the record: the trial has ended or was not started.
     Recorded(Status),
-    /// Waiting in the scheduler's queue.
+    /// It waits in the queue of the scheduler.
     Queued,
-    /// A process trains it.
+    /// A process is training it.
     Running,
-    /// It was training, and its process is gone without a word.
+    /// Its process ended while training, without recording it.
     Stopped,
     /// Its record is missing or cannot be read.
     Unknown,
 }
 
 impl Phase {
-    /// The word for it.
+    /// Its name in tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Recorded(status) => status.name(),
@@ -39,7 +39,7 @@ impl Phase {
         }
     }
 
-    /// Whether something is yet to come without anybody starting it.
+    /// Whether the trial will continue by itself: it is queued or running.
     pub fn is_pending(self) -> bool {
         matches!(self, Phase::Queued | Phase::Running)
     }
@@ -48,77 +48,76 @@ impl Phase {
 /// The state of a trial.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// Its id.
+    /// Id of the trial.
     pub id: String,
-    /// Its values of the keys that vary, in the plan's order.
+    /// Values of the varied keys, in the order of the plan.
     pub keys: Vec<(String, Option<Value>)>,
-    /// Where it is.
+    /// Phase of the trial.
     pub phase: Phase,
-    /// Its folder; `None` if it was never made ready to run.
+    /// Its folder; `None` if no run has prepared it yet.
     pub folder: Option<TrialFolder>,
-    /// Its record, where it can be read.
+    /// Its record; `None` if absent or unreadable.
     pub record: Option<TrialRecord>,
     /// The rows of metrics.parquet.
     pub metrics: Vec<Row>,
-    /// Epochs to train, in all.
+    /// Total number of epochs to train.
     pub epochs: u64,
-    /// The scheduler's job and task that it is in.
+    /// Its task in the scheduler; `None` if absent.
     pub task: Option<Task>,
-    /// What went wrong.
+    /// The error of the trial, or of reading its files.
     pub error: Option<String>,
-    /// Seconds that a running trial will still take; `None` if nothing is known.
+    /// Estimated seconds until a running trial ends; `None` if unknown.
     pub eta_seconds: Option<f64>,
 }
 
 impl State {
-    /// Epochs that are done.
+    /// Number of finished epochs.
     pub fn epoch(&self) -> u64 {
-        // One that diverged in an epoch has not ended it.
+        // A trial that diverged has not finished the epoch in which it diverged.
         let diverged = self.phase == Phase::Recorded(Status::Diverged);
         let split = if diverged { Split::Validation } else { Split::Train };
         let rows = self.metrics.iter().filter(|row| row.split == split && (!diverged || row.is_finite()));
         rows.map(|row| row.epoch).max().unwrap_or(0)
     }
 
-    /// The row of the last epoch.
+    /// The metrics of the last epoch on a split.
     pub fn last(&self, split: Split) -> Option<&Row> {
         self.metrics.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch)
     }
 
-    /// Whether a run, or a scheduler, trains it or is about to.
+    /// Whether a run or a scheduler is training it or will train it.
     fn is_due(&self) -> bool {
         self.phase.is_pending() || self.phase == Phase::Recorded(Status::Planned) && self.folder.is_some()
     }
 
-    /// Seconds an epoch took on average, with its validation and files.
+    /// Mean seconds per epoch, including validation and writing files.
     fn seconds_per_epoch(&self) -> Option<f64> {
         let seconds = self.record.as_ref()?.seconds / self.epoch() as f64;
         (seconds.is_finite() && seconds > 0.0).then_some(seconds)
     }
 }
 
-/// The states of an experiment's trials.
+/// The states of all trials of an experiment.
 #[derive(Clone, Debug)]
 pub struct States {
-    /// Of each trial of the plan, in its order.
+    /// The states, in the order of the plan.
     pub trials: Vec<State>,
-    /// Seconds until all that are running or to come have ended, at the pace so far; `None` if nothing is running or
-    /// known.
+    /// Estimated seconds until all trials have ended; `None` if no trial is running or the time is unknown.
     pub eta_seconds: Option<f64>,
-    /// Trials that run at this time.
+    /// Number of running trials.
     pub running: usize,
 }
 
 /// The states of the trials of an experiment's frozen plan.
 ///
 /// # Errors
-/// Slurm cannot be asked, the folder cannot be read, or the plan does not say what it should.
+/// Slurm cannot be queried, the folder cannot be read, or the plan is incomplete.
 pub fn states(experiment: &ExperimentFolder, plan: &Frozen) -> Result<States, LaunchError> {
     let mut tasks = cluster::active(experiment, &plan.name)?;
     let folders = experiment.trials()?;
     let mut state = |trial: &FrozenTrial| -> Result<State, LaunchError> {
         let epochs = trial.value("train.epochs").and_then(Value::as_u64);
-        let missing = || std::io::Error::other(format!("it does not say how many epochs trial {} has", trial.id));
+        let missing = || std::io::Error::other(format!("trial {} has no `train.epochs`", trial.id));
         let epochs = epochs.ok_or_else(|| FileError::at("read", &experiment.plan())(missing()))?;
         Ok(state(folders.find(&trial.id), trial, epochs, &plan.varied, &mut tasks))
     };
@@ -128,7 +127,7 @@ pub fn states(experiment: &ExperimentFolder, plan: &Frozen) -> Result<States, La
     Ok(states)
 }
 
-/// Of a trial in its folder; it has none where it was left out so far.
+/// The state of a trial. `folder` is `None` if no run has prepared the trial yet.
 fn state(
     folder: Option<&TrialFolder>,
     trial: &FrozenTrial,
@@ -138,7 +137,7 @@ fn state(
 ) -> State {
     let (metrics, unread) = match folder.map(|folder| tables::read_metrics(&folder.metrics())) {
         Some(Ok(rows)) => (rows, None),
-        // Before the first epoch's end there is no table.
+        // The table does not exist before the end of the first epoch.
         Some(Err(error)) if error.source.kind() != ErrorKind::NotFound => (Vec::new(), Some(error.to_string())),
         _ => (Vec::new(), None),
     };
@@ -180,18 +179,17 @@ fn state(
 }
 
 impl States {
-    /// Estimates how long the trials will still take. One without an epoch of its own is taken to be as fast as the
-    /// others on average.
+    /// Estimates the remaining time. A trial without a finished epoch is assumed to be as fast as the mean of the others.
     fn estimate(&mut self) {
         let known: Vec<f64> = self.trials.iter().filter_map(State::seconds_per_epoch).collect();
-        let usual = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
+        let mean = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
         let mut coming = Some(Vec::new());
         for state in self.trials.iter_mut().filter(|state| state.is_due()) {
-            let pace = state.seconds_per_epoch().or(usual);
+            let pace = state.seconds_per_epoch().or(mean);
             let left = pace.map(|pace| {
                 let since_last = state.folder.as_ref().filter(|_| state.phase == Phase::Running).and_then(age);
                 let left = state.epochs.saturating_sub(state.epoch()) as f64;
-                // Clocks of two hosts may differ; and an epoch that takes longer than usual is not over.
+                // The clocks of two hosts may differ, and an epoch may take longer than the mean.
                 (left * pace - since_last.unwrap_or(0.0).clamp(0.0, pace)).max(0.0)
             });
             if state.phase == Phase::Running {
@@ -204,7 +202,7 @@ impl States {
                 _ => {}
             }
         }
-        // Each that is to come begins when the first of those before it has ended.
+        // Each planned trial starts when the first of the running trials has ended.
         let mut ends: Vec<f64> = self.trials.iter().filter_map(|state| state.eta_seconds).collect();
         let last = coming.filter(|_| !ends.is_empty()).map(|coming| {
             for left in coming {
@@ -217,7 +215,7 @@ impl States {
     }
 }
 
-/// Seconds since a trial's record was written, as it is when a process begins and at the end of each epoch.
+/// Seconds since the trial's record was written. It is written when a process starts and after each epoch.
 fn age(folder: &TrialFolder) -> Option<f64> {
     let written = std::fs::metadata(folder.record()).and_then(|file| file.modified()).ok()?;
     Some(written.elapsed().map_or(0.0, |age| age.as_secs_f64()))
@@ -228,7 +226,7 @@ mod tests {
     use super::*;
     use crate::train::measure::example;
 
-    /// A trial of ten epochs that took 2 s for each that is done.
+    /// A trial with ten epochs that took 2 s per finished epoch.
     fn trial(phase: Phase, done: u64) -> State {
         let record = serde_json::json!({
             "checksum": "", "trial": "a", "experiment": "", "status": "running", "spec": {}, "varied": [],
@@ -258,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_left_is_that_of_the_trials_at_the_pace_so_far() {
+    fn the_remaining_time_is_estimated_from_the_time_per_epoch() {
         let planned = Phase::Recorded(Status::Planned);
         let (all, each) = estimated(vec![
             trial(Phase::Recorded(Status::Done), 10),
@@ -267,15 +265,15 @@ mod tests {
             trial(planned, 0),
             trial(Phase::Recorded(Status::Failed), 3),
         ]);
-        // 6, 10 and 10 epochs of 2 s, two trials at a time.
+        // 6, 10 and 10 remaining epochs of 2 s; two trials in parallel.
         assert_eq!((all, each), (Some(32.0), vec![None, Some(12.0), Some(20.0), None, None]));
-        // No sooner than the longest one.
+        // Not before the slowest trial.
         assert_eq!(estimated(vec![trial(Phase::Running, 9), trial(Phase::Running, 1)]).0, Some(18.0));
-        // Nobody knows, or nothing goes on.
+        // Unknown, or nothing is running.
         assert_eq!(estimated(vec![trial(Phase::Running, 0), trial(planned, 0)]).0, None);
         assert_eq!(estimated(vec![trial(Phase::Recorded(Status::Done), 10), trial(planned, 0)]).0, None);
-        // What this run does not train is not counted.
-        let left_out = State { folder: None, ..trial(planned, 0) };
-        assert_eq!(estimated(vec![trial(Phase::Running, 5), left_out]).0, Some(10.0));
+        // Trials that this run does not train are not counted.
+        let not_selected = State { folder: None, ..trial(planned, 0) };
+        assert_eq!(estimated(vec![trial(Phase::Running, 5), not_selected]).0, Some(10.0));
     }
 }

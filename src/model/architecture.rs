@@ -1,24 +1,24 @@
-//! Which network to build: the `[model]` table with everything decided and checked.
+//! The architecture of a model: the resolved and checked `[model]` table.
 
 use super::Initializer;
 use crate::tensor::backend::Activation;
 use serde_json::{Value, json};
 
-/// Stride of one convolution.
+/// The stride of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvStride {
-    /// Sides stay.
+    /// Height and width stay the same.
     One,
-    /// Sides are halved, rounded up.
+    /// Height and width are halved, rounded up.
     Two,
 }
 
 /// One convolution of the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConvSpec {
-    /// Output channels.
+    /// The number of output channels.
     pub channels: usize,
-    /// Stride.
+    /// The stride.
     pub stride: ConvStride,
 }
 
@@ -27,66 +27,66 @@ pub struct ConvSpec {
 pub enum Network {
     /// Convolutions, then dense layers.
     Conv {
-        /// Convolutions of the encoder; at least one.
+        /// The convolutions of the encoder; at least one.
         convs: Vec<ConvSpec>,
-        /// Dense layers between the convolutions and the heads.
+        /// The sizes of the dense layers between the convolutions and the heads.
         hidden: Vec<usize>,
     },
     /// Dense layers.
     Mlp {
-        /// Hidden layers of the encoder; the decoder has them in reverse.
+        /// The sizes of the hidden layers of the encoder; the decoder has them in reverse order.
         hidden: Vec<usize>,
-        /// Their nonlinearity.
+        /// Their activation function.
         activation: Activation,
     },
 }
 
-/// How the variance of a Gaussian likelihood comes about.
+/// The kind of variance of a Gaussian likelihood.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum VarianceKind {
-    /// That number.
+    /// A constant.
     Fixed(f32),
-    /// One for the model, trained from 1 on.
+    /// One trained variance for the whole model; its initial value is 1.
     Learned,
-    /// One for each pixel, trained from 1 on.
+    /// One trained variance per pixel; the initial values are 1.
     PerPixel,
 }
 
 /// The distribution of pixels given a code.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LikelihoodKind {
-    /// One logit a pixel.
+    /// One logit per pixel.
     Bernoulli,
-    /// One mean a pixel.
+    /// One mean per pixel.
     Gaussian(VarianceKind),
 }
 
-/// What the posterior's second head is taken for when sampling.
+/// How the second output of the encoder gives the standard deviation of the posterior when sampling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PosteriorScale {
-    /// A log-variance: std = exp(log_var / 2).
+    /// Log-variance: std = exp(log_var / 2).
     LogVar,
-    /// The walkthrough's slip: std = exp(log_var), while the KL still takes it for a log-variance.
+    /// std = exp(log_var), although the KL term uses it as a log-variance: a mistake in the published Keras walkthrough.
     LogStd,
 }
 
 /// The distribution of codes given an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PosteriorKind {
-    /// Mean and log-variance per latent axis; how the second becomes a deviation when sampling.
+    /// Mean and log-variance per latent axis.
     Gaussian(PosteriorScale),
-    /// A point.
+    /// A point: the plain autoencoder.
     None,
 }
 
 /// Everything that determines a model's shapes and distributions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Architecture {
-    /// Rows of an image.
+    /// The height of an image in pixels.
     pub height: usize,
-    /// Columns of an image.
+    /// The width of an image in pixels.
     pub width: usize,
-    /// Axes of the code.
+    /// The number of latent dimensions.
     pub latent: usize,
     /// The layers.
     pub network: Network,
@@ -94,17 +94,17 @@ pub struct Architecture {
     pub likelihood: LikelihoodKind,
     /// q(z|x).
     pub posterior: PosteriorKind,
-    /// How weights are drawn.
+    /// The distribution of the initial weights.
     pub initializer: Initializer,
 }
 
 impl Architecture {
-    /// Numbers of an image.
+    /// The number of pixels of an image.
     pub fn pixels(&self) -> usize {
         self.height * self.width
     }
 
-    /// Trained numbers of the model, without building it.
+    /// The number of parameters of the model.
     pub fn parameters(&self) -> u128 {
         let variances = match self.likelihood {
             LikelihoodKind::Gaussian(VarianceKind::Learned) => 1,
@@ -114,12 +114,12 @@ impl Architecture {
         self.sum(|layer| layer.parameters).saturating_add(variances)
     }
 
-    /// Multiplications of weights with an image's numbers, once through the model.
+    /// The number of multiplications in one forward pass of one image.
     pub fn multiplications(&self) -> u128 {
         self.sum(|layer| layer.multiplications)
     }
 
-    /// Numbers that an image becomes on its way, layer by layer.
+    /// The number of activations of one image, over all layers.
     pub fn activations(&self) -> u128 {
         self.sum(|layer| layer.outputs)
     }
@@ -128,8 +128,8 @@ impl Architecture {
         self.layers().iter().fold(0, |sum, layer| sum.saturating_add(number(layer)))
     }
 
-    /// The layers of encoder and decoder, each with all that sets it apart, whatever keys they come from: what ids are made
-    /// of. The decoder's last layer is to the image, without activation.
+    /// The layers of encoder and decoder in a form that does not depend on the keys that they come from; trial ids are hashes
+    /// of it. The last layer of the decoder gives the image and has no activation.
     pub fn canonical(&self) -> [Vec<Value>; 2] {
         let dense = |size: usize, activation: Activation| json!({ "dense": size, "activation": activation.name() });
         match &self.network {
@@ -158,7 +158,7 @@ impl Architecture {
         }
     }
 
-    /// Height, width and channels behind the convolutions.
+    /// Height, width and channels after the convolutions.
     fn grid(&self) -> [usize; 3] {
         let Network::Conv { convs, .. } = &self.network else { return [self.height, self.width, 1] };
         let halvings = convs.iter().filter(|conv| conv.stride == ConvStride::Two).count();
@@ -167,7 +167,7 @@ impl Architecture {
         [height, width, convs.last().map_or(1, |conv| conv.channels)]
     }
 
-    /// The layers in their order. Sizes come from a spec: what is too much for a model may be too much for 128 bits.
+    /// The layers in order. Arithmetic saturates, because sizes from a spec can exceed 128 bits.
     fn layers(&self) -> Vec<Layer> {
         let mut layers = Vec::new();
         let mut dense = |inputs: u128, outputs: u128| {
@@ -191,7 +191,7 @@ impl Architecture {
             }
             Network::Conv { convs, hidden } => {
                 let (mut height, mut width, mut channels) = (self.height as u128, self.width as u128, 1u128);
-                // Channels and sides of each transposed convolution's result, and positions of what it reads.
+                // For each transposed convolution: the channels and sides of its output, and the positions of its input.
                 let (mut ups, mut stack) = (Vec::new(), Vec::new());
                 for (index, conv) in convs.iter().enumerate() {
                     let outputs = conv.channels as u128;
@@ -221,14 +221,14 @@ impl Architecture {
     }
 }
 
-/// What a layer takes for an image.
+/// The cost of a layer for one image.
 struct Layer {
     parameters: u128,
     multiplications: u128,
     outputs: u128,
 }
 
-/// A 3x3 convolution, or its adjoint: every weight meets the smaller of the two maps at each of its positions.
+/// A 3x3 convolution or transposed convolution: each weight is used once per position of the smaller feature map.
 fn convolution(inputs: u128, outputs: u128, positions: u128, output_positions: u128) -> Layer {
     let taps = inputs.saturating_mul(9);
     Layer {

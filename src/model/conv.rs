@@ -1,4 +1,4 @@
-//! The convolutional family: encoder and decoder of feature maps; with the spec's defaults, the walkthrough's network.
+//! The family `conv`: encoder and decoder of convolutions. The defaults are the network of `experiments/walkthrough.toml`.
 
 use super::architecture::{ConvSpec, ConvStride, Network};
 use super::layers::{Conv, ConvTranspose, Dense, DenseStack};
@@ -7,29 +7,32 @@ use super::shared_keys;
 use crate::settings::{Key, Keys, Kind, Role, Type};
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
 use crate::tensor::dims::{Channels, Dim, Features, Grey, Halving, Height, Same, Width};
+use crate::text::counted;
 use dfdx::shapes::Const;
 use dfdx::tensor::Tape;
 
-/// Convolutions in the spec.
+/// The family in a spec.
 pub(super) static KIND: Kind<Network> = Kind::new(
     "conv",
-    "3x3 convolutions, and their adjoints in the decoder; the defaults are the walkthrough's network.",
+    "3x3 convolutions, and transposed convolutions in the decoder. The defaults are the network of \
+     experiments/walkthrough.toml.",
     read,
 )
 .also("cnn convnet convolution convolutional conv2d dcgan");
 
-const HIDDEN: Key = Key::new("hidden", "Sizes of the dense layers between the convolutions and the heads.")
-    .also("hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers layers layer_sizes units")
-    .example("[500, 100]")
-    .role(Role::Network);
-const CHANNELS: Key = Key::new("channels", "Output channels of each convolution of the encoder.")
+const HIDDEN: Key =
+    Key::new("hidden", "The sizes of the dense layers between the convolutions and the outputs of the encoder.")
+        .also("hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers layers layer_sizes units")
+        .example("[500, 100]")
+        .role(Role::Network);
+const CHANNELS: Key = Key::new("channels", "The number of output channels of each convolution of the encoder.")
     .also("filters n_filters num_filters conv_channels feature_maps")
     .example("[16, 32]")
     .role(Role::Network);
 const STRIDES: Key = Key::new(
     "strides",
-    "Stride of each convolution: 2 halves height and width, 1 keeps them. The decoder has one transposed convolution for each stride of 2, back to the channels \
-     that it began with.",
+    "The stride of each convolution: 2 halves height and width, 1 keeps them. For each convolution with stride 2, the decoder \
+     has one transposed convolution, back to the input channels of that convolution.",
 )
 .example("[1, 2]")
 .role(Role::Network);
@@ -44,20 +47,23 @@ fn read(keys: &mut Keys<'_>) -> Network {
     keys.require(
         has_channels == has_strides,
         &both,
-        || format!("`model.{given}` is given without `model.{missing}`"),
-        "give both, one channel count and one stride for each convolution, or neither",
+        || format!("`model.{given}` is set, but `model.{missing}` is not"),
+        "set both, with one number of channels and one stride for each convolution, or neither",
     );
     keys.require(
         has_channels != has_strides || channels.len() == strides.len(),
         &["model.strides", "model.channels"],
-        || format!("`model.channels` lists {} convolutions, `model.strides` {}", channels.len(), strides.len()),
-        "give one stride for each convolution",
+        || {
+            let (channels, strides) = (counted(channels.len(), "value"), counted(strides.len(), "value"));
+            format!("`model.channels` has {channels}, but `model.strides` has {strides}")
+        },
+        "write one number of channels and one stride for each convolution",
     );
     let activation = shared_keys::activation(keys);
     keys.require(
         activation == Activation::Relu,
         &["model.activation", "model.family"],
-        || format!("`model.activation = \"{}\"` is only for `model.family = \"mlp\"`", activation.name()),
+        || format!("`model.activation = \"{}\"` needs `model.family = \"mlp\"`", activation.name()),
         "remove it, or set `model.family` to \"mlp\"",
     );
     let stride = |stride: &u64| if *stride == 2 { ConvStride::Two } else { ConvStride::One };
@@ -66,15 +72,15 @@ fn read(keys: &mut Keys<'_>) -> Network {
     Network::Conv { convs, hidden: shared_keys::sizes(&hidden) }
 }
 
-/// Sides of an image or of a feature map.
+/// The height and width of an image or of a feature map.
 type Sides = (Height, Width);
 
 fn half((height, width): Sides) -> Sides {
     (Height(height.0.div_ceil(2)), Width(width.0.div_ceil(2)))
 }
 
-/// A convolution whose stride comes from the spec. Behind it, the sides are called height and width again: the
-/// number of halvings is not known to the compiler.
+/// A convolution whose stride comes from the spec. Its output axes have the types `Height` and `Width` again, because the
+/// compiler does not know the number of halvings.
 enum AnyConv<B: Backend> {
     Same(Conv<Channels, Channels, Same, B>),
     Halving(Conv<Channels, Channels, Halving, B>),
@@ -122,7 +128,7 @@ impl<B: Backend> Module<B> for AnyConv<B> {
     }
 }
 
-/// `(N, P)` to `(N, H)`: convolutions, flattening in the order height, width, channel, dense layers; ReLU each.
+/// `(N, P)` to `(N, H)`: convolutions, flattening in the order height, width, channel, then dense layers; each with ReLU.
 pub struct ConvEncoder<P: Dim, H: Dim, B: Backend> {
     pixels: std::marker::PhantomData<P>,
     sides: Sides,
@@ -131,7 +137,7 @@ pub struct ConvEncoder<P: Dim, H: Dim, B: Backend> {
 }
 
 impl<P: Dim, H: Dim, B: Backend> ConvEncoder<P, H, B> {
-    /// Layers of zeros; nothing where `H` is of another size than the last layer.
+    /// Layers with all weights 0; `None` if the size of `H` is not that of the last layer.
     pub fn new(
         device: &B::Device,
         sides: (usize, usize),
@@ -152,7 +158,7 @@ impl<P: Dim, H: Dim, B: Backend> ConvEncoder<P, H, B> {
         Ok(dense.map(|dense| ConvEncoder { pixels: std::marker::PhantomData, sides, convs: layers, dense }))
     }
 
-    /// Size of the result.
+    /// The size of the output.
     pub fn outputs(&self) -> H {
         self.dense.outputs()
     }
@@ -180,7 +186,7 @@ impl<P: Dim, H: Dim, B: Backend> Module<B> for ConvEncoder<P, H, B> {
     }
 }
 
-/// Sides after each convolution, those of the image first.
+/// The sides of the image, then the sides after each convolution.
 fn grids(sides: Sides, convs: &[ConvSpec]) -> Vec<Sides> {
     let mut grids = vec![sides];
     let mut current = sides;
@@ -193,7 +199,7 @@ fn grids(sides: Sides, convs: &[ConvSpec]) -> Vec<Sides> {
     grids
 }
 
-/// One step up: back to the sides that a convolution with stride 2 began with.
+/// One upsampling layer: back to the sides of the input of a convolution with stride 2.
 struct Up<B: Backend> {
     layer: ConvTranspose<Channels, Channels, Halving, B>,
     sides: Sides,
@@ -211,8 +217,8 @@ impl<B: Backend> Up<B> {
     }
 }
 
-/// `(N, L)` to `(N, P)`: a dense layer, a transposed convolution for each stride 2 of the encoder in reverse, and a
-/// convolution to one channel without activation.
+/// `(N, L)` to `(N, P)`: a dense layer, a transposed convolution for each stride of 2 of the encoder in reverse order, and
+/// a convolution to one channel without activation.
 pub struct ConvDecoder<L: Dim, P: Dim, B: Backend> {
     dense: Dense<L, Features, B>,
     grid: (Height, Width, Channels),
@@ -222,7 +228,7 @@ pub struct ConvDecoder<L: Dim, P: Dim, B: Backend> {
 }
 
 impl<L: Dim, P: Dim, B: Backend> ConvDecoder<L, P, B> {
-    /// Layers of zeros; nothing where `P` is not of the size of the image.
+    /// Layers with all weights 0; `None` if the size of `P` is not that of the image.
     pub fn new(
         device: &B::Device,
         latent: L,
@@ -237,7 +243,7 @@ impl<L: Dim, P: Dim, B: Backend> ConvDecoder<L, P, B> {
         let dense = Dense::new(device, latent, Features(height.0 * width.0 * channels.0), Activation::Relu)?;
         let mut ups = Vec::new();
         for (index, conv) in convs.iter().enumerate().rev().filter(|(_, conv)| conv.stride == ConvStride::Two) {
-            // Back to the channels that the convolution began with; the image's one channel comes last.
+            // Back to the input channels of the convolution. The output layer reduces them to the one channel of the image.
             let outputs = Channels(if index == 0 { conv.channels } else { convs[index - 1].channels });
             let layer = ConvTranspose::new(device, channels, outputs, Activation::Relu)?;
             ups.push(Up { layer, sides: grids[index] });

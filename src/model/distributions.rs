@@ -1,4 +1,4 @@
-//! The posterior q(z|x) and the likelihood p(x|z), with the parameters that are theirs.
+//! The posterior q(z|x) and the likelihood p(x|z), with their parameters.
 
 use super::architecture::{LikelihoodKind, PosteriorKind, PosteriorScale, VarianceKind};
 use super::layers::Dense;
@@ -10,28 +10,33 @@ use crate::tensor::kernels;
 use dfdx::tensor::Tape;
 
 pub(super) static BERNOULLI: Kind<LikelihoodKind> =
-    Kind::new("bernoulli", "One logit a pixel; needs data in [0, 1].", |_| LikelihoodKind::Bernoulli)
+    Kind::new("bernoulli", "One logit per pixel; needs pixel values in [0, 1].", |_| LikelihoodKind::Bernoulli)
         .also("bce binary binary_cross_entropy binary_crossentropy cross_entropy");
-static GAUSSIAN: Kind<LikelihoodKind> =
-    Kind::new("gaussian", "One mean a pixel, with `variance`; its full constant is in the loss.", gaussian)
-        .also("mse l2 normal");
+static GAUSSIAN: Kind<LikelihoodKind> = Kind::new(
+    "gaussian",
+    "One mean per pixel, and `variance`. The loss includes the normalization constant.",
+    gaussian,
+)
+.also("mse l2 normal");
 
 /// The likelihoods that a spec can choose.
 pub(super) static LIKELIHOODS: Choices<LikelihoodKind> = Choices(&[&BERNOULLI, &GAUSSIAN]);
 
 const VARIANCE: Key = Key::new(
     "variance",
-    "Of the Gaussian likelihood, in squared units of the data: that number, one that is learned from 1 on, or one learned \
-     for each pixel.",
+    "The variance of the Gaussian likelihood, in squared units of the data: a constant, one trained variance, or one \
+     trained variance per pixel.",
 )
 .also("sigma var decoder_variance decoder_var output_variance observation_noise")
 .example("\"learned\"");
 
 static LEARNED: Kind<VarianceKind> =
-    Kind::new("learned", "One variance for the whole model, found by training from 1 on.", |_| VarianceKind::Learned)
-        .also("learn learnable trainable");
+    Kind::new("learned", "One trained variance for the whole model; its initial value is 1.", |_| {
+        VarianceKind::Learned
+    })
+    .also("learn learnable trainable");
 static PER_PIXEL: Kind<VarianceKind> =
-    Kind::new("per_pixel", "One variance for each pixel, found by training from 1 on.", |_| VarianceKind::PerPixel)
+    Kind::new("per_pixel", "One trained variance per pixel; the initial values are 1.", |_| VarianceKind::PerPixel)
         .also("pixel pixelwise");
 static VARIANCES: Choices<VarianceKind> = Choices(&[&LEARNED, &PER_PIXEL]);
 
@@ -49,38 +54,38 @@ fn gaussian(keys: &mut Keys<'_>) -> LikelihoodKind {
 pub(super) static GAUSSIAN_POSTERIOR: Kind<bool> =
     Kind::new("gaussian", "A mean and a log-variance per latent axis.", |_| true).also("normal");
 static POINT: Kind<bool> =
-    Kind::new("none", "A point: the plain autoencoder, without noise and without KL.", |_| false)
+    Kind::new("none", "A point: the plain autoencoder, without noise and without KL term.", |_| false)
         .also("off no false deterministic point delta");
 
-/// Whether codes have a distribution, in a spec.
+/// The posteriors that a spec can choose; `true` if q(z|x) is a distribution.
 pub(super) static POSTERIORS: Choices<bool> = Choices(&[&GAUSSIAN_POSTERIOR, &POINT]);
 
 /// The posterior of a batch of images. The tape is in the last tensor.
 pub enum Code<N: Dim, L: Dim, B: Backend, T> {
-    /// N(mean, deviation^2) per latent axis.
+    /// N(mean, std^2) per latent axis.
     Gaussian {
         /// Means, `(N, L)`.
         mean: Array<(N, L), B>,
         /// Log-variances, `(N, L)`.
         log_variance: Array<(N, L), B, T>,
-        /// The deviation that samples are drawn with is exp(scale * log_variance): 1/2, or 1 for the walkthrough's slip.
+        /// The standard deviation when sampling is exp(scale * log_variance): 1/2, or 1 with `posterior_scale = "log_std"`.
         scale: f32,
     },
     /// Points, `(N, L)`.
     Point(Array<(N, L), B, T>),
 }
 
-/// The numbers of a batch's posteriors, row-major.
+/// The posteriors of several images, row-major.
 #[derive(Clone, Debug, Default)]
 pub struct Posterior {
     /// Means, (Images, Latent).
     pub mean: Vec<f32>,
-    /// The deviations that samples are drawn with, (Images, Latent); empty for a plain autoencoder's points.
+    /// The standard deviations when sampling, (Images, Latent); empty for a plain autoencoder.
     pub deviation: Vec<f32>,
 }
 
 impl Posterior {
-    /// Reads them from the device.
+    /// Copies a code from the device.
     pub fn of<N: Dim, L: Dim, B: Backend, T: Tape<f32, B::Device>>(code: Code<N, L, B, T>) -> Posterior {
         match code {
             Code::Gaussian { mean, log_variance, scale } => {
@@ -90,26 +95,26 @@ impl Posterior {
         }
     }
 
-    /// Of means and log-variances, both (Images, Latent), and the `scale` of a [`Code::Gaussian`].
+    /// From means and log-variances, both (Images, Latent), and the `scale` of a [`Code::Gaussian`].
     pub(crate) fn new(mean: Vec<f32>, log_variance: &[f32], scale: f32) -> Posterior {
         Posterior { mean, deviation: log_variance.iter().map(|log_variance| (scale * log_variance).exp()).collect() }
     }
 
-    /// Appends those of further images.
+    /// Appends the posteriors of more images.
     pub(crate) fn extend(&mut self, further: Posterior) {
         self.mean.extend(further.mean);
         self.deviation.extend(further.deviation);
     }
 }
 
-/// The heads of the encoder: `(N, H)` to a [`Code`].
+/// The output layers of the encoder: `(N, H)` to a [`Code`].
 pub struct PosteriorHeads<H: Dim, L: Dim, B: Backend> {
     mean: Dense<H, L, B>,
     log_variance: Option<(Dense<H, L, B>, f32)>,
 }
 
 impl<H: Dim, L: Dim, B: Backend> PosteriorHeads<H, L, B> {
-    /// Heads of zeros.
+    /// Layers with all weights 0.
     pub fn new(device: &B::Device, hidden: H, latent: L, kind: PosteriorKind) -> Result<Self, DeviceError> {
         let head = || Dense::new(device, hidden, latent, Activation::Identity);
         let log_variance = match kind {
@@ -144,7 +149,7 @@ impl<H: Dim, L: Dim, B: Backend> Module<B> for PosteriorHeads<H, L, B> {
     }
 }
 
-/// What the decoder's output, `(N, P)`, says about pixels.
+/// The likelihood: the meaning of the output of the decoder, `(N, P)`.
 pub enum Likelihood<B: Backend> {
     /// Logits of Bernoulli distributions.
     Bernoulli,
@@ -158,7 +163,7 @@ pub enum Likelihood<B: Backend> {
 }
 
 impl<B: Backend> Likelihood<B> {
-    /// The likelihood of images with that many pixels; variances that are learned start at 1.
+    /// The likelihood of images with this number of pixels; trained variances start at 1.
     pub fn new(device: &B::Device, pixels: impl Dim, kind: LikelihoodKind) -> Result<Self, DeviceError> {
         let LikelihoodKind::Gaussian(variance) = kind else { return Ok(Likelihood::Bernoulli) };
         let (entries, initial, learned) = match variance {
@@ -171,7 +176,7 @@ impl<B: Backend> Likelihood<B> {
         Ok(Likelihood::Gaussian { log_variance, learned })
     }
 
-    /// -log p(x|z), nats per image, `(N)`: summed over pixels. Output and image are of the same shape `(N, P)`.
+    /// -log p(x|z) in nats per image, `(N)`, summed over pixels. `output` and `x` have the same shape `(N, P)`.
     pub fn nats<N: Dim, P: Dim, T: Tape<f32, B::Device>>(
         &self,
         output: Array<(N, P), B, T>,
@@ -183,7 +188,7 @@ impl<B: Backend> Likelihood<B> {
         }
     }
 
-    /// Turns the decoder's outputs into expected pixels, in place.
+    /// Converts outputs of the decoder to expected pixels, in place.
     pub fn expected(&self, outputs: &mut [f32]) {
         if let Likelihood::Bernoulli = self {
             outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));

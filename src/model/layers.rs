@@ -26,16 +26,16 @@ pub struct Dense<I: Dim, O: Dim, B: Backend> {
 }
 
 impl<I: Dim, O: Dim, B: Backend> Dense<I, O, B> {
-    /// A layer of zeros from `inputs` to `outputs`.
+    /// A layer with all weights 0, from `inputs` to `outputs`.
     ///
     /// # Errors
-    /// The device is out of memory; so for all layers and models.
+    /// The device is out of memory. The same holds for all layers and models.
     pub fn new(device: &B::Device, inputs: I, outputs: O, activation: Activation) -> Result<Self, DeviceError> {
         let weight = Parameter::zeros(device, (inputs, outputs))?;
         Ok(Dense { weight, bias: Parameter::zeros(device, (outputs,))?, activation, input_gradient: true })
     }
 
-    /// For a layer whose operand is data: its gradient is not computed.
+    /// Marks a layer whose input is data: the gradient with respect to the input is not computed.
     #[must_use]
     pub fn on_data(self) -> Self {
         Dense { input_gradient: false, ..self }
@@ -44,7 +44,7 @@ impl<I: Dim, O: Dim, B: Backend> Dense<I, O, B> {
     /// `(N, I)` to `(N, O)`.
     ///
     /// # Errors
-    /// The device failed; so for all layers and models.
+    /// The device failed. The same holds for all layers and models.
     pub fn forward<N: Dim, T: Tape<f32, B::Device>>(
         &self,
         x: Array<(N, I), B, T>,
@@ -61,7 +61,7 @@ impl<I: Dim, O: Dim, B: Backend> Module<B> for Dense<I, O, B> {
     }
 }
 
-/// Dense layers of any number, from `I` to `O`; their number and the sizes between come from the spec.
+/// Any number of dense layers, from `I` to `O`. Their number and the sizes between them come from the spec.
 pub struct DenseStack<I: Dim, O: Dim, B: Backend> {
     layers: Vec<Dense<Hidden, Hidden, B>>,
     inputs: I,
@@ -69,8 +69,8 @@ pub struct DenseStack<I: Dim, O: Dim, B: Backend> {
 }
 
 impl<I: Dim, O: Dim, B: Backend> DenseStack<I, O, B> {
-    /// Layers of zeros through the `hidden` sizes. The last of them, or `inputs` where there is none, is the
-    /// size of `O`; nothing where `O` is of another size.
+    /// Layers with all weights 0 and the `hidden` sizes. The last size, or `inputs` if there are none, must be the size of `O`;
+    /// otherwise `None`.
     pub fn new(
         device: &B::Device,
         inputs: I,
@@ -92,7 +92,7 @@ impl<I: Dim, O: Dim, B: Backend> DenseStack<I, O, B> {
         self
     }
 
-    /// Size of the result.
+    /// The size of the output.
     pub fn outputs(&self) -> O {
         self.outputs
     }
@@ -127,7 +127,7 @@ pub struct Conv<I: Dim, O: Dim, S: Stride, B: Backend> {
 }
 
 impl<I: Dim, O: Dim, S: Stride, B: Backend> Conv<I, O, S, B> {
-    /// A convolution of zeros from `inputs` to `outputs` channels.
+    /// A convolution with all weights 0, from `inputs` to `outputs` channels.
     pub fn new(device: &B::Device, inputs: I, outputs: O, activation: Activation) -> Result<Self, DeviceError> {
         let weight = Parameter::zeros(device, (Const, Const, inputs, outputs))?;
         let bias = Parameter::zeros(device, (outputs,))?;
@@ -157,7 +157,7 @@ impl<I: Dim, O: Dim, S: Stride, B: Backend> Module<B> for Conv<I, O, S, B> {
     }
 }
 
-/// The adjoint of a 3x3 convolution with stride `S`, with a bias and an activation of its own.
+/// The transpose of a 3x3 convolution with stride `S`, with its own bias and activation.
 pub struct ConvTranspose<I: Dim, O: Dim, S: Stride, B: Backend> {
     weight: Parameter<(Filter, Filter, O, I), B>,
     bias: Parameter<(O,), B>,
@@ -166,7 +166,7 @@ pub struct ConvTranspose<I: Dim, O: Dim, S: Stride, B: Backend> {
 }
 
 impl<I: Dim, O: Dim, S: Stride, B: Backend> ConvTranspose<I, O, S, B> {
-    /// A transposed convolution of zeros from `inputs` to `outputs` channels.
+    /// A transposed convolution with all weights 0, from `inputs` to `outputs` channels.
     pub fn new(device: &B::Device, inputs: I, outputs: O, activation: Activation) -> Result<Self, DeviceError> {
         let weight = Parameter::zeros(device, (Const, Const, outputs, inputs))?;
         Ok(ConvTranspose { weight, bias: Parameter::zeros(device, (outputs,))?, stride: S::default(), activation })
@@ -185,7 +185,7 @@ impl<I: Dim, O: Dim, S: Stride, B: Backend> ConvTranspose<I, O, S, B> {
 impl<I: Dim, O: Dim, S: Stride, B: Backend> Module<B> for ConvTranspose<I, O, S, B> {
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
         let (_, _, outputs, inputs) = self.weight.shape();
-        // As without its stride, with which a quarter of so many inputs reaches a unit.
+        // As for stride 1; with stride 2, only a quarter of these inputs reaches a unit.
         let fans = Fans { inputs: 9 * inputs.size(), outputs: 9 * outputs.size() };
         visit_weight_and_bias(path, &mut self.weight, &mut self.bias, fans, visitor);
     }

@@ -1,4 +1,4 @@
-//! The dense family: encoder and decoder of dense layers.
+//! The family `mlp`: encoder and decoder of dense layers.
 
 use super::architecture::Network;
 use super::layers::{Dense, DenseStack};
@@ -9,14 +9,16 @@ use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
 use crate::tensor::dims::{Dim, Hidden};
 use dfdx::tensor::Tape;
 
-/// Dense layers in the spec.
-pub(super) static KIND: Kind<Network> = Kind::new("mlp", "Dense layers; the decoder mirrors the encoder.", read)
-    .also("fc fcn dense linear fully_connected feedforward");
+/// The family in a spec.
+pub(super) static KIND: Kind<Network> =
+    Kind::new("mlp", "Dense layers; the decoder has the hidden layers of the encoder in reverse order.", read)
+        .also("fc fcn dense linear fully_connected feedforward");
 
-const HIDDEN: Key = Key::new("hidden", "Sizes of the encoder's dense layers, mirrored in the decoder.")
-    .also("hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers layers layer_sizes units")
-    .example("[500, 100]")
-    .role(Role::Network);
+const HIDDEN: Key =
+    Key::new("hidden", "The sizes of the dense hidden layers of the encoder; the decoder has them in reverse order.")
+        .also("hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers layers layer_sizes units")
+        .example("[500, 100]")
+        .role(Role::Network);
 
 fn read(keys: &mut Keys<'_>) -> Network {
     let hidden = keys.wholes(HIDDEN, shared_keys::SIZES, &[500]);
@@ -29,7 +31,7 @@ pub struct MlpEncoder<P: Dim, H: Dim, B: Backend> {
 }
 
 impl<P: Dim, H: Dim, B: Backend> MlpEncoder<P, H, B> {
-    /// Layers of zeros; nothing where `H` is of another size than the last layer.
+    /// Layers with all weights 0; `None` if the size of `H` is not that of the last layer.
     pub fn new(
         device: &B::Device,
         pixels: P,
@@ -40,7 +42,7 @@ impl<P: Dim, H: Dim, B: Backend> MlpEncoder<P, H, B> {
         Ok(dense.map(|dense| MlpEncoder { dense: dense.on_data() }))
     }
 
-    /// Size of the result.
+    /// The size of the output.
     pub fn outputs(&self) -> H {
         self.dense.outputs()
     }
@@ -60,14 +62,14 @@ impl<P: Dim, H: Dim, B: Backend> Module<B> for MlpEncoder<P, H, B> {
     }
 }
 
-/// `(N, L)` to `(N, P)`: the encoder's hidden layers in reverse, and one to the pixels without activation.
+/// `(N, L)` to `(N, P)`: the hidden layers of the encoder in reverse order, and an output layer without activation.
 pub struct MlpDecoder<L: Dim, P: Dim, B: Backend> {
     dense: DenseStack<L, Hidden, B>,
     output: Dense<Hidden, P, B>,
 }
 
 impl<L: Dim, P: Dim, B: Backend> MlpDecoder<L, P, B> {
-    /// Layers of zeros. `hidden` is in the order of the encoder.
+    /// Layers with all weights 0. `hidden` is in the order of the encoder.
     pub fn new(
         device: &B::Device,
         latent: L,

@@ -1,6 +1,6 @@
-//! The networks: encoder, posterior, decoder and likelihood, with shapes that the compiler checks.
+//! The models: encoder, posterior, decoder and likelihood, with shapes that the compiler checks.
 //!
-//! Decoding takes a code and nothing else. `(Batch, Latent)` is decoded:
+//! Only a code can be decoded. `(Batch, Latent)` compiles:
 //!
 //! ```
 //! use dfdx::tensor::Cpu;
@@ -15,7 +15,7 @@
 //! let images: Array<(Batch, Pixels), Host> = decoder.forward(code).unwrap();
 //! ```
 //!
-//! `(Batch, Hidden)` is not, though its size is the same:
+//! `(Batch, Hidden)` does not compile, although it has the same size:
 //!
 //! ```compile_fail
 //! use dfdx::tensor::Cpu;
@@ -70,9 +70,9 @@ pub enum Decoder<L: Dim, P: Dim, B: Backend> {
     Mlp(MlpDecoder<L, P, B>),
 }
 
-/// A variational autoencoder, or a plain one, of images with `P` pixels and codes with `L` axes.
+/// A variational autoencoder or a plain autoencoder, for images with `P` pixels and codes with `L` axes.
 ///
-/// The decoder gives back exactly the shape of the data: `decode` ends where `encode` began, at `(N, P)`.
+/// The output of `decode` has exactly the shape of the input of `encode`: `(N, P)`.
 pub struct Vae<P: Dim, H: Dim, L: Dim, B: Backend> {
     encoder: Encoder<P, H, B>,
     posterior: PosteriorHeads<H, L, B>,
@@ -82,25 +82,25 @@ pub struct Vae<P: Dim, H: Dim, L: Dim, B: Backend> {
     latent: L,
 }
 
-/// A model with sizes from a spec.
+/// A model whose sizes come from a spec.
 pub type Model<B> = Vae<Pixels, Hidden, Latent, B>;
 
-/// Axes whose sizes the compiler was told do not fit the architecture.
+/// Why a model cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A [`Const`](crate::tensor::dims::Const) axis of another size than the architecture's.
-    #[error("the architecture does not have the sizes of the model's type")]
+    /// A [`Const`](crate::tensor::dims::Const) axis has a different size in the architecture.
+    #[error("the sizes of the architecture differ from those of the model's type")]
     Sizes,
-    /// No memory.
+    /// The device is out of memory.
     #[error(transparent)]
     Device(#[from] DeviceError),
 }
 
 impl<P: Dim, H: Dim, L: Dim, B: Backend> Vae<P, H, L, B> {
-    /// A model of zeros; [`parameters::initialize`] draws its weights.
+    /// A model with all weights 0; [`parameters::initialize`] draws them.
     ///
     /// # Errors
-    /// An axis of a size known to the compiler that is not the architecture's; the device is out of memory.
+    /// An axis with a constant size has a different size in the architecture; the device is out of memory.
     pub fn new(device: &B::Device, architecture: &Architecture) -> Result<Self, BuildError> {
         let pixels = P::from_size(architecture.pixels()).ok_or(BuildError::Sizes)?;
         let latent = L::from_size(architecture.latent).ok_or(BuildError::Sizes)?;
@@ -124,12 +124,12 @@ impl<P: Dim, H: Dim, L: Dim, B: Backend> Vae<P, H, L, B> {
         Ok(Vae { encoder, posterior, decoder, likelihood, pixels, latent })
     }
 
-    /// The axis of a row of pixels.
+    /// The axis of pixels.
     pub fn pixels(&self) -> P {
         self.pixels
     }
 
-    /// The axis of a code.
+    /// The axis of codes.
     pub fn latent(&self) -> L {
         self.latent
     }
@@ -154,7 +154,7 @@ impl<P: Dim, H: Dim, L: Dim, B: Backend> Vae<P, H, L, B> {
         self.posterior.forward(hidden)
     }
 
-    /// What the likelihood needs of codes `(N, L)`: logits or means, `(N, P)`.
+    /// The parameters of the likelihood for codes `(N, L)`: logits or means, `(N, P)`.
     ///
     /// # Errors
     /// The device failed.

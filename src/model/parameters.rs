@@ -1,4 +1,4 @@
-//! Walking over a model's parameters: one list of names, sizes and values serves initialising, training and saving.
+//! Visits the parameters of a model in a fixed order, for initialization, training and saving.
 
 use crate::random::{Purpose, Stream};
 use crate::settings::{Choices, Kind};
@@ -7,7 +7,7 @@ use dfdx::shapes::Shape;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// How weights are drawn before training; biases start at zero.
+/// The distribution of the initial weights; biases start at zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initializer {
     /// Uniform in ±sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010.
@@ -25,12 +25,12 @@ static HE: Kind<Initializer> = Kind::new("he", "Uniform in ±sqrt(6 / fan_in): H
 /// The initializers that a spec can choose.
 pub(super) static INITIALIZERS: Choices<Initializer> = Choices(&[&GLOROT, &HE]);
 
-/// Units that feed one unit, and units that one unit feeds: what initialisers scale weights by.
+/// Fan-in and fan-out, from which initializers compute the scale of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fans {
-    /// Inputs of a unit.
+    /// Fan-in: the number of inputs of a unit.
     pub inputs: usize,
-    /// Outputs that an input reaches.
+    /// Fan-out: the number of outputs that an input affects.
     pub outputs: usize,
 }
 
@@ -40,11 +40,11 @@ pub trait AnyParameter<B: Backend> {
     fn sizes(&self) -> Vec<usize>;
     /// Its values, row-major.
     fn values(&self) -> &[f32];
-    /// Its values, row-major, shared with it until the next [`AnyParameter::update`].
+    /// Its values, row-major. They are shared with the parameter until the next [`AnyParameter::update`].
     fn shared(&self) -> Arc<Vec<f32>>;
-    /// Lets `change` write the values, then brings the device up to date.
+    /// Calls `change` on the values, then copies them to the device.
     fn update(&mut self, change: &mut dyn FnMut(&mut [f32]));
-    /// Reads its gradient after a backward pass.
+    /// A reader of its gradient after a backward pass.
     fn gradient_reader(&self) -> B::GradientReader;
 }
 
@@ -62,7 +62,7 @@ impl<S: Shape, B: Backend> AnyParameter<B> for Parameter<S, B> {
     }
 
     fn update(&mut self, change: &mut dyn FnMut(&mut [f32])) {
-        // No tape is alive between steps, so nothing is copied here.
+        // Between steps, no tape shares the values, so they are not copied here.
         let values: &mut Vec<f32> = Arc::make_mut(&mut self.values);
         change(values);
         B::refresh(self);
@@ -73,33 +73,33 @@ impl<S: Shape, B: Backend> AnyParameter<B> for Parameter<S, B> {
     }
 }
 
-/// One stop of a walk.
+/// One parameter in a visit of a model.
 pub struct Visit<'a, B: Backend> {
-    /// Stable name, dotted: `encoder.conv.0.weight`.
+    /// Its stable dotted name: `encoder.conv.0.weight`.
     pub name: String,
-    /// For weights; nothing for biases and the like, which start at zero.
+    /// The fans of weights; `None` for biases and other parameters that start at zero.
     pub fans: Option<Fans>,
     /// The parameter.
     pub parameter: &'a mut dyn AnyParameter<B>,
 }
 
-/// What is called at each stop.
+/// The function that is called for each parameter.
 pub type Visitor<'v, B> = dyn FnMut(Visit<'_, B>) + 'v;
 
 /// Something with parameters.
 pub trait Module<B: Backend> {
-    /// Shows every parameter to the visitor, always in the same order, with names below `path`.
+    /// Calls the visitor for every parameter, always in the same order. Names start with `path`.
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>);
 }
 
-/// Number of trained numbers.
+/// The number of trained values.
 pub fn count<B: Backend>(model: &mut impl Module<B>) -> usize {
     let mut total = 0;
     model.visit("", &mut |visit| total += visit.parameter.values().len());
     total
 }
 
-/// Draws the weights, and sets the rest to zero. Each parameter has a stream of its own.
+/// Draws the weights and sets the other parameters to zero. Each parameter has its own random stream.
 pub fn initialize<B: Backend>(model: &mut impl Module<B>, initializer: Initializer, seed: u64) {
     let mut index = 0;
     model.visit("", &mut |visit| {
@@ -115,14 +115,14 @@ pub fn initialize<B: Backend>(model: &mut impl Module<B>, initializer: Initializ
     });
 }
 
-/// Where each parameter's gradient goes in one long array.
+/// The position of the gradient of each parameter in one array.
 pub struct GradientMap<B: Backend> {
     entries: Vec<(Range<usize>, B::GradientReader)>,
     length: usize,
 }
 
 impl<B: Backend> GradientMap<B> {
-    /// The map of a model; parameters lie in the order of the walk.
+    /// The map of a model; parameters are in the order of the visit.
     pub fn new(model: &mut impl Module<B>) -> GradientMap<B> {
         let (mut entries, mut length) = (Vec::new(), 0);
         model.visit("", &mut |visit| {
@@ -133,17 +133,18 @@ impl<B: Backend> GradientMap<B> {
         GradientMap { entries, length }
     }
 
-    /// Length of the array.
+    /// The length of the array.
     pub fn length(&self) -> usize {
         self.length
     }
 
-    /// Where each parameter lies, in the order of the walk.
+    /// The range of each parameter, in the order of the visit.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
         self.entries.iter().map(|(range, _)| range.clone())
     }
 
-    /// Adds what a backward pass found to the parts of all parameters, in the order of the walk; none at first.
+    /// Adds the gradients of a backward pass to the parts of all parameters, in the order of the visit. `parts` may be empty
+    /// in the first call.
     ///
     /// # Errors
     /// The device failed.

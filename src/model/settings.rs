@@ -9,34 +9,36 @@ use crate::settings::{Choices, Key, Keys, Role, Type};
 /// The `[model]` table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSettings {
-    /// Axes of the code.
+    /// The number of latent dimensions.
     pub latent_dim: u64,
     /// The layers.
     pub network: Network,
     /// p(x|z).
     pub likelihood: LikelihoodKind,
-    /// Whether codes have a distribution; a plain autoencoder's are points.
+    /// Whether q(z|x) is a distribution; `false` for a plain autoencoder.
     pub is_variational: bool,
-    /// How weights are drawn.
+    /// The distribution of the initial weights.
     pub initializer: Initializer,
 }
 
 /// The kinds of networks.
 static FAMILIES: Choices<Network> = Choices(&[&conv::KIND, &mlp::KIND]);
 
-const LATENT_DIM: Key = Key::new("latent_dim", "Number of latent axes.")
+const LATENT_DIM: Key = Key::new("latent_dim", "The number of latent dimensions.")
     .also(
         "latent latents latent_dims latent_size n_latent n_latents num_latents z_dim zdim z_size dim_z nz n_z code_size \
          code_dim bottleneck bottleneck_dim embedding_dim",
     )
     .example("20");
-const FAMILY: Key = Key::new("family", "3x3 convolutions with TensorFlow's SAME padding, or dense layers.")
-    .also("network net arch architecture encoder_type decoder_type network_type model_type backbone")
-    .example("\"mlp\"")
-    .role(Role::Network);
+const FAMILY: Key =
+    Key::new("family", "The kind of network: 3x3 convolutions with TensorFlow's SAME padding, or dense layers.")
+        .also("network net arch architecture encoder_type decoder_type network_type model_type backbone")
+        .example("\"mlp\"")
+        .role(Role::Network);
 const LIKELIHOOD: Key = Key::new(
     "likelihood",
-    "p(x|z), the distribution of pixels given a code: logits, or means with `variance` and the full constant.",
+    "p(x|z), the distribution of pixels given a code: Bernoulli with logits, or Gaussian with means and `variance`, \
+     including its normalization constant.",
 )
 .also(
     "loss loss_fn loss_function recon_loss rec_loss reconstruction reconstruction_loss decoder_dist \
@@ -44,12 +46,12 @@ const LIKELIHOOD: Key = Key::new(
 )
 .example("\"gaussian\"");
 const POSTERIOR: Key =
-    Key::new("posterior", "q(z|x), the distribution of codes given an image; `none` is the plain autoencoder.")
+    Key::new("posterior", "q(z|x), the distribution of codes given an image; `none` is a plain autoencoder.")
         .also("encoder_dist encoder_distribution")
         .example("\"none\"");
 const INITIALIZER: Key = Key::new(
     "initializer",
-    "Weights are drawn uniformly, in bounds by both fans or by the inputs alone; biases start at zero.",
+    "The initial weights are uniform; their bounds depend on fan-in and fan-out, or on fan-in only. Biases start at zero.",
 )
 .also("init weight_init kernel_initializer")
 .example("\"he\"");
@@ -65,7 +67,7 @@ impl ModelSettings {
         ModelSettings { latent_dim, network, likelihood, is_variational, initializer }
     }
 
-    /// The model for images of some height and width, whose posterior has a second head of this meaning.
+    /// The model for images of this height and width, with this posterior scale.
     pub fn architecture(&self, [height, width]: [usize; 2], scale: PosteriorScale) -> Architecture {
         Architecture {
             height,

@@ -14,10 +14,10 @@ pub(super) fn activation(keys: &mut Keys<'_>) -> Activation {
     keys.choice(ACTIVATION, &ACTIVATIONS, relu)
 }
 
-/// Sizes of layers, each at least 1.
+/// The sizes of layers, each at least 1.
 pub(super) const SIZES: Type = Type::List(&Type::COUNT, 0);
 
-/// Sizes as memory has them.
+/// The sizes as `usize`.
 pub(super) fn sizes(sizes: &[u64]) -> Vec<usize> {
     sizes.iter().map(|size| usize::try_from(*size).unwrap_or(usize::MAX)).collect()
 }

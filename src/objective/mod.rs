@@ -1,4 +1,4 @@
-//! The loss, in the unit that the spec chose, and the nats behind it.
+//! The loss, in nats and in the unit that the spec chooses.
 
 mod settings;
 
@@ -10,9 +10,9 @@ use crate::tensor::dims::Dim;
 use dfdx::shapes::Shape;
 use dfdx::tensor::Tape;
 
-/// How reconstruction and KL become one number.
+/// Combines reconstruction and KL into the loss.
 ///
-/// Whatever the convention, the loss of an image is `scale * (recon_nats + effective_beta * kl_nats)`.
+/// For every reduction, the loss of an image is `scale * (recon_nats + effective_beta * kl_nats)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Objective {
     kl_weight: f64,
@@ -23,10 +23,10 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The objective of a spec, for images with that many pixels and codes with that many axes.
+    /// The objective of a spec, for images with `pixels` pixels and codes with `latent` dimensions.
     pub fn new(objective: &ObjectiveSettings, pixels: usize, latent: usize) -> Objective {
         Objective {
-            // A plain autoencoder has no KL, and so no weight of it.
+            // A plain autoencoder has no KL term.
             kl_weight: objective.kl.map_or(0.0, |kl| kl.weight),
             warmup_epochs: objective.kl.map_or(0.0, |kl| kl.warmup_epochs),
             reduction: objective.reduction,
@@ -35,12 +35,12 @@ impl Objective {
         }
     }
 
-    /// The KL weight, in the spec's convention, after that many epochs (with fractions): linear warm-up from 0.
+    /// The KL weight, in the unit of the reduction, after this number of epochs (with fractions): linear warm-up from 0.
     pub fn kl_weight(&self, epochs: f64) -> f64 {
         if epochs < self.warmup_epochs { self.kl_weight * epochs / self.warmup_epochs } else { self.kl_weight }
     }
 
-    /// Weight of the KL's nats beside the reconstruction's, whatever the convention.
+    /// The weight of the KL term relative to the reconstruction term, both in nats.
     pub fn effective_beta(&self, kl_weight: f64) -> f64 {
         match self.reduction {
             Reduction::Sum => kl_weight,
@@ -56,9 +56,9 @@ impl Objective {
         }
     }
 
-    /// The loss of nats per image, in the spec's convention.
+    /// The loss of an image, in the unit of the reduction, from its nats.
     pub fn loss(&self, recon_nats: f64, kl_nats: f64, kl_weight: f64) -> f64 {
-        // A weight of 0 takes the KL out, also where it is infinite.
+        // A weight of 0 removes the KL term, even if the KL is infinite.
         let beta = self.effective_beta(kl_weight);
         let kl = if beta == 0.0 { 0.0 } else { beta * kl_nats };
         self.scale() * (recon_nats + kl)
@@ -73,16 +73,16 @@ pub struct Terms<S: Shape, B: Backend, T> {
     pub mean: Vec<f32>,
     /// Posterior log-variances, (Images, Latent); empty for a plain autoencoder.
     pub log_variance: Vec<f32>,
-    /// The `scale` of a [`Code::Gaussian`]; of no meaning for a plain autoencoder.
+    /// The `scale` of a [`Code::Gaussian`]; not used for a plain autoencoder.
     pub deviation_scale: f32,
-    /// What the decoder says about the pixels, of the images' shape.
+    /// The output of the decoder, with the shape of the images.
     pub output: Array<S, B>,
     /// The sum over images of `scale * (recon_nats + effective_beta * kl_nats)`, ready for a backward pass.
     pub total: Array<(), B, T>,
 }
 
 impl<S: Shape, B: Backend, T> Terms<S, B, T> {
-    /// The total alone, so that nothing else is kept through the backward pass.
+    /// Drops all but the total, to free memory before the backward pass.
     pub fn into_total(self) -> Array<(), B, T> {
         self.total
     }
@@ -107,7 +107,7 @@ pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Devi
         }
         Code::Gaussian { mean, log_variance, scale: deviation_scale } => {
             let (log_variance, tape) = log_variance.split_tape();
-            // A weight of 0 takes the term out: an infinite KL times 0 is not a number, nor is its gradient.
+            // A weight of 0 removes the term: an infinite KL times 0 is NaN, and so is its gradient.
             let (kl, tape) = if effective_beta == 0.0 {
                 (None, tape)
             } else {

@@ -1,4 +1,4 @@
-//! The `[objective]` table: the loss and its conventions.
+//! The `[objective]` table: the loss and its unit.
 
 use crate::model::architecture::PosteriorScale;
 use crate::settings::{Choices, Interval, Key, Keys, Kind};
@@ -10,73 +10,75 @@ pub struct ObjectiveSettings {
     pub kl: Option<Kl>,
     /// The unit of the loss.
     pub reduction: Reduction,
-    /// What the posterior's second head is taken for when sampling.
+    /// How the second output of the encoder gives the standard deviation of the posterior when sampling.
     pub posterior_scale: PosteriorScale,
 }
 
 /// The KL term.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kl {
-    /// Its weight, in the convention of the reduction.
+    /// Its weight, in the unit of the reduction.
     pub weight: f64,
-    /// The weight rises linearly over that many epochs.
+    /// The number of epochs over which the weight rises linearly from 0.
     pub warmup_epochs: f64,
 }
 
 /// The unit of the loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reduction {
-    /// Nats per image: reconstruction summed over pixels + kl_weight * KL summed over latent axes.
+    /// Nats per image: reconstruction summed over pixels + kl_weight * KL summed over latent dimensions.
     Sum,
-    /// The walkthrough's: reconstruction averaged over pixels + kl_weight * 2 KL averaged over latent axes.
+    /// Keras-style mean: reconstruction averaged over pixels + kl_weight * 2 KL averaged over latent dimensions.
     Mean,
 }
 
 static SUM: Kind<Reduction> = Kind::new(
     "sum",
-    "Nats per image: reconstruction summed over pixels + kl_weight * KL summed over latent axes.",
+    "Nats per image: reconstruction summed over pixels + kl_weight * KL summed over latent dimensions.",
     |_| Reduction::Sum,
 );
 static MEAN: Kind<Reduction> = Kind::new(
     "mean",
-    "The walkthrough's: reconstruction averaged over pixels + kl_weight * 2 KL averaged over latent axes.",
+    "Keras-style mean: reconstruction averaged over pixels + kl_weight * 2 KL averaged over latent dimensions.",
     |_| Reduction::Mean,
 )
 .also("avg average");
 static REDUCTIONS: Choices<Reduction> = Choices(&[&SUM, &MEAN]);
 
 static LOG_VAR: Kind<PosteriorScale> =
-    Kind::new("log_var", "A log-variance: std = exp(log_var / 2).", |_| PosteriorScale::LogVar).also("log_variance");
+    Kind::new("log_var", "Log-variance: std = exp(log_var / 2).", |_| PosteriorScale::LogVar).also("log_variance");
 static LOG_STD: Kind<PosteriorScale> = Kind::new(
     "log_std",
-    "The walkthrough's slip: std = exp(log_var), while the KL still takes it for a log-variance.",
+    "std = exp(log_var), although the KL term uses it as a log-variance: a mistake in the published Keras walkthrough.",
     |_| PosteriorScale::LogStd,
 )
 .also("std log_sigma log_scale");
 static SCALES: Choices<PosteriorScale> = Choices(&[&LOG_VAR, &LOG_STD]);
 
-const KL_WEIGHT: Key = Key::new("kl_weight", "Weight of the KL term, in the convention of `reduction`.")
+const KL_WEIGHT: Key = Key::new("kl_weight", "The weight of the KL term, in the unit of `reduction`.")
     .also("beta kl_beta beta_kl kl_coef kl_coeff kl_coefficient kl_scale kl_lambda lambda_kl kld_weight weight_kl")
     .example("0.5");
 const KL_WARMUP_EPOCHS: Key = Key::new(
     "kl_warmup_epochs",
-    "The weight of the KL term rises linearly over that many epochs, from 0 in the first step.",
+    "The number of epochs over which the KL weight rises linearly, from 0 in the first step.",
 )
 .also("warmup kl_warmup beta_warmup anneal_epochs annealing_epochs kl_anneal kl_annealing kl_anneal_epochs beta_annealing")
 .example("5");
 const REDUCTION: Key = Key::new(
     "reduction",
-    "The unit of the loss and of `kl_weight`: nats per image, or the walkthrough's means; see below.",
+    "The unit of the loss and of `kl_weight`: `sum`, nats per image: recon_nats + kl_weight * kl_nats; or `mean`, the \
+     Keras-style mean: recon_nats / pixels + kl_weight * 2 * kl_nats / latent_dim, as in a published Keras walkthrough.",
 )
 .example("\"mean\"");
 const POSTERIOR_SCALE: Key = Key::new(
     "posterior_scale",
-    "The posterior's deviation is exp(log_var / 2), or the walkthrough's slip exp(log_var).",
+    "The standard deviation of the posterior when sampling: exp(log_var / 2), or exp(log_var), a mistake in the published \
+     Keras walkthrough.",
 )
 .example("\"log_std\"");
 
 impl ObjectiveSettings {
-    /// Reads the table of a model whose codes have a distribution, or have none.
+    /// Reads the table. `is_variational` is false for a plain autoencoder, which has no KL term.
     pub fn read(keys: &mut Keys<'_>, is_variational: bool) -> ObjectiveSettings {
         const CHOOSER: (&str, [&str; 1]) = ("model.posterior", ["gaussian"]);
         let kl = keys.only(is_variational, CHOOSER.0, &CHOOSER.1, |keys| Kl {
@@ -86,7 +88,7 @@ impl ObjectiveSettings {
         let reduction = keys.choice(REDUCTION, &REDUCTIONS, &SUM);
         let scale =
             keys.only(is_variational, CHOOSER.0, &CHOOSER.1, |keys| keys.choice(POSTERIOR_SCALE, &SCALES, &LOG_VAR));
-        // Points have no second head.
+        // A plain autoencoder has no log-variance output.
         ObjectiveSettings { kl, reduction, posterior_scale: scale.unwrap_or(PosteriorScale::LogVar) }
     }
 }

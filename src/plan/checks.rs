@@ -1,4 +1,4 @@
-//! What must hold for a spec together with its images, and what deserves a look.
+//! Checks of a spec together with its images: errors and warnings.
 
 use super::Problem;
 use crate::data::{Binarize, Dataset};
@@ -9,13 +9,13 @@ use crate::objective::Objective;
 use crate::text::{counted, grouped, short};
 use crate::train::BATCH_SIZE_BY_DEFAULT;
 
-/// Trained numbers that a model may have: 4 GB of weights, as much again for each moment of the optimiser.
+/// The maximum number of parameters: 4 GB of weights, and 4 GB for each moment of the optimizer.
 const PARAMETER_LIMIT: u128 = 1_000_000_000;
 
-/// Whether a batch has room among the images.
+/// An error if a batch has more images than the training split.
 pub(super) fn batch(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     let (size, images) = (spec.train.batch_size, dataset.train.len());
-    let by_default = if size == BATCH_SIZE_BY_DEFAULT { ", its default" } else { "" };
+    let by_default = if size == BATCH_SIZE_BY_DEFAULT { " (the default)" } else { "" };
     let there = counted(images, "training image");
     let keys = ["train.batch_size", "data.limit", "data.validation", "data.images"];
     let message = format!("`train.batch_size` is {}{by_default}, but there are only {there}", grouped(size));
@@ -23,16 +23,17 @@ pub(super) fn batch(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     (size > images as u64).then(|| Problem::new(&keys, message, help))
 }
 
-/// Whether a model fits the memory of any machine.
+/// An error if the model has more parameters than the maximum.
 pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
     let parameters = architecture.parameters();
     let found = if parameters < 1 << 100 { grouped(parameters) } else { "more than 10^30".to_owned() };
-    let message = format!("the model would have {found} parameters; vaex takes up to {}", grouped(PARAMETER_LIMIT));
+    let most = grouped(PARAMETER_LIMIT);
+    let message = format!("the model would have {found} parameters, more than the maximum of {most}");
     let keys = ["model.hidden", "model.channels", "model.latent_dim"];
-    (parameters > PARAMETER_LIMIT).then(|| Problem::new(&keys, message, "make its layers smaller"))
+    (parameters > PARAMETER_LIMIT).then(|| Problem::new(&keys, message, "use fewer or smaller layers"))
 }
 
-/// What a trial can run with, and its author may not have meant.
+/// Warnings: probable mistakes that do not prevent a run.
 pub(super) fn warnings(spec: &Spec, dataset: &Dataset, architecture: &Architecture) -> Vec<Problem> {
     [effective_beta(spec, architecture), strides(architecture), grey(spec, dataset)].into_iter().flatten().collect()
 }
@@ -41,31 +42,32 @@ fn effective_beta(spec: &Spec, architecture: &Architecture) -> Option<Problem> {
     let weight = spec.objective.kl.map(|kl| kl.weight).filter(|weight| *weight > 0.0)?;
     let objective = Objective::new(&spec.objective, architecture.pixels(), architecture.latent);
     let beta = objective.effective_beta(weight);
-    let message = format!("`objective.kl_weight` of {} is an effective beta of {}", short(weight), digits(beta));
-    let help = "so much the KL weighs beside the reconstruction, both in nats; 1 is the evidence lower bound";
+    let message = format!("`objective.kl_weight` of {} gives an effective beta of {}", short(weight), digits(beta));
+    let help =
+        "effective beta: the weight of the KL term relative to the reconstruction, both in nats; 1 gives the ELBO";
     (!(0.01..=100.0).contains(&beta)).then(|| Problem::new(&["objective.kl_weight"], message, help))
 }
 
 fn strides(architecture: &Architecture) -> Option<Problem> {
     let Network::Conv { convs, .. } = &architecture.network else { return None };
     let halvings = convs.iter().filter(|conv| conv.stride == ConvStride::Two).count();
-    // After so many the larger side is 1: each halves it, rounded up.
+    // The number of strides of 2 after which the larger side is 1: each of them halves it, rounded up.
     let enough = architecture.height.max(architecture.width).next_power_of_two().ilog2() as usize;
     let message = format!("the image is 1x1 after {enough} of {halvings} strides of 2");
-    let help = "the others change nothing of its size: make them 1, or leave them out";
+    let help = "the other strides of 2 have no effect on the size: set them to 1, or remove these convolutions";
     (halvings > enough).then(|| Problem::new(&["model.strides", "model.channels"], message, help))
 }
 
 fn grey(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     let grey = spec.data.binarize == Binarize::None && dataset.is_grey;
-    let message = "`model.likelihood = \"bernoulli\"` on grey pixels: not a likelihood of grey values, so `elbo_nats` is not \
+    let message = "`model.likelihood = \"bernoulli\"` on grey pixels: this is not a likelihood of grey values, so `elbo_nats` is not \
                    a lower bound";
-    let help = "common in examples; for nats that compare with published ones set `data.binarize = \"dynamic\"` (or \
-                \"static\", \"threshold\"), for a likelihood of grey values `model.likelihood = \"gaussian\"`";
+    let help = "this is common in tutorials; to compare nats with published results, set `data.binarize = \"dynamic\"` (or \
+                \"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood = \"gaussian\"`";
     (spec.is_bernoulli() && grey).then(|| Problem::new(&["model.likelihood", "data.binarize"], message, help))
 }
 
-/// A number with three digits.
+/// A number with three significant digits.
 fn digits(value: f64) -> String {
     let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
     short(rounded)

@@ -1,4 +1,4 @@
-//! The trials of a sweep: every point of its grid, resolved one by one.
+//! The trials of a sweep: resolves and checks every combination of its points.
 
 use super::problems::{Repeated, is_hidden, locate, locate_unused};
 use super::resolve::Resolver;
@@ -10,7 +10,7 @@ use crate::text::{counted, grouped};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The plan of every point, or all that is wrong with any of them.
+/// The plan of all trials, or all errors in them.
 pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     let document = resolver.document().clone();
     let sweep = document.sweep();
@@ -50,7 +50,7 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
                 Repeated::add(&mut found, &document, number, &problem, Diagnostic { is_warning, ..item });
             }
         }
-        // A value listed twice is one trial.
+        // Equal trials, for example from a value listed twice, are kept once.
         if let Some(trial) = trial
             && known.insert(trial.id().to_owned())
         {
@@ -69,7 +69,7 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
         if item.is_warning { &mut warnings } else { &mut all }.push(item);
     }
     for (pattern, _) in sweep.exclude.iter().zip(&excluded).filter(|(_, excluded)| **excluded == 0) {
-        // A key that was set later has none of the values that the pattern was written for.
+        // No warning if a source of higher priority sets one of the keys: the pattern was written for other values.
         let settled =
             |key: &String| document.entry(key).is_some_and(|entry| document.is_later(&entry.key, &pattern.location));
         if !pattern.values.keys().any(settled) {
@@ -79,7 +79,7 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     }
     if count == 0 && all.is_empty() {
         let place = sweep.exclude.first().map(|pattern| pattern.location.clone());
-        let help = "remove it, or give it more keys, so that it matches fewer";
+        let help = "remove this table, or add keys to it so that it matches fewer trials";
         all.push(Diagnostic::new(place, "every trial is excluded").with_help(help));
     }
     if !all.is_empty() {
@@ -91,7 +91,7 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     Ok(Plan { name, trials, choices, combinations: count, varied, left_out: BTreeSet::new(), document, warnings })
 }
 
-/// Whether two values are equal; whole numbers are numbers too.
+/// Whether two values are equal; 1 equals 1.0.
 fn same(one: &Value, other: Option<&Value>) -> bool {
     match (one, other) {
         (Value::Number(one), Some(Value::Number(other))) => one.as_f64() == other.as_f64(),
@@ -102,24 +102,24 @@ fn same(one: &Value, other: Option<&Value>) -> bool {
     }
 }
 
-/// Whether a trial has, for each key of a pattern, one of its values.
+/// Whether a trial matches a pattern: for each key, it has one of the values.
 fn matches(pattern: &Pattern, values: &BTreeMap<String, Value>) -> bool {
     pattern.values.iter().all(|(key, any)| {
         any.iter().any(|value| serde_json::to_value(value).is_ok_and(|value| same(&value, values.get(key))))
     })
 }
 
-/// More trials than there may be.
+/// The error for a sweep with too many trials.
 fn too_many(document: &Document) -> Diagnostic {
     let (sweep, count) = (document.sweep(), document.sweep().count());
     let found = match count.filter(|count| *count < 10u128.pow(30)) {
         Some(count) => counted(count, "trial"),
         None => "more than 10^30 trials".to_owned(),
     };
-    let message = format!("the sweep has {found}, and its limit is {}", grouped(sweep.limit));
+    let message = format!("the sweep has {found}, more than its limit of {}", grouped(sweep.limit));
     let help = match count.is_some_and(|count| count <= u128::from(HARD_LIMIT)) {
-        true => "shorten its lists, split the experiment, or raise `sweep.limit`".to_owned(),
-        false => format!("shorten its lists, or draw samples; no experiment has more than {}", grouped(HARD_LIMIT)),
+        true => "use fewer values, split the experiment, or raise `sweep.limit`".to_owned(),
+        false => format!("use fewer values, or `[sweep.random]`; the maximum is {} trials", grouped(HARD_LIMIT)),
     };
     Diagnostic::new(sweep.longest(), message).with_help(help)
 }

@@ -1,8 +1,8 @@
-//! The id of a trial: a hash of the version of the numbers, of the identity of the images, and of every key that differs
-//! from its default and has a part in the result.
+//! The id of a trial: a hash of [`NUMERICS`], of the hash of the images, and of every key that affects the result and differs
+//! from its default.
 //!
-//! A key that is added later, with the default that was meant before, changes no id; nor does another way to write the same
-//! network, which enters as its list of layers.
+//! A new key whose default keeps the old behaviour does not change ids. Networks are hashed as their lists of layers, so
+//! different ways to write the same network give the same id.
 
 use crate::folder::digest;
 use crate::language::Spec;
@@ -11,14 +11,15 @@ use crate::settings::Role;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The version of the numbers that a trial comes to: a change of vaex that changes the bits of any result raises it, so that
-/// results of both are never taken for those of one trial. Versions of vaex before 0.2.0 have 1.
+/// The version of the numerical results. A change of vaex that changes any bit of any result increments it, so that old and
+/// new results have different trial ids. Versions of vaex before 0.2.0 have 1.
 pub const NUMERICS: u64 = 2;
 
-/// Digits of an id.
+/// The number of digits of an id.
 const DIGITS: usize = 10;
 
-/// What determines a trial's result, beside its images and [`NUMERICS`]: keys with other values than their defaults, sorted.
+/// What determines the result of a trial, apart from its images and [`NUMERICS`]: the keys that differ from their defaults,
+/// sorted.
 pub(super) fn determining(spec: &Spec, architecture: &Architecture) -> BTreeMap<String, Value> {
     let trained = spec.settings().iter().filter(|setting| setting.role == Role::Training && !setting.is_default);
     let mut keys: BTreeMap<String, Value> = trained
@@ -30,7 +31,7 @@ pub(super) fn determining(spec: &Spec, architecture: &Architecture) -> BTreeMap<
     keys
 }
 
-/// Ten hexadecimal digits.
+/// The id: ten hexadecimal digits.
 pub(super) fn id(numerics: u64, data_hash: &str, keys: &BTreeMap<String, Value>) -> String {
     digest(&[&numerics.to_le_bytes(), data_hash.as_bytes(), text(keys).as_bytes()], DIGITS)
 }
@@ -40,7 +41,7 @@ pub(super) fn hash(keys: &BTreeMap<String, Value>) -> String {
     digest(&[text(keys).as_bytes()], 32)
 }
 
-/// A line for each key, with its value as JSON.
+/// One line per key, with its value as JSON.
 fn text(keys: &BTreeMap<String, Value>) -> String {
     keys.iter().map(|(key, value)| format!("{key} = {value}\n")).collect()
 }
@@ -49,8 +50,8 @@ fn text(keys: &BTreeMap<String, Value>) -> String {
 mod tests {
     use super::*;
 
-    /// Specs and their ids at version 2 of the numbers, on 28 x 28 images of this identity. They hold for good: a change of
-    /// the code that changes one makes vaex train again what was trained before.
+    /// Specs and their ids with [`NUMERICS`] 2, on 28 x 28 images with this hash. They must never change: if an id changes,
+    /// vaex trains finished trials again.
     const DATA: &str = "191a1ea2c5227266976ed7df00533987";
     const GOLDEN: [(&str, &str); 20] = [
         ("", "d78173fd9b"),

@@ -1,4 +1,4 @@
-//! Every trial of an experiment, resolved and checked: whoever holds a [`Trial`] holds something that can run.
+//! All trials of an experiment, resolved and checked: every [`Trial`] can run.
 
 mod checks;
 mod grid;
@@ -20,13 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Why there is no plan.
+/// Why a plan cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The spec file cannot be read.
     #[error(transparent)]
     Read(#[from] FileError),
-    /// The spec, or the data that it names, is wrong.
+    /// There are errors in the spec or in its data.
     #[error(transparent)]
     Spec(#[from] Diagnostics),
 }
@@ -45,33 +45,33 @@ impl From<ReadError> for PlanError {
 pub struct Plan {
     name: String,
     trials: Vec<Trial>,
-    /// The number of each trial's choice in the sweep.
+    /// The number of each trial in the sweep, for [`Sweep::choice`](crate::language::sweep::Sweep::choice).
     choices: Vec<usize>,
-    /// Trials that the sweep asks for, those that are the same counted each.
+    /// The number of combinations in the sweep; equal trials are counted separately.
     combinations: usize,
     varied: Vec<String>,
-    /// Ids of trials that are not to run now.
+    /// The ids of trials that are not selected to run.
     left_out: BTreeSet<String>,
     document: Arc<Document>,
     warnings: Diagnostics,
 }
 
-/// Where the value of a resolved spec came from.
+/// The origin of a value of a resolved spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A file and its line, or an argument.
+    /// Written in a file (with the line) or in an argument.
     Written(String),
-    /// The same, where the sweep gives it.
+    /// The same, for a value of the sweep.
     Swept(String),
-    /// Nobody wrote it.
+    /// The default.
     Default,
 }
 
 impl Plan {
-    /// Reads a spec file, applies what the command line sets, and checks every trial.
+    /// Reads a spec file, applies the overrides, and checks every trial.
     ///
     /// # Errors
-    /// The file cannot be read; all that is wrong with it, or with the data, at once.
+    /// The file cannot be read, or there are errors in it or in the data; all of them are reported together.
     pub fn read(path: &Path, overrides: &[Override]) -> Result<Plan, PlanError> {
         let document = Document::read(path, overrides)?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -79,17 +79,17 @@ impl Plan {
         Ok(grid::plan(Resolver::new(document, &stem, folder))?)
     }
 
-    /// What deserves a look, and stops nothing.
+    /// The warnings.
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
     }
 
-    /// The trials that are to run now.
+    /// The trials that are selected to run.
     pub fn selected(&self) -> impl Iterator<Item = &Trial> {
         self.trials.iter().filter(|trial| !self.left_out.contains(trial.id()))
     }
 
-    /// Where a trial's values came from, by dotted key.
+    /// The origins of the values of a trial, by dotted key.
     pub fn origins(&self, trial: &Trial) -> impl Fn(&str) -> Origin {
         let document = self.document.clone();
         let index = self.trials.iter().position(|one| one.id() == trial.id());
@@ -114,7 +114,7 @@ impl Plan {
         &self.trials
     }
 
-    /// Trials that the sweep asks for, before those that come to the same are made one.
+    /// The number of combinations in the sweep, before duplicates are removed.
     pub fn combinations(&self) -> usize {
         self.combinations
     }

@@ -1,22 +1,22 @@
-//! Problems of trials as diagnostics: each once, where the value that it is about was written.
+//! Turns problems of trials into diagnostics with locations, and merges problems that several trials share.
 
 use super::Problem;
 use crate::language::Document;
 use crate::language::diagnostics::{Diagnostic, Location, line_and_column};
 use crate::language::sweep::Point;
-use crate::text::grouped;
+use crate::text::counted;
 use std::collections::BTreeSet;
 
-/// What is wrong in some trials, in one line of the spec about the same keys; what it says of the first.
+/// A problem that several trials share: the same keys in the same line of the spec. It shows the message of the first one.
 pub(super) struct Repeated {
     line: Option<(usize, usize)>,
     keys: Vec<&'static str>,
     /// The message without its numbers.
     kind: String,
     item: Diagnostic,
-    /// What is said, and where, if not the same everywhere.
+    /// The different messages and locations.
     different: BTreeSet<(String, Option<Location>)>,
-    /// Trials that it touches, and the last of them.
+    /// The number of trials with this problem, and the last of them.
     trials: usize,
     last: usize,
 }
@@ -43,18 +43,18 @@ impl Repeated {
         }
     }
 
-    /// With what it says of the other trials; how many it touches is not said of a sweep that is `partial`.
+    /// The diagnostic with a note on the other trials. For a `partial` sweep, the note does not give the number of trials.
     pub(super) fn into_diagnostic(self, count: usize, partial: bool) -> Diagnostic {
         let touched = (self.trials < count && !partial).then(|| format!("in {} of {count} trials", self.trials));
         let more = self.different.len() - 1;
-        let more = (more > 0).then(|| format!("and {} more like it", grouped(more)));
+        let more = (more > 0).then(|| format!("and {}", counted(more, "similar message")));
         let note: Vec<String> = touched.into_iter().chain(more).collect();
         Diagnostic { note: (!note.is_empty()).then(|| note.join(", ")), ..self.item }
     }
 }
 
-/// A key that no trial has a use for. Where what chooses against it is said later than the key, as by `--set` on top of
-/// a file, that is meant, and a warning will do.
+/// The diagnostic for a key that applies to no trial. It is an error, or a warning if the key that makes it inapplicable was
+/// set by a source of higher priority, for example by `--set`.
 pub(super) fn locate_unused(document: &Document, choice: &[&Point], problem: &Problem) -> Option<Diagnostic> {
     let item = locate(document, choice, problem)?;
     let [key, chooser] = problem.keys[..] else { return Some(item) };
@@ -66,18 +66,18 @@ pub(super) fn locate_unused(document: &Document, choice: &[&Point], problem: &Pr
     }
     let place = format!("`{key}` of {}", document.place(&own));
     let message = problem.message.replacen(&format!("`{key}`"), &place, 1);
-    let item = Diagnostic::at(&chooser, format!("{message}, and is left out"));
+    let item = Diagnostic::at(&chooser, format!("{message}; it is ignored"));
     Some(Diagnostic { is_warning: true, ..item })
 }
 
-/// Where a key's value in a trial was written: in the sweep, in a file, or nowhere.
+/// The location of the value of a key in a trial: in the sweep or in a file; `None` if it was not written.
 pub(super) fn place_of(document: &Document, choice: &[&Point], key: &str) -> Option<Location> {
     let mut assignments = choice.iter().rev().flat_map(|point| point.iter());
     let swept = assignments.find(|assignment| assignment.key == key).map(|assignment| assignment.location.clone());
     swept.or_else(|| document.entry(key).map(|entry| entry.value.clone()))
 }
 
-/// Whether a problem is about a value that could not be read: what follows from that is not worth an error of its own.
+/// Whether a problem follows from an invalid value, which is already reported.
 pub(super) fn is_hidden(document: &Document, choice: &[&Point], problem: &Problem) -> bool {
     problem.keys.iter().any(|key| {
         let mut assignments = choice.iter().rev().flat_map(|point| point.iter());
@@ -88,7 +88,7 @@ pub(super) fn is_hidden(document: &Document, choice: &[&Point], problem: &Proble
     })
 }
 
-/// A problem, where the value that it is about was written.
+/// The diagnostic of a problem, with the location of the value that it is about.
 pub(super) fn locate(document: &Document, choice: &[&Point], problem: &Problem) -> Option<Diagnostic> {
     if is_hidden(document, choice, problem) {
         return None;

@@ -1,41 +1,42 @@
-//! One point of a sweep, resolved: what was written, with the point's values in the place of its own, as a trial.
+//! Resolves one point of a sweep: the written values, replaced by those of the point, become a trial.
 
 use super::{Problem, Trial};
 use crate::data::{Binarize, DataError, DataSettings, Dataset, Files};
 use crate::language::{Document, DottedKey, Spec, description};
 use crate::settings::{Found, Role};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use toml::Value;
 
-/// Resolves points of a document's sweep, one at a time, in any order; files of images are read once.
+/// Resolves points of a sweep one at a time, in any order. Image files are read once.
 pub struct Resolver {
     document: Arc<Document>,
-    /// The experiment's name where none is written.
+    /// The default name of the experiment.
     stem: String,
     datasets: Datasets,
 }
 
-/// A point whose spec is resolved, and whose data are not looked at yet.
+/// A point whose spec is resolved and whose images are not read yet.
 pub struct ResolvedPoint {
     /// The spec.
     pub(super) spec: Spec,
     found: Found,
-    /// Keys that were written, and do not apply. In a sweep over what chooses them they apply to some trials; one that applies
-    /// to none is a mistake.
+    /// Keys that were written but do not apply. In a sweep, a key may apply only to some trials; a key that applies to no trial
+    /// is an error.
     pub(super) unused: Vec<Problem>,
     written: BTreeMap<DottedKey, Value>,
 }
 
 impl Resolver {
-    /// Of a document; paths in it are relative to `folder`.
+    /// A resolver for a document; paths in it are relative to `folder`.
     pub fn new(document: Document, stem: &str, folder: &Path) -> Resolver {
         let datasets = Datasets { folder: folder.to_path_buf(), files: Files::default(), loaded: Vec::new() };
         Resolver { document: Arc::new(document), stem: stem.to_owned(), datasets }
     }
 
-    /// What was written.
+    /// The document.
     pub fn document(&self) -> &Arc<Document> {
         &self.document
     }
@@ -52,8 +53,8 @@ impl Resolver {
     /// The trial of a point.
     ///
     /// # Errors
-    /// All that is wrong with its spec and its data. Where there is no data, what does not depend on it is checked all the
-    /// same.
+    /// All errors in its spec and its data. If the data cannot be read, everything that does not depend on it is still
+    /// checked.
     pub fn trial(&mut self, point: ResolvedPoint) -> Result<Trial, Vec<Problem>> {
         let ResolvedPoint { spec, found, written, .. } = point;
         let data = spec.data.clone();
@@ -64,7 +65,7 @@ impl Resolver {
         Trial::new(spec, dataset, problems, found.warnings)
     }
 
-    /// The spec with absolute paths, so that a trial's own spec runs from anywhere.
+    /// The spec with absolute paths, so that the saved spec of a trial runs in any folder.
     fn with_whole_paths(&self, spec: Spec, mut written: BTreeMap<DottedKey, Value>) -> (Spec, Vec<Problem>) {
         let mut problems = Vec::new();
         let is_path = |key: &str| description().key(key).is_some_and(|key| key.role() == Role::File);
@@ -75,7 +76,7 @@ impl Resolver {
             let path = std::path::absolute(&path).unwrap_or(path);
             match path.to_str() {
                 Some(text) => *value = Value::String(text.to_owned()),
-                // A trial's own spec names its files, and a spec is UTF-8.
+                // The saved spec of a trial contains the path, and a spec must be UTF-8.
                 None => {
                     let message = format!("the path of `{key}` is not UTF-8 text: {}", path.display());
                     let keys = description().key(key).map(|key| key.dotted.as_str());
@@ -88,7 +89,7 @@ impl Resolver {
     }
 }
 
-/// Keys that were written, and that the spec does not have.
+/// Keys that were written but do not apply to the spec.
 fn unused(written: &BTreeMap<DottedKey, Value>, spec: &Spec) -> Vec<Problem> {
     let applies = |key: &str| spec.settings().iter().any(|setting| setting.key == key);
     let value = |key: &str| {
@@ -105,13 +106,29 @@ fn unused(written: &BTreeMap<DottedKey, Value>, spec: &Spec) -> Vec<Problem> {
             words => words.concat(),
         };
         let key = info.dotted.as_str();
-        let message = format!("`{key}` applies only where `{chooser}` is {words}");
+        let message = format!("`{key}` applies only if `{chooser}` is {words}");
         Some(Problem::new(&[key, chooser], message, format!("remove it, or set `{chooser}` to {words}")))
     });
     unused.collect()
 }
 
-/// Datasets by what they are read from and how they are split, so that a sweep reads each one once.
+/// What to say of a file that does not exist, and of a folder in place of a file.
+fn unreadable(error: &DataError) -> Option<(String, &'static str)> {
+    let (key, file) = (error.key(), error.unreadable_file()?);
+    let path = file.path.display();
+    match file.source.kind() {
+        ErrorKind::NotFound => Some((
+            format!("the file of `{key}` does not exist: {path}"),
+            "a path in a spec is relative to the folder of the spec; a path in `--set` is relative to the working directory",
+        )),
+        ErrorKind::IsADirectory => {
+            Some((format!("`{key}` is a folder, not a file: {path}"), "set it to the path of an IDX file"))
+        }
+        _ => None,
+    }
+}
+
+/// Datasets by source and split, so that a sweep reads each dataset once.
 struct Datasets {
     folder: PathBuf,
     files: Files,
@@ -120,21 +137,20 @@ struct Datasets {
 
 impl Datasets {
     fn get(&mut self, data: &DataSettings) -> Result<Dataset, Vec<Problem>> {
-        // How pixels are shown to a network changes nothing of the images.
+        // Binarization and range do not change the stored images.
         let data = DataSettings { binarize: Binarize::None, range: [0.0, 1.0], ..data.clone() };
         if let Some((_, result)) = self.loaded.iter().find(|(known, _)| *known == data) {
             return result.clone();
         }
         let result = self.files.dataset(&data, &self.folder).map_err(|error: DataError| {
             let keys = match error.key() {
-                // What follows from a default is shown where it begins.
+                // If the first key is a default, the diagnostic points at the second one.
                 "data.images" => vec!["data.images", "data.source"],
                 "data.validation" => vec!["data.validation", "data.limit"],
                 key => vec![key],
             };
-            let help = "paths in a spec are relative to its folder, those of `--set` to the working directory";
-            let help = error.is_missing_file().then(|| help.to_owned());
-            vec![Problem { keys, message: error.to_string(), help }]
+            let (message, help) = unreadable(&error).unwrap_or_else(|| (error.to_string(), ""));
+            vec![Problem::new(&keys, message, help)]
         });
         self.loaded.push((data, result.clone()));
         result

@@ -1,4 +1,4 @@
-//! Which trials of a plan are to run: `--only` and `--limit`.
+//! Selects the trials of a plan to run: `--only` and `--limit`.
 
 use super::{Plan, Trial, value_text};
 use crate::language::named_key;
@@ -7,11 +7,11 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Plan {
-    /// Leaves all trials out of the run but those that match every `KEY=VALUE` of `only` (`trial=ID` names one by the
-    /// beginning of its id), and of these all but the first `limit`.
+    /// Selects the trials that match every `KEY=VALUE` of `only`, and of these the first `limit`. `trial=ID` selects the
+    /// trials whose id starts with ID.
     ///
     /// # Errors
-    /// A text is not `KEY=VALUE`, or names a key that the trials do not have; nothing is left.
+    /// A text is not `KEY=VALUE`, its key does not exist in any trial, or no trial matches.
     pub fn select(&mut self, only: &[String], limit: Option<usize>) -> Result<(), String> {
         let values: Vec<BTreeMap<String, Value>> = match only.is_empty() {
             true => Vec::new(),
@@ -34,7 +34,7 @@ impl Plan {
             chosen.retain(|index| is_wanted(*index));
         }
         if chosen.is_empty() {
-            return Err(format!("no trial of `{}` matches every `--only`; each matches some", self.name));
+            return Err(format!("no trial of `{}` matches all `--only` options together", self.name));
         }
         chosen.truncate(limit.unwrap_or(usize::MAX));
         let chosen: BTreeSet<usize> = chosen.into_iter().collect();
@@ -44,7 +44,8 @@ impl Plan {
     }
 }
 
-/// The key and the value of an argument of `--only`; the last part of a key will do where no other key ends so.
+/// The key and the value of an argument of `--only`. The last part of a key is enough if no other key has the same last
+/// part.
 fn selector(text: &str, keys: &BTreeSet<&String>) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or_else(|| format!("`--only {text}` is not KEY=VALUE"))?;
     let (key, value) = (key.trim(), value.trim().trim_matches(['"', '\'']).to_owned());
@@ -71,7 +72,7 @@ fn selector(text: &str, keys: &BTreeSet<&String>) -> Result<(String, String), St
     }
 }
 
-/// Whether a trial's value is the one that was asked for: `[64, 32]` is `[64,32]`, and 1.0 is 1.
+/// Whether a value matches the text of `--only`: `[64, 32]` matches `[64,32]`, and 1.0 matches 1.
 fn says(found: &str, wanted: &str) -> bool {
     let number = |text: &str| text.parse::<f64>().ok();
     let bare = |text: &str| text.replace([' ', '"', '\''], "");
@@ -80,7 +81,7 @@ fn says(found: &str, wanted: &str) -> bool {
         || wanted.starts_with('[') && bare(found) == bare(wanted)
 }
 
-/// The values that there are of a key, the first of many.
+/// The different values of a key, at most ten.
 fn listed(key: &str, values: Vec<String>) -> String {
     let mut different: Vec<String> = Vec::new();
     for value in values {

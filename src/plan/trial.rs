@@ -1,4 +1,4 @@
-//! One trial: a resolved spec, its data, and what follows from them.
+//! One trial: a resolved spec, its images and its network.
 
 use super::{NUMERICS, Problem, checks, id};
 use crate::data::Dataset;
@@ -9,31 +9,31 @@ use crate::train::Training;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// One training that can run: nothing that is known before the first step can be wrong with it.
+/// A training that can run: everything that can be checked before the first step is checked.
 #[derive(Clone, Debug)]
 pub struct Trial {
     id: String,
     spec: Spec,
-    /// What determines the result, beside the images.
+    /// What determines the result, apart from the images.
     determining: BTreeMap<String, Value>,
     dataset: Dataset,
     architecture: Architecture,
-    /// What deserves a look and stops nothing.
+    /// The warnings.
     warnings: Vec<Problem>,
 }
 
-/// Bytes of a label, at most: a folder's name has up to 255 on most file systems.
+/// The maximum number of bytes of a label: on most file systems, a folder name has at most 255.
 const LABEL_BYTES: usize = 120;
 
 impl Trial {
-    /// The trial of a spec on its images, or all that is wrong with them, `problems` that are known among it.
+    /// The trial of a spec on its images, or all errors, including the `problems` found before.
     pub(super) fn new(
         spec: Spec,
         dataset: Result<Dataset, Vec<Problem>>,
         mut problems: Vec<Problem>,
         mut warnings: Vec<Problem>,
     ) -> Result<Trial, Vec<Problem>> {
-        // Where there are no images, of one pixel.
+        // Without images, the checks assume images of one pixel.
         let sides = dataset.as_ref().map_or([1, 1], |dataset| [dataset.train.height(), dataset.train.width()]);
         let architecture = spec.architecture(sides);
         problems.extend(checks::parameters(&architecture));
@@ -51,7 +51,7 @@ impl Trial {
         Ok(Trial { id, spec, determining, dataset, architecture, warnings })
     }
 
-    /// Ten hexadecimal digits that are the same for all trials with the same result.
+    /// The id: ten hexadecimal digits, equal for all trials with the same result.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -61,7 +61,7 @@ impl Trial {
         &self.spec.name
     }
 
-    /// The resolved spec, every applicable key filled in, without a sweep.
+    /// The resolved spec: all keys that apply, without a sweep.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
@@ -71,19 +71,19 @@ impl Trial {
         self.spec.to_toml()
     }
 
-    /// Hash of what determines the result, beside the images.
+    /// The hash of what determines the result, apart from the images.
     pub fn spec_hash(&self) -> String {
         id::hash(&self.determining)
     }
 
-    /// Hash of what trials of one setting share: the images, and all that determines the result but for the seed.
+    /// The hash of a setting: the images, and all that determines the result except the seed.
     pub fn setting_hash(&self) -> String {
         let mut keys = self.determining.clone();
         keys.remove("seed");
         digest(&[id::hash(&keys).as_bytes(), self.dataset.hash.as_bytes()], 32)
     }
 
-    /// What training needs.
+    /// The inputs of training.
     pub fn training(&self) -> Training<'_> {
         Training {
             seed: self.spec.seed,
@@ -105,34 +105,34 @@ impl Trial {
         &self.architecture
     }
 
-    /// What deserves a look and stops nothing.
+    /// The warnings.
     pub(super) fn problems(&self) -> &[Problem] {
         &self.warnings
     }
 
-    /// What deserves a look and stops nothing, without what to do about it.
+    /// The messages of the warnings.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.iter().map(|problem| problem.message.clone()).collect()
     }
 
-    /// Steps in an epoch; the last one takes what is left.
+    /// The number of steps per epoch; the last step may have fewer images.
     pub fn steps_per_epoch(&self) -> u64 {
         self.training().steps_per_epoch()
     }
 
-    /// Steps in all.
+    /// The total number of steps.
     pub fn steps(&self) -> u64 {
         self.steps_per_epoch() * self.spec.train.epochs
     }
 
-    /// Every key of the resolved spec, dotted.
+    /// The values of the resolved spec, by dotted key.
     pub fn values(&self) -> BTreeMap<String, Value> {
         self.spec.values()
     }
 
-    /// What sets the trial apart, `latent_dim_2,hidden_64x32`, in characters that are harmless in a path; `trial` where
-    /// nothing does. An `=` is none of them: where a folder has one in its name, DuckDB takes it for a column of the files
-    /// in it, in the place of their own.
+    /// A label from the values of the varied keys, for example `latent_dim_2,hidden_64x32`, in characters that are safe in a
+    /// path; `trial` if no key varies. It has no `=`, because DuckDB would read `key=value` in a folder name as a column of
+    /// the files in it.
     pub fn label(&self, varied: &[String]) -> String {
         let values = self.values();
         let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
@@ -155,7 +155,7 @@ impl Trial {
     }
 }
 
-/// A spec's value: text without quotes, numbers as short as they can be, the rest as JSON; `-` for none.
+/// A value of a spec as text: text without quotes, numbers in their shortest form, the rest as JSON; `-` for `None`.
 pub fn value_text(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),

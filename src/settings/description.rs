@@ -1,4 +1,4 @@
-//! The list of all keys, as the functions that read them describe it.
+//! The list of all keys, built by the functions that read them.
 
 use super::{Key, Keys, Role, Type, Word};
 use std::collections::BTreeMap;
@@ -9,57 +9,57 @@ use toml::Value;
 pub struct TableInfo {
     /// Its name.
     pub name: &'static str,
-    /// What it is about.
+    /// What it contains.
     pub doc: &'static str,
-    /// What else it is called, separated by blanks.
+    /// Its other names, separated by spaces.
     pub also: &'static str,
 }
 
-/// What must hold for a key to be read.
+/// A condition for a key to apply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// The dotted key that chooses.
+    /// The dotted key that decides.
     pub chooser: String,
-    /// Its values with which the key is read.
+    /// The values of that key for which this key applies.
     pub words: Vec<&'static str>,
 }
 
-/// A key as one kind has it.
+/// A key as one kind declares it.
 #[derive(Clone, Debug)]
 pub struct Declared {
     /// The key.
     pub key: Key,
     /// Its dotted name.
     pub dotted: String,
-    /// What it takes.
+    /// The type of its values.
     pub kind: Type,
-    /// Its value where none is written.
+    /// Its default; `None` if it has no default.
     pub default: Option<Value>,
-    /// What must hold for it to be read; all of it.
+    /// The conditions for it to apply; all must hold.
     pub conditions: Vec<Condition>,
 }
 
-/// A key with all that kinds say of it.
+/// A key with the declarations of all kinds.
 #[derive(Clone, Debug)]
 pub struct KeyInfo {
     /// Its dotted name.
     pub dotted: String,
-    /// As each kind has it; at least one. They agree on the type.
+    /// One declaration per kind; at least one. All have the same type.
     pub declared: Vec<Declared>,
 }
 
 /// The tables and keys of specs.
 #[derive(Debug)]
 pub struct Description {
-    /// The tables, in their order.
+    /// The tables, in order.
     pub tables: Vec<TableInfo>,
-    /// The keys, in their order.
+    /// The keys, in order.
     pub keys: Vec<KeyInfo>,
     index: BTreeMap<String, usize>,
 }
 
 impl Description {
-    /// All that a function reads.
+    /// The tables and keys that a function reads.
     pub fn of<T>(read: impl FnOnce(&mut Keys<'_>) -> T) -> Description {
         let (tables, all) = Keys::describe(read);
         let (mut keys, mut index): (Vec<KeyInfo>, BTreeMap<String, usize>) = (Vec::new(), BTreeMap::new());
@@ -75,34 +75,34 @@ impl Description {
         Description { tables, keys, index }
     }
 
-    /// A key by its dotted name.
+    /// The key with this dotted name.
     pub fn key(&self, dotted: &str) -> Option<&KeyInfo> {
         self.keys.get(*self.index.get(dotted)?)
     }
 
-    /// Whether a name is that of a table.
+    /// Whether a table has this name.
     pub fn is_table(&self, name: &str) -> bool {
         self.tables.iter().any(|table| table.name == name)
     }
 
-    /// The names of all keys, dotted.
+    /// The dotted names of all keys.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(|key| key.dotted.as_str())
     }
 }
 
 impl KeyInfo {
-    /// What it takes.
+    /// The type of its values.
     pub fn kind(&self) -> Type {
         self.declared.first().map_or(Type::Text, |declared| declared.kind)
     }
 
-    /// What it has a part in.
+    /// What it affects.
     pub fn role(&self) -> Role {
         self.first().role
     }
 
-    /// A value that it may have, as TOML.
+    /// An example value as TOML.
     pub fn example(&self) -> &'static str {
         let mut examples = self.declared.iter().map(|declared| declared.key.example);
         examples.find(|example| !example.is_empty()).unwrap_or("")
@@ -122,17 +122,17 @@ impl KeyInfo {
         self.declared.first().map_or(Key::new("", ""), |declared| declared.key)
     }
 
-    /// Its name without the table's.
+    /// Its name, without the name of its table.
     pub fn name(&self) -> &'static str {
         self.first().name
     }
 
-    /// Its table's name; empty for keys above all tables.
+    /// The name of its table; empty for top-level keys.
     pub fn table(&self) -> &str {
         self.dotted.rsplit_once('.').map_or("", |(table, _)| table)
     }
 
-    /// What it means: in one sentence where all kinds agree, and else of each.
+    /// What it means: one text if all kinds agree, otherwise one text per kind.
     pub fn meaning(&self) -> String {
         let docs = self.by_kind(|declared| declared.key.doc.to_owned());
         match &*docs {
@@ -141,7 +141,8 @@ impl KeyInfo {
         }
     }
 
-    /// Its defaults as TOML, each with the kinds that have it, which are none where all agree; empty without a default.
+    /// Its defaults as TOML, each with the kinds that have it. The list of kinds is empty if all kinds have the same default.
+    /// The result is empty if there is no default.
     pub fn defaults(&self) -> Vec<(String, Vec<&'static str>)> {
         let defaults = self.by_kind(|declared| declared.default.as_ref().map(written).unwrap_or_default());
         match &*defaults {
@@ -152,7 +153,7 @@ impl KeyInfo {
         }
     }
 
-    /// The words that must have been chosen for it to be read, nearest chooser first; none where it always is.
+    /// The words that must be chosen for the key to apply; empty if it always applies.
     pub fn kinds(&self) -> Vec<&'static str> {
         if self.declared.iter().any(|declared| declared.conditions.is_empty()) {
             return Vec::new();
@@ -164,7 +165,8 @@ impl KeyInfo {
             .collect()
     }
 
-    /// Why it is not read where keys have these values: the chooser, and the words of it that would do.
+    /// Why it does not apply for these values: the deciding key, and the values of that key for which it would apply. `None`
+    /// if it applies.
     pub fn unread(&self, value: impl Fn(&str) -> Option<String>) -> Option<(String, Vec<&'static str>)> {
         let fails = |condition: &&Condition| {
             value(&condition.chooser).is_none_or(|value| !condition.words.contains(&value.as_str()))
@@ -181,7 +183,7 @@ impl KeyInfo {
         Some((chooser, words))
     }
 
-    /// What kinds say, equal texts once, each with the words of its kinds.
+    /// The texts of the kinds. Equal texts are listed once, with the words of all their kinds.
     fn by_kind(&self, text: impl Fn(&Declared) -> String) -> Vec<(String, Vec<&'static str>)> {
         let mut texts: Vec<(String, Vec<&'static str>)> = Vec::new();
         for declared in &self.declared {
@@ -196,17 +198,17 @@ impl KeyInfo {
     }
 }
 
-/// Words in code marks: `` `a`, `b` ``.
+/// Words in backticks: `` `a`, `b` ``.
 fn listed(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// A value as TOML on one line, numbers as short as they can be.
+/// A value as one line of TOML, with the shortest form of each number.
 pub fn written(value: &Value) -> String {
     match value {
         Value::Float(number) => format!("{number:?}"),
         Value::String(text) => {
-            // JSON escapes as TOML does, but for one character, and not in several lines.
+            // JSON and TOML have the same escapes except for one character, and JSON strings are always one line.
             serde_json::Value::String(text.clone()).to_string().replace('\u{7f}', "\\u007f")
         }
         Value::Array(values) => format!("[{}]", values.iter().map(written).collect::<Vec<_>>().join(", ")),
@@ -214,13 +216,13 @@ pub fn written(value: &Value) -> String {
     }
 }
 
-/// The word that a name is another name of, among some.
+/// The word that has `name` as one of its other names.
 pub fn other_name<'a>(words: impl IntoIterator<Item = &'a Word>, name: &str) -> Option<&'static str> {
     let name = plain(name);
     words.into_iter().find(|word| word.also.split(' ').any(|also| also == name)).map(|word| word.name)
 }
 
-/// A name in lower case, with underscores.
+/// A name in lower case, with underscores instead of spaces and hyphens.
 pub fn plain(name: &str) -> String {
     name.trim().to_lowercase().replace(['-', ' '], "_")
 }

@@ -1,4 +1,4 @@
-//! Reading a table of a spec, or describing it: each key is named once for both.
+//! Reads a table of a spec, or describes its keys, with the same function.
 
 use super::description::{Condition, Declared, TableInfo};
 use super::{Choices, Interval, Key, Kind, Role, Type};
@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use toml::Value;
 
-/// Something that is wrong with a spec, by key.
+/// An error or a warning about keys of a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The dotted key to point at first, then others that the problem is about.
+    /// The dotted keys that the problem is about. The diagnostic points at the first one that was written.
     pub keys: Vec<&'static str>,
     /// What is wrong.
     pub message: String,
@@ -18,47 +18,47 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with what to do about it; `help` may be empty.
+    /// A problem and what to do about it; `help` may be empty.
     pub fn new(keys: &[&'static str], message: impl Into<String>, help: impl Into<String>) -> Problem {
         let help = Some(help.into()).filter(|help| !help.is_empty());
         Problem { keys: keys.to_vec(), message: message.into(), help }
     }
 }
 
-/// A key of a resolved spec with its value.
+/// A key of a resolved spec and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedKey {
     /// The dotted key.
     pub key: String,
-    /// The value, in the key's own type.
+    /// The value, in the type of the key.
     pub value: Value,
-    /// Whether it is the key's default, written out or not.
+    /// Whether it equals the default, whether written or not.
     pub is_default: bool,
-    /// What the key has a part in.
+    /// What the key affects.
     pub role: Role,
 }
 
-/// Gives the values of a spec's keys, one after the other.
+/// Gives the values of the keys of a spec, one by one.
 pub struct Keys<'a> {
     table: &'static str,
     mode: Mode<'a>,
 }
 
 enum Mode<'a> {
-    /// Every kind is visited, and each key has its default.
+    /// Every kind is visited, and each key has its default value.
     Describe { tables: Vec<TableInfo>, declared: Vec<Declared>, conditions: Vec<Condition> },
-    /// Keys have the values that were written, or their defaults.
+    /// Each key has the value that was written, or its default.
     Read { written: &'a BTreeMap<String, Value>, found: Found },
 }
 
-/// What was found in a spec while it was read.
+/// The settings and problems found while a spec was read.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// The keys that apply, in their order, with their values.
+    /// The keys that apply, in order, with their values.
     pub settings: Vec<ResolvedKey>,
-    /// What is wrong: with any of it there is nothing to run.
+    /// Errors: with any of them, the spec cannot run.
     pub problems: Vec<Problem>,
-    /// What its author may not have meant.
+    /// Warnings: probable mistakes that do not prevent a run.
     pub warnings: Vec<Problem>,
 }
 
@@ -67,12 +67,12 @@ pub struct Found {
 pub enum NumberOr<T> {
     /// The number.
     Number(f64),
-    /// What the word chose.
+    /// The choice made by a word.
     Word(T),
 }
 
 impl<'a> Keys<'a> {
-    /// What `read` makes of written values by their dotted keys, and what it found while it read them.
+    /// Runs `read` on written values, which are indexed by dotted key. Returns its result and what it found.
     pub fn read<T>(written: &'a BTreeMap<String, Value>, read: impl FnOnce(&mut Keys<'_>) -> T) -> (T, Found) {
         let found = Found::default();
         let mut keys = Keys { table: "", mode: Mode::Read { written, found } };
@@ -83,7 +83,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The tables and keys that `read` knows, of all kinds.
+    /// The tables and keys that `read` reads, for all kinds.
     pub(super) fn describe<T>(read: impl FnOnce(&mut Keys<'_>) -> T) -> (Vec<TableInfo>, Vec<Declared>) {
         let mode = Mode::Describe { tables: Vec::new(), declared: Vec::new(), conditions: Vec::new() };
         let mut keys = Keys { table: "", mode };
@@ -94,7 +94,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Reads a table with this meaning and these other names.
+    /// Reads a table. `doc` is its meaning, `also` its other names.
     pub fn table<T>(
         &mut self,
         name: &'static str,
@@ -111,7 +111,8 @@ impl<'a> Keys<'a> {
         value
     }
 
-    /// Reads keys that apply only where `chooser`, a dotted key that was read before, has one of `words`; `None` elsewhere.
+    /// Reads keys that apply only if `chooser`, a dotted key that was read before, has one of `words`. `holds` says whether it
+    /// has. `None` if it has not.
     pub fn only<T>(
         &mut self,
         holds: bool,
@@ -128,7 +129,7 @@ impl<'a> Keys<'a> {
         holds.then(|| read(self))
     }
 
-    /// A kind, by its word, with what it reads of its own keys.
+    /// A key whose word chooses a kind. Returns what that kind reads from its own keys.
     pub fn choice<T>(&mut self, key: Key, choices: &'static Choices<T>, default: &'static Kind<T>) -> T {
         let chosen = self.take(key, Type::Word(choices), Some(Value::String(default.word.name.to_owned())));
         if let Mode::Describe { .. } = self.mode {
@@ -165,7 +166,7 @@ impl<'a> Keys<'a> {
         value.and_then(|value| value.as_float()).unwrap_or(default)
     }
 
-    /// A number, where it is written.
+    /// A number; `None` if not written.
     pub fn optional_number(&mut self, key: Key, range: Interval) -> Option<f64> {
         self.take(key, Type::Number(range), None)?.as_float()
     }
@@ -176,18 +177,18 @@ impl<'a> Keys<'a> {
         value.as_ref().and_then(as_whole).unwrap_or(default)
     }
 
-    /// A whole number, where it is written.
+    /// A whole number; `None` if not written.
     pub fn optional_whole(&mut self, key: Key, least: u64, most: u64) -> Option<u64> {
         as_whole(&self.take(key, Type::Whole { least, most }, None)?)
     }
 
-    /// Whole numbers of a list type.
+    /// A list of whole numbers.
     pub fn wholes(&mut self, key: Key, list: Type, default: &[u64]) -> Vec<u64> {
         let default = Value::Array(default.iter().copied().map(whole).collect());
         as_wholes(self.take(key, list, Some(default)))
     }
 
-    /// Whole numbers of a list type, where they are written.
+    /// A list of whole numbers; `None` if not written.
     pub fn optional_wholes(&mut self, key: Key, list: Type) -> Option<Vec<u64>> {
         let written = self.take(key, list, None)?;
         Some(as_wholes(Some(written)))
@@ -202,7 +203,7 @@ impl<'a> Keys<'a> {
         numbers.try_into().unwrap_or(default)
     }
 
-    /// A number, or what a word chooses.
+    /// A number, or the choice of a word.
     pub fn number_or<T>(&mut self, key: Key, kind: Type, choices: &'static Choices<T>, default: f64) -> NumberOr<T> {
         match self.take(key, kind, Some(Value::Float(default))) {
             Some(Value::String(word)) => match choices.find(&word) {
@@ -214,24 +215,24 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The path of a file, where it is written.
+    /// The path of a file; `None` if not written.
     pub fn optional_path(&mut self, key: Key) -> Option<PathBuf> {
         self.take(key, Type::Path, None)?.as_str().map(PathBuf::from)
     }
 
-    /// A value of any type, where it is written or has a default.
+    /// A value of any type; `None` if it is not written and has no default.
     pub fn value(&mut self, key: Key, kind: Type, default: Option<Value>) -> Option<Value> {
         self.take(key, kind, default)
     }
 
-    /// Describes a key that is no part of a trial's spec: it is known, and not read.
+    /// Describes a key that is not part of the spec of a trial: the key is valid, but not read here.
     pub fn describe_only(&mut self, key: Key, kind: Type, default: Option<Value>) {
         if let Mode::Describe { .. } = self.mode {
             self.take(key, kind, default);
         }
     }
 
-    /// Whether a key of this table was written.
+    /// Whether this key of the current table was written.
     pub fn is_written(&self, key: Key) -> bool {
         match &self.mode {
             Mode::Describe { .. } => false,
@@ -239,7 +240,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Notes a problem where something does not hold.
+    /// Adds an error unless `holds`.
     pub fn require(&mut self, holds: bool, keys: &[&'static str], message: impl FnOnce() -> String, help: &str) {
         if let Mode::Read { found, .. } = &mut self.mode
             && !holds
@@ -248,7 +249,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Notes something that the author may not have meant, where something does not hold.
+    /// Adds a warning unless `holds`.
     pub fn warn(&mut self, holds: bool, keys: &[&'static str], message: impl FnOnce() -> String, help: &str) {
         if let Mode::Read { found, .. } = &mut self.mode
             && !holds
@@ -257,7 +258,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Notes something that the author may not have meant.
+    /// Adds a warning.
     pub fn add_warning(&mut self, warning: Problem) {
         if let Mode::Read { found, .. } = &mut self.mode {
             found.warnings.push(warning);
@@ -279,7 +280,8 @@ impl<'a> Keys<'a> {
             Mode::Read { written, found: Found { settings, problems, .. } } => {
                 let value = written.get(&dotted).and_then(|value| {
                     if let Some(fault) = kind.fault(value) {
-                        // A spec's own values were checked where they were written: this is a file of another program.
+                        // The values of a spec were already checked, with their locations. This one comes from a file that another
+                        // program wrote.
                         let message = format!("`{dotted}` must be {}, found {value}", fault.expected);
                         problems.push(Problem { keys: Vec::new(), message, help: fault.help });
                         return None;

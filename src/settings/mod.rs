@@ -1,13 +1,14 @@
-//! What the keys of a spec are: name, type, range, default and meaning, each stated once, beside the code that uses it.
+//! The keys of a spec: name, type, range, default and meaning, each defined once, next to the code that uses it.
 //!
-//! A table of a spec is read by one function over [`Keys`], which names each key and gets its value; so the type that it
-//! returns has no missing values and no second defaults. The same function, run to describe its keys, gives the list of
-//! all keys with all their kinds ([`Description`]), from which the checks of types, the JSON schema, the reference, `vaex
-//! new`, the suggestions and the columns of the tables follow.
+//! One function reads each table of a spec from [`Keys`]: it names each key and gets its value. The type that it returns
+//! has no missing values and no second set of defaults. The same function, run to describe its keys, lists all keys of
+//! all kinds ([`Description`]). The type checks, the JSON schema, the reference, `vaex new`, the suggestions and the
+//! columns of the tables are generated from that list.
 //!
-//! Settings as serde's tagged enums were tried first. `flatten`, which keys in the table of their chooser need, cannot deny
-//! unknown keys, loses the place and the key of a wrong value, gives editors a `oneOf` in place of properties, and knows
-//! neither which kinds take a key nor what else it is called; the list of keys would have been needed all the same.
+//! Why not serde's tagged enums: they need `flatten`, because the keys of a kind are in the same table as the key that
+//! chooses the kind. `flatten` cannot deny unknown keys, loses the location and the key of a wrong value, and gives editors
+//! a `oneOf` instead of properties. It also knows neither which kinds have a key nor the key's other names, so the list of
+//! keys would still be needed.
 
 mod description;
 mod keys;
@@ -21,41 +22,41 @@ pub use types::{Fault, Interval, Type, nearest};
 /// A key of a spec's table.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Its name, without the table's.
+    /// Its name, without the name of its table.
     pub name: &'static str,
     /// What it means, in a sentence.
     pub doc: &'static str,
-    /// What other programs and papers call it, separated by blanks.
+    /// Its names in other programs and papers, separated by spaces.
     pub also: &'static str,
-    /// A value that it may have, as TOML, for the schema.
+    /// An example value as TOML, for the schema.
     pub example: &'static str,
-    /// What to do about a value out of its range; empty where the range says enough.
+    /// What to do about a value out of range; empty if the range is enough.
     pub hint: &'static str,
-    /// What it has a part in.
+    /// What it affects.
     pub role: Role,
 }
 
-/// What a key has a part in.
+/// What a key affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The result of a trial.
     Training,
-    /// The network: it enters the id of a trial as its list of layers.
+    /// The network: in the trial id, it is represented by the list of layers.
     Network,
-    /// Which images there are: their hash stands for it in ids and comparisons.
+    /// Which images are used: in ids and comparisons, it is represented by the hash of the images.
     Data,
-    /// Where a file is. The path is relative to the file that has the key.
+    /// The path of a file, relative to the file that contains the key.
     File,
-    /// What is kept and how trials are labelled: no result depends on it, so no sweep varies it.
+    /// What is saved and how trials are labelled: no result depends on it, so a sweep cannot vary it.
     Output,
-    /// The experiment as a whole: no sweep varies it.
+    /// The whole experiment: a sweep cannot vary it.
     Experiment,
-    /// The file and its sweep: no trial has it.
+    /// The spec file and its sweep: a trial does not have it.
     Document,
 }
 
 impl Role {
-    /// Whether the result of a trial depends on the key, if only through the images.
+    /// Whether the result of a trial depends on the key, possibly only through the images.
     pub fn determines(self) -> bool {
         matches!(self, Role::Training | Role::Network | Role::Data)
     }
@@ -67,81 +68,81 @@ impl Role {
 }
 
 impl Key {
-    /// A key that has a part in the result of a trial.
+    /// A key that affects the result of a trial.
     pub const fn new(name: &'static str, doc: &'static str) -> Key {
         Key { name, doc, also: "", example: "", hint: "", role: Role::Training }
     }
 
-    /// With its other names.
+    /// Sets its other names.
     #[must_use]
     pub const fn also(self, also: &'static str) -> Key {
         Key { also, ..self }
     }
 
-    /// With an example.
+    /// Sets the example.
     #[must_use]
     pub const fn example(self, example: &'static str) -> Key {
         Key { example, ..self }
     }
 
-    /// With advice for a value out of range.
+    /// Sets the hint for a value out of range.
     #[must_use]
     pub const fn hint(self, hint: &'static str) -> Key {
         Key { hint, ..self }
     }
 
-    /// With another role.
+    /// Sets the role.
     #[must_use]
     pub const fn role(self, role: Role) -> Key {
         Key { role, ..self }
     }
 }
 
-/// A word that a key takes.
+/// A word that is a valid value of a key.
 #[derive(Clone, Copy, Debug)]
 pub struct Word {
     /// The word.
     pub name: &'static str,
     /// What it means.
     pub doc: &'static str,
-    /// What else it is called, separated by blanks.
+    /// Its other names, separated by spaces.
     pub also: &'static str,
 }
 
-/// One of the kinds that a key chooses from: its word, and how its own keys are read.
+/// One of the kinds that a key can choose: its word, and the function that reads its own keys.
 pub struct Kind<T: 'static> {
     /// The word that chooses it.
     pub word: Word,
-    /// Reads the keys that only this kind has.
+    /// Reads the keys that exist only for this kind.
     pub read: fn(&mut Keys<'_>) -> T,
 }
 
 impl<T> Kind<T> {
-    /// A kind without other names.
+    /// A kind with no other names.
     pub const fn new(name: &'static str, doc: &'static str, read: fn(&mut Keys<'_>) -> T) -> Kind<T> {
         Kind { word: Word { name, doc, also: "" }, read }
     }
 
-    /// With its other names.
+    /// Sets its other names.
     #[must_use]
     pub const fn also(self, also: &'static str) -> Kind<T> {
         Kind { word: Word { also, ..self.word }, read: self.read }
     }
 }
 
-/// The kinds that a key chooses from, in the order in which they are listed.
+/// The kinds that a key can choose, in the order in which they are listed.
 pub struct Choices<T: 'static>(pub &'static [&'static Kind<T>]);
 
 impl<T> Choices<T> {
-    /// The kind of that name.
+    /// The kind with this name.
     pub fn find(&self, name: &str) -> Option<&'static Kind<T>> {
         self.0.iter().copied().find(|kind| kind.word.name == name)
     }
 }
 
-/// Words that a key takes.
+/// The words that are valid values of a key.
 pub trait Words: Sync {
-    /// The words, in their order.
+    /// The words, in order.
     fn words(&self) -> Vec<&'static Word>;
 
     /// Their names.

@@ -1,4 +1,4 @@
-//! Types of keys: which values they take, in words, and in a JSON schema.
+//! The types of keys: which values are valid, in words and as a JSON schema.
 
 use super::{Words, other_name};
 use serde_json::json;
@@ -10,10 +10,10 @@ use toml::Value;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     least: f64,
-    /// Whether `least` itself is out.
+    /// Whether `least` itself is excluded.
     above: bool,
     most: f64,
-    /// Whether `most` itself is out.
+    /// Whether `most` itself is excluded.
     below: bool,
 }
 
@@ -29,8 +29,8 @@ impl Interval {
     /// Above 0 and below 1.
     pub const FRACTION: Interval = Interval { above: true, ..Interval::SHARE };
 
-    /// What a number must be instead; `None` for one of the range. Training computes with single precision: a number is one of
-    /// the range in that, too.
+    /// What a number must be instead; `None` if it is in the range. Training uses single precision, so the number must also be
+    /// in the range after conversion to single precision.
     fn fault(&self, value: f64) -> Option<String> {
         let single = value as f32;
         let fits = single.is_finite() && (value == 0.0 || single.abs() >= f32::MIN_POSITIVE);
@@ -40,10 +40,10 @@ impl Interval {
         };
         match (value.is_finite(), fits) {
             (false, _) => Some("a finite number".to_owned()),
-            (true, false) if inside(0.0) => Some("0, or between 1e-37 and 1e38".to_owned()),
-            (true, false) => Some("between 1e-37 and 1e38".to_owned()),
+            (true, false) if inside(0.0) => Some("0, or between 1e-37 and 1e38 (single precision)".to_owned()),
+            (true, false) => Some("between 1e-37 and 1e38 (single precision)".to_owned()),
             (true, true) if inside(value) && inside(f64::from(single)) => None,
-            (true, true) if inside(value) => Some(format!("{self} in single precision")),
+            (true, true) if inside(value) => Some(format!("{self} after rounding to single precision")),
             (true, true) => Some(self.to_string()),
         }
     }
@@ -60,7 +60,7 @@ impl Interval {
     }
 }
 
-/// A whole number without a fraction.
+/// A JSON number, without a decimal point if it is whole.
 fn number(value: f64) -> serde_json::Value {
     if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
 }
@@ -82,12 +82,12 @@ impl fmt::Display for Interval {
     }
 }
 
-/// What a key takes.
+/// The type of a key's values.
 #[derive(Clone, Copy)]
 pub enum Type {
     /// Text in quotes.
     Text,
-    /// A name of a folder.
+    /// The name of a folder.
     Name,
     /// The path of a file.
     Path,
@@ -100,21 +100,21 @@ pub enum Type {
     },
     /// A number.
     Number(Interval),
-    /// One of some words.
+    /// One of a set of words.
     Word(&'static dyn Words),
-    /// A list with at least so many elements.
+    /// A list with at least this number of elements.
     List(&'static Type, usize),
     /// Two values.
     Pair(&'static Type),
-    /// The first type that takes the value; what they are together, as in "must be ...".
+    /// Any of several types; the first that accepts the value is used. The text describes all of them, after "must be".
     OneOf(&'static [Type], &'static str),
-    /// A table that the language itself reads.
+    /// A table that the reader of specs reads itself.
     Table,
     /// A list of such tables.
     Tables,
 }
 
-/// The largest whole number of TOML.
+/// The largest whole number in TOML.
 const LARGEST: u64 = i64::MAX as u64;
 
 impl fmt::Debug for Type {
@@ -126,35 +126,35 @@ impl fmt::Debug for Type {
 /// What is wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The element that is wrong, in a list of the right kind.
+    /// The index of the wrong element, in a list of the right type.
     pub element: Option<usize>,
-    /// What the key takes, as in "must be ...".
+    /// The valid values, as in "must be ...".
     pub expected: String,
-    /// Whether the value is of the right kind, and out of range.
+    /// Whether the value has the right type but is out of range.
     pub is_range: bool,
     /// What to write instead.
     pub help: Option<String>,
 }
 
 impl Type {
-    /// The largest whole number that TOML has.
+    /// The largest whole number in TOML.
     pub const MOST: u64 = LARGEST;
     /// Any whole number.
     pub const WHOLE: Type = Type::Whole { least: 0, most: LARGEST };
     /// A whole number, 1 or more.
     pub const COUNT: Type = Type::Whole { least: 1, most: LARGEST };
 
-    /// Whether it takes a value.
+    /// Whether it accepts a value.
     pub fn takes(&self, value: &Value) -> bool {
         self.fault(value).is_none()
     }
 
-    /// Whether it takes lists.
+    /// Whether its values are lists.
     pub fn takes_lists(&self) -> bool {
         matches!(self, Type::List(..) | Type::Pair(_))
     }
 
-    /// Whether it takes numbers with fractions, and whether it takes whole ones.
+    /// Whether it accepts numbers with fractions, and whether it accepts whole numbers.
     pub fn takes_numbers(&self) -> (bool, bool) {
         match self {
             Type::Whole { .. } => (false, true),
@@ -166,7 +166,7 @@ impl Type {
         }
     }
 
-    /// What is wrong with a value, and what to write instead; `None` for one that it takes.
+    /// What is wrong with a value, and what to write instead; `None` if the value is valid.
     pub fn fault(&self, value: &Value) -> Option<Fault> {
         let fault = |expected: String| Some(Fault { element: None, expected, is_range: false, help: None });
         let range = |expected: String| Some(Fault { element: None, expected, is_range: true, help: None });
@@ -189,7 +189,7 @@ impl Type {
                 let faults: Option<Vec<Fault>> = types.iter().map(|one| one.fault(value)).collect();
                 match faults {
                     None => None,
-                    // One that it would be, but for its range, says what the range is.
+                    // If the value has the right type for one of them, the message is about the range of that one.
                     Some(faults) => match faults.into_iter().find(|fault| fault.is_range || fault.element.is_some()) {
                         Some(near) if near.element.is_some() => Some(near),
                         Some(near) => {
@@ -213,7 +213,7 @@ impl Type {
         Some(Fault { element: Some(index), ..fault })
     }
 
-    /// What it takes, as in "must be a number".
+    /// The valid values, as in "must be a number".
     fn expected(&self) -> String {
         match self {
             Type::Text | Type::Name => "text in quotes".to_owned(),
@@ -243,7 +243,7 @@ impl Type {
         })
     }
 
-    /// What to write instead of a value that was nearly right.
+    /// What to write instead of a value that is nearly valid.
     fn instead(&self, value: &Value, expected: &str) -> Option<String> {
         match value {
             Value::String(text) => self
@@ -257,7 +257,7 @@ impl Type {
                 Some(format!("write {}", *number as i64))
             }
             _ if expected == "a list" && self.takes(&Value::Array(vec![value.clone()])) => {
-                Some("put it in brackets".to_owned())
+                Some(format!("write a list: [{value}]"))
             }
             Value::Array(values) if !values.is_empty() && values.iter().all(|value| self.takes(value)) => {
                 Some(LIST_OF_VALUES.to_owned())
@@ -266,7 +266,7 @@ impl Type {
         }
     }
 
-    /// What to write instead of a number that is text: it has quotes, or is none in TOML, as `.5` and `05`.
+    /// What to write instead of a number that was read as text: it is in quotes, or is not valid TOML, such as `.5` and `05`.
     fn number_in_quotes(&self, text: &str) -> Option<String> {
         let bare = text.trim().replace('_', "");
         let whole = bare.parse::<i64>().ok().map(Value::Integer).filter(|value| self.takes(value));
@@ -277,14 +277,14 @@ impl Type {
         Some(if is_toml { "remove the quotes".to_owned() } else { format!("write {meant}") })
     }
 
-    /// The word that another one most likely meant: by another name, or misspelled.
+    /// The valid word that an invalid word most likely means: the word is another name of it, or a misspelling.
     pub fn nearest_word(&self, word: &str) -> Option<String> {
         let words = self.words();
         let synonym = other_name(words.iter().copied(), word);
         synonym.map(str::to_owned).or_else(|| nearest(word, words.iter().map(|word| word.name)))
     }
 
-    /// The words that it takes.
+    /// The valid words.
     pub fn words(&self) -> Vec<&'static super::Word> {
         match self {
             Type::Word(words) => words.words(),
@@ -293,7 +293,7 @@ impl Type {
         }
     }
 
-    /// A value that it takes in its own type: a whole number where numbers are taken is a number.
+    /// A valid value in the type's own form: for a number, a whole number becomes a float.
     pub fn canonical(&self, value: &Value) -> Value {
         match (self, value) {
             (Type::Number(_), Value::Integer(integer)) => Value::Float(*integer as f64),
@@ -308,7 +308,7 @@ impl Type {
         }
     }
 
-    /// Its values in words, for the reference of keys.
+    /// The valid values in words, for the reference of keys.
     pub fn in_words(&self) -> String {
         match self {
             Type::Text | Type::Name | Type::Path => "text".to_owned(),
@@ -328,7 +328,7 @@ impl Type {
         }
     }
 
-    /// Its values as a JSON schema.
+    /// The valid values as a JSON schema.
     pub fn schema(&self) -> serde_json::Value {
         match self {
             Type::Text | Type::Path => json!({ "type": "string" }),
@@ -358,10 +358,11 @@ impl Type {
     }
 }
 
-/// What is said of a list of values that a key takes one by one; the reader of a spec says where to write it.
+/// A marker in [`Fault::help`]: the value is a list, and each element would be a valid value. The reader of specs replaces it
+/// by advice that names the place for such a list.
 pub(crate) const LIST_OF_VALUES: &str = "a list of values";
 
-/// The candidate that a misspelled name most likely meant.
+/// The candidate that is most similar to a misspelled name; `None` if none is similar enough.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let name = name.to_lowercase();
     candidates

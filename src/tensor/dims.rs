@@ -1,8 +1,8 @@
-//! The axes of tensors as types: two axes of equal size are still not the same.
+//! The axes of tensors as types: two axes of equal size are still different types.
 //!
-//! A tensor of shape `(Batch, Latent)` does not multiply with a matrix of shape `(Hidden, Pixels)`, and a
-//! function that wants `(Batch, Pixels)` takes nothing else, whatever the sizes are. The sizes come from the
-//! spec at run time. All code that is generic over [`Dim`] also takes [`Const`], whose sizes the compiler knows.
+//! A tensor of shape `(Batch, Latent)` cannot be multiplied with a matrix of shape `(Hidden, Pixels)`, and a function
+//! that expects `(Batch, Pixels)` accepts no other shape, whatever the sizes. The sizes come from the spec at run time.
+//! Code that is generic over [`Dim`] also accepts [`Const`], whose size is known at compile time.
 
 pub use dfdx::shapes::{Const, Dim};
 use std::marker::PhantomData;
@@ -27,7 +27,7 @@ macro_rules! axes {
 axes! {
     /// Images that are computed together.
     Batch,
-    /// Numbers of one image: height times width.
+    /// Pixels of one image: height times width.
     Pixels,
     /// Rows of an image or of a feature map.
     Height,
@@ -35,7 +35,7 @@ axes! {
     Width,
     /// Features at each position of a feature map.
     Channels,
-    /// Numbers of one feature map: height times width times channels.
+    /// Elements of one feature map: height times width times channels.
     Features,
     /// Units of a dense hidden layer.
     Hidden,
@@ -50,7 +50,7 @@ pub type Grey = Const<1>;
 
 /// The side of a feature map after a convolution with stride 2: half of `D`, rounded up.
 ///
-/// Going back, a transposed convolution turns `Half<D>` into `D`: the decoder ends at the side it began with.
+/// A transposed convolution turns `Half<D>` back into `D`: the decoder ends with the side that the encoder began with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Half<D> {
     size: usize,
@@ -73,17 +73,17 @@ impl<D: Dim> Dim for Half<D> {
     }
 }
 
-/// The stride of a convolution, and what it makes of a side.
+/// The stride of a convolution, and the side of its result.
 pub trait Stride: 'static + Copy + Default + Send + Sync + std::fmt::Debug {
     /// The stride.
     const STRIDE: usize;
-    /// The side that is left of side `D`.
+    /// The side of the result for an input with side `D`.
     type Side<D: Dim>: Dim;
-    /// The side that is left of that side.
+    /// The side of the result for an input with this side.
     fn side<D: Dim>(side: D) -> Self::Side<D>;
 }
 
-/// Stride 1: sides stay.
+/// Stride 1: sides do not change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Same;
 

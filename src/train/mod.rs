@@ -1,5 +1,5 @@
-//! Training: a batch is cut into micro-batches that worker threads compute, and gradients are summed in a fixed
-//! order, so that the number of threads changes nothing but the time.
+//! Training. A batch is split into micro-batches, which worker threads compute. Gradients are summed in a fixed order, so
+//! the results do not depend on the number of threads.
 
 pub mod measure;
 mod optimizer;
@@ -35,24 +35,24 @@ use std::time::Instant;
 use tally::Tally;
 use worker::{Lane, LaneTask};
 
-/// Numbers that one task of a parallel pass over the parameters takes.
+/// The number of values per task in a parallel loop over the parameters.
 const CHUNK: usize = 1 << 14;
 
-/// Why training cannot begin or go on.
+/// Why training cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The model does not fit its type or the device.
+    /// The model cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// No worker threads.
+    /// The worker threads cannot be started.
     #[error("cannot start {threads} worker threads: {source}")]
     Threads {
-        /// Threads asked for.
+        /// The requested number of threads.
         threads: usize,
-        /// Why not.
+        /// The reason.
         source: rayon::ThreadPoolBuildError,
     },
 }
@@ -60,35 +60,35 @@ pub enum TrainError {
 /// How an epoch ended.
 #[derive(Clone, Debug)]
 pub enum EpochEnd {
-    /// All images were seen.
+    /// All images were used.
     Finished(Row),
-    /// The loss or the gradient is not finite; the metrics are up to there.
+    /// The loss or the gradient is not finite. The metrics are those of the steps so far.
     Diverged(Row),
-    /// It was asked to stop, and did so between two steps. The next call goes on from there.
+    /// Training was asked to stop and stopped between two steps. The next call continues there.
     Interrupted,
-    /// `train.checkpoint_steps` are over. The next call goes on from there.
+    /// `train.checkpoint_steps` steps are done. The next call continues there.
     Pause,
 }
 
-/// Where training is, after a step.
+/// The progress of training after a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// Epoch, from 1.
+    /// The epoch, from 1.
     pub epoch: u64,
-    /// Steps taken since the start of training.
+    /// The number of steps since the start of training.
     pub step: u64,
-    /// Mean loss of the epoch so far.
+    /// The mean loss of the epoch so far.
     pub loss: f64,
-    /// Training images by seconds in this epoch.
+    /// Training images per second in this epoch.
     pub images_per_second: f64,
 }
 
-/// What a training is made of.
+/// The inputs of a training.
 #[derive(Clone, Copy, Debug)]
 pub struct Training<'a> {
-    /// Seed of all that is random in it.
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// What the network sees of the images.
+    /// The mapping of pixel values.
     pub data: &'a data::DataSettings,
     /// The images.
     pub dataset: &'a Dataset,
@@ -96,18 +96,18 @@ pub struct Training<'a> {
     pub architecture: &'a Architecture,
     /// The loss.
     pub objective: &'a objective::ObjectiveSettings,
-    /// How the weights are found.
+    /// The optimizer, the learning rate and the number of epochs.
     pub train: &'a TrainSettings,
 }
 
 impl Training<'_> {
-    /// Steps in an epoch; the last one takes what is left.
+    /// The number of steps per epoch; the last step may have fewer images.
     pub fn steps_per_epoch(&self) -> u64 {
         (self.dataset.train.len() as u64).div_ceil(self.train.batch_size)
     }
 }
 
-/// One model in training, on the thread that made it.
+/// A model in training. It stays on the thread that created it.
 pub struct Trainer<B: Execute> {
     seed: u64,
     settings: TrainSettings,
@@ -119,27 +119,29 @@ pub struct Trainer<B: Execute> {
     pool: rayon::ThreadPool,
     micro_batch: usize,
     gradient: Vec<f32>,
-    /// Sum of the gradient's squares.
+    /// The sum of the squares of the gradient.
     squares: f64,
     epoch: u64,
-    /// The epoch that was left between two steps.
+    /// The sums of an unfinished epoch.
     tally: Option<Tally>,
-    /// Keeps it on the thread that made it, which is in its pool: work given to the pool from another would wait for it.
+    /// Keeps the trainer on the thread that created it. That thread is part of the pool, so work from another thread would wait
+    /// for it.
     stays: PhantomData<*const ()>,
 }
 
 impl<B: Execute> Trainer<B> {
-    /// The model with its first weights, at the start of training.
+    /// A trainer at the start of training, with initial weights.
     ///
     /// # Errors
-    /// The device has no memory for it, or threads cannot be started.
+    /// The device is out of memory, or threads cannot be started.
     pub fn new(device: B::Device, training: Training<'_>, threads: usize) -> Result<Self, TrainError> {
         let Training { seed, data, dataset, architecture, objective, train } = training;
         let mut model = Model::<B>::new(&device, architecture)?;
         parameters::initialize(&mut model, architecture.initializer, seed);
         let map = GradientMap::new(&mut model);
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads);
-        // With this thread among them, as no step then waits for another to wake up; a thread can join one pool only.
+        // The current thread joins the pool, so that no step waits for another thread to wake up. A thread can join only one
+        // pool.
         let pool = pool().use_current_thread().build().or_else(|_| pool().build());
         Ok(Trainer {
             optimizer: Optimizer::new(train.optimizer.clone(), map.length()),
@@ -159,7 +161,7 @@ impl<B: Execute> Trainer<B> {
         })
     }
 
-    /// Epochs finished.
+    /// The number of finished epochs.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -169,24 +171,24 @@ impl<B: Execute> Trainer<B> {
         &mut self.worker.model
     }
 
-    /// The optimiser and its state.
+    /// The optimizer and its state.
     pub fn optimizer(&self) -> &Optimizer {
         &self.optimizer
     }
 
-    /// Where training is.
+    /// The position of training.
     pub fn position(&self) -> Position {
         let tally = self.tally.as_ref().map(Tally::numbers).unwrap_or_default();
         Position { epoch: self.epoch, steps: self.optimizer.steps(), tally }
     }
 
-    /// Learning rate and KL weight of a step, from 0.
+    /// The learning rate and the KL weight of a step; steps count from 0.
     fn rates(&self, step: u64) -> (f64, f64) {
         let epochs = step as f64 / self.steps_per_epoch as f64;
         (self.schedule.rate(step, self.steps_per_epoch), self.objective.kl_weight(epochs))
     }
 
-    /// Trains one epoch, in an order that the seed and the epoch determine, or goes on with the one that was left.
+    /// Trains one epoch, or continues an unfinished one. The order of the images depends on the seed and the epoch only.
     ///
     /// # Errors
     /// The device failed.
@@ -234,7 +236,7 @@ impl<B: Execute> Trainer<B> {
         Ok(EpochEnd::Finished(self.row(epoch, &tally.sums, kl_weight, rate, tally.seconds)))
     }
 
-    /// Measures the validation images with the present weights and noise that never changes.
+    /// Computes the metrics of the validation images with the current weights. The noise is always the same.
     ///
     /// # Errors
     /// The device failed.
@@ -250,7 +252,7 @@ impl<B: Execute> Trainer<B> {
         Ok(self.row(self.epoch, &sums, kl_weight, rate, seconds))
     }
 
-    /// The metrics of an epoch on the split of the sums.
+    /// The metrics of an epoch on the split that was summed.
     fn row(&self, epoch: u64, sums: &Sums, kl_weight: f64, learning_rate: f64, seconds: f64) -> Row {
         let (split, train_images) = (sums.split(), self.worker.dataset.train.len() as u64);
         let to_come = if split == Split::Train { train_images - sums.images() as u64 } else { 0 };
@@ -260,7 +262,7 @@ impl<B: Execute> Trainer<B> {
         row
     }
 
-    /// Computes the gradient of a batch's mean loss into `self.gradient`.
+    /// Computes the gradient of the mean loss of a batch into `self.gradient`.
     fn batch(&mut self, indices: &[u32], epoch: u64, kl_weight: f64) -> Result<Sums, DeviceError> {
         let scale = self.objective.scale() / indices.len() as f64;
         let effective_beta = self.objective.effective_beta(kl_weight);
@@ -274,7 +276,7 @@ impl<B: Execute> Trainer<B> {
         Ok(sums)
     }
 
-    /// Sums the lanes' parts into `self.gradient`, in a fixed order; the sum of its squares.
+    /// Sums the gradients of the lanes into `self.gradient`, in a fixed order. Returns the sum of the squares.
     fn sum(&mut self, lanes: &[Lane]) -> f64 {
         let mut rest = self.gradient.as_mut_slice();
         let mut tasks = Vec::new();
@@ -314,8 +316,8 @@ impl<B: Execute> Trainer<B> {
         });
     }
 
-    /// The first `count` validation images and their reconstructions from the posterior mean, both
-    /// (Images, Pixels), in the data's range.
+    /// The first `count` validation images and their reconstructions from the posterior mean, both (Images, Pixels), in
+    /// `data.range`.
     ///
     /// # Errors
     /// The device failed.
@@ -335,7 +337,7 @@ impl<B: Execute> Trainer<B> {
         Ok(Encoded::joined(B::execute(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
-    /// Expected pixels, (Codes, Pixels), of codes (Codes, Latent).
+    /// The expected pixels, (Codes, Pixels), of codes (Codes, Latent).
     ///
     /// # Errors
     /// The device failed.
@@ -345,7 +347,7 @@ impl<B: Execute> Trainer<B> {
         Ok(parts.concat())
     }
 
-    /// Codes from the prior, always the same ones for a seed: (count, Latent).
+    /// Codes from the prior, (count, Latent). They depend only on the seed.
     pub fn prior_codes(&self, count: usize) -> Vec<f32> {
         let mut codes = vec![0.0; count * self.worker.latent()];
         Stream::new(self.seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
@@ -353,8 +355,8 @@ impl<B: Execute> Trainer<B> {
     }
 }
 
-/// Images in a micro-batch: at most what suits the backend, and where it has lanes at most half a batch, so that two
-/// threads have work.
+/// The number of images in a micro-batch: at most the limit of the backend. If the backend has several lanes, at most half a
+/// batch, so that two threads have work.
 pub fn micro_batch<B: Execute>(architecture: &Architecture, batch_size: usize) -> usize {
     let convolutional = matches!(architecture.network, Network::Conv { .. });
     let share = if B::LANES > 1 { batch_size.div_ceil(2) } else { batch_size };

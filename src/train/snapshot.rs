@@ -1,18 +1,18 @@
-//! All of training at one moment, from which it can go on: what a checkpoint holds.
+//! The state of training, which a checkpoint saves and from which training can resume.
 
 use super::{Execute, Position, Tally, Trainer};
 use crate::model::parameters::Module;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The state of training. That of a trainer shares the trainer's arrays: it costs no memory as long as no step is taken.
+/// The state of training. It shares the arrays of the trainer, so it needs no memory until the next step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot<'a> {
     /// The weights, in the order of the model.
     pub weights: Vec<Weight>,
-    /// The optimiser's arrays, by name, each as long as all parameters together.
+    /// The arrays of the optimizer, by name. Each has the length of all parameters together.
     pub moments: Vec<(Cow<'a, str>, Cow<'a, [f32]>)>,
-    /// Where training is.
+    /// The position of training.
     pub position: Position,
 }
 
@@ -27,22 +27,22 @@ pub struct Weight {
     pub values: Arc<Vec<f32>>,
 }
 
-/// Why training cannot go on from a snapshot.
+/// Why training cannot resume from a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// A parameter is missing, or has another size.
-    #[error("has no array `{0}` of the model's size")]
+    /// A parameter is missing or has the wrong size.
+    #[error("has no array `{0}` with the size of the model")]
     Weight(String),
-    /// An array of the optimiser is missing, or has another size.
-    #[error("does not have the optimiser's state")]
+    /// An array of the optimizer is missing or has the wrong size.
+    #[error("does not contain the state of the optimizer")]
     Optimizer,
-    /// The part of an unfinished epoch is that of another model.
-    #[error("does not say where training was")]
+    /// The sums of the unfinished epoch do not fit the model.
+    #[error("does not contain the position of training")]
     Position,
 }
 
 impl Snapshot<'_> {
-    /// A parameter's values, if they are as many as that.
+    /// The values of a parameter, if it has this length.
     fn weight(&self, name: &str, length: usize) -> Option<&[f32]> {
         let weight = self.weights.iter().find(|weight| weight.name == name)?;
         Some(&**weight.values).filter(|values| values.len() == length)
@@ -50,7 +50,7 @@ impl Snapshot<'_> {
 }
 
 impl<B: Execute> Trainer<B> {
-    /// The state of training at this moment.
+    /// The current state of training.
     pub fn snapshot(&mut self) -> Snapshot<'_> {
         let (mut weights, position) = (Vec::new(), self.position());
         self.worker.model.visit("", &mut |visit| {
@@ -61,10 +61,10 @@ impl<B: Execute> Trainer<B> {
         Snapshot { weights, moments, position }
     }
 
-    /// Puts training where it was at a snapshot of the same trial; it stays as it is where that does not fit.
+    /// Restores the state of training from a snapshot of the same trial. After an error, the trainer is unchanged.
     ///
     /// # Errors
-    /// The snapshot is one of another model or optimiser.
+    /// The snapshot is from a different model or optimizer.
     pub fn restore(&mut self, snapshot: Snapshot<'_>) -> Result<(), SnapshotError> {
         let mut missing = None;
         self.worker.model.visit("", &mut |visit| {

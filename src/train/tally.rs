@@ -1,25 +1,25 @@
-//! What an unfinished epoch has come to, so that another process can go on with it.
+//! The sums of an unfinished epoch, with which another process can resume it.
 
 use super::measure::Sums;
 use crate::metrics::Split;
 
-/// What an epoch has come to so far.
+/// The sums of an epoch so far.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
-    /// Images of the epoch's order that were seen.
+    /// The number of images that were used.
     pub(super) seen: usize,
     pub(super) seconds: f64,
     pub(super) sums: Sums,
 }
 
-/// Where training is, but for the weights and the optimiser's arrays.
+/// The position of training: everything except the weights and the arrays of the optimizer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Position {
-    /// Epochs finished.
+    /// The number of finished epochs.
     pub epoch: u64,
-    /// Steps taken.
+    /// The number of steps.
     pub steps: u64,
-    /// What the epoch after those has come to so far; empty before its first step.
+    /// The sums of the next epoch so far; empty before its first step.
     pub tally: Vec<f64>,
 }
 
@@ -28,12 +28,13 @@ impl Tally {
         Tally { seen: 0, seconds: 0.0, sums: Sums::new(Split::Train, latent) }
     }
 
-    /// All of it as numbers, from which [`Tally::from_numbers`] makes the same again.
+    /// All values as numbers, for [`Tally::from_numbers`].
     pub(super) fn numbers(&self) -> Vec<f64> {
         [self.seen as f64, self.seconds].into_iter().chain(self.sums.numbers()).collect()
     }
 
-    /// What [`Tally::numbers`] gave, where it has the sums of this version's measures with that many latent axes.
+    /// The inverse of [`Tally::numbers`]; `None` if the numbers do not fit the metrics of this version of vaex and the number of
+    /// latent axes.
     pub(super) fn from_numbers(latent: usize, numbers: &[f64]) -> Option<Tally> {
         let &[seen, seconds, ref sums @ ..] = numbers else { return None };
         Some(Tally { seen: seen as usize, seconds, sums: Sums::from_numbers(Split::Train, latent, sums)? })

@@ -1,4 +1,4 @@
-//! What worker threads do: micro-batches forward and backward, on a model that none of them changes.
+//! The work of worker threads: forward and backward passes of micro-batches. The model is shared and read-only.
 
 use super::measure::{self, Sums, axis_nats};
 use crate::data::{Dataset, Images, PixelMap};
@@ -14,7 +14,7 @@ use dfdx::tensor::{NoneTape, OwnedTape, Tape};
 use dfdx::tensor_ops::Device;
 use rayon::prelude::*;
 
-/// What is shared by all workers.
+/// The data that all workers share.
 pub struct Worker<B: Backend> {
     pub(crate) device: B::Device,
     pub(crate) model: Model<B>,
@@ -24,12 +24,12 @@ pub struct Worker<B: Backend> {
     pub(crate) seed: u64,
 }
 
-/// A backend whose work can be given to workers.
+/// A backend that can run tasks on workers.
 pub trait Execute: Backend {
-    /// Does the task for each item; results are in the order of the items, whoever did which.
+    /// Runs the task for each item. The results are in the order of the items.
     ///
     /// # Errors
-    /// One of the tasks' errors.
+    /// The error of one of the tasks.
     fn execute<I: Send, R: Send>(
         pool: &rayon::ThreadPool,
         worker: &Worker<Self>,
@@ -49,7 +49,7 @@ impl Execute for Host {
     }
 }
 
-/// A GPU is driven from one thread.
+/// All tasks run on one thread, as a GPU requires.
 impl<D: Device<f32>> Execute for Portable<D> {
     fn execute<I: Send, R: Send>(
         _: &rayon::ThreadPool,
@@ -61,9 +61,9 @@ impl<D: Device<f32>> Execute for Portable<D> {
     }
 }
 
-/// Consecutive micro-batches of a batch; their gradients are summed as they come.
+/// Consecutive micro-batches of a batch; their gradients are summed in order.
 pub(super) struct Lane {
-    /// What they add to each parameter's gradient.
+    /// Their part of the gradient of each parameter.
     pub(super) parts: Vec<Part>,
     pub(super) sums: Sums,
 }
@@ -71,14 +71,14 @@ pub(super) struct Lane {
 /// Images and their posteriors.
 #[derive(Debug, Default)]
 pub struct Encoded {
-    /// (Images, Pixels), in the data's range, binarised where the spec says so.
+    /// (Images, Pixels), in `data.range`, binarized if the spec says so.
     pub inputs: Vec<f32>,
-    /// Of each image.
+    /// The posterior of each image.
     pub posterior: Posterior,
 }
 
 impl Encoded {
-    /// Those of several pieces of work, one after the other.
+    /// Concatenates the results of several tasks.
     pub(crate) fn joined(parts: Vec<Encoded>) -> Encoded {
         let mut all = Encoded::default();
         for Encoded { inputs, posterior } in parts {
@@ -89,10 +89,10 @@ impl Encoded {
     }
 }
 
-/// What some images come to, each by itself.
+/// Metrics of single images.
 #[derive(Debug, Default)]
 pub struct Measured {
-    /// Of each image.
+    /// The posterior of each image.
     pub posterior: Posterior,
     /// -log p(x|z) of each image, nats.
     pub recon_nats: Vec<f32>,
@@ -100,22 +100,22 @@ pub struct Measured {
     pub kl_nats: Vec<f32>,
 }
 
-/// The work of one lane in one step.
+/// The task of one lane in one step.
 pub(super) struct LaneTask<'a> {
     pub(super) micro_batches: &'a [&'a [u32]],
     pub(super) epoch: u64,
-    /// Weight of an image in the step's loss, in the objective's unit.
+    /// The factor from the nats of an image to its part of the loss of the step.
     pub(super) scale: f64,
     pub(super) effective_beta: f64,
 }
 
 impl<B: Backend> Worker<B> {
-    /// Axes of the code.
+    /// The number of latent axes.
     pub(super) fn latent(&self) -> usize {
         self.model.latent().0
     }
 
-    /// Micro-batches of training images, forward and backward.
+    /// The forward and backward passes of micro-batches of training images.
     pub(super) fn learn(&self, task: LaneTask<'_>) -> Result<Lane, DeviceError> {
         let LaneTask { micro_batches, epoch, scale, effective_beta } = task;
         let mut lane = Lane { parts: Vec::new(), sums: Sums::new(Split::Train, self.latent()) };
@@ -130,7 +130,7 @@ impl<B: Backend> Worker<B> {
         Ok(lane)
     }
 
-    /// A micro-batch of validation images, forward.
+    /// The forward pass of a micro-batch of validation images.
     pub(super) fn measure(&self, indices: &[u32]) -> Result<Sums, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
@@ -140,7 +140,7 @@ impl<B: Backend> Worker<B> {
         Ok(sums)
     }
 
-    /// Adds a micro-batch and its terms to what is measured.
+    /// Adds a micro-batch and its terms to the sums of the metrics.
     fn add<T: Tape<f32, B::Device>>(
         &self,
         x: &Array<(Batch, dims::Pixels), B>,
@@ -162,7 +162,7 @@ impl<B: Backend> Worker<B> {
         Ok(Encoded { inputs, posterior: Posterior::of(self.model.encode(x)?) })
     }
 
-    /// What each of some validation images comes to: as [`Worker::measure`], image by image.
+    /// The metrics of single validation images, computed as in [`Worker::measure`].
     pub(crate) fn measure_each(&self, indices: &[u32]) -> Result<Measured, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
@@ -177,7 +177,7 @@ impl<B: Backend> Worker<B> {
         Ok(Measured { posterior, recon_nats: terms.recon_nats, kl_nats })
     }
 
-    /// Expected pixels of codes: (Codes, Latent) to (Codes, Pixels).
+    /// The expected pixels of codes: (Codes, Latent) to (Codes, Pixels).
     pub(crate) fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let shape = (Batch(codes.len() / self.latent()), self.model.latent());
         let z = Array::new(&self.device, Buffer::copy_of(codes), shape)?;
@@ -199,7 +199,7 @@ impl<B: Backend> Worker<B> {
         Array::new(&self.device, values, shape)
     }
 
-    /// Noise is addressed by the image: neither the batch nor the thread that it is in matters.
+    /// The noise depends on the image, not on its batch or thread.
     fn noise(
         &self,
         indices: &[u32],

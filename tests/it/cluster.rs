@@ -1,4 +1,4 @@
-//! `vaex run --launcher`, `vaex status` and `vaex cancel`. The tests with Slurm in their name need a real one.
+//! `vaex run --launcher`, `vaex status` and `vaex cancel`. The tests with `slurm` in their name need a real Slurm.
 
 use crate::harness::{Workspace, json, without_grey};
 use crate::runs::{LONG, TINY, diverging, in_training, only, rows, same_bits, signal, status, wait_for};
@@ -7,7 +7,7 @@ use std::process::Command;
 use vaex::folder::TrialFolder;
 use vaex::record::trial::TrialRecord;
 
-/// A scheduler that runs the tasks one after the other.
+/// A scheduler that runs the tasks one after another.
 const TEMPLATE: &str = "\
 for number in $(seq 0 {last}); do
     {task} $number > {folder}/$number.log 2>&1 || true
@@ -27,7 +27,7 @@ fn any_scheduler_can_run_the_trials() {
     let said = workspace.succeed(&command);
     let expected = "\
 tiny: 2 trials submitted as job of 2 for tiny
-see how they stand with: vaex status runs/tiny; stop them with: vaex cancel runs/tiny
+to see their status: vaex status runs/tiny; to stop them: vaex cancel runs/tiny
 ";
     assert_eq!(said, expected);
     workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
@@ -40,7 +40,7 @@ see how they stand with: vaex status runs/tiny; stop them with: vaex cancel runs
     assert_eq!(script.trim_end(), printed.trim_end());
     assert!(workspace.succeed(&command).contains("\ntiny: nothing to submit\n"));
     assert!(workspace.succeed(&["status", "runs/tiny"]).starts_with("tiny: 2 done\n"));
-    assert_eq!(workspace.succeed(&["cancel", "runs/tiny"]), "runs/tiny: nothing is at work\n");
+    assert_eq!(workspace.succeed(&["cancel", "runs/tiny"]), "runs/tiny: nothing is running\n");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn failures_of_a_scheduler_s_trials_can_be_allowed() {
 }
 
 #[test]
-fn what_a_launcher_cannot_do_is_refused() {
+fn options_that_a_launcher_does_not_support_are_refused() {
     let mut workspace = Workspace::with_spec(TINY);
     workspace.write("template.sh", "echo\n");
     for (arguments, message) in [
@@ -68,11 +68,11 @@ fn what_a_launcher_cannot_do_is_refused() {
         ),
         (
             &["--launcher", "command", "--template", "template.sh"],
-            "template.sh has no {task}, the command that trains a trial",
+            "template.sh does not contain {task}, the placeholder for the command that trains a trial",
         ),
         (
             &["--launcher", "slurm", "--jobs", "2"],
-            "--jobs and --fail-fast are for trials on this machine; with Slurm see --max-parallel",
+            "--jobs and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel",
         ),
     ] {
         workspace.refuse(&[&["run", "spec.toml"], arguments].concat(), &format!("error: {message}\n"));
@@ -86,7 +86,7 @@ fn a_run_on_this_machine_is_shown_and_cancelled() {
     let process = in_training(&workspace);
     let shown = workspace.succeed(&["status"]);
     assert!(shown.starts_with("long: 1 running\n"), "{shown}");
-    assert!(shown.contains(&format!("run by: process {} on ", process.id())), "{shown}");
+    assert!(shown.contains(&format!("lock held by: process {} on ", process.id())), "{shown}");
     let said = workspace.succeed(&["cancel", "runs/long"]);
     assert_eq!(said, format!("runs/long: stopped process {}\n", process.id()));
     assert_eq!(process.wait_with_output().unwrap().status.code(), Some(130));
@@ -97,20 +97,20 @@ fn a_run_on_this_machine_is_shown_and_cancelled() {
 }
 
 #[test]
-fn a_folder_without_a_plan_is_no_experiment() {
+fn a_folder_without_a_plan_is_not_an_experiment_folder() {
     let mut workspace = Workspace::new();
     workspace.create_folder("empty");
-    let none = |folder: &str| format!("error: {folder} is no experiment's folder: it has no plan.json\n");
+    let none = |folder: &str| format!("error: {folder} is not an experiment folder: it has no plan.json\n");
     workspace.refuse(&["status", "empty"], "error: empty is not an experiment folder: it has no plan.json\n");
     workspace.refuse(&["status", "nowhere"], "error: nowhere is not a folder\n");
-    // One experiment at a time is cancelled, not all of a folder.
+    // Only one experiment is cancelled, never all experiments of a folder.
     workspace.refuse(&["cancel", "empty"], &none("empty"));
     workspace.refuse(&["cancel", "nowhere"], &none("nowhere"));
 }
 
-/// What is to be trained anew is there until something takes its place.
+/// With --fresh, old results are kept until the new training starts.
 #[test]
-fn a_submission_that_fails_costs_nothing() {
+fn a_failed_submission_keeps_all_results() {
     let workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml"]);
     let mut command = workspace.command(&["run", "spec.toml", "--launcher", "slurm", "--fresh"]);
@@ -119,10 +119,10 @@ fn a_submission_that_fails_costs_nothing() {
     let said = without_grey(&String::from_utf8(output.stderr).unwrap());
     assert_eq!((output.status.code(), &*said), (Some(2), message));
     let again = workspace.succeed(&["run", "spec.toml"]);
-    assert_eq!(again.matches(": finished before\n").count(), 2, "{again}");
+    assert_eq!(again.matches(": already done\n").count(), 2, "{again}");
 }
 
-/// A trial that another process trains is neither trained twice nor taken for one that hangs.
+/// A trial that another process trains is not trained twice, and waiting for it does not count as a stall.
 #[test]
 #[cfg(unix)]
 fn a_task_waits_for_the_process_that_trains_its_trial() {
@@ -151,33 +151,33 @@ fn ids(workspace: &Workspace, list: &str) -> Vec<String> {
     std::fs::read_to_string(workspace.path(list)).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// What a command of Slurm's prints.
+/// The output of a Slurm command.
 fn slurm(command: &str, arguments: &[&str]) -> String {
     let output = Command::new(command).args(arguments).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Slurm lets a task wait for two minutes before it runs again.
+/// Starts a requeued task at once; Slurm would let it wait for two minutes.
 fn start_now(task: &str) {
     wait_for("the task's place in the queue", || {
         Command::new("scontrol").args(["update", &format!("JobId={task}"), "StartTime=now"]).status().unwrap().success()
     });
 }
 
-/// The process that trains in a folder.
+/// The process that trains the trial of a folder.
 fn trainer(folder: &Path) -> Option<u32> {
     let found = Command::new("pgrep").args(["-f", &format!("vaex trial {}", folder.display())]).output().unwrap();
     String::from_utf8(found.stdout).unwrap().trim().parse().ok()
 }
 
-/// Waits until a trial has ended some epochs.
+/// Waits until a trial has finished two epochs.
 fn trained(folder: &Path) {
     wait_for("training", || {
         vaex::record::tables::read_metrics(&folder.join("metrics.parquet")).is_ok_and(|rows| rows.len() >= 4)
     });
 }
 
-/// Six trials that take some seconds; the last one diverges.
+/// Six trials that take a few seconds each; the last one diverges.
 const SIX: &str = "\
 name = \"six\"
 
@@ -198,7 +198,7 @@ checkpoint_steps = 30
 \"train.learning_rate\" = [1e-5, 2e-5, 3e-5, 4e-5, 5e-5, 1e20]
 ";
 
-/// The trials of `SIX` trained here, undisturbed.
+/// A workspace where the trials of `SIX` were trained on this machine, undisturbed.
 fn six() -> Workspace {
     let workspace = Workspace::with_spec(SIX);
     let local = workspace.vaex(&["run", "spec.toml", "--runs", "local"]);
@@ -215,7 +215,7 @@ fn six_are_as_trained_here(workspace: &Workspace) {
         assert_eq!(status(&folder), status(&local));
         match &*status(&folder) {
             "done" => same_bits(&folder, &local),
-            // A loss that is not finite equals nothing.
+            // A loss that is not finite is not equal to itself.
             other => assert_eq!(other, "diverged"),
         }
     }
@@ -238,11 +238,11 @@ fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
     signal("-KILL", trainer(&folder).unwrap());
     wait_for("the record of the crash", || status(&folder) == "failed");
     let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
-    let error = "its process was killed (signal 9; perhaps the system was out of memory)";
+    let error = "its process was killed (signal 9; possibly the system was out of memory)";
     assert_eq!((record.error.as_deref(), record.from_outside), (Some(error), true));
     let task = format!("{job}_1");
     wait_for("the end of the task", || !slurm("squeue", &["-h", "-r", "-j", &job, "-o", "%i"]).contains(&task));
-    // Slurm's word for running a task again, by an operator or after the loss of a node.
+    // Slurm requeues a task when an operator requests it or when a node is lost.
     slurm("scontrol", &["requeue", &task]);
     start_now(&task);
     let output = following.wait_with_output().unwrap();
@@ -255,7 +255,7 @@ fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
     assert!(steps(&folder) > before);
     six_are_as_trained_here(&workspace);
     let again = workspace.succeed(&submit);
-    assert!(again.contains(": diverged before: the "), "{again}");
+    assert!(again.contains(": diverged in an earlier run: the "), "{again}");
     assert!(again.contains("\nsix: nothing to submit\n"), "{again}");
 }
 
@@ -270,8 +270,8 @@ fn slurm_stops_trials_at_the_time_limit_and_cancels_them() {
     let folder = workspace.trial("runs/six", &ids[0]);
     trained(&folder);
     let task = format!("{job}_0");
-    // The signal that Slurm sends shortly before the time limit, and to whom. A task that has just begun may get it
-    // although Slurm answers that it cannot; `scancel` would then send it to the next start too.
+    // The signal that Slurm sends to the script shortly before the time limit. A task that has just started may receive it
+    // although Slurm reports a failure; `scancel` would then send it again after the next start.
     let mut notice = Command::new("scancel").args(["--signal=USR1", "--batch", &task]).spawn().unwrap();
     wait_for("the checkpoint", || status(&folder) == "interrupted");
     notice.kill().unwrap();
@@ -281,9 +281,9 @@ fn slurm_stops_trials_at_the_time_limit_and_cancels_them() {
     });
     let shown = workspace.succeed(&["status", "runs/six"]);
     assert!(shown.contains(" queued "), "{shown}");
-    // What is in the queue is not submitted once more.
+    // Queued trials are not submitted again.
     let again = workspace.succeed(&submit);
-    assert!(again.contains(&format!(": waits in the scheduler as {task}\n")), "{again}");
+    assert!(again.contains(&format!(": queued in the scheduler as {task}\n")), "{again}");
     assert!(again.contains("\nsix: nothing to submit\n"), "{again}");
     start_now(&task);
     wait_for("the second start", || status(&folder) == "running");
@@ -291,7 +291,7 @@ fn slurm_stops_trials_at_the_time_limit_and_cancels_them() {
     wait_for("the end of the job", || slurm("squeue", &["-h", "-j", &job]).is_empty());
     assert_eq!(trainer(&folder), None, "a process is left");
     assert_eq!(status(&folder), "interrupted");
-    // Whatever was trained there goes on here.
+    // A run on this machine resumes the trials that Slurm has started.
     let outcome = workspace.vaex(&["run", "spec.toml"]);
     assert_eq!((outcome.status, &*outcome.stderr), (Some(1), ""), "{}", outcome.stdout);
     assert!(outcome.stdout.contains(&format!("{} learning_rate=1e-5: resuming after ", ids[0])), "{}", outcome.stdout);
@@ -300,7 +300,7 @@ fn slurm_stops_trials_at_the_time_limit_and_cancels_them() {
 
 #[test]
 #[ignore = "needs Slurm, as tests/slurm.sh starts it"]
-fn slurm_says_why_it_refuses() {
+fn the_reason_of_a_refusal_by_slurm_is_printed() {
     let workspace = Workspace::with_spec(TINY);
     let submit = ["run", "spec.toml", "--launcher", "slurm", "--partition", "nowhere"];
     let outcome = workspace.vaex(&submit);

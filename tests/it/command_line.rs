@@ -1,4 +1,4 @@
-//! The commands from the outside: what they print, what they write, how they end.
+//! The command line: output, files and exit statuses of the commands.
 
 use crate::harness::{Workspace, json, without_grey};
 use std::collections::BTreeSet;
@@ -33,14 +33,14 @@ fn plan(workspace: &Workspace, arguments: &[&str]) -> serde_json::Value {
 }
 
 #[test]
-fn help_names_every_command_but_the_hidden_one() {
+fn help_lists_every_command_except_hidden_ones() {
     let workspace = Workspace::new();
     let help = workspace.succeed(&["--help"]);
     for command in ["run", "plan", "report", "schema"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing:\n{help}");
     }
     assert!(!help.contains("\n  trial "), "{help}");
-    // After the number comes the commit, where it was known.
+    // The number is followed by the commit, if it is known.
     let version = workspace.succeed(&["--version"]);
     let number = format!("vaex {}", env!("CARGO_PKG_VERSION"));
     let rest = version.trim_end().strip_prefix(&number).unwrap();
@@ -49,7 +49,7 @@ fn help_names_every_command_but_the_hidden_one() {
 }
 
 #[test]
-fn a_command_line_that_is_wrong_ends_with_2() {
+fn a_wrong_command_line_exits_with_status_2() {
     let message = "\
 error: the following required arguments were not provided:
   <SPEC>...
@@ -96,14 +96,14 @@ fn a_plan_as_json_has_each_trial_resolved() {
     assert_eq!((&trial["training_images"], &trial["validation_images"]), (&54.into(), &6.into()));
     let spec = &trial["spec"];
     assert_eq!((&spec["objective.kl_weight"], &spec["seed"]), (&1.0.into(), &0.into()));
-    // Keys that were not written are there with their defaults.
+    // Keys that the spec does not set have their default values.
     assert_eq!((&spec["train.optimizer"], &spec["train.beta1"]), (&"adam".into(), &0.9.into()));
 }
 
 #[test]
-fn neither_order_nor_comments_nor_name_change_an_id() {
+fn order_comments_and_name_do_not_change_an_id() {
     let other = "\
-# Another text.
+# Another comment.
 name = \"another\"
 
 [train]
@@ -129,13 +129,13 @@ limit = 60
     assert_ne!(one["name"], two["name"]);
     let distinct: BTreeSet<String> = ids(&one).into_iter().collect();
     assert_eq!(distinct.len(), 4);
-    // What changes the result changes the id.
+    // A key that changes the result changes the id.
     let changed = plan(&workspace, &["spec.toml", "--set", "train.epochs=3"]);
     assert!(ids(&changed).iter().all(|id| !distinct.contains(id)));
 }
 
 #[test]
-fn a_key_that_is_set_is_swept_no_more() {
+fn setting_a_key_replaces_its_sweep() {
     let workspace = Workspace::with_spec(SWEEP);
     let swept = plan(&workspace, &["spec.toml"]);
     let set = plan(&workspace, &["spec.toml", "--set", "seed=1"]);
@@ -146,7 +146,7 @@ fn a_key_that_is_set_is_swept_no_more() {
 }
 
 #[test]
-fn a_key_may_have_a_value_beside_its_sweep() {
+fn a_key_may_have_both_a_value_and_a_sweep() {
     let mut workspace = Workspace::new();
     let spec = "seed = 7\n[data]\nlimit = 50\n[model]\nlatent_dim = 3\n[objective]\nkl_weight = 2.0\n[train]\n\
         batch_size = 16\n[sweep.grid]\n\"train.batch_size\" = [8, 32]\nseed = [0, 1]\n\"data.limit\" = [60, 70]\n\
@@ -156,7 +156,7 @@ fn a_key_may_have_a_value_beside_its_sweep() {
 }
 
 #[test]
-fn the_last_of_two_settings_counts_and_words_need_no_quotes() {
+fn the_last_override_of_a_key_wins_and_words_need_no_quotes() {
     let workspace = Workspace::with_spec(SWEEP);
     let arguments = ["spec.toml", "--set", "train.optimizer=sgd", "--set", "train.optimizer=rmsprop"];
     let plan = plan(&workspace, &arguments);
@@ -171,7 +171,7 @@ fn the_committed_schema_is_the_one_that_vaex_writes() {
         assert!(said.contains(&format!("wrote {file}\n")));
         assert_eq!(std::fs::read_to_string(workspace.path(file)).unwrap(), text);
         let committed = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap_or_default();
-        assert_eq!(committed, text, "write {file} anew with: vaex schema");
+        assert_eq!(committed, text, "write {file} again with: vaex schema");
     }
 }
 
@@ -179,9 +179,9 @@ fn schema_text() -> String {
     schemas().remove(0).1
 }
 
-/// plan.json and trial.json are as their schemas say, and the tables have the columns that are listed.
+/// plan.json and trial.json are valid by their schemas.
 #[test]
-fn what_a_run_leaves_fits_its_schemas() {
+fn files_of_a_run_are_valid_by_their_schemas() {
     let workspace = Workspace::with_spec(SWEEP);
     workspace.succeed(&["run", "spec.toml"]);
     let fits = |schema: usize, path: &Path| {
@@ -199,7 +199,7 @@ fn as_json(toml: &str) -> serde_json::Value {
 }
 
 #[test]
-fn every_experiment_fits_the_schema() {
+fn every_experiment_is_valid_by_the_schema() {
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -212,9 +212,9 @@ fn every_experiment_fits_the_schema() {
     }
 }
 
-/// Each file of tests/wrong has one mistake that an editor can find with the schema.
+/// Each file in tests/wrong has one error that an editor can find with the schema.
 #[test]
-fn wrong_specs_fit_neither_the_schema_nor_the_program() {
+fn invalid_specs_are_refused_by_the_schema_and_by_the_program() {
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
     assert!(schema.is_valid(&as_json(SWEEP)));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong");
@@ -230,9 +230,9 @@ fn wrong_specs_fit_neither_the_schema_nor_the_program() {
     }
 }
 
-/// VAEX_WRITE_DOCS=1 writes it.
+/// VAEX_WRITE_DOCS=1 updates it.
 #[test]
-fn the_table_of_metrics_is_that_of_the_measures() {
+fn the_documented_table_of_metrics_matches_the_registry() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/output.md");
     let mut text = std::fs::read_to_string(&path).unwrap();
     let (start, end) = ("<!-- metrics -->\n", "<!-- end of metrics -->\n");
@@ -243,7 +243,7 @@ fn the_table_of_metrics_is_that_of_the_measures() {
         std::fs::write(&path, &expected).unwrap();
         text = expected.clone();
     }
-    assert!(text == expected, "docs/output.md: write its table anew with VAEX_WRITE_DOCS=1");
+    assert!(text == expected, "docs/output.md: update its table with VAEX_WRITE_DOCS=1");
 }
 
 /// A page of the documentation.
@@ -258,7 +258,7 @@ fn the_documented_table_of_keys_matches_the_types() {
     assert!(documented, "put this into docs/spec.md (vaex schema --reference):\n{reference}");
 }
 
-/// The specs in the documentation can be planned, and match the schema.
+/// The specs in the documentation can be planned and are valid by the schema.
 #[test]
 fn the_documented_specs_are_valid() {
     let pages = page("README.md") + &page("docs/search.md");
@@ -274,7 +274,7 @@ fn the_documented_specs_are_valid() {
 }
 
 #[test]
-fn a_report_of_what_is_no_folder_of_trials_is_refused() {
+fn a_report_of_a_folder_without_trials_is_refused() {
     let mut workspace = Workspace::new();
     workspace.refuse(&["report"], "error: runs is not a folder\n");
     workspace.create_folder("empty");
@@ -284,7 +284,7 @@ fn a_report_of_what_is_no_folder_of_trials_is_refused() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_panic() {
+fn a_closed_pipe_is_not_an_error() {
     let workspace = Workspace::with_spec(SWEEP);
     for arguments in [&["plan", "spec.toml"][..], &["plan", "--json", "spec.toml"], &["run", "spec.toml"]] {
         let mut process = workspace.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
@@ -293,7 +293,7 @@ fn a_reader_that_goes_away_is_no_panic() {
         assert_eq!(without_grey(&String::from_utf8(output.stderr).unwrap()), "", "{arguments:?}");
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
     }
-    // Training went on to its end.
+    // Training continued to the end.
     let trials = workspace.trials("runs/spec");
     assert_eq!(trials.len(), 4);
     for folder in trials.values() {

@@ -1,5 +1,5 @@
-//! Files of images as people have them: labels that come later, bits, padding, huge files of which little is used, and
-//! scales that a network does not bear.
+//! Image files as they occur in practice: labels that are added later, bits, padding, huge files of which only a part is
+//! used, and pixel scales that are too large for a network.
 
 use crate::harness::{Workspace, gzip, json};
 use crate::runs::only;
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-/// An IDX file with these bytes.
+/// An IDX file with these bytes as values.
 fn idx_of(sizes: &[u32], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
     let mut file = crate::harness::idx(sizes, 0);
     file.extend(bytes);
@@ -20,12 +20,12 @@ fn greys() -> Vec<u8> {
     idx_of(&[40, 4, 4], (0..640).map(|pixel| (pixel * 37 % 256) as u8))
 }
 
-/// The same as bits.
+/// The same images as bits.
 fn bits() -> Vec<u8> {
     idx_of(&[40, 4, 4], (0..640).map(|pixel| u8::from(pixel * 37 % 256 >= 128)))
 }
 
-/// A spec that trains in no time, with more lines of `[data]`.
+/// A spec that trains quickly, with these lines in `[data]`.
 fn spec(data: &str) -> String {
     format!(
         "name = \"tiny\"\n[data]\nsource = \"idx\"\n{data}\n[model]\nfamily = \"mlp\"\nhidden = [4]\n[train]\nepochs = 1\n\
@@ -38,7 +38,7 @@ fn plan(workspace: &Workspace) -> Value {
 }
 
 #[test]
-fn labels_that_come_later_train_nothing_again() {
+fn adding_labels_later_does_not_train_again() {
     let mut workspace = Workspace::with_spec(&spec("images = \"images\"\nstored = [0, 1]"));
     workspace.write("images", bits());
     workspace.succeed(&["run", "spec.toml"]);
@@ -55,13 +55,13 @@ fn labels_that_come_later_train_nothing_again() {
 }
 
 #[test]
-fn bits_are_read_as_bits_where_it_is_said() {
+fn bits_are_read_as_bits_with_stored() {
     let mut workspace = Workspace::with_spec(&spec("images = \"images\""));
     workspace.write("images", bits());
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
     let expected = "\
-error: `images` has only the values 0 and 1, which vaex reads as 0 and 1/255; write `stored = [0, 1]` in `[data]` if 1 is \
-white, or `stored = [0, 255]` if the images are that dark
+error: `images` has only the values 0 and 1, so vaex would read white as 1/255; write `stored = [0, 1]` in `[data]` if 1 is \
+white, or `stored = [0, 255]` if the images really are that dark
  --> spec.toml:4:10
   |
 4 | images = \"images\"
@@ -74,7 +74,7 @@ white, or `stored = [0, 255]` if the images are that dark
     let of_bits = plan(&workspace)["trials"][0].clone();
     workspace.write("spec.toml", spec("images = \"images\"\nstored = [0, 255]\nbinarize = \"dynamic\""));
     assert_ne!(plan(&workspace)["trials"][0]["trial"], of_bits["trial"]);
-    // Bits are the same images as black and white bytes: they train to the same weights.
+    // Bits are the same images as black and white bytes, and give the same weights.
     workspace.write("white", idx_of(&[40, 4, 4], bits()[16..].iter().map(|bit| 255 * bit)));
     let weights = ["images = \"images\"\nstored = [0, 1]", "images = \"white\""].map(|data| {
         workspace.write("spec.toml", spec(data));
@@ -87,7 +87,7 @@ white, or `stored = [0, 255]` if the images are that dark
 }
 
 #[test]
-fn an_interval_that_cannot_be_is_refused() {
+fn an_impossible_interval_is_refused() {
     let mut workspace = Workspace::with_spec(&spec("images = \"images\"\nstored = [1, 0]"));
     workspace.write("images", greys());
     for (stored, shown) in [("[1, 0]", "[1, 0]"), ("[0, 256]", "[0, 256]"), ("[0, 0.5]", "[0, 0.5]")] {
@@ -112,11 +112,11 @@ the file
 }
 
 #[test]
-fn a_trained_model_takes_images_of_its_scale_alone() {
+fn a_trained_model_accepts_only_images_of_its_scale() {
     let mut workspace = Workspace::new();
     workspace.write("bits", bits());
     workspace.write("greys", greys());
-    let of_bits = "but the model was trained on values from 0 to 1; give the images that scale";
+    let of_bits = "but the model was trained on values from 0 to 1; scale the images to these values";
     let of_bytes = "but the model was trained on values from 0 to 255; multiply them by 255";
     for (data, own, other, message) in [
         (
@@ -141,7 +141,7 @@ fn a_trained_model_takes_images_of_its_scale_alone() {
 }
 
 #[test]
-fn a_new_file_says_that_its_images_are_bits() {
+fn a_new_file_sets_stored_if_its_images_are_bits() {
     let mut workspace = Workspace::new();
     workspace.write("bits", bits());
     workspace.write("greys", greys());
@@ -171,7 +171,7 @@ fn gzip_padded_with_zeros_is_read() {
     assert!(outcome.status == Some(2) && outcome.stderr.starts_with(message), "{}", outcome.stderr);
 }
 
-/// A file of `sizes` that begins with these bytes, the others zeros that take no room on the disk.
+/// A sparse file of `sizes` that starts with these bytes; the rest are zeros that use no disk space.
 #[cfg(target_os = "linux")]
 fn sparse(path: &Path, sizes: &[u32], bytes: &[u8]) {
     let mut file = File::create(path).unwrap();
@@ -180,7 +180,7 @@ fn sparse(path: &Path, sizes: &[u32], bytes: &[u8]) {
     file.set_len(4 + 4 * sizes.len() as u64 + length).unwrap();
 }
 
-/// vaex with less than 1.5 GB of addresses.
+/// Runs vaex with an address space of 1.5 GB.
 #[cfg(target_os = "linux")]
 fn in_little_memory(workspace: &Workspace, arguments: &[&str]) -> String {
     let mut command = std::process::Command::new("sh");
@@ -193,7 +193,7 @@ fn in_little_memory(workspace: &Workspace, arguments: &[&str]) -> String {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn of_a_huge_file_no_more_is_read_than_is_used() {
+fn only_the_used_part_of_a_huge_file_is_read() {
     let data = "labels = \"labels\"\nlimit = 40\nstored = [0, 1]";
     let mut workspace = Workspace::with_spec(&spec(&format!("images = \"few\"\n{data}")));
     workspace.write("few", bits());
@@ -231,7 +231,7 @@ fn of_a_huge_file_no_more_is_read_than_is_used() {
     let plan: Value = serde_json::from_str(&in_little_memory(&workspace, &["plan", "spec.toml", "--json"])).unwrap();
     let images = plan["trials"].as_array().unwrap().iter().map(|trial| trial["training_images"].as_u64().unwrap());
     assert_eq!(images.collect::<Vec<_>>(), [36, 9, 18, 72]);
-    // What is not read is there nonetheless.
+    // The part that is not read must exist nonetheless.
     let file = File::options().write(true).open(workspace.path("images")).unwrap();
     file.set_len(16_000_000_000).unwrap();
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
@@ -240,25 +240,25 @@ fn of_a_huge_file_no_more_is_read_than_is_used() {
 }
 
 #[test]
-fn a_range_far_from_1_is_warned_of_and_named_where_a_trial_diverges() {
+fn a_range_far_from_1_gives_a_warning_and_is_named_if_a_trial_diverges() {
     let mut workspace = Workspace::new();
     workspace.write("images", greys());
     let far = spec("images = \"images\"\nrange = [0, 255]").replace("hidden", "likelihood = \"gaussian\"\nhidden");
     workspace.write("spec.toml", &far);
     let expected = "\
-warning: `data.range` of [0, 255] has pixels far larger than 1
+warning: `data.range` = [0, 255] has pixel values far from 1
  --> spec.toml:5:9
   |
 5 | range = [0, 255]
   |         ^^^^^^^^
   |
-  = help: a network starts with weights for values of about 1, so that the first steps may diverge, whatever \
-`model.variance` is; [0.0, 1.0] and [-1.0, 1.0] are usual
+  = help: the initial weights suit pixel values of about 1, so the first steps may diverge with any `model.variance`; \
+usual ranges are [0.0, 1.0] and [-1.0, 1.0]
 ";
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
     assert_eq!((outcome.status, &*outcome.stderr), (Some(0), expected), "\n--- found\n{}", outcome.stderr);
     let plan = plan(&workspace);
-    assert_eq!(plan["warnings"][0]["message"], "`data.range` of [0, 255] has pixels far larger than 1");
+    assert_eq!(plan["warnings"][0]["message"], "`data.range` = [0, 255] has pixel values far from 1");
     for (range, warns) in [("[-1, 1]", false), ("[0, 10]", false), ("[-20, 1]", true)] {
         workspace.write("spec.toml", far.replace("[0, 255]", range));
         assert_eq!(!workspace.vaex(&["plan", "spec.toml"]).stderr.is_empty(), warns, "{range}");
@@ -270,14 +270,14 @@ warning: `data.range` of [0, 255] has pixels far larger than 1
     assert_eq!(first["warnings"][0], plan["warnings"][0]);
     let record = json(&only(&workspace, "runs/tiny").join("trial.json"));
     let error = record["error"].as_str().unwrap();
-    assert!(error.contains("; the likely cause is `data.range` = [0, 255], as "), "{error}");
+    assert!(error.contains("; the likely cause is `data.range` = [0, 255], because "), "{error}");
 }
 
-const GREY: &str = "`model.likelihood = \"bernoulli\"` on grey pixels: not a likelihood of grey values, so `elbo_nats` is \
+const GREY: &str = "`model.likelihood = \"bernoulli\"` on grey pixels: this is not a likelihood of grey values, so `elbo_nats` is \
                     not a lower bound";
 
 #[test]
-fn a_bernoulli_likelihood_of_grey_pixels_is_warned_of_once() {
+fn a_bernoulli_likelihood_of_grey_pixels_gives_one_warning() {
     let spec = "\
 [data]
 limit = 100
@@ -302,14 +302,14 @@ warning: {GREY}
 10 | \"model.likelihood\" = [\"gaussian\", \"bernoulli\"]
    |                                   ^^^^^^^^^^^
    |
-   = help: common in examples; for nats that compare with published ones set `data.binarize = \"dynamic\"` (or \
-\"static\", \"threshold\"), for a likelihood of grey values `model.likelihood = \"gaussian\"`
+   = help: this is common in tutorials; to compare nats with published results, set `data.binarize = \"dynamic\"` (or \
+\"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood = \"gaussian\"`
    = note: in 2 of 8 trials
 "
     );
     let of_grey: Vec<&str> = outcome.stderr.split_inclusive("\n\n").filter(|text| text.contains(GREY)).collect();
     assert_eq!((outcome.status, of_grey.concat().trim_end()), (Some(0), expected.trim_end()), "{}", outcome.stderr);
-    // A program is told by the plan and by the run, and each trial has what is said of it.
+    // The JSON of the plan and of the run has the warning, and so has the record of each trial that it concerns.
     let outcome = workspace.vaex_in_full(&["run", "spec.toml", "--json", "--only", "seed=0"]);
     let first: Value = serde_json::from_str(outcome.stdout.lines().next().unwrap()).unwrap();
     let messages = |warnings: &Value| -> Vec<String> {
@@ -326,7 +326,7 @@ warning: {GREY}
     }
     let report = workspace.succeed(&["report", "runs/spec"]);
     assert!(report.contains(&format!("\nwarning: {GREY} (in 1 of 4 trials)\n")), "{report}");
-    // Black and white are no greys, whatever stands for them.
+    // Black and white pixels are not grey, in any encoding.
     for (name, file, stored) in [("bits", bits(), "stored = [0, 1]"), ("greys", greys(), ""), ("bytes", bits(), "")] {
         let bytes = file[16..].iter().map(|&pixel| if name == "bytes" { 255 * pixel } else { pixel });
         workspace.write("images", idx_of(&[40, 4, 4], bytes));
@@ -347,12 +347,12 @@ fn the_default_of_stored_written_out_is_the_same_trial() {
 }
 
 #[test]
-fn a_trial_alone_does_not_repeat_what_the_plan_warned_of() {
+fn a_trial_does_not_repeat_the_warnings_of_the_plan() {
     let mut workspace = Workspace::with_spec(&spec("images = \"images\""));
     workspace.write("images", greys());
     let outcome = workspace.vaex_in_full(&["run", "spec.toml"]);
     assert_eq!(outcome.stderr.matches(GREY).count(), 1, "{}", outcome.stderr);
-    // The report says it once more, below its table.
+    // The report repeats the warning below its table.
     let lines: Vec<&str> = outcome.stdout.lines().filter(|line| line.contains("grey")).collect();
     assert_eq!(lines, [format!("warning: {GREY}")]);
 }

@@ -1,18 +1,18 @@
-//! The last epoch of the shipped experiments, to the last digit: tests/digits/*.txt. Whoever changes them on purpose writes
-//! them again with VAEX_WRITE_DIGITS=1, and says so in the changelog.
+//! The metrics of the last epoch of the shipped experiments, with all their digits: tests/digits/*.txt. After an
+//! intended change, write them again with VAEX_WRITE_DIGITS=1, and mention the change in the changelog.
 //!
-//! The digits are those of AVX-512, whatever the processor; other instruction sets have others.
-#![expect(clippy::print_stderr, reason = "what cannot be tested is said")]
+//! The digits are those of AVX-512 on any CPU; other instruction sets give others.
+#![expect(clippy::print_stderr, reason = "prints which tests are skipped")]
 
 use crate::harness::Workspace;
 use std::path::Path;
 use vaex::metrics::Split;
 use vaex::report;
 
-/// Trains a shipped experiment and holds its digits against the file's.
+/// Trains a shipped experiment and compares its digits with the file.
 fn compare(name: &str) {
     if !has_avx512() {
-        eprintln!("skipped: the digits of {name} are known for processors with AVX-512 alone");
+        eprintln!("skipped: the digits of {name} are known only for CPUs with AVX-512");
         return;
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -27,7 +27,7 @@ fn compare(name: &str) {
     assert_eq!(found, std::fs::read_to_string(file).unwrap());
 }
 
-/// A line for each trial and split.
+/// One line for each trial and split.
 fn digits(runs: &Path) -> String {
     let report = report::collect(runs).unwrap();
     let mut trials: Vec<_> = report.experiments.iter().flat_map(|experiment| &experiment.trials).collect();

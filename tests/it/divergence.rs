@@ -1,11 +1,11 @@
-//! Training that is not finite any more has diverged, wherever that shows; what is not finite is no number in a table.
+//! A trial whose loss, validation or weights are not finite has diverged. Values that are not finite are null in tables.
 
 use crate::harness::{Workspace, json};
 use crate::runs::{diverging, only, status};
 use polars::prelude::{ParquetReader, SerReader};
 use std::fs::File;
 
-/// One step of a whole epoch, whose loss is finite; the weights after it are not.
+/// One step per epoch. The loss of the step is finite, but the weights after it are not.
 const LAST_STEP: &str = "\
 name = \"last_step\"
 
@@ -35,14 +35,14 @@ fn a_validation_that_is_not_finite_has_diverged() {
     assert_eq!((record["status"].as_str(), record["from_outside"].as_bool()), (Some("diverged"), Some(false)));
     assert!(outcome.stdout.contains("last_step: 1 diverged") && !outcome.stdout.contains("NaN"), "{}", outcome.stdout);
     assert!(!folder.join("model.safetensors").exists() && !folder.join("checkpoint.safetensors").exists());
-    // It would diverge again, and so it does where it is to be tried.
+    // It is not retried without --retry-failed; with it, the trial diverges again.
     assert_eq!(workspace.vaex(&["run", "spec.toml"]).status, Some(1));
     let again = workspace.vaex(&["run", "spec.toml", "--retry-failed"]);
     assert_eq!((again.status, status(&folder)), (Some(1), "diverged".to_owned()), "{}", again.stdout);
 }
 
 #[test]
-fn a_step_that_is_not_finite_says_the_split_the_step_and_the_epoch() {
+fn the_error_of_a_step_that_is_not_finite_has_split_step_and_epoch() {
     let workspace = Workspace::with_spec(&LAST_STEP.replace("batch_size = 54", "batch_size = 18"));
     assert_eq!(workspace.vaex(&["run", "spec.toml"]).status, Some(1));
     let record = json(&only(&workspace, "runs/last_step").join("trial.json"));
@@ -51,7 +51,7 @@ fn a_step_that_is_not_finite_says_the_split_the_step_and_the_epoch() {
 }
 
 #[test]
-fn what_is_not_finite_is_null_in_every_table() {
+fn values_that_are_not_finite_are_null_in_every_table() {
     let workspace = Workspace::with_spec(LAST_STEP);
     workspace.vaex(&["run", "spec.toml"]);
     let folder = only(&workspace, "runs/last_step");
@@ -78,7 +78,7 @@ fn failures_can_be_allowed_and_interruptions_cannot() {
     let outcome = workspace.vaex(&["run", "spec.toml", "--allow-failed"]);
     assert_eq!(outcome.status, Some(0), "{}", outcome.stdout);
     assert!(outcome.stdout.contains("1 done, 1 diverged"), "{}", outcome.stdout);
-    // What failed before is allowed too.
+    // Failures of earlier runs are allowed too.
     assert_eq!(workspace.vaex(&["run", "spec.toml", "--allow-failed"]).status, Some(0));
     assert_eq!(workspace.vaex(&["run", "spec.toml"]).status, Some(1));
 }

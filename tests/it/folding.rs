@@ -155,7 +155,7 @@ fn the_new_path_of_moved_images_is_recorded() {
     let moved = ["--set", "data.images=b.idx", "--set", "data.labels=labels.idx"];
     let said = workspace.succeed(&[&["run", "spec.toml"], &moved[..]].concat());
     // Labels do not affect training.
-    assert_eq!(said.matches(": finished before\n").count(), 2, "{said}");
+    assert_eq!(said.matches(": already done\n").count(), 2, "{said}");
     workspace.succeed(&["reconstruct", &id]);
     workspace.succeed(&["embed", &id]);
     let table = std::fs::read_to_string(folder.join("spec.toml")).unwrap();
@@ -164,6 +164,6 @@ fn the_new_path_of_moved_images_is_recorded() {
     // A run that was killed between writing the spec and the record leaves them different: the next run corrects that.
     std::fs::write(folder.join("spec.toml"), table.replace("b.idx", "elsewhere.idx")).unwrap();
     let said = workspace.succeed(&[&["run", "spec.toml"], &moved[..]].concat());
-    assert!(said.contains("spec.toml is damaged or missing; it is written again"), "{said}");
+    assert!(said.contains("spec.toml is damaged or missing; it was written again"), "{said}");
     assert_eq!(std::fs::read_to_string(folder.join("spec.toml")).unwrap(), table);
 }

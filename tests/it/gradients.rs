@@ -1,5 +1,5 @@
-//! Losses and gradients against PyTorch's autograd, on both backends. The fixtures are made by
-//! tests/fixtures/make_fixtures.py.
+//! Compares losses and gradients with PyTorch's autograd, on both backends. tests/fixtures/make_fixtures.py creates the
+//! fixtures.
 
 use dfdx::tensor::{Cpu, OwnedTape};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn fixtures() -> Vec<PathBuf> {
     paths
 }
 
-/// The trial that a fixture's spec describes, on blank images of its sides.
+/// The trial of a fixture's spec, with blank images of its size.
 fn trial(fixture: &Stored) -> Trial {
     let folder = tempfile::tempdir().unwrap();
     let (height, width) = (fixture.number("height").unwrap(), fixture.number("width").unwrap());
@@ -33,7 +33,7 @@ fn trial(fixture: &Stored) -> Trial {
     Plan::read(&spec, &[]).unwrap().trials()[0].clone()
 }
 
-/// Largest difference as a share of the largest expected value.
+/// Largest difference, relative to the largest expected value.
 fn difference(expected: &[f32], found: &[f32]) -> f32 {
     assert_eq!(expected.len(), found.len());
     let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
@@ -88,7 +88,7 @@ fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
         for (parameter, length) in names {
             let expected = fixture.values(&format!("gradient/{parameter}")).unwrap();
             let off = difference(&expected, &found[offset..offset + length]);
-            assert!(off < 2e-5, "{name}: the gradient by {parameter} is off by {off} of its largest value");
+            assert!(off < 2e-5, "{name}: the gradient of {parameter} differs by {off} relative to its largest value");
             offset += length;
         }
 
@@ -100,7 +100,7 @@ fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
         };
         let output = model.decode(code).unwrap().to_vec();
         let off = difference(&fixture.values("reconstruction").unwrap(), &output);
-        assert!(off < 1e-5, "{name}: the decoder's output is off by {off}");
+        assert!(off < 1e-5, "{name}: the output of the decoder differs by {off}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs the built program in a fresh folder, and says what it printed and left behind.
+//! Runs the built program in a fresh folder, and returns what it printed and which files it left.
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -12,16 +12,16 @@ use walkdir::WalkDir;
 /// The built program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vaex");
 
-/// A fresh working directory; it goes away with this.
+/// A fresh working directory; it is removed on drop.
 pub(crate) struct Workspace {
     folder: TempDir,
     written: BTreeSet<PathBuf>,
 }
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// Exit status; nothing where a signal ended it.
+    /// Exit status; `None` if a signal ended the process.
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -32,7 +32,7 @@ impl Workspace {
         Workspace { folder: tempfile::tempdir().unwrap(), written: BTreeSet::new() }
     }
 
-    /// With `spec.toml`.
+    /// A workspace with `spec.toml`.
     pub(crate) fn with_spec(spec: &str) -> Workspace {
         let mut workspace = Workspace::new();
         workspace.write("spec.toml", spec);
@@ -53,7 +53,7 @@ impl Workspace {
         self.written.insert(name.into());
     }
 
-    /// The program, ready to run here without a terminal.
+    /// A command that runs the program here, without a terminal.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = default_signals(PROGRAM);
         command.args(arguments).current_dir(self.folder.path());
@@ -61,7 +61,8 @@ impl Workspace {
         command
     }
 
-    /// What it says, but for the warning of grey pixels: most tests train on grey images with the default likelihood.
+    /// Runs the program and removes the warning about grey pixels: most tests train on grey images with the default
+    /// likelihood.
     pub(crate) fn vaex(&self, arguments: &[&str]) -> Outcome {
         let outcome = self.vaex_in_full(arguments);
         Outcome { stderr: without_grey(&outcome.stderr), ..outcome }
@@ -76,14 +77,15 @@ impl Workspace {
         }
     }
 
-    /// What a command shows on a terminal of so many columns, standard output and error together, and its status.
+    /// The exit status of a command and what it shows on a terminal with this many columns, standard output and error
+    /// together.
     #[cfg(unix)]
     pub(crate) fn on_terminal(&self, columns: u16, variables: &[(&str, &str)], arguments: &[&str]) -> (i32, String) {
         use nix::fcntl::{FcntlArg, FdFlag, fcntl};
         use std::io::Read;
         let size = nix::pty::Winsize { ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let nix::pty::OpenptyResult { master, slave } = nix::pty::openpty(Some(&size), None).unwrap();
-        // The processes of other tests are not to keep the terminal open.
+        // The processes of other tests must not keep the terminal open.
         for end in [&master, &slave] {
             fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
         }
@@ -98,7 +100,7 @@ impl Workspace {
         drop(command);
         let (mut shown, mut terminal) = (Vec::new(), std::fs::File::from(master));
         let mut part = [0; 4096];
-        // A terminal that nobody holds open any more is an error to read from.
+        // Reading from a terminal that no process has open any more is an error.
         while let Ok(count @ 1..) = terminal.read(&mut part) {
             shown.extend_from_slice(&part[..count]);
         }
@@ -106,14 +108,14 @@ impl Workspace {
         (process.wait().unwrap().code().unwrap(), shown)
     }
 
-    /// What goes well prints nothing but its result.
+    /// Runs a command that must succeed; returns its standard output. Standard error must be empty.
     pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
         let outcome = self.vaex(arguments);
         assert_eq!((outcome.status, &*outcome.stderr), (Some(0), ""), "{}", outcome.stdout);
         outcome.stdout
     }
 
-    /// What is refused says why, and does nothing: status 2, no output, no file.
+    /// Runs a command that must be rejected with this message: status 2, no output, no files.
     #[track_caller]
     pub(crate) fn refuse(&self, arguments: &[&str], message: &str) {
         let Outcome { status, stdout, stderr } = self.vaex(arguments);
@@ -122,13 +124,13 @@ impl Workspace {
         self.holds_nothing_more();
     }
 
-    /// Nothing is here but what the test wrote.
+    /// The workspace has only the files that the test wrote.
     #[track_caller]
     pub(crate) fn holds_nothing_more(&self) {
         assert_eq!(self.changes(), Vec::<PathBuf>::new());
     }
 
-    /// What the program added to what the test wrote, or removed of it.
+    /// Files that the program added or removed.
     pub(crate) fn changes(&self) -> Vec<PathBuf> {
         self.files_below("").symmetric_difference(&self.written).cloned().collect()
     }
@@ -140,14 +142,14 @@ impl Workspace {
         entries.map(|path| path.strip_prefix(&folder).unwrap().to_path_buf()).collect()
     }
 
-    /// The trials' folders of an experiment below `runs`, by id.
+    /// The trial folders of an experiment in `runs`, by id.
     pub(crate) fn trials(&self, runs: &str) -> BTreeMap<String, PathBuf> {
         let folders = std::fs::read_dir(self.path(runs)).unwrap().map(|entry| entry.unwrap().path());
         let folders = folders.filter(|path| path.join("trial.json").exists());
         folders.map(|path| (vaex::folder::TrialFolder::new(&path).id().unwrap().to_owned(), path)).collect()
     }
 
-    /// The folder of a trial below an experiment's.
+    /// The folder of a trial in the folder of an experiment.
     #[track_caller]
     pub(crate) fn trial(&self, experiment: &str, id: &str) -> PathBuf {
         let folders = vaex::folder::ExperimentFolder::new(self.path(experiment)).trials().unwrap();
@@ -155,7 +157,7 @@ impl Workspace {
     }
 }
 
-/// Lines of progress without the time before them, which each has; what comes after them as it is.
+/// Lines of progress without their times; other lines are not changed.
 #[track_caller]
 pub(crate) fn untimed(said: &str) -> String {
     let is_time = |text: &str| {
@@ -167,14 +169,14 @@ pub(crate) fn untimed(said: &str) -> String {
     lines.join("\n")
 }
 
-/// Without that warning, the place and the help below it, and the empty line to the next one.
+/// Removes the warning about grey pixels: the message, its location and help, and the empty line after it.
 pub(crate) fn without_grey(messages: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut inside = false;
     for line in messages.split_inclusive('\n') {
         if line.starts_with("warning: `model.likelihood = \"bernoulli\"` on grey pixels") {
             inside = true;
-            // It may be the last of several.
+            // It may be the last of several messages.
             kept.pop_if(|line| *line == "\n");
         } else if inside && line == "\n" {
             inside = false;
@@ -187,7 +189,7 @@ pub(crate) fn without_grey(messages: &str) -> String {
     kept.concat()
 }
 
-/// A command to which no signal is ignored, whatever it is to this process: what runs in a shell's background ignores SIGINT.
+/// A command that ignores no signals, even if this process does: background processes of a shell ignore SIGINT.
 pub(crate) fn default_signals(program: &str) -> Command {
     if !cfg!(target_os = "linux") {
         return Command::new(program);
@@ -202,7 +204,7 @@ pub(crate) fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// An IDX file whose header claims `sizes`, with `count` bytes in it.
+/// An IDX file whose header says `sizes`, with `count` bytes of data.
 pub(crate) fn idx(sizes: &[u32], count: usize) -> Vec<u8> {
     let mut file = vec![0, 0, 8, sizes.len() as u8];
     file.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));

@@ -1,4 +1,4 @@
-//! The integration tests, one binary.
+//! The integration tests, in one binary.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod bad_input;

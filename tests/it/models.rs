@@ -1,4 +1,4 @@
-//! What trained models are used for. A model whose weights are set by hand says what each picture must be.
+//! Commands that use trained models. The weights of a model are set by hand, so that the correct pictures are known.
 
 use crate::harness::{Workspace, idx, json};
 use crate::runs::{TINY, only};
@@ -13,7 +13,7 @@ use vaex::record::trial::{Status, TrialRecord};
 
 const SIDE: usize = 28;
 const PIXELS: usize = SIDE * SIDE;
-/// The pixel that the code's first axis comes from.
+/// The pixel that determines the first axis of a code.
 const SEEN: usize = 400;
 
 const SPEC: &str = "\
@@ -32,8 +32,9 @@ batch_size = 20
 epochs = 1
 ";
 
-/// A trial whose upper half of an image is the logistic function of the code's first axis, and whose lower half is that
-/// of the second; the first axis of an image's code is 4 p - 2 of one of its pixels, the second 1/2.
+/// A trial with known results: in a decoded image the upper half is the logistic function of the first axis of the
+/// code, the lower half that of the second. In the code of an image, the first axis is 4 p - 2, with p one of its
+/// pixels, and the second is 1/2.
 fn known() -> (Workspace, PathBuf) {
     let workspace = Workspace::with_spec(SPEC);
     workspace.succeed(&["run", "spec.toml"]);
@@ -53,7 +54,7 @@ fn known() -> (Workspace, PathBuf) {
     array("posterior.mean.bias", [1, 2], &[([0, 0], -2.0), ([0, 1], 0.5)]);
     array("posterior.log_var.weight", [4, 2], &[]);
     array("posterior.log_var.bias", [1, 2], &[([0, 0], 1.0)]);
-    // ReLU of a number and of its opposite: their difference is the number.
+    // ReLU of a number and of its negative: their difference is the number.
     let parts = [([0, 0], 1.0), ([0, 1], -1.0), ([1, 2], 1.0), ([1, 3], -1.0)];
     array("decoder.dense.0.weight", [2, 4], &parts);
     array("decoder.dense.0.bias", [1, 4], &[]);
@@ -69,7 +70,7 @@ fn grey(code: f32) -> u8 {
     (255.0 / (1.0 + (-code).exp())).round() as u8
 }
 
-/// All pixels of a picture's tiles: row after row, tile by tile.
+/// The pixels of each tile of a picture, in row-major order.
 fn tiles(path: &Path) -> Vec<Vec<u8>> {
     let grid = Grid::read(path).unwrap();
     let (rows, columns) = ((grid.height + 1) / (SIDE + 1), (grid.width + 1) / (SIDE + 1));
@@ -90,14 +91,14 @@ fn are_images_of(tiles: &[Vec<u8>], codes: &[[f32; 2]]) {
     for (index, (tile, [upper, lower])) in tiles.iter().zip(codes).enumerate() {
         let (above, below) = tile.split_at(PIXELS / 2);
         for (part, code) in [(above, upper), (below, lower)] {
-            // Where a value is halfway between two greys, either is right.
+            // If a value is halfway between two greys, both are correct.
             let near = part.iter().all(|pixel| pixel.abs_diff(grey(*code)) <= 1);
             assert!(near && part.iter().all(|pixel| *pixel == part[0]), "tile {index} of {code}: {}", part[0]);
         }
     }
 }
 
-/// The codes of the first validation images, and the images.
+/// The first validation images with their codes.
 fn images(folder: &Path) -> Vec<([f32; 2], Vec<u8>)> {
     let stored = Stored::read(&folder.join("images/reconstructions.safetensors")).unwrap();
     let input = stored.values("input").unwrap();
@@ -150,12 +151,12 @@ fn a_traversal_goes_along_each_axis() {
         "{said}"
     );
     are_images_of(&tiles(&workspace.path("traversal.png")), &codes.concat());
-    // From an image's code; only the axis with the larger KL.
+    // From the code of an image; only the axis with the largest KL.
     workspace.succeed(&["traverse", trial, "--steps", "5", "--range", "2", "--image", "1", "--axes", "1"]);
     let [mean, half] = images(&folder)[1].0;
     let codes = along.map(|code| if kl[0] >= kl[1] { [code, half] } else { [mean, code] });
     are_images_of(&tiles(&workspace.path("traversal.png")), &codes);
-    // As an animation: there and back, the frames of one size.
+    // As an animation: forwards and backwards; all frames have the same size.
     workspace.succeed(&["traverse", trial, "--steps", "5", "--image", "1", "--animate", "-o", "moving.png"]);
     let file = std::fs::File::open(workspace.path("moving.png")).unwrap();
     let reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().unwrap();
@@ -172,7 +173,7 @@ fn an_interpolation_goes_from_image_to_image() {
         assert!(row[0] == images[0].1 && row[4] == images[2].1);
     }
     are_images_of(&found[1..4], &[[from, 0.5], [(from + to) / 2.0, 0.5], [to, 0.5]]);
-    // Halfway on the arc: the sum of both, scaled by 1 / (2 cos(angle / 2)).
+    // Halfway on the arc: the sum of both codes, scaled by 1 / (2 cos(angle / 2)).
     let angle = (0.5f32.atan2(from) - 0.5f32.atan2(to)).abs();
     let halfway = [from + to, 1.0].map(|sum| sum / (2.0 * (angle / 2.0).cos()));
     are_images_of(&found[6..9], &[[from, 0.5], halfway, [to, 0.5]]);
@@ -271,7 +272,7 @@ fn trials_are_found_by_the_beginning_of_their_ids_and_by_being_best() {
     assert!(workspace.succeed(&["diff", &both[0].0, &both[1].0]).contains("objective.kl_weight"));
 }
 
-/// What is refused says why, and gives nothing.
+/// A rejected command says why and writes no output.
 #[track_caller]
 fn refused(workspace: &Workspace, arguments: &[&str], message: &str) {
     let outcome = workspace.vaex(arguments);
@@ -287,7 +288,7 @@ fn what_is_no_trained_model_is_refused() {
     let trial = format!("runs/tiny/{}", folder.file_name().unwrap().to_str().unwrap());
     let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
     refused(&["sample", "nowhere"], "nowhere is no folder, and no trial's id in runs begins so");
-    let hint = "runs/tiny is no trial's folder: it has no trial.json; for an experiment's folder see --best";
+    let hint = "runs/tiny is not a trial folder: it has no trial.json; for an experiment folder, add --best";
     refused(&["sample", "runs/tiny"], hint);
     refused(
         &["reconstruct", &trial, "--data", "small.idx"],
@@ -297,17 +298,20 @@ fn what_is_no_trained_model_is_refused() {
     refused(&["embed", &trial, "--data", "nowhere.idx"], missing);
     refused(
         &["traverse", &trial, "--data", "small.idx"],
-        "which image of --data to begin with? Give its number with --image",
+        "--data needs --image, the number of the image to start from",
     );
     refused(
         &["manifold", &trial, "--side", "1000"],
-        "1,000,000 images are too many for a picture: of 28x28 pixels there may be 127,551",
+        "1,000,000 images are too many for one picture: at most 127,551 images of 28x28 pixels fit",
     );
     refused(
         &["report", &trial, "--format", "html"],
-        &format!("{trial} is a single trial's folder: --format writes into an experiment's"),
+        &format!("{trial} is a trial folder; --format needs an experiment folder"),
     );
-    refused(&["interpolate", &trial, "--from", "0", "--to", "6"], "there is no image 6: there are 6, counted from 0");
+    refused(
+        &["interpolate", &trial, "--from", "0", "--to", "6"],
+        "there is no image 6: there are 6 images, counted from 0",
+    );
     let model = folder.join("model.safetensors");
     let whole = std::fs::read(&model).unwrap();
     let mut damaged = whole.clone();
@@ -338,7 +342,7 @@ fn what_is_no_trained_model_is_refused() {
     let outcome = workspace.vaex(&["sample", "runs/tiny", "--best"]);
     assert_eq!((outcome.status, outcome.stderr), (Some(2), warning + "error: runs/tiny has no trial that is done\n"));
     std::fs::write(&metrics, &whole_metrics).unwrap();
-    // Another trial's.
+    // The model of another trial.
     workspace.succeed(&["run", "spec.toml", "--set", "objective.kl_weight=2.0"]);
     let other = workspace.trials("runs/tiny").into_values().find(|path| *path != folder).unwrap();
     std::fs::copy(other.join("model.safetensors"), &model).unwrap();
@@ -346,7 +350,7 @@ fn what_is_no_trained_model_is_refused() {
         &["sample", &trial],
         &format!("{trial}/model.safetensors is the model of another trial: train the trial again with --fresh"),
     );
-    // As an earlier vaex wrote it, without the sides of the images.
+    // A model file of an earlier vaex, without the sides of the images.
     std::fs::write(&model, &whole).unwrap();
     let mut notes: std::collections::BTreeMap<_, _> = Stored::read_own(&model).unwrap().notes.into_iter().collect();
     notes.remove("height");
@@ -370,7 +374,8 @@ fn what_is_no_trained_model_is_refused() {
     );
 }
 
-/// The suffix of a file's name says what it holds, or it is refused before anything is read: here there is no trial.
+/// The file name extension decides the format. An unknown extension is rejected before anything is read: here there is
+/// no trial.
 #[test]
 fn the_suffix_of_an_output_decides_its_format() {
     let workspace = Workspace::new();
@@ -399,7 +404,7 @@ fn the_suffix_of_an_output_decides_its_format() {
     let trial = folder.to_str().unwrap();
     workspace.succeed(&["sample", trial, "-o", "upper.PNG"]);
     assert!(Grid::read(&workspace.path("upper.PNG")).is_ok());
-    // A table as CSV has the columns and the numbers of the one in parquet.
+    // The CSV table has the same columns and numbers as the parquet table.
     workspace.succeed(&["embed", trial]);
     workspace.succeed(&["embed", trial, "-o", "out.csv"]);
     let frame =
@@ -414,7 +419,7 @@ fn the_suffix_of_an_output_decides_its_format() {
     for (row, mean) in rows.iter().zip(means.iter()) {
         assert_eq!(row[column].parse::<f32>().unwrap(), mean.unwrap());
     }
-    // The frames of a GIF are those of the animated PNG: there and back.
+    // The frames of the GIF are those of the animated PNG: forwards and backwards.
     workspace.succeed(&["traverse", trial, "--steps", "5", "--animate", "-o", "moving.gif"]);
     let mut decoder = gif::DecodeOptions::new();
     decoder.set_color_output(gif::ColorOutput::RGBA);
@@ -442,9 +447,9 @@ fn outputs_take_the_place_of_nothing_that_is_needed() {
     let name = folder.file_name().unwrap().to_str().unwrap();
     let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
     let model = format!("runs/tiny/{name}/model.parquet");
-    let message = "is in the trial's folder, which is for the files of `vaex run`; choose another folder";
+    let message = "is in the trial folder, where only `vaex run` writes; choose another folder";
     refused(&["embed", name, "-o", &model], &format!("{model} {message}"));
-    let message = "images.png is read by this command; choose another name";
+    let message = "images.png is an input of this command; choose another name";
     refused(&["reconstruct", name, "--data", "images.png", "-o", "images.png"], message);
     refused(&["sample", name, "-o", "folder.png"], "folder.png is not a regular file; choose another name");
     refused(&["sample", name, "--raw", "no/raw.npy"], "cannot write no/raw.npy: there is no folder no");
@@ -452,7 +457,7 @@ fn outputs_take_the_place_of_nothing_that_is_needed() {
     assert!(!workspace.path("samples.png").exists() && !workspace.path("raw.npy").exists());
     #[cfg(unix)]
     {
-        // Written is what a link leads to.
+        // A link is kept, and its target is written.
         std::fs::write(workspace.path("target.png"), "").unwrap();
         std::os::unix::fs::symlink("target.png", workspace.path("link.png")).unwrap();
         workspace.succeed(&["sample", name, "-o", "link.png"]);
@@ -460,7 +465,7 @@ fn outputs_take_the_place_of_nothing_that_is_needed() {
         std::os::unix::fs::symlink("both.npy", workspace.path("both.png")).unwrap();
         std::fs::write(workspace.path("both.npy"), "").unwrap();
         let outcome = workspace.vaex(&["sample", name, "-o", "both.png", "--raw", "both.npy"]);
-        let message = "both.npy is given for the picture and for --raw; choose another name for one\n";
+        let message = "both.npy would be written by both --output and --raw; choose another name for one of them\n";
         assert!(outcome.status == Some(2) && outcome.stderr.ends_with(message), "{}", outcome.stderr);
         let pipe = workspace.path("pipe.png");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -479,7 +484,7 @@ fn what_a_model_does_not_have_is_said() {
         let plain = json(&folder.join("trial.json"))["spec"]["model.posterior"] == "none";
         let shown = folder.display();
         let message = match plain {
-            true => format!("error: {shown} is a plain autoencoder: it has no prior to draw codes from\n"),
+            true => format!("error: {shown} is a plain autoencoder: it has no prior to sample from\n"),
             false => format!("error: a manifold needs 2 latent axes, and {shown} has 3; see `vaex traverse`\n"),
         };
         assert_eq!(workspace.vaex(&["manifold", folder.to_str().unwrap()]).stderr, message);

@@ -1,4 +1,4 @@
-//! Update rules against PyTorch's. The fixture is made by tests/fixtures/make_fixtures.py.
+//! Compares the update rules with PyTorch. tests/fixtures/make_fixtures.py creates the fixture.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ fn ten_steps_of_each_rule_agree_with_pytorch() {
         let steps = case["gradients"].as_array().unwrap().iter().zip(case["weights"].as_array().unwrap());
         for (step, (gradient, expected)) in steps.enumerate() {
             let update = optimizer.begin(train.learning_rate);
-            // In two parts, as parameters come.
+            // In two parts, as the trainer updates parameters.
             let gradient = numbers(gradient);
             let (head, tail) = weights.split_at_mut(2);
             optimizer.apply(update, 0, head, &gradient[..2]);

@@ -80,7 +80,7 @@ fn table(rows: &[Vec<&str>], is_number: impl Fn(usize) -> bool) -> String {
 }
 
 #[test]
-fn the_status_has_every_planned_trial_and_the_reports_metrics() {
+fn the_status_has_every_planned_trial_and_the_metrics_of_the_report() {
     let workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml", "--limit", "1"]);
     let said = workspace.succeed(&["status", "runs/tiny"]);
@@ -129,7 +129,7 @@ active: latent axes whose posterior mean has a variance above 0.01 over the vali
 
 #[test]
 #[cfg(unix)]
-fn the_status_of_a_run_says_how_long_it_will_take() {
+fn the_status_of_a_run_has_an_estimate_of_the_time_left() {
     let workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 4000"));
     let process = in_training(&workspace);
     let mut status = Value::Null;

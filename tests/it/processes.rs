@@ -1,17 +1,16 @@
-//! Processes and what is around them: signals that are ignored, a program that is replaced, a disk that is full, a file
-//! system without locks.
+//! Processes and their environment: ignored signals, a replaced program, a full disk, a file system without locks.
 #![cfg(unix)]
-#![expect(clippy::print_stderr, reason = "what cannot be tested is said")]
+#![expect(clippy::print_stderr, reason = "skipped tests print why")]
 
 use crate::harness::{PROGRAM, Workspace};
 use crate::runs::{LONG, TINY, children, only, signal, status, wait_for};
 use std::process::{Command, Stdio};
 
-/// What `nohup` starts outlives the terminal: SIGHUP stays ignored, in the run and in its trials.
+/// A run under `nohup` continues when the terminal closes: SIGHUP stays ignored, in the run and in its trials.
 #[test]
 fn a_signal_that_was_ignored_stays_ignored() {
     for name in ["HUP", "INT"] {
-        // Long enough for the signals to arrive in its midst.
+        // Long enough for the signals to arrive during training.
         let workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 400"));
         let script = format!("trap '' {name}; exec \"$0\" run spec.toml --threads 1");
         let mut command = Command::new("sh");
@@ -44,16 +43,16 @@ fn a_signal_that_is_not_ignored_stops_a_run() {
         let output = run.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130), "{name}");
         assert_eq!(status(&only(&workspace, "runs/long")), "interrupted");
-        // A trial that was stopped does not count as one that ended.
+        // An interrupted trial does not count as ended.
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(said.contains(": interrupted (0 of 1 trials)\n"), "{said}");
     }
 }
 
-/// Trials are trained by the program that planned them, though another one takes its place meanwhile.
+/// Trials are trained by the program that planned them, even if another program replaces its file in the meantime.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_program_that_is_replaced_goes_on_as_it_was() {
+fn a_replaced_program_keeps_training() {
     let mut workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 8\n[sweep]\nseeds = 4"));
     let program = workspace.path("vaex");
     std::fs::copy(PROGRAM, &program).unwrap();
@@ -68,7 +67,7 @@ fn a_program_that_is_replaced_goes_on_as_it_was() {
     assert!(workspace.trials("runs/long").values().all(|folder| status(folder) == "done"));
 }
 
-/// In a name space of its own: a disk of 12 MB, of which `$1` KB are free when a sweep begins; then room, and the sweep again.
+/// In a private mount namespace: a disk of 12 MB with `$1` KB free when a sweep starts; then with free space, the sweep again.
 #[cfg(target_os = "linux")]
 const FULL: &str = "\
 set -e
@@ -101,13 +100,13 @@ fn a_full_disk_stops_the_sweep() {
     let said = read("said");
     assert_eq!(read("code"), "1\n", "{said}");
     assert!(said.contains("the disk of runs/tiny is full or read-only, so the run was stopped with "), "{said}");
-    assert!(said.contains("; make room, then resume with: "), "{said}");
-    assert_eq!(said.matches(": failed (").count(), 1, "only one of six trials was tried in vain: {said}");
+    assert!(said.contains("; free some space, then resume with: "), "{said}");
+    assert_eq!(said.matches(": failed (").count(), 1, "only one of six trials may fail: {said}");
     assert!(workspace.trials("done").values().all(|folder| status(folder) == "done"));
     assert_eq!(workspace.trials("done").len(), 6);
 }
 
-/// A library that takes the place of the system's `flock`, as on a file system that is mounted without locks.
+/// A library that replaces `flock`, to behave like a file system that is mounted without locks.
 const WITHOUT_LOCKS: &str = "\
 #include <errno.h>
 int flock(int file, int operation) { errno = ENOLCK; return -1; }
@@ -141,12 +140,15 @@ fn without_locks_a_second_run_on_the_same_host_is_refused() {
     });
     let second = command(&["run", "spec.toml", "--fresh"]).output().unwrap();
     let said = String::from_utf8(second.stderr).unwrap();
-    assert!(second.status.code() == Some(2) && said.contains("another vaex is at work in runs/long"), "{said}");
+    assert!(
+        second.status.code() == Some(2) && said.contains("another vaex process holds the lock of runs/long"),
+        "{said}"
+    );
     let status = String::from_utf8(command(&["status"]).output().unwrap().stdout).unwrap();
     assert!(status.starts_with("long: 1 running\n"), "{status}");
     assert!(command(&["cancel", "runs/long"]).output().unwrap().status.success());
     assert_eq!(first.wait().unwrap().code(), Some(130));
-    // Whoever comes next is not kept out.
+    // The next run is not refused.
     assert_eq!(crate::runs::status(&only(&workspace, "runs/long")), "interrupted");
     let next = command(&["run", "spec.toml", "--set", "train.epochs=1"]).output().unwrap();
     assert_eq!(next.status.code(), Some(0));
@@ -154,14 +156,15 @@ fn without_locks_a_second_run_on_the_same_host_is_refused() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_file_system_without_locks_is_said_and_used() {
+fn a_file_system_without_locks_gives_a_warning() {
     let mut workspace = Workspace::with_spec(TINY);
     let library = without_locks(&mut workspace);
     let output = workspace.command(&["run", "spec.toml"]).env("LD_PRELOAD", &library).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    let warning = "warning: the file system of runs/tiny has no locks (No locks available (os error 37)): make sure that no \
-                   other vaex works there, or mount it with locks (Lustre: -o flock; NFS: without nolock)\n";
+    let warning = "warning: the file system of runs/tiny does not support locks (No locks available (os error 37)): make \
+                   sure that no other vaex process uses this folder, or mount it with locks (Lustre: -o flock; NFS: without \
+                   nolock)\n";
     assert_eq!(said.matches(warning).count(), 1, "{said}");
     assert!(workspace.trials("runs/tiny").values().all(|folder| status(folder) == "done"));
 }

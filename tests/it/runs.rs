@@ -1,4 +1,4 @@
-//! `vaex run` from the outside: files, repetition, threads, crashes and signals. Equal means equal bits.
+//! `vaex run`: its files, running again, threads, crashes and signals. Equal means bit-identical.
 
 use crate::harness::{Workspace, idx, json, untimed};
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ epochs = 2
 \"objective.kl_weight\" = [0.5, 1.0]
 ";
 
-/// Epochs enough to be disturbed in their midst.
+/// Enough epochs to be disturbed during training.
 pub(crate) const LONG: &str = "\
 name = \"long\"
 
@@ -49,7 +49,7 @@ pub(crate) fn status(folder: &Path) -> String {
     json(&folder.join("trial.json"))["status"].as_str().unwrap().to_owned()
 }
 
-/// The rows of metrics.parquet without what the clock decides.
+/// The rows of metrics.parquet without timings.
 pub(crate) fn rows(folder: &Path) -> Vec<Row> {
     let rows = read_metrics(&folder.join("metrics.parquet")).unwrap();
     rows.into_iter().map(Row::without_timing).collect()
@@ -73,7 +73,7 @@ pub(crate) fn only(workspace: &Workspace, runs: &str) -> PathBuf {
 }
 
 #[test]
-fn a_run_leaves_every_file_and_each_trial_runs_by_itself() {
+fn a_run_writes_every_file_and_each_trial_can_be_run_alone() {
     let workspace = Workspace::with_spec(TINY);
     let output = workspace.succeed(&["run", "spec.toml"]);
     assert!(output.ends_with("  vaex tensorboard runs/tiny\n  vaex traverse runs/tiny --best\n"), "{output}");
@@ -114,7 +114,7 @@ fn a_run_leaves_every_file_and_each_trial_runs_by_itself() {
 }
 
 #[test]
-fn images_that_are_too_long_for_the_projector_are_trained_on() {
+fn images_that_are_too_long_for_the_projector_can_be_trained() {
     let spec = TINY.replace("limit = 60", "source = \"idx\"\nimages = \"long.idx\"");
     let mut workspace = Workspace::with_spec(&spec.replace("kl_weight\" = [0.5, 1.0]", "kl_weight\" = [0.5]"));
     workspace.write("long.idx", idx(&[40, 1, 5000], 40 * 5000));
@@ -125,21 +125,21 @@ fn images_that_are_too_long_for_the_projector_are_trained_on() {
 }
 
 #[test]
-fn what_is_finished_is_not_trained_again_unless_it_is_to_be_fresh() {
+fn finished_trials_are_trained_again_only_with_fresh() {
     let workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml"]);
     let trials = workspace.trials("runs/tiny");
     let modified = |folder: &Path| std::fs::metadata(folder.join("model.safetensors")).unwrap().modified().unwrap();
     let before: Vec<_> = trials.values().map(|folder| (modified(folder), model(folder), rows(folder))).collect();
     let output = workspace.succeed(&["run", "spec.toml"]);
-    assert_eq!(output.matches(": finished before\n").count(), 2, "{output}");
+    assert_eq!(output.matches(": already done\n").count(), 2, "{output}");
     assert!(!output.contains("epoch 1"), "{output}");
     for (folder, (time, model_before, _)) in trials.values().zip(&before) {
         assert_eq!(modified(folder), *time);
         assert!(model(folder) == *model_before);
     }
     let output = workspace.succeed(&["run", "spec.toml", "--fresh"]);
-    assert!(!output.contains("finished before"), "{output}");
+    assert!(!output.contains("already done"), "{output}");
     for (folder, (time, model_before, rows_before)) in trials.values().zip(&before) {
         assert_ne!(modified(folder), *time);
         assert!(model(folder) == *model_before, "the weights differ");
@@ -148,7 +148,7 @@ fn what_is_finished_is_not_trained_again_unless_it_is_to_be_fresh() {
 }
 
 #[test]
-fn threads_change_nothing_but_the_time() {
+fn the_number_of_threads_does_not_change_results() {
     let conv = "\
 name = \"conv\"
 
@@ -185,17 +185,17 @@ pub(crate) fn diverging() -> Workspace {
 }
 
 #[test]
-fn with_fail_fast_a_trial_that_diverges_stops_the_others() {
+fn with_fail_fast_a_diverging_trial_stops_the_others() {
     let workspace = diverging();
     let outcome = workspace.vaex(&["run", "spec.toml", "--fail-fast", "--jobs", "1"]);
     assert_eq!((outcome.status, &*outcome.stderr), (Some(1), ""), "{}", outcome.stdout);
     let statuses: BTreeSet<_> = workspace.trials("runs/tiny").values().map(|folder| status(folder)).collect();
     assert_eq!(statuses, ["diverged".to_owned(), "planned".to_owned()].into());
-    assert!(outcome.stdout.contains("1 unfinished trial; go on with: "), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("1 unfinished trial; to resume: "), "{}", outcome.stdout);
 }
 
 #[test]
-fn a_trial_that_diverges_costs_no_other() {
+fn a_diverging_trial_does_not_stop_the_others() {
     let workspace = diverging();
     let outcome = workspace.vaex(&["run", "spec.toml"]);
     assert_eq!((outcome.status, &*outcome.stderr), (Some(1), ""), "{}", outcome.stdout);
@@ -217,7 +217,7 @@ fn a_trial_that_diverges_costs_no_other() {
     assert_eq!(statuses, [(false, "done".to_owned()), (true, "diverged".to_owned())]);
 }
 
-/// A run that has ended its second epoch, and is in the midst of the others.
+/// A run that has finished its second epoch and is still training.
 pub(crate) fn in_training(workspace: &Workspace) -> Child {
     let mut process = workspace.command(&["run", "spec.toml", "--json", "--threads", "1"]).spawn().unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
@@ -226,7 +226,7 @@ pub(crate) fn in_training(workspace: &Workspace) -> Child {
         event["event"] == "epoch" && event["epoch"] == 2
     });
     assert!(second.is_some(), "it ended before its second epoch");
-    // Whoever writes to a closed pipe gets an error, and goes on.
+    // The run gets an error when it writes to the closed pipe, and continues.
     process
 }
 
@@ -234,13 +234,13 @@ pub(crate) fn signal(name: &str, process: u32) {
     assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
 }
 
-/// The processes that a process started.
+/// The child processes of a process.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     let is_child = |process: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        // After the name in parentheses come the state and the parent.
+        // The name in parentheses is followed by the state and the parent's id.
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
         fields.split_whitespace().nth(1) == Some(&parent.to_string())
     };
@@ -261,10 +261,10 @@ pub(crate) fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// The report can be made, and the same command ends with the bits of a run that was never disturbed.
+/// The report works, and the same command ends with the bits of an undisturbed run.
 fn completes_as_if_undisturbed(workspace: &Workspace) {
     let folder = only(workspace, "runs/long");
-    assert_ne!(status(&folder), "done", "it was too fast to be disturbed");
+    assert_ne!(status(&folder), "done", "it ended before it was disturbed");
     let rows_before = rows(&folder);
     let report = workspace.succeed(&["report"]);
     assert!(report.starts_with(&format!("long: 1 {}\n", status(&folder))), "{report}");
@@ -279,7 +279,7 @@ fn completes_as_if_undisturbed(workspace: &Workspace) {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_run_that_is_killed_stops_its_trials_and_can_go_on() {
+fn a_killed_run_stops_its_trials_and_can_be_resumed() {
     let workspace = Workspace::with_spec(LONG);
     let mut process = in_training(&workspace);
     let trials = children(process.id());
@@ -292,7 +292,7 @@ fn a_run_that_is_killed_stops_its_trials_and_can_go_on() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_trial_that_is_killed_fails_and_can_go_on() {
+fn a_killed_trial_fails_and_can_be_resumed() {
     let workspace = Workspace::with_spec(LONG);
     let process = in_training(&workspace);
     signal("-KILL", children(process.id())[0]);
@@ -300,19 +300,20 @@ fn a_trial_that_is_killed_fails_and_can_go_on() {
     assert_eq!(output.status.code(), Some(1));
     let record = json(&only(&workspace, "runs/long").join("trial.json"));
     assert_eq!(record["status"], "failed");
-    assert_eq!(record["error"], "its process was killed (signal 9; perhaps the system was out of memory)");
-    // What its finished epochs took is not lost.
+    assert_eq!(record["error"], "its process was killed (signal 9; possibly the system was out of memory)");
+    // The time of its finished epochs is recorded.
     assert!(record["seconds"].as_f64().unwrap() > 0.0 && record["images_per_second"].as_f64().unwrap() > 0.0);
     completes_as_if_undisturbed(&workspace);
 }
 
 #[test]
-fn a_second_run_of_the_same_experiment_is_refused_while_the_first_is_at_work() {
+fn a_second_run_of_the_same_experiment_is_refused_while_the_first_one_is_running() {
     let workspace = Workspace::with_spec(LONG);
     let mut process = in_training(&workspace);
     let second = workspace.vaex(&["run", "spec.toml"]);
     assert_eq!(second.status, Some(2));
-    let message = second.stderr.strip_prefix("error: another vaex is at work in runs/long: process ").unwrap();
+    let message =
+        second.stderr.strip_prefix("error: another vaex process holds the lock of runs/long: process ").unwrap();
     let message = message.strip_prefix(&process.id().to_string()).unwrap();
     let (host, rest) = message.strip_prefix(" on ").unwrap().split_once(", for ").unwrap();
     assert!(!host.is_empty() && !host.contains(' '), "{host}");
@@ -324,7 +325,7 @@ fn a_second_run_of_the_same_experiment_is_refused_while_the_first_is_at_work() {
 
 #[test]
 #[cfg(unix)]
-fn a_run_that_is_interrupted_says_so_and_can_go_on() {
+fn an_interrupted_run_can_be_resumed() {
     for name in ["-INT", "-TERM"] {
         let workspace = Workspace::with_spec(LONG);
         let process = in_training(&workspace);
@@ -332,14 +333,14 @@ fn a_run_that_is_interrupted_says_so_and_can_go_on() {
         let output = process.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(130));
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(said, "stopping after the present step; once more stops at once\n");
+        assert_eq!(said, "stopping after the current step; interrupt again to stop immediately\n");
         assert_eq!(status(&only(&workspace, "runs/long")), "interrupted");
         completes_as_if_undisturbed(&workspace);
     }
 }
 
 #[test]
-fn files_of_a_finished_trial_that_are_gone_are_made_again() {
+fn missing_files_of_a_finished_trial_are_written_again() {
     let workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml"]);
     for name in ["model.safetensors", "metrics.parquet"] {
@@ -352,9 +353,9 @@ fn files_of_a_finished_trial_that_are_gone_are_made_again() {
     }
 }
 
-/// Of two epochs, one is in each checkpoint.
+/// With two epochs, each of the two checkpoints is of one epoch.
 #[test]
-fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
+fn the_previous_checkpoint_is_used_if_the_last_one_is_damaged() {
     let workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml"]);
     workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
@@ -384,13 +385,13 @@ fn a_damaged_checkpoint_is_said_and_the_one_before_serves() {
 }
 
 #[test]
-fn a_changed_sweep_says_what_was_added_kept_and_left_out() {
+fn changes_of_a_sweep_are_printed() {
     let mut workspace = Workspace::with_spec(TINY);
     workspace.succeed(&["run", "spec.toml"]);
     let before: Vec<String> = workspace.trials("runs/tiny").into_keys().collect();
     let again = workspace.succeed(&["run", "spec.toml"]);
     assert!(!again.contains("since the last run"), "{again}");
-    // A comment and another order change nothing; a value in place of another does.
+    // A comment or another order changes no trial; another value does.
     let other = |values: &str| {
         assert!(TINY.contains("[0.5, 1.0]"));
         format!("# Another.\n{}", TINY.replace("[0.5, 1.0]", values))
@@ -401,10 +402,10 @@ fn a_changed_sweep_says_what_was_added_kept_and_left_out() {
     workspace.write("spec.toml", other("[1.0, 0.25]"));
     let changed = workspace.succeed(&["run", "spec.toml"]);
     let now: Vec<String> = workspace.trials("runs/tiny").into_keys().collect();
-    assert!(before.iter().all(|id| now.contains(id)), "what was finished is not lost");
+    assert!(before.iter().all(|id| now.contains(id)), "finished trials are kept");
     let line = changed.lines().next().unwrap();
     let known = before.iter().find(|id| line.ends_with(&format!("its folder is kept: {id}"))).expect(line);
     let expected =
-        "tiny: since the last run 1 trial added, 1 kept; 1 trial is no longer in the spec, and its folder is kept";
+        "tiny: since the last run: 1 trial added, 1 kept; 1 trial is no longer in the spec; its folder is kept";
     assert_eq!(untimed(line), format!("{expected}: {known}"));
 }

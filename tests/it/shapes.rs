@@ -1,4 +1,5 @@
-//! Shapes that the compiler checks: what must not compile does not, and for the reason meant; sizes that it knows fit.
+//! Shapes that the compiler checks: wrong code must fail to compile, for the expected reason; sizes known at compile
+//! time are accepted.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +22,8 @@ const PRELUDE: &str = "
     ) {
 ";
 
-/// Compiles a function body with the library that this test is linked with; the compiler's messages if it fails.
+/// Compiles a function body with the library that this test is linked to; returns the messages of the compiler if it
+/// fails.
 fn compile(body: &str) -> Result<(), String> {
     let dependencies = std::env::current_exe().unwrap().parent().unwrap().to_path_buf();
     let folder = tempfile::tempdir().unwrap();
@@ -55,9 +57,12 @@ fn what_fits_compiles() {
 
 fn refused(body: &str, expected: &str, found: &str) {
     let messages = compile(body).expect_err("this must not compile");
-    assert!(messages.contains("error[E0308]: mismatched types"), "another error than meant:\n{messages}");
-    assert!(messages.contains(expected) && messages.contains(found), "no word of {expected} and {found}:\n{messages}");
-    assert!(messages.contains("aborting due to 1 previous error"), "more is wrong than meant:\n{messages}");
+    assert!(messages.contains("error[E0308]: mismatched types"), "not the expected error:\n{messages}");
+    assert!(
+        messages.contains(expected) && messages.contains(found),
+        "{expected} and {found} are not mentioned:\n{messages}"
+    );
+    assert!(messages.contains("aborting due to 1 previous error"), "more than one error:\n{messages}");
 }
 
 #[test]

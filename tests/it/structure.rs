@@ -1,12 +1,12 @@
-//! The structure of the sources: which module may import which, and how long a file may be.
+//! The structure of the sources: which module may import which, and the length of files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Lines of a file, at most; tests in a file of their own may be longer.
+/// The maximum number of lines of a file; files with only tests may be longer.
 const LINES: usize = 500;
 
-/// A source file: its path, the path of its module, and its text without tests.
+/// A source file: its path, the path of its module, and its text without tests and comments.
 struct Source {
     file: PathBuf,
     module: Vec<String>,
@@ -35,7 +35,7 @@ fn sources() -> Vec<Source> {
 }
 
 impl Source {
-    /// The modules and items that it names by `crate::` or `super::`, from the crate's root.
+    /// The modules and items that it names by `crate::` or `super::`, as paths from the crate root.
     fn names(&self) -> BTreeSet<Vec<String>> {
         let mut names = BTreeSet::new();
         let is_word = |c: char| c.is_alphanumeric() || c == '_';
@@ -59,7 +59,7 @@ impl Source {
                     let Some(after) = rest.strip_prefix("::") else { break };
                     rest = after;
                 }
-                // The first words of a group.
+                // The first words of a group of imports.
                 let group = rest.strip_prefix('{').map(|group| group.split(';').next().unwrap_or_default());
                 let (mut depth, mut word) = (0, String::new());
                 for c in group.unwrap_or_default().chars() {
@@ -71,7 +71,7 @@ impl Source {
                         ',' if depth == 0 => {
                             names.insert([path.clone(), vec![std::mem::take(&mut word)]].concat());
                         }
-                        // What follows in a longer path is not its first word.
+                        // The rest of a longer path is ignored.
                         ':' if depth == 0 && !word.is_empty() => {
                             names.insert([path.clone(), vec![std::mem::take(&mut word)]].concat());
                             depth = i32::MIN / 2;
@@ -93,7 +93,7 @@ impl Source {
     }
 }
 
-/// The modules in the order in which src/lib.rs declares them.
+/// The modules in the order of src/lib.rs.
 fn order() -> Vec<String> {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let names = text.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.strip_suffix(';'));
@@ -118,8 +118,8 @@ fn a_module_imports_only_from_those_before_it() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Files and folders of one folder may import one another, but not in a circle. The folder's own file is no part of it: it
-/// declares the others.
+/// Files and folders in the same folder may import each other, but not in a circle. The folder's own file is excluded:
+/// it declares the others.
 #[test]
 fn no_parts_of_a_module_import_one_another_in_a_circle() {
     let sources = sources();
@@ -139,7 +139,7 @@ fn no_parts_of_a_module_import_one_another_in_a_circle() {
             edges.entry(own.to_vec()).or_default().extend(siblings.map(|name| name[..=depth].to_vec()));
         }
     }
-    // Whatever imports nothing that is left is taken out; what stays is in a circle.
+    // Remove modules that import none of the remaining modules; the rest is in circles or leads to one.
     loop {
         let left: BTreeSet<Vec<String>> = edges.keys().cloned().collect();
         let before = edges.len();
@@ -148,7 +148,7 @@ fn no_parts_of_a_module_import_one_another_in_a_circle() {
             break;
         }
     }
-    // Then whatever is not imported by what stays, which only leads into a circle.
+    // Then remove modules that no remaining module imports: they only lead to a circle.
     loop {
         let imported: BTreeSet<Vec<String>> = edges.values().flatten().cloned().collect();
         let before = edges.len();

@@ -1,10 +1,10 @@
-//! What sweeps, bases and selections come to: which trials there are, and where their values come from.
+//! Sweeps, `extends` and selections: the resulting trials, and the origins of their values.
 
 use crate::harness::Workspace;
 use crate::runs::TINY;
 use serde_json::{Value, json};
 
-/// The spec of each trial of a plan, its swept keys alone.
+/// The values of the varied keys in each trial of a plan.
 fn trials(workspace: &Workspace, arguments: &[&str]) -> Vec<Vec<Value>> {
     let plan = workspace.vaex(&[&["plan", "spec.toml", "--json"], arguments].concat());
     assert_eq!(plan.status, Some(0), "{}", plan.stdout);
@@ -21,7 +21,7 @@ fn plans(spec: &str, expected: Value) {
 }
 
 #[test]
-fn zipped_lists_go_side_by_side() {
+fn zipped_lists_vary_together() {
     let spec = "[sweep.zip]\n\"train.epochs\" = [1, 2]\n\"train.batch_size\" = [10, 20]\n";
     plans(spec, json!([[1, 10], [2, 20]]));
 }
@@ -46,7 +46,7 @@ samples = 2
             expected.extend([0, 1].map(|seed| json!([100, epochs, batch_size, latent, seed])));
         }
     }
-    // Both samples are the same, and what is listed twice is trained once.
+    // Both samples are equal, and duplicates are trained once.
     plans(spec, json!(expected));
 }
 
@@ -81,7 +81,7 @@ fn narrow_and_wide_ranges_have_as_many_values_as_steps() {
 }
 
 #[test]
-fn narrow_draws_differ_and_stay_below_their_bound() {
+fn samples_of_a_narrow_range_differ_and_stay_below_its_bound() {
     let spec = "[sweep.random]\nsamples = 50\n\"train.beta2\" = { uniform = [0.999, 0.99999] }\n\
         \"train.beta1\" = { log_uniform = [0.9999, 1.0] }\n";
     let drawn = trials(&Workspace::with_spec(spec), &[]);
@@ -108,12 +108,12 @@ fn samples_are_drawn_by_seed_key_and_number() {
     let share = |values: &[f64], below: f64| values.iter().filter(|value| **value < below).count() as f64 / 200.0;
     assert!(latent.iter().all(|value| (2.0..=9.0).contains(value)) && latent.contains(&2.0) && latent.contains(&9.0));
     assert!(weights.iter().all(|value| (1e-3..=10.0).contains(value)));
-    // Half of the logarithms are below that of 0.1, and half of the rates below the middle: five deviations.
+    // Half of the logarithms are below log 0.1, and half of the rates below the middle; tolerance: five standard deviations.
     assert!((share(&weights, 0.1) - 0.5).abs() < 0.18, "{}", share(&weights, 0.1));
     assert!((share(&rates, 0.0055) - 0.5).abs() < 0.18, "{}", share(&rates, 0.0055));
     let adam = optimizers.iter().filter(|optimizer| **optimizer == "adam").count();
     assert!((60..=140).contains(&adam), "{adam}");
-    // More samples, or another key, change nothing about those that were there.
+    // More samples or another key do not change the existing samples.
     assert_eq!(trials(&Workspace::with_spec(&spec("", 20)), &[]), all[..20]);
     let more = "\"data.limit\" = { int = [500, 900] }\n";
     let beside = trials(&Workspace::with_spec(&spec(more, 20)), &[]);
@@ -145,7 +145,7 @@ seeds = [7, 8]
 }
 
 #[test]
-fn a_file_has_what_its_bases_have_unless_it_says_otherwise() {
+fn a_file_inherits_the_values_of_the_files_that_it_extends() {
     let mut workspace = Workspace::with_spec(
         "extends = [\"folder/base.toml\", \"other.toml\"]\n[train]\nepochs = 3\n[sweep.grid]\nseed = [5, 6]\n",
     );
@@ -171,14 +171,14 @@ fn a_file_has_what_its_bases_have_unless_it_says_otherwise() {
     ];
     expected.iter().for_each(|(key, value)| assert_eq!(&spec[*key], value, "{key}"));
     assert!(spec["data.images"].as_str().unwrap().ends_with("/folder/images"));
-    // What the command line sets is not varied, nor is what it varies in another way.
+    // A key that the command line sets or sweeps loses its sweep in the file.
     let set = ["--set", "seed=3", "--set", "sweep.zip.\"train.batch_size\"=[30]"];
     assert_eq!(trials(&workspace, &set), [[json!(30)]]);
 }
 
-/// What a later source sets or varies is not varied in another way by an earlier one.
+/// If a later source sets or sweeps a key, sweeps of the key in earlier sources are dropped.
 #[test]
-fn what_comes_later_replaces_what_is_varied() {
+fn later_sources_replace_sweeps_of_earlier_ones() {
     let mut workspace = Workspace::with_spec("extends = \"base.toml\"\n[train]\nepochs = 3\n");
     workspace.write(
         "base.toml",
@@ -190,7 +190,7 @@ fn what_comes_later_replaces_what_is_varied() {
             serde_json::from_str(&workspace.succeed(&[&["plan", "spec.toml", "--json"], arguments].concat())).unwrap();
         (plan["varied"].clone(), plan["trials"].as_array().unwrap().len())
     };
-    // One of the further trials would only have had other epochs.
+    // One of the included trials differs only in its epochs, which the file sets.
     assert_eq!(keys(&workspace, &[]).0, json!(["model.latent_dim", "seed", "train.batch_size"]));
     let set =
         ["--set", "sweep.seeds=3", "--set", "sweep.grid.\"model.latent_dim\"=[4, 5]", "--set", "train.batch_size=8"];
@@ -206,9 +206,9 @@ fn what_comes_later_replaces_what_is_varied() {
     assert_eq!(keys(&workspace, &[]), (json!(["train.batch_size"]), 1));
 }
 
-/// Paths are relative to the file that has them, in a sweep as well, and those of arguments to the working directory.
+/// Paths are relative to the file that contains them, also in a sweep; paths in arguments to the working directory.
 #[test]
-fn swept_paths_are_relative_to_the_file_that_has_them() {
+fn swept_paths_are_relative_to_the_file_that_contains_them() {
     let mut workspace = Workspace::new();
     workspace.create_folder("bases");
     workspace.create_folder("specs");
@@ -232,23 +232,23 @@ fn swept_paths_are_relative_to_the_file_that_has_them() {
             |trial: &Value| trial["spec"]["data.images"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
         plan["trials"].as_array().unwrap().iter().map(path).collect()
     };
-    // Those of the same content are the same trial.
+    // Files with equal content give the same trial.
     assert_eq!(paths(&[]), ["one", "four"]);
     assert_eq!(paths(&["--set", "data.images=five"]), ["five", "five"]);
     let shown = workspace.succeed(&["plan", "specs/spec.toml"]);
-    let last = "spec: 2 trials (3 combinations, 1 of them the same as others), 270 training and 30 validation images\n";
+    let last = "spec: 2 trials (3 combinations, 1 duplicate), 270 training and 30 validation images\n";
     assert!(shown.ends_with(last), "{shown}");
 }
 
-/// A chooser on top of a file leaves out what it has no use for.
+/// If an override selects another kind, keys of the file that do not apply to it are left out.
 #[test]
-fn a_key_without_use_under_a_later_choice_is_left_out() {
+fn a_key_that_does_not_apply_to_a_later_choice_is_left_out() {
     let mut workspace = Workspace::with_spec("extends = \"base.toml\"\n");
     workspace
         .write("base.toml", "[train]\noptimizer = \"sgd\"\nlearning_rate = 0.1\nmomentum = 0.9\n[sweep]\nseeds = 2\n");
     let outcome = workspace.vaex(&["plan", "spec.toml", "--set", "train.optimizer=adam"]);
     let expected = "\
-warning: `train.momentum` of base.toml:4 applies only where `train.optimizer` is \"sgd\", and is left out
+warning: `train.momentum` of base.toml:4 applies only if `train.optimizer` is \"sgd\"; it is ignored
  --> --set:1:17
   |
 1 | train.optimizer=\"adam\"
@@ -258,7 +258,7 @@ warning: `train.momentum` of base.toml:4 applies only where `train.optimizer` is
 }
 
 #[test]
-fn a_file_that_several_extend_is_read_once_and_where_it_comes_last() {
+fn a_file_that_is_extended_twice_is_read_once_at_its_last_position() {
     let mut workspace = Workspace::with_spec("extends = [\"one.toml\", \"two.toml\"]\n");
     workspace.write("one.toml", "extends = \"base.toml\"\nseed = 1\n[train]\nepochs = 1\n");
     workspace.write("two.toml", "extends = \"base.toml\"\n[train]\nepochs = 2\n");
@@ -269,7 +269,7 @@ fn a_file_that_several_extend_is_read_once_and_where_it_comes_last() {
     assert_eq!(plan["trials"].as_array().unwrap().len(), 2);
 }
 
-/// An include that has the values of another trial too is not taken for it.
+/// The origins of an included trial are not those of another trial with the same values.
 #[test]
 fn origins_are_those_of_the_trial_itself() {
     let spec = "tags = [\"a\\nb = 3\"]\n[sweep]\nseeds = 2\n[sweep.grid]\n\"model.latent_dim\" = [2, 3]\n[[sweep.include]]\n\
@@ -291,7 +291,7 @@ fn origins_are_those_of_the_trial_itself() {
 }
 
 #[test]
-fn what_differs_between_trials_is_said_as_a_range() {
+fn numbers_of_images_that_vary_are_printed_as_a_range() {
     let workspace = Workspace::with_spec("[sweep.grid]\n\"data.limit\" = [1000, 2000]\n");
     let shown = workspace.succeed(&["plan", "spec.toml"]);
     assert!(shown.ends_with("spec: 2 trials, 900 to 1800 training and 100 to 200 validation images\n"), "{shown}");
@@ -300,7 +300,7 @@ fn what_differs_between_trials_is_said_as_a_range() {
 }
 
 #[test]
-fn lists_are_selected_however_they_are_spaced() {
+fn spaces_in_lists_do_not_matter_to_a_selection() {
     let workspace =
         Workspace::with_spec("[model]\nfamily = \"mlp\"\n[sweep.grid]\n\"model.hidden\" = [[64, 32], [8]]\n");
     for list in ["hidden=[64,32]", "hidden=[64, 32]", "model.hidden=[ 64,  32 ]"] {
@@ -309,7 +309,7 @@ fn lists_are_selected_however_they_are_spaced() {
 }
 
 #[test]
-fn warnings_of_one_line_are_one() {
+fn warnings_about_one_line_are_merged() {
     let spec = "\
 [model]
 channels = [4, 4, 4, 4, 4, 4, 4]
@@ -332,7 +332,7 @@ seed = [0, 1]
 3 | strides = [2, 2, 2, 2, 2, 2, 2]
   |           ^^^^^^^^^^^^^^^^^^^^^
   |
-  = help: the others change nothing of its size: make them 1, or leave them out
+  = help: the other strides of 2 have no effect on the size: set them to 1, or remove these convolutions
 
 warning: a milestone of 0 is before the first epoch
  --> spec.toml:6:14
@@ -340,23 +340,23 @@ warning: a milestone of 0 is before the first epoch
 6 | milestones = [0, 3]
   |              ^^^^^^
   |
-  = help: the rate is multiplied by `gamma` from the first step on; set `train.learning_rate` to that
+  = help: the learning rate is multiplied by `gamma` from the first step; change `train.learning_rate` instead
 
-warning: `objective.kl_weight` of 200 is an effective beta of 200
+warning: `objective.kl_weight` of 200 gives an effective beta of 200
  --> spec.toml:8:26
   |
 8 | "objective.kl_weight" = [200, 300, 400, 1]
   |                          ^^^
   |
-  = help: so much the KL weighs beside the reconstruction, both in nats; 1 is the evidence lower bound
-  = note: in 2 of 3 trials, and 1 more like it
+  = help: effective beta: the weight of the KL term relative to the reconstruction, both in nats; 1 gives the ELBO
+  = note: in 2 of 3 trials, and 1 similar message
 "#;
     assert_eq!(outcome.stderr, expected, "\n--- found\n{}\n--- expected\n{expected}", outcome.stderr);
 }
 
-/// Every line says where its value came from; saved and run, it is the same trial.
+/// Every line of a resolved spec has the origin of its value; the resolved spec gives the same trial.
 #[test]
-fn a_resolved_spec_says_where_its_values_came_from_and_is_the_same_trial() {
+fn a_resolved_spec_has_origins_and_gives_the_same_trial() {
     let mut workspace = Workspace::with_spec(&format!("extends = \"base.toml\"\n{TINY}"));
     workspace.write("base.toml", "tags = [\"mine\"]\n[train]\nlearning_rate = 0.01\n");
     let arguments = ["plan", "spec.toml", "--set", "train.optimizer=sgd", "--only", "objective.kl_weight=1"];
@@ -381,7 +381,7 @@ fn a_resolved_spec_says_where_its_values_came_from_and_is_the_same_trial() {
 }
 
 #[test]
-fn a_run_can_be_of_some_trials_and_the_plan_is_of_all() {
+fn a_run_of_selected_trials_has_a_plan_of_all_trials() {
     let workspace = Workspace::with_spec(TINY);
     let shown = workspace.succeed(&["plan", "spec.toml", "--only", "kl_weight=1"]);
     assert!(shown.ends_with("tiny: 1 trial of 2, 54 training and 6 validation images\n"), "{shown}");
@@ -392,7 +392,7 @@ fn a_run_can_be_of_some_trials_and_the_plan_is_of_all() {
     let shown = workspace.succeed(&["plan", "spec.toml"]);
     assert_eq!((shown.matches("  new\n").count(), shown.matches("  done\n").count()), (1, 1), "{shown}");
     let output = workspace.succeed(&["run", "spec.toml"]);
-    assert!(output.contains(": finished before\n") && !output.contains("since the last run"), "{output}");
+    assert!(output.contains(": already done\n") && !output.contains("since the last run"), "{output}");
     for (only, message) in [
         ("train.epoch=1", "`--only train.epoch=1`: no trial has a key `train.epoch`; did you mean `train.epochs`?"),
         ("seed", "`--only seed` is not KEY=VALUE"),
@@ -408,7 +408,7 @@ fn a_run_can_be_of_some_trials_and_the_plan_is_of_all() {
 }
 
 #[test]
-fn what_deserves_a_look_is_said_and_stops_nothing() {
+fn warnings_are_printed_and_do_not_stop_the_plan() {
     let spec = "\
 [model]
 family = \"mlp\"
@@ -436,39 +436,39 @@ warning: `model.latent_dim` is 16, more than the 8 units of a hidden layer
 4 | latent_dim = 16
   |              ^^
   |
-  = help: codes cannot carry more than the layers around them
+  = help: the narrowest hidden layer limits the information that the codes carry
 
-warning: `objective.kl_warmup_epochs` is as long as all of 10 epochs
+warning: `objective.kl_warmup_epochs` is as long as the training (10 epochs)
  --> spec.toml:7:20
   |
 7 | kl_warmup_epochs = 10
   |                    ^^
   |
-  = help: the KL's weight is never, or only just, what `objective.kl_weight` says
+  = help: the KL weight reaches `objective.kl_weight` at the end, or never
 
-warning: `train.warmup_epochs` is as long as all of 10 epochs
+warning: `train.warmup_epochs` is as long as the training (10 epochs)
  --> spec.toml:9:17
   |
 9 | warmup_epochs = 20
   |                 ^^
   |
-  = help: the rate is never, or only just, what `train.learning_rate` says
+  = help: the learning rate reaches `train.learning_rate` in the last step, or never
 
-warning: a milestone is after the last of 10 epochs
+warning: a milestone is not before the end of the training (10 epochs)
   --> spec.toml:11:14
    |
 11 | milestones = [5, 10]
    |              ^^^^^^^
    |
-   = help: the rate is not changed there any more
+   = help: the learning rate does not change at this milestone
 
-warning: `objective.kl_weight` of 3 is an effective beta of 294
+warning: `objective.kl_weight` of 3 gives an effective beta of 294
   --> spec.toml:13:31
    |
 13 | \"objective.kl_weight\" = [0.1, 3.0]
    |                               ^^^
    |
-   = help: so much the KL weighs beside the reconstruction, both in nats; 1 is the evidence lower bound
+   = help: effective beta: the weight of the KL term relative to the reconstruction, both in nats; 1 gives the ELBO
    = note: in 1 of 2 trials
 
 warning: this `[[sweep.exclude]]` matches no trial
@@ -486,7 +486,7 @@ warning: this `[[sweep.exclude]]` matches no trial
 }
 
 #[test]
-fn errors_are_data_where_json_is_asked_for() {
+fn errors_are_json_with_the_json_option() {
     let workspace = Workspace::with_spec("seed = -1\n[train]\nepoch = 3\n");
     for command in ["plan", "run"] {
         let outcome = workspace.vaex(&[command, "spec.toml", "--json"]);
@@ -512,7 +512,7 @@ fn errors_are_data_where_json_is_asked_for() {
 }
 
 #[test]
-fn a_new_file_can_be_planned_and_is_never_written_over() {
+fn a_new_file_can_be_planned_and_is_never_overwritten() {
     let mut workspace = Workspace::new();
     workspace.write("images", crate::harness::idx(&[300, 8, 8], 19_200));
     workspace.write("few", crate::harness::idx(&[20, 8, 8], 1280));
@@ -526,30 +526,30 @@ fn a_new_file_can_be_planned_and_is_never_written_over() {
         ("four 🚀 \"", "'four 🚀 \".toml'", &[]),
     ] {
         let said = workspace.succeed(&[&["new", name], arguments].concat());
-        assert_eq!(said, format!("wrote {name}.toml; see its trials with: vaex plan {word}\n"));
+        assert_eq!(said, format!("wrote {name}.toml; list its trials with: vaex plan {word}\n"));
         let plan: Value =
             serde_json::from_str(&workspace.succeed(&["plan", &format!("{name}.toml"), "--json"])).unwrap();
         assert_eq!((&plan["name"], plan["trials"].as_array().unwrap().len()), (&json!(name), 6));
         assert_eq!(plan["warnings"], json!([]));
     }
     for (arguments, message) in [
-        (&["one"][..], "one.toml is there already"),
-        (&["a/b"], "\"a/b\" cannot name a file; leave out slashes, line breaks and a leading dot"),
+        (&["one"][..], "one.toml already exists; choose another name, or remove the file"),
+        (&["a/b"], "\"a/b\" is not a valid file name; use a name without slashes, line breaks and a leading dot"),
         (&["five", "--data", "nowhere"], "nowhere is not a file"),
         (
             &["five", "--data", "text"],
-            "`text` is not an IDX file: it begins with the bytes 6E 6F 20 69, not with 00 00 08; give an IDX file",
+            "`text` is not an IDX file: it begins with the bytes 6E 6F 20 69, not with 00 00 08; use an IDX file",
         ),
-        (&[&*"x".repeat(101)], "the name is too long; give one of up to 100 characters"),
+        (&[&*"x".repeat(101)], "the name is too long; use at most 100 characters"),
     ] {
         let outcome = workspace.vaex(&[&["new"], arguments].concat());
         assert_eq!((outcome.status, outcome.stderr), (Some(2), format!("error: {message}\n")));
     }
 }
 
-/// The same spec resolves to the same bytes, wherever it is.
+/// The same spec gives the same plan.json, byte for byte, in every folder.
 #[test]
-fn a_plan_is_the_same_to_the_byte_everywhere() {
+fn a_plan_is_byte_identical_in_every_folder() {
     let spec = "[model]\nfamily = \"mlp\"\nhidden = [4]\n[data]\nlimit = 200\n[train]\nepochs = 1\n[sweep.random]\nsamples = 3\n\
         \"objective.kl_weight\" = { log_uniform = [0.1, 3.0] }\n";
     let [one, other] = [0, 1].map(|_| {
@@ -561,13 +561,13 @@ fn a_plan_is_the_same_to_the_byte_everywhere() {
     let plan: Value = serde_json::from_slice(&one).unwrap();
     let drawn: Vec<&Value> =
         plan["trials"].as_array().unwrap().iter().map(|one| &one["spec"]["objective"]["kl_weight"]).collect();
-    // Of this seed and key, on every machine.
+    // The samples of this seed and key on every machine.
     assert_eq!(json!(drawn), json!(DRAWN));
 }
 
 const DRAWN: [f64; 3] = [0.531, 0.1085, 0.6805];
 
-/// What is estimated is what a process takes, to a factor of two.
+/// The estimated memory is within a factor of two of the measured memory.
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_is_estimated() {
@@ -596,13 +596,14 @@ learning_rate = 3
     let workspace = Workspace::with_spec(spec);
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
     let expected = "\
-warning: a Gaussian likelihood of pixels that `data.binarize` makes zeros and ones
+warning: `model.likelihood = \"gaussian\"` on binarized pixels
  --> spec.toml:4:14
   |
 4 | likelihood = \"gaussian\"
   |              ^^^^^^^^^^
   |
-  = help: its density grows without bound on two values: set `model.likelihood = \"bernoulli\"`, or leave pixels grey
+  = help: on two pixel values, a Gaussian density has no upper bound: set `model.likelihood = \"bernoulli\"`, or \
+`data.binarize = \"none\"`
 
 warning: `train.learning_rate` of 3 is large
  --> spec.toml:6:17
@@ -610,7 +611,7 @@ warning: `train.learning_rate` of 3 is large
 6 | learning_rate = 3
   |                 ^
   |
-  = help: a step moves each weight by about that much; 1e-4 to 1e-2 are usual
+  = help: each step changes each weight by about this much; usual values are 1e-4 to 1e-2
 ";
     assert_eq!((outcome.status, outcome.stderr.trim_end()), (Some(0), expected.trim_end()), "{}", outcome.stderr);
 }

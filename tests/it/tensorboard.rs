@@ -1,4 +1,4 @@
-//! `vaex tensorboard`, with a script in place of TensorBoard: arguments, exit status and signals.
+//! `vaex tensorboard`, with a script in place of TensorBoard: which process ends which.
 #![cfg(unix)]
 
 use crate::harness::Workspace;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-/// A script `tensorboard` that writes its process id and its arguments to `started`, and then runs the commands `then`.
+/// A script `tensorboard` that writes its process id and its arguments to `started`, and then runs `then`.
 fn with_fake(then: &str) -> Workspace {
     let mut workspace = Workspace::new();
     workspace.create_folder("runs");
@@ -27,7 +27,7 @@ fn tensorboard(workspace: &Workspace, arguments: &[&str]) -> Command {
     command
 }
 
-/// vaex with the running script, and the process id of the script.
+/// Starts vaex with the script; returns vaex and the process id of the script.
 fn started(workspace: &Workspace) -> (Child, u32) {
     let vaex = tensorboard(workspace, &[]).spawn().unwrap();
     wait_for(|| workspace.path("started").exists());
@@ -55,7 +55,7 @@ fn tensorboard_gets_the_folder_and_the_arguments_and_its_status_is_passed_on() {
     assert_eq!(output.status.code(), Some(7));
     let said = std::fs::read_to_string(workspace.path("started")).unwrap();
     assert_eq!(said.split_once(' ').unwrap().1, "--logdir runs --port 7000\n");
-    // A process that was ended by a signal has no exit status.
+    // A process that a signal ended has no exit status.
     let workspace = with_fake("kill -KILL $$");
     assert_eq!(tensorboard(&workspace, &[]).output().unwrap().status.code(), Some(130));
 }
@@ -64,7 +64,7 @@ fn tensorboard_gets_the_folder_and_the_arguments_and_its_status_is_passed_on() {
 #[cfg(target_os = "linux")]
 fn a_signal_to_vaex_ends_tensorboard_first() {
     for name in ["-TERM", "-INT", "-HUP"] {
-        // The script needs a moment to end.
+        // The script is busy for a moment before it ends.
         let slow = "trap 'echo > asked; sleep 1; echo > ended; exit 3' TERM\n\
                     n=0; while [ $n -lt 600 ]; do sleep 0.1; n=$((n + 1)); done";
         let workspace = with_fake(slow);

@@ -1,4 +1,4 @@
-//! Training as the library does it: the same bits for any number of threads, the same course on both backends.
+//! Training through the library: the same bits for any number of threads, and close results on both backends.
 
 use dfdx::tensor::Cpu;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +48,7 @@ fn weights<B: Execute>(model: &mut Model<B>) -> Vec<f32> {
     weights
 }
 
-/// Seeds are compared on the same held-out pixels and the same noise: equal weights have equal validation rows.
+/// All seeds use the same validation pixels and noise: equal weights have equal validation rows.
 #[test]
 fn held_out_images_are_measured_alike_whatever_the_seed() {
     for binarize in ["none", "static", "dynamic"] {
@@ -75,19 +75,19 @@ fn held_out_images_are_measured_alike_whatever_the_seed() {
     }
 }
 
-/// The walkthrough's channels, which take every way through the kernels.
+/// A spec with the default network, whose channels cover every algorithm of the kernels.
 const WALKTHROUGH: &str = "[data]\nlimit = 60\n[model]\n[train]\nlearning_rate = 0.001\n";
 
 #[test]
 fn the_bits_do_not_depend_on_the_number_of_threads() {
-    // 54, 72 and 54 images: each batch size leaves a short last batch.
+    // 54, 72 and 54 images: with each batch size the last batch is smaller.
     for (spec, batch_sizes) in [(CONV, [7, 33, 50]), (MLP, [7, 33, 50]), (WALKTHROUGH, [7, 33, 50])] {
         for batch_size in batch_sizes {
             let trial = trial(spec, &[&format!("train.batch_size={batch_size}")]);
             let run = |threads| {
                 let (weights, rows) = train::<Host>(Cpu::default(), &trial, threads, 2);
                 let bits: Vec<u32> = weights.into_iter().map(f32::to_bits).collect();
-                // Numbers are printed with as many digits as tell them from all others.
+                // Numbers are printed with enough digits to distinguish them from all others.
                 (bits, format!("{rows:?}"))
             };
             let one = run(1);
@@ -103,14 +103,14 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn both_backends_take_the_same_course() {
     for spec in [CONV, MLP] {
-        // Adam turns rounding of small gradients into whole steps; plain descent does not.
+        // Adam turns rounding errors of small gradients into whole steps; plain SGD does not.
         let trial =
             trial(spec, &["train.optimizer=\"sgd\"", "train.learning_rate=0.001", "model.likelihood=\"gaussian\""]);
         let (kernels, rows) = train::<Host>(Cpu::default(), &trial, 2, 2);
         let (portable, other_rows) = train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 2);
         let largest = kernels.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
         let off = kernels.iter().zip(&portable).fold(0f32, |worst, (a, b)| worst.max((a - b).abs())) / largest;
-        assert!(off < 1e-4, "weights are off by {off} of the largest: {spec}");
+        assert!(off < 1e-4, "weights differ by {off} relative to the largest: {spec}");
         for (row, other) in rows.iter().zip(&other_rows) {
             assert!(
                 (get(row, "loss") / get(other, "loss") - 1.0).abs() < 1e-5,
@@ -176,7 +176,8 @@ fn effective_beta_is_the_weight_in_nats() {
 fn without_a_kl_weight_an_infinite_kl_does_no_harm() {
     let trial = trial(MLP, &["objective.kl_weight=0", "train.learning_rate=1e-30"]);
     let mut trainer = Trainer::<Host>::new(Cpu::default(), trial.training(), 1).unwrap();
-    // Log-variances of 90: their exponential is beyond single precision, and codes are too, but for these weights.
+    // Log-variances of 90: their exponential overflows single precision, and codes would too without these decoder
+    // weights.
     trainer.model().visit("", &mut |visit| match visit.name.as_str() {
         "posterior.log_var.bias" => visit.parameter.update(&mut |values| values.fill(90.0)),
         "decoder.dense.0.weight" => visit.parameter.update(&mut |values| values.fill(1e-25)),
@@ -187,10 +188,10 @@ fn without_a_kl_weight_an_infinite_kl_does_no_harm() {
     assert!(get(&metrics, "loss").is_finite() && get(&metrics, "grad_norm").is_finite(), "{metrics:?}");
 }
 
-/// Left after any step, saved, and gone on with by another trainer, training ends with the same bits.
+/// Training that is interrupted after any step, saved, and continued by another trainer ends with the same bits.
 #[test]
 fn training_goes_on_from_any_step_with_the_same_bits() {
-    // 54 or 72 images make 4 or 3 steps an epoch, the last one short.
+    // 54 or 72 images make 4 or 3 steps per epoch; the last batch is smaller.
     for (spec, steps) in [(CONV, 8), (MLP, 6)] {
         let trial = trial(spec, &["train.optimizer=\"adam\""]);
         let (expected_weights, expected_rows) = train::<Host>(Cpu::default(), &trial, 1, 2);
@@ -228,7 +229,7 @@ fn the_kl_weight_warms_up() {
     let trial = trial(MLP, &["objective.kl_warmup_epochs=2", "train.batch_size=36"]);
     let (_, rows) = train::<Host>(Cpu::default(), &trial, 1, 3);
     let weights: Vec<f64> = rows.iter().step_by(2).map(|row| get(row, "kl_weight")).collect();
-    // At the last of two steps an epoch: after 1/2, 3/2 and 5/2 epochs.
+    // At the last of two steps per epoch: after 1/2, 3/2 and 5/2 epochs.
     assert_eq!(weights, [0.25, 0.75, 1.0]);
 }
 
@@ -248,17 +249,17 @@ fn a_plain_autoencoder_has_no_kl_and_reconstructs_better() {
     );
 }
 
-/// Rounding differs, as Winograd's filtering errs more than sums of products do. After three epochs the losses still
-/// agree, seed by seed, to a small part of what another seed changes; a bias would show. Then training amplifies every
-/// difference: single seeds end up to 10 nats apart, as they do when anything else about the rounding changes, and what
-/// is left to ask is that the kernels end among the reference's seeds.
+/// Rounding differs, because Winograd filtering has larger errors than sums of products. After three epochs the losses
+/// of each seed still agree, within a small part of the difference between seeds; a bias would be visible. Later,
+/// training amplifies every difference: single seeds end up to 10 nats apart, as after any other change of rounding. So
+/// at the end the test only requires that the kernels end within the range of the reference's seeds.
 #[test]
-#[ignore = "takes minutes; its figures are in docs/performance.md"]
-#[expect(clippy::print_stdout, reason = "figures for docs/performance.md")]
+#[ignore = "takes minutes; its results are in docs/performance.md"]
+#[expect(clippy::print_stdout, reason = "numbers for docs/performance.md")]
 fn the_kernels_train_as_well_as_plain_operations() {
     const EARLY: usize = 3;
     const LAST: usize = 10;
-    // Of each epoch, training and validation.
+    // For each epoch, training and validation.
     let losses =
         |rows: Vec<Row>| rows.chunks(2).map(|pair| [get(&pair[0], "loss"), get(&pair[1], "loss")]).collect::<Vec<_>>();
     let both: Vec<[Vec<[f64; 2]>; 2]> = (0..3)
@@ -280,10 +281,13 @@ fn the_kernels_train_as_well_as_plain_operations() {
         let (least, most) = range(EARLY);
         for (seed, [kernels, reference]) in both.iter().enumerate() {
             let off = (kernels[EARLY - 1][place] - reference[EARLY - 1][place]).abs();
-            assert!(off < 0.05 * (most - least), "{split}, seed {seed}: off by {off}, seeds differ by {least}..{most}");
+            assert!(
+                off < 0.05 * (most - least),
+                "{split}, seed {seed}: differs by {off}; the seeds of the reference are at {least}..{most}"
+            );
         }
         let (least, most) = range(LAST);
         let mean = both.iter().map(|[kernels, _]| kernels[LAST - 1][place]).sum::<f64>() / both.len() as f64;
-        assert!((least..most).contains(&mean), "{split} ends at {mean}, the reference's seeds at {least}..{most}");
+        assert!((least..most).contains(&mean), "{split} ends at {mean}, the seeds of the reference at {least}..{most}");
     }
 }

@@ -1,10 +1,10 @@
-//! Specs with mistakes that nobody thought of: known ones are changed at random, and planned. Nothing may panic, hang or
-//! take much memory; what a plan resolves to must be a spec of the same trial.
+//! Plans specs with random changes, to find unexpected mistakes. Nothing may panic, hang or take much memory; the
+//! resolved spec of a plan must describe the same trial.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a test fails by panicking, and says how many were tried"
+    reason = "a test fails by panicking, and prints the number of mutations"
 )]
 
 mod planning;
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use vaex::random::{Purpose, Stream};
 
-/// The known specs: those that run, those that are refused, and what fuzzing has found to be unlike the others.
+/// The known specs: valid ones, rejected ones, and those that fuzzing found to reach new code.
 fn corpus() -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = ["experiments", "tests/wrong", "tests/corpus", "fuzz/corpus/plan"].map(|name| root.join(name));
@@ -25,7 +25,7 @@ fn corpus() -> Vec<Vec<u8>> {
     files.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
 
-/// What mutations put in.
+/// The words that mutations insert.
 fn words() -> Vec<String> {
     let keys = vaex::language::known_keys().iter().flat_map(|key| {
         let last = key.rsplit('.').next().unwrap().to_owned();
@@ -38,7 +38,7 @@ fn words() -> Vec<String> {
     keys.chain(others.split(' ').map(str::to_owned)).collect()
 }
 
-/// A known spec, changed in one to eight places.
+/// A known spec, changed in one to eight positions.
 fn mutated(corpus: &[Vec<u8>], words: &[String], dice: &mut Stream) -> Vec<u8> {
     let mut below = |limit: usize| dice.below(limit.max(1) as u64) as usize;
     let mut bytes = corpus[below(corpus.len())].clone();
@@ -62,7 +62,7 @@ fn mutated(corpus: &[Vec<u8>], words: &[String], dice: &mut Stream) -> Vec<u8> {
             }
             5 => bytes.truncate(at),
             _ => {
-                // A number in place of another.
+                // Another number.
                 if let Some(place) = bytes[at..].iter().position(u8::is_ascii_digit) {
                     let number = ["0", "2", "-3", "0.5", "1e9", "4294967296", "\"x\"", "[1]"][below(8)];
                     drop(bytes.splice(at + place..=at + place, number.bytes()));
@@ -73,7 +73,7 @@ fn mutated(corpus: &[Vec<u8>], words: &[String], dice: &mut Stream) -> Vec<u8> {
     bytes
 }
 
-/// Beyond it a spec hangs, also on a machine that has much else to do.
+/// A spec that takes longer hangs, even on a busy machine.
 const TIME: Duration = Duration::from_secs(60);
 
 fn plan_mutations(first: u64, last: impl Fn(u64) -> bool) {
@@ -88,12 +88,12 @@ fn plan_mutations(first: u64, last: impl Fn(u64) -> bool) {
             trials += count as u64;
         }
         number += 1;
-        // An hour is long, and may be cut short.
+        // A run of an hour may be stopped early, so progress is printed.
         if (number - first).is_multiple_of(100_000) {
-            println!("from {first}: {} mutations, {plans} of them plans", number - first);
+            println!("from {first}: {} mutations, {plans} valid", number - first);
         }
     }
-    println!("{} mutations, {plans} of them plans, with {trials} trials", number - first);
+    println!("{} mutations, {plans} valid, with {trials} trials", number - first);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn mutated_specs_are_plans_or_errors() {
 }
 
 #[test]
-#[ignore = "long form: ten million, or an hour"]
+#[ignore = "long form: ten million mutations, or an hour"]
 fn long_form_of_mutated_specs() {
     let start = Instant::now();
     let workers = std::thread::available_parallelism().map_or(1, usize::from) as u64;

@@ -1,5 +1,5 @@
-//! A spec's plan within limits of memory and time, and what must hold of it: for changed specs, and for those that `fuzz`
-//! makes up.
+//! Plans a spec within limits of memory and time, and checks what must hold for every plan: for mutated specs, and for
+//! those of `fuzz`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use vaex::plan::{Plan, PlanError};
 
-/// Counts what each thread has allocated.
+/// Counts the bytes that each thread allocates.
 struct Counting;
 
 thread_local! {
@@ -16,7 +16,7 @@ thread_local! {
 }
 
 fn count(bytes: isize) {
-    // At a thread's end there is nothing to count with.
+    // At the end of a thread its counters no longer exist.
     let _ = TAKEN.try_with(|taken| {
         taken.set(taken.get() + bytes);
         let _ = MOST.try_with(|most| most.set(most.get().max(taken.get())));
@@ -24,17 +24,17 @@ fn count(bytes: isize) {
 }
 
 #[expect(unsafe_code, reason = "an allocator is unsafe to write; this one passes everything on")]
-// SAFETY: the system's allocator does all of it.
+// SAFETY: all calls go to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { System.dealloc(pointer, layout) }
     }
 }
@@ -42,18 +42,18 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes that planning a spec of a few hundred bytes may take, beside the images.
+/// Bytes that planning a spec of a few hundred bytes may take, in addition to the images.
 const BYTES: isize = 64 << 20;
-/// Trials of a large sweep take their memory; what no trial comes of takes little.
+/// Bytes for each trial of a sweep.
 const BYTES_OF_TRIAL: isize = 20_000;
 
-/// A folder for specs, on a disk in memory where there is one: millions of files are written.
+/// A folder for specs, on a disk in memory if there is one: millions of files are written.
 pub(crate) fn folder() -> tempfile::TempDir {
     let shared = Path::new("/dev/shm");
     if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap()
 }
 
-/// Writes a spec, and `base.toml` for it to extend: what comes after a NUL, which no spec has.
+/// Writes a spec, and `base.toml` for it to extend: the bytes after a NUL, which no spec contains.
 pub(crate) fn write(folder: &Path, bytes: &[u8]) -> PathBuf {
     let mut parts = bytes.splitn(2, |byte| *byte == 0);
     let [spec, _] = ["spec.toml", "base.toml"].map(|name| {
@@ -67,7 +67,7 @@ pub(crate) fn write(folder: &Path, bytes: &[u8]) -> PathBuf {
     spec
 }
 
-/// Does `work` on a spec, called `name` in messages, within the limits; beside them its `trials` may take theirs.
+/// Runs `work` on a spec, called `name` in messages, within the limits, which are higher for more `trials`.
 pub(crate) fn limited<T>(
     (path, name): (&Path, &str),
     time: Duration,
@@ -88,7 +88,7 @@ fn text(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
 }
 
-/// Plans a spec, called `name` in messages; the number of its trials.
+/// Plans a spec, called `name` in messages; returns the number of its trials.
 pub(crate) fn plan(path: &Path, name: &str, time: Duration) -> Option<usize> {
     let trials = |plan: &Result<Plan, PlanError>| plan.as_ref().map_or(0, |plan| plan.trials().len());
     match limited((path, name), time, trials, || Plan::read(path, &[])) {

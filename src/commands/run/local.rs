@@ -1,4 +1,4 @@
-//! `vaex run` on this machine: trains what is not finished, and ends with the report.
+//! `vaex run` on this machine: trains the unfinished trials and prints the report.
 
 use super::arguments::RunArgs;
 use crate::commands::shared::exit::{FAILED, exit_status};
@@ -23,12 +23,12 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
     plans.iter().try_for_each(|plan| enough_memory(plan, &options))?;
     signals::stop_then_exit()?;
     let mut worst = 0;
-    // All are ready before the first begins: an error means that nothing was started.
+    // All launches are prepared before the first one starts, so that an error means that nothing was started.
     let launch = |plan| launch::prepare(plan, &options, &BTreeMap::new());
     let launches = plans.iter().map(launch).collect::<Result<Vec<_>, _>>()?;
     for (plan, launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
-        let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
+        let summary = launch.run(&STOP, &mut |event| progress.show(&event));
         progress.summarize(launch::folder(plan, &options.runs).path(), summary.disk_is_full);
         progress.finish();
         if !args.json {
@@ -39,7 +39,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
                 worst = worst.max(FAILED);
                 None
             });
-            remark(plan, args, summary, best);
+            print_next_steps(plan, args, summary, best);
         }
         worst = exit_status(summary, STOP.load(Ordering::Relaxed), args.allow_failed).max(worst);
         if summary.interrupted > 0 || summary.disk_is_full || args.fail_fast && summary.failed > summary.failed_before {
@@ -49,7 +49,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
     Ok(worst)
 }
 
-/// Refuses a trial that is too large for the memory of this machine, and warns of too many at a time.
+/// Refuses a trial that does not fit in the memory of this machine, and warns if the parallel trials together do not fit.
 fn enough_memory(plan: &Plan, options: &Options) -> anyhow::Result<()> {
     let Some(free) = crate::machine::free_memory() else { return Ok(()) };
     let (jobs, threads) = launch::share(options, plan.selected().count());
@@ -60,12 +60,12 @@ fn enough_memory(plan: &Plan, options: &Options) -> anyhow::Result<()> {
     match needs.first() {
         Some((need, trial)) if *need > free => {
             let (id, name, need, free) = (trial.id(), plan.name(), bytes(*need), bytes(free));
-            bail!("trial {id} of `{name}` needs about {need} of memory, and {free} are free; make its model smaller")
+            bail!("trial {id} of `{name}` needs about {need} of memory, but only {free} is free; use a smaller model")
         }
         _ if together > free => {
             let (together, free) = (bytes(together), bytes(free));
             complain(&format!(
-                "warning: {jobs} trials at a time need about {together} of memory, and {free} are free; lower --jobs"
+                "warning: {jobs} parallel trials need about {together} of memory, but only {free} is free; lower --jobs"
             ));
         }
         _ => {}
@@ -73,13 +73,13 @@ fn enough_memory(plan: &Plan, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The command that goes on with what is not finished: this one, without `--fresh`, which would begin anew.
+/// The command that resumes the unfinished trials: the current one without `--fresh`, which would restart them.
 fn same_command() -> String {
     let arguments = std::env::args_os().filter(|argument| argument != "--fresh");
     arguments.map(|argument| shell_word(&argument.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }
 
-/// The best trial in a line.
+/// The best trial, on one line.
 fn best_line(trial: &ReportedTrial) -> String {
     let name = trial.folder.file_name().unwrap_or_default().to_string_lossy();
     let row = trial.last(Split::Validation).or(trial.last(Split::Train));
@@ -88,28 +88,29 @@ fn best_line(trial: &ReportedTrial) -> String {
     format!("best: {name}{metrics}")
 }
 
-fn remark(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<String>) {
+/// Prints the last lines of a run: how to resume it, or how to look at the results.
+fn print_next_steps(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<String>) {
     let folder = launch::folder(plan, &args.runs).path().to_path_buf();
     if summary.disk_is_full {
         let count = counted(summary.interrupted + summary.from_outside, "trial");
         let disk = format!("the disk of {} is full or read-only", folder.display());
-        let room = format!("{disk}, so the run was stopped with {count} unfinished");
-        say(&format!("{room}; make room, then resume with: {}", same_command()));
+        let stopped = format!("{disk}, so the run was stopped with {count} unfinished");
+        say(&format!("{stopped}; free some space, then resume with: {}", same_command()));
     } else if summary.interrupted > 0 {
         let count = counted(summary.interrupted, "unfinished trial");
-        say(&format!("{count}; go on with: {}", same_command()));
+        say(&format!("{count}; to resume: {}", same_command()));
         if args.fresh {
-            say("trials that were finished before, and not begun anew yet, keep what they had");
+            say("trials that were already done and have not restarted yet keep their results");
         }
     } else {
         if summary.failed_before > 0 {
             let count = counted(summary.failed_before, "trial");
-            say(&format!("{count} failed before and not tried again; --retry-failed runs what failed"));
+            say(&format!("{count} failed in an earlier run; to retry: --retry-failed"));
         }
         let has_model = best.is_some();
         best.iter().for_each(|best| say(best));
         let folder = shell_word(&folder.to_string_lossy());
-        say("look further with:");
+        say("to explore the results:");
         say(&format!("  vaex report {folder}          # writes {folder}/report.html"));
         say(&format!("  vaex tensorboard {folder}"));
         if has_model {

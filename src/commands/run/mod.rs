@@ -1,4 +1,4 @@
-//! `vaex run`: trains the trials on this machine, hands them to a scheduler, or trains one again to compare the bits.
+//! `vaex run`: trains trials on this machine, submits them to a scheduler, or verifies that a trial is reproducible.
 
 mod arguments;
 mod local;
@@ -31,7 +31,7 @@ impl Command for RunArgs {
     }
 }
 
-/// The plans of all specs; nothing where any is wrong, which is said of each.
+/// The plans of all specs; `None` if any spec has errors. The errors of all specs are printed.
 fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
     let mut plans: Vec<Plan> = Vec::new();
     let mut wrong = false;
@@ -40,7 +40,7 @@ fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
             Ok(plan) if plans.iter().any(|other| other.name() == plan.name()) => {
                 wrong = true;
                 let (path, name) = (spec.display(), plan.name());
-                complain(&format!("error: {path} is of the name `{name}` too; give each experiment a name of its own"));
+                complain(&format!("error: {path} also has the name `{name}`; give each experiment its own name"));
             }
             Ok(plan) => {
                 if !args.json {

@@ -1,4 +1,4 @@
-//! `vaex run --verify-repro TRIAL`: trains a finished trial again, elsewhere, and compares the bits.
+//! `vaex run --verify-repro TRIAL`: trains a finished trial again in a temporary folder and compares all bits.
 
 use super::arguments::{Launcher, RunArgs};
 use crate::commands::shared::exit::{DONE, FAILED, INTERRUPTED};
@@ -23,19 +23,19 @@ use std::sync::atomic::Ordering;
 pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     let files = TrialFolder::new(folder);
     if !files.has_record() {
-        bail!("{} is no trial's folder: it has no {}", folder.display(), TrialFolder::RECORD);
+        bail!("{} is not a trial folder: it has no {}", folder.display(), TrialFolder::RECORD);
     }
     if args.submit.launcher != Launcher::Local || args.submit.print || args.submit.wait {
-        bail!("--verify-repro trains on this machine");
+        bail!("--verify-repro runs on this machine only; remove the options of the scheduler");
     }
     let record = TrialRecord::read(&files)?;
     if record.numerics != NUMERICS {
         let (folder, version) = (folder.display(), &record.version);
-        bail!("{folder} was trained by vaex {version}, whose numbers this one does not reproduce: see CHANGELOG.md");
+        bail!("{folder} was trained by vaex {version}, and this version computes other bits; see CHANGELOG.md");
     }
     let (plan, _) = prepared_trial(&files, &record.trial)?;
     if record.status != Status::Done {
-        bail!("{} is {}; only a trial that is done can be compared", folder.display(), record.status.name());
+        bail!("{} is {}; only a trial that is done can be verified", folder.display(), record.status.name());
     }
     if let Some(path) = trial::fault(&files, &record) {
         bail!("{} is damaged or missing", path.display());
@@ -45,13 +45,13 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     signals::stop_then_exit()?;
     let launch = launch::prepare(&plan, &options, &BTreeMap::new())?;
     let mut progress = Progress::new(&plan, args.json);
-    let summary = launch.run(&STOP, &mut |notice| progress.show(&notice));
+    let summary = launch.run(&STOP, &mut |event| progress.show(&event));
     progress.finish();
     if STOP.load(Ordering::Relaxed) {
         return Ok(INTERRUPTED);
     }
     let again = launch::folder(&plan, &options.runs).trials()?;
-    let again = again.find(&record.trial).context("the second training left no folder")?;
+    let again = again.find(&record.trial).context("the second training created no trial folder")?;
     let record_again = TrialRecord::read(again)?;
     if summary.done == 0 {
         bail!("the second training failed: {}", record_again.error.unwrap_or_default());
@@ -64,39 +64,39 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
         let result = serde_json::json!({ "event": "verified", "trial": record.trial, "differences": differences });
         say_event(result);
     } else if differences.is_empty() {
-        say(&format!("{}: the bits agree, of all weights and all metrics of each epoch", record.trial));
+        say(&format!("{}: reproduced; all weights and all metrics of every epoch are bit-identical", record.trial));
     } else {
-        say(&format!("{}: the bits differ", record.trial));
+        say(&format!("{}: not reproduced; these results differ:", record.trial));
         differences.iter().for_each(|difference| say(&format!("  {difference}")));
-        surroundings(&record, &record_again).iter().for_each(|line| say(&format!("  {line}")));
+        environment_differences(&record, &record_again).iter().for_each(|line| say(&format!("  {line}")));
     }
     Ok(if differences.is_empty() { DONE } else { FAILED })
 }
 
-/// The first epoch whose metrics differ; the clock's apart.
+/// The first epoch whose metrics differ, except for timings; `None` if all are equal.
 fn in_metrics(before: &[Row], after: &[Row]) -> Option<String> {
-    // Of another version, a row may lack a metric.
+    // A row that another version wrote may lack a metric.
     let text = |row: &Row, other: &Row| {
         let of_both = row.values().filter(|(metric, _)| !metric.is_timing && other.value(&metric.name).is_some());
         let values = of_both.map(|(metric, value)| (&metric.name, value)).collect::<Vec<_>>();
         format!("{:?}", (row.epoch, row.split, row.step, row.images_seen, values))
     };
     if before.len() != after.len() {
-        return Some(format!("{}: {} rows, and {} now", TrialFolder::METRICS, before.len(), after.len()));
+        return Some(format!("{}: {} rows before, {} now", TrialFolder::METRICS, before.len(), after.len()));
     }
     let (one, other) = before.iter().zip(after).find(|(one, other)| text(one, other) != text(other, one))?;
     let (epoch, split) = (one.epoch, one.split.name());
     let [one, other] = [one, other].map(|row| row.get(LOSS).unwrap_or(f64::NAN));
-    Some(format!("{}: from epoch {epoch} on ({split}: loss {one}, and {other} now)", TrialFolder::METRICS))
+    Some(format!("{}: from epoch {epoch} ({split} loss {one} before, {other} now)", TrialFolder::METRICS))
 }
 
-/// What was different about the two trainings, which may explain it.
-fn surroundings(before: &TrialRecord, after: &TrialRecord) -> Vec<String> {
+/// Differences between the environments of the two trainings, which may explain why the results differ.
+fn environment_differences(before: &TrialRecord, after: &TrialRecord) -> Vec<String> {
     let values = |record: &TrialRecord| serde_json::to_value(record).unwrap_or_default();
     let (before, after) = (values(before), values(after));
     let keys = ["version", "git_commit", "git_dirty", "lock_hash", "processor", "host", "threads"];
     let differs = keys.into_iter().filter(|key| before[key] != after[key]);
     differs
-        .map(|key| format!("{key}: {}, and {} now", value_text(before.get(key)), value_text(after.get(key))))
+        .map(|key| format!("{key}: {} before, {} now", value_text(before.get(key)), value_text(after.get(key))))
         .collect()
 }

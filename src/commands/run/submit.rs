@@ -1,4 +1,4 @@
-//! `vaex run --launcher slurm|command`: hands the trials to a scheduler, and follows them where asked to.
+//! `vaex run --launcher slurm|command`: submits the trials to a scheduler, and with `--wait` follows them.
 
 use super::arguments::{Launcher, RunArgs, SubmitArgs};
 use crate::commands::shared::exit::{DONE, FAILED, INTERRUPTED};
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// The scheduler that was asked for; none for processes of this one.
+/// The requested scheduler; `None` for processes on this machine.
 pub(super) fn scheduler(args: &SubmitArgs) -> anyhow::Result<Option<Scheduler>> {
     let SubmitArgs { launcher, partition, time, gpus, max_parallel, sbatch_arg, template, print, wait } = args;
     let slurm_only = [
@@ -54,7 +54,10 @@ pub(super) fn scheduler(args: &SubmitArgs) -> anyhow::Result<Option<Scheduler>> 
             let Some(path) = template else { bail!("--launcher command needs --template FILE") };
             let text = std::fs::read_to_string(path).map_err(FileError::at("read the template", path))?;
             if !text.contains("{task}") {
-                bail!("{} has no {{task}}, the command that trains a trial", path.display());
+                bail!(
+                    "{} does not contain {{task}}, the placeholder for the command that trains a trial",
+                    path.display()
+                );
             }
             Ok(Some(Scheduler::Template(text)))
         }
@@ -63,7 +66,7 @@ pub(super) fn scheduler(args: &SubmitArgs) -> anyhow::Result<Option<Scheduler>> 
 
 pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyhow::Result<u8> {
     if args.jobs.is_some() || args.fail_fast {
-        bail!("--jobs and --fail-fast are for trials on this machine; with Slurm see --max-parallel");
+        bail!("--jobs and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel");
     }
     let options = args.options();
     let tasks = Tasks { threads: args.threads.unwrap_or(1), stall_timeout: args.stall_timeout };
@@ -72,7 +75,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
     for plan in plans {
         let experiment = launch::folder(plan, &options.runs);
         let result = submit(plan, &experiment, args, &options, scheduler, &tasks);
-        // Status 2 says that nothing was started.
+        // Exit status 2 means that nothing was started.
         match result {
             Err(error) if submitted_before => {
                 explain(&error);
@@ -87,7 +90,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
         let experiment = launch::folder(plan, &options.runs);
         let states = follow(&experiment, plan, scheduler, args.json)?;
         if STOP.load(Ordering::Relaxed) {
-            complain("no longer followed; what was submitted goes on");
+            complain("stopped waiting; the submitted trials continue");
             return Ok(INTERRUPTED);
         }
         match args.json {
@@ -110,7 +113,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
     Ok(worst)
 }
 
-/// Submits one plan, or shows what would be.
+/// Submits one plan, or with `--print` prints its script.
 fn submit(
     plan: &Plan,
     experiment: &ExperimentFolder,
@@ -130,7 +133,7 @@ fn submit(
     }
     let mut launch = launch::prepare(plan, options, &submitted)?;
     let mut progress = Progress::lines(plan, args.json);
-    launch.tell(&mut |notice| progress.show(&notice));
+    launch.report_earlier_results(&mut |event| progress.show(&event));
     let job = match launch.waiting() {
         0 => None,
         _ => Some(launch.submit(experiment, scheduler, tasks)?),
@@ -145,11 +148,11 @@ fn submit(
         None => say(&format!("{name}: nothing to submit")),
     }
     let folder = shell_word(&experiment.path().to_string_lossy());
-    say(&format!("see how they stand with: vaex status {folder}; stop them with: vaex cancel {folder}"));
+    say(&format!("to see their status: vaex status {folder}; to stop them: vaex cancel {folder}"));
     Ok(())
 }
 
-/// Tells what changes until nothing more is to come, or a signal came; how the plan's trials stand then.
+/// Prints every change of a trial's state until all have ended or a signal arrives. Returns the final states.
 fn follow(experiment: &ExperimentFolder, plan: &Plan, scheduler: &Scheduler, json: bool) -> anyhow::Result<Vec<State>> {
     let frozen = Frozen::read(experiment)?;
     let mut known: BTreeMap<String, (&'static str, u64)> = BTreeMap::new();
@@ -168,12 +171,12 @@ fn follow(experiment: &ExperimentFolder, plan: &Plan, scheduler: &Scheduler, jso
                 }
             }
         }
-        // Slurm knows what waits; of another scheduler's tasks only the trials' folders tell.
+        // Slurm reports its queue. For another scheduler, only the trial folders show what is still planned.
         let is_coming = |state: &State| match scheduler {
             Scheduler::Slurm(_) => state.phase.is_pending(),
             Scheduler::Template(_) => state.phase.is_pending() || state.phase == Phase::Recorded(Status::Planned),
         };
-        // Between two states of a scheduler a trial may be in neither.
+        // While the scheduler moves a trial from one state to the next, the trial may briefly be in neither.
         quiet = if states.iter().any(is_coming) { 0 } else { quiet + 1 };
         if quiet > 3 || STOP.load(Ordering::Relaxed) {
             return Ok(states);

@@ -2,16 +2,16 @@
 
 use crate::launch::Summary;
 
-/// All went well.
+/// Success.
 pub(crate) const DONE: u8 = 0;
-/// A trial failed, or what was to be printed could not be.
+/// A trial failed, or output could not be printed.
 pub(crate) const FAILED: u8 = 1;
 /// The command line, the spec or the data is wrong, and nothing was started.
 pub(crate) const WRONG: u8 = 2;
 /// Stopped by a signal.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// How a run ended, as an exit status; trials that failed by themselves may be allowed.
+/// The exit status of a run. With `allow_failed`, only trials that were stopped from outside count as failed.
 pub(crate) fn exit_status(summary: Summary, stopped: bool, allow_failed: bool) -> u8 {
     match summary {
         Summary { interrupted: 1.., .. } if stopped => INTERRUPTED,

@@ -1,16 +1,16 @@
-//! Durations and sizes as people read them.
+//! Durations and sizes for human readers.
 
 use indicatif::DecimalBytes;
 use std::time::Duration;
 
-/// A number of bytes, `56.21 MB`.
+/// A number of bytes: `56.21 MB`.
 pub(crate) fn bytes(count: f64) -> String {
     DecimalBytes(count as u64).to_string()
 }
 
-/// A duration, `3m 20s`, to the second below an hour, to the minute below a day, to the hour above; `-` if it is not known.
+/// A duration such as `3m 20s`, rounded down to seconds below an hour, minutes below a day, else hours; `-` if unknown.
 ///
-/// Not `HumanDuration`, whose single unit makes 3 minutes of 3m 20s: an ETA is compared with the one before.
+/// `HumanDuration` prints only one unit, so that `3m 20s` becomes `3 minutes`: too coarse to compare successive ETAs.
 pub(crate) fn brief(seconds: Option<f64>) -> String {
     let known = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.round()).ok());
     let Some(seconds) = known.map(|duration| duration.as_secs()) else { return "-".to_owned() };

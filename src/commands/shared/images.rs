@@ -1,4 +1,4 @@
-//! The images that a trained model is used on.
+//! The images that a command gives to a trained model.
 
 use crate::train::Encoded;
 use crate::trained::Trained;
@@ -8,16 +8,16 @@ use std::path::PathBuf;
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct ImagesArgs {
-    /// An IDX file of images; without it, the trial's own validation images.
+    /// IDX file of images; default: the validation images of the trial.
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
-    /// The IDX file of their labels.
+    /// IDX file of their labels.
     #[arg(long, value_name = "FILE", requires = "data")]
     pub(crate) labels: Option<PathBuf>,
 }
 
 impl ImagesArgs {
-    /// The model with the images that it is to be used on; of a file no more than `most` are read, the first ones.
+    /// The model with its input images. At most `most` images of a file are read, from its start.
     pub(crate) fn put_into(&self, trained: Trained, most: usize) -> anyhow::Result<Trained> {
         Ok(match &self.data {
             Some(images) => trained.with_files(images, self.labels.as_deref(), most)?,
@@ -26,11 +26,11 @@ impl ImagesArgs {
     }
 }
 
-/// Images of the model's, and their posteriors.
+/// The images with these numbers, and their posteriors.
 pub(crate) fn encoded(trained: &Trained, images: &[usize]) -> anyhow::Result<Encoded> {
-    let there = trained.images().len();
-    if let Some(image) = images.iter().find(|image| **image >= there) {
-        bail!("there is no image {image}: there are {there}, counted from 0");
+    let count = trained.images().len();
+    if let Some(image) = images.iter().find(|image| **image >= count) {
+        bail!("there is no image {image}: there are {count} images, counted from 0");
     }
     let indices: Vec<u32> = images.iter().map(|image| *image as u32).collect();
     Ok(trained.encode(&indices)?)

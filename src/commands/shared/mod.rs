@@ -1,4 +1,4 @@
-//! What several commands need: arguments, printing, and how they end.
+//! Code that several commands share: arguments, printing, exit statuses.
 
 pub(super) mod exit;
 pub(super) mod format;

@@ -1,4 +1,4 @@
-//! Numbers on the command line, and what is said of those that are out of their range.
+//! Parsers of numbers on the command line, and their error messages.
 
 use crate::text::grouped;
 use std::ops::RangeInclusive;

@@ -1,4 +1,4 @@
-//! The files that a command writes: what their suffixes say, and where they can be.
+//! The output files of commands: their formats, by suffix, and checks of their paths.
 
 use super::exit::DONE;
 use super::images::ImagesArgs;
@@ -12,16 +12,16 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(crate) struct Output {
-    /// The file to write; by default one in the working directory, named after the command. Its suffix says the format:
-    /// pictures are .png, animations .png or .gif, tables .parquet or .csv.
+    /// File to write; default: a file in the working directory, named after the command. Its suffix selects the format:
+    /// .png for pictures, .png or .gif for animations, .parquet or .csv for tables.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// Say what was written as JSON.
+    /// Print the written files as JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What the suffix of a file's name says that it is to hold.
+/// The format of an output file, given by the suffix of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Png,
@@ -43,7 +43,7 @@ impl Format {
     }
 }
 
-/// The format that a file's name asks for, one of those that there are.
+/// The format of a file by its suffix, which must be one of `formats`.
 pub(crate) fn format(path: &Path, formats: &[Format]) -> anyhow::Result<Format> {
     let suffix = path.extension().unwrap_or_default();
     let found = formats.iter().find(|format| suffix.eq_ignore_ascii_case(format.suffix()));
@@ -54,7 +54,7 @@ pub(crate) fn format(path: &Path, formats: &[Format]) -> anyhow::Result<Format> 
 }
 
 impl Output {
-    /// The format of the file to write, before anything is read; the first one without `--output`.
+    /// The format of the output file, checked before anything is read; the first of `formats` without `--output`.
     pub(crate) fn format(&self, formats: &[Format]) -> anyhow::Result<Format> {
         match &self.output {
             Some(path) => format(path, formats),
@@ -62,7 +62,7 @@ impl Output {
         }
     }
 
-    /// The file to write, before the work; `inputs` are the files that are read.
+    /// The path of the output file, checked before the work; `inputs` are the files that the command reads.
     pub(crate) fn path(&self, default: &str, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
         destination(self.output.as_deref().unwrap_or(Path::new(default)), trained, inputs)
     }
@@ -72,7 +72,7 @@ impl Output {
     }
 }
 
-/// Where a file can be written: not over what is no file or is still needed, and behind a link, not in its place.
+/// Checks that a file can be written, and that it replaces neither an input nor a file of the trial. Follows links.
 pub(crate) fn destination(path: &Path, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
     let shown = path.display();
     if path.exists() && !path.is_file() {
@@ -82,14 +82,14 @@ pub(crate) fn destination(path: &Path, trained: &Trained, inputs: &ImagesArgs) -
     let Ok(real) = real(path, folder) else { bail!("cannot write {shown}: there is no folder {}", folder.display()) };
     let of_trial = trained.folder().canonicalize();
     if of_trial.is_ok_and(|of_trial| real.starts_with(of_trial)) {
-        bail!("{shown} is in the trial's folder, which is for the files of `vaex run`; choose another folder");
+        bail!("{shown} is in the trial folder, where only `vaex run` writes; choose another folder");
     }
     let is_read = [&inputs.data, &inputs.labels]
         .into_iter()
         .flatten()
         .any(|input| input.canonicalize().ok().as_ref() == Some(&real));
     if is_read {
-        bail!("{shown} is read by this command; choose another name");
+        bail!("{shown} is an input of this command; choose another name");
     }
     Ok(if path.is_symlink() { real } else { path.to_path_buf() })
 }
@@ -98,14 +98,12 @@ pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
     one.canonicalize().ok().zip(other.canonicalize().ok()).is_some_and(|(one, other)| one == other)
 }
 
-/// A file's path without links, whether the file is there or not.
+/// The path of a file with all links resolved; the file itself need not exist.
 fn real(path: &Path, folder: &Path) -> io::Result<PathBuf> {
     path.canonicalize().or_else(|_| Ok(folder.canonicalize()?.join(path.file_name().unwrap_or_default())))
 }
 
-/// Says which files were written, and what of.
-///
-/// `object` is what a program is told beside.
+/// Prints which files were written and what they show. `object` has additional fields for the JSON output.
 pub(crate) fn told(trained: &Trained, files: &[PathBuf], what: &str, mut object: Value, json: bool) -> u8 {
     let shown: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
     match json {

@@ -5,10 +5,10 @@ use crate::text::{counted, grouped};
 use crate::trained::Trained;
 use anyhow::bail;
 
-/// Pixels of a picture, at most.
+/// Maximum number of pixels of a picture.
 const PIXELS: usize = 100_000_000;
 
-/// The tiles of a picture of the model's.
+/// A picture with one tile per image of the model.
 pub(crate) fn grid(trained: &Trained, columns: usize, tiles: &[&[f32]]) -> Grid {
     let (height, width) = (trained.architecture().height, trained.architecture().width);
     Grid::tiles(height, width, columns, tiles.iter().copied(), trained.range())
@@ -18,7 +18,7 @@ pub(crate) fn tiles<'a>(trained: &Trained, values: &'a [f32]) -> Vec<&'a [f32]> 
     values.chunks(trained.architecture().pixels()).collect()
 }
 
-/// Columns of a picture that is about as wide as high.
+/// The number of columns of an approximately square picture.
 pub(crate) fn square(tiles: usize) -> usize {
     (1..=tiles).find(|side| side * side >= tiles).unwrap_or(1)
 }
@@ -26,21 +26,21 @@ pub(crate) fn square(tiles: usize) -> usize {
 pub(crate) fn need_prior(trained: &Trained) -> anyhow::Result<()> {
     match trained.has_prior() {
         true => Ok(()),
-        false => bail!("{} is a plain autoencoder: it has no prior to draw codes from", trained.folder().display()),
+        false => bail!("{} is a plain autoencoder: it has no prior to sample from", trained.folder().display()),
     }
 }
 
-/// Pictures beyond some size would fill the memory, and nobody could look at them.
+/// Refuses a picture that would be too large for memory and for image viewers.
 pub(crate) fn need_room(trained: &Trained, tiles: usize) -> anyhow::Result<()> {
     let most = PIXELS / trained.architecture().pixels();
     match tiles <= most {
         true => Ok(()),
         false => bail!(
-            "{} are too many for a picture: of {}x{} pixels there may be {}",
+            "{} are too many for one picture: at most {} images of {}x{} pixels fit",
             counted(tiles, "image"),
+            grouped(most),
             trained.architecture().height,
-            trained.architecture().width,
-            grouped(most)
+            trained.architecture().width
         ),
     }
 }

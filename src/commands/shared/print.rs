@@ -15,14 +15,14 @@ pub(crate) fn complain(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// Prints what deserves a look.
+/// Prints the warnings of a plan.
 pub(crate) fn warn(plan: &Plan) {
     if !plan.warnings().is_empty() {
         complain(&plan.warnings().render(terminal::has_colour(&std::io::stderr())));
     }
 }
 
-/// Prints an error as JSON where that is asked for, else as text.
+/// Prints an error, as JSON or as text.
 pub(crate) fn explain_as(error: &anyhow::Error, json: bool) {
     match error.downcast_ref::<PlanError>() {
         Some(PlanError::Spec(diagnostics)) if json => say(&json!({ "errors": diagnostics.json() }).to_string()),
@@ -31,7 +31,7 @@ pub(crate) fn explain_as(error: &anyhow::Error, json: bool) {
     }
 }
 
-/// Prints an error; a spec's as the snippets that it is made of.
+/// Prints an error. Errors of a spec are printed with the lines of the spec.
 pub(crate) fn explain(error: &anyhow::Error) {
     let text = match error.downcast_ref::<PlanError>() {
         Some(PlanError::Spec(diagnostics)) => diagnostics.render(terminal::has_colour(&std::io::stderr())),
@@ -40,7 +40,7 @@ pub(crate) fn explain(error: &anyhow::Error) {
     complain(&text);
 }
 
-/// An error and what caused it; some errors name their cause themselves.
+/// An error and its causes, without those that the message already contains.
 fn with_causes(error: &anyhow::Error) -> String {
     error.chain().skip(1).map(ToString::to_string).fold(error.to_string(), |text, cause| match text.ends_with(&cause) {
         true => text,

@@ -1,4 +1,4 @@
-//! The table of a report and its files, as `vaex report` shows and writes them and `vaex run` does at its end.
+//! Printing the table of a report and writing its files, for `vaex report` and for the end of `vaex run`.
 
 use super::print::{complain, say};
 use super::terminal;
@@ -6,7 +6,7 @@ use crate::folder::TrialFolder;
 use crate::report::{self, Format, Report};
 use std::path::{Path, PathBuf};
 
-/// Prints the table of a folder, and writes the parquet files.
+/// Prints the table of a folder and writes its parquet files.
 pub(crate) fn print(folder: &Path) -> anyhow::Result<Report> {
     let report = report::collect(folder)?;
     say(&report.table(terminal::width()));
@@ -14,7 +14,7 @@ pub(crate) fn print(folder: &Path) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Writes the files, but not into the folder of a single trial; those that were, and whether one could not be.
+/// Writes the report files, but none into a trial folder. Returns the written files, and whether any could not be written.
 pub(crate) fn write(report: &Report, folder: &Path, formats: &[Format]) -> (Vec<PathBuf>, bool) {
     let (mut written, mut missed) = (Vec::new(), false);
     let formats = if is_trial(folder) { &[] } else { formats };
@@ -30,7 +30,7 @@ pub(crate) fn write(report: &Report, folder: &Path, formats: &[Format]) -> (Vec<
     (written, missed)
 }
 
-/// Whether a folder is a single trial's.
+/// Whether a folder is a trial folder.
 pub(crate) fn is_trial(folder: &Path) -> bool {
     TrialFolder::new(folder).has_record()
 }

@@ -1,4 +1,4 @@
-//! Signals that ask the program to stop: SIGINT, SIGTERM and SIGHUP. One that was ignored when the program began, as
+//! Signals that stop the program: SIGINT, SIGTERM and SIGHUP. A signal that was ignored when the program started, as
 //! SIGHUP is under `nohup`, stays ignored.
 
 use super::exit::INTERRUPTED;
@@ -6,25 +6,25 @@ use super::print::complain;
 use anyhow::Context;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the program was asked to stop: set by the functions below.
+/// Set by the functions below when a signal asks the program to stop.
 pub(crate) static STOP: AtomicBool = AtomicBool::new(false);
 
-/// From now on the first signal sets `STOP`, so that the trials stop after their present step; the second stops at once.
+/// From now on, the first signal sets `STOP`, so that the trials stop after their current step. The second signal exits.
 pub(crate) fn stop_then_exit() -> anyhow::Result<()> {
     watch(|| {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        complain("stopping after the present step; once more stops at once");
+        complain("stopping after the current step; interrupt again to stop immediately");
     })
 }
 
-/// From now on a signal sets `STOP`; a second one says no more than the first.
+/// From now on, a signal sets `STOP`; further signals have no effect.
 pub(crate) fn stop() -> anyhow::Result<()> {
     watch(|| STOP.store(true, Ordering::Relaxed))
 }
 
-/// Calls `handler`, on a thread of its own, for each signal that asks the program to stop.
+/// Calls `handler`, on its own thread, for each signal that asks the program to stop.
 ///
 /// # Errors
 /// The signals cannot be watched.
@@ -39,7 +39,7 @@ pub(crate) fn watch(mut handler: impl FnMut() + Send + 'static) -> anyhow::Resul
     Ok(())
 }
 
-/// Signals are not known here.
+/// Does nothing, as this system has no such signals.
 #[cfg(not(unix))]
 pub(crate) fn watch(_: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
     Ok(())

@@ -1,4 +1,4 @@
-//! The arguments of commands that read a spec: what they set on top of the file, and which trials they select.
+//! The arguments of commands that read a spec: overrides of keys, and the selection of trials.
 
 use super::numbers::up_to_a_million;
 use crate::language::Override;
@@ -11,30 +11,30 @@ use std::path::Path;
 
 #[derive(Debug, Args)]
 pub(crate) struct SpecArgs {
-    /// Set a key of the spec: --set objective.kl_weight=0.1. A key that is swept is not swept any more; paths are relative
+    /// Set a key of the spec, such as --set objective.kl_weight=0.1. This replaces a sweep over the key. Paths are relative
     /// to the working directory.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// What computes, whatever the spec says.
+    /// Device to compute on; overrides the spec.
     #[arg(long, value_parser = PossibleValuesParser::new(DEVICES.names()))]
     device: Option<String>,
-    /// Only trials with this value of a key, or `trial=ID`; may be given several times.
+    /// Select trials with this value of a key, or with `trial=ID`; can be repeated.
     #[arg(long, value_name = "KEY=VALUE")]
     only: Vec<String>,
-    /// Only so many trials, the first ones.
+    /// Select only the first N trials.
     #[arg(long, value_name = "N", value_parser = up_to_a_million)]
     limit: Option<usize>,
 }
 
 impl SpecArgs {
-    /// The plan of a spec file, with what is selected of it.
+    /// The plan of a spec file, with its selected trials.
     pub(crate) fn plan(&self, path: &Path) -> anyhow::Result<Plan> {
         let mut plan = Plan::read(path, &self.overrides())?;
         plan.select(&self.only, self.limit).map_err(anyhow::Error::msg)?;
         Ok(plan)
     }
 
-    /// What the command line sets on top of the file.
+    /// The keys that the command line overrides.
     fn overrides(&self) -> Vec<Override> {
         let device = self.device.clone().map(Override::Device);
         self.overrides.iter().cloned().map(Override::Set).chain(device).collect()

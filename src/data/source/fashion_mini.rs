@@ -1,4 +1,4 @@
-//! Fashion-MNIST's first 2,000 training images, embedded in the binary: see `fashion-mini/README.md`.
+//! The first 2,000 training images of Fashion-MNIST, embedded in the binary: see `fashion-mini/README.md`.
 
 use super::idx_file::{self, Array, Content, IdxError};
 use super::{Loaded, Source};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(in crate::data) static KIND: Kind<Arc<dyn Source>> =
-    Kind::new("fashion-mini", "2,000 images of Fashion-MNIST that are embedded in the binary.", read)
+    Kind::new("fashion-mini", "2,000 images of Fashion-MNIST, embedded in the binary.", read)
         .also("fashion fashion_mnist fashionmnist fmnist");
 
 fn read(_: &mut Keys<'_>) -> Arc<dyn Source> {
@@ -32,7 +32,7 @@ impl Source for FashionMini {
     }
 }
 
-/// Images (2,000, 28, 28) and labels (2,000), of both up to `most`, the first ones.
+/// The first images (2,000, 28, 28) and labels (2,000), at most `most` of each.
 fn load(most: usize) -> Result<(Array, Array), IdxError> {
     let images: &[u8] = include_bytes!("fashion-mini/images.gz");
     let labels: &[u8] = include_bytes!("fashion-mini/labels.gz");
@@ -55,7 +55,7 @@ mod tests {
     fn the_embedded_images_are_those_of_fashion_mnist() {
         let (images, labels) = load(usize::MAX).unwrap();
         assert_eq!((images.sizes, labels.sizes), (vec![2000, 28, 28], vec![2000]));
-        // Of the original files' bytes 16..1,568,016 and 8..2,008, inflated.
+        // Hashes of bytes 16..1,568,016 and 8..2,008 of the decompressed original files.
         assert_eq!(hash(&images.bytes), "31af13ab3663fb9e2c52efe48de909708974c9416b6e08dde8def907f00c4163");
         assert_eq!(hash(&labels.bytes), "efe2b571641c24fa8d0b6f043c130499b4dd29190ad76db9815b225740fab1b8");
         assert_eq!(labels.bytes[..10], [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]);

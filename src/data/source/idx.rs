@@ -1,4 +1,4 @@
-//! IDX files, as MNIST is published in, of images and of their labels.
+//! The source `idx`: IDX files of images and labels, the file format of MNIST.
 
 use super::idx_file::{Array, Content, read_file};
 use super::{Loaded, Source};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) static KIND: Kind<Arc<dyn Source>> =
-    Kind::new("idx", "IDX files, as MNIST is published in, plain or gzipped.", read)
+    Kind::new("idx", "IDX files, the file format of MNIST, plain or gzipped.", read)
         .also("mnist emnist kmnist ubyte file");
 
-/// IDX files of training images, and perhaps of test images.
+/// IDX files of training images, and optionally of labels and test images.
 #[derive(Debug)]
 struct Idx {
     images: PathBuf,
@@ -20,17 +20,18 @@ struct Idx {
     test_labels: Option<PathBuf>,
 }
 
-const IMAGES: Key = Key::new("images", "IDX file of training images, plain or gzipped, relative to the spec file.")
-    .also("path file filename data_path train_data train_images training_images")
-    .example("\"train-images-idx3-ubyte.gz\"")
-    .role(Role::File);
+const IMAGES: Key =
+    Key::new("images", "IDX file of training images, plain or gzipped. The path is relative to the spec file.")
+        .also("path file filename data_path train_data train_images training_images")
+        .example("\"train-images-idx3-ubyte.gz\"")
+        .role(Role::File);
 const LABELS: Key = Key::new("labels", "IDX file of the training images' labels.")
     .also("targets train_labels training_labels")
     .example("\"train-labels-idx1-ubyte.gz\"")
     .role(Role::File);
 const TEST_IMAGES: Key = Key::new(
     "test_images",
-    "IDX file of validation images, all of which are used; without it the last training images are held out.",
+    "IDX file of validation images, all of which are used. Without it, the last training images are the validation images.",
 )
 .also("val_images valid_images validation_images eval_images")
 .example("\"t10k-images-idx3-ubyte.gz\"")
@@ -45,15 +46,12 @@ fn read(keys: &mut Keys<'_>) -> Arc<dyn Source> {
     keys.require(
         images.is_some(),
         &["data.images", "data.source"],
-        || "`data.images` is missing: `data.source = \"idx\"` reads its images from that IDX file; name one".to_owned(),
-        "",
+        || "`data.source = \"idx\"` needs `data.images`, the path of an IDX file of training images".to_owned(),
+        "add a line like images = \"train-images-idx3-ubyte.gz\"",
     );
     let (labels, test_images) = (keys.optional_path(LABELS), keys.optional_path(TEST_IMAGES));
     let test_labels = keys.optional_path(TEST_LABELS);
-    let message = || {
-        "`data.test_labels` is given without `data.test_images`, the images that it is about; give both or neither"
-            .to_owned()
-    };
+    let message = || "`data.test_labels` is set, but `data.test_images` is not; set both or neither".to_owned();
     keys.require(test_labels.is_none() || test_images.is_some(), &["data.test_labels"], message, "");
     Arc::new(Idx { images: images.unwrap_or_default(), labels, test_images, test_labels })
 }
@@ -74,7 +72,7 @@ impl Source for Idx {
     }
 }
 
-/// Reads up to `most` images and their labels, each given as its spec key and its file.
+/// Reads the first images, at most `most`, and their labels. Both are given as spec key and file.
 pub(in crate::data) fn read_pair(
     folder: &Path,
     images: (&'static str, &Path),
@@ -85,7 +83,7 @@ pub(in crate::data) fn read_pair(
         |key, file: &Path, content| read_file(file, content, most).map_err(|problem| DataError::Idx { key, problem });
     let file = folder.join(images.1);
     let Array { sizes, bytes } = read(images.0, &file, Content::Images)?;
-    // Zeros where the array is none of images, which the reader rules out.
+    // The reader checked the number of axes: the default 0 is never used.
     let size = |axis: usize| sizes.get(axis).copied().unwrap_or(0);
     let (count, height, width) = (size(0), size(1), size(2));
     let labels = match labels {

@@ -1,4 +1,4 @@
-//! Reads IDX files, the format that MNIST is published in: plain or gzipped, unsigned bytes only.
+//! Reads IDX files, the file format of MNIST: plain or gzipped, unsigned bytes only.
 
 use crate::folder::FileError;
 use crate::text::{counted, grouped};
@@ -7,15 +7,15 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-/// The most bytes that a file may claim to hold, once inflated: 8 GiB.
+/// The maximum number of decompressed bytes: 8 GiB.
 const LIMIT: u64 = 8 << 30;
 
-/// How many times its own size a gzipped file may claim to hold: images of one grey shrink a thousandfold, photographs
-/// and digits by far less. Small files may claim [`BOMB_FLOOR`] bytes all the same.
+/// The maximum compression ratio of a gzipped file. Images of one grey value compress by a factor of a thousand, photographs
+/// and digits by much less. Up to [`BOMB_FLOOR`] decompressed bytes, any ratio is allowed.
 const BOMB_RATIO: u64 = 200;
 const BOMB_FLOOR: u64 = 64 << 20;
 
-/// What a file is to hold.
+/// The expected content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// (Images, Height, Width)
@@ -32,12 +32,12 @@ impl Content {
         }
     }
 
-    /// Bytes of the header: the magic number, and a size for each axis.
+    /// The number of bytes of the header: the magic number, and a size for each axis.
     fn header(self) -> usize {
         4 + 4 * usize::from(self.dimensions())
     }
 
-    /// As in "holds no images".
+    /// The name, as in "holds no images".
     fn name(self) -> &'static str {
         match self {
             Content::Images => "images",
@@ -47,8 +47,8 @@ impl Content {
 
     fn shape(self) -> &'static str {
         match self {
-            Content::Images => "images have 3 (images, height, width)",
-            Content::Labels => "labels have 1",
+            Content::Images => "but images have 3 (images, height, width)",
+            Content::Labels => "but labels have 1",
         }
     }
 }
@@ -56,67 +56,67 @@ impl Content {
 /// An array of unsigned bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Array {
-    /// Sizes of the file's axes, each at least 1.
+    /// The sizes of the axes of the file, each at least 1.
     pub(super) sizes: Vec<usize>,
-    /// Elements, row-major: of the file's first images or labels, as many of these as were asked for.
+    /// The elements, row-major: the requested number of images or labels from the start of the file.
     pub(super) bytes: Vec<u8>,
 }
 
-/// An IDX file that cannot be read.
+/// Why an IDX file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum IdxError {
-    /// The file cannot be opened, or the disk fails.
+    /// The file cannot be opened or read.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Something else than IDX.
+    /// It is not an IDX file.
     #[error("`{}` is not an IDX file: it begins with the bytes {}{}", path.display(), hex(*found), guess(*found))]
     NotIdx {
         /// The file.
         path: PathBuf,
-        /// Its first bytes, once inflated.
+        /// Its first bytes, after decompression.
         found: [u8; 4],
     },
-    /// IDX, of numbers that are not unsigned bytes.
+    /// The elements are not unsigned bytes.
     #[error("`{}` holds {name} (type 0x{code:02X}); vaex reads unsigned bytes (type 0x08)", path.display())]
     ElementType {
         /// The file.
         path: PathBuf,
-        /// The type's code, byte 2 of the file.
+        /// The code of the type, byte 2 of the file.
         code: u8,
         /// The type in words.
         name: &'static str,
     },
-    /// Images have three axes, labels one.
-    #[error("`{}` has {}; {wanted}{hint}", path.display(), counted(found, "dimension"))]
+    /// The wrong number of axes: images have three, labels one.
+    #[error("`{}` has {}, {wanted}{hint}", path.display(), counted(found, "dimension"))]
     Dimensions {
         /// The file.
         path: PathBuf,
-        /// Axes of the file, byte 3 of the file.
+        /// The number of axes, byte 3 of the file.
         found: u8,
-        /// What it should have, in words.
+        /// The expected number of axes, in words.
         wanted: &'static str,
-        /// What may have gone wrong.
+        /// The probable cause.
         hint: &'static str,
     },
-    /// An axis of size 0.
+    /// An axis has size 0.
     #[error("`{}` holds no {what}: its header gives the size {sizes}; choose another file", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
         /// `images` or `labels`.
         what: &'static str,
-        /// Sizes of the axes, in words.
+        /// The sizes of the axes, in words.
         sizes: String,
     },
-    /// More than vaex reads.
+    /// It has more data than vaex reads.
     #[error(
-        "`{}` claims to hold {sizes} bytes, more than the {} (8 GiB) that vaex reads; if it is that large, split it",
+        "the header of `{}` gives {sizes} bytes, more than the maximum of {} (8 GiB); if that is right, split the file",
         path.display(), grouped(LIMIT)
     )]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Sizes of the axes, in words.
+        /// The sizes of the axes, in words.
         sizes: String,
     },
     /// The file ends inside its header.
@@ -126,9 +126,9 @@ pub enum IdxError {
     NoHeader {
         /// The file.
         path: PathBuf,
-        /// Bytes that are there, once inflated.
+        /// The number of bytes that are there, after decompression.
         found: usize,
-        /// Bytes that a header of this content has.
+        /// The number of bytes of a header of this content.
         header: usize,
     },
     /// The file ends too early.
@@ -138,51 +138,55 @@ pub enum IdxError {
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Bytes that are there, once inflated, header included.
+        /// The number of bytes that are there, after decompression, including the header.
         found: u64,
-        /// Bytes that the header claims, header included.
+        /// The number of bytes according to the header, including the header.
         expected: u64,
     },
-    /// The file has more than its header says.
+    /// The file is longer than its header says.
     #[error(
-        "`{}` goes on after the {} bytes that its header claims; download it again", path.display(), grouped(expected)
+        "`{}` is longer than the {} bytes that its header gives; download it again", path.display(), grouped(expected)
     )]
     Trailing {
         /// The file.
         path: PathBuf,
-        /// Bytes that the header claims, header included.
+        /// The number of bytes according to the header, including the header.
         expected: u64,
     },
-    /// A small gzipped file that claims to hold much.
-    #[error("`{}` claims {} bytes in {} bytes of gzip, which no images shrink to; unpack it first if it is meant", path.display(), grouped(*claimed), grouped(*stored))]
+    /// The compression ratio is too high.
+    #[error(
+        "the header of `{}` gives {} bytes, but the gzip file has only {} bytes, too few for images; if that is right, \
+         decompress the file",
+        path.display(), grouped(*claimed), grouped(*stored)
+    )]
     Bomb {
         /// The file.
         path: PathBuf,
-        /// Bytes that the header claims.
+        /// The number of bytes according to the header.
         claimed: u64,
-        /// Bytes of the file.
+        /// The number of bytes of the file.
         stored: u64,
     },
     /// The compressed data are damaged.
-    #[error("`{}` is gzipped and damaged ({reason}); download it again", path.display())]
+    #[error("`{}` is a damaged gzip file ({reason}); download it again", path.display())]
     Gzip {
         /// The file.
         path: PathBuf,
-        /// What the decoder says.
+        /// The error of the decoder.
         reason: io::Error,
     },
 }
 
-/// Reads up to `most` images or labels, the first ones, of the IDX file at `path`.
+/// Reads the first images or labels, at most `most`, of the IDX file at `path`.
 ///
-/// What comes after them is not read: of a plain file its length must be right, of a gzipped one nothing is checked.
+/// The rest is not read. If the file is not gzipped, its length must be right.
 pub(in crate::data) fn read_file(path: &Path, content: Content, most: usize) -> Result<Array, IdxError> {
     let file = File::open(path).map_err(FileError::at("read", path))?;
     let stored = file.metadata().map_err(FileError::at("read", path))?.len();
     read(path, BufReader::with_capacity(1 << 16, file), stored, content, most)
 }
 
-/// As [`read_file`], from `input`, which has `stored` bytes, or 0 where that is not known; errors call it `path`.
+/// As [`read_file`], from `input`, which has `stored` bytes; 0 if that is not known. `path` is for error messages.
 pub(in crate::data) fn read(
     path: &Path,
     input: impl BufRead,
@@ -196,7 +200,7 @@ pub(in crate::data) fn read(
     Ok(Array { sizes, bytes })
 }
 
-/// As [`read`], the elements into `bytes`, which never grows to more than about twice what was there to read.
+/// As [`read`], but the elements go into `bytes`, which never grows beyond about twice the bytes that can be read.
 fn read_into(
     bytes: &mut Vec<u8>,
     path: &Path,
@@ -216,10 +220,10 @@ fn read_into(
     }
 }
 
-/// Inflates the members of a gzip file, one after the other. Zeros after a member are padding, as tapes and some tools
-/// write it; whatever else follows must be another member.
+/// Decompresses the members of a gzip file in order. Zeros after a member are padding, which tapes and some tools write;
+/// anything else must be another member.
 struct Inflate<Input> {
-    /// Nothing after the last.
+    /// `None` after the last member.
     member: Option<GzDecoder<Input>>,
 }
 
@@ -248,7 +252,7 @@ impl<Input: BufRead> Read for Inflate<Input> {
     }
 }
 
-/// Whether anything else than zeros follows; it is what is read next.
+/// Skips zeros. Returns whether anything follows.
 fn skip_zeros(input: &mut impl BufRead) -> io::Result<bool> {
     loop {
         let bytes = match input.fill_buf() {
@@ -268,17 +272,17 @@ fn skip_zeros(input: &mut impl BufRead) -> io::Result<bool> {
     }
 }
 
-/// Bytes of an IDX file, once inflated.
+/// The bytes of an IDX file, after decompression.
 struct Source<'a, Input> {
     path: &'a Path,
     gzipped: bool,
-    /// Bytes of the file as it is.
+    /// The size of the file in bytes; 0 if not known.
     stored: u64,
     input: Input,
 }
 
 impl<Input: Read> Source<'_, Input> {
-    /// The first `most` elements of the first axis go into `bytes`.
+    /// Reads the first `most` entries of the first axis into `bytes`. Returns the sizes of the axes.
     fn array(mut self, content: Content, most: usize, bytes: &mut Vec<u8>) -> Result<Vec<usize>, IdxError> {
         let path = self.path.to_path_buf();
         let sizes = self.header(content)?;
@@ -286,7 +290,7 @@ impl<Input: Read> Source<'_, Input> {
         if sizes.contains(&0) {
             return Err(IdxError::Empty { path, what: content.name(), sizes: in_words() });
         }
-        // Three 32-bit factors fit 128 bits.
+        // The product of three 32-bit factors fits in 128 bits.
         let product = |sizes: &[u32]| sizes.iter().map(|&size| u128::from(size)).product::<u128>();
         let count = sizes.first().copied().unwrap_or(0);
         let used = product(sizes.get(1..).unwrap_or_default()) * u128::from(count).min(most as u128);
@@ -299,15 +303,15 @@ impl<Input: Read> Source<'_, Input> {
         }
         let header = content.header() as u64;
         let expected = header.saturating_add(claimed);
-        // The tail of a plain file is there, or it is not, without a look at it.
+        // If the file is not gzipped, its size shows whether the rest is there.
         if used < claimed && !self.gzipped && self.stored > 0 && self.stored != expected {
             return Err(match self.stored < expected {
                 true => IdxError::Truncated { path, found: self.stored, expected },
                 false => IdxError::Trailing { path, expected },
             });
         }
-        // What is there is read at once, without copies on the way; a failure shows when it is read. What a gzipped file
-        // holds is not known, so it is given no more room beforehand than small files may claim.
+        // Reserve memory for all data that can be there, to avoid copies; a failed reservation shows when reading. The
+        // content of a gzipped file is not known yet, so at most `BOMB_FLOOR` bytes are reserved for it.
         let room = if self.gzipped { self.stored.saturating_mul(16).min(BOMB_FLOOR) } else { self.stored };
         let _ = bytes.try_reserve_exact(used.min(room) as usize);
         self.fill(bytes, used)?;
@@ -318,7 +322,7 @@ impl<Input: Read> Source<'_, Input> {
         if used < claimed {
             return Ok(sizes);
         }
-        // Asking for what must not be there also makes the decoder check the last checksum.
+        // Reading beyond the end also makes the decoder check the last checksum.
         match (&mut self.input).take(1).read_to_end(&mut Vec::new()) {
             Ok(0) => Ok(sizes),
             Ok(_) => Err(IdxError::Trailing { path, expected }),
@@ -326,7 +330,7 @@ impl<Input: Read> Source<'_, Input> {
         }
     }
 
-    /// Sizes of the axes, as the header claims them.
+    /// The sizes of the axes in the header.
     fn header(&mut self, content: Content) -> Result<Vec<u32>, IdxError> {
         let mut header = Vec::new();
         self.fill(&mut header, 4)?;
@@ -342,11 +346,11 @@ impl<Input: Read> Source<'_, Input> {
         Ok(sizes.iter().map(|&size| u32::from_be_bytes(size)).collect())
     }
 
-    /// Appends the next `count` bytes, or all where there are fewer. `bytes` grows with what arrives.
+    /// Appends the next `count` bytes, or all that are left if there are fewer. `bytes` grows as they are read.
     fn fill(&mut self, bytes: &mut Vec<u8>, count: u64) -> Result<(), IdxError> {
         match (&mut self.input).take(count).read_to_end(bytes) {
             Ok(_) => Ok(()),
-            // The compressed data are cut off.
+            // The compressed data end early.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
             Err(error) => Err(self.failed(error)),
         }
@@ -362,7 +366,7 @@ impl<Input: Read> Source<'_, Input> {
     }
 }
 
-/// The magic number: two zeros, the type of the elements, the number of axes.
+/// Checks the magic number: two zeros, the type of the elements, the number of axes.
 fn check_magic(path: &Path, found: [u8; 4], content: Content) -> Result<(), IdxError> {
     let path = path.to_path_buf();
     let [0, 0, code, dimensions] = found else {
@@ -386,30 +390,30 @@ fn check_magic(path: &Path, found: [u8; 4], content: Content) -> Result<(), IdxE
     let hint = match (content, dimensions) {
         (Content::Images, 1) => "; it looks like a file of labels",
         (Content::Labels, 3) => "; it looks like a file of images",
-        (Content::Images, 4) => "; drop the axis of channels, which must be 1",
+        (Content::Images, 4) => "; remove the axis of channels, which must have size 1",
         _ => "; choose another file",
     };
     Err(IdxError::Dimensions { path, found: dimensions, wanted: content.shape(), hint })
 }
 
-/// As in `89 50 4E 47`.
+/// The bytes as text, for example `89 50 4E 47`.
 fn hex(bytes: [u8; 4]) -> String {
     bytes.map(|byte| format!("{byte:02X}")).join(" ")
 }
 
-/// What a file that is not IDX may be, and what to do then.
+/// The probable format of a file that is not IDX, and what to do.
 fn guess(start: [u8; 4]) -> &'static str {
     match &start {
-        b"\x89PNG" => ", as a PNG image does; give an IDX file",
-        [0xff, 0xd8, 0xff, _] => ", as a JPEG image does; give an IDX file",
-        b"PK\x03\x04" => ", as a zip archive does; unpack it",
-        b"\x93NUM" => ", as a NumPy array does; convert it to IDX",
-        b"vers" => ", as a Git LFS pointer does; fetch the file itself",
-        [0x1f, 0x8b, _, _] => ", as a gzip file does that was gzipped twice; unpack it once",
-        [b'B', b'Z', b'h', _] => ", as a bzip2 file does; unpack it",
-        b"\xfd7zX" => ", as an xz file does; unpack it",
-        [b'<', b'!' | b'h' | b'H' | b'?', _, _] => ", as a web page does; download the file itself",
-        _ => ", not with 00 00 08; give an IDX file",
+        b"\x89PNG" => ", like a PNG image; use an IDX file",
+        [0xff, 0xd8, 0xff, _] => ", like a JPEG image; use an IDX file",
+        b"PK\x03\x04" => ", like a zip archive; unpack it",
+        b"\x93NUM" => ", like a NumPy array; convert it to IDX",
+        b"vers" => ", like a Git LFS pointer; fetch the file itself",
+        [0x1f, 0x8b, _, _] => ", like a file that was gzipped twice; decompress it once",
+        [b'B', b'Z', b'h', _] => ", like a bzip2 file; decompress it",
+        b"\xfd7zX" => ", like an xz file; decompress it",
+        [b'<', b'!' | b'h' | b'H' | b'?', _, _] => ", like a web page; download the file itself",
+        _ => ", not with 00 00 08; use an IDX file",
     }
 }
 

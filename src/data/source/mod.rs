@@ -1,4 +1,4 @@
-//! Where images come from: a file for each kind of source, and a line for it in [`SOURCES`].
+//! Sources of images: each kind has a file here and a line in [`SOURCES`].
 
 mod fashion_mini;
 mod idx;
@@ -19,21 +19,21 @@ use std::sync::Arc;
 /// The kinds of sources.
 pub(super) static SOURCES: Choices<Arc<dyn Source>> = Choices(&[&fashion_mini::KIND, &idx::KIND]);
 
-/// Where images come from. Sources whose `Debug` texts are equal are the same.
+/// A source of images. Two sources are equal if their `Debug` texts are equal.
 pub trait Source: Debug + Send + Sync {
-    /// The first training images, up to `most`; relative paths are relative to `folder`.
+    /// The first training images, at most `most`; relative paths are relative to `folder`.
     ///
     /// # Errors
-    /// They cannot be read, or are not what they should be.
+    /// A file cannot be read or is invalid.
     fn training(&self, folder: &Path, most: usize) -> Result<Loaded, DataError>;
 
-    /// The images of its own that it has for validation.
+    /// The separate validation images; `None` if there are none.
     ///
     /// # Errors
-    /// They cannot be read, or are not what they should be.
+    /// A file cannot be read or is invalid.
     fn test(&self, folder: &Path) -> Result<Option<Loaded>, DataError>;
 
-    /// Whether it has images of its own for validation.
+    /// Whether it has separate validation images.
     fn has_test_images(&self) -> bool {
         false
     }
@@ -48,10 +48,10 @@ impl PartialEq for dyn Source {
 /// The first images of a file.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The file, or the name of a source that has none.
+    /// The file, or the name of the source if it has no file.
     pub file: PathBuf,
-    /// Images that there are in the file.
+    /// The number of images in the file.
     pub count: usize,
-    /// The images, with their labels where there are any.
+    /// The images, with their labels if there are any.
     pub images: Images,
 }

@@ -1,4 +1,4 @@
-//! The files of a spec: the one that was named, and those that it extends.
+//! Reads the files of a spec: the main file and the files that it extends.
 
 use super::Reader;
 use super::text::{Unread, not_text, text_of};
@@ -9,12 +9,12 @@ use std::path::Path;
 use toml::de::DeTable;
 
 impl Reader {
-    /// Reads a file after those that it extends. One that several extend is read once, where it comes last.
+    /// Reads a file after the files that it extends. A file that several files extend is read once, at its last place.
     pub(in crate::language) fn files(&mut self, path: &Path, text: String) {
         let first = self.source(path, text);
         let mut order = Vec::new();
         self.order(first, &mut order);
-        // All files come before all arguments, so that a source's number says what it is.
+        // All files come before all arguments, so the number of a source tells which of them it is.
         self.files = self.sources.len();
         for number in order.into_iter().rev() {
             let text = self.sources[number].text.clone();
@@ -26,7 +26,7 @@ impl Reader {
         }
     }
 
-    /// A file's number among the sources.
+    /// Adds a file to the sources and returns its number.
     fn source(&mut self, path: &Path, text: String) -> usize {
         self.sources.push(SourceText { name: path.display().to_string(), text });
         self.paths.push(path.to_path_buf());
@@ -34,7 +34,7 @@ impl Reader {
         self.sources.len() - 1
     }
 
-    /// Lists a file and those that it extends, what counts most first.
+    /// Lists a file and the files that it extends, in order of decreasing priority.
     fn order(&mut self, number: usize, order: &mut Vec<usize>) {
         order.push(number);
         self.chain.push(number);
@@ -59,11 +59,11 @@ impl Reader {
             toml::Value::Array(_) => entry.values(),
             one => vec![(one.clone(), entry.value.clone())],
         };
-        // What is no text is reported with the other keys.
+        // Values that are not text are reported with the other keys.
         all.into_iter().filter_map(|(base, location)| Some((base.as_str()?.to_owned(), location))).collect()
     }
 
-    /// The number of a file that another one extends.
+    /// Reads a file that another file extends, if it was not read before. Returns its number, or `None` after an error.
     fn base(&mut self, path: &Path, location: &Location) -> Option<usize> {
         let canonical = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         let shown = path.display();
@@ -72,7 +72,7 @@ impl Reader {
                 return Some(known);
             }
             let fault = Diagnostic::at(location, format!("{shown} extends itself"));
-            self.syntax.push(fault.with_help("a file cannot be its own base, nor that of its bases"));
+            self.syntax.push(fault.with_help("a file must not extend itself, directly or through other files"));
             return None;
         }
         let fault = match text_of(path) {
@@ -88,7 +88,7 @@ impl Reader {
                 let fault = Diagnostic::at(location, format!("cannot read {shown}: {}", error.source));
                 match error.source.kind() {
                     ErrorKind::NotFound => {
-                        fault.with_help("paths are relative to the folder of the file that has them")
+                        fault.with_help("a path in `extends` is relative to the folder of the file that contains it")
                     }
                     _ => fault,
                 }

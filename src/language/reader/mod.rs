@@ -1,4 +1,4 @@
-//! Reads the files and arguments of a spec one after the other: later ones win.
+//! Reads the files and arguments of a spec in order; later ones have priority.
 
 mod files;
 mod sweep;
@@ -11,7 +11,8 @@ use super::names::{Written, unknown_key, varied_instead};
 use super::sweep::RawSweep;
 use super::types::{dotted, fault, is_path};
 use super::{SPEC_VERSION, known_keys};
-use crate::settings::Fault;
+use crate::settings::{Fault, LIST_OF_VALUES};
+use crate::text::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use text::{Unread, not_text, text_of};
@@ -19,11 +20,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 impl Document {
-    /// Reads a spec file and those that it extends, with what the command line sets on top.
+    /// Reads a spec file and the files that it extends, and applies the overrides of the command line.
     ///
     /// # Errors
-    /// The file cannot be read, or one of them is not TOML. Wrong keys and types are kept as [`Document::faults`], so
-    /// that they can be reported together with what else is wrong.
+    /// The file cannot be read, or one of the files is not valid TOML. Errors in keys and types are kept as
+    /// [`Document::faults`] and are reported together with other errors.
     pub fn read(path: &Path, overrides: &[Override]) -> Result<Document, ReadError> {
         let mut reader = Reader::new();
         match text_of(path) {
@@ -43,27 +44,27 @@ impl Document {
     }
 }
 
-/// Collects entries and faults from one source after another; later ones win.
+/// Collects entries and errors from the sources in order; later sources have priority.
 pub(super) struct Reader {
     pub(super) sources: Vec<SourceText>,
-    /// How many of them are files, once all are read.
+    /// The number of sources that are files; set after all files are read.
     files: usize,
-    /// Each file's own path.
+    /// The path of each file.
     paths: Vec<PathBuf>,
-    /// The same without links, by which a file is known.
+    /// The canonical path of each file, by which a file is recognized.
     canonical: Vec<PathBuf>,
-    /// The folder of each file that another one extends, to which its paths are relative.
+    /// The absolute folder of each file that another file extends. Paths in the file are relative to it.
     folders: BTreeMap<usize, PathBuf>,
-    /// The folder to which paths in arguments are relative, where it is not the spec's.
+    /// The working directory, to which paths in arguments are relative; `None` if it is the folder of the spec.
     working: Option<PathBuf>,
-    /// How much each source counts.
+    /// The priority of each source.
     ranks: BTreeMap<usize, usize>,
-    /// The files that are being read, each extended by the one before.
+    /// The files that are being read; each is extended by the one before it.
     chain: Vec<usize>,
     pub(super) syntax: Vec<Diagnostic>,
     entries: BTreeMap<DottedKey, Entry>,
     sweep: RawSweep,
-    /// Keys whose values could not be read, and those whose values in the sweep could not.
+    /// Keys whose values are invalid, and keys whose values in the sweep are invalid.
     faulty: BTreeSet<DottedKey>,
     faulty_swept: BTreeSet<DottedKey>,
     faults: Vec<Diagnostic>,
@@ -97,7 +98,7 @@ impl Reader {
         let no_key = source.text.split_once('=').is_none_or(|(key, _)| key.trim().is_empty());
         if source.name == "--set" && no_key {
             let place = Location::new(number, 0..source.text.len());
-            let help = "give a key of the spec and its value: --set train.epochs=20";
+            let help = "write a key and its value, for example --set train.epochs=20";
             self.syntax.push(Diagnostic::at(&place, "`--set` needs KEY=VALUE").with_help(help));
             return;
         }
@@ -108,10 +109,14 @@ impl Reader {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
             let span = clamped(text, error.span().unwrap_or(0..0));
-            let reason = if lacks_value(text, &span) { "the value is missing" } else { error.message() };
-            let message = format!("the TOML does not parse: {reason}");
-            let fault = Diagnostic::at(&Location::new(number, span.clone()), message);
-            self.syntax.push(match without_zero(text, span.start) {
+            let bare = without_zero(text, span.start);
+            let reason = match bare {
+                Some(_) => "a number needs a digit before the decimal point",
+                None if lacks_value(text, &span) => "the value is missing",
+                None => error.message(),
+            };
+            let fault = Diagnostic::at(&Location::new(number, span), format!("invalid TOML: {reason}"));
+            self.syntax.push(match bare {
                 Some(number) => fault.with_help(format!("write 0{number}")),
                 None => fault,
             });
@@ -145,7 +150,7 @@ impl Reader {
                     self.leaf(source, dotted, location, value);
                 }
                 (_, content) => {
-                    // An argument of `--set` has its tables in its key.
+                    // The key of `--set` contains its tables.
                     let is_table = matches!(content, DeValue::Table(_));
                     let written = Written { whole: self.is_argument(source), is_table };
                     let mut fault = unknown_key(self.known, &dotted, &location, written);
@@ -159,22 +164,24 @@ impl Reader {
         }
     }
 
-    /// A key in quotes with the table in it, where TOML takes the dot for a part of the name.
+    /// An error for a dotted key in quotes: TOML reads the dot as part of the name.
     fn quoted(&mut self, source: usize, dotted: &str, key: Location, value: &Spanned<DeValue<'_>>) {
-        let fault = Diagnostic::at(&key, format!("`\"{}\"` in quotes is one name", self.text(&key).trim_matches('"')));
+        let name = self.text(&key).trim_matches('"');
+        let message = format!("unknown key `\"{name}\"`: inside quotes, a dot does not separate table and key");
+        let fault = Diagnostic::at(&key, message);
         let (table, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
         let written = self.text(&Location::new(source, value.span()));
         let written = if written.contains('\n') { "..." } else { written };
         let help = match (self.is_argument(source), value.get_ref()) {
-            (true, _) => format!("write it without quotes: --set {dotted}={written}"),
+            (true, _) => format!("remove the quotes: --set {dotted}={written}"),
             (false, DeValue::Table(_)) => format!("write `[{dotted}]`"),
-            (false, _) => format!("write `[{table}]`, and `{name} = {written}` below it"),
+            (false, _) => format!("write `{name} = {written}` in the table `[{table}]`"),
         };
         self.faults.push(fault.with_help(help));
         self.faulty.insert(dotted.to_owned());
     }
 
-    /// What to write instead of a key in `[sweep]` that is one of the spec.
+    /// What to write instead of a key that is in `[sweep]` but belongs in `[sweep.grid]`.
     fn of_grid(&self, source: usize, dotted_key: &str, value: &Spanned<DeValue<'_>>) -> Option<String> {
         let name = dotted_key.strip_prefix("sweep.")?;
         let (name, value) = match value.get_ref() {
@@ -194,7 +201,7 @@ impl Reader {
         Some(format!("write `{} = {list}` in `[sweep.grid]`", dotted(&key)))
     }
 
-    /// A file's path in a value, whole where the value is not in the spec's own file.
+    /// Makes the path of a file absolute, unless the value is in the main spec file.
     fn placed(&self, source: usize, key: &str, value: toml::Value) -> toml::Value {
         let folder = if self.is_argument(source) { self.working.as_ref() } else { self.folders.get(&source) };
         match (&value, folder) {
@@ -224,13 +231,13 @@ impl Reader {
         }
         if dotted == "extends" && self.is_argument(source) {
             let fault = Diagnostic::at(&entry.key, "`--set` cannot set `extends`");
-            self.faults.push(fault.with_help("write it into the file; `--set` sets keys on top of it"));
+            self.faults.push(fault.with_help("write `extends` in the spec file"));
             return;
         }
-        // What a later source sets is not varied any more; what a file sets beside its own sweep is.
+        // A key that a later source sets is no longer varied, unless the same source varies it.
         self.sweep.settle(&dotted, source);
         if dotted == "name" && self.folders.contains_key(&source) {
-            // Two experiments of one name would share a folder.
+            // The name of a base is not used: two experiments with the same name would share a folder.
             return;
         }
         if dotted == "spec_version" && entry.content.is_integer() {
@@ -248,17 +255,21 @@ impl Reader {
         self.entries.insert(dotted, entry);
     }
 
-    /// Each file has its own version.
+    /// Checks `spec_version`. Each file has its own.
     fn version(&mut self, entry: &Entry) {
         let known = SPEC_VERSION as i64;
         if let Some(version) = entry.content.as_integer().filter(|version| *version != known) {
-            let message = format!("`spec_version` is {version}, and this vaex knows {known}");
-            let help = if version > known { "use a newer vaex" } else { "versions begin at 1; remove the line" };
+            let message = format!("`spec_version` is {version}, but this version of vaex supports only {known}");
+            let help = if version > known {
+                "install a newer version of vaex"
+            } else {
+                "remove the line; the first version is 1"
+            };
             self.faults.push(Diagnostic::at(&entry.value, message).with_help(help));
         }
     }
 
-    /// A type fault where it is, in the words that were written.
+    /// The diagnostic of an invalid value, with its location and the text that was written.
     fn wrong_type(&self, key: &str, entry: &Entry, fault: Fault) -> Diagnostic {
         let element = fault.element.and_then(|index| entry.content.get(index));
         let place = fault.element.and_then(|index| entry.elements.get(index));
@@ -266,24 +277,31 @@ impl Reader {
         let written = self.text(location);
         let found = match value {
             toml::Value::Array(values) if fault.expected.starts_with("a list of") => {
-                format!("{} of them", values.len())
+                format!("a list of {}", counted(values.len(), "value"))
             }
             toml::Value::Array(values) if values.is_empty() => "an empty list".to_owned(),
             toml::Value::Array(_) => "a list".to_owned(),
             toml::Value::Table(_) => "a table".to_owned(),
             _ if written.contains('\n') => "several lines of text".to_owned(),
-            // Of a range, and of what is drawn, the number itself says more.
+            // For the numbers of a range or a distribution, show the number, not the table.
             toml::Value::Float(_) | toml::Value::Integer(_) if written.starts_with('{') => format!("`{value}`"),
             _ => format!("`{written}`"),
         };
-        let subject = if element.is_some() { format!("each of `{key}`") } else { format!("`{key}`") };
+        let subject = if element.is_some() { format!("each value of `{key}`") } else { format!("`{key}`") };
         let too_large =
             written.bytes().all(|byte| byte.is_ascii_digit()) && fault.expected.starts_with("a whole number");
         let message = match too_large {
             true => format!("{subject} must be at most {}, found {found}", i64::MAX),
             false => format!("{subject} must be {}, found {found}", fault.expected),
         };
-        Diagnostic { help: fault.help, ..Diagnostic::at(location, message) }
+        let help = fault.help.map(|help| match help == LIST_OF_VALUES {
+            true if self.is_argument(location.source) => {
+                format!("to try several values, write --set 'sweep.grid.{}={value}'", dotted(key))
+            }
+            true => format!("to try several values, write `{} = {value}` in `[sweep.grid]`", dotted(key)),
+            false => help,
+        });
+        Diagnostic { help, ..Diagnostic::at(location, message) }
     }
 
     fn text(&self, location: &Location) -> &str {
@@ -306,7 +324,7 @@ impl Reader {
     }
 }
 
-/// A number such as `.5` in the line of a byte, which TOML does not take.
+/// A number such as `.5` in the line of a byte. TOML requires a digit before the decimal point.
 fn without_zero(text: &str, byte: usize) -> Option<&str> {
     let start = text.get(..byte)?.rfind('\n').map_or(0, |end| end + 1);
     let line = text.get(start..)?.lines().next()?;
@@ -319,13 +337,13 @@ fn without_zero(text: &str, byte: usize) -> Option<&str> {
     number.get(..end)
 }
 
-/// Whether a line ends where its value should begin.
+/// Whether a line ends where its value should start.
 fn lacks_value(text: &str, span: &std::ops::Range<usize>) -> bool {
     let (before, after) = (text.get(..span.start).unwrap_or(""), text.get(span.start..).unwrap_or(""));
     before.trim_end_matches([' ', '\t']).ends_with('=') && after.lines().next().unwrap_or("").trim().is_empty()
 }
 
-/// The part of a span that is in the text.
+/// The span, limited to the text.
 fn clamped(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
     let start = span.start.min(text.len());
     let end = span.end.clamp(start, text.len());

@@ -1,4 +1,4 @@
-//! What a spec says of its sweep: the parts of `[sweep]`.
+//! Reads the parts of `[sweep]`.
 
 use super::Reader;
 use crate::language::description;
@@ -8,13 +8,13 @@ use crate::language::names::{Written, unknown_key};
 use crate::language::sweep::{Assignment, Draw, HARD_LIMIT, ListedValues, NumberRange, Pattern, Reason, TRIAL_LIMIT};
 use crate::language::types::{can_vary, fault, kind_of, takes};
 use crate::settings::{Role, nearest};
-use crate::text::grouped;
+use crate::text::{counted, grouped};
 use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::DeValue;
 
 impl Reader {
-    /// Reads a part of `[sweep]`; whether there is one of that name.
+    /// Reads a part of `[sweep]`. Returns false if no part has this name.
     pub(super) fn sweep_part(
         &mut self,
         source: usize,
@@ -29,14 +29,14 @@ impl Reader {
                 self.table(source, &format!("sweep.{name}"), inner);
             }
             ("grid" | "zip", _) => {
-                let fault = fault(&format!("`sweep.{name}` is a table of keys and lists of values"));
+                let fault = fault(&format!("`sweep.{name}` must be a table with a list of values for each key"));
                 let help =
-                    format!("write it as `[sweep.{name}]`, with lines like `\"objective.kl_weight\" = [0.1, 1.0]`");
+                    format!("write `[sweep.{name}]`, and below it lines like `\"objective.kl_weight\" = [0.1, 1.0]`");
                 self.faults.push(fault.with_help(help));
             }
             ("random", _) => {
-                let fault = fault("`sweep.random` is a table of keys and how to draw their values");
-                let help = "write it as `[sweep.random]`, with `samples = 20` and lines like \
+                let fault = fault("`sweep.random` must be a table with a distribution for each key");
+                let help = "write `[sweep.random]`, and below it `samples = 20` and lines like \
                     `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`";
                 self.faults.push(fault.with_help(help));
             }
@@ -48,10 +48,13 @@ impl Reader {
                 }
                 None => {
                     let most = grouped(TRIAL_LIMIT);
-                    let message = format!("`sweep.seeds` must be how many seeds, 1 to {most}, or a list of seeds");
+                    let message =
+                        format!("`sweep.seeds` must be a number of seeds from 1 to {most}, or a list of seeds");
                     let fault = fault(&message);
                     self.sweep.is_partial = true;
-                    self.faults.push(fault.with_help("write `seeds = 5` for the seeds 0 to 4, or `seeds = [7, 8]`"));
+                    let help =
+                        "write `seeds = 5` to use the seeds 0 to 4, or `seeds = [7, 8]` to use the seeds 7 and 8";
+                    self.faults.push(fault.with_help(help));
                 }
             },
             ("limit", _) => match entry.content.as_integer() {
@@ -66,16 +69,17 @@ impl Reader {
 
     /// Reads `[[sweep.include]]` or `[[sweep.exclude]]`.
     fn patterns(&mut self, source: usize, name: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) {
-        let help = format!("write `[[sweep.{name}]]` once for each, with lines like `\"objective.kl_weight\" = 0.1`");
+        let help =
+            format!("write one `[[sweep.{name}]]` per table, and below it lines like `\"objective.kl_weight\" = 0.1`");
         let DeValue::Array(tables) = value.get_ref() else {
-            let fault = Diagnostic::at(&entry.value, format!("`sweep.{name}` is a list of tables"));
+            let fault = Diagnostic::at(&entry.value, format!("`sweep.{name}` must be a list of tables"));
             self.faults.push(fault.with_help(help));
             return;
         };
         for table in tables.iter() {
             let place = Location::new(source, table.span());
             let DeValue::Table(table) = table.get_ref() else {
-                let fault = Diagnostic::at(&place, format!("`sweep.{name}` is a list of tables"));
+                let fault = Diagnostic::at(&place, format!("`sweep.{name}` must be a list of tables"));
                 self.faults.push(fault.with_help(help.clone()));
                 continue;
             };
@@ -103,14 +107,14 @@ impl Reader {
             }
             match name {
                 "include" => self.sweep.include.push(point),
-                // Without a value of it, a pattern would match other trials than it should.
+                // A pattern with a missing value would match too many trials.
                 _ if self.faults.len() > before => self.sweep.is_partial = true,
                 _ => self.sweep.exclude.push(Pattern { values, location: place }),
             }
         }
     }
 
-    /// Whether a swept value is one for its key; if not, that is reported.
+    /// Whether a swept value is valid for its key. Adds an error if it is not.
     fn takes(&mut self, key: &str, entry: &Entry) -> bool {
         let Some(fault) = fault(key, &entry.content) else { return true };
         let fault = self.wrong_type(key, entry, fault);
@@ -135,7 +139,7 @@ impl Reader {
                 self.sweep.draws = true;
                 let draw = match self.not_varied(name, "[sweep.random]", &entry, value) {
                     Some(mut fault) => {
-                        // Its own keys are meant more often than a spec's that sound like them.
+                        // `samples` and `seed` are more likely meant than a similar key of the spec.
                         if let Some(near) = nearest(name, ["samples", "seed"]).filter(|_| !name.contains('.')) {
                             fault.help = Some(format!("did you mean `{near}`?"));
                         }
@@ -150,7 +154,7 @@ impl Reader {
         }
     }
 
-    /// How a key is drawn; nothing where that could not be read, which is reported.
+    /// The distribution of a key; `None` after an error.
     fn distribution(&mut self, key: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Draw> {
         let example = match numbers(key) {
             (true, _) => "uniform = [0.0, 1.0]",
@@ -165,7 +169,7 @@ impl Reader {
                 return None;
             }
         };
-        // The bounds or choices, where they are.
+        // The bounds or choices with their locations.
         let inner = value.get_ref().as_table().and_then(|table| table.iter().next());
         let elements = inner.and_then(|(_, list)| list.get_ref().as_array()).into_iter().flat_map(|list| list.iter());
         let elements: Vec<Entry> =
@@ -176,12 +180,12 @@ impl Reader {
                 if let (false, is_whole) = numbers(key)
                     && let Some(fault) = fault(key, &number)
                 {
-                    let mut fault = self.wrong_type(key, &entry.element(entry.value.clone(), number), fault);
-                    fault.help = Some(match is_whole {
-                        true => "whole numbers are drawn by `int`".to_owned(),
-                        false => "values that are no numbers are drawn by `choice`".to_owned(),
-                    });
-                    self.faults.push(fault);
+                    let (drawn, help) = match is_whole {
+                        true => ("numbers with fractions", "use `int` for whole numbers"),
+                        false => ("numbers", "use `choice` for values that are not numbers"),
+                    };
+                    let message = format!("this distribution draws {drawn}, but `{key}` must be {}", fault.expected);
+                    self.faults.push(Diagnostic::at(&entry.value, message).with_help(help));
                     return None;
                 }
                 Some(draw)
@@ -199,11 +203,11 @@ impl Reader {
         }
     }
 
-    /// Why a key of a part of the sweep is none that can vary.
+    /// Why a part of the sweep cannot vary a key; `None` if it can.
     fn not_varied(&self, key: &str, part: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Diagnostic> {
         if self.is_table(key) {
             let DeValue::Table(inner) = value.get_ref() else {
-                let message = format!("`{key}` is a table, and `{part}` varies keys");
+                let message = format!("`{key}` in `{part}` is a table, not a key");
                 let help = format!("write the dotted key in quotes: `\"{key}.some_key\" = ...`");
                 return Some(Diagnostic::at(&entry.key, message).with_help(help));
             };
@@ -213,15 +217,17 @@ impl Reader {
             };
             let written = if written.contains('\n') { "..." } else { written };
             let help = format!("write the dotted key in quotes: `\"{key}.{first}\" = {written}`");
-            return Some(Diagnostic::at(&entry.key, format!("`{key}` in `{part}` is a table")).with_help(help));
+            return Some(
+                Diagnostic::at(&entry.key, format!("`{key}` in `{part}` is a table, not a key")).with_help(help),
+            );
         }
         if !can_vary(key) && (self.known.contains(key) || key.starts_with("sweep")) {
             let role = description().key(key).map(|key| key.role());
             let help = match role != Some(Role::Output) {
-                true => "remove the line; what can be swept are the other keys of the spec",
-                false => "it changes nothing of what a trial comes to; set it outside of the sweep",
+                true => format!("remove the line: all trials have the same `{key}`"),
+                false => format!("set `{key}` outside `[sweep]`: the results of a trial do not depend on it"),
             };
-            return Some(Diagnostic::at(&entry.key, format!("`{key}` cannot be swept")).with_help(help));
+            return Some(Diagnostic::at(&entry.key, format!("a sweep cannot vary `{key}`")).with_help(help));
         }
         (!self.known.contains(key))
             .then(|| unknown_key(self.known, key, &entry.key, Written { whole: true, is_table: false }))
@@ -242,7 +248,7 @@ impl Reader {
             (None, DeValue::Table(_)) => self.range(key, &entry),
             (None, DeValue::Array(_)) if entry.elements.is_empty() => {
                 let help = "list the values to try, or remove the line";
-                Err(Diagnostic::at(&entry.value, format!("the list of `{key}` is empty")).with_help(help))
+                Err(Diagnostic::at(&entry.value, format!("`{key}` has an empty list of values")).with_help(help))
             }
             (None, DeValue::Array(_)) => match one_list(key, part, &entry) {
                 Some(fault) => Err(fault),
@@ -250,7 +256,8 @@ impl Reader {
             },
             (None, _) => {
                 let help = format!("write `\"{key}\" = [{}]`", self.text(&entry.value));
-                Err(Diagnostic::at(&entry.value, format!("`{key}` in `[{part}]` is not a list")).with_help(help))
+                Err(Diagnostic::at(&entry.value, format!("`{key}` in `[{part}]` must be a list of values"))
+                    .with_help(help))
             }
         };
         let values = match values {
@@ -262,7 +269,7 @@ impl Reader {
                 return;
             }
         };
-        // Numbers of a range are in one place, and so are their faults: the first one will do.
+        // All numbers of a range have the same location: report only the first error.
         let (mut listed, mut place_of_fault) = (Vec::new(), None);
         for (value, location) in values {
             let is_known = place_of_fault.as_ref() == Some(&location) && !takes(key, &value);
@@ -272,13 +279,13 @@ impl Reader {
             }
             listed.push((fits.then(|| self.placed(source, key, value)), location));
         }
-        // What a later source varies in one way is not varied in another any more.
+        // A later source that varies a key replaces how earlier sources vary it.
         self.sweep.forget(key, source);
         let table = if part == "sweep.grid" { &mut self.sweep.grid } else { &mut self.sweep.zip };
         table.insert(key.to_owned(), ListedValues { entry, values: listed });
     }
 
-    /// The numbers of a range, whole ones for a key that takes whole ones.
+    /// The numbers of a range; whole numbers if the key takes whole numbers.
     fn range(&self, key: &str, entry: &Entry) -> Result<Vec<(toml::Value, Location)>, Diagnostic> {
         let (kinds, table) = (numbers(key), entry.content.as_table().cloned().unwrap_or_default());
         let numbers = |range: NumberRange| -> Result<Vec<toml::Value>, Reason> {
@@ -288,8 +295,8 @@ impl Reader {
             })
         };
         if kinds == (false, false) {
-            // A key that takes no numbers.
-            return Ok(vec![(toml::Value::Float(0.5), entry.value.clone())]);
+            let expected = fault(key, &entry.content).map_or_else(String::new, |fault| fault.expected);
+            return Err(Diagnostic::at(&entry.value, format!("`{key}` must be {expected}, found a range of numbers")));
         }
         let numbers = NumberRange::read(&table).and_then(numbers).map_err(|(reason, help)| {
             let fault = Diagnostic::at(&entry.value, format!("`{key}`: {reason}"));
@@ -300,7 +307,7 @@ impl Reader {
     }
 }
 
-/// Whether a key takes numbers with fractions, and whether it takes whole ones.
+/// Whether a key accepts numbers with fractions, and whether it accepts whole numbers.
 fn numbers(key: &str) -> (bool, bool) {
     kind_of(key).map_or((false, false), |kind| kind.takes_numbers())
 }
@@ -317,7 +324,7 @@ fn seeds(entry: &Entry) -> Option<Vec<(toml::Value, Location)>> {
     }
 }
 
-/// One list where a list of lists is needed: the values of a key that takes lists.
+/// An error if a key whose values are lists has one list instead of a list of lists.
 fn one_list(key: &str, part: &str, entry: &Entry) -> Option<Diagnostic> {
     let values = entry.content.as_array()?;
     let of_none = !values.iter().any(|value| takes(key, value));
@@ -326,10 +333,14 @@ fn one_list(key: &str, part: &str, entry: &Entry) -> Option<Diagnostic> {
     }
     let alone: Vec<toml::Value> = values.iter().map(|value| toml::Value::Array(vec![value.clone()])).collect();
     let each = alone.iter().all(|value| takes(key, value)) && alone.len() > 1;
-    let each = if each { format!(", or `{}` to try each", toml::Value::Array(alone)) } else { String::new() };
-    let message = format!("`{key}` takes a list, so that its values in `[{part}]` are a list of lists");
+    let lists = counted(alone.len(), "list");
+    let each = match each {
+        true => format!(", or `{}` to try {lists} with one element each", toml::Value::Array(alone)),
+        false => String::new(),
+    };
+    let message = format!("each value of `{key}` is a list, so `[{part}]` needs a list of lists");
     Some(
         Diagnostic::at(&entry.value, message)
-            .with_help(format!("write `[{}]` to try this one list{each}", entry.content)),
+            .with_help(format!("write `[{0}]` to try the list `{0}`{each}", entry.content)),
     )
 }

@@ -7,7 +7,7 @@ use crate::random::{Purpose, Stream};
 use crate::settings::nearest;
 use toml::Value;
 
-/// How values of a key are drawn.
+/// The distribution of a key.
 #[derive(Clone, Debug)]
 pub(in crate::language) enum Draw {
     Uniform(f64, f64),
@@ -17,11 +17,12 @@ pub(in crate::language) enum Draw {
 }
 
 impl Draw {
-    /// Reads `{ log_uniform = [1e-4, 1.0] }`, how a key is drawn.
+    /// Reads a distribution such as `{ log_uniform = [1e-4, 1.0] }`.
     pub(in crate::language) fn read(key: &str, value: &Value) -> Result<Draw, Reason> {
         let mut entries = value.as_table().into_iter().flatten();
         let (Some((name, bounds)), None) = (entries.next(), entries.next()) else {
-            return Err((format!("`{key}` needs one of `uniform`, `log_uniform`, `int` and `choice`"), None));
+            let message = format!("`{key}` needs one distribution: `uniform`, `log_uniform`, `int` or `choice`");
+            return Err((message, None));
         };
         let list = bounds.as_array().cloned().unwrap_or_default();
         let numbers = match &list[..] {
@@ -29,7 +30,7 @@ impl Draw {
             _ => None,
         };
         let needs = |what: &str| (format!("`{name}` of `{key}` needs {what}"), None);
-        let rising = || numbers.ok_or_else(|| needs("a list of two numbers that rise"));
+        let rising = || numbers.ok_or_else(|| needs("a list of two numbers, the smaller one first"));
         match name.as_str() {
             "uniform" => rising().map(|(low, high)| Draw::Uniform(low, high)),
             "log_uniform" => match rising()? {
@@ -38,15 +39,15 @@ impl Draw {
             },
             "int" => match &list[..] {
                 [Value::Integer(low), Value::Integer(high)] if low < high => Ok(Draw::Int(*low, *high)),
-                _ => Err(needs("a list of two whole numbers that rise")),
+                _ => Err(needs("a list of two whole numbers, the smaller one first")),
             },
             "choice" if !list.is_empty() => Ok(Draw::Choice(list)),
-            "choice" => Err(needs("a list of values")),
+            "choice" => Err(needs("a list with at least one value")),
             other => {
                 let near = nearest(other, ["uniform", "log_uniform", "int", "choice"]);
                 Err((
                     format!(
-                        "`{key}` cannot be drawn by `{other}`: there are `uniform`, `log_uniform`, `int` and `choice`"
+                        "unknown distribution `{other}` of `{key}`; expected `uniform`, `log_uniform`, `int` or `choice`"
                     ),
                     near.map(|near| format!("did you mean `{near}`?")),
                 ))
@@ -54,7 +55,7 @@ impl Draw {
         }
     }
 
-    /// The value of a sample: it depends on nothing but the seed, the key and the sample's number.
+    /// The value of a sample. It depends only on the seed, the key and the number of the sample.
     pub(in crate::language) fn value(&self, seed: u64, key: &str, sample: u64) -> Value {
         let of_key = u64::from_str_radix(&digest(&[key.as_bytes()], 16), 16).unwrap_or_default();
         let mut stream = Stream::new(seed, Purpose::Sweep, sample, of_key);
@@ -76,8 +77,8 @@ impl Draw {
     }
 }
 
-/// A drawn number with four digits, of the number itself or of the width of the bounds, whichever are finer: rounding
-/// must not take it to a bound.
+/// Rounds a drawn number to four digits of the number or of the width of the bounds, whichever is finer. If rounding would
+/// move it to a bound, it is not rounded.
 fn between(drawn: f64, low: f64, high: f64) -> f64 {
     let rounded = to_place(drawn, magnitude(drawn).min(magnitude(high - low)) - 3);
     if (low..high).contains(&rounded) { rounded } else { drawn.clamp(low, high) }

@@ -1,7 +1,8 @@
-//! What a sweep asks for: blocks of points, whose product is the trials.
+//! The sweep of a spec: blocks of points, whose Cartesian product is the list of trials.
 //!
-//! A point gives values to some keys. `[sweep.random]` is a block with a point a sample, `[sweep.zip]` one with a point a
-//! place in its lists, each key of `[sweep.grid]` one with a point a value, and `seeds` one with a point a seed.
+//! A point sets values of some keys. `[sweep.random]` is a block with one point per sample. `[sweep.zip]` is a block with one
+//! point per position in its lists. Each key of `[sweep.grid]` is a block with one point per value. `seeds` is a block with
+//! one point per seed.
 
 mod draw;
 mod range;
@@ -17,13 +18,13 @@ use crate::settings::{Key as KeyInfo, Keys, Role, Type};
 use std::collections::BTreeMap;
 use toml::Value;
 
-/// Trials that one experiment may have, unless `sweep.limit` says more.
+/// The default of `sweep.limit`.
 pub const TRIAL_LIMIT: u64 = 100_000;
 
-/// Trials that an experiment may have at all: they are kept in memory.
+/// The maximum of `sweep.limit`: all trials are kept in memory.
 pub const HARD_LIMIT: u64 = 1_000_000;
 
-/// Describes the table: its parts are read with their places, by the reader of specs.
+/// Describes the table. The reader of specs reads its parts, with their locations.
 pub(super) fn describe(keys: &mut Keys<'_>) {
     const fn part(name: &'static str, doc: &'static str, example: &'static str) -> KeyInfo {
         KeyInfo::new(name, doc).example(example).role(Role::Document)
@@ -31,7 +32,7 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     keys.describe_only(
         part(
             "grid",
-            "Dotted keys, each with the values to try, or a range of numbers: every combination is a trial.",
+            "Dotted keys, each with a list of values or a range of numbers. Every combination of values is a trial.",
             "{ \"objective.kl_weight\" = [0.1, 1.0], \"model.latent_dim\" = { from = 2, to = 8, steps = 4 } }",
         ),
         Type::Table,
@@ -40,7 +41,8 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     keys.describe_only(
         part(
             "zip",
-            "Dotted keys, each with as many values as the others: the first of each are a trial, then the second, and so on.",
+            "Dotted keys with lists of equal length. The first values of all lists are one trial, the second values another, and \
+             so on.",
             "{ \"train.epochs\" = [10, 20], \"train.learning_rate\" = [0.001, 0.0005] }",
         ),
         Type::Table,
@@ -49,27 +51,27 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     keys.describe_only(
         part(
             "random",
-            "Dotted keys, each with how its values are drawn.",
+            "Dotted keys, each with the distribution that its values are drawn from, and `samples`, the number of draws.",
             "{ samples = 20, \"objective.kl_weight\" = { log_uniform = [0.001, 1.0] } }",
         ),
         Type::Table,
         None,
     );
     keys.describe_only(
-        part("seeds", "How many seeds each setting is trained with, from 0 on, or a list of them.", "5")
+        part("seeds", "The number of seeds to train each setting with, counted from 0, or a list of seeds.", "5")
             .also("n_seeds num_seeds n_runs repeats n_repeats repetitions replicates"),
         Type::OneOf(&[Type::Whole { least: 1, most: TRIAL_LIMIT }, Type::List(&Type::WHOLE, 1)], "seeds"),
         None,
     );
     keys.describe_only(
-        part("limit", "Trials that there may be.", "200000"),
+        part("limit", "The maximum number of trials.", "200000"),
         Type::Whole { least: 1, most: HARD_LIMIT },
         Some(Value::Integer(TRIAL_LIMIT as i64)),
     );
     keys.describe_only(
         part(
             "include",
-            "Further trials: tables of dotted keys and their values.",
+            "Additional trials: tables of dotted keys, each with one value.",
             "[{ \"objective.kl_weight\" = 0.0 }]",
         ),
         Type::Tables,
@@ -78,7 +80,7 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     keys.describe_only(
         part(
             "exclude",
-            "Trials to leave out: those with all values of one of these tables; a list means any of its values.",
+            "Trials to exclude: a trial is excluded if it has all values of one of these tables. A list matches any of its values.",
             "[{ \"model.latent_dim\" = [2, 4], seed = 0 }]",
         ),
         Type::Tables,
@@ -86,46 +88,46 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     );
 }
 
-/// A key's value in some trials, and where it was written.
+/// The value of a key in some trials, with its location.
 #[derive(Clone, Debug)]
 pub struct Assignment {
     /// The dotted key.
     pub key: DottedKey,
-    /// Its value; nothing where that could not be read, which is a fault of the document.
+    /// Its value; `None` if the value is invalid, which the document reports.
     pub value: Option<Value>,
-    /// Where that, or what it was made from, was written.
+    /// The location of the value, or of the range or distribution that it comes from.
     pub location: Location,
 }
 
-/// Values of some keys.
+/// Values of several keys.
 pub type Point = Vec<Assignment>;
 
-/// Points of which each trial has one.
+/// Alternative points: each trial has one of them.
 pub type Block = Vec<Point>;
 
 /// The sweep of a spec.
 #[derive(Clone, Debug, Default)]
 pub struct Sweep {
-    /// The blocks whose product is the trials; the first varies slowest.
+    /// The blocks, whose Cartesian product is the list of trials; the first varies slowest.
     pub blocks: Vec<Block>,
-    /// Further trials, each with the values of one of these points beside the spec's own.
+    /// Additional trials: the spec with the values of one of these points.
     pub include: Vec<Point>,
-    /// The block of the seeds, which further trials have too.
+    /// The block of the seeds; the additional trials are trained with each seed too.
     pub seeds: Block,
-    /// Trials with all values of one of these patterns are left out: for each key the values that match.
+    /// Patterns of trials to exclude.
     pub exclude: Vec<Pattern>,
-    /// Trials that there may be.
+    /// The maximum number of trials.
     pub limit: u64,
-    /// Whether a part could not be read, so that there are other trials than were meant.
+    /// Whether a part is invalid and missing, so that the list of trials is incomplete.
     pub is_partial: bool,
 }
 
-/// Keys, each with the values of which a trial must have one.
+/// For each key a list of values. A trial matches if it has one of the values for every key.
 #[derive(Clone, Debug)]
 pub struct Pattern {
-    /// The values by key.
+    /// The matching values by key.
     pub values: BTreeMap<DottedKey, Vec<Value>>,
-    /// Where it was written.
+    /// The location of the table.
     pub location: Location,
 }
 
@@ -142,7 +144,7 @@ impl Sweep {
         keys
     }
 
-    /// How many trials the product has, and the further ones; nothing where these are more than 128 bits count.
+    /// The number of trials: the product of the blocks plus the additional trials; `None` if it needs more than 128 bits.
     pub fn count(&self) -> Option<u128> {
         let mut lengths = self.blocks.iter().map(|block| block.len() as u128);
         let product = lengths.try_fold(1u128, u128::checked_mul);
@@ -150,8 +152,8 @@ impl Sweep {
         product?.checked_add(further?)
     }
 
-    /// The points of a trial, by its number: those of the product come first, then the further ones with each seed. A
-    /// later point counts more. There is one of each number below [`Sweep::count`].
+    /// The points of trial `number`, which must be below [`Sweep::count`]. The trials of the product come first, then the
+    /// additional trials with each seed. Later points have priority.
     pub fn choice(&self, number: usize) -> Vec<&Point> {
         let product: usize = self.blocks.iter().map(Vec::len).product();
         match number.checked_sub(product) {
@@ -164,7 +166,7 @@ impl Sweep {
         }
     }
 
-    /// The longest list.
+    /// The location of the longest list.
     pub fn longest(&self) -> Option<Location> {
         let block = self.blocks.iter().rev().max_by_key(|block| block.len())?;
         let (first, last) = (block.first()?.first()?, block.last()?.first()?);
@@ -173,7 +175,7 @@ impl Sweep {
     }
 }
 
-/// The points of one trial of the product: for each block, one.
+/// The points of one trial of the product: one per block.
 fn choose(blocks: &[Block], number: usize) -> Vec<&Point> {
     let mut rest = number;
     let mut choice: Vec<&Point> = Vec::new();
@@ -185,5 +187,5 @@ fn choose(blocks: &[Block], number: usize) -> Vec<&Point> {
     choice
 }
 
-/// What is wrong with a part of a sweep, and what to do where that is known.
+/// An error in a part of a sweep, and what to do if that is known.
 pub(super) type Reason = (String, Option<String>);

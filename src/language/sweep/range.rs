@@ -28,22 +28,23 @@ impl NumberRange {
                 "num" | "n" | "count" | "number" | "points" => Some("steps".to_owned()),
                 key => nearest(key, KEYS),
             };
-            return Err((format!("a range has no `{key}`"), meant.map(|key| format!("did you mean `{key}`?"))));
+            let help = meant.map(|key| format!("did you mean `{key}`?"));
+            return Err((format!("unknown key `{key}` in a range"), help));
         }
         let end = |key: &str| match table.get(key) {
             Some(value) if finite(value).is_some() => Ok(value.clone()),
-            _ => Err((format!("a range needs a number `{key}`"), None)),
+            _ => Err((format!("a range needs `{key}`, a number"), None)),
         };
         let (from, to) = (end("from")?, end("to")?);
         let steps = table.get("steps").and_then(Value::as_integer).filter(|steps| *steps > 1);
-        let steps = steps.ok_or(("a range needs `steps`, 2 or more of them".to_owned(), None))? as u64;
+        let steps = steps.ok_or(("a range needs `steps`, a whole number, 2 or more".to_owned(), None))? as u64;
         if steps > TRIAL_LIMIT {
-            return Err((format!("a range has at most {} steps", grouped(TRIAL_LIMIT)), None));
+            return Err((format!("`steps` of a range must be at most {}", grouped(TRIAL_LIMIT)), None));
         }
         let log = match table.get("scale").map(|scale| scale.as_str().unwrap_or_default()) {
             None | Some("linear") => false,
             Some("log") => true,
-            Some(_) => return Err(("the `scale` of a range is \"linear\" or \"log\"".to_owned(), None)),
+            Some(_) => return Err(("`scale` of a range must be \"linear\" or \"log\"".to_owned(), None)),
         };
         let range = NumberRange { from, to, steps, log };
         let (from, to) = range.ends();
@@ -57,18 +58,18 @@ impl NumberRange {
         (finite(&self.from).unwrap_or_default(), finite(&self.to).unwrap_or_default())
     }
 
-    /// A number of the range, as it is computed.
+    /// Number `step` of the range, before rounding.
     fn at(&self, step: u64) -> f64 {
         let (from, to) = self.ends();
         let share = step as f64 / (self.steps - 1) as f64;
         if self.log { (from.ln() + share * (to.ln() - from.ln())).exp() } else { from + share * (to - from) }
     }
 
-    /// The numbers, the ends as they were written.
+    /// The numbers of the range. The first and the last are exactly as written.
     ///
-    /// The others are rounded, so that labels are short and the last digit of a logarithm, which differs between
-    /// systems, does not show: on a linear scale to four digits of the step, on a logarithmic one to four digits, and
-    /// where neighbours are closer than a thousandth to three digits of their distance.
+    /// The others are rounded, to keep labels short and to remove the last digits of logarithms, which differ between
+    /// systems. On a linear scale, they are rounded to four digits of the step. On a logarithmic scale, they are rounded to
+    /// four digits, or, if neighbours differ by less than a thousandth, to three digits of their distance.
     pub(in crate::language) fn numbers(&self) -> Vec<f64> {
         let ((from, to), last) = (self.ends(), self.steps - 1);
         let step = (to - from) / last as f64;
@@ -86,14 +87,15 @@ impl NumberRange {
         (0..self.steps).map(number).collect()
     }
 
-    /// The numbers as whole ones.
+    /// The numbers, rounded to whole numbers.
     ///
     /// # Errors
-    /// An end is a fraction.
+    /// `from` or `to` is not a whole number.
     pub(in crate::language) fn whole(&self) -> Result<Vec<i64>, Reason> {
         let end = |key: &str, value: &Value| {
             let help = || Some(format!("write a whole number as `{key}`"));
-            whole_end(value).ok_or_else(|| (format!("a range of whole numbers cannot have `{key} = {value}`"), help()))
+            whole_end(value)
+                .ok_or_else(|| (format!("`{key}` of this range must be a whole number, found `{value}`"), help()))
         };
         let (from, to) = (end("from", &self.from)?, end("to", &self.to)?);
         let last = i128::from(self.steps - 1);
@@ -101,7 +103,7 @@ impl NumberRange {
             if self.log && step > 0 && i128::from(step) < last {
                 return self.at(step).round() as i64;
             }
-            // The nearest whole number, the larger of two: 64 bits times the steps fit 128.
+            // Rounds half up. 64 bits times the number of steps fit in 128 bits.
             let sum = i128::from(from) * last + i128::from(step) * (i128::from(to) - i128::from(from));
             (2 * sum + last).div_euclid(2 * last) as i64
         };

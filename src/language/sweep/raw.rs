@@ -9,16 +9,16 @@ use crate::text::grouped;
 use std::collections::BTreeMap;
 use toml::Value;
 
-/// What was written of a sweep, from one source after another: later ones replace single keys.
+/// The sweep as it was written in all sources so far. Later sources replace single keys.
 #[derive(Debug, Default)]
 pub(in crate::language) struct RawSweep {
     /// Values of the keys of `[sweep.grid]`.
     pub(in crate::language) grid: BTreeMap<DottedKey, ListedValues>,
     /// Of `[sweep.zip]`.
     pub(in crate::language) zip: BTreeMap<DottedKey, ListedValues>,
-    /// Of `[sweep.random]`; nothing where how to draw could not be read.
+    /// The keys of `[sweep.random]`; the distribution is `None` if it is invalid.
     pub(in crate::language) random: BTreeMap<DottedKey, (Entry, Option<Draw>)>,
-    /// Whether any source draws a key.
+    /// Whether any source has a key in `[sweep.random]`.
     pub(in crate::language) draws: bool,
     pub(in crate::language) samples: Option<Entry>,
     pub(in crate::language) draw_seed: Option<Entry>,
@@ -29,7 +29,7 @@ pub(in crate::language) struct RawSweep {
     pub(in crate::language) is_partial: bool,
 }
 
-/// A key with the values that it takes; nothing in place of those that could not be read.
+/// A key with its list of values; invalid values are `None`.
 #[derive(Debug)]
 pub(in crate::language) struct ListedValues {
     pub(in crate::language) entry: Entry,
@@ -37,18 +37,18 @@ pub(in crate::language) struct ListedValues {
 }
 
 impl RawSweep {
-    /// A key has a value now: no other source varies it, nor includes trials with other values of it.
+    /// Applies that `source` sets a key to one value: other sources no longer vary it, in their sweeps and includes.
     pub(in crate::language) fn settle(&mut self, key: &str, source: usize) {
         self.forget(key, source);
         self.include.retain_mut(|point| {
             let before = point.len();
             point.retain(|assignment| assignment.key != key || assignment.location.source == source);
-            // What is left of it without its keys would be one more plain trial.
+            // An include that lost all its keys would add one more trial without changes.
             before == 0 || !point.is_empty()
         });
     }
 
-    /// A key is no longer varied by what another source said.
+    /// Removes how other sources vary a key.
     pub(in crate::language) fn forget(&mut self, key: &str, source: usize) {
         let other = |entry: &Entry| entry.key.source != source;
         for table in [&mut self.grid, &mut self.zip] {
@@ -64,7 +64,7 @@ impl RawSweep {
         }
     }
 
-    /// The sweep, and what is wrong with its parts together.
+    /// Builds the sweep, and checks its parts together.
     pub(in crate::language) fn finish(self) -> (Sweep, Vec<Diagnostic>) {
         let mut faults = self.varied_twice();
         let whole = |entry: &Option<Entry>| {
@@ -78,8 +78,8 @@ impl RawSweep {
                 (Some(samples), Some(entry)) if samples > limit => {
                     let (found, most) = (grouped(samples), grouped(limit));
                     let message = format!("{found} samples are more than the limit of {most} trials");
-                    let may_be = samples <= HARD_LIMIT;
-                    let help = if may_be { "draw fewer, or raise `sweep.limit`" } else { "draw fewer" };
+                    let can_raise = samples <= HARD_LIMIT;
+                    let help = if can_raise { "lower `samples`, or raise `sweep.limit`" } else { "lower `samples`" };
                     faults.push(Diagnostic::at(&entry.value, message).with_help(help));
                 }
                 (Some(samples @ 1..), _) => {
@@ -88,15 +88,16 @@ impl RawSweep {
                     blocks.push(block);
                 }
                 (None, None) => {
-                    let fault = Diagnostic::at(&first.key, "`[sweep.random]` does not say how many trials to draw");
+                    let fault =
+                        Diagnostic::at(&first.key, "`[sweep.random]` needs `samples`, the number of trials to draw");
                     faults.push(fault.with_help("add a line like `samples = 20`"));
                 }
-                // What is no count was reported before.
+                // An invalid value of `samples` was already reported.
                 (Some(0) | None, Some(_)) | (Some(_), None) => {}
             }
         } else if let Some(samples) = self.samples.as_ref().filter(|_| !self.draws) {
-            let fault = Diagnostic::at(&samples.key, "`[sweep.random]` has `samples`, and no key to draw");
-            let help = "add a line like `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`, or remove it";
+            let fault = Diagnostic::at(&samples.key, "`[sweep.random]` has `samples`, but no key to draw");
+            let help = "add a line like `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`, or remove `samples`";
             faults.push(fault.with_help(help));
         }
         match zipped(&self.zip) {
@@ -114,7 +115,7 @@ impl RawSweep {
         (Sweep { blocks, include, seeds, exclude, limit, is_partial }, faults)
     }
 
-    /// A key must be in one part only.
+    /// Errors for keys that several parts vary.
     fn varied_twice(&self) -> Vec<Diagnostic> {
         let grid = self.grid.iter().map(|(key, listed)| (key, "[sweep.grid]", &listed.entry));
         let zip = self.zip.iter().map(|(key, listed)| (key, "[sweep.zip]", &listed.entry));
@@ -145,26 +146,26 @@ impl RawSweep {
     }
 }
 
-/// Keys of which a number was drawn that they do not take; the first one of each.
+/// Errors for drawn numbers that are invalid for their key; one error per key.
 fn out_of_range(block: &Block) -> Vec<Diagnostic> {
     let mut faulty: BTreeMap<&DottedKey, Diagnostic> = BTreeMap::new();
     for Assignment { key, value, location } in block.iter().flatten() {
         if let Some((value, fault)) = value.as_ref().and_then(|value| Some((value, fault(key, value)?))) {
-            let message = format!("`{key}` must be {}, and {value} was drawn", fault.expected);
+            let message = format!("`{key}` must be {}, but {value} was drawn", fault.expected);
             faulty.entry(key).or_insert_with(|| Diagnostic::at(location, message));
         }
     }
     faulty.into_values().collect()
 }
 
-/// A block of one key.
+/// The block of one key.
 fn alone(key: &str, listed: ListedValues) -> Block {
     let point =
         |(value, location): (Option<Value>, Location)| vec![Assignment { key: key.to_owned(), value, location }];
     listed.values.into_iter().map(point).collect()
 }
 
-/// The block of `[sweep.zip]`, whose lists go side by side.
+/// The block of `[sweep.zip]`; all lists must have the same length.
 fn zipped(zip: &BTreeMap<DottedKey, ListedValues>) -> Result<Option<Block>, Diagnostic> {
     let mut lists: Vec<(&DottedKey, &ListedValues)> = zip.iter().collect();
     lists.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
@@ -174,7 +175,7 @@ fn zipped(zip: &BTreeMap<DottedKey, ListedValues>) -> Result<Option<Block>, Diag
         let (key, count) = (key.as_str(), other.values.len());
         let message = format!("`{key}` has {count} values in `[sweep.zip]`, but `{first_key}` has {length}");
         let fault = Diagnostic::at(&other.entry.value, message);
-        return Err(fault.with_help("these lists go side by side: give them the same length"));
+        return Err(fault.with_help("all lists in `[sweep.zip]` must have the same length"));
     }
     let point = |place: usize| {
         let assignment = |(key, listed): &(&DottedKey, &ListedValues)| {

@@ -1,7 +1,8 @@
-//! Handing a plan's trials to a scheduler: a folder a submission, with the script, the list of its trials, and the logs.
+//! Submitting the trials of a plan to a scheduler. Each submission has a folder with its script, its list of trials and
+//! its logs.
 //!
-//! The scheduler schedules and the trials' folders are the state: nothing of ours keeps running. A task is `vaex task`
-//! with its number in the list.
+//! The scheduler starts the tasks, and the trial folders hold the state, so no process of vaex keeps running. A task runs
+//! `vaex task` with the number of its trial in the list.
 
 mod slurm;
 mod submission;
@@ -16,47 +17,47 @@ use super::LaunchError;
 use serde::{Deserialize, Serialize};
 use std::process::Command;
 
-/// A scheduler.
+/// A kind of scheduler.
 #[derive(Clone, Debug)]
 pub enum Scheduler {
-    /// Slurm, through sbatch.
+    /// Slurm, with sbatch.
     Slurm(SlurmOptions),
-    /// Any other, through a template of a shell script that submits.
+    /// Any other scheduler: the template of a shell script that submits the trials.
     Template(String),
 }
 
-/// How a submission's tasks run.
+/// How the tasks of a submission run.
 #[derive(Clone, Debug)]
 pub struct Tasks {
-    /// Worker threads of each.
+    /// Worker threads of each task.
     pub threads: usize,
-    /// What `--stall-timeout` says.
+    /// The value of `--stall-timeout`, in seconds.
     pub stall_timeout: Option<u64>,
 }
 
-/// What was submitted.
+/// A submitted job.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Job {
-    /// Whether it was Slurm that took it.
+    /// Whether it was submitted to Slurm.
     slurm: bool,
-    /// The scheduler's name for it, or all that it said.
+    /// Its id in Slurm; for other schedulers, the output of the script.
     pub job: String,
-    /// Trials in it.
+    /// Number of trials.
     pub trials: usize,
-    /// Seconds since 1970.
+    /// Time of the submission, in seconds since 1970.
     submitted: f64,
 }
 
-/// A trial in the scheduler's hands.
+/// The scheduler's task of a trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// The job's and the task's number.
+    /// The job id and the task number, `17_0`.
     pub name: String,
-    /// Whether it has begun.
+    /// Whether it has started.
     pub running: bool,
 }
 
-/// What a scheduler's command prints.
+/// Runs a command of a scheduler and returns its output.
 fn output(command: &mut Command) -> Result<String, LaunchError> {
     let name = command.get_program().to_string_lossy().into_owned();
     let failed = |reason: String| LaunchError::Scheduler { command: name.clone(), reason };

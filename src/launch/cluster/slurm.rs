@@ -1,4 +1,4 @@
-//! Slurm: the script of an array of tasks, what Slurm has of an experiment, and cancelling it.
+//! Slurm: the script of a job array, and querying and cancelling the jobs of an experiment.
 
 use super::submission::{Submission, read_trials};
 use super::{Job, Task, output};
@@ -10,10 +10,10 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 
-/// Seconds before the time limit at which Slurm tells a task to stop: enough for a step and a checkpoint.
+/// How many seconds before the time limit Slurm signals a task to stop: enough for a step and a checkpoint.
 const NOTICE_SECONDS: u64 = 60;
 
-/// What sbatch is asked for.
+/// Options of sbatch.
 #[derive(Clone, Debug)]
 pub struct SlurmOptions {
     /// `--partition`.
@@ -22,9 +22,9 @@ pub struct SlurmOptions {
     pub time: Option<String>,
     /// `--gpus` of a task.
     pub gpus: Option<u64>,
-    /// Tasks at a time.
+    /// Maximum number of tasks that run in parallel.
     pub max_parallel: Option<usize>,
-    /// Further arguments of sbatch.
+    /// Additional arguments of sbatch.
     pub arguments: Vec<String>,
 }
 
@@ -57,30 +57,30 @@ fn job_name(name: &str) -> String {
     format!("vaex {name}")
 }
 
-/// Slurm's way of quoting an option's value in a script.
+/// Quotes the value of an option in an sbatch script.
 fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// The log of each task; Slurm replaces its number, and is to replace nothing else.
+/// The path of the logs, in which Slurm replaces `%a` by the task number. All other `%` are escaped.
 fn log_of_each(folder: &SubmissionFolder) -> String {
     let escaped = folder.path().to_string_lossy().replace('%', "%%");
     SubmissionFolder::new(escaped).log("%a").to_string_lossy().into_owned()
 }
 
-/// The script of a job.
+/// The template of the script of a job.
 const SCRIPT: &str = r#"#!/bin/bash
 {options}
-# Each task trains the trial of its number in trials.txt.
+# Each task trains one trial: the line of trials.txt with the task's number.
 again=
 task=
 stop() { [ -z "$task" ] || kill -TERM "$task"; }
-# The time limit is near: the trial writes a checkpoint, and the task goes back into the queue.
+# Shortly before the time limit, the trial writes a checkpoint and the task goes back into the queue.
 trap 'again=yes; stop' USR1
 trap stop TERM INT
 {task} --stop-with-parent "$SLURM_ARRAY_TASK_ID" &
 task=$!
-# A signal ends `wait`, not the task.
+# A signal interrupts `wait`, but does not end the task.
 while wait "$task"; status=$?; kill -0 "$task" 2>/dev/null; do :; done
 if [ -n "$again" ] && [ "$status" -eq 130 ]; then
     scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
@@ -88,47 +88,46 @@ fi
 exit "$status"
 "#;
 
-/// Asks Slurm whether it would take a script.
+/// Asks Slurm whether it would accept a script.
 pub(super) fn test(script: &Path, count: usize) -> Result<(), LaunchError> {
     output(Command::new("sbatch").arg("--test-only").arg(script)).map(drop).map_err(|error| explained(error, count))
 }
 
-/// Gives a script to Slurm; the job's id.
+/// Submits a script to Slurm and returns the job id.
 pub(super) fn submit(script: &Path, count: usize) -> Result<String, LaunchError> {
     let said = output(Command::new("sbatch").arg("--parsable").arg(script)).map_err(|error| explained(error, count))?;
     // `17`, or `17;cluster`.
     Ok(said.split_once(';').map_or(&*said, |(job, _)| job).to_owned())
 }
 
-/// Ends a job.
-pub(super) fn end(job: &str) -> Result<(), LaunchError> {
+/// Cancels a job.
+pub(super) fn cancel_job(job: &str) -> Result<(), LaunchError> {
     output(Command::new("scancel").arg(job)).map(drop)
 }
 
-/// Adds what to do to what Slurm says of an array that is too large for it.
+/// Adds a hint to Slurm's error about a job array that is too large.
 fn explained(error: LaunchError, trials: usize) -> LaunchError {
     match error {
         LaunchError::Scheduler { command, reason } if reason.contains("Invalid job array specification") => {
-            // The error is told with or without the size that would be taken.
-            let most = match array_size() {
-                Some(size) => format!(", and this one takes {}", size.saturating_sub(1)),
+            // The hint is also useful without the maximum size.
+            let limit = match array_size() {
+                Some(size) => format!(", but this cluster accepts at most {}", size.saturating_sub(1)),
                 None => String::new(),
             };
-            let help = format!("the sweep has {trials} trials to run{most}; split the experiment");
+            let help = format!("the sweep has {trials} trials to run{limit}; split the experiment");
             LaunchError::Scheduler { command, reason: format!("{reason}\n{help}") }
         }
         other => other,
     }
 }
 
-/// Slurm's limit of the numbers of an array's tasks, where it tells it.
+/// Slurm's `MaxArraySize`, which is one more than the largest task number; `None` if unknown.
 fn array_size() -> Option<usize> {
     let settings = output(Command::new("scontrol").args(["show", "config"])).ok()?;
     settings.lines().find_map(|line| line.strip_prefix("MaxArraySize")?.split('=').nth(1)?.trim().parse().ok())
 }
 
-/// The jobs of an experiment that Slurm took, with their trials, by the jobs' ids. A submission that did not come to a job
-/// has no file of it.
+/// The trials of each Slurm job of an experiment, by job id. Submissions that failed have no job file and are skipped.
 fn jobs(experiment: &ExperimentFolder) -> Result<BTreeMap<String, Vec<String>>, FileError> {
     let mut jobs = BTreeMap::new();
     for (_, folder) in experiment.submissions()? {
@@ -145,10 +144,10 @@ fn jobs(experiment: &ExperimentFolder) -> Result<BTreeMap<String, Vec<String>>, 
     Ok(jobs)
 }
 
-/// The trials that Slurm has waiting or running, by id; none where nothing was given to Slurm.
+/// The queued and running Slurm tasks of an experiment, by trial id; empty if nothing was submitted to Slurm.
 ///
 /// # Errors
-/// Slurm cannot be asked, or a file of a submission cannot be read.
+/// Slurm cannot be queried, or a file of a submission cannot be read.
 pub fn active(experiment: &ExperimentFolder, name: &str) -> Result<BTreeMap<String, Task>, LaunchError> {
     let jobs = jobs(experiment)?;
     if jobs.is_empty() {
@@ -156,7 +155,7 @@ pub fn active(experiment: &ExperimentFolder, name: &str) -> Result<BTreeMap<Stri
     }
     let ids = jobs.keys().cloned().collect::<Vec<_>>().join(",");
     let lines = match output(Command::new("squeue").args(["-h", "-r", "-o", "%F %K %T %j", "-j", &ids])) {
-        // Of a job that has long ended Slurm knows nothing.
+        // Slurm forgets jobs some time after they have ended.
         Err(LaunchError::Scheduler { reason, .. }) if reason.contains("Invalid job id") => String::new(),
         lines => lines?,
     };
@@ -167,22 +166,22 @@ pub fn active(experiment: &ExperimentFolder, name: &str) -> Result<BTreeMap<Stri
             continue;
         };
         let trial = jobs.get(job).and_then(|trials| trials.get(number.parse::<usize>().ok()?));
-        // Slurm's numbers begin anew at some time.
+        // Slurm reuses job ids, so the name must match too.
         if let Some(id) = trial.filter(|_| job_of == job_name(name)) {
-            let begun = ["RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"];
-            active.insert(id.clone(), Task { name: format!("{job}_{number}"), running: begun.contains(&state) });
+            let started = ["RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"];
+            active.insert(id.clone(), Task { name: format!("{job}_{number}"), running: started.contains(&state) });
         }
     }
     Ok(active)
 }
 
-/// Ends the jobs of an experiment that Slurm has waiting or running; their names.
+/// Cancels the queued and running Slurm jobs of an experiment, and returns their ids.
 ///
 /// # Errors
-/// Slurm cannot be asked, or does not end them.
+/// Slurm cannot be queried, or refuses to cancel a job.
 pub fn cancel(experiment: &ExperimentFolder, name: &str) -> Result<BTreeSet<String>, LaunchError> {
     let tasks = active(experiment, name)?.into_values();
     let jobs: BTreeSet<String> = tasks.filter_map(|task| Some(task.name.rsplit_once('_')?.0.to_owned())).collect();
-    jobs.iter().try_for_each(|job| end(job))?;
+    jobs.iter().try_for_each(|job| cancel_job(job))?;
     Ok(jobs)
 }

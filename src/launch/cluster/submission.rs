@@ -1,22 +1,22 @@
-//! A submission: its folder, the command of its tasks, and the trials that it has.
+//! A submission: its folder, the command of its tasks, and its trials.
 
 use super::Tasks;
 use crate::folder::{FileError, SubmissionFolder, TrialFolder};
 use crate::text::shell_word;
 use std::path::{Path, PathBuf};
 
-/// A submission's place in an experiment's folder, and what it is to run.
+/// A submission: its folder, and what its tasks run.
 pub(super) struct Submission<'a> {
     pub(super) name: &'a str,
     pub(super) folder: SubmissionFolder,
-    /// Trials in it.
+    /// Number of trials.
     pub(super) count: usize,
     pub(super) tasks: &'a Tasks,
     pub(super) program: PathBuf,
 }
 
 impl Submission<'_> {
-    /// The command of a task, without its number.
+    /// The command of a task, without the task number.
     pub(super) fn task_command(&self) -> String {
         let word = |path: &Path| shell_word(&path.to_string_lossy());
         let Tasks { threads, stall_timeout } = self.tasks;
@@ -32,10 +32,10 @@ pub(super) fn read_trials(folder: &SubmissionFolder) -> Result<Vec<String>, File
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// The folder of a task's trial.
+/// The folder of the trial of a task.
 ///
 /// # Errors
-/// The list cannot be read, or has no such line.
+/// The list cannot be read or has no such line, or the trial has no folder.
 pub fn trial_folder(submission: &SubmissionFolder, number: usize) -> Result<TrialFolder, FileError> {
     let missing = || {
         let path = submission.trials();
@@ -44,8 +44,8 @@ pub fn trial_folder(submission: &SubmissionFolder, number: usize) -> Result<Tria
     let id = read_trials(submission)?.into_iter().nth(number).ok_or_else(missing)?;
     let experiment = submission.experiment().ok_or_else(missing)?;
     experiment.trial(&id)?.ok_or_else(|| {
-        FileError::at("find the folder of", Path::new(&id))(std::io::Error::other(format!(
-            "{} has none",
+        FileError::at("find the folder of trial", Path::new(&id))(std::io::Error::other(format!(
+            "{} does not contain it",
             experiment.path().display()
         )))
     })

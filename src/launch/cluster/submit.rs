@@ -9,13 +9,13 @@ use crate::record::trial::now;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// Digits of the checksum that a copy of the program is named by.
+/// Number of checksum digits in the name of a copy of the program.
 const PROGRAM_DIGITS: usize = 12;
 
-/// The script that would be submitted for so many trials.
+/// The script that would be submitted for `count` trials.
 ///
 /// # Errors
-/// The program's own file or the submissions before cannot be read.
+/// The file of the program or the folder of the submissions cannot be read.
 pub fn preview(
     experiment: &ExperimentFolder,
     name: &str,
@@ -37,16 +37,16 @@ fn script(scheduler: &Scheduler, submission: &Submission<'_>) -> String {
     }
 }
 
-/// Where a submission's tasks find the program: a copy, named by its content, so that they are trained by the build that
-/// planned them, whatever takes its place before they begin.
+/// The path of the copy of the program that the tasks run. It is named by its checksum, so that the build that planned the
+/// trials also trains them, even if another build replaces the program before the tasks start.
 fn copy_of(program: &Path, experiment: &ExperimentFolder) -> Result<PathBuf, FileError> {
     let content = File::open(program).and_then(folder::checksum).map_err(FileError::at("read", program))?;
     Ok(experiment.program(&content.0[..PROGRAM_DIGITS]))
 }
 
-/// Copies the program, unless an earlier submission has; whole or not at all.
-fn keep(program: &Path, copy: &Path) -> Result<(), FileError> {
-    // Its name is its checksum's beginning: a copy that is damaged is made again.
+/// Copies the program atomically, unless an earlier submission has copied it.
+fn copy_program(program: &Path, copy: &Path) -> Result<(), FileError> {
+    // The name has the first digits of the checksum, so a damaged copy is detected and replaced.
     let is_sound = |(checksum, _): &(String, u64)| copy.to_string_lossy().ends_with(&checksum[..PROGRAM_DIGITS]);
     if File::open(copy).and_then(folder::checksum).is_ok_and(|found| is_sound(&found)) {
         return Ok(());
@@ -55,7 +55,7 @@ fn keep(program: &Path, copy: &Path) -> Result<(), FileError> {
     folder::remove_leftovers(folder)?;
     let attempt = || -> std::io::Result<()> {
         let temporary = folder::temporary(folder)?.into_temp_path();
-        // With its permission to be run.
+        // `copy` also copies the permission to execute.
         std::fs::copy(program, &temporary)?;
         File::open(&temporary)?.sync_all()?;
         temporary.persist(copy).map_err(|error| error.error)
@@ -64,7 +64,7 @@ fn keep(program: &Path, copy: &Path) -> Result<(), FileError> {
 }
 
 impl<'p> Launch<'p> {
-    /// Hands what is not finished to a scheduler.
+    /// Submits the unfinished trials to a scheduler.
     ///
     /// # Errors
     /// A file cannot be written, or the scheduler refuses.
@@ -78,32 +78,31 @@ impl<'p> Launch<'p> {
         let folder = experiment.next_submission()?;
         create_folder(folder.path())?;
         let program = copy_of(&self.program, &experiment)?;
-        keep(&self.program, &program)?;
-        // A scheduler takes a list: what is proposed without a result of another.
+        copy_program(&self.program, &program)?;
+        // A scheduler needs a fixed list: the trials that can be proposed without results of other trials.
         let mut waiting: Vec<Waiting<'p>> = std::iter::from_fn(|| self.source.propose()).collect();
         let ids: String = waiting.iter().map(|waiting| format!("{}\n", waiting.trial.id())).collect();
         write_whole(&folder.trials(), ids.as_bytes())?;
         let name = waiting.first().map_or("", |waiting| waiting.trial.name()).to_owned();
         let count = waiting.len();
         let submission = Submission { name: &name, folder: folder.clone(), count, tasks, program };
-        let text = script(scheduler, &submission);
-        let script = folder.script();
-        write_whole(&script, text.as_bytes())?;
+        let path_of_script = folder.script();
+        write_whole(&path_of_script, script(scheduler, &submission).as_bytes())?;
         let slurm = matches!(scheduler, Scheduler::Slurm(_));
-        if slurm && waiting.iter().any(|waiting| waiting.anew.is_some()) {
-            // What is to be trained anew is not removed for a script that Slurm refuses.
-            slurm::test(&script, count)?;
+        if slurm && waiting.iter().any(|waiting| waiting.fresh_record.is_some()) {
+            // With --fresh, old results are removed only if Slurm accepts the script.
+            slurm::test(&path_of_script, count)?;
         }
-        waiting.iter_mut().try_for_each(Waiting::begin)?;
-        let job = if slurm { slurm::submit(&script, count)? } else { template::submit(&script)? };
+        waiting.iter_mut().try_for_each(Waiting::prepare_folder)?;
+        let job = if slurm { slurm::submit(&path_of_script, count)? } else { template::submit(&path_of_script)? };
         let job = Job { slurm, job, trials: count, submitted: now() };
         let path = folder.job();
         let text =
             serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
         if let Err(error) = write_whole(&path, &text) {
-            // A job that nobody knows of could not be cancelled. The first error is the one to tell.
+            // Without its file, `vaex cancel` could not find the job, so it is cancelled now. The first error is returned.
             if slurm {
-                let _ = slurm::end(&job.job);
+                let _ = slurm::cancel_job(&job.job);
             }
             return Err(error.into());
         }

@@ -1,4 +1,4 @@
-//! Schedulers other than Slurm: a script that submits, from a template of the user.
+//! Schedulers other than Slurm: a submission script, from a template of the user.
 
 use super::output;
 use super::submission::Submission;
@@ -17,10 +17,10 @@ pub(super) fn script(template: &str, submission: &Submission<'_>) -> String {
         ("{threads}", submission.tasks.threads.to_string()),
         ("{folder}", shell_word(&submission.folder.path().to_string_lossy())),
     ];
-    filled(template, &values.each_ref().map(|(place, value)| (*place, &**value)))
+    filled(template, &values.each_ref().map(|(name, value)| (*name, &**value)))
 }
 
-/// Runs a script that submits; what it says.
+/// Runs a submission script and returns its output.
 pub(super) fn submit(script: &Path) -> Result<String, LaunchError> {
     output(Command::new("sh").arg(script))
 }

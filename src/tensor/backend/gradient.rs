@@ -1,26 +1,26 @@
-//! Gradients of parameters as threads find them, and their sum.
+//! Gradients of parameters, from micro-batches, and their sum.
 
 use crate::tensor::kernels::{self, Accumulate, Buffer, DenseShape};
 use std::ops::Range;
 
-/// What some images add to a parameter's gradient.
+/// The contribution of some images to the gradient of a parameter.
 #[derive(Debug, Default)]
 pub struct Part {
-    /// A gradient, row-major; empty where all of it is in `rows`.
+    /// A gradient, row-major; empty if the whole gradient is in `rows`.
     pub sum: Buffer,
-    /// Gradients not yet worked out: those of a dense layer's weight.
+    /// Gradients that are not computed yet: those of the weight of a dense layer.
     pub rows: Vec<Rows>,
 }
 
-/// What the weight gradient of a dense layer is the product of. Kept apart, it is worked out once for a whole batch,
-/// and no thread writes an array of the weight's size.
+/// The two factors of the weight gradient of a dense layer. Their product is computed once for a whole batch, so that
+/// no thread writes an array of the size of the weight.
 #[derive(Debug)]
 pub struct Rows {
     /// Inputs, (Images, Inputs).
     pub x: Buffer,
-    /// Gradients by the values before the activation, (Images, Outputs).
+    /// Gradients with respect to the values before the activation, (Images, Outputs).
     pub dy: Buffer,
-    /// Outputs of the layer.
+    /// Output features of the layer.
     pub outputs: usize,
 }
 
@@ -36,11 +36,11 @@ impl Rows {
 }
 
 impl Part {
-    /// Adds what further images found.
+    /// Adds the contribution of more images.
     pub fn add(&mut self, other: Part) {
         self.add_sum(other.sum);
         self.rows.extend(other.rows);
-        // Rows of more numbers than the gradient has are not worth their memory.
+        // Rows with more numbers than the gradient itself would waste memory: multiply them.
         let numbers: usize = self.rows.iter().map(|rows| rows.x.len() + rows.dy.len()).sum();
         let Some(shape) = self.rows.first().map(Rows::shape) else { return };
         if numbers > shape.inputs * shape.outputs {
@@ -61,8 +61,8 @@ impl Part {
     }
 }
 
-/// How many numbers of a parameter's gradient to have from [`put_sum`] at once: `about` so many, but whole rows of a
-/// weight matrix.
+/// How many numbers of a gradient to compute in one call of [`put_sum`]: `about` this many, rounded up to whole rows of
+/// a weight matrix.
 pub(crate) fn whole_rows(parts: &[&Part], about: usize) -> usize {
     match parts.iter().flat_map(|part| &part.rows).map(|rows| rows.outputs).next() {
         Some(outputs) => about.div_ceil(outputs) * outputs,
@@ -70,8 +70,8 @@ pub(crate) fn whole_rows(parts: &[&Part], about: usize) -> usize {
     }
 }
 
-/// Writes the sum of the parts, in their order, of the numbers from `first` on. Where parts have `Rows`, these are
-/// whole rows of the weight.
+/// Writes the sum of the parts, in their order, for the numbers from `first` on. If parts have `Rows`, the range must
+/// be whole rows of the weight.
 #[track_caller]
 pub fn put_sum(parts: &[&Part], first: usize, gradient: &mut [f32]) {
     let mut sum = Accumulate::Set;

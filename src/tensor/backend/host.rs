@@ -1,8 +1,9 @@
-//! The fast side: dfdx's tape and gradients on the processor, arrays computed by [`crate::tensor::kernels`].
+//! The fast backend: dfdx's tape and gradients on the CPU, with arrays computed by [`crate::tensor::kernels`].
 //!
-//! Values lie in buffers that arrays share. For each array dfdx knows an empty tensor, its slot, by which it keeps the
-//! array's gradient. A gradient begins empty: the first operation that finds a part of it writes it, the others add.
-//! Values are copied in one place: a dense layer's inputs, into a slot, as slots own what they hold (see [`Rows`]).
+//! Arrays share buffers of values. For each array dfdx has an empty tensor, its slot, which identifies the gradient of
+//! the array. A gradient is empty at first: the first operation that computes a part of it writes it, the others add to
+//! it. Values are copied in one case: the inputs of a dense layer, into a slot, because a slot owns its data (see
+//! [`Rows`]).
 
 use super::gradient::Rows;
 use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
@@ -14,11 +15,11 @@ use dfdx::tensor_ops::Backward;
 use std::mem::take;
 use std::sync::Arc;
 
-/// Kernels on the processor. One thread computes one micro-batch.
+/// CPU kernels. One thread computes one micro-batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Host;
 
-/// What dfdx keeps a gradient for: a tensor without elements.
+/// A tensor without elements, which identifies a gradient in dfdx.
 type Slot = Tensor<(usize,), f32, Cpu>;
 
 fn slot(device: &Cpu) -> Result<Slot, DeviceError> {
@@ -40,12 +41,12 @@ impl<S: Shape> HostTensor<S> {
     }
 }
 
-/// The slots of a parameter's gradient.
+/// The slots of the gradient of a parameter.
 #[derive(Clone, Debug)]
 pub struct HostHandle {
     /// The gradient.
     sum: Slot,
-    /// For weights of dense layers, what the gradient is the product of; see [`Rows`].
+    /// For weights of dense layers, the factors of the gradient; see [`Rows`].
     x: Slot,
     dy: Slot,
 }
@@ -62,7 +63,8 @@ impl Backend for Host {
     const LANES: usize = 8;
 
     fn micro_batch(convolutional: bool) -> usize {
-        // Enough to share what a layer does once for all images, and few enough for the caches; found by measuring.
+        // Large enough to share the work that a layer does once for all images, and small enough for the caches;
+        // measured.
         if convolutional { 16 } else { 64 }
     }
 
@@ -273,7 +275,7 @@ impl Backend for Host {
     }
 
     fn backward(total: Array<(), Self, OwnedTape<f32, Cpu>>) -> Result<Grads<Host>, DeviceError> {
-        // dfdx runs a tape for a tensor without axes; the gradient by the total itself is the first operation's affair.
+        // dfdx runs the tape of a tensor without axes; the first operation sets the gradient with respect to the total.
         let one: Tensor<(), f32, Cpu, NoneTape> =
             total.tensor.slot.device().try_zeros_like(&()).map_err(DeviceError::from_device)?;
         one.put_tape(total.tape).try_backward().map_err(DeviceError::from_device)
@@ -313,12 +315,12 @@ fn conv_shape<S: Stride>(
     }
 }
 
-/// Takes out what a slot holds: nothing, where no operation has found a gradient yet.
+/// Takes the content of a slot; empty if no operation has computed a gradient yet.
 fn take_slot(gradients: &mut Grads<Host>, slot: &Slot) -> Result<Buffer, CpuError> {
     Ok(Buffer::again(take(&mut **gradients.get_or_alloc_mut(slot)?)))
 }
 
-/// Takes a gradient out, so that others can be borrowed beside it.
+/// Takes a gradient, so that others can be borrowed at the same time; zeros if there is none yet.
 fn take_or_zeros(gradients: &mut Grads<Host>, slot: &Slot, length: usize) -> Result<Buffer, CpuError> {
     let found = take_slot(gradients, slot)?;
     if !found.is_empty() {
@@ -332,7 +334,7 @@ fn put(gradients: &mut Grads<Host>, slot: &Slot, gradient: Buffer) -> Result<(),
     Ok(())
 }
 
-/// Puts rows behind those of other uses of the same weight, mostly none.
+/// Appends rows to those of other uses of the same weight; usually there are none.
 fn append(gradients: &mut Grads<Host>, slot: &Slot, rows: Buffer) -> Result<(), CpuError> {
     let found = take_slot(gradients, slot)?;
     if found.is_empty() {
@@ -378,7 +380,7 @@ impl<X: Shape> Layer<X> {
         take_or_zeros(gradients, &self.y_slot, self.y.len())
     }
 
-    /// The gradient by the operand, and how to write it.
+    /// The gradient with respect to the operand, and whether to set it or to add to it.
     fn take_dx(&self, gradients: &mut Grads<Host>) -> Result<Option<(Accumulate, Buffer)>, CpuError> {
         if !self.input_gradient {
             return Ok(None);
@@ -392,7 +394,7 @@ impl<X: Shape> Layer<X> {
         dx.map_or(Ok(()), |(_, dx)| put(gradients, &self.x.slot, dx))
     }
 
-    /// Calls `kernel(weight, x, y, dy, dx, dweight, dbias)` on the gradients' buffers.
+    /// Calls `kernel(weight, x, y, dy, dx, dweight, dbias)` with the buffers of the gradients.
     fn backward(
         &self,
         gradients: &mut Grads<Host>,

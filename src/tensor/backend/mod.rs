@@ -1,4 +1,4 @@
-//! The fused operations of a VAE, behind one trait: kernels for the processor, dfdx's own operations for every device.
+//! The fused operations of a VAE behind one trait: CPU kernels, and dfdx's own operations for any device.
 
 mod gradient;
 mod host;
@@ -18,10 +18,10 @@ use dfdx::tensor_ops::Device;
 use std::fmt;
 use std::sync::Arc;
 
-/// The side of every convolution's filter.
+/// The side of the filter of every convolution.
 pub type Filter = Const<3>;
 
-/// An array of shape `S` on a backend's device, with a tape that operations are recorded on, or without.
+/// An array of shape `S` on a backend's device, with or without a tape that records operations.
 #[derive(Debug)]
 pub struct Array<S: Shape, B: Backend, T = NoneTape> {
     tensor: B::Tensor<S>,
@@ -35,7 +35,7 @@ impl<S: Shape, B: Backend> Clone for Array<S, B> {
 }
 
 impl<S: Shape, B: Backend> Array<S, B> {
-    /// Puts row-major values on the device.
+    /// Creates it from row-major values.
     ///
     /// # Errors
     /// The device is out of memory.
@@ -50,7 +50,7 @@ impl<S: Shape, B: Backend> Array<S, B> {
 }
 
 impl<S: Shape, B: Backend, T: Tape<f32, B::Device>> Array<S, B, T> {
-    /// Its sizes.
+    /// The size of each axis.
     pub fn shape(&self) -> S {
         B::shape(&self.tensor)
     }
@@ -65,7 +65,7 @@ impl<S: Shape, B: Backend, T: Tape<f32, B::Device>> Array<S, B, T> {
         B::to_vec(&self.tensor)
     }
 
-    /// Gives it other axes of the same number of elements. Free: nothing is moved.
+    /// Changes the axes; the number of elements stays the same. Free: no data is moved.
     ///
     /// # Errors
     /// The device failed.
@@ -77,24 +77,24 @@ impl<S: Shape, B: Backend, T: Tape<f32, B::Device>> Array<S, B, T> {
 /// Gradients on a backend's device.
 pub type Grads<B> = Gradients<f32, <B as Backend>::Device>;
 
-/// The device failed: out of memory, or its driver.
+/// A device error: out of memory, or an error of its driver.
 #[derive(Debug, thiserror::Error)]
 #[error("the device failed: {0}")]
 pub struct DeviceError(String);
 
 impl DeviceError {
-    /// From the device's own error.
+    /// Converts an error of the device.
     pub fn from_device<E: fmt::Debug>(error: E) -> DeviceError {
         DeviceError(format!("{error:?}"))
     }
 }
 
-/// A trained array: its values in host memory, which the optimiser writes, and what the backend keeps for it.
+/// A trained array: its values in host memory, which the optimiser updates, and a handle of the backend.
 #[derive(Debug)]
 pub struct Parameter<S: Shape, B: Backend> {
-    /// Values, row-major.
+    /// The values, row-major.
     pub values: Arc<Vec<f32>>,
-    /// The backend's own: what gradients are kept for, and where a device other than the host has the values.
+    /// The backend's handle: it identifies the gradient and, on a device other than the host, holds the values.
     pub handle: B::Handle<S>,
     shape: S,
 }
@@ -109,48 +109,48 @@ impl<S: Shape, B: Backend> Parameter<S, B> {
         Ok(Parameter { values: Arc::new(values), handle: B::handle(device, shape)?, shape })
     }
 
-    /// Its sizes.
+    /// The size of each axis.
     pub fn shape(&self) -> S {
         self.shape
     }
 }
 
-/// What a model is computed with. Images, activations and weights are row-major; feature maps are NHWC.
+/// The operations of a model. Images, activations and weights are row-major; feature maps are NHWC.
 ///
-/// Operations take the tape from their first operand and leave it in the result. `input_gradient = false` says
-/// that nobody asks for the gradient by the operand, as for the images themselves.
+/// Operations take the tape from their first operand and return it with the result. `input_gradient = false` means that
+/// the gradient with respect to the operand is not needed, as for images.
 pub trait Backend: 'static + Sized {
-    /// Where its tensors are.
+    /// The device of its tensors.
     type Device: Device<f32> + HasErr;
 
-    /// An array's values and what its gradient is kept for. Clones share both.
+    /// The values of an array and the handle of its gradient. Clones share both.
     type Tensor<S: Shape>: Clone + fmt::Debug;
 
-    /// What is kept for a parameter beside its values.
+    /// What the backend keeps for a parameter in addition to its values.
     type Handle<S: Shape>: fmt::Debug;
 
-    /// Takes what some images add to one parameter's gradient, after a backward pass.
+    /// Takes the gradient of one parameter after the backward pass of a micro-batch.
     type GradientReader: Fn(&mut Grads<Self>) -> Result<Part, DeviceError>;
 
-    /// Sums of gradients that are kept apart; as many threads can work on a batch.
+    /// The number of separate gradient sums; this many threads can share a batch.
     const LANES: usize;
 
-    /// Images that are best computed together; a batch is cut into such micro-batches.
+    /// The best number of images in a micro-batch; a batch is split into micro-batches of this size.
     fn micro_batch(convolutional: bool) -> usize;
 
-    /// Puts row-major values on the device.
+    /// Creates it from row-major values.
     ///
     /// # Errors
-    /// The device failed; so for all operations.
+    /// The device failed. The same holds for all operations.
     fn tensor<S: Shape>(device: &Self::Device, values: Buffer, shape: S) -> Result<Self::Tensor<S>, DeviceError>;
 
-    /// A tensor's sizes.
+    /// The shape of a tensor.
     fn shape<S: Shape>(tensor: &Self::Tensor<S>) -> S;
 
-    /// A tensor's values, row-major.
+    /// The values of a tensor, row-major.
     fn to_vec<S: Shape>(tensor: &Self::Tensor<S>) -> Vec<f32>;
 
-    /// Other axes of the same number of elements.
+    /// Changes the axes; the number of elements stays the same.
     fn relabel<S: Shape, R: Shape, T: Tape<f32, Self::Device>>(
         x: Array<S, Self, T>,
         shape: R,
@@ -175,8 +175,8 @@ pub trait Backend: 'static + Sized {
         input_gradient: bool,
     ) -> Result<Array<(N, S::Side<H>, S::Side<W>, O), Self, T>, DeviceError>;
 
-    /// The exact adjoint of [`Backend::conv`], with a bias and an activation: `(N, H', W', I)` to `(N, H, W, O)`,
-    /// where `(H, W)` are the sides given. The weight is that of the convolution: `(3, 3, O, I)`.
+    /// The exact adjoint of [`Backend::conv`], with a bias and an activation: `(N, H', W', I)` to `(N, H, W, O)`, where
+    /// `sides` is `(H, W)`. The weight is that of the convolution: `(3, 3, O, I)`.
     fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Self::Device>>(
         x: Array<(N, S::Side<H>, S::Side<W>, I), Self, T>,
         weight: &Parameter<(Filter, Filter, O, I), Self>,
@@ -192,16 +192,16 @@ pub trait Backend: 'static + Sized {
         x: &Array<(N, P), Self>,
     ) -> Result<Array<(N,), Self, T>, DeviceError>;
 
-    /// -log N(x | mean, exp(log_variance)), nats per image: summed over pixels, with its constant.
-    /// `log_variance` has one entry, or one for each pixel.
+    /// -log N(x | mean, exp(log_variance)), nats per image: summed over pixels, including the constant. `log_variance`
+    /// has one element, or one for each pixel.
     fn gaussian<N: Dim, P: Dim, V: Dim, T: Tape<f32, Self::Device>>(
         mean: Array<(N, P), Self, T>,
         log_variance: &Parameter<(V,), Self>,
         x: &Array<(N, P), Self>,
     ) -> Result<Array<(N,), Self, T>, DeviceError>;
 
-    /// z = mean + exp(scale * log_variance) * noise (Kingma and Welling 2014, section 2.4). Scale 1/2 takes the
-    /// second operand for a log-variance, scale 1 for a log standard deviation. The tape is that of `log_variance`.
+    /// z = mean + exp(scale * log_variance) * noise (Kingma and Welling 2014, section 2.4). With scale 1/2 the second
+    /// operand is a log-variance, with scale 1 a log standard deviation. The tape is that of `log_variance`.
     fn reparameterize<N: Dim, L: Dim, T: Tape<f32, Self::Device>>(
         mean: &Array<(N, L), Self>,
         log_variance: Array<(N, L), Self, T>,
@@ -209,13 +209,13 @@ pub trait Backend: 'static + Sized {
         scale: f32,
     ) -> Result<Array<(N, L), Self, T>, DeviceError>;
 
-    /// KL(N(mean, exp(log_variance)) || N(0, I)), nats per image (the same, appendix B).
+    /// KL(N(mean, exp(log_variance)) || N(0, I)), nats per image (same paper, appendix B).
     fn kl<N: Dim, L: Dim, T: Tape<f32, Self::Device>>(
         mean: &Array<(N, L), Self>,
         log_variance: Array<(N, L), Self, T>,
     ) -> Result<Array<(N,), Self, T>, DeviceError>;
 
-    /// The sum over images of `scale * (recon_nats + beta * kl_nats)`: what is differentiated. The tape is that of
+    /// The sum over images of `scale * (recon_nats + beta * kl_nats)`, the value to differentiate. The tape is that of
     /// `recon_nats`.
     fn total<N: Dim, T: Tape<f32, Self::Device>>(
         recon_nats: Array<(N,), Self, T>,
@@ -224,15 +224,15 @@ pub trait Backend: 'static + Sized {
         beta: f32,
     ) -> Result<Array<(), Self, T>, DeviceError>;
 
-    /// The gradients of a total by all that its tape has seen.
+    /// The gradients of a total with respect to everything on its tape.
     fn backward(total: Array<(), Self, OwnedTape<f32, Self::Device>>) -> Result<Grads<Self>, DeviceError>;
 
-    /// What is to be kept for a new parameter, whose values are zeros.
+    /// The handle of a new parameter, whose values are zeros.
     fn handle<S: Shape>(device: &Self::Device, shape: S) -> Result<Self::Handle<S>, DeviceError>;
 
-    /// Brings the device up to date after the optimiser changed the values.
+    /// Copies the values to the device after the optimiser changed them.
     fn refresh<S: Shape>(parameter: &mut Parameter<S, Self>);
 
-    /// How a parameter's gradient is read.
+    /// A function that reads the gradient of a parameter.
     fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader;
 }

@@ -1,5 +1,5 @@
-//! The portable side: the same operations from dfdx's own, on any of its devices. It is how CUDA computes, and, on
-//! the processor, what the kernels are compared with.
+//! The portable backend: the same operations, built from dfdx's own, on any of its devices. CUDA uses it, and on the
+//! CPU it is the reference for the kernels.
 
 use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
 use crate::tensor::dims::{Dim, Stride};
@@ -31,7 +31,7 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
     const LANES: usize = 1;
 
     fn micro_batch(_: bool) -> usize {
-        // Large products for a GPU; columns of so many images take a few hundred megabytes.
+        // Large products suit a GPU; the columns of this many images take a few hundred megabytes.
         128
     }
 
@@ -108,11 +108,11 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         let taps = Taps::new((height.size(), width.size()), (in_height.size(), in_width.size()), S::STRIDE);
         let (positions, from) = (height.size() * width.size(), in_height.size() * in_width.size());
         let attempt = || -> Result<_, D::Err> {
-            // Each position spreads to its nine taps ...
+            // Each position contributes to its nine taps ...
             let rows: Rows<D, T> = recorded(x).try_reshape_like(&(batch.size() * from, inputs.size()))?;
             let weight = weight.handle.clone().try_reshape_like(&(9 * outputs.size(), inputs.size()))?;
             let spread = rows.try_matmul(weight.try_permute::<(usize, usize), _>()?)?;
-            // ... and each pixel gathers what reached it.
+            // ... and each pixel sums its contributions.
             let gathered = gather(spread, (batch.size(), 9 * from, outputs.size()), &taps.of_input())?;
             let gathered = gathered.try_reshape_like(&(batch.size() * positions, 9usize, outputs.size()))?;
             let y = gathered.try_sum::<(usize, usize), Axis<1>>()?;
@@ -147,7 +147,7 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         let attempt = || -> Result<_, D::Err> {
             let (mean, tape) = recorded(mean).split_tape();
             let variance = log_variance.handle.clone().put_tape(tape);
-            // One variance is repeated for all pixels; one for each pixel keeps its place.
+            // A single variance is broadcast to all pixels; otherwise there is one for each pixel.
             let pixels = (shape.1.size(),);
             let variance: Tensor<(usize,), f32, D, T> = if log_variance.shape().0.size() == 1 {
                 let one: Tensor<Rank1<1>, f32, D, T> = variance.try_reshape_like(&(dfdx::shapes::Const::<1>,))?;
@@ -234,7 +234,7 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
     }
 }
 
-/// The array as dfdx has it: a tensor with its tape.
+/// The array as a dfdx tensor with its tape.
 fn recorded<S: Shape, D: Device<f32> + HasErr, T: Tape<f32, D>>(x: Array<S, Portable<D>, T>) -> Tensor<S, f32, D, T> {
     x.tensor.put_tape(x.tape)
 }
@@ -251,7 +251,7 @@ fn activate<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
     activation.portable(x).map_err(DeviceError::from_device)
 }
 
-/// Picks rows of `x`, seen as (Batch, Rows, Columns), for each image alike; `None` picks zeros.
+/// Picks the same rows of `x`, seen as (Batch, Rows, Columns), for each image; `None` picks zeros.
 fn gather<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
     x: Tensor<S, f32, D, T>,
     (batch, rows, columns): (usize, usize, usize),
@@ -265,7 +265,7 @@ fn gather<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
     x.try_gather(index)
 }
 
-/// Which pixel of the larger grid each tap of a 3x3 filter falls on, for each position of the smaller grid.
+/// For each position of the smaller grid, the pixel of the larger grid under each tap of a 3x3 filter.
 struct Taps {
     /// `[position][tap]`
     pixels: Vec<[Option<usize>; 9]>,
@@ -288,12 +288,12 @@ impl Taps {
         Taps { pixels, larger: larger.0 * larger.1 }
     }
 
-    /// For each position and tap, the pixel: how a convolution gathers.
+    /// The pixel for each position and tap: how a convolution gathers.
     fn of_output(&self) -> Vec<Option<usize>> {
         self.pixels.concat()
     }
 
-    /// For each pixel and tap, the place in (position, tap) that falls on it: how the adjoint gathers.
+    /// For each pixel and tap, the index in (position, tap) that falls on it: how the adjoint gathers.
     fn of_input(&self) -> Vec<Option<usize>> {
         let mut picks = vec![None; self.larger * 9];
         for (position, taps) in self.pixels.iter().enumerate() {
@@ -307,7 +307,7 @@ impl Taps {
     }
 }
 
-/// Zeros before the first pixel, with TensorFlow's SAME padding: half of what is missing, rounded down.
+/// Padding before the first pixel, with TensorFlow's SAME padding: half of the total, rounded down.
 fn padding(larger: usize, smaller: usize, stride: usize) -> usize {
     ((smaller - 1) * stride + 3).saturating_sub(larger) / 2
 }

@@ -1,4 +1,4 @@
-//! 3x3 convolutions and their adjoints as layers: NHWC arrays, "SAME" padding as TensorFlow defines it.
+//! 3x3 convolutions and transposed convolutions as layers: NHWC arrays, TensorFlow's "SAME" padding.
 
 use super::activation::{Activation, activation_backward};
 use super::conv_shape::{ConvShape, Side};
@@ -6,7 +6,7 @@ use super::lowering::{gather, gradients, scatter};
 use super::product::Start;
 use super::{Accumulate, assert_length};
 
-/// `y = activation(convolution of x with weight + bias)`; a window is not flipped (cross-correlation).
+/// `y = activation(convolution of x with weight + bias)`; the window is not flipped (cross-correlation).
 ///
 /// `x` is (batch, height, width, inputs), `weight` (3, 3, inputs, outputs), `bias` (outputs), `y` (batch, out height,
 /// out width, outputs). Padding: <https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2>.
@@ -18,10 +18,10 @@ pub fn conv(shape: ConvShape, activation: Activation, x: &[f32], weight: &[f32],
     activation.finish(y);
 }
 
-/// Adds the gradients of [`conv`] to `dx`, `dweight` and `dbias`, shaped as `x`, `weight` and `bias` are.
+/// Adds the gradients of [`conv`] to `dx`, `dweight` and `dbias`, which have the shapes of `x`, `weight` and `bias`.
 ///
-/// `y` is the layer's output; `dy`, of the same shape, the gradient by it, which is used up: it becomes the gradient by
-/// the values before the activation. Leave `dx` out for a layer whose input needs no gradient.
+/// `y` is the layer's output; `dy`, of the same shape, is the gradient with respect to it. It is overwritten with the
+/// gradient with respect to the values before the activation. Pass `None` for `dx` if the input needs no gradient.
 #[track_caller]
 #[expect(clippy::too_many_arguments, reason = "a layer's arrays and their gradients")]
 pub fn conv_backward(
@@ -49,7 +49,7 @@ pub fn conv_backward(
 /// `y = activation(adjoint of the convolution of this shape and weight, applied to x, + bias)`.
 ///
 /// `x` is (batch, out height, out width, outputs), `weight` (3, 3, inputs, outputs), `bias` (inputs), `y` (batch,
-/// height, width, inputs): the names are those of the convolution, which maps the other way.
+/// height, width, inputs): the names are those of the convolution, which maps in the other direction.
 #[track_caller]
 pub fn conv_transpose(
     shape: ConvShape,
@@ -65,10 +65,11 @@ pub fn conv_transpose(
     activation.finish(y);
 }
 
-/// Adds the gradients of [`conv_transpose`] to `dx`, `dweight` and `dbias`, shaped as `x`, `weight` and `bias` are.
+/// Adds the gradients of [`conv_transpose`] to `dx`, `dweight` and `dbias`, which have the shapes of `x`, `weight` and
+/// `bias`.
 ///
-/// `y` is the layer's output; `dy`, of the same shape, the gradient by it, which is used up: it becomes the gradient by
-/// the values before the activation. Leave `dx` out for a layer whose input needs no gradient.
+/// `y` is the layer's output; `dy`, of the same shape, is the gradient with respect to it. It is overwritten with the
+/// gradient with respect to the values before the activation. Pass `None` for `dx` if the input needs no gradient.
 #[track_caller]
 #[expect(clippy::too_many_arguments, reason = "a layer's arrays and their gradients")]
 pub fn conv_transpose_backward(
@@ -103,10 +104,10 @@ mod tests {
     use crate::tensor::kernels::winograd::Filtering;
     use proptest::prelude::*;
 
-    /// Products of a channel before and one after at a pixel that are few enough for the oracle.
+    /// Limit of batch * height * width * inputs * outputs, so that the oracle stays fast.
     const FEW_ENOUGH: usize = 200_000;
 
-    /// Shapes small enough for the oracle. Any of the batch and the sides may be the one that keeps its size beside many
+    /// Shapes small enough for the oracle. Any of the batch and the two sides may keep its size together with many
     /// channels.
     fn shapes() -> impl Strategy<Value = ConvShape> {
         (0..18usize, 1..34usize, 1..34usize, side(), side(), 1..3usize, 0..3usize).prop_map(
@@ -124,13 +125,13 @@ mod tests {
         )
     }
 
-    /// Shapes that are worked out by Winograd's filtering, on tiles that reach beyond the image and on whole ones.
+    /// Shapes that Winograd filtering computes, with tiles inside the image and tiles that cross its edge.
     fn winograd_shapes() -> impl Strategy<Value = ConvShape> {
         let channels = || prop_oneof![3 => Just(16usize), 2 => Just(32), 1 => Just(48), 1 => Just(64), 1 => Just(128)];
         let shapes =
             (1..7usize, 3..21usize, 3..21usize, channels(), channels(), prop_oneof![1 => Just(1usize), 4 => Just(2)])
                 .prop_map(|(batch, height, width, inputs, outputs, stride)| {
-                    // Leaves at least 36 pixels of the smaller side, so that none gets below 4.
+                    // Leaves at least 36 pixels of the smaller side, so that no side is below 4.
                     let pixels = 3 * FEW_ENOUGH / (inputs * outputs);
                     let (width, height) = (width.min(pixels / 4), height.min(pixels / width.min(pixels / 4)));
                     let batch = batch.min((pixels / (width * height)).max(1));
@@ -138,7 +139,7 @@ mod tests {
                 });
         let odd = (any::<bool>(), any::<bool>());
         let shapes = (shapes, odd).prop_map(|(shape, (high, wide))| {
-            // An odd side of the larger images has as many outputs as the even one after it.
+            // A larger image with an odd side has as many outputs as one with the next even side.
             let cut = |side: usize, odd: bool| if odd && shape.stride == 2 { side - 1 } else { side };
             ConvShape { height: cut(shape.height, high), width: cut(shape.width, wide), ..shape }
         });
@@ -156,8 +157,8 @@ mod tests {
         })
     }
 
-    /// Largest error allowed, as a share of the largest number. Sums of products were seen to err by 1.5e-6;
-    /// Winograd's filtering at stride 1, whose terms are larger than its results, by 1.2e-5, with 128 channels.
+    /// Largest allowed error, relative to the largest number. Measured: sums of products have errors up to 1.5e-6;
+    /// Winograd filtering at stride 1, whose terms are larger than its results, up to 1.2e-5 with 128 channels.
     fn tolerance(shape: ConvShape) -> f64 {
         if shape.stride == 1 && Filtering::fitting(shape).is_some() { 3e-5 } else { 1e-5 }
     }
@@ -197,7 +198,7 @@ mod tests {
             assert_close_to(tolerance(shape), 1.0, "dx", &dx, &expected_dx);
             assert_close_to(tolerance(shape), 1.0, "dweight", &dweight, &expected_dweight);
             assert_close("dbias", &dbias, &expected_dbias);
-            assert_eq!((dw, db), (dweight, dbias), "whatever becomes of dx");
+            assert_eq!((dw, db), (dweight, dbias), "for any use of dx");
         });
     }
 
@@ -236,7 +237,7 @@ mod tests {
             assert_close_to(tolerance(shape), 1.0, "dx", &dx, &expected_dx);
             assert_close_to(tolerance(shape), 1.0, "dweight", &dweight, &expected_dweight);
             assert_close("dbias", &dbias, &expected_dbias);
-            assert_eq!((dw, db), (dweight, dbias), "whatever becomes of dx");
+            assert_eq!((dw, db), (dweight, dbias), "for any use of dx");
         });
     }
 
@@ -259,8 +260,8 @@ mod tests {
             check_conv_transpose(shape, activation, seed);
         }
 
-        /// <conv(x), y> = <x, conv_transpose(y)>, the definition of an adjoint; and both are linear in the weight, so
-        /// that the product of the weight with its gradient is the same number again.
+        /// <conv(x), y> = <x, conv_transpose(y)>, the definition of an adjoint. Both are linear in the weight, so the
+        /// product of the weight and its gradient is the same number.
         #[test]
         fn conv_transpose_is_the_adjoint_of_conv(shape in shapes(), seed: u64) {
             let [x, y, weight] = arrays(&shape, seed);
@@ -279,7 +280,7 @@ mod tests {
         }
     }
 
-    /// What chance may leave out.
+    /// Extreme sizes, which random shapes may miss.
     #[test]
     fn the_ends_of_every_range_agree_with_the_oracle() {
         let sizes = [
@@ -317,7 +318,7 @@ mod tests {
         }
     }
 
-    /// Weights count the taps, so that the result says by hand which tap met which pixel.
+    /// The weights number the taps, so that the result shows which tap met which pixel.
     #[test]
     fn small_cases_by_hand() {
         let weight: Vec<f32> = (1..=9).map(|tap| tap as f32).collect();
@@ -325,7 +326,7 @@ mod tests {
         let mut y = [0.0; 4];
         conv(shape, Activation::Identity, &[1.0, 10.0, 100.0, 1000.0], &weight, &[0.0], &mut y);
         assert_eq!(y, [9865.0, 8754.0, 6532.0, 5421.0]);
-        // An even side at stride 2 is padded after its end only: the window starts at the first pixel.
+        // At stride 2, an even side is padded only after its end: the window starts at the first pixel.
         let shape = ConvShape { stride: 2, ..shape };
         let mut y = [0.0; 1];
         conv(shape, Activation::Identity, &[1.0, 10.0, 100.0, 1000.0], &weight, &[0.5], &mut y);
@@ -338,7 +339,7 @@ mod tests {
     /// The same bits on every thread, whatever earlier calls left in the scratch space.
     #[test]
     fn results_depend_on_the_arguments_alone() {
-        // Channels for every way, and images for more than one group.
+        // Channels for every algorithm, and images for more than one group.
         for (inputs, outputs, stride) in [(9, 20, 1), (20, 9, 1), (20, 20, 2), (9, 1, 1), (16, 32, 1), (32, 64, 2)] {
             let shape = ConvShape { batch: 6, height: 28, width: 27, inputs, outputs, stride };
             let [x, y, weight] = arrays(&shape, 7);

@@ -5,43 +5,43 @@ use super::{Accumulate, assert_length};
 /// Height and width of the window of weights.
 pub(super) const WINDOW: usize = 3;
 
-/// The shape of a convolution, or of the convolution a transposed convolution is the adjoint of. Each number is at
-/// least 1, but for `batch`, which may be 0.
+/// The shape of a convolution, or of the convolution whose adjoint a transposed convolution is. Each number is at least
+/// 1, except `batch`, which may be 0.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvShape {
-    /// Images worked on at once.
+    /// Images in the arrays.
     pub batch: usize,
-    /// Height in pixels on the larger side: what a convolution reads, what its adjoint writes.
+    /// Height in pixels of the larger side: the input of a convolution, the output of its adjoint.
     pub height: usize,
-    /// Width in pixels on the larger side.
+    /// Width in pixels of the larger side.
     pub width: usize,
-    /// Channels on the larger side.
+    /// Channels of the larger side.
     pub inputs: usize,
-    /// Channels on the smaller side: what a convolution writes, what its adjoint reads.
+    /// Channels of the smaller side: the output of a convolution, the input of its adjoint.
     pub outputs: usize,
-    /// Pixels the window moves between neighbouring outputs, in both directions.
+    /// Pixels between neighbouring windows, in both directions.
     pub stride: usize,
 }
 
 impl ConvShape {
-    /// Height in pixels on the smaller side: height / stride, rounded up.
+    /// Height in pixels of the smaller side: height / stride, rounded up.
     #[must_use]
     pub fn out_height(&self) -> usize {
         self.height.div_ceil(self.stride)
     }
 
-    /// Width in pixels on the smaller side: width / stride, rounded up.
+    /// Width in pixels of the smaller side: width / stride, rounded up.
     #[must_use]
     pub fn out_width(&self) -> usize {
         self.width.div_ceil(self.stride)
     }
 
-    /// Pixels of zeros above the image. Of an odd number of padding pixels, the extra one goes below.
+    /// Rows of zeros above the image. If the number of padding rows is odd, the extra one is below.
     pub(super) fn pad_top(&self) -> usize {
         padding_before(self.height, self.out_height(), self.stride)
     }
 
-    /// Pixels of zeros to the left of the image.
+    /// Columns of zeros to the left of the image.
     pub(super) fn pad_left(&self) -> usize {
         padding_before(self.width, self.out_width(), self.stride)
     }
@@ -86,21 +86,21 @@ impl ConvShape {
     }
 }
 
-/// TensorFlow's "SAME" rule for one direction: `max((out - 1) * stride + 3 - size, 0)` in all, half of it, rounded
-/// down, before.
+/// TensorFlow's "SAME" rule for one direction: `max((out - 1) * stride + 3 - size, 0)` in total, half of it, rounded
+/// down, before the image.
 fn padding_before(size: usize, out: usize, stride: usize) -> usize {
     ((out - 1) * stride + WINDOW).saturating_sub(size) / 2
 }
 
-/// A side of a convolution, and where the gradient by it goes.
+/// A side of a convolution, and the buffer of the gradient with respect to it.
 pub(super) enum Side<'a> {
     Large(Accumulate, &'a mut [f32]),
     Small(Accumulate, &'a mut [f32]),
 }
 
-/// The weight (3, 3, inputs, outputs) with its channels exchanged: (3, 3, outputs, inputs).
+/// Transposes the channels of the weight: (3, 3, inputs, outputs) to (3, 3, outputs, inputs).
 pub(super) fn transpose_taps([inputs, outputs]: [usize; 2], weight: &[f32], transposed: &mut [f32]) {
-    /// Outputs worked on at once, so that what is written stays in the cache.
+    /// Outputs in one block, so that the written part stays in the cache.
     const BLOCK: usize = 16;
 
     let taps = weight.chunks_exact(inputs * outputs);

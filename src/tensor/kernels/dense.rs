@@ -7,14 +7,14 @@ use super::simd::WIDEST;
 use super::{Accumulate, assert_length};
 use std::ops::Range;
 
-/// The sides of a dense layer's arrays; each is at least 1, but for `rows`, which may be 0.
+/// The sizes of the arrays of a dense layer; each is at least 1, except `rows`, which may be 0.
 #[derive(Clone, Copy, Debug)]
 pub struct DenseShape {
-    /// Examples worked on at once.
+    /// Examples in the arrays.
     pub rows: usize,
-    /// Features of an example before the layer.
+    /// Input features of an example.
     pub inputs: usize,
-    /// Features of an example after the layer.
+    /// Output features of an example.
     pub outputs: usize,
 }
 
@@ -51,11 +51,11 @@ pub fn dense(shape: DenseShape, activation: Activation, x: &[f32], weight: &[f32
     activation.finish(y);
 }
 
-/// Adds the gradients of [`dense`] to `dx` (rows, inputs) and `dbias` (outputs); that by the weight is left to
-/// [`dense_weight_gradient`].
+/// Adds the gradients of [`dense`] to `dx` (rows, inputs) and `dbias` (outputs); [`dense_weight_gradient`] computes
+/// that of the weight.
 ///
-/// `y` is the layer's output; `dy` (rows, outputs) the gradient by it, which is used up: it becomes the gradient by the
-/// values before the activation. Leave `dx` out for a layer whose input needs no gradient.
+/// `y` is the layer's output; `dy` (rows, outputs) is the gradient with respect to it. It is overwritten with the
+/// gradient with respect to the values before the activation. Pass `None` for `dx` if the input needs no gradient.
 #[track_caller]
 pub fn dense_backward(
     shape: DenseShape,
@@ -99,7 +99,7 @@ fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Accumulate
         });
         return;
     }
-    // Worked out transposed, the weight is read along its rows; some columns more make whole vectors.
+    // The transposed product reads the weight along its rows; columns are padded to whole vectors.
     let columns = rows.next_multiple_of(WIDEST);
     let (lefts, places) = (multiples(BLOCK, outputs), multiples(BLOCK, columns));
     with_scratch(outputs * columns, |right| {
@@ -134,10 +134,10 @@ fn input_gradient(shape: DenseShape, weight: &[f32], dy: &[f32], sum: Accumulate
     });
 }
 
-/// Inputs whose gradients are worked out at once.
+/// Inputs whose gradients are computed in one block.
 const BLOCK: usize = 96;
 
-/// A matrix (rows, columns) with rows and columns exchanged; its new rows begin `stride` numbers apart.
+/// Transposes a matrix (rows, columns); the new rows are `stride` apart.
 fn transpose([rows, columns]: [usize; 2], matrix: &[f32], stride: usize, transposed: &mut [f32]) {
     for first in (0..rows).step_by(WIDEST) {
         for column in 0..columns {
@@ -149,11 +149,11 @@ fn transpose([rows, columns]: [usize; 2], matrix: &[f32], stride: usize, transpo
     }
 }
 
-/// The gradient of [`dense`] by some rows of the weight, those of the inputs `features`:
-/// `dweight[i, o] = sum over the rows r of x[r, i] dy[r, o]`.
+/// The gradient of [`dense`] with respect to some rows of the weight, those of the inputs `features`: `dweight[i, o] =
+/// sum over the rows r of x[r, i] dy[r, o]`.
 ///
-/// `x` is (rows, inputs), `dweight` (features, outputs); `dy` (rows, outputs) is the gradient by the values before the
-/// activation, as [`dense_backward`] leaves it.
+/// `x` is (rows, inputs), `dweight` (features, outputs); `dy` (rows, outputs) is the gradient with respect to the
+/// values before the activation, as [`dense_backward`] returns it.
 #[track_caller]
 pub fn dense_weight_gradient(
     shape: DenseShape,
@@ -226,7 +226,7 @@ mod tests {
             dense_backward(shape, activation, &weight, &y, &mut dy.clone(), begin, &mut dbias.clone());
             dense_backward(shape, activation, &weight, &y, &mut dy, Some((Accumulate::Add, &mut dx)), &mut dbias);
             assert_close("dy", &dy, &by_value);
-            // Some rows of the weight after the others, as threads share them out.
+            // Some rows of the weight after the others, as threads divide them.
             let split = inputs / 3;
             let (head, tail) = dweight.split_at_mut(split * outputs);
             dense_weight_gradient(shape, 0..split, &x, &dy, Accumulate::Add, head);

@@ -1,6 +1,6 @@
-//! Elementary functions of `f32` written without branches or calls, so that loops over them become vector code.
+//! Elementary functions of `f32` without branches or calls, so that loops over them are vectorized.
 //!
-//! Error bounds hold against exact results and are checked by the tests; NaN gives NaN.
+//! Error bounds are relative to exact results and checked by the tests; NaN gives NaN.
 
 use std::f32::consts::LOG2_E;
 
@@ -14,7 +14,7 @@ const LEAST_EXPONENT: f32 = -87.336_54;
 /// Above this exponent the result is infinite.
 const GREATEST_EXPONENT: f32 = 89.0;
 
-/// `e^x` to a relative error of 1.2e-7; 0 where the result would be subnormal, infinite where it is too large.
+/// `e^x` with a relative error up to 1.2e-7; 0 if the result would be subnormal, infinite if it is too large.
 ///
 /// Method and polynomial: Cephes library, `expf` (S. Moshier).
 #[inline(always)]
@@ -28,7 +28,7 @@ pub(super) fn exp(x: f32) -> f32 {
         * rest
         + 0.5;
     let fraction = polynomial * (rest * rest) + rest + 1.0;
-    // 2^power as the product of two powers of 2, since 2^128 is no f32.
+    // 2^power as a product of two powers of 2, because 2^128 is not an f32.
     let power = (rounded.to_bits() as i32).wrapping_sub(ROUNDER.to_bits() as i32);
     let half = power >> 1;
     let value = fraction * power_of_2(half) * power_of_2(power.wrapping_sub(half));
@@ -41,10 +41,10 @@ fn power_of_2(power: i32) -> f32 {
     f32::from_bits((power.wrapping_add(127) as u32) << 23)
 }
 
-/// `ln(1 + x)` for `x` from 0 to 1, to a relative error of 2e-7.
+/// `ln(1 + x)` for `x` from 0 to 1, with a relative error up to 2e-7.
 ///
-/// It is 2 artanh(s) at s = x / (2 + x), which is at most 1/3: the series 2 (s + s^3/3 + s^5/5 + ...) converges fast
-/// and keeps small results exact. The last term left out is below 2e-8 of the sum.
+/// It is 2 artanh(s) with s = x / (2 + x), which is at most 1/3: the series 2 (s + s^3/3 + s^5/5 + ...) converges fast
+/// and keeps small results exact. The first omitted term is below 2e-8 of the sum.
 #[inline(always)]
 pub(super) fn ln_1p_of_unit(x: f32) -> f32 {
     let s = x / (2.0 + x);
@@ -56,7 +56,7 @@ pub(super) fn ln_1p_of_unit(x: f32) -> f32 {
     2.0 * (s + s * square * tail)
 }
 
-/// `1 / (1 + e^-x)` to a relative error of 2e-7; 0 where the result would be subnormal.
+/// `1 / (1 + e^-x)` with a relative error up to 2e-7; 0 if the result would be subnormal.
 #[inline(always)]
 pub(super) fn sigmoid(x: f32) -> f32 {
     let small = exp(-x.abs());
@@ -64,7 +64,7 @@ pub(super) fn sigmoid(x: f32) -> f32 {
     numerator / (1.0 + small)
 }
 
-/// `tanh(x)` to a relative error of 2e-7.
+/// `tanh(x)` with a relative error up to 2e-7.
 ///
 /// Method and polynomial: Cephes library, `tanhf` (S. Moshier).
 #[inline(always)]
@@ -90,7 +90,7 @@ mod tests {
             .map(|step| {
                 let x = from + (to - from) * (step as f32 / steps as f32);
                 let exact = exact(f64::from(x));
-                // Results below the normal range are flushed to 0 or nearly so.
+                // Results below the normal range are 0 or nearly 0.
                 if exact.abs() < 1e-37 { 0.0 } else { (f64::from(function(x)) - exact).abs() / exact.abs() }
             })
             .fold(0.0, f64::max)

@@ -14,10 +14,10 @@ fn check_rows(pixels: usize, x: &[f32], nats: &[f32]) {
     assert_length("x", x, nats.len() * pixels);
 }
 
-/// `nats[r] = sum over the pixels p of softplus(logits[r, p]) - x[r, p] logits[r, p]`: minus the log-likelihood of the
-/// image `x` under independent Bernoulli pixels, the binary cross-entropy.
+/// `nats[r] = sum over the pixels p of softplus(logits[r, p]) - x[r, p] logits[r, p]`: the negative log-likelihood of
+/// the image `x` under independent Bernoulli pixels (binary cross-entropy).
 ///
-/// `logits` and `x` are (rows, pixels), `nats` (rows). Pixels between 0 and 1 are taken as probabilities.
+/// `logits` and `x` are (rows, pixels), `nats` (rows). Pixels between 0 and 1 are treated as probabilities.
 #[track_caller]
 pub fn bernoulli(pixels: usize, logits: &[f32], x: &[f32], nats: &mut [f32]) {
     check_rows(pixels, x, nats);
@@ -82,10 +82,10 @@ fn with_precision<T>(pixels: usize, log_var: &[f32], work: impl FnOnce(&[f32]) -
     })
 }
 
-/// `nats[r] = sum over the pixels p of 0.5 (ln(2 pi) + log_var[p] + (x[r, p] - mean[r, p])^2 exp(-log_var[p]))`: minus
-/// the log-density of the image `x` under independent normal pixels.
+/// `nats[r] = sum over the pixels p of 0.5 (ln(2 pi) + log_var[p] + (x[r, p] - mean[r, p])^2 exp(-log_var[p]))`: the
+/// negative log-density of the image `x` under independent normal pixels.
 ///
-/// `mean` and `x` are (rows, pixels), `nats` (rows); `log_var` holds one number for the model or one for each pixel.
+/// `mean` and `x` are (rows, pixels), `nats` (rows); `log_var` has one number for the model or one for each pixel.
 #[track_caller]
 pub fn gaussian(pixels: usize, mean: &[f32], log_var: &[f32], x: &[f32], nats: &mut [f32]) {
     check_gaussian(pixels, mean, log_var, x, nats);
@@ -100,10 +100,10 @@ pub fn gaussian(pixels: usize, mean: &[f32], log_var: &[f32], x: &[f32], nats: &
     });
 }
 
-/// Adds the gradients of [`gaussian`] to `dmean` (rows, pixels) and `dlog_var`, as long as `log_var`:
+/// Adds the gradients of [`gaussian`] to `dmean` (rows, pixels) and `dlog_var`, which has the length of `log_var`:
 /// `dmean[r, p] += dnats[r] (mean - x) exp(-log_var)`, `dlog_var += dnats[r] 0.5 (1 - (x - mean)^2 exp(-log_var))`.
 ///
-/// Leave `dlog_var` out where the variance is fixed.
+/// Pass `None` for `dlog_var` if the variance is fixed.
 #[track_caller]
 pub fn gaussian_backward(
     pixels: usize,
@@ -160,8 +160,8 @@ mod tests {
     use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
-    /// Rows and pixels of an image: mostly few, sometimes sides of up to 33. Of many pixels there are few rows: each
-    /// pixel is a derivative by differences.
+    /// Rows and pixels of an image: mostly few, sometimes with sides of up to 33. With many pixels there are few rows,
+    /// because each pixel needs a numerical derivative.
     fn sizes() -> impl Strategy<Value = (usize, usize)> {
         let pixels = prop_oneof![
             15 => 1..40usize,
@@ -171,13 +171,13 @@ mod tests {
         (0..18usize, pixels).prop_map(|(rows, pixels)| (rows.min(1 + 1_000_000 / (pixels * pixels)), pixels))
     }
 
-    /// The sum of the squares and logarithms that the Gaussian likelihoods of all rows are made of.
+    /// The sum of the squares and logarithms in the Gaussian likelihoods of all rows.
     fn sizes_of_terms(mean: &[f32], log_var: &[f32], x: &[f32]) -> f64 {
         let log_vars = log_var.iter().cycle();
         let size = |((&mean, &x), &log_var): ((&f32, &f32), &f32)| {
             f64::from(log_var.abs() + (x - mean) * (x - mean) * (-log_var).exp())
         };
-        // Of several variances, one belongs to each pixel, and rows are whole images: the cycle stays in step.
+        // With several variances, each belongs to a pixel, and rows are whole images: the cycle stays aligned.
         mean.iter().zip(x).zip(log_vars).map(size).sum()
     }
 
@@ -231,7 +231,7 @@ mod tests {
             let (wide_mean, wide_log_var, wide_x) = (wide(&mean), wide(&log_var), wide(&x));
             let exact = |mean: &[f64], log_var: &[f64]| oracle::gaussian(pixels, mean, log_var, &wide_x);
             let expected_nats = exact(&wide_mean, &wide_log_var);
-            // Terms of both signs may cancel: an error is measured by the sum of their sizes.
+            // Terms of both signs may cancel: the error is relative to the sum of their magnitudes.
             let sizes = sizes_of_terms(&mean, &log_var, &x);
             let dnats = numbers(seed ^ 3, rows);
             let (dmean, dlog_var) = (numbers(seed ^ 4, mean.len()), numbers(seed ^ 5, log_var.len()));

@@ -1,15 +1,15 @@
-//! Convolutions as sums of products: the linear maps between the two sides of a [`ConvShape`].
+//! Convolutions as matrix products: the linear maps between the two sides of a [`ConvShape`].
 //!
-//! An image is copied once into a larger one with a border of zeros. In it the three rows of a window are three runs of
-//! consecutive numbers, wherever the window lies, so a product reads them in place: no matrix of windows (im2col) is
-//! made. The adjoint is read the same way: the pixels of the larger side whose rows and columns have the same
-//! remainders by the stride meet the same taps, and a product makes each of these classes.
+//! An image is copied once into a larger array with a border of zeros. There the three rows of any window are three
+//! runs of consecutive numbers, which a product reads in place: no matrix of windows (im2col) is built. The adjoint is
+//! read the same way: the pixels of the larger side whose rows and columns have the same remainders modulo the stride
+//! meet the same taps, and each of these classes is one product.
 //!
-//! A side with very few channels would leave most of a vector empty where it is the result. There, at stride 1, the
-//! matrix of windows is made of products after all and summed up, or the gradient is taken of the same convolution seen
-//! from its other side, by the weight turned by 180 degrees with its channels exchanged.
+//! A result with very few channels would leave most of a vector empty. In that case, at stride 1, the matrix of windows
+//! is computed by products and summed, or the gradient is computed for the same convolution seen from its other side,
+//! with the weight rotated by 180 degrees and its channels exchanged.
 //!
-//! Where [`winograd`](super::winograd) is faster, it does the work instead.
+//! If [`winograd`](super::winograd) is faster, it is used instead.
 
 use super::activation::finish;
 use super::conv_shape::{ConvShape, Side, WINDOW, transpose_taps};
@@ -18,11 +18,11 @@ use super::scratch::with_scratch;
 use super::simd::WIDEST;
 use super::winograd::Filtering;
 
-/// Channels of a result up to which its windows are made and summed up.
+/// Results with at most this many channels are computed by summing windows.
 const FEW: usize = 4;
 
-/// small = start + convolution of large, of which negative numbers become 0 with `relu`: (batch, height, width, inputs)
-/// to (batch, out height, out width, outputs).
+/// small = start + convolution of large; with `relu`, negative results become 0. Maps (batch, height, width, inputs) to
+/// (batch, out height, out width, outputs).
 pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
     if let Some(filtering) = Filtering::fitting(shape) {
         filtering.gather(weight, large, start, relu, small);
@@ -33,9 +33,10 @@ pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Sta
     }
 }
 
-/// large = start + adjoint of the convolution, applied to small; the other way round than [`gather`].
+/// large = start + adjoint of the convolution, applied to small; the opposite direction of [`gather`].
 pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
-    // At stride 2 filtering would have to add up overlapping tiles before bias and ReLU, in a pass that takes what it saves.
+    // At stride 2, filtering would have to add overlapping tiles before bias and ReLU; this extra pass costs as much as
+    // filtering saves.
     if shape.stride == 1 && (shape.inputs <= FEW || Filtering::fitting(shape).is_some()) {
         with_turned(shape, weight, |turned| gather(exchanged(shape), turned, small, start, relu, large));
     } else {
@@ -43,8 +44,8 @@ pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: St
     }
 }
 
-/// dweight += gradient of <convolution of large, small> by the weight (3, 3, inputs, outputs); the gradient by one side
-/// goes into `by_side`.
+/// dweight += gradient of <convolution of large, small> with respect to the weight (3, 3, inputs, outputs). The
+/// gradient with respect to one side goes to `by_side`.
 pub(super) fn gradients(
     shape: ConvShape,
     weight: &[f32],
@@ -72,12 +73,12 @@ pub(super) fn gradients(
     }
 }
 
-/// The same convolution seen from its other side; for stride 1, where both sides have the same pixels.
+/// The same convolution seen from its other side; only for stride 1, where both sides have the same pixels.
 fn exchanged(shape: ConvShape) -> ConvShape {
     ConvShape { inputs: shape.outputs, outputs: shape.inputs, ..shape }
 }
 
-/// Calls `work` with `weight` turned by 180 degrees and its channels exchanged: (3, 3, outputs, inputs).
+/// Calls `work` with `weight` rotated by 180 degrees and its channels exchanged: (3, 3, outputs, inputs).
 fn with_turned(shape: ConvShape, weight: &[f32], work: impl FnOnce(&[f32])) {
     with_scratch(weight.len(), |turned| {
         turn(shape, weight, |to, value| turned[to] = value);
@@ -85,7 +86,7 @@ fn with_turned(shape: ConvShape, weight: &[f32], work: impl FnOnce(&[f32])) {
     });
 }
 
-/// Calls `put` with each number of `weight` (3, 3, inputs, outputs) and its place in the turned weight.
+/// Calls `put` with each number of `weight` (3, 3, inputs, outputs) and its index in the rotated weight.
 fn turn(shape: ConvShape, weight: &[f32], mut put: impl FnMut(usize, f32)) {
     let ConvShape { inputs, outputs, .. } = shape;
     for (tap, channels) in weight.chunks_exact(inputs * outputs).enumerate() {
@@ -98,8 +99,8 @@ fn turn(shape: ConvShape, weight: &[f32], mut put: impl FnMut(usize, f32)) {
     }
 }
 
-/// Copies an image (height, width, channels) into a larger one; `before` are the rows and columns above it and to its
-/// left. What does not fit is left out: a window need not reach the last pixels. Nothing else is written: the border is
+/// Copies an image (height, width, channels) into a larger one, below and to the right of `before` rows and columns.
+/// Pixels that do not fit are skipped: a window need not reach the last pixels. The border is not written: it is
 /// cleared once for many images.
 fn place(
     [height, width]: [usize; 2],
@@ -116,7 +117,7 @@ fn place(
     }
 }
 
-/// A convolution's larger image with a border on which all windows lie.
+/// The padded larger image of a convolution, which contains all windows.
 struct Border {
     sides: [usize; 2],
     before: [usize; 2],
@@ -131,7 +132,7 @@ impl Border {
         }
     }
 
-    /// Calls `work` with each image, padded, in turn.
+    /// Calls `work` with each padded image in turn.
     fn each(&self, shape: ConvShape, large: &[f32], mut work: impl FnMut(&[f32])) {
         let length = self.sides[0] * self.sides[1] * shape.inputs;
         with_scratch(length, |padded| {
@@ -201,15 +202,15 @@ fn weight_gradient(shape: ConvShape, large: &[f32], small: &[f32], dweight: &mut
     });
 }
 
-/// In one direction, the pixels of the larger side with one remainder by the stride.
+/// In one direction, the pixels of the larger side with the same remainder modulo the stride.
 struct Class {
-    /// The taps that meet them, the last one first: the smaller side's pixels then come in their order.
+    /// The taps that meet these pixels, last tap first, so that the pixels of the smaller side are in ascending order.
     taps: Vec<usize>,
-    /// Each pixel, and the first pixel of the smaller side that it meets, counted in the padded image.
+    /// Each pixel, and the first pixel of the smaller side that it meets, as an index into the padded image.
     pixels: Vec<(usize, usize)>,
 }
 
-/// Pixels of zeros before the smaller side in one direction: as many as a window reaches beyond its first pixel.
+/// Pixels of padding before the smaller side in one direction: as many as a window reaches beyond the first pixel.
 fn reach(stride: usize) -> usize {
     (WINDOW - 1) / stride
 }
@@ -291,13 +292,14 @@ fn by_scattering(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, 
     });
 }
 
-/// [`gather`] at stride 1 to few channels: from each pixel of the larger side to the windows it lies under, then summed.
+/// [`gather`] at stride 1 to few channels: a product maps each pixel of the larger side to the windows that contain it,
+/// and these are summed.
 fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
     let exchanged = exchanged(shape);
-    // Some numbers more make whole vectors.
+    // Padded to whole vectors.
     let (window, pixels) = (exchanged.window().next_multiple_of(WIDEST), shape.small_pixels());
     let rows = multiples(pixels, shape.inputs);
-    // Each window's sums, on a grid with a border of zeros.
+    // The windows, on a grid with a border of zeros.
     let grid = [shape.height + 2, shape.width + 2];
     let places: Vec<usize> =
         (0..pixels).map(|pixel| ((pixel / shape.width + 1) * grid[1] + pixel % shape.width + 1) * window).collect();
@@ -331,11 +333,12 @@ fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, rel
     });
 }
 
-/// small = start + the sum of the windows around each pixel's neighbours, where they lie over that pixel.
+/// small = start + the sum of the parts of the neighbours' windows that lie on each pixel.
 fn sum_windows(shape: ConvShape, window: usize, windows: &[f32], start: Start, relu: bool, small: &mut [f32]) {
     let ConvShape { width, outputs, .. } = shape;
     let row = (width + 2) * window;
-    // From the window of the pixel's upper left neighbour, whose last tap it is, to that of its lower right one.
+    // From the window of the upper left neighbour, where the pixel is the last tap, to that of the lower right
+    // neighbour.
     let places: [usize; WINDOW * WINDOW] = std::array::from_fn(|neighbour| {
         let tap = WINDOW * WINDOW - 1 - neighbour;
         neighbour / WINDOW * row + neighbour % WINDOW * window + tap * outputs
@@ -361,7 +364,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Which way an operation takes depends on the shape; every way has to give the same result.
+        /// The shape decides which algorithm is used; all algorithms must give the same result.
         #[test]
         fn ways_agree(
             batch in 1..4usize, height in 1..12usize, width in 1..12usize,

@@ -1,11 +1,11 @@
-//! CPU kernels of the models: layers, likelihoods and the posterior, each with its gradient.
+//! CPU kernels of the models: layers, likelihoods and the posterior, with their gradients.
 //!
-//! All arrays are row-major `f32` slices. Every function checks the length of its slices and panics where one does not
-//! fit its shape. Gradients are *added* to the buffers they are returned in, unless a [`Accumulate`] says otherwise. Each
-//! kernel runs on the calling thread alone and gives the same bits for the same input; threads are for the caller to
-//! spend, on micro-batches.
+//! All arrays are row-major `f32` slices. Every function checks the length of its slices and panics if one does not
+//! match its shape. Gradients are *added* to their buffers, unless an [`Accumulate`] argument says otherwise. Each
+//! kernel runs on the calling thread only and gives the same bits for the same input; callers run micro-batches in
+//! parallel.
 //!
-//! The vector instructions are chosen when the program runs: AVX-512, AVX2 with FMA, NEON, or none.
+//! The vector instructions are chosen at run time: AVX-512, AVX2 with FMA, NEON, or none.
 
 mod activation;
 mod conv;
@@ -34,12 +34,12 @@ pub use dense::{DenseShape, dense, dense_backward, dense_weight_gradient};
 pub use likelihood::{bernoulli, bernoulli_backward, gaussian, gaussian_backward, probabilities};
 pub use posterior::{kl, kl_backward, reparameterize, reparameterize_backward};
 
-/// How a gradient comes into an array.
+/// Whether a result replaces the content of an array or is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accumulate {
-    /// The result takes the place of what was there.
+    /// The result replaces the old values.
     Set,
-    /// The result is added to what is there.
+    /// The result is added to the old values.
     Add,
 }
 
@@ -51,7 +51,7 @@ impl Accumulate {
         }
     }
 
-    /// Brings `values` into an array of the same length.
+    /// Writes or adds `values` to an array of the same length.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn put(self, values: &[f32], into: &mut [f32]) {
@@ -63,7 +63,7 @@ impl Accumulate {
     }
 }
 
-/// Panics unless `values`, called `name` in the message, holds `expected` numbers.
+/// Panics unless `values`, called `name` in the message, has `expected` numbers.
 #[track_caller]
 fn assert_length(name: &str, values: &[f32], expected: usize) {
     assert!(values.len() == expected, "{name} holds {} numbers, its shape asks for {expected}", values.len());

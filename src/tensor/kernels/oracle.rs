@@ -1,4 +1,5 @@
-//! What the kernels should compute, in `f64` and by loops that follow the definitions; and helpers of their tests.
+//! Reference implementations of the kernels in `f64`, with loops that follow the definitions, and helpers of their
+//! tests.
 
 use std::f64::consts::PI;
 
@@ -6,12 +7,12 @@ use proptest::prelude::*;
 
 use super::{Activation, ConvShape, DenseShape};
 
-/// `length` numbers between -1 and 1 that depend on the seed alone.
+/// `length` numbers between -1 and 1 that depend only on the seed.
 pub(super) fn numbers(seed: u64, length: usize) -> Vec<f32> {
     numbers_between(seed, length, -1.0, 1.0)
 }
 
-/// `length` numbers between `from` and `to`, by the generator SplitMix64.
+/// `length` numbers between `from` and `to`, from the generator SplitMix64.
 pub(super) fn numbers_between(seed: u64, length: usize, from: f32, to: f32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x5851_F42D_4C95_7F2D);
     let mut next = || {
@@ -23,13 +24,13 @@ pub(super) fn numbers_between(seed: u64, length: usize, from: f32, to: f32) -> V
     (0..length).map(|_| next()).collect()
 }
 
-/// Numbers of channels or features: mostly few, sometimes more than a block of a matrix product; one and whole vectors,
-/// which have ways of their own, more often than by chance.
+/// Numbers of channels or features: mostly few, sometimes more than a block of a matrix product. 1 and whole vectors,
+/// which have code of their own, are more frequent than by chance.
 pub(super) fn side() -> impl Strategy<Value = usize> {
     prop_oneof![1 => Just(1), 6 => 1..21usize, 3 => 21..131usize, 2 => (1..9usize).prop_map(|vectors| 16 * vectors)]
 }
 
-/// What was last worked out, and from what. The sets of instructions mostly agree to the bit, and the oracle is slow.
+/// The last result and its input. Most instruction sets agree to the bit, and the oracle is slow.
 #[derive(Default)]
 pub(super) struct Remembered<T>(Option<(Vec<f64>, T)>);
 
@@ -50,27 +51,27 @@ pub(super) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
 }
 
-/// Panics unless no number is off by more than 1e-5 of the largest one expected, or of 1: arguments are of that size,
-/// and the errors with them where a sum nearly cancels.
+/// Panics if a number differs by more than 1e-5 of the largest expected number, or of 1 if that is larger: arguments
+/// have this magnitude, and so have the errors if a sum nearly cancels.
 #[track_caller]
 pub(super) fn assert_close(name: &str, found: &[f32], expected: &[f64]) {
     assert_close_at(1.0, name, found, expected);
 }
 
-/// As [`assert_close`], for sums of terms of size `scale` rather than 1.
+/// As [`assert_close`], for sums of terms with magnitude `scale` instead of 1.
 #[track_caller]
 pub(super) fn assert_close_at(scale: f64, name: &str, found: &[f32], expected: &[f64]) {
     assert_close_to(1e-5, scale, name, found, expected);
 }
 
-/// As [`assert_close_at`], to a share `tolerance` of the largest number rather than 1e-5.
+/// As [`assert_close_at`], with the relative tolerance `tolerance` instead of 1e-5.
 #[track_caller]
 pub(super) fn assert_close_to(tolerance: f64, scale: f64, name: &str, found: &[f32], expected: &[f64]) {
     let largest = expected.iter().fold(scale, |largest: f64, value| largest.max(value.abs()));
     assert_within(name, found, expected, |_| tolerance * largest);
 }
 
-/// Panics unless each number is right to a relative error of 1e-6 or to the error `least`.
+/// Panics unless each number has a relative error of at most 1e-6 or an absolute error of at most `least`.
 #[track_caller]
 pub(super) fn assert_each_close(least: f64, name: &str, found: &[f32], expected: &[f64]) {
     assert_within(name, found, expected, |expected| 1e-6 * expected.abs() + least);
@@ -85,7 +86,7 @@ fn assert_within(name: &str, found: &[f32], expected: &[f64], tolerance: impl Fn
     }
 }
 
-/// `before`, to which the gradients were to be added, plus the gradients.
+/// `before`, the old values, plus the gradients.
 pub(super) fn plus<const N: usize>(before: [&[f32]; N], mut gradients: [Vec<f64>; N]) -> [Vec<f64>; N] {
     for (gradient, before) in gradients.iter_mut().zip(before) {
         assert_eq!(gradient.len(), before.len());
@@ -94,14 +95,14 @@ pub(super) fn plus<const N: usize>(before: [&[f32]; N], mut gradients: [Vec<f64>
     gradients
 }
 
-/// Each result times the gradient by it.
+/// Each result times the gradient with respect to it.
 pub(super) fn times_rows(gradient: &[f32], results: &[f64]) -> Vec<f64> {
     assert_eq!(gradient.len(), results.len());
     gradient.iter().zip(results).map(|(&gradient, result)| f64::from(gradient) * result).collect()
 }
 
-/// The gradient of the sum of `function`'s results by central differences. Result r must depend only on the `per_row`
-/// arguments of row r, so that one pair of calls serves an argument of every row.
+/// The gradient of the sum of `function`'s results, by central differences. Result r must depend only on the `per_row`
+/// arguments of row r, so that one pair of calls handles an argument of every row.
 pub(super) fn gradient_by_differences(at: &[f64], function: impl Fn(&[f64]) -> Vec<f64>, per_row: usize) -> Vec<f64> {
     let step = 1e-5;
     let mut gradient = vec![0.0; at.len()];
@@ -119,8 +120,8 @@ pub(super) fn gradient_by_differences(at: &[f64], function: impl Fn(&[f64]) -> V
     gradient
 }
 
-/// The largest size of the values with their bias, and the outputs of the activation. That size is the scale of the
-/// outputs' rounding errors: a tanh makes large values small, but not the errors of those that came out small.
+/// The largest magnitude of the values with their bias, and the outputs of the activation. That magnitude is the scale
+/// of the rounding errors: tanh makes large values small, but not the errors of values that were small before.
 pub(super) fn activate(activation: Activation, bias: &[f64], mut values: Vec<f64>) -> (f64, Vec<f64>) {
     values.iter_mut().enumerate().for_each(|(place, value)| *value += bias[place % bias.len()]);
     let scale = values.iter().fold(1.0, |scale: f64, value| scale.max(value.abs()));
@@ -128,8 +129,8 @@ pub(super) fn activate(activation: Activation, bias: &[f64], mut values: Vec<f64
     (scale, activated.collect())
 }
 
-/// The gradient by the values before the activation, from the outputs as the kernel computed them: near 0 a rounding
-/// error decides on which side of a Relu a value lies.
+/// The gradient with respect to the values before the activation, from the outputs of the kernel: near 0, a rounding
+/// error decides the sign of the input of a Relu.
 pub(super) fn before_activation(activation: Activation, y: &[f32], dy: &[f32]) -> Vec<f64> {
     wide(y).iter().zip(wide(dy)).map(|(&y, dy)| dy * activation.exact_slope(y)).collect()
 }
@@ -153,7 +154,8 @@ pub(super) fn dense(shape: DenseShape, x: &[f64], weight: &[f64]) -> Vec<f64> {
     y
 }
 
-/// The gradients by x, weight and bias from the one by the values before the activation.
+/// The gradients with respect to x, weight and bias, from the gradient with respect to the values before the
+/// activation.
 pub(super) fn dense_backward(shape: DenseShape, x: &[f64], weight: &[f64], by_value: &[f64]) -> [Vec<f64>; 3] {
     let DenseShape { rows, inputs, outputs } = shape;
     let (mut dx, mut dweight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
@@ -169,7 +171,7 @@ pub(super) fn dense_backward(shape: DenseShape, x: &[f64], weight: &[f64], by_va
     [dx, dweight, column_sums(outputs, by_value)]
 }
 
-/// Calls `visit` with the places, in large, small and weight, of every product a convolution is the sum of.
+/// Calls `visit` with the indices, in large, small and weight, of every product in a convolution.
 fn for_each_product(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
     let ConvShape { batch, height, width, inputs, outputs, stride } = *shape;
     let out = |size: usize| size.div_ceil(stride);
@@ -245,7 +247,7 @@ pub(super) fn reparameterize(scale: f64, mean: &[f64], log_var: &[f64], noise: &
     (0..mean.len()).map(|place| mean[place] + (scale * log_var[place]).exp() * noise[place]).collect()
 }
 
-/// The sums over rows of `length` of a term of two arrays.
+/// The sums over rows of `length` elements of a term of two arrays.
 fn rows(length: usize, a: &[f64], b: &[f64], term: impl Fn((&f64, &f64)) -> f64) -> Vec<f64> {
     a.chunks(length).zip(b.chunks(length)).map(|(a, b)| a.iter().zip(b).map(&term).sum()).collect()
 }

@@ -1,5 +1,5 @@
-//! The approximate posterior, a diagonal normal distribution of the latent variables: its divergence from the standard
-//! normal prior and samples from it, with their gradients.
+//! The approximate posterior, a diagonal normal distribution of the latent variables: its KL divergence from the
+//! standard normal prior and samples from it, with their gradients.
 
 use super::assert_length;
 use super::elementary::exp;
@@ -12,7 +12,7 @@ fn check_kl(latent: usize, mean: &[f32], log_var: &[f32], nats: &[f32]) {
 }
 
 /// `nats[r] = -0.5 sum over the latent variables of (1 + log_var - mean^2 - exp(log_var))`: the Kullback-Leibler
-/// divergence of the posterior from the prior (Kingma and Welling 2013, appendix B).
+/// divergence of the posterior from the prior (Kingma and Welling 2014, appendix B).
 ///
 /// `mean` and `log_var` are (rows, latent), `nats` (rows).
 #[track_caller]
@@ -22,7 +22,8 @@ pub fn kl(latent: usize, mean: &[f32], log_var: &[f32], nats: &mut [f32]) {
     for ((mean, log_var), nats) in rows.zip(nats) {
         let term = |(&mean, &log_var): (&f32, &f32)| {
             let (mean, log_var) = (f64::from(mean), f64::from(log_var));
-            // exp(log_var) - 1 - log_var nearly cancels close to the prior, where collapsed variables are: hence f64.
+            // exp(log_var) - 1 - log_var nearly cancels close to the prior, where collapsed variables are, so it is
+            // computed in f64.
             mean * mean + (log_var.exp_m1() - log_var)
         };
         *nats = (0.5 * mean.iter().zip(log_var).map(term).sum::<f64>()) as f32;
@@ -56,10 +57,10 @@ pub fn kl_backward(
     }
 }
 
-/// `z = mean + exp(scale log_var) noise`, element by element: a sample of the posterior from one of the standard normal
+/// `z = mean + exp(scale log_var) noise`, elementwise: a sample of the posterior from a sample of the standard normal
 /// distribution.
 ///
-/// `scale` is 0.5 where `log_var` is the logarithm of the variance, 1 where it is that of the standard deviation.
+/// `scale` is 0.5 if `log_var` is the logarithm of the variance, 1 if it is the logarithm of the standard deviation.
 #[track_caller]
 pub fn reparameterize(scale: f32, mean: &[f32], log_var: &[f32], noise: &[f32], z: &mut [f32]) {
     assert_length("mean", mean, z.len());

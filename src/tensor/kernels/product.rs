@@ -1,34 +1,34 @@
-//! The sum of products that all layers are made of, the only code with `unsafe`.
+//! The matrix product that all layers are built from; the only code with `unsafe`.
 //!
 //! [`Product`] multiplies a matrix whose elements may lie anywhere in an array, so that the windows of a convolution
-//! are read where they are and never copied, with a matrix of consecutive rows. It keeps a tile of the result, rows by
-//! two vectors of columns, in registers: for each term it reads two vectors of the right matrix once and one number of
-//! the left one for each row.
+//! are read in place without a copy, with a matrix of consecutive rows. A tile of the result (rows by two vectors of
+//! columns) stays in registers: each term loads two vectors of the right matrix once, and one number of the left matrix
+//! for each row.
 //!
-//! Each number of a result is one chain of additions in the order of the terms, whatever tile it is in: it does not
-//! depend on the other rows.
+//! Each number of the result is one chain of additions in the order of the terms, in any tile: it does not depend on
+//! the other rows.
 
 use pulp::{Simd, WithSimd};
 
 use super::simd::{self, dispatch};
 
-/// Terms of a product whose left numbers lie at equal distances.
+/// Terms of a product whose numbers on the left have equal distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
-    /// Place of the first.
+    /// Index of the first.
     pub(super) start: usize,
-    /// How many.
+    /// Number of terms.
     pub(super) length: usize,
-    /// From one to the next.
+    /// Distance between terms.
     pub(super) step: usize,
 }
 
-/// What a sum is added to.
+/// The initial value of a sum.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Start<'a> {
-    /// Nothing: what the result held is overwritten.
+    /// Zero: the result is overwritten.
     Zero,
-    /// What the result holds.
+    /// The old value of the result.
     Result,
     /// A number for each column.
     Bias(&'a [f32]),
@@ -36,8 +36,9 @@ pub(super) enum Start<'a> {
 
 /// `result[places[r] + c] = start + sum over the terms t of left[rows[r] + t] right[t, c]`.
 ///
-/// The terms are those of the segments, one after the other; `right` holds a row of `columns` numbers for each, and its
-/// rows begin `right_stride` numbers apart. Rows of the result do not overlap: a place written twice keeps one of the sums.
+/// The terms are those of the segments, one after the other. `right` has a row of `columns` numbers for each term, and
+/// its rows are `right_stride` apart. Rows of the result must not overlap: if an index is written twice, one of the
+/// sums is lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product<'a> {
     pub(super) left: &'a [f32],
@@ -53,10 +54,10 @@ pub(super) struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// Works the product out on this thread alone.
+    /// Computes the product on the calling thread.
     ///
     /// # Panics
-    /// A place lies outside its array.
+    /// An index is outside of its array.
     #[track_caller]
     pub(super) fn put_into(self, result: &mut [f32]) {
         assert!(self.rows.len() == self.places.len(), "{} rows, {} places", self.rows.len(), self.places.len());
@@ -91,12 +92,13 @@ fn greatest(places: &[usize]) -> usize {
     places.iter().copied().max().unwrap_or(0)
 }
 
-/// Rows of a tile: as many as registers hold, two vectors each, beside a row of the right matrix and a left number.
+/// Rows of a tile: as many as fit in registers, two vectors each, with a row of the right matrix and a number of the
+/// left.
 const fn tile_rows<S: Simd>() -> usize {
     if S::REGISTER_COUNT >= 32 { 12 } else { 6 }
 }
 
-/// A product whose places all lie inside their arrays.
+/// A product whose indices are all inside their arrays.
 struct Checked<'a> {
     product: Product<'a>,
     terms: usize,
@@ -116,7 +118,7 @@ impl WithSimd for Checked<'_> {
             let columns = (product.columns - first).min(2 * lanes);
             if columns == 2 * lanes && terms > 0 {
                 let right = Panel { values: &product.right[first..], stride: product.right_stride, first, columns };
-                // SAFETY: `put_into` checked all places. Two full vectors of columns are left in each row.
+                // SAFETY: `put_into` checked all indices. Each row has two full vectors of columns left.
                 unsafe { panel::<S, 2>(simd, product, right, result) };
             } else {
                 // The rest of each row, padded to whole vectors.
@@ -129,7 +131,7 @@ impl WithSimd for Checked<'_> {
                         padded[columns..].fill(0.0);
                     }
                     let right = Panel { values: padded, stride, first, columns };
-                    // SAFETY: as above; the padded rows hold `vectors` full vectors.
+                    // SAFETY: as above; the padded rows have `vectors` full vectors.
                     unsafe {
                         if vectors == 2 {
                             panel::<S, 2>(simd, product, right, result);
@@ -144,7 +146,7 @@ impl WithSimd for Checked<'_> {
     }
 }
 
-/// Some columns of the right matrix: for each term `V` vectors, of which `columns` numbers count.
+/// Some columns of the right matrix: `V` vectors for each term, of which `columns` numbers are used.
 #[derive(Clone, Copy)]
 struct Panel<'a> {
     values: &'a [f32],
@@ -153,10 +155,10 @@ struct Panel<'a> {
     columns: usize,
 }
 
-/// All rows of the product by a panel.
+/// Multiplies all rows of the product with a panel.
 ///
 /// # Safety
-/// All places of the product lie in its arrays; the panel holds `V` vectors for each term.
+/// All indices of the product are inside its arrays; the panel has `V` vectors for each term.
 #[inline(always)]
 #[expect(unsafe_code, reason = "tiles are read and written by pointers")]
 unsafe fn panel<S: Simd, const V: usize>(simd: S, product: Product, right: Panel, result: &mut [f32]) {
@@ -166,7 +168,7 @@ unsafe fn panel<S: Simd, const V: usize>(simd: S, product: Product, right: Panel
         macro_rules! tiles {
             ($($rows:literal)*) => {
                 match rows {
-                    // SAFETY: the caller's promise; rows `row..row + rows` exist.
+                    // SAFETY: guaranteed by the caller; rows `row..row + rows` exist.
                     $($rows => unsafe { tile::<S, $rows, V>(simd, product, right, row, result) },)*
                     _ => {}
                 }
@@ -181,7 +183,7 @@ unsafe fn panel<S: Simd, const V: usize>(simd: S, product: Product, right: Panel
     }
 }
 
-/// `R` rows from `row` on by a panel.
+/// Multiplies `R` rows, from `row` on, with a panel.
 ///
 /// # Safety
 /// As for [`panel`]; the rows exist.
@@ -206,11 +208,11 @@ unsafe fn tile<S: Simd, const R: usize, const V: usize>(
 
         #[inline(always)]
         fn call(self) {
-            // SAFETY: the promise to the function around this type, which alone makes it.
+            // SAFETY: guaranteed to the enclosing function, the only one that creates this type.
             unsafe { tile_inline::<S, R, V>(self.simd, self.product, self.right, self.row, self.result) }
         }
     }
-    // A function of its own for each tile: together they would be more than the compiler allots registers well in.
+    // A separate function for each tile: in one large function the compiler allocates registers badly.
     simd.vectorize(Tile::<S, R, V> { simd, product, right, row, result });
 }
 
@@ -239,11 +241,11 @@ unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
         for _ in 0..segment.length {
             let mut values = [zero; V];
             for v in 0..V {
-                // SAFETY: the panel holds V vectors for each term.
+                // SAFETY: the panel has V vectors for each term.
                 values[v] = unsafe { term.add(v * lanes).cast::<S::f32s>().read_unaligned() };
             }
             for r in 0..R {
-                // SAFETY: `put_into` checked the greatest row with the greatest place of a segment.
+                // SAFETY: `put_into` checked the largest row together with the largest index of a segment.
                 let number = simd.splat_f32s(unsafe { *left[r].add(place) });
                 for v in 0..V {
                     sums[r][v] = simd.mul_add_f32s(number, values[v], sums[r][v]);
@@ -254,7 +256,7 @@ unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
         }
     }
 
-    // What follows is cut into short loops, so that the compiler unrolls each and keeps the sums in registers.
+    // The code below uses short loops, so that the compiler unrolls each and keeps the sums in registers.
     if let Start::Bias(bias) = product.start {
         let bias = &bias[right.first..][..right.columns];
         let mut values = [zero; V];
@@ -275,7 +277,7 @@ unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
         if let Start::Result = product.start {
             for r in 0..R {
                 for v in 0..V {
-                    // SAFETY: `put_into` checked that all columns fit behind the greatest place.
+                    // SAFETY: `put_into` checked that all columns fit after the largest index.
                     let before = unsafe { targets[r].add(v * lanes).cast::<S::f32s>().read_unaligned() };
                     sums[r][v] = simd.add_f32s(before, sums[r][v]);
                 }
@@ -298,8 +300,8 @@ unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
         let mut rest = [[zero; V]; R];
         for r in 0..R {
             for v in 0..V {
-                // A plain copy would make `sums` itself the array that is indexed below, and so not registers.
-                // SAFETY: a place of a local array.
+                // A plain copy would turn `sums` into an indexed array in memory instead of registers.
+                // SAFETY: an element of a local array.
                 unsafe { (&raw mut rest[r][v]).write_volatile(sums[r][v]) };
             }
         }
@@ -323,7 +325,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Rows, terms and places anywhere, as windows have them.
+        /// Rows, terms and indices in any order, as for windows.
         #[test]
         fn product_is_the_sum_of_products(
             rows in proptest::collection::vec(0..50usize, 0..40),
@@ -340,7 +342,7 @@ mod tests {
             let right_stride = columns + gap;
             let right = numbers(seed ^ 1, offsets.len() * right_stride);
             let bias = numbers(seed ^ 2, columns);
-            // Places in another order than the rows, with gaps.
+            // Indices in another order than the rows, with gaps.
             let places: Vec<usize> = (0..rows.len()).rev().map(|row| 1 + row * (columns + gap)).collect();
             let before = numbers(seed ^ 3, 2 + rows.len() * (columns + gap));
             let start = [Start::Zero, Start::Result, Start::Bias(&bias)][kind];
@@ -371,7 +373,7 @@ mod tests {
         }
     }
 
-    /// A product of one number a row, which each test below makes wrong in one way.
+    /// A small valid product; each test below breaks one part of it.
     fn small<'a>() -> Product<'a> {
         Product {
             left: &[1.0; 4],

@@ -1,50 +1,51 @@
-//! Buffers that are used again, so that the training loop seldom allocates large arrays, and clears only those that have
-//! to begin with zeros.
+//! Reused buffers, so that the training loop rarely allocates large arrays and clears only those that must start with
+//! zeros.
 
 use std::cell::RefCell;
 use std::mem::take;
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
-/// Arrays that nobody is using now.
+/// Arrays that are not in use.
 static IDLE: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// The scratch space of this thread that no kernel is using now.
+    /// Scratch arrays of this thread that are not in use.
     static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Takes the smallest array out that is large enough and not far too large; of these the last returned, which is the
-/// warmest. Its length is at least the one asked for: what is beyond is left as it is, as clearing it would cost time.
+/// Takes the smallest array that is large enough and not much too large. Of equal arrays it takes the one returned
+/// last, which is most likely in the cache. The length is at least `length`; the rest keeps its old values, because
+/// clearing takes time.
 ///
-/// What must not be far too large is the memory, as [`Buffer::into_vec`] shortens an array for good: so none ends with
-/// less than half of its memory in use, or too short for all that may take it.
+/// The capacity must not be much too large, because [`Buffer::into_vec`] shortens an array permanently: this keeps at
+/// least half of every array's memory in use, and no array becomes too short to be reused.
 fn take_fitting(idle: &mut Vec<Vec<f32>>, length: usize) -> Option<Vec<f32>> {
     let fits = |array: &Vec<f32>| array.len() >= length && array.capacity() / 2 <= length;
     let places = (0..idle.len()).rev().filter(|&place| fits(&idle[place]));
     places.min_by_key(|&place| idle[place].len()).map(|place| idle.remove(place))
 }
 
-/// In tests, fills memory with NaN whose last user's numbers must not be read.
+/// In tests, fills memory with NaN to detect reads of old values.
 fn poison(values: &mut [f32]) {
     if cfg!(test) {
         values.fill(f32::NAN);
     }
 }
 
-/// An array of numbers that is used again: dropped, it is kept for the next user on any thread, but for one that was
-/// made from a vector.
+/// A reusable array of numbers: on drop it is kept for the next user on any thread, unless it was created from a
+/// vector.
 #[derive(Debug, Default)]
 pub struct Buffer {
     /// At least `length` numbers.
     values: Vec<f32>,
     length: usize,
-    /// Whether it is kept: memory from elsewhere would add up.
+    /// Whether it is kept on drop; memory from elsewhere would accumulate.
     kept: bool,
 }
 
 impl Buffer {
-    /// `length` numbers, which hold whatever their last user left: write before reading.
+    /// `length` numbers with the values of the last user: write before reading.
     pub fn new(length: usize) -> Buffer {
         let idle = IDLE.lock().ok().and_then(|mut idle| take_fitting(&mut idle, length));
         let mut values = idle.unwrap_or_else(|| vec![0.0; length]);
@@ -66,12 +67,12 @@ impl Buffer {
         buffer
     }
 
-    /// A buffer again of what [`Buffer::into_vec`] gave.
+    /// Converts the result of [`Buffer::into_vec`] back into a reusable buffer.
     pub fn again(values: Vec<f32>) -> Buffer {
         Buffer { length: values.len(), values, kept: true }
     }
 
-    /// The memory itself.
+    /// The numbers as a vector.
     pub fn into_vec(mut self) -> Vec<f32> {
         let mut values = take(&mut self.values);
         values.truncate(self.length);
@@ -111,8 +112,8 @@ impl Drop for Buffer {
     }
 }
 
-/// Calls `work` with `length` numbers of scratch space. They hold whatever the last user left: write before reading.
-/// Calls may be nested; each level has an array of its own.
+/// Calls `work` with `length` numbers of scratch space, with the values of the last user: write before reading. Calls
+/// may be nested; each level has an array of its own.
 pub(super) fn with_scratch<T>(length: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     let idle = SCRATCH.with_borrow_mut(|idle| take_fitting(idle, length));
     let mut values = idle.unwrap_or_else(|| vec![0.0; length]);

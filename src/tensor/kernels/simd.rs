@@ -1,16 +1,16 @@
-//! Vector instructions, chosen when the program runs: AVX-512, AVX2 with FMA, NEON, or none.
+//! Vector instructions, chosen at run time: AVX-512, AVX2 with FMA, NEON, or none.
 
 use pulp::{Arch, Simd, WithSimd};
 use std::sync::LazyLock;
 
-/// Channels that every vector length divides: what a kernel asks of its arrays where it has no code for a rest.
+/// The largest vector length; every vector length divides it. Kernels without code for a remainder require multiples of
+/// it.
 pub(super) const WIDEST: usize = 16;
 
-/// The best instructions this processor has.
+/// The best instructions of this CPU.
 static BEST: LazyLock<Arch> = LazyLock::new(Arch::new);
 
-/// Runs `work` with the best instructions this processor has. Loops become vector code where all that they call is
-/// inlined.
+/// Runs `work` with the best instructions of this CPU. Loops are vectorized if everything that they call is inlined.
 #[inline]
 pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     #[cfg(test)]
@@ -20,7 +20,7 @@ pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     BEST.dispatch(work)
 }
 
-/// Runs plain loops with the best vector instructions this processor has; mark the closure `#[inline(always)]`.
+/// Runs plain loops with the best vector instructions of this CPU; mark the closure `#[inline(always)]`.
 #[inline]
 pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     dispatch(work)
@@ -32,7 +32,7 @@ pub(super) fn load<S: Simd>(_: S, values: &[f32], at: usize) -> S::f32s {
     S::as_simd_f32s(&values[at..at + S::F32_LANES]).0[0]
 }
 
-/// Writes a vector from `values[at]` on.
+/// Writes a vector to `values[at]` and the following elements.
 #[inline(always)]
 pub(super) fn store<S: Simd>(_: S, values: &mut [f32], at: usize, vector: S::f32s) {
     S::as_mut_simd_f32s(&mut values[at..at + S::F32_LANES]).0[0] = vector;
@@ -51,11 +51,11 @@ pub(super) mod tests {
     use std::cell::Cell;
 
     thread_local! {
-        /// What the kernels of this thread use instead of the best.
+        /// The instructions that the kernels of this thread use instead of the best.
         pub(super) static CHOSEN: Cell<Option<Arch>> = const { Cell::new(None) };
     }
 
-    /// Calls `work` once for each set of instructions that the processor has.
+    /// Calls `work` once for each instruction set that the CPU has.
     pub(in crate::tensor::kernels) fn on_every_arch(mut work: impl FnMut()) {
         let mut every = vec![Arch::Scalar];
         #[cfg(target_arch = "x86_64")]

@@ -1,12 +1,12 @@
-//! Sums that stay exact over many terms and still become vector code.
+//! Accurate sums over many terms that the compiler can vectorize.
 
 use super::simd::vectorized;
 
-/// How many terms are worked out side by side.
+/// Terms that are computed side by side.
 const LANES: usize = 16;
 
-/// The sum of `term(a, b, c)` over three slices of one length. Terms are `f32`, sums `f64`, so that the rounding of the
-/// terms is all that is lost. The order of the additions is fixed.
+/// The sum of `term(a, b, c)` over three slices of the same length. Terms are `f32`, sums `f64`, so that only the
+/// rounding of the terms is lost. The order of the additions is fixed.
 #[inline(always)]
 pub(super) fn sum_of(a: &[f32], b: &[f32], c: &[f32], term: impl Fn(f32, f32, f32) -> f32) -> f64 {
     let ((a_chunks, a_rest), (b_chunks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());

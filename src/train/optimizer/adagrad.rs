@@ -5,7 +5,8 @@ use crate::settings::{Interval, Keys, Kind};
 use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
 
-pub(super) static KIND: Kind<Arc<dyn Rule>> = Kind::new("adagrad", "Adagrad (Duchi et al. 2011): `epsilon`.", read);
+pub(super) static KIND: Kind<Arc<dyn Rule>> =
+    Kind::new("adagrad", "Adagrad (Duchi et al. 2011), with `epsilon`.", read);
 
 #[derive(Debug)]
 struct Adagrad {

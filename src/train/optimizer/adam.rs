@@ -1,4 +1,4 @@
-//! Adam (Kingma and Ba 2015), which AdamW is with a decay of the weights.
+//! Adam (Kingma and Ba 2015), and AdamW's update with weight decay.
 
 use super::{EPSILON, Rates, Rule, UpdateStep};
 use crate::settings::{Interval, Key, Keys, Kind};
@@ -6,16 +6,16 @@ use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
 
 pub(in crate::train) static KIND: Kind<Arc<dyn Rule>> =
-    Kind::new("adam", "Adam (Kingma and Ba 2015): `beta1`, `beta2`, `epsilon`.", read);
+    Kind::new("adam", "Adam (Kingma and Ba 2015), with `beta1`, `beta2` and `epsilon`.", read);
 
 fn read(keys: &mut Keys<'_>) -> Arc<dyn Rule> {
     Arc::new(Adam::read(keys, KIND.word.name))
 }
 
-const BETA1: Key = Key::new("beta1", "Decay of the mean of the gradient.").example("0.8");
-const BETA2: Key = Key::new("beta2", "Decay of the mean square of the gradient.").example("0.99");
+const BETA1: Key = Key::new("beta1", "The decay rate of the running mean of the gradient.").example("0.8");
+const BETA2: Key = Key::new("beta2", "The decay rate of the running mean of the squared gradient.").example("0.99");
 
-/// Adam's update with decoupled decay of the weights.
+/// Adam with decoupled weight decay.
 #[derive(Debug)]
 pub(super) struct Adam {
     name: &'static str,
@@ -26,7 +26,7 @@ pub(super) struct Adam {
 }
 
 impl Adam {
-    /// Reads all but the decay.
+    /// Reads all settings except the weight decay.
     pub(super) fn read(keys: &mut Keys<'_>, name: &'static str) -> Adam {
         Adam {
             name,

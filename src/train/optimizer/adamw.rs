@@ -1,4 +1,4 @@
-//! AdamW (Loshchilov and Hutter 2019): Adam with decoupled decay of the weights.
+//! AdamW (Loshchilov and Hutter 2019): Adam with decoupled weight decay.
 
 use super::Rule;
 use super::adam::Adam;
@@ -6,10 +6,10 @@ use crate::settings::{Interval, Key, Keys, Kind};
 use std::sync::Arc;
 
 pub(super) static KIND: Kind<Arc<dyn Rule>> =
-    Kind::new("adamw", "Adam with decoupled `weight_decay` (Loshchilov and Hutter 2019).", read);
+    Kind::new("adamw", "AdamW (Loshchilov and Hutter 2019): Adam with decoupled `weight_decay`.", read);
 
 const WEIGHT_DECAY: Key =
-    Key::new("weight_decay", "Decoupled decay of the weights.").also("wd l2 l2_reg l2_penalty").example("0.001");
+    Key::new("weight_decay", "The decoupled weight decay.").also("wd l2 l2_reg l2_penalty").example("0.001");
 
 fn read(keys: &mut Keys<'_>) -> Arc<dyn Rule> {
     let mut adam = Adam::read(keys, KIND.word.name);

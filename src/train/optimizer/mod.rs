@@ -1,5 +1,5 @@
-//! Update rules of the weights, in one pass over one long array, with state that can be saved: a file for each rule, and a
-//! line for it in [`OPTIMIZERS`].
+//! Optimizers: update rules of the weights, with state that can be saved. Each rule has a file here and a line in
+//! [`OPTIMIZERS`].
 
 mod adagrad;
 mod adam;
@@ -19,48 +19,51 @@ use std::sync::Arc;
 pub static OPTIMIZERS: Choices<Arc<dyn Rule>> =
     Choices(&[&sgd::KIND, &rmsprop::KIND, &adam::KIND, &adamw::KIND, &adagrad::KIND]);
 
-/// What several rules add to the root of a mean or sum of squares.
-const EPSILON: Key = Key::new("epsilon", "Added to the root of the mean square of the gradient, as PyTorch does.")
-    .also("eps adam_eps")
-    .example("1e-6");
+/// `train.epsilon`, which several rules have.
+const EPSILON: Key = Key::new(
+    "epsilon",
+    "A small number that is added to the root of the mean or sum of squared gradients, as in PyTorch.",
+)
+.also("eps adam_eps")
+.example("1e-6");
 
 /// An update rule, without state.
 pub trait Rule: Debug + Send + Sync {
-    /// Its word in a spec.
+    /// Its name in a spec.
     fn name(&self) -> &'static str;
 
-    /// The names of the arrays, as long as the parameters, that it keeps from step to step; two at most.
+    /// The names of the arrays that it keeps between steps; at most two. Each has the length of all parameters.
     fn moments(&self) -> &'static [&'static str];
 
-    /// The learning rates that suit it.
+    /// The suitable learning rates.
     fn rates(&self) -> Rates;
 
-    /// What it needs of the number of steps taken, this one counted.
+    /// Factors that depend on the number of steps, including the current one.
     fn corrections(&self, _steps: u64) -> [f32; 2] {
         [1.0; 2]
     }
 
-    /// Updates some weights by their gradient and their parts of its arrays, each number by itself.
+    /// Updates weights from their gradient and their parts of the arrays. Each weight is updated independently.
     fn update(&self, step: UpdateStep, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]);
 }
 
-/// Learning rates that suit a rule.
+/// The suitable learning rates of a rule.
 #[derive(Clone, Copy, Debug)]
 pub struct Rates {
-    /// Beyond it training most likely diverges.
+    /// Above this rate, training probably diverges.
     pub large: f64,
-    /// Usual ones, in words.
+    /// The usual rates, as text.
     pub usual: &'static str,
-    /// Whether a step moves each weight by about the rate, whatever the size of the gradient.
+    /// Whether a step changes each weight by about the learning rate, independent of the size of the gradient.
     pub is_adaptive: bool,
 }
 
-/// What is the same for all parameters in one step.
+/// The values that all parameters share in one step.
 #[derive(Clone, Copy, Debug)]
 pub struct UpdateStep {
     /// The learning rate.
     pub rate: f32,
-    /// Of the rule: see [`Rule::corrections`].
+    /// The result of [`Rule::corrections`].
     pub corrections: [f32; 2],
 }
 
@@ -68,19 +71,19 @@ pub struct UpdateStep {
 #[derive(Clone, Debug)]
 pub struct Optimizer {
     rule: Arc<dyn Rule>,
-    /// Arrays as long as the parameters, by name.
+    /// The arrays by name; each has the length of all parameters.
     moments: Vec<(&'static str, Vec<f32>)>,
     steps: u64,
 }
 
 impl Optimizer {
-    /// The rule at the start of training, for that many parameters.
+    /// The optimizer at the start of training, for this number of parameters.
     pub fn new(rule: Arc<dyn Rule>, length: usize) -> Optimizer {
         let moments = rule.moments().iter().map(|name| (*name, vec![0.0; length])).collect();
         Optimizer { rule, moments, steps: 0 }
     }
 
-    /// Steps taken.
+    /// The number of steps.
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -90,7 +93,7 @@ impl Optimizer {
         self.moments.iter().map(|(name, values)| (*name, values.as_slice()))
     }
 
-    /// Puts a saved state back; whether `find` had every array, at its length.
+    /// Restores a saved state. Returns whether `find` returned every array with the right length.
     pub fn restore(&mut self, steps: u64, mut find: impl FnMut(&str) -> Option<Vec<f32>>) -> bool {
         self.steps = steps;
         self.moments.iter_mut().all(|(name, values)| match find(name) {
@@ -102,14 +105,14 @@ impl Optimizer {
         })
     }
 
-    /// Begins a step with that learning rate; [`Optimizer::apply`] follows for each parameter.
+    /// Starts a step with this learning rate. [`Optimizer::apply`] must follow for each parameter.
     pub fn begin(&mut self, rate: f64) -> UpdateStep {
         self.steps += 1;
         UpdateStep { rate: rate as f32, corrections: self.rule.corrections(self.steps) }
     }
 
-    /// Updates the parameters that begin at `offset` of the long array, by their gradient. Threads of the pool that this
-    /// is called in share the work; each number is updated by itself.
+    /// Updates the weights that start at `offset` of all parameters, from their gradient. The threads of the current pool share
+    /// the work; each weight is updated independently.
     pub fn apply(&mut self, step: UpdateStep, offset: usize, weights: &mut [f32], gradient: &[f32]) {
         let range = offset..offset + weights.len();
         let mut moments = self.moments.iter_mut().map(|(_, values)| &mut values[range.clone()]);
@@ -119,7 +122,7 @@ impl Optimizer {
         if weights.len() <= CHUNK {
             return rule.update(step, weights, gradient, [first, second]);
         }
-        // A rule without a moment has no chunks of it.
+        // For an array that the rule does not have, use empty chunks.
         let chunks = weights.len().div_ceil(CHUNK);
         let split = |values| -> Vec<&mut [f32]> {
             let mut parts: Vec<_> = <[f32]>::chunks_mut(values, CHUNK).collect();

@@ -11,7 +11,7 @@ pub(super) static KIND: Kind<Arc<dyn Rule>> = Kind::new(
     read,
 );
 
-const RHO: Key = Key::new("rho", "Decay of the mean square of the gradient.").example("0.99");
+const RHO: Key = Key::new("rho", "The decay rate of the running mean of the squared gradient.").example("0.99");
 
 #[derive(Debug)]
 struct Rmsprop {

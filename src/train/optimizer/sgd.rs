@@ -8,7 +8,8 @@ use std::sync::Arc;
 pub(super) static KIND: Kind<Arc<dyn Rule>> =
     Kind::new("sgd", "Stochastic gradient descent, with `momentum`.", read).also("momentum nesterov");
 
-const MOMENTUM: Key = Key::new("momentum", "Share of the last update that is kept.").example("0.9");
+const MOMENTUM: Key =
+    Key::new("momentum", "The momentum: the fraction of the last update that is added to the next.").example("0.9");
 
 #[derive(Debug)]
 struct Sgd {

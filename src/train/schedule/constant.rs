@@ -1,11 +1,11 @@
-//! The same rate always.
+//! A constant learning rate.
 
 use super::{Course, Times};
 use crate::settings::{Keys, Kind};
 use std::sync::Arc;
 
 pub(in crate::train) static KIND: Kind<Arc<dyn Course>> =
-    Kind::new("constant", "Always `learning_rate`.", read).also("none fixed off");
+    Kind::new("constant", "The learning rate is constant.", read).also("none fixed off");
 
 fn read(_: &mut Keys<'_>) -> Arc<dyn Course> {
     Arc::new(Constant)

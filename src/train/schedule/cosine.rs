@@ -1,4 +1,4 @@
-//! A rate that falls to 0 in half a cosine.
+//! A learning rate that decreases to 0 along half a cosine.
 
 use super::{Course, Times};
 use crate::settings::{Keys, Kind};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 pub(super) static KIND: Kind<Arc<dyn Course>> = Kind::new(
     "cosine",
-    "Half a cosine from `learning_rate`, after the warm-up, down to 0 at the end of the last epoch.",
+    "The learning rate decreases along half a cosine, from the end of the warm-up to 0 at the end of the last epoch.",
     read,
 );
 
@@ -19,7 +19,7 @@ struct Cosine;
 
 impl Course for Cosine {
     fn factor(&self, Times { done, epochs, warmup_epochs }: Times) -> f64 {
-        // The fall begins where the warm-up ends, so that the rate is reached.
+        // The decrease starts after the warm-up, so the full rate is reached.
         let (fallen, fall) = (done - warmup_epochs, epochs - warmup_epochs);
         let share = if fall > 0.0 { (fallen / fall).clamp(0.0, 1.0) } else { 0.0 };
         0.5 * (1.0 + (std::f64::consts::PI * share).cos())

@@ -1,4 +1,4 @@
-//! The learning rate over time: a file for each course, and a line for it in [`SCHEDULES`].
+//! Learning-rate schedules: each has a file here and a line in [`SCHEDULES`].
 
 mod constant;
 mod cosine;
@@ -11,32 +11,32 @@ use crate::settings::{Choices, Problem};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// The courses that a spec can choose.
+/// The schedules that a spec can choose.
 pub static SCHEDULES: Choices<Arc<dyn Course>> = Choices(&[&constant::KIND, &step::KIND, &cosine::KIND]);
 
-/// How the rate changes, but for the warm-up.
+/// A schedule without the warm-up.
 pub trait Course: Debug + Send + Sync {
-    /// What `learning_rate` is multiplied by.
+    /// The factor of `learning_rate`.
     fn factor(&self, times: Times) -> f64;
 
-    /// What the author of a training of so many epochs may not have meant.
+    /// Warnings for a training with this number of epochs.
     fn warnings(&self, _epochs: u64) -> Vec<Problem> {
         Vec::new()
     }
 }
 
-/// Where training is, in epochs with fractions.
+/// The position of training, in epochs with fractions.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// Epochs that are over.
+    /// The number of epochs done.
     pub done: f64,
-    /// Epochs in all.
+    /// The total number of epochs.
     pub epochs: f64,
-    /// Epochs of warm-up.
+    /// The number of epochs of warm-up.
     pub warmup_epochs: f64,
 }
 
-/// A learning-rate schedule, in epochs.
+/// A learning-rate schedule with warm-up.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     course: Arc<dyn Course>,
@@ -56,9 +56,9 @@ impl Schedule {
         }
     }
 
-    /// The rate of step `step` (from 0) of training, with that many steps an epoch.
+    /// The learning rate of step `step` (from 0) of training.
     ///
-    /// Warm-up rises linearly and reaches the schedule's own rate with its last step.
+    /// In the warm-up, the rate rises linearly and reaches the rate of the schedule in the last step of the warm-up.
     pub fn rate(&self, step: u64, steps_per_epoch: u64) -> f64 {
         let done = step as f64 / steps_per_epoch as f64;
         let times = Times { done, epochs: self.epochs, warmup_epochs: self.warmup_epochs };

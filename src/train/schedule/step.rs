@@ -1,4 +1,4 @@
-//! A rate that falls at milestones.
+//! A learning rate that changes at milestones.
 
 use super::{Course, Times};
 use crate::settings::{Interval, Key, Keys, Kind, Problem, Type};
@@ -6,16 +6,19 @@ use crate::text::counted;
 use std::sync::Arc;
 
 pub(super) static KIND: Kind<Arc<dyn Course>> =
-    Kind::new("step", "Multiplied by `gamma` after each epoch listed in `milestones`.", read)
+    Kind::new("step", "The learning rate is multiplied by `gamma` after each epoch of `milestones`.", read)
         .also("multistep multi_step multisteplr steplr piecewise");
 
-const MILESTONES: Key = Key::new("milestones", "Epochs after which the rate is multiplied by `gamma`.")
+const MILESTONES: Key = Key::new("milestones", "The epochs after which the learning rate is multiplied by `gamma`.")
     .also("lr_milestones lr_steps")
     .example("[5, 8]")
     .hint(LIST_THEM);
-const GAMMA: Key = Key::new("gamma", "The factor.").also("lr_gamma lr_decay decay_rate decay_factor").example("0.5");
+const GAMMA: Key = Key::new("gamma", "The factor of the learning rate at each milestone.")
+    .also("lr_gamma lr_decay decay_rate decay_factor")
+    .example("0.5");
 
-const LIST_THEM: &str = "list the epochs after which the rate is multiplied by `gamma`: milestones = [5, 8]";
+const LIST_THEM: &str =
+    "list the epochs after which the learning rate is multiplied by `gamma`, for example milestones = [5, 8]";
 
 #[derive(Debug)]
 struct StepCourse {
@@ -29,8 +32,8 @@ fn read(keys: &mut Keys<'_>) -> Arc<dyn Course> {
     keys.require(milestones.is_some(), &["train.milestones", "train.schedule"], message, LIST_THEM);
     let milestones = milestones.unwrap_or_default();
     let rise = milestones.windows(2).all(|pair| pair[0] < pair[1]);
-    let message = || "`train.milestones` must rise".to_owned();
-    keys.require(rise, &["train.milestones"], message, "list each epoch once, the earliest first");
+    let message = || "`train.milestones` must be in increasing order".to_owned();
+    keys.require(rise, &["train.milestones"], message, "write each epoch once, the smallest first");
     Arc::new(StepCourse { milestones, gamma: keys.number(GAMMA, Interval::POSITIVE, 0.1) })
 }
 
@@ -43,11 +46,12 @@ impl Course for StepCourse {
     fn warnings(&self, epochs: u64) -> Vec<Problem> {
         let keys = ["train.milestones"];
         let late = self.milestones.iter().any(|milestone| *milestone >= epochs).then(|| {
-            let message = format!("a milestone is after the last of {}", counted(epochs, "epoch"));
-            Problem::new(&keys, message, "the rate is not changed there any more")
+            let message = format!("a milestone is not before the end of the training ({})", counted(epochs, "epoch"));
+            Problem::new(&keys, message, "the learning rate does not change at this milestone")
         });
         let at_once = self.milestones.contains(&0).then(|| {
-            let help = "the rate is multiplied by `gamma` from the first step on; set `train.learning_rate` to that";
+            let help =
+                "the learning rate is multiplied by `gamma` from the first step; change `train.learning_rate` instead";
             Problem::new(&keys, "a milestone of 0 is before the first epoch", help)
         });
         late.into_iter().chain(at_once).collect()

@@ -1,5 +1,5 @@
-//! What is wrong with a spec, its data or the command line is said in full before anything starts: the cases of
-//! `tests/bad_input`, whose README says how to add one.
+//! All errors in a spec, its data or the command line are reported before anything starts. The cases are in
+//! `tests/bad_input`; its README says how to add one.
 
 mod special;
 
@@ -22,7 +22,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad_input")
 }
 
-/// The names of the cases to check, and what is wrong with the files of others.
+/// The names of the cases to check, and the errors in the files of the other cases.
 fn cases() -> (Vec<String>, Vec<String>) {
     let mut parts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for entry in std::fs::read_dir(folder()).unwrap() {
@@ -32,24 +32,24 @@ fn cases() -> (Vec<String>, Vec<String>) {
     }
     parts.remove("README");
     let made = BINARY_FILES.iter().filter(|(case, ..)| !parts.contains_key(*case));
-    let made = made.map(|(case, file, _)| format!("{case}: `{file}` is made for a case that does not exist\n"));
+    let made = made.map(|(case, file, _)| format!("{case}: `{file}` is for a case that does not exist\n"));
     let mut faults = Vec::from_iter(made);
     parts.retain(|case, parts| {
         let other = parts.iter().find(|part| !["toml", "stderr", "args", "in"].contains(&part.as_str()));
         let has_spec = parts.contains("toml") || (parts.contains("in") && parts.contains("args"));
         if let Some(other) = other {
-            faults.push(format!("{case}: no case has a file `{case}.{other}`\n"));
+            faults.push(format!("{case}: unexpected file `{case}.{other}`\n"));
         } else if !has_spec {
-            faults.push(format!("{case}: it has no spec, `{case}.toml`\n"));
+            faults.push(format!("{case}: the spec `{case}.toml` is missing\n"));
         }
-        // A build with CUDA takes these specs.
+        // A build with CUDA accepts these specs.
         let is_taken = cfg!(feature = "cuda") && case.starts_with("without_cuda");
         other.is_none() && has_spec && !is_taken
     });
     (parts.into_keys().collect(), faults)
 }
 
-/// Status 2, the whole message on the standard error, nothing on the standard output, no new file.
+/// Checks for status 2, the whole message on standard error, nothing on standard output, and no new file.
 fn check(case: &str) -> Result<(), String> {
     let part = |ending: &str| folder().join(format!("{case}.{ending}"));
     let mut workspace = Workspace::new();
@@ -74,11 +74,11 @@ fn check(case: &str) -> Result<(), String> {
 
     let printed = outcome.stderr.replace(workspace.path("").to_str().unwrap(), "[FOLDER]/");
     if (outcome.status, &*outcome.stdout) != (Some(2), "") {
-        return Err(format!("{case}: it is not refused ({:?})\n{}{printed}", outcome.status, outcome.stdout));
+        return Err(format!("{case}: the spec is accepted ({:?})\n{}{printed}", outcome.status, outcome.stdout));
     }
     let changes = workspace.changes();
     if !changes.is_empty() {
-        return Err(format!("{case}: it is refused, but changes {changes:?}\n"));
+        return Err(format!("{case}: the spec is refused, but vaex changed files: {changes:?}\n"));
     }
     let expected = Data::read_from(&part("stderr"), None).raw();
     let assert = Assert::new().action_env("SNAPSHOTS");
@@ -87,7 +87,7 @@ fn check(case: &str) -> Result<(), String> {
 
 type BinaryFile = (&'static str, &'static str, fn() -> Vec<u8>);
 
-/// Case, name and content of files that no editor shows.
+/// The case, name and content of binary files.
 const BINARY_FILES: [BinaryFile; 13] = [
     ("gzip_bomb", "images.gz", || gzip(&idx(&[10, 4, 4], 64 << 20))),
     ("idx_file_that_claims_2_to_the_40_bytes", "images.idx", || idx(&[1 << 20, 1 << 10, 1 << 10], 100)),

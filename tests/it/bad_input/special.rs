@@ -23,7 +23,7 @@ fn a_spec_that_is_not_utf_8_is_reported() {
     let mut workspace = Workspace::new();
     workspace.write("spec.toml", b"seed = 1\nname = \"caf\xe9\"\n");
     let message =
-        "error: the spec is not UTF-8 text: line 2 has other bytes\n--> spec.toml\n = help: save it as UTF-8\n";
+        "error: the spec is not UTF-8 text: line 2 has invalid bytes\n--> spec.toml\n = help: save it as UTF-8\n";
     workspace.refuse(&["run", SPEC], message);
 }
 
@@ -33,7 +33,7 @@ fn a_base_that_is_no_text_is_reported_with_its_line() {
     workspace.write("base.toml", b"seed = 1\n# \xff\n");
     workspace.refuse(
         &["run", SPEC],
-        r#"error: base.toml is not UTF-8 text: line 2 has other bytes
+        r#"error: base.toml is not UTF-8 text: line 2 has invalid bytes
  --> spec.toml:1:11
   |
 1 | extends = "base.toml"

@@ -1,4 +1,4 @@
-//! Files of a run's folder truncated, with a flipped bit, emptied or removed.
+//! Damaged files of an experiment folder: truncated, with a flipped bit, emptied or removed.
 
 use super::{Dice, nothing_left_over};
 use crate::harness::Workspace;
@@ -12,7 +12,7 @@ use vaex::record::tables::read_metrics;
 use vaex::record::trial::TrialRecord;
 use walkdir::WalkDir;
 
-/// One small trial, with a checkpoint of each of its last epochs.
+/// One small trial, with checkpoints of its last two epochs.
 const SMALL: &str = "\
 name = \"small\"
 
@@ -29,7 +29,7 @@ epochs = 3
 ";
 
 /// Long enough to be interrupted.
-const MIDST: &str = "\
+const INTERRUPTED: &str = "\
 name = \"long\"
 
 [data]
@@ -84,7 +84,7 @@ impl Damage {
     }
 }
 
-/// The files of a folder, with their contents.
+/// The files of a folder and their contents.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let files = WalkDir::new(folder).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
     let content = |path: PathBuf| (path.strip_prefix(folder).unwrap().to_path_buf(), std::fs::read(&path).unwrap());
@@ -104,15 +104,15 @@ fn is_checkpoint(name: &str) -> bool {
     name.starts_with("checkpoint")
 }
 
-/// What a trial that is done does without: its lock, and the checkpoints, which have served.
-fn is_of_no_use(name: &Path) -> bool {
+/// Whether a finished trial does not need the file: the lock, the checkpoints and the report's tables.
+fn is_unused(name: &Path) -> bool {
     let name = name.file_name().unwrap().to_str().unwrap();
     name == ".lock" || is_checkpoint(name) || name == "trials.parquet" || name == "curves.parquet"
 }
 
-/// Every damage to every file of a finished trial is found.
+/// All damage to any file of a finished trial is detected.
 #[test]
-fn damage_of_a_finished_trial_is_found_wherever_it_is() {
+fn all_damage_to_a_finished_trial_is_detected() {
     let workspace = Workspace::with_spec(SMALL);
     workspace.succeed(&["run", "spec.toml"]);
     let experiment = workspace.path("runs/small");
@@ -121,8 +121,8 @@ fn damage_of_a_finished_trial_is_found_wherever_it_is() {
     let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     assert_eq!(vaex::trial::fault(&TrialFolder::new(&folder), &record), None);
     let mut tried = 0;
-    let is_looked_at = |name: &Path| !is_of_no_use(name) || is_checkpoint(name.file_name().unwrap().to_str().unwrap());
-    for (name, bytes) in pristine.iter().filter(|(name, _)| is_looked_at(name)) {
+    let is_checked = |name: &Path| !is_unused(name) || is_checkpoint(name.file_name().unwrap().to_str().unwrap());
+    for (name, bytes) in pristine.iter().filter(|(name, _)| is_checked(name)) {
         let path = experiment.join(name);
         for damage in Damage::all(bytes.len(), 64) {
             damage.apply(&path);
@@ -143,7 +143,7 @@ fn damage_of_a_finished_trial_is_found_wherever_it_is() {
             if in_trial.is_some_and(|name| name != "trial.json") {
                 assert_eq!(vaex::trial::fault(&TrialFolder::new(&folder), &record), Some(path.clone()), "{damage:?}");
             }
-            // What a report makes of it is tried below; here, that it makes something of it.
+            // Only checks that the report warns; the test below checks its text.
             if matches!(in_trial, Some("trial.json" | "metrics.parquet")) {
                 let warned = match vaex::report::collect(&experiment) {
                     Ok(report) => !report.warnings.is_empty(),
@@ -165,7 +165,7 @@ fn repair_finished(places: usize) {
     let (id, folder) = workspace.trials("runs/small").pop_first().unwrap();
     let mut dice = Dice(1);
     let mut tried = 0;
-    for (name, bytes) in pristine.iter().filter(|(name, _)| !is_of_no_use(name)) {
+    for (name, bytes) in pristine.iter().filter(|(name, _)| !is_unused(name)) {
         for damage in Damage::some(bytes.len(), places, &mut dice) {
             let path = experiment.join(name);
             damage.apply(&path);
@@ -178,7 +178,7 @@ fn repair_finished(places: usize) {
                 assert!(said.contains(file), "{name:?}: {damage:?}: {said}");
             }
             let output = workspace.succeed(&["run", "spec.toml"]);
-            // Without a plan there is nothing that changes could be told from.
+            // Without a plan, changes cannot be detected.
             if file != "plan.json" || !matches!(damage, Damage::Removed) {
                 let shown = format!("runs/small/{}", name.display());
                 let line = output.lines().next().unwrap();
@@ -199,16 +199,16 @@ fn repair_finished(places: usize) {
                 files.keys().filter(|name| name.to_str().unwrap().starts_with("events.")).count()
             };
             assert!(events(&after) > 0);
-            assert!(workspace.succeed(&["run", "spec.toml"]).contains(&format!(" {id}: finished before\n")));
+            assert!(workspace.succeed(&["run", "spec.toml"]).contains(&format!(" {id}: already done\n")));
             restore(&experiment, &pristine);
         }
     }
     nothing_left_over(&experiment);
-    println!("{tried} damages of a finished trial's files, each made good by the same command");
+    println!("{tried} damages of a finished trial's files, each repaired by the same command");
 }
 
 #[test]
-fn damage_of_a_finished_trial_is_said_and_made_good() {
+fn damage_to_a_finished_trial_is_reported_and_repaired() {
     repair_finished(1);
 }
 
@@ -219,7 +219,7 @@ fn long_form_of_damage_to_a_finished_trial() {
 }
 
 fn repair_interrupted(places: usize) {
-    let workspace = Workspace::with_spec(MIDST);
+    let workspace = Workspace::with_spec(INTERRUPTED);
     workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
     let process = in_training(&workspace);
     signal("-INT", process.id());
@@ -249,12 +249,12 @@ fn repair_interrupted(places: usize) {
             assert!(matches!(report.status, Some(0 | 2)) && !said.contains("panicked"), "{said}");
             let output = workspace.succeed(&["run", "spec.toml"]);
             let file = names[0].file_name().unwrap().to_str().unwrap();
-            // The last checkpoint alone is looked at, where it is sound.
-            let looked_at = file == "checkpoint.safetensors"
+            // The previous checkpoint is read only if the last one is damaged.
+            let is_read = file == "checkpoint.safetensors"
                 || file == "trial.json"
                 || file.starts_with("events.")
                 || matches!(file, "plan.json" | "metrics.parquet") && !matches!(damage, Damage::Removed);
-            if looked_at {
+            if is_read {
                 assert!(output.contains(file), "{names:?}: {damage:?}: {output}");
                 assert!(
                     output.contains("damaged") || output.contains("missing") || output.contains("not a safetensors")
@@ -266,12 +266,12 @@ fn repair_interrupted(places: usize) {
             restore(&experiment, &pristine);
         }
     }
-    println!("{tried} damages of an interrupted trial's files, each made good by the same command");
+    println!("{tried} damages of an interrupted trial's files, each repaired by the same command");
 }
 
 #[test]
 #[cfg(unix)]
-fn damage_of_an_interrupted_trial_is_said_and_made_good() {
+fn damage_to_an_interrupted_trial_is_reported_and_repaired() {
     repair_interrupted(1);
 }
 

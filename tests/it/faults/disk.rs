@@ -1,4 +1,4 @@
-//! The disk is full, or a file must not grow further.
+//! A full disk, and a limit on the size of files.
 
 use super::{as_undisturbed, nothing_left_over};
 use crate::harness::{Outcome, PROGRAM, Workspace, without_grey};
@@ -8,7 +8,7 @@ use std::process::Command;
 use vaex::folder::TrialFolder;
 use vaex::record::trial::TrialRecord;
 
-/// Two trials; the first one is trained before the disk is full.
+/// Two trials; the first one is trained before the disk becomes full.
 const SPEC: &str = "\
 name = \"disk\"
 
@@ -27,14 +27,14 @@ epochs = 3
 \"objective.kl_weight\" = [0.5, 1.0]
 ";
 
-/// Whether a disk of one's own can be made here.
+/// Whether a private disk can be mounted here.
 fn can_mount() -> bool {
     let can = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).status();
     can.is_ok_and(|status| status.success())
 }
 
-/// In a name space of its own: a disk of 8 MB, the first trial, all but `$1` KB taken, both trials, room again, and once
-/// more both trials. What remains is copied to `$2`.
+/// In a private mount namespace: a disk of 8 MB; the first trial; the disk filled up to `$1` KB; both trials; free space
+/// again; both trials again. The results are copied to `$2`.
 const SCRIPT: &str = "\
 set -e
 mkdir -p runs \"$2\"
@@ -77,8 +77,8 @@ fn fill(rooms: impl Iterator<Item = u64>) {
             assert!(["1", "2"].contains(&code.trim()), "{room} KB: {said}");
             assert!(said.contains("No space left on device (os error 28)"), "{room} KB: {said}");
             assert!(said.contains("runs/disk") && !said.contains("panicked"), "{room} KB: {said}");
-            // Folders and empty files need no number of bytes.
-            assert!(said.contains(" bytes, and the disk has ") || said.contains("create"), "{room} KB: {said}");
+            // Errors about folders and empty files have no number of bytes.
+            assert!(said.contains(" bytes, the disk has ") || said.contains("create"), "{room} KB: {said}");
         }
         let trials = |place: &str| workspace.trials(&format!("{folder}/{place}"));
         let statuses: Vec<String> = trials("full").values().map(|folder| status(folder)).collect();
@@ -103,7 +103,7 @@ fn fill(rooms: impl Iterator<Item = u64>) {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_costs_nothing_that_was_finished() {
+fn a_full_disk_does_not_harm_finished_trials() {
     fill([0, 4, 8, 16, 32, 64, 96, 128, 256, 384, 512, 768, 1024, 1536].into_iter());
 }
 
@@ -116,7 +116,7 @@ fn long_form_of_a_full_disk() {
 
 #[test]
 #[cfg(unix)]
-fn a_limit_on_the_size_of_files_is_said_and_then_lifted() {
+fn a_limit_on_the_size_of_files_is_reported() {
     let limits = [1, 2, 4, 8, 16, 32, 64, 128, 256, 400];
     let mut named = std::collections::BTreeSet::new();
     for limit in limits {
@@ -124,7 +124,7 @@ fn a_limit_on_the_size_of_files_is_said_and_then_lifted() {
         let Outcome { status, stdout, stderr } = limited(&workspace, "trap '' XFSZ; ", limit);
         let said = stdout + &stderr;
         assert!(matches!(status, Some(1 | 2)), "{limit}: {said}");
-        let needs = "File too large (os error 27); it needs ";
+        let needs = "File too large (os error 27); the file needs ";
         assert!(said.contains(needs), "{limit}: {said}");
         for (at, _) in said.match_indices(needs) {
             named.insert(said[..at].rsplit_once('/').unwrap().1.to_owned());
@@ -134,7 +134,7 @@ fn a_limit_on_the_size_of_files_is_said_and_then_lifted() {
         workspace.succeed(&["run", "spec.toml"]);
         as_undisturbed(&workspace, "disk");
     }
-    // Which files met the limit: each is named.
+    // The names of the files that reached the limit.
     let named: Vec<String> = named.into_iter().map(|name| name.split([':', '.']).next().unwrap().to_owned()).collect();
     for name in ["plan", "checkpoint"] {
         assert!(named.iter().any(|one| one == name), "{named:?} has no {name}");
@@ -144,8 +144,8 @@ fn a_limit_on_the_size_of_files_is_said_and_then_lifted() {
 
 #[test]
 #[cfg(unix)]
-fn an_event_log_that_cannot_be_written_costs_no_training() {
-    // A small model with many pictures: its event log alone grows beyond the limit.
+fn an_event_log_that_cannot_be_written_does_not_stop_training() {
+    // A small model with many pictures: only its event log exceeds the limit.
     let workspace = Workspace::with_spec(
         "\
 name = \"disk\"
@@ -181,13 +181,13 @@ fn name(folder: &Path) -> &str {
     folder.file_name().unwrap().to_str().unwrap()
 }
 
-/// Without the signal being ignored, the trial's process ends by it.
+/// If the signal is not ignored, it terminates the trial's process.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_process_that_the_limit_on_files_ends_is_one_failed_trial() {
+fn a_process_that_exceeds_the_file_size_limit_is_one_failed_trial() {
     let workspace = Workspace::with_spec(SPEC);
     let outcome = limited(&workspace, "", 128);
-    let error = "its process was ended by signal 25: a file grew beyond the limit on the size of files, `ulimit -f`";
+    let error = "its process was terminated by signal 25: a file reached the file size limit, `ulimit -f`";
     assert_eq!(outcome.status, Some(1));
     assert_eq!(outcome.stdout.matches(error).count(), 4, "{}", outcome.stdout);
     workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
@@ -195,7 +195,7 @@ fn a_process_that_the_limit_on_files_ends_is_one_failed_trial() {
     as_undisturbed(&workspace, "disk");
 }
 
-/// A run whose files have at most so many blocks of 512 bytes.
+/// A run whose files have at most `blocks` blocks of 512 bytes.
 fn limited(workspace: &Workspace, before: &str, blocks: u64) -> Outcome {
     let script = format!("{before}ulimit -f {blocks}; exec \"$0\" run spec.toml");
     let mut command = Command::new("sh");

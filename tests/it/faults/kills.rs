@@ -1,4 +1,4 @@
-//! SIGKILL at any instant, of the run or of a trial's process.
+//! SIGKILL at random times: of the run or of the process of a trial.
 
 use super::{Dice, as_undisturbed, can_be_reported};
 use crate::harness::Workspace;
@@ -47,7 +47,7 @@ fn kill(kills: usize) {
             continue;
         }
         let all = [&trials[..], &[process.id()]].concat();
-        // The run, one of its trials, or all at once as when a machine goes down.
+        // The run, one of its trials, or all at once, as in a power failure.
         let victim = dice.below(3) as usize;
         let killed = match victim {
             0 => &all[trials.len()..],
@@ -57,7 +57,7 @@ fn kill(kills: usize) {
         killed.iter().for_each(|process| kill_if_there(*process));
         victims[victim] += 1;
         process.wait().unwrap();
-        // What a killed run started ends by itself.
+        // The trials of a killed run end by themselves.
         wait_for("the end of the trials", || !trials.iter().any(|trial| is_running(*trial)));
         made += 1;
         can_be_reported(&workspace);
@@ -67,14 +67,14 @@ fn kill(kills: usize) {
     println!("{made} kills over {sweeps} sweeps: {runs} of the run, {trials} of a trial, {all} of all at once");
 }
 
-/// A process may just have ended by itself.
+/// Kills a process, which may just have ended by itself.
 fn kill_if_there(process: u32) {
     let _ = Command::new("kill").args(["-KILL", &process.to_string()]).stderr(Stdio::null()).status();
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_sweep_survives_kills_at_any_instant() {
+fn a_sweep_survives_kills_at_any_time() {
     kill(20);
 }
 

@@ -1,8 +1,8 @@
-//! Faults on purpose: kills, full disks, damaged files, and what else happens to runs. Each is followed by the same
-//! command, which must end with the bits of a run that was never disturbed.
+//! Fault injection: kills, full disks, damaged files and other faults. After each fault, the same command must end with the
+//! bits of an undisturbed run.
 //!
-//! The long forms: `cargo test --release -- --ignored --test-threads 1 long_form`. Each prints how many faults it tried.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the faults that were tried, and those that cannot be")]
+//! The long forms: `cargo test --release -- --ignored --test-threads 1 long_form`. Each prints the number of its faults.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "prints the number of faults and the skipped tests")]
 
 mod damage;
 mod disk;
@@ -14,7 +14,7 @@ use crate::runs::same_bits;
 use std::path::Path;
 use walkdir::WalkDir;
 
-/// All trials of an experiment are as in another folder, and nothing is left over below `runs`.
+/// All trials of an experiment equal the undisturbed ones, and `runs` has no temporary files.
 #[track_caller]
 fn as_undisturbed(workspace: &Workspace, name: &str) {
     let trials = workspace.trials(&format!("undisturbed/{name}"));
@@ -33,7 +33,7 @@ fn nothing_left_over(folder: &Path) {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// The report can be made, or there is nothing to report yet.
+/// The report works, or there is nothing to report yet.
 #[track_caller]
 fn can_be_reported(workspace: &Workspace) {
     let outcome = workspace.vaex(&["report"]);
@@ -41,11 +41,11 @@ fn can_be_reported(workspace: &Workspace) {
     assert!(outcome.status == Some(0) || outcome.status == Some(2) && nothing, "{}", outcome.stderr);
 }
 
-/// Numbers that look random, always the same.
+/// Pseudorandom numbers, the same in each run.
 struct Dice(u64);
 
 impl Dice {
-    /// Below `limit`.
+    /// A number below `limit`.
     fn below(&mut self, limit: u64) -> u64 {
         // Knuth's MMIX generator; the upper bits are good.
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

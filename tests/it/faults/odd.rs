@@ -1,4 +1,4 @@
-//! Odd folders, names, clocks, memory, and processes that hang.
+//! Unusual folders, names and clocks, too little memory, and processes that hang.
 
 use super::{as_undisturbed, can_be_reported, nothing_left_over};
 use crate::harness::{PROGRAM, Workspace, json, without_grey};
@@ -7,7 +7,7 @@ use std::process::Command;
 use vaex::folder::TrialFolder;
 use vaex::record::trial::TrialRecord;
 
-/// Beside a trial that takes long there is one that does not.
+/// One short and one long trial.
 const TWO: &str = "\
 name = \"two\"
 
@@ -25,7 +25,7 @@ batch_size = 20
 \"train.epochs\" = [1, 200]
 ";
 
-/// The folder of the trial with so many epochs.
+/// The folder of the trial with this number of epochs.
 fn with_epochs(workspace: &Workspace, epochs: u64) -> std::path::PathBuf {
     let mut trials = workspace.trials("runs/two").into_values();
     trials.find(|folder| json(&folder.join("trial.json"))["spec"]["train.epochs"] == epochs).unwrap()
@@ -33,13 +33,13 @@ fn with_epochs(workspace: &Workspace, epochs: u64) -> std::path::PathBuf {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_read_only_folder_is_said_before_anything_starts() {
+fn a_read_only_folder_is_reported_before_anything_starts() {
     let workspace = Workspace::with_spec(TINY);
-    // Not even root can make a folder there.
+    // Not even root can create a folder there.
     let outcome = workspace.vaex(&["run", "spec.toml", "--runs", "/proc/runs"]);
     let message = "error: cannot create the folder /proc/runs/tiny: No such file or directory (os error 2)\n";
     assert_eq!((outcome.status, &*outcome.stderr, &*outcome.stdout), (Some(2), message, ""));
-    // A disk that is mounted for reading only.
+    // A disk that is mounted read-only.
     let script = "set -e; mkdir runs; mount -t tmpfs tmpfs runs; \"$0\" run spec.toml > before; mount -o remount,ro runs; \
         code=0; \"$0\" run spec.toml > said 2>&1 || code=$?; echo $code >> said; \
         \"$0\" report runs > report 2>&1; echo $? >> report";
@@ -64,7 +64,7 @@ fn a_read_only_folder_is_said_before_anything_starts() {
 
 #[test]
 #[cfg(unix)]
-fn a_folder_removed_under_a_running_trial_costs_that_trial() {
+fn removing_the_folder_of_a_running_trial_fails_only_that_trial() {
     let workspace = Workspace::with_spec(TWO);
     workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
     let process = workspace.command(&["run", "spec.toml", "--jobs", "2", "--threads", "1"]).spawn().unwrap();
@@ -77,7 +77,7 @@ fn a_folder_removed_under_a_running_trial_costs_that_trial() {
             })
     });
     let folder = with_epochs(&workspace, 200);
-    // A process that writes there may make a file in between.
+    // The process may create a file in the folder during the removal.
     wait_for("the removal", || std::fs::remove_dir_all(&folder).is_ok() || !folder.exists());
     let output = process.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
@@ -93,7 +93,7 @@ fn a_folder_removed_under_a_running_trial_costs_that_trial() {
     as_undisturbed(&workspace, "two");
 }
 
-/// All that the clock has left comes from the future.
+/// All recorded times are in the future.
 #[test]
 #[cfg(unix)]
 fn a_clock_that_was_set_back_changes_nothing() {
@@ -121,11 +121,11 @@ fn a_clock_that_was_set_back_changes_nothing() {
     as_undisturbed(&workspace, "long");
     let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     assert!(record.seconds > seconds && record.seconds < 1000.0, "{} seconds", record.seconds);
-    assert!(workspace.succeed(&["run", "spec.toml"]).contains(": finished before\n"));
+    assert!(workspace.succeed(&["run", "spec.toml"]).contains(": already done\n"));
 }
 
 #[test]
-fn what_a_killed_run_left_in_the_folders_of_ended_trials_is_removed() {
+fn temporary_files_in_the_folders_of_ended_trials_are_removed() {
     let workspace = diverging();
     workspace.vaex(&["run", "spec.toml"]);
     let trials = workspace.trials("runs/tiny").into_values();
@@ -134,7 +134,7 @@ fn what_a_killed_run_left_in_the_folders_of_ended_trials_is_removed() {
     left.iter().for_each(|path| std::fs::write(path, "half of a rec").unwrap());
     let again = workspace.vaex(&["run", "spec.toml"]);
     assert!(
-        again.stdout.contains(": finished before\n") && again.stdout.contains(": diverged before: "),
+        again.stdout.contains(": already done\n") && again.stdout.contains(": diverged in an earlier run: "),
         "{}",
         again.stdout
     );
@@ -152,7 +152,7 @@ fn sweep(trials: usize) {
     let output = workspace.succeed(&["run", "spec.toml"]);
     assert!(output.contains(&format!("tiny: {trials} done\n")), "{output}");
     let again = workspace.succeed(&["run", "spec.toml"]);
-    assert_eq!(again.matches(": finished before\n").count(), trials);
+    assert_eq!(again.matches(": already done\n").count(), trials);
     assert!(workspace.succeed(&["status", "runs"]).starts_with(&format!("tiny: {trials} done\n")));
     nothing_left_over(&workspace.path("runs"));
     println!("{trials} trials");
@@ -170,14 +170,18 @@ fn long_form_of_a_sweep_of_many_trials() {
 }
 
 #[test]
-fn names_that_are_no_folders_are_refused() {
+fn names_that_cannot_be_folders_are_refused() {
     let long = "n".repeat(300);
-    let slash = "leave out slashes, line breaks and a leading dot";
+    let slash = "use a name without slashes, line breaks and a leading dot";
     for (name, message, help) in [
-        (long.as_str(), "`name` must have 1 to 100 characters, found 300", "the experiment's folder is named after it"),
-        ("..", "`name` cannot name a folder: \"..\"", slash),
-        ("a/b", "`name` cannot name a folder: \"a/b\"", slash),
-        ("a\\nb", "`name` cannot name a folder: \"a\\nb\"", slash),
+        (
+            long.as_str(),
+            "`name` must have 1 to 100 characters, found 300",
+            "the folder of the experiment has this name",
+        ),
+        ("..", "`name` is not a valid folder name: \"..\"", slash),
+        ("a/b", "`name` is not a valid folder name: \"a/b\"", slash),
+        ("a\\nb", "`name` is not a valid folder name: \"a\\nb\"", slash),
     ] {
         let workspace = Workspace::with_spec(&format!("name = \"{name}\"\n"));
         let outcome = workspace.vaex(&["run", "spec.toml"]);
@@ -193,7 +197,7 @@ fn names_that_are_no_folders_are_refused() {
 }
 
 #[test]
-fn of_two_runs_that_start_at_once_one_works() {
+fn one_of_two_simultaneous_runs_succeeds() {
     for _ in 0..5 {
         let workspace = Workspace::with_spec(TINY);
         let both = [0, 1].map(|_| workspace.command(&["run", "spec.toml"]).spawn().unwrap());
@@ -201,11 +205,14 @@ fn of_two_runs_that_start_at_once_one_works() {
         for output in &outputs {
             let said = without_grey(&String::from_utf8_lossy(&output.stderr));
             match output.status.code() {
-                // The second may come when the first has finished.
+                // The second run may start after the first one has finished.
                 Some(0) => assert_eq!(said, ""),
                 code => {
                     assert_eq!(code, Some(2));
-                    assert!(said.starts_with("error: another vaex is at work in runs/tiny: process "), "{said}");
+                    assert!(
+                        said.starts_with("error: another vaex process holds the lock of runs/tiny: process "),
+                        "{said}"
+                    );
                 }
             }
         }
@@ -215,7 +222,7 @@ fn of_two_runs_that_start_at_once_one_works() {
     }
 }
 
-/// With too little memory for the large one of two models.
+/// Two models; the memory is too small for the large one.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_trial_that_runs_out_of_memory_is_one_failed_trial() {
@@ -234,13 +241,17 @@ fn a_trial_that_runs_out_of_memory_is_one_failed_trial() {
     let large = records.iter().find(|record| record.parameters > 1_000_000).unwrap();
     assert_eq!((small.status.name(), large.status.name()), ("done", "failed"));
     let error = large.error.as_ref().unwrap();
-    assert!(error.starts_with("its process was ended by signal 6: "), "{error}");
+    assert!(error.starts_with("its process was terminated by signal 6: "), "{error}");
     assert!(error.contains("memory allocation of ") && error.contains(" bytes failed"), "{error}");
-    // It would fail again, so it is not tried again unasked.
+    // It would fail again, so it is not retried without --retry-failed.
     let again = workspace.vaex(&["run", "spec.toml"]);
     assert_eq!(again.status, Some(1));
-    assert!(again.stdout.contains(": failed before: its process was ended by signal 6: "), "{}", again.stdout);
-    let remark = "1 trial failed before and not tried again; --retry-failed runs what failed\n";
+    assert!(
+        again.stdout.contains(": failed in an earlier run: its process was terminated by signal 6: "),
+        "{}",
+        again.stdout
+    );
+    let remark = "1 trial failed in an earlier run; to retry: --retry-failed\n";
     assert!(again.stdout.contains(remark), "{}", again.stdout);
 }
 
@@ -253,11 +264,11 @@ fn a_trial_that_hangs_is_one_failed_trial() {
     signal("-STOP", children(process.id())[0]);
     let code = process.wait().unwrap().code();
     let record = TrialRecord::read(&TrialFolder::new(only(&workspace, "runs/long"))).unwrap();
-    let error = "it made no progress for 2 seconds, and its process was ended";
+    let error = "no progress for 2 seconds, so its process was killed";
     assert_eq!((code, record.status.name(), record.error.as_deref()), (Some(1), "failed", Some(error)));
     let again = workspace.vaex(&["run", "spec.toml"]);
     assert_eq!(again.status, Some(1));
-    assert!(again.stdout.contains(&format!(": failed before: {error}\n")), "{}", again.stdout);
+    assert!(again.stdout.contains(&format!(": failed in an earlier run: {error}\n")), "{}", again.stdout);
     workspace.succeed(&["run", "spec.toml", "--retry-failed"]);
     workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
     as_undisturbed(&workspace, "long");

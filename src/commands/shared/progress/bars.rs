@@ -1,4 +1,4 @@
-//! Progress on a terminal: a bar for each running trial, and below them one for the sweep.
+//! Progress on a terminal: one bar per running trial, and below them one bar for the sweep.
 
 use super::lines::{changed, failed_before, label, number, started, submitted};
 use super::work::Work;
@@ -10,7 +10,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// A bar for each running trial, and below them one for the sweep.
+/// One bar per running trial, and below them one bar for the sweep.
 pub(super) struct Bars {
     all: MultiProgress,
     total: ProgressBar,
@@ -27,10 +27,10 @@ impl Bars {
         Bars { all, total, trials: BTreeMap::new() }
     }
 
-    pub(super) fn show(&mut self, plan: &Plan, notice: &RunEvent<'_>, work: &Work) {
-        // A line above the bars; where the terminal is gone there is nobody to tell.
+    pub(super) fn show(&mut self, plan: &Plan, event: &RunEvent<'_>, work: &Work) {
+        // Prints a line above the bars. If the terminal is gone, the error does not matter.
         let print = |line: String| drop(self.all.println(line));
-        match notice {
+        match event {
             RunEvent::Changed(changes) => print(changed(plan, changes)),
             RunEvent::Damaged(fault) => print((*fault).to_owned()),
             RunEvent::Warning(text) => print(format!("warning: {text}")),
@@ -49,7 +49,7 @@ impl Bars {
 
     pub(super) fn clear(self) {
         self.total.finish_and_clear();
-        // What cannot be cleared stays on the screen.
+        // If this fails, the bars stay on the screen.
         let _ = self.all.clear();
     }
 

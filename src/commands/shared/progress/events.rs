@@ -1,5 +1,5 @@
-//! Progress as JSON: an event is an object on a line. `event` says what happened, `time` when (RFC 3339, UTC), `trial` in
-//! which trial, and `keys` has its values of the keys that vary. The last one is `summary`.
+//! Progress as JSON: one object per line. `event` is the kind of event, `time` its time (RFC 3339, UTC), `trial` the trial's
+//! id, and `keys` the trial's values of the varied keys. The last event is `summary`.
 
 use super::work::Work;
 use crate::commands::shared::print::say;
@@ -14,13 +14,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Prints an event, with the time in it.
+/// Prints an event, with the current time added.
 pub(crate) fn say_event(mut event: Value) {
     event["time"] = humantime::format_rfc3339_millis(SystemTime::now()).to_string().into();
     say(&event.to_string());
 }
 
-/// The last event of a plan's run: how many trials have each of these states, and the best one.
+/// The last event of a run: the number of trials per state, and the best trial.
 pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, experiment: &Path) -> Value {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     states.for_each(|state| *counts.entry(state).or_default() += 1);
@@ -38,9 +38,9 @@ pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, ex
     json!({ "event": "summary", "name": plan.name(), "counts": counts, "best": best })
 }
 
-/// What happened, as an event.
-pub(super) fn json(plan: &Plan, notice: &RunEvent<'_>, work: &Work) -> Value {
-    let (trial, mut value) = match notice {
+/// A run event as JSON.
+pub(super) fn json(plan: &Plan, event: &RunEvent<'_>, work: &Work) -> Value {
+    let (trial, mut value) = match event {
         RunEvent::Changed(Changes { added, kept, dropped, .. }) => {
             return json!({ "event": "changed", "added": added, "kept": kept, "dropped": dropped });
         }
@@ -58,14 +58,14 @@ pub(super) fn json(plan: &Plan, notice: &RunEvent<'_>, work: &Work) -> Value {
     value["trial"] = trial.id().into();
     let values = trial.values();
     value["keys"] = plan.varied().iter().map(|key| (key.clone(), json!(values.get(key)))).collect::<Map<_, _>>().into();
-    if let RunEvent::Event(_, Event::Epoch { .. }) = notice {
+    if let RunEvent::Event(_, Event::Epoch { .. }) = event {
         value["eta_seconds"] = json!(work.time_left_of(trial).map(|left| left.as_secs_f64()));
         value["eta_seconds_all"] = json!(work.time_left().map(|left| left.as_secs_f64()));
     }
     value
 }
 
-/// A trial's values of the keys that vary, by their dotted names.
+/// A trial's values of the varied keys, by their dotted names.
 pub(crate) fn keys(state: &State) -> Map<String, Value> {
     state.keys.iter().map(|(key, value)| (key.clone(), json!(value))).collect()
 }

@@ -1,4 +1,4 @@
-//! Progress as lines of text, and the parts of them that the bars use too. A line begins with the time, UTC.
+//! Progress as lines of text, each starting with the time (UTC), and the parts of these lines that the bars also show.
 
 use super::work::Work;
 use crate::commands::shared::format::brief;
@@ -13,19 +13,19 @@ use crate::trial::Event;
 use std::fmt::Write;
 use std::time::SystemTime;
 
-/// Prints a line of progress, with the time before it.
+/// Prints a line of progress, starting with the current time.
 pub(crate) fn say_line(line: &str) {
     say(&format!("{} {line}", humantime::format_rfc3339_seconds(SystemTime::now())));
 }
 
-pub(super) fn line(plan: &Plan, notice: &RunEvent<'_>, ended: &mut usize, work: &Work) -> Option<String> {
-    let (trial, event) = match notice {
+pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &Work) -> Option<String> {
+    let (trial, event) = match event {
         RunEvent::Changed(changes) => return Some(changed(plan, changes)),
         RunEvent::Damaged(fault) => return Some((*fault).to_owned()),
         RunEvent::Warning(text) => return Some(format!("warning: {text}")),
         RunEvent::Kept(trial) => {
             *ended += 1;
-            return Some(format!("{}: finished before", label(plan, trial)));
+            return Some(format!("{}: already done", label(plan, trial)));
         }
         RunEvent::Submitted(trial, task) => return Some(format!("{}: {}", label(plan, trial), submitted(task))),
         RunEvent::KeptFailed(trial, record) => {
@@ -48,7 +48,7 @@ pub(super) fn line(plan: &Plan, notice: &RunEvent<'_>, ended: &mut usize, work: 
             brief(work.time_left().map(|left| left.as_secs_f64())),
         ),
         Event::Ended { status, error } => {
-            // One that was stopped has not come to its end.
+            // An interrupted trial has not ended: it will resume.
             *ended += usize::from(*status != Status::Interrupted);
             let of = format!("{} ({ended} of {} trials)", status.name(), plan.selected().count());
             error.as_ref().map_or(of.clone(), |error| format!("{of}: {error}"))
@@ -57,7 +57,7 @@ pub(super) fn line(plan: &Plan, notice: &RunEvent<'_>, ended: &mut usize, work: 
     Some(format!("{}: {text}", label(plan, trial)))
 }
 
-/// The trial's id and what sets it apart.
+/// The trial's id and its values of the varied keys.
 pub(crate) fn label(plan: &Plan, trial: &Trial) -> String {
     let values = plan.varied().iter().zip(trial.texts(plan.varied())).map(|(key, value)| {
         let name = key.rsplit('.').next().unwrap_or(key);
@@ -66,32 +66,32 @@ pub(crate) fn label(plan: &Plan, trial: &Trial) -> String {
     format!("{}{}", trial.id(), values.collect::<String>())
 }
 
-/// What changed since the last run, in a line.
+/// The changes of the plan since the last run, on one line.
 pub(super) fn changed(plan: &Plan, Changes { added, kept, dropped, version }: &Changes) -> String {
-    let mut line = format!("{}: since the last run {} added, {kept} kept", plan.name(), counted(*added, "trial"));
+    let mut line = format!("{}: since the last run: {} added, {kept} kept", plan.name(), counted(*added, "trial"));
     if !dropped.is_empty() {
         let (are, folders) = if dropped.len() == 1 { ("is", "its folder is") } else { ("are", "their folders are") };
         let count = counted(dropped.len(), "trial");
         let why = match version {
-            Some(version) => format!("of vaex {version} {are} not among those of this version"),
+            Some(version) => format!("of vaex {version} {are} not in the plan of this version"),
             None => format!("{are} no longer in the spec"),
         };
-        let _ = write!(line, "; {count} {why}, and {folders} kept: {}", dropped.join(" "));
+        let _ = write!(line, "; {count} {why}; {folders} kept: {}", dropped.join(" "));
     }
     line
 }
 
-/// What is said of a trial that the scheduler has.
+/// The message for a trial that is already in the scheduler.
 pub(super) fn submitted(task: &Task) -> String {
-    format!("{} in the scheduler as {}", if task.running { "runs" } else { "waits" }, task.name)
+    format!("{} in the scheduler as {}", if task.running { "running" } else { "queued" }, task.name)
 }
 
-/// What is said of a trial that is not tried again.
+/// The message for a trial that failed in an earlier run and is not retried.
 pub(super) fn failed_before(record: &TrialRecord) -> String {
-    format!("{} before: {}", record.status.name(), record.error.as_deref().unwrap_or_default())
+    format!("{} in an earlier run: {}", record.status.name(), record.error.as_deref().unwrap_or_default())
 }
 
-/// From where training begins, and what is to be known about that.
+/// The epoch or step from which training starts, and a note about it.
 pub(super) fn started(epochs_done: u64, steps_done: u64, note: Option<&str>) -> String {
     let from = match (epochs_done, steps_done) {
         (_, 0) => "started".to_owned(),

@@ -1,4 +1,4 @@
-//! What a run shows while it goes on: bars on a terminal, lines elsewhere, events as JSON where asked for.
+//! The progress of a run: bars on a terminal, otherwise lines, and with `--json` events.
 
 mod bars;
 mod events;
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use work::Work;
 
-/// The display of one plan's run.
+/// The progress display of one plan.
 pub(crate) struct Progress<'p> {
     plan: &'p Plan,
     mode: Mode,
@@ -43,38 +43,38 @@ impl<'p> Progress<'p> {
         Progress { mode: Mode::Bars(Bars::new(plan)), ..Progress::lines(plan, json) }
     }
 
-    /// Without bars.
+    /// A display without bars.
     pub(crate) fn lines(plan: &'p Plan, json: bool) -> Progress<'p> {
         let mode = if json { Mode::Json } else { Mode::Lines };
         let statuses = plan.selected().map(|trial| (trial.id().to_owned(), Status::Planned)).collect();
         Progress { plan, mode, work: Work::of(plan), statuses, ended: 0 }
     }
 
-    /// Shows what happened.
-    pub(crate) fn show(&mut self, notice: &RunEvent<'_>) {
-        self.work.note(notice);
-        if let Some((trial, status)) = status(notice) {
+    /// Shows an event.
+    pub(crate) fn show(&mut self, event: &RunEvent<'_>) {
+        self.work.note(event);
+        if let Some((trial, status)) = status(event) {
             self.statuses.insert(trial.id().to_owned(), status);
         }
         match &mut self.mode {
-            Mode::Json => say_event(json(self.plan, notice, &self.work)),
+            Mode::Json => say_event(json(self.plan, event, &self.work)),
             Mode::Lines => {
-                if let Some(line) = line(self.plan, notice, &mut self.ended, &self.work) {
+                if let Some(line) = line(self.plan, event, &mut self.ended, &self.work) {
                     say_line(&line);
                 }
             }
-            Mode::Bars(bars) => bars.show(self.plan, notice, &self.work),
+            Mode::Bars(bars) => bars.show(self.plan, event, &self.work),
         }
     }
 
-    /// As JSON, says how all trials ended, and which is the best one in the experiment's folder.
+    /// In JSON mode, prints how all trials ended and the best trial in the experiment folder.
     pub(crate) fn summarize(&self, experiment: &Path, disk_is_full: bool) {
         if let Mode::Json = self.mode {
             let statuses = self.statuses.values().map(|status| status.name());
             let mut summary = summary(self.plan, statuses, experiment);
             if disk_is_full {
                 summary["stopped"] =
-                    "the disk is full or read-only: make room, then give the same command again".into();
+                    "the disk is full or read-only; free some space, then run the same command again".into();
             }
             say_event(summary);
         }
@@ -88,9 +88,9 @@ impl<'p> Progress<'p> {
     }
 }
 
-/// The status that a trial has from now on.
-fn status<'a>(notice: &RunEvent<'a>) -> Option<(&'a Trial, Status)> {
-    match notice {
+/// The new status of a trial, if the event changes it.
+fn status<'a>(event: &RunEvent<'a>) -> Option<(&'a Trial, Status)> {
+    match event {
         RunEvent::Kept(trial) => Some((trial, Status::Done)),
         RunEvent::KeptFailed(trial, record) => Some((trial, record.status)),
         RunEvent::Event(trial, Event::Started { .. }) => Some((trial, Status::Running)),

@@ -1,4 +1,4 @@
-//! How much of a run's work is left, and how long it will take at the pace so far.
+//! The remaining work of a run, and the estimated time that it takes.
 
 use crate::launch::RunEvent;
 use crate::plan::{Plan, Trial};
@@ -6,25 +6,25 @@ use crate::trial::Event;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How much of the sweep's work is left, in images to train on.
+/// The remaining work of the sweep, in training images.
 pub(super) struct Work {
     start: Instant,
-    /// Trained on since the start.
+    /// Images trained on since the start.
     done: u64,
     left: BTreeMap<String, u64>,
-    /// Of each running trial, when this run began to train it, and what was left of it then.
+    /// For each running trial: when this run started it, and how many images were left at that time.
     begun: BTreeMap<String, (Instant, u64)>,
 }
 
 impl Work {
-    /// All of a plan's.
+    /// All work of a plan.
     pub(super) fn of(plan: &Plan) -> Work {
         let images = |trial: &Trial| trial.dataset().train.len() as u64 * trial.spec().train.epochs;
         let left = plan.selected().map(|trial| (trial.id().to_owned(), images(trial))).collect();
         Work { start: Instant::now(), done: 0, left, begun: BTreeMap::new() }
     }
 
-    /// A trial has so many steps left; what it did before this run does not count as done by it.
+    /// Sets the last finished step of a trial. With `counts`, the steps since the previous call count as done by this run.
     fn set(&mut self, trial: &Trial, step: u64, counts: bool) {
         let left = trial.steps().saturating_sub(step) * trial.spec().train.batch_size;
         let before = self.left.insert(trial.id().to_owned(), left);
@@ -33,9 +33,9 @@ impl Work {
         }
     }
 
-    /// Takes in what happened.
-    pub(super) fn note(&mut self, notice: &RunEvent<'_>) {
-        let (trial, event) = match notice {
+    /// Updates the remaining work after an event.
+    pub(super) fn note(&mut self, event: &RunEvent<'_>) {
+        let (trial, event) = match event {
             RunEvent::Kept(trial) | RunEvent::KeptFailed(trial, _) => return self.set(trial, trial.steps(), false),
             RunEvent::Event(trial, event) => (trial, event),
             RunEvent::Changed(_) | RunEvent::Damaged(_) | RunEvent::Warning(_) | RunEvent::Submitted(..) => return,
@@ -47,21 +47,21 @@ impl Work {
                 self.begun.insert(trial.id().to_owned(), (Instant::now(), left));
             }
             Event::Progress { step, .. } | Event::Epoch { step, .. } => self.set(trial, *step, true),
-            // Of a trial that failed nothing is left to do either.
+            // A failed trial has no work left either.
             Event::Ended { .. } => self.set(trial, trial.steps(), false),
             Event::Waiting { .. } | Event::Warning { .. } => {}
         }
     }
 
-    /// What is left at the pace so far.
+    /// The estimated time that is left for all trials.
     pub(super) fn time_left(&self) -> Option<Duration> {
         let left: u64 = self.left.values().sum();
-        // All have not ended before the last of those that are running.
+        // The run cannot end before its slowest running trial.
         let longest = self.begun.keys().filter_map(|id| self.time_left_by_id(id)).max();
         at_pace(self.start, self.done, left).max(longest)
     }
 
-    /// What is left of a running trial at its pace so far.
+    /// The estimated time that is left for a running trial.
     pub(super) fn time_left_of(&self, trial: &Trial) -> Option<Duration> {
         self.time_left_by_id(trial.id())
     }
@@ -73,7 +73,7 @@ impl Work {
     }
 }
 
-/// How long `left` will take when `done` took the time since `start`.
+/// How long `left` will take if `done` took the time since `start`.
 fn at_pace(start: Instant, done: u64, left: u64) -> Option<Duration> {
     Duration::try_from_secs_f64(start.elapsed().as_secs_f64() * (left as f64 / done as f64)).ok()
 }

@@ -49,7 +49,7 @@ fn plain_and_gzipped_files_hold_the_same() {
 #[test]
 fn files_come_from_the_disk() {
     let folder = tempfile::tempdir().unwrap();
-    // Gzipped without a name that says so.
+    // Gzipped, although the name does not end in .gz.
     let path = folder.path().join("images");
     std::fs::write(&path, gzip(&valid())).unwrap();
     assert_eq!(read_file(&path, Content::Images, usize::MAX).unwrap(), images(&valid()).unwrap());
@@ -63,17 +63,17 @@ fn files_come_from_the_disk() {
 #[test]
 fn what_is_not_idx_is_refused() {
     for (start, guess) in [
-        (&b"\x89PNG\r\n"[..], "89 50 4E 47, as a PNG image does; give an IDX file"),
-        (b"\xff\xd8\xff\xe0", "FF D8 FF E0, as a JPEG image does; give an IDX file"),
-        (b"PK\x03\x04", "50 4B 03 04, as a zip archive does; unpack it"),
-        (b"\x93NUMPY", "93 4E 55 4D, as a NumPy array does; convert it to IDX"),
-        (b"version https://", "76 65 72 73, as a Git LFS pointer does; fetch the file itself"),
-        (b"BZh9", "42 5A 68 39, as a bzip2 file does; unpack it"),
-        (b"\xfd7zXZ", "FD 37 7A 58, as an xz file does; unpack it"),
-        (b"<!DOCTYPE html>", "3C 21 44 4F, as a web page does; download the file itself"),
-        (b"<html>", "3C 68 74 6D, as a web page does; download the file itself"),
-        (b"\x00\x01\x08\x03", "00 01 08 03, not with 00 00 08; give an IDX file"),
-        (b"\x00\x00\x0a\x03", "00 00 0A 03, not with 00 00 08; give an IDX file"),
+        (&b"\x89PNG\r\n"[..], "89 50 4E 47, like a PNG image; use an IDX file"),
+        (b"\xff\xd8\xff\xe0", "FF D8 FF E0, like a JPEG image; use an IDX file"),
+        (b"PK\x03\x04", "50 4B 03 04, like a zip archive; unpack it"),
+        (b"\x93NUMPY", "93 4E 55 4D, like a NumPy array; convert it to IDX"),
+        (b"version https://", "76 65 72 73, like a Git LFS pointer; fetch the file itself"),
+        (b"BZh9", "42 5A 68 39, like a bzip2 file; decompress it"),
+        (b"\xfd7zXZ", "FD 37 7A 58, like an xz file; decompress it"),
+        (b"<!DOCTYPE html>", "3C 21 44 4F, like a web page; download the file itself"),
+        (b"<html>", "3C 68 74 6D, like a web page; download the file itself"),
+        (b"\x00\x01\x08\x03", "00 01 08 03, not with 00 00 08; use an IDX file"),
+        (b"\x00\x00\x0a\x03", "00 00 0A 03, not with 00 00 08; use an IDX file"),
     ] {
         let expected = format!("`x.gz` is not an IDX file: it begins with the bytes {guess}");
         assert_eq!(message(start, Content::Images), expected);
@@ -82,8 +82,8 @@ fn what_is_not_idx_is_refused() {
     let twice = gzip(&gzip(&valid()));
     assert_eq!(
         message(&twice, Content::Images),
-        "`x.gz` is not an IDX file: it begins with the bytes 1F 8B 08 00, as a gzip file does that was gzipped \
-         twice; unpack it once"
+        "`x.gz` is not an IDX file: it begins with the bytes 1F 8B 08 00, like a file that was gzipped twice; \
+         decompress it once"
     );
 }
 
@@ -104,19 +104,19 @@ fn other_types_are_refused_by_name() {
 #[test]
 fn other_dimensions_are_refused() {
     let of = |sizes: &[u32], content| message(&idx_file(sizes, &[0; 6]), content);
-    let images = "; images have 3 (images, height, width); ";
+    let images = ", but images have 3 (images, height, width); ";
     assert_eq!(of(&[6], Content::Images), format!("`x.gz` has 1 dimension{images}it looks like a file of labels"));
     assert_eq!(
         of(&[1, 1, 2, 3], Content::Images),
-        format!("`x.gz` has 4 dimensions{images}drop the axis of channels, which must be 1")
+        format!("`x.gz` has 4 dimensions{images}remove the axis of channels, which must have size 1")
     );
     assert_eq!(of(&[2, 3], Content::Images), format!("`x.gz` has 2 dimensions{images}choose another file"));
     assert_eq!(of(&[], Content::Images), format!("`x.gz` has 0 dimensions{images}choose another file"));
     assert_eq!(
         of(&[1, 2, 3], Content::Labels),
-        "`x.gz` has 3 dimensions; labels have 1; it looks like a file of images"
+        "`x.gz` has 3 dimensions, but labels have 1; it looks like a file of images"
     );
-    assert_eq!(of(&[2, 3], Content::Labels), "`x.gz` has 2 dimensions; labels have 1; choose another file");
+    assert_eq!(of(&[2, 3], Content::Labels), "`x.gz` has 2 dimensions, but labels have 1; choose another file");
 }
 
 #[test]
@@ -151,13 +151,13 @@ fn files_that_end_early_are_refused() {
         message(&idx_file(&[3], &[])[..7], Content::Labels),
         "`x.gz` ends after 7 bytes, inside its 8-byte header; download it again"
     );
-    // A compressed file that is itself cut off, anywhere.
+    // A compressed file that ends early, at any byte.
     let file = gzip(&valid());
     for length in 2..file.len() {
         let message = message(&file[..length], Content::Images);
         let whole = ["incomplete deflate stream", "unexpected end of file"]
-            .map(|reason| format!("`x.gz` is gzipped and damaged ({reason}); download it again"));
-        // Where but the end is missing, all bytes may be there.
+            .map(|reason| format!("`x.gz` is a damaged gzip file ({reason}); download it again"));
+        // If only the checksum is missing, all data may be there.
         let early = length < file.len() - 12;
         let ends = message.starts_with("`x.gz` ends after ");
         assert!(ends || !early && whole.contains(&message), "{length} of {}: {message}", file.len());
@@ -167,7 +167,7 @@ fn files_that_end_early_are_refused() {
 #[test]
 fn bytes_beyond_the_claim_are_refused() {
     let file = [valid(), vec![0]].concat();
-    let expected = "`x.gz` goes on after the 1,016 bytes that its header claims; download it again";
+    let expected = "`x.gz` is longer than the 1,016 bytes that its header gives; download it again";
     assert_eq!(message(&file, Content::Images), expected);
     assert_eq!(message(&gzip(&file), Content::Images), expected);
     assert_eq!(message(&[gzip(&valid()), gzip(b"more")].concat(), Content::Images), expected);
@@ -181,7 +181,7 @@ fn damaged_gzip_is_refused() {
         file[index] = value;
         message(&file, Content::Images)
     };
-    let of = |reason| format!("`x.gz` is gzipped and damaged ({reason}); download it again");
+    let of = |reason| format!("`x.gz` is a damaged gzip file ({reason}); download it again");
     let checksum = file.len() - 8;
     assert_eq!(with(checksum, !file[checksum]), of("corrupt gzip stream does not have a matching checksum"));
     assert_eq!(with(2, 7), of("invalid gzip header"));
@@ -193,7 +193,7 @@ fn damaged_gzip_is_refused() {
 fn zeros_after_gzip_are_padding() {
     let (file, zeros) = (valid(), |count: usize| vec![0; count]);
     let whole = images(&file).unwrap();
-    // More than the reader holds at a time, too.
+    // Also more zeros than the buffer of the reader holds.
     for count in [1, 511, 200_000] {
         assert_eq!(images(&[gzip(&file), zeros(count)].concat()).unwrap(), whole);
         let (a, b) = file.split_at(500);
@@ -203,15 +203,15 @@ fn zeros_after_gzip_are_padding() {
     let labels = [gzip(&idx_file(&[3], &[7, 8, 9])), zeros(100)].concat();
     let labels = read(Path::new("x"), &labels[..], labels.len() as u64, Content::Labels, usize::MAX).unwrap();
     assert_eq!(labels.bytes, [7, 8, 9]);
-    // Whatever else follows is none.
-    let damaged = "`x.gz` is gzipped and damaged (invalid gzip header); download it again";
+    // Other bytes are not padding.
+    let damaged = "`x.gz` is a damaged gzip file (invalid gzip header); download it again";
     for junk in [&b"junk that follows"[..], &[1; 100]] {
         assert_eq!(message(&[&gzip(&file)[..], &zeros(512), junk].concat(), Content::Images), damaged);
     }
     let more = [gzip(&file), zeros(512), gzip(b"more")].concat();
-    let goes_on = "`x.gz` goes on after the 1,016 bytes that its header claims; download it again";
+    let goes_on = "`x.gz` is longer than the 1,016 bytes that its header gives; download it again";
     assert_eq!(message(&more, Content::Images), goes_on);
-    // Of a plain file they are too many pixels.
+    // In a file that is not gzipped, zeros are additional pixels.
     assert_eq!(message(&[file, zeros(512)].concat(), Content::Images), goes_on);
 }
 
@@ -225,11 +225,11 @@ fn no_more_is_read_than_was_asked_for() {
         let stored = file.len() as u64;
         let sizes = read_into(&mut bytes, Path::new("x"), &mut input, stored, Content::Images, count).unwrap();
         assert_eq!((sizes, &bytes[..]), (vec![10_000, 10, 10], &pixels[..100 * count]));
-        // The decoder inflates a window of 32 KiB ahead.
+        // The decoder reads ahead by a window of 32 KiB.
         let taken = file.len() - input.len();
         assert!(taken < 40_000 && bytes.capacity() <= 1 << 12, "took {taken} bytes into {}", bytes.capacity());
     }
-    // As many as there are, or more: all of it is checked.
+    // If all images are requested, the whole file is checked.
     for count in [10_000, 20_000] {
         let of = |file: &[u8]| read(Path::new("x.gz"), file, file.len() as u64, Content::Images, count);
         assert_eq!(of(&plain).unwrap(), images(&plain).unwrap());
@@ -246,20 +246,20 @@ fn of_a_plain_file_that_is_read_in_part_the_length_is_checked() {
     let message = |file: &[u8], count| of(file, count).unwrap_err().to_string();
     assert_eq!(message(&file[..900], 2), "`x` ends after 900 of 1,016 bytes; download it again");
     let more = [&file[..], &[0]].concat();
-    assert_eq!(message(&more, 2), "`x` goes on after the 1,016 bytes that its header claims; download it again");
+    assert_eq!(message(&more, 2), "`x` is longer than the 1,016 bytes that its header gives; download it again");
     assert_eq!(message(&file[..100], 2), "`x` ends after 100 of 1,016 bytes; download it again");
-    // A pipe tells no length.
+    // The length of a pipe is not known.
     let piped = read(Path::new("x"), &file[..], 0, Content::Images, 2).unwrap();
     assert_eq!((piped.sizes, piped.bytes.len()), (vec![5, 20, 10], 400));
     assert_eq!(read(Path::new("x"), &file[..], 0, Content::Images, 5).unwrap().bytes.len(), 1000);
-    // Of a gzipped file the prefix must be there, and sound.
+    // Of a gzipped file, the start must be complete and undamaged.
     assert!(matches!(of(&gzip(&file)[..200], 5).unwrap_err(), IdxError::Truncated { .. }));
     assert_eq!(of(&gzip(&file[..800]), 2).unwrap().bytes, file[16..416]);
 }
 
 #[test]
 fn what_is_not_read_may_be_larger_than_what_vaex_reads() {
-    // 40 GB, of which 8 KB are read.
+    // The header gives 40 GB; 8 KB are read.
     let file = idx_file(&[40_000_000, 10, 100], &[7; 10_000]);
     let images = read(Path::new("x"), &file[..], 16 + 40_000_000_000, Content::Images, 8).unwrap();
     assert_eq!(images.bytes, [7; 8000]);
@@ -270,13 +270,13 @@ fn what_is_not_read_may_be_larger_than_what_vaex_reads() {
 #[test]
 fn claims_beyond_the_limit_are_refused() {
     let of = |sizes: [u32; 3]| message(&idx_file(&sizes, &[0; 100]), Content::Images);
-    let text = "more than the 8,589,934,592 (8 GiB) that vaex reads; if it is that large, split it";
+    let text = "more than the maximum of 8,589,934,592 (8 GiB); if that is right, split the file";
     let most = "4,294,967,295";
-    assert_eq!(of([u32::MAX; 3]), format!("`x.gz` claims to hold {most} x {most} x {most} bytes, {text}"));
-    // 2^64 + 0 bytes: a product in 64 bits would be 0.
+    assert_eq!(of([u32::MAX; 3]), format!("the header of `x.gz` gives {most} x {most} x {most} bytes, {text}"));
+    // 2^64 bytes: the product in 64 bits would be 0.
     let half = "2,147,483,648";
-    assert_eq!(of([1 << 31, 1 << 31, 4]), format!("`x.gz` claims to hold {half} x {half} x 4 bytes, {text}"));
-    assert_eq!(of([1 << 31, 4, 2]), format!("`x.gz` claims to hold {half} x 4 x 2 bytes, {text}"));
+    assert_eq!(of([1 << 31, 1 << 31, 4]), format!("the header of `x.gz` gives {half} x {half} x 4 bytes, {text}"));
+    assert_eq!(of([1 << 31, 4, 2]), format!("the header of `x.gz` gives {half} x 4 x 2 bytes, {text}"));
     assert_eq!(of([1 << 31, 2, 2]), "`x.gz` ends after 116 of 8,589,934,608 bytes; download it again");
 }
 
@@ -297,8 +297,9 @@ fn a_claim_allocates_little() {
 fn a_bomb_that_claims_what_it_holds_is_refused() {
     let bomb = gzip(&idx_file(&[100, 1000, 1000], &vec![0; 100_000_000]));
     let size = grouped(bomb.len());
-    let text = "of gzip, which no images shrink to; unpack it first if it is meant";
-    assert_eq!(message(&bomb, Content::Images), format!("`x.gz` claims 100,000,000 bytes in {size} bytes {text}"));
+    let start = "the header of `x.gz` gives 100,000,000 bytes, but the gzip file has only";
+    let end = "bytes, too few for images; if that is right, decompress the file";
+    assert_eq!(message(&bomb, Content::Images), format!("{start} {size} {end}"));
 }
 
 #[test]
@@ -306,9 +307,9 @@ fn no_more_is_inflated_than_was_claimed() {
     let bomb = gzip(&idx_file(&[1, 10, 10], &vec![0; 64 << 20]));
     let (mut input, mut bytes) = (&bomb[..], Vec::new());
     let error = read_into(&mut bytes, Path::new("x"), &mut input, 100, Content::Images, usize::MAX).unwrap_err();
-    assert_eq!(error.to_string(), "`x` goes on after the 116 bytes that its header claims; download it again");
+    assert_eq!(error.to_string(), "`x` is longer than the 116 bytes that its header gives; download it again");
     assert_eq!(bytes.len(), 100);
-    // The decoder inflates a window of 32 KiB ahead, which takes some hundreds of bytes.
+    // The decoder reads ahead by a window of 32 KiB, which is some hundreds of compressed bytes.
     assert!(bomb.len() - input.len() < 4096, "took {} of {} bytes", bomb.len() - input.len(), bomb.len());
 }
 
@@ -323,7 +324,7 @@ fn any_bytes_end_in_an_array_or_an_error() {
         if file.is_empty() {
             file.resize(stream.below(300) as usize, 0);
             stream.fill_bytes(&mut file);
-            // Most soups would end at their first byte.
+            // Most random bytes would be refused at their first byte.
             let magic: &[u8] = [&b""[..], &[0, 0], &[0, 0, 8, 3], &[0x1f, 0x8b, 8, 0]][stream.below(4) as usize];
             file.splice(..magic.len().min(file.len()), magic.iter().copied());
         } else {

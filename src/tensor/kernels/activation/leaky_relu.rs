@@ -1,4 +1,4 @@
-//! x, of which negative values keep a hundredth: max(x, 0.01 x) (Maas et al. 2013).
+//! max(x, 0.01 x): negative values are multiplied by 0.01 (Maas et al. 2013).
 
 use super::{Function, OnnxNode};
 use crate::settings::Word;
@@ -6,7 +6,7 @@ use dfdx::shapes::Shape;
 use dfdx::tensor::{PutTape, SplitTape, Tape, Tensor};
 use dfdx::tensor_ops::{Device, TryAdd, TryMul};
 
-/// What negative values are multiplied by: PyTorch's default.
+/// The factor of negative values: PyTorch's default.
 const SLOPE: f32 = 0.01;
 
 pub(super) struct LeakyRelu;

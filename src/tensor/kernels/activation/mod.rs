@@ -8,19 +8,19 @@ use dfdx::shapes::Shape;
 use dfdx::tensor::{Tape, Tensor};
 use dfdx::tensor_ops::Device;
 
-/// An activation function: a file for each, and a line for it in [`activations`].
+/// An activation function. Each has a file of its own and a line in [`activations`].
 trait Function {
-    /// What a spec calls it.
+    /// Its name in a spec.
     const WORD: Word;
     /// The ONNX operator that computes it.
     const ONNX: OnnxNode;
-    /// Whether products apply it to their results already.
+    /// Whether matrix products already apply it to their results.
     const IN_PRODUCTS: bool = false;
 
     /// Its value; NaN stays NaN.
     fn value(x: f32) -> f32;
 
-    /// The gradient by its argument, from its value `y` and the gradient by that.
+    /// The gradient with respect to its argument, from its value `y` and the gradient with respect to `y`.
     fn gradient(y: f32, dy: f32) -> f32;
 
     /// Its value in double precision, for tests.
@@ -31,7 +31,7 @@ trait Function {
     #[cfg(test)]
     fn exact_slope(y: f64) -> f64;
 
-    /// The same by dfdx's own operations.
+    /// The same, with dfdx's own operations.
     fn portable<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
         x: Tensor<S, f32, D, T>,
     ) -> Result<Tensor<S, f32, D, T>, D::Err>;
@@ -46,21 +46,21 @@ pub struct OnnxNode {
     pub attributes: &'static [(&'static str, f32)],
 }
 
-/// The list of activations, each with its module: all that is said of them by name follows from it.
+/// The list of activations, each with its module; everything that depends on the list is generated here.
 macro_rules! activations {
     ($($name:ident in $file:ident,)+) => {
         $(mod $file;)+
 
-        /// What a layer applies to each of its outputs.
+        /// The function that a layer applies to each of its outputs.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Activation {
-            /// The output as it is.
+            /// No function.
             Identity,
             $(#[doc = concat!("That of `", stringify!($file), ".rs`.")] $name,)+
         }
 
         impl Activation {
-            /// Whether it is the one that products apply to their results.
+            /// Whether matrix products apply it to their results.
             pub(super) fn is_relu(self) -> bool {
                 match self {
                     Activation::Identity => false,
@@ -68,7 +68,7 @@ macro_rules! activations {
                 }
             }
 
-            /// Applies it to values of which a product has already made what [`Activation::is_relu`] says.
+            /// Applies it, unless the product already did (see [`Activation::is_relu`]).
             pub(super) fn finish(self, values: &mut [f32]) {
                 match self {
                     Activation::Identity => {}
@@ -76,7 +76,7 @@ macro_rules! activations {
                 }
             }
 
-            /// Turns gradients by its values `y` into those by its arguments.
+            /// Converts gradients with respect to its values `y` into gradients with respect to its arguments.
             #[inline(always)]
             fn turn(self, y: &[f32], dy: &mut [f32]) {
                 match self {
@@ -85,7 +85,7 @@ macro_rules! activations {
                 }
             }
 
-            /// The same by dfdx's own operations.
+            /// The same, with dfdx's own operations.
             ///
             /// # Errors
             /// The device failed.
@@ -107,7 +107,7 @@ macro_rules! activations {
                 }
             }
 
-            /// What a spec calls it.
+            /// Its name in a spec.
             pub fn name(self) -> &'static str {
                 match self {
                     Activation::Identity => "none",
@@ -165,7 +165,7 @@ fn turn_by<F: Function>(y: &[f32], dy: &mut [f32]) {
     dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = F::gradient(y, *dy));
 }
 
-/// `result[r, c] = start + values[r, c]`, of which negative numbers become 0 with `relu`.
+/// `result[r, c] = start + values[r, c]`; with `relu`, negative results become 0.
 pub(super) fn finish(values: &[f32], start: Start, relu: bool, result: &mut [f32]) {
     let activate = |value: f32| if relu && value < 0.0 { 0.0 } else { value };
     vectorized(
@@ -175,7 +175,7 @@ pub(super) fn finish(values: &[f32], start: Start, relu: bool, result: &mut [f32
             Start::Result => {
                 result.iter_mut().zip(values).for_each(|(result, value)| *result = activate(*result + value));
             }
-            // One channel, as in a grey image, is a flat pass: rows of length 1 would not become vector code.
+            // One channel, as in a grey image, is a flat loop: rows of length 1 would not be vectorized.
             Start::Bias(&[bias]) => {
                 result.iter_mut().zip(values).for_each(|(result, value)| *result = activate(bias + value));
             }
@@ -191,13 +191,14 @@ pub(super) fn finish(values: &[f32], start: Start, relu: bool, result: &mut [f32
     );
 }
 
-/// Turns the gradient by a layer's outputs `y` into the gradient by the values before the activation, and adds its sum
-/// over the rows to `dbias`. All derivatives are functions of the output: `[y > 0]` for Relu, `1 - y^2` for Tanh.
+/// Converts the gradient with respect to a layer's outputs `y` into the gradient with respect to the values before the
+/// activation, and adds its sum over the rows to `dbias`. All derivatives are functions of the output: `[y > 0]` for
+/// Relu, `1 - y^2` for Tanh.
 pub(super) fn activation_backward(activation: Activation, y: &[f32], dy: &mut [f32], dbias: &mut [f32]) {
     vectorized(
         #[inline(always)]
         || {
-            // In blocks of rows, which the sums find in the cache.
+            // In blocks of rows, so that the sums find them in the cache.
             let length = ROWS * dbias.len();
             for (dy, y) in dy.chunks_mut(length).zip(y.chunks(length)) {
                 activation.turn(y, dy);
@@ -207,13 +208,13 @@ pub(super) fn activation_backward(activation: Activation, y: &[f32], dy: &mut [f
     );
 }
 
-/// Rows added up before they meet the total: bounds the rounding error of long columns.
+/// Rows in a partial sum: limits the rounding error of long columns.
 const ROWS: usize = 64;
 
-/// Adds the sums of the columns of `values`, at most [`ROWS`] rows as long as `sums`, to `sums`.
+/// Adds the sums of the columns of `values`, which has at most [`ROWS`] rows, to `sums`.
 #[inline(always)]
 fn add_column_sums(values: &[f32], sums: &mut [f32]) {
-    /// Columns added up at a time, so that their sums stay in the nearest cache.
+    /// Columns in one block, so that their sums stay in the L1 cache.
     const COLUMNS: usize = 64;
 
     let width = sums.len();

@@ -1,4 +1,4 @@
-//! max(0, x); NaN stays NaN, so that a failed run is seen.
+//! max(0, x). NaN stays NaN, so that a diverged run is noticed.
 
 use super::{Function, OnnxNode};
 use crate::settings::Word;
@@ -11,7 +11,7 @@ pub(super) struct Relu;
 impl Function for Relu {
     const WORD: Word = Word { name: "relu", doc: "max(0, x)", also: "rectifier" };
     const ONNX: OnnxNode = OnnxNode { operator: "Relu", attributes: &[] };
-    /// Products apply it to their results.
+    /// Matrix products apply it to their results.
     const IN_PRODUCTS: bool = true;
 
     #[inline(always)]

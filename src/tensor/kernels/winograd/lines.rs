@@ -1,14 +1,14 @@
-//! The linear maps of Winograd's filtering in one direction, and their use on squares of vectors of channels.
+//! The linear maps of Winograd's filtering in one direction, and their application to squares of channel vectors.
 //!
-//! With `d` a line of inputs, `g` the three taps and `y` a line of outputs, a direction is `y = A' [(G g) * (B' d)]`,
-//! where `'` transposes and `*` multiplies number by number. There are three kinds:
+//! For a line of inputs `d`, the three taps `g` and a line of outputs `y`, one direction is `y = A' [(G g) * (B' d)]`,
+//! where `'` is the transpose and `*` the elementwise product. There are three kinds:
 //!
 //! - Four outputs, F(4, 3), at the points 0, 1, -1, 2, -2 and infinity: Lavin and Gray 2016, "Fast Algorithms for
 //!   Convolutional Neural Networks", section 4.3 (<https://arxiv.org/abs/1509.09308>).
-//! - Two outputs, F(2, 3), at 0, 1, -1 and infinity. Its `B'` is scaled so that it shares the filter's numbers at
-//!   these points, `G` above, with the first kind.
-//! - Two outputs at stride 2. The first and the last tap meet the even inputs, F(2, 2) at 0, 1 and infinity; the
-//!   middle one meets the odd inputs, whose two products are added to those at 0 and infinity.
+//! - Two outputs, F(2, 3), at 0, 1, -1 and infinity. Its `B'` is scaled so that it can use the filter of the first
+//!   kind, `G` above, at these points.
+//! - Two outputs at stride 2. The first and the last tap meet the even inputs, F(2, 2) at 0, 1 and infinity; the middle
+//!   tap meets the odd inputs, and its two products are added to those at 0 and infinity.
 
 use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
@@ -17,31 +17,31 @@ use super::super::Accumulate;
 use super::super::product::Start;
 use super::super::simd::{self, dispatch, load, store};
 
-/// Where the vectors of channels of a small square lie in an array.
+/// The position of the channel vectors of a small square in an array.
 pub(super) trait Grid: Copy {
-    /// Channels of each place.
+    /// Channels of each position.
     fn channels(self) -> usize;
 
-    /// Whether the array has that row, direction 0, or column, direction 1. What it has not is zeros where it is read,
-    /// and dropped where it is written.
+    /// Whether the array has this row (direction 0) or column (direction 1). Missing positions are read as zeros and
+    /// not written.
     fn has(self, direction: usize, place: usize) -> bool;
 
-    /// Where the vectors of a place begin, which the array has.
+    /// The index of the vectors of a position, which must exist.
     fn place(self, row: usize, column: usize) -> usize;
 }
 
-/// A square all of which is there.
+/// A square that lies completely inside its array.
 #[derive(Clone, Copy)]
 pub(super) struct Whole {
-    /// From one row of the square to the next.
+    /// Distance between rows.
     pub(super) row: usize,
-    /// From one place of a row to the next.
+    /// Distance between positions in a row.
     pub(super) column: usize,
     pub(super) channels: usize,
 }
 
 impl Whole {
-    /// A square of that many columns.
+    /// A square with this many columns.
     pub(super) fn square(columns: usize, channels: usize) -> Whole {
         Whole { row: columns * channels, column: channels, channels }
     }
@@ -64,19 +64,19 @@ impl Grid for Whole {
     }
 }
 
-/// A square of an image, of which some rows and columns may lie outside. The array begins with the first place inside.
+/// A square of an image; some of its rows and columns may lie outside. The array begins with the first position inside.
 #[derive(Clone, Copy)]
 pub(super) struct Cut {
     grid: Whole,
-    /// The first row and column inside.
+    /// The first row and column inside the image.
     first: [usize; 2],
-    /// The first behind the image.
+    /// The first row and column after the image.
     end: [usize; 2],
 }
 
 impl Cut {
-    /// A square of an image (height, width, channels), and where it begins in the image. Its corner is counted from the
-    /// first pixel of a border of `before` rows and columns above the image and to its left.
+    /// A square of an image (height, width, channels), and its index in the image. The corner is relative to the image
+    /// with a border of `before` rows and columns above it and to its left.
     pub(super) fn new(sides: [usize; 2], channels: usize, before: [usize; 2], corner: [usize; 2]) -> (Cut, usize) {
         let grid = Whole::square(sides[1], channels);
         let [inside_row, inside_column] = [0, 1].map(|direction| corner[direction].saturating_sub(before[direction]));
@@ -105,9 +105,9 @@ impl Grid for Cut {
 
 /// A linear map of a row or a column of vectors.
 pub(super) trait Line<const I: usize, const O: usize> {
-    /// Where in its row or column each vector comes from.
+    /// The position of each input vector in its row or column.
     const FROM: [usize; I] = in_order();
-    /// Where each goes.
+    /// The position of each output vector.
     const TO: [usize; O] = in_order();
 
     fn map<S: Simd>(simd: S, from: [S::f32s; I]) -> [S::f32s; O];
@@ -124,7 +124,7 @@ const fn in_order<const N: usize>() -> [usize; N] {
     places
 }
 
-/// The points of a line of four outputs that one of two has as well.
+/// The points of a line of four outputs that a line of two outputs also has.
 pub(super) const SHARED: [usize; 4] = [0, 1, 2, 5];
 
 /// How a transformed square is written.
@@ -133,18 +133,18 @@ pub(super) struct Ending<'a> {
     pub(super) start: Start<'a>,
     /// Whether negative results become 0.
     pub(super) relu: bool,
-    /// First rows and first columns of which something is written already, which is added to.
+    /// The number of first rows and columns that are already written and therefore added to.
     pub(super) begun: [usize; 2],
 }
 
 impl Ending<'static> {
-    /// Overwrites the target, or adds to it.
+    /// Overwrites the target or adds to it.
     pub(super) fn new(sum: Accumulate) -> Self {
         Ending { start: sum.start(), relu: false, begun: [0; 2] }
     }
 }
 
-/// A square of vectors to another, by a map of its columns and then one of its rows.
+/// A map from a square of vectors to another: one map for its columns, then one for its rows.
 struct Transform<'a, R, C, F, T, const RI: usize, const RO: usize, const CI: usize, const CO: usize> {
     maps: PhantomData<(R, C)>,
     from: F,
@@ -154,8 +154,8 @@ struct Transform<'a, R, C, F, T, const RI: usize, const RO: usize, const CI: usi
     ending: Ending<'a>,
 }
 
-/// Writes the transformed source's square into the target's. The first map makes rows of rows, the second columns of
-/// columns.
+/// Transforms the square of the source and writes it to the target. The first map changes the number of rows, the
+/// second the number of columns.
 pub(super) fn transform<R, C, F, T, const RI: usize, const RO: usize, const CI: usize, const CO: usize>(
     _: (R, C),
     from: F,
@@ -188,7 +188,7 @@ where
     fn with_simd<S: Simd>(self, simd: S) {
         let Transform { from, source, to, target, ending: Ending { start, relu, begun }, .. } = self;
         let zero = simd.splat_f32s(0.0);
-        // Made once: to clear it takes time, and columns outside stay zeros.
+        // Created once because clearing takes time; columns outside the image stay zero.
         let mut half = [[zero; CI]; RO];
         for channel in (0..from.channels()).step_by(S::F32_LANES) {
             for column in 0..CI {
@@ -437,7 +437,7 @@ impl Line<5, 3> for StridedFilterAdjoint {
     }
 }
 
-/// `A'` at stride 2, of products already added up where they meet: 3 to 2.
+/// `A'` at stride 2, of products that are already added to their sums: 3 to 2.
 pub(super) struct StridedOutput;
 
 impl Line<3, 2> for StridedOutput {

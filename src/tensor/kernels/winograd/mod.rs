@@ -1,13 +1,13 @@
-//! 3x3 convolutions by Winograd's minimal filtering: fewer products than the definition takes. On 14x14 images at stride
-//! 1 they are 484 for 1764, on 28x28 images at stride 2 1225 for 1764.
+//! 3x3 convolutions by Winograd's minimal filtering, with fewer multiplications than the definition: on 14x14 images at
+//! stride 1, 484 instead of 1764; on 28x28 images at stride 2, 1225 instead of 1764.
 //!
-//! A tile of inputs `d`, the filter `g` and a tile of outputs `y` meet as `y = A' [(G g G') * (B' d B)] A`, where `'`
-//! transposes and `*` multiplies number by number; [`lines`] has the matrices. Both gradients are adjoints of the same
-//! bilinear form: `B [(G g G') * (A dy A')] B'` by `d`, tiles overlapping, and `G' [(B' d B) * (A dy A')] G` by `g`.
-//! Summed over channels or tiles, each of the numbers that `*` multiplies, the points, is a matrix product of its own.
-//! At stride 2 some of these are parts of one sum.
+//! A tile of inputs `d`, the filter `g` and a tile of outputs `y` satisfy `y = A' [(G g G') * (B' d B)] A`, where `'`
+//! is the transpose and `*` the elementwise product; [`lines`] has the matrices. Both gradients are adjoints of the
+//! same bilinear form: `B [(G g G') * (A dy A')] B'` with respect to `d`, where tiles overlap, and `G' [(B' d B) * (A
+//! dy A')] G` with respect to `g`. Each element of the elementwise product is called a point; summed over channels or
+//! tiles, each point is a matrix product. At stride 2 some of these products are added to the same sum.
 //!
-//! At stride 1 rounding errors are some 10 times those of the definition, at stride 2 hardly greater.
+//! Rounding errors are about 10 times those of the definition at stride 1, and hardly larger at stride 2.
 
 mod lines;
 mod tiles;
@@ -22,7 +22,7 @@ use std::ops::Range;
 use lines::{Cut, Ending, Whole, transform};
 use tiles::{Kind, Tile, Tiles};
 
-/// Calls `$work` with the maps of a tile's kinds, downwards and across.
+/// Calls `$work` with the maps for the kinds of a tile, vertical and horizontal.
 macro_rules! by_kind {
     ($tile:expr, $four:ident, $two:ident, $strided:ident, |$maps:ident| $work:expr) => {{
         use lines::{$four, $strided, $two};
@@ -42,12 +42,12 @@ macro_rules! by_kind {
     }};
 }
 
-/// Where some images lie, of so many numbers each.
+/// The range of some images, each of `numbers` elements.
 fn of_images(images: &Range<usize>, numbers: usize) -> Range<usize> {
     images.start * numbers..images.end * numbers
 }
 
-/// Scratch space for arrays of these lengths.
+/// Calls `work` with scratch arrays of these lengths.
 fn with_arrays<const N: usize>(lengths: [usize; N], work: impl FnOnce([&mut [f32]; N])) {
     with_scratch(lengths.iter().sum(), |mut space| {
         work(lengths.map(|length| {
@@ -58,22 +58,23 @@ fn with_arrays<const N: usize>(lengths: [usize; N], work: impl FnOnce([&mut [f32
     });
 }
 
-/// A convolution and how it is cut. Points and sums of tiles lie side by side: (tile, row, column, channel).
+/// A convolution and its division into tiles. Points and sums of a tile are stored together: (tile, row, column,
+/// channel).
 pub(super) struct Filtering {
     shape: ConvShape,
     tiles: Tiles,
-    /// Images worked on at once.
+    /// Images in a group, which are processed together.
     group: usize,
 }
 
 impl Filtering {
-    /// The filtering of a convolution for which it is faster, and whose channels fill vectors.
+    /// The filtering of a convolution; `None` if it would not be faster or the channels do not fill whole vectors.
     pub(super) fn fitting(shape: ConvShape) -> Option<Filtering> {
         let ConvShape { inputs, outputs, stride, .. } = shape;
         let enough = match stride {
             1 => true,
-            // Fewer products are saved, of pairs of channels: they pay for the transforms, of channels, from 32 and 64
-            // on.
+            // Fewer multiplications, of pairs of channels, are saved: they pay for the transforms, of channels, from 32
+            // and 64 channels on.
             2 => 3 * inputs * outputs >= 64 * (inputs + outputs),
             _ => false,
         };
@@ -90,7 +91,7 @@ impl Filtering {
         Filtering { shape, group: tiles.images_per_group(shape.batch), tiles }
     }
 
-    /// small = start + convolution of large, of which negative numbers become 0 with `relu`.
+    /// small = start + convolution of large; with `relu`, negative results become 0.
     pub(super) fn gather(&self, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
         let shape = self.shape;
         with_arrays([self.filters(), self.points(), self.sums()], |[filters, points, sums]| {
@@ -103,7 +104,8 @@ impl Filtering {
         });
     }
 
-    /// dweight += gradient of <convolution of large, small> by the weight; the gradient by one side goes into `by_side`.
+    /// dweight += gradient of <convolution of large, small> with respect to the weight; the gradient with respect to
+    /// one side goes to `by_side`.
     pub(super) fn gradients(
         &self,
         weight: &[f32],
@@ -151,45 +153,45 @@ impl Filtering {
         firsts.map(|first| first..self.shape.batch.min(first + self.group))
     }
 
-    /// Numbers of a tile's points.
+    /// Number of elements of the points of a tile.
     fn points_of_tile(&self) -> usize {
         self.tiles.points().pow(2) * self.shape.inputs
     }
 
-    /// Numbers of a tile's sums.
+    /// Number of elements of the sums of a tile.
     fn sums_of_tile(&self) -> usize {
         self.tiles.sums().pow(2) * self.shape.outputs
     }
 
-    /// Numbers of a group's points.
+    /// Number of elements of the points of a group.
     fn points(&self) -> usize {
         self.group * self.tiles.tiles.len() * self.points_of_tile()
     }
 
-    /// Numbers of a group's sums.
+    /// Number of elements of the sums of a group.
     fn sums(&self) -> usize {
         self.group * self.tiles.tiles.len() * self.sums_of_tile()
     }
 
-    /// Numbers of the filter's points.
+    /// Number of elements of the points of the filter.
     fn filters(&self) -> usize {
         self.tiles.points() * self.filter_grid().row
     }
 
-    /// The filter's points. Those of a row follow each other, as [`Filtering::multiply`] has it; between rows lies a little
-    /// more, lest points that are a power of 2 apart all meet in one place of the cache.
+    /// The layout of the filter's points. Those of a row are contiguous, as [`Filtering::multiply`] requires. A gap
+    /// between rows prevents points that are a power of 2 apart from sharing one cache set.
     fn filter_grid(&self) -> Whole {
         let channels = self.shape.inputs * self.shape.outputs;
         Whole { row: self.tiles.points() * channels + WIDEST, column: channels, channels }
     }
 
-    /// Where the filter's point of that row and column begins.
+    /// The index of the filter's point at a row and column.
     fn filter_place(&self, row: usize, column: usize) -> usize {
         let grid = self.filter_grid();
         row * grid.row + column * grid.column
     }
 
-    /// `G g G'`, of each point (inputs, outputs).
+    /// `G g G'`; each point is (inputs, outputs).
     fn filter_points(&self, weight: &[f32], filters: &mut [f32]) {
         use lines::{Filter, StridedFilter};
         let (from, to) = (Whole::square(WINDOW, self.filter_grid().channels), self.filter_grid());
@@ -200,7 +202,7 @@ impl Filtering {
         }
     }
 
-    /// `G g G'`, of each point (outputs, inputs).
+    /// `G g G'`; each point is (outputs, inputs).
     fn transposed_filter_points(&self, weight: &[f32], filters: &mut [f32]) {
         with_scratch(weight.len(), |transposed| {
             transpose_taps([self.shape.inputs, self.shape.outputs], weight, transposed);
@@ -219,19 +221,19 @@ impl Filtering {
         }
     }
 
-    /// A tile's inputs, or their gradients, in an image of the larger side, and where they begin in it.
+    /// The inputs of a tile, or their gradients, in an image of the larger side, and the index of the first.
     fn inputs_of_tile(&self, tile: Tile) -> (Cut, usize) {
         let shape = self.shape;
         let corner = tile.corner.map(|first| first * shape.stride);
         Cut::new(shape.large_sides(), shape.inputs, [shape.pad_top(), shape.pad_left()], corner)
     }
 
-    /// A tile's outputs, or their gradients, in an image of the smaller side, and where they begin in it.
+    /// The outputs of a tile, or their gradients, in an image of the smaller side, and the index of the first.
     fn outputs_of_tile(&self, tile: Tile) -> (Cut, usize) {
         Cut::new(self.shape.small_sides(), self.shape.outputs, [0; 2], tile.corner)
     }
 
-    /// `B' d B` of all tiles of a group's images.
+    /// `B' d B` for all tiles of the images of a group.
     fn input_points(&self, large: &[f32], points: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
         let to = Whole::square(tiles.points(), shape.inputs);
@@ -248,7 +250,7 @@ impl Filtering {
         }
     }
 
-    /// start + `A' m A` of all tiles of a group's images.
+    /// start + `A' m A` for all tiles of the images of a group.
     fn output_images(&self, sums: &[f32], start: Start, relu: bool, small: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
         let from = Whole::square(tiles.sums(), shape.outputs);
@@ -266,7 +268,7 @@ impl Filtering {
         }
     }
 
-    /// `A dy A'` of all tiles of a group's images.
+    /// `A dy A'` for all tiles of the images of a group.
     fn output_adjoint(&self, small: &[f32], sums: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
         let to = Whole::square(tiles.sums(), shape.outputs);
@@ -283,7 +285,7 @@ impl Filtering {
         }
     }
 
-    /// `B t B'` of all tiles, which overlap, of a group's images.
+    /// `B t B'` for all tiles, which overlap, of the images of a group.
     fn input_adjoint(&self, dpoints: &[f32], sum: Accumulate, dlarge: &mut [f32]) {
         let Filtering { shape, tiles, .. } = self;
         let from = Whole::square(tiles.points(), shape.inputs);
@@ -293,7 +295,8 @@ impl Filtering {
             for &tile in &tiles.tiles {
                 let (to, place) = self.inputs_of_tile(tile);
                 let source = &dpoints[tiles.row(count, image, tile) * self.points_of_tile()..];
-                // The first rows and columns are the last ones of the tiles above and to the left.
+                // The first rows and columns are also the last ones of the tiles above and to the left, so they are
+                // added to.
                 let begun = tile.corner.map(|first| if first > 0 { WINDOW - shape.stride } else { 0 });
                 let ending = Ending { begun, ..Ending::new(sum) };
                 by_kind!(tile, InputAdjoint, InputOfTwoAdjoint, StridedInputAdjoint, |maps| {
@@ -303,7 +306,7 @@ impl Filtering {
         }
     }
 
-    /// Each point's product with the filter's, added up to the tiles' sums.
+    /// The product of each point with the same point of the filter, added to the sums of the tiles.
     fn multiply(&self, images: usize, points: &[f32], filters: &[f32], sums: &mut [f32]) {
         let (tiles, ConvShape { inputs, outputs, .. }) = (&self.tiles, self.shape);
         let (of_points, of_sums) = (self.points_of_tile(), self.sums_of_tile());
@@ -313,7 +316,7 @@ impl Filtering {
             let sum_row = tiles.sum_of(row);
             let start = if row > 0 && tiles.sum_of(row - 1) == sum_row { Start::Result } else { Start::Zero };
             for sum_column in 0..tiles.sums() {
-                // The columns that meet in one sum lie side by side, on both sides.
+                // The columns that belong to one sum are adjacent in both factors.
                 let columns = || (0..tiles.points()).filter(|&column| tiles.sum_of(column) == sum_column);
                 let Some(first) = columns().next() else { continue };
                 let with = tiles.rows(images, [row, first]);
@@ -333,7 +336,7 @@ impl Filtering {
         }
     }
 
-    /// The adjoint of [`Filtering::multiply`] by the points, with the transposed filter's.
+    /// The adjoint of [`Filtering::multiply`] with respect to the points, with the transposed filter.
     fn multiply_adjoint(&self, images: usize, sums: &[f32], filters: &[f32], points: &mut [f32]) {
         let ConvShape { inputs, outputs, .. } = self.shape;
         let count = images * self.tiles.tiles.len();
@@ -355,7 +358,7 @@ impl Filtering {
         });
     }
 
-    /// The adjoint of [`Filtering::multiply`] by the filter's points.
+    /// The adjoint of [`Filtering::multiply`] with respect to the points of the filter.
     fn multiply_transposed(&self, images: usize, points: &[f32], sums: &[f32], sum: Accumulate, dfilters: &mut [f32]) {
         let ConvShape { inputs, outputs, .. } = self.shape;
         let (of_points, of_sums) = (self.points_of_tile(), self.sums_of_tile());
@@ -378,7 +381,7 @@ impl Filtering {
         });
     }
 
-    /// Calls `work` with row and column of each point, and the number of the sum that it is part of.
+    /// Calls `work` with the row and column of each point, and the index of its sum.
     fn each_point(&self, mut work: impl FnMut(usize, usize, usize)) {
         for row in 0..self.tiles.points() {
             for column in 0..self.tiles.points() {
@@ -394,8 +397,8 @@ mod tests {
     use crate::tensor::kernels::oracle::{self, assert_close_to, numbers, plus, wide};
     use crate::tensor::kernels::simd::tests::on_every_arch;
 
-    /// Also shapes that the definition serves better: every way in which tiles can be cut by an image's edges, no image,
-    /// and more than one group of them.
+    /// Includes shapes for which filtering is slower: every way in which the edge of an image can cut tiles, no images,
+    /// and more than one group of images.
     #[test]
     fn every_cut_agrees_with_the_oracle() {
         for (stride, batch) in [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 3)] {

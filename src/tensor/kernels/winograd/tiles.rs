@@ -1,11 +1,11 @@
-//! How the outputs of a convolution are cut into tiles that are filtered at once.
+//! The division of the outputs of a convolution into tiles.
 
 use std::ops::Range;
 
 use super::super::conv_shape::ConvShape;
 use super::lines::SHARED;
 
-/// Rows of a product that are enough for it, few enough for the caches; found by measuring.
+/// Enough rows for an efficient product, few enough for the caches; measured.
 const ROWS: usize = 32;
 
 /// The kind of a tile in one direction; see [`super::lines`].
@@ -19,26 +19,26 @@ pub(super) enum Kind {
 /// A tile of an image.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tile {
-    /// Downwards and across.
+    /// Vertical and horizontal.
     pub(super) kinds: [Kind; 2],
     /// Row and column of its first output.
     pub(super) corner: [usize; 2],
-    /// Its class, an index into [`Tiles::counts`], and its place among the tiles of an image that are of the class.
+    /// Its class, an index into [`Tiles::counts`], and its index among the tiles of that class in an image.
     class: usize,
     index: usize,
 }
 
 /// The tiles of an image.
 ///
-/// Products take the same point of many tiles at once, and a tile of two outputs lacks some points. So that those which
-/// have a point follow each other, the tiles of a group of images are ordered by class: two outputs high, four by four,
-/// two outputs wide, both.
+/// A product processes the same point of many tiles, and tiles with two outputs lack some points. To keep the tiles
+/// that have a point contiguous, the tiles of a group of images are sorted by class: two outputs high, four by four,
+/// two outputs wide, two by two.
 #[derive(Debug)]
 pub(super) struct Tiles {
     stride: usize,
     /// The tiles of one image.
     pub(super) tiles: Vec<Tile>,
-    /// Tiles of an image in each class.
+    /// Number of tiles of an image in each class.
     counts: [usize; 4],
 }
 
@@ -62,39 +62,39 @@ impl Tiles {
         Tiles { stride: shape.stride, tiles, counts }
     }
 
-    /// Products of numbers that an image takes, for an input and an output channel.
+    /// Multiplications for an image, an input channel and an output channel.
     pub(super) fn products(&self) -> usize {
         let points = 0..self.points();
         points.clone().flat_map(|row| points.clone().map(move |column| self.rows(1, [row, column]).len())).sum()
     }
 
-    /// Images that are worked on at once.
+    /// Images in a group, which are processed together.
     pub(super) fn images_per_group(&self, batch: usize) -> usize {
         ROWS.div_ceil(self.tiles.len().max(1)).clamp(1, batch.max(1))
     }
 
-    /// Numbers that a line of inputs or of taps becomes.
+    /// Number of points of a line of inputs or taps.
     pub(super) fn points(&self) -> usize {
         if self.stride == 1 { 6 } else { 5 }
     }
 
-    /// The sum that the products at a point are part of.
+    /// The sum that the products of a point are added to.
     pub(super) fn sum_of(&self, point: usize) -> usize {
         if self.stride == 1 { point } else { [0, 0, 1, 2, 2][point] }
     }
 
-    /// Numbers that become a line of outputs.
+    /// Number of sums of a line of outputs.
     pub(super) fn sums(&self) -> usize {
         if self.stride == 1 { 6 } else { 3 }
     }
 
-    /// The place of an image's tile among those of a group of so many images.
+    /// The index of a tile of an image in a group of `images` images.
     pub(super) fn row(&self, images: usize, image: usize, tile: Tile) -> usize {
         let before: usize = self.counts[..tile.class].iter().sum();
         before * images + image * self.counts[tile.class] + tile.index
     }
 
-    /// The tiles of a group of so many images that have the point of that row and column.
+    /// The tiles, in a group of `images` images, that have the point at a row and column.
     pub(super) fn rows(&self, images: usize, [row, column]: [usize; 2]) -> Range<usize> {
         let shared = |point: usize| self.stride == 2 || SHARED.contains(&point);
         let [low, whole, narrow, small] = self.counts;
@@ -104,7 +104,7 @@ impl Tiles {
             [false, true] => (low, low + whole + narrow),
             [false, false] => (low, low + whole),
         };
-        // Where no tile has it, a place that exists.
+        // An index that exists even if no tile has the point.
         if first == last { 0..0 } else { first * images..last * images }
     }
 }
@@ -119,7 +119,7 @@ impl Kind {
     }
 }
 
-/// The tiles of a direction: the first output of each, and its kind.
+/// The tiles in one direction: the first output of each, and its kind.
 fn cut(side: usize, stride: usize) -> Vec<(usize, Kind)> {
     let mut tiles = Vec::new();
     let mut first = 0;
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(tiles(28, 28, 2).products(), 49 * 25);
     }
 
-    /// Each tile of each image has a row of its own, and a point's rows are those of the tiles that have it.
+    /// Each tile of each image has a row of its own, and the rows of a point are those of the tiles that have it.
     #[test]
     fn rows_of_a_point_follow_each_other() {
         for (height, width, stride) in [(14, 14, 1), (6, 9, 1), (2, 7, 1), (8, 8, 1), (9, 6, 2)] {

@@ -1,0 +1,43 @@
+//! The events of a run, and its summary.
+
+use super::Changes;
+use super::cluster::Task;
+use crate::plan::Trial;
+use crate::record::trial::TrialRecord;
+use crate::trial::Event;
+
+/// An event of a run.
+#[derive(Debug)]
+pub enum RunEvent<'a> {
+    /// The plan differs from that of the last run.
+    Changed(&'a Changes),
+    /// A file of an earlier run is damaged, and will be written again.
+    Damaged(&'a str),
+    /// A warning about the run.
+    Warning(&'a str),
+    /// The trial is already done and is not trained again.
+    Kept(&'a Trial),
+    /// The trial is already queued or running in a scheduler.
+    Submitted(&'a Trial, &'a Task),
+    /// The trial failed by itself in an earlier run and is not retried.
+    KeptFailed(&'a Trial, &'a TrialRecord),
+    /// An event of a trial.
+    Event(&'a Trial, &'a Event),
+}
+
+/// How many trials ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Done, in this run or an earlier one.
+    pub done: usize,
+    /// Failed or diverged.
+    pub failed: usize,
+    /// Those of `failed` that failed in an earlier run and were not retried.
+    pub failed_before: usize,
+    /// Those of `failed` whose cause was outside the trial: a signal, a full disk.
+    pub from_outside: usize,
+    /// Stopped, or not started because the run was stopped.
+    pub interrupted: usize,
+    /// Whether the run was stopped because the disk is full or read-only.
+    pub disk_is_full: bool,
+}
