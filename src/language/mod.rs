@@ -3,19 +3,19 @@
 pub mod diagnostics;
 mod document;
 mod entry;
-mod names;
 mod numbers;
 mod reader;
 mod schema;
 mod spec;
+mod suggestions;
 pub mod sweep;
 mod types;
 
 pub use document::{Document, Override, ReadError};
 pub use entry::{DottedKey, Entry};
-pub(crate) use names::named_key;
 pub use schema::{json_schema, reference};
 pub use spec::{Log, SPEC_VERSION, Spec, description};
+pub(crate) use suggestions::named_key;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

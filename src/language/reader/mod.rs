@@ -7,7 +7,7 @@ mod text;
 use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText};
 use super::document::{Document, Override, ReadError};
 use super::entry::{DottedKey, Entry};
-use super::names::{Written, unknown_key, varied_instead};
+use super::suggestions::{Written, unknown_key, varied_instead};
 use super::sweep::RawSweep;
 use super::types::{dotted, fault, is_path};
 use super::{SPEC_VERSION, known_keys};
@@ -235,7 +235,7 @@ impl Reader {
             return;
         }
         // A key that a later source sets is no longer varied, unless the same source varies it.
-        self.sweep.settle(&dotted, source);
+        self.sweep.fix_key(&dotted, source);
         if dotted == "name" && self.folders.contains_key(&source) {
             // The name of a base is not used: two experiments with the same name would share a folder.
             return;

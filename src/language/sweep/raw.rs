@@ -38,8 +38,8 @@ pub(in crate::language) struct ListedValues {
 
 impl RawSweep {
     /// Applies that `source` sets a key to one value: other sources no longer vary it, in their sweeps and includes.
-    pub(in crate::language) fn settle(&mut self, key: &str, source: usize) {
-        self.forget(key, source);
+    pub(in crate::language) fn fix_key(&mut self, key: &str, source: usize) {
+        self.drop_other_sources(key, source);
         self.include.retain_mut(|point| {
             let before = point.len();
             point.retain(|assignment| assignment.key != key || assignment.location.source == source);
@@ -49,7 +49,7 @@ impl RawSweep {
     }
 
     /// Removes how other sources vary a key.
-    pub(in crate::language) fn forget(&mut self, key: &str, source: usize) {
+    pub(in crate::language) fn drop_other_sources(&mut self, key: &str, source: usize) {
         let other = |entry: &Entry| entry.key.source != source;
         for table in [&mut self.grid, &mut self.zip] {
             if table.get(key).is_some_and(|listed| other(&listed.entry)) {
@@ -106,8 +106,8 @@ impl RawSweep {
         }
         let mut grid: Vec<(DottedKey, ListedValues)> = self.grid.into_iter().collect();
         grid.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
-        blocks.extend(grid.into_iter().map(|(key, listed)| alone(&key, listed)));
-        let seeds = self.seeds.map(|listed| alone("seed", listed)).unwrap_or_default();
+        blocks.extend(grid.into_iter().map(|(key, listed)| block_of(&key, listed)));
+        let seeds = self.seeds.map(|listed| block_of("seed", listed)).unwrap_or_default();
         if !seeds.is_empty() {
             blocks.push(seeds.clone());
         }
@@ -159,7 +159,7 @@ fn out_of_range(block: &Block) -> Vec<Diagnostic> {
 }
 
 /// The block of one key.
-fn alone(key: &str, listed: ListedValues) -> Block {
+fn block_of(key: &str, listed: ListedValues) -> Block {
     let point =
         |(value, location): (Option<Value>, Location)| vec![Assignment { key: key.to_owned(), value, location }];
     listed.values.into_iter().map(point).collect()

@@ -7,7 +7,7 @@
 mod slurm;
 mod submission;
 mod submit;
-mod template;
+mod user_template;
 
 pub use slurm::{SlurmOptions, active, cancel};
 pub use submission::trial_folder;

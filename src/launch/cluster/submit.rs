@@ -1,7 +1,7 @@
 //! Hands a submission to its scheduler, with a copy of the program that its tasks run.
 
 use super::submission::Submission;
-use super::{Job, Scheduler, Tasks, slurm, template};
+use super::{Job, Scheduler, Tasks, slurm, user_template};
 use crate::folder::{self, ExperimentFolder, FileError, create_folder, write_whole};
 use crate::launch::{Launch, LaunchError, Waiting};
 use crate::machine::program;
@@ -33,7 +33,7 @@ pub fn preview(
 fn script(scheduler: &Scheduler, submission: &Submission<'_>) -> String {
     match scheduler {
         Scheduler::Slurm(options) => slurm::script(options, submission),
-        Scheduler::Template(text) => template::script(text, submission),
+        Scheduler::Template(text) => user_template::script(text, submission),
     }
 }
 
@@ -94,7 +94,7 @@ impl<'p> Launch<'p> {
             slurm::test(&path_of_script, count)?;
         }
         waiting.iter_mut().try_for_each(Waiting::prepare_folder)?;
-        let job = if slurm { slurm::submit(&path_of_script, count)? } else { template::submit(&path_of_script)? };
+        let job = if slurm { slurm::submit(&path_of_script, count)? } else { user_template::submit(&path_of_script)? };
         let job = Job { slurm, job, trials: count, submitted: now() };
         let path = folder.job();
         let text =

@@ -12,11 +12,11 @@ mod conv;
 mod conv_shape;
 mod dense;
 mod elementary;
+mod kl;
 mod likelihood;
 mod lowering;
 #[cfg(test)]
 mod oracle;
-mod posterior;
 mod product;
 mod scratch;
 mod simd;
@@ -31,8 +31,8 @@ pub use sum::sum_of_squares;
 pub use conv::{conv, conv_backward, conv_transpose, conv_transpose_backward};
 pub use conv_shape::ConvShape;
 pub use dense::{DenseShape, dense, dense_backward, dense_weight_gradient};
+pub use kl::{kl, kl_backward, reparameterize, reparameterize_backward};
 pub use likelihood::{bernoulli, bernoulli_backward, gaussian, gaussian_backward, probabilities};
-pub use posterior::{kl, kl_backward, reparameterize, reparameterize_backward};
 
 /// Whether a result replaces the content of an array or is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ mod event_log;
 mod listener;
 mod model;
 mod pictures;
+mod pictures_due;
 mod posteriors;
 mod record;
 mod table;
@@ -64,25 +65,4 @@ pub(super) fn writers<B: Execute>() -> [&'static dyn Writer<B>; 9] {
         &checkpoint::Checkpoint,
         &record::Record,
     ]
-}
-
-/// Whether pictures are due at an event; `None` if not.
-fn pictures_due<B: Execute>(event: &TrainingEvent<'_>, session: &Session<'_, '_, B>) -> Option<PicturesDue> {
-    let logged = match event {
-        TrainingEvent::Epoch { .. } => true,
-        TrainingEvent::Recovered => session.log_is_new,
-        _ => return None,
-    };
-    let (epoch, spec) = (session.trainer.epoch(), session.trial.spec());
-    let is_due = spec.log.pictures_every.map_or(epoch.is_power_of_two(), |every| epoch.is_multiple_of(every));
-    let is_last = epoch == spec.train.epochs;
-    (is_due || is_last).then_some(PicturesDue { logged, is_last })
-}
-
-/// Pictures are drawn after the epochs that the spec asks for and after the last epoch.
-struct PicturesDue {
-    /// Whether they are also written to the event log.
-    logged: bool,
-    /// Whether it is the last epoch.
-    is_last: bool,
 }

@@ -1,6 +1,7 @@
 //! Pictures of a model: reconstructions, samples from the prior, and the latent manifold.
 
-use super::{PicturesDue, TrainingEvent, Writer, pictures_due};
+use super::pictures_due::{PicturesDue, pictures_due};
+use super::{TrainingEvent, Writer};
 use crate::folder::{FileError, TrialFolder, write_whole};
 use crate::model::architecture::PosteriorKind;
 use crate::plan::Trial;

@@ -1,6 +1,7 @@
 //! Posteriors of validation images: histograms in the event log and, after the last epoch, points for the projector.
 
-use super::{PicturesDue, TrainingEvent, Writer, pictures_due};
+use super::pictures_due::{PicturesDue, pictures_due};
+use super::{TrainingEvent, Writer};
 use crate::record::projector::{self, Points};
 use crate::train::{Encoded, Execute};
 use crate::trial::TrialError;
