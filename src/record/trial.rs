@@ -19,7 +19,7 @@ pub enum Status {
     Done,
     /// Ended by an error.
     Failed,
-    /// Ended because the loss, the gradient or the weights were not finite.
+    /// Ended because the loss, the nats or the gradient were not finite.
     Diverged,
     /// Stopped by a signal.
     Interrupted,
@@ -74,7 +74,7 @@ pub struct TrialRecord {
     pub images_per_second: Option<f64>,
     /// Largest resident memory of the process, MiB.
     pub peak_rss_mb: Option<f64>,
-    /// Version of the numerics: trials with equal versions have equal results; 1 before vaex 0.2.0.
+    /// Version of the numerics: if it is equal, the same spec and data give the same results; 1 before vaex 0.2.0.
     #[serde(default = "first_numerics")]
     pub numerics: u64,
     /// Hash of the resolved spec.
