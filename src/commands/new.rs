@@ -123,7 +123,7 @@ fn text(values: &BTreeMap<String, Value>, name: &str, word: &str) -> String {
     let (spec, _) = Spec::read(values);
     let value = |key: &str| spec.settings().iter().find(|setting| setting.key == key).map(|setting| &setting.value);
     let word_of = |key: &str| value(key).and_then(Value::as_str).map(str::to_owned);
-    let applies = |key: &&KeyInfo| key.table() != "sweep" && key.unread(word_of).is_none();
+    let applies = |key: &&KeyInfo| key.table() != "sweep" && key.unmet_condition(word_of).is_none();
     let mut last = "";
     for key in description().keys.iter().filter(applies) {
         if key.table() != last {

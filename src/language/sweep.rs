@@ -398,8 +398,8 @@ pub(super) struct ListedValues {
 
 impl RawSweep {
     /// Applies that `source` sets a key to one value: other sources no longer vary it, in their sweeps and includes.
-    pub(super) fn settle(&mut self, key: &str, source: usize) {
-        self.forget(key, source);
+    pub(super) fn fix_key(&mut self, key: &str, source: usize) {
+        self.drop_other_sources(key, source);
         self.include.retain_mut(|point| {
             let before = point.len();
             point.retain(|assignment| assignment.key != key || assignment.location.source == source);
@@ -409,7 +409,7 @@ impl RawSweep {
     }
 
     /// Removes how other sources vary a key.
-    pub(super) fn forget(&mut self, key: &str, source: usize) {
+    pub(super) fn drop_other_sources(&mut self, key: &str, source: usize) {
         let other = |entry: &Entry| entry.key.source != source;
         for table in [&mut self.grid, &mut self.zip] {
             if table.get(key).is_some_and(|listed| other(&listed.entry)) {
@@ -466,8 +466,8 @@ impl RawSweep {
         }
         let mut grid: Vec<(DottedKey, ListedValues)> = self.grid.into_iter().collect();
         grid.sort_by(|left, right| left.1.entry.key.cmp(&right.1.entry.key));
-        blocks.extend(grid.into_iter().map(|(key, listed)| alone(&key, listed)));
-        let seeds = self.seeds.map(|listed| alone("seed", listed)).unwrap_or_default();
+        blocks.extend(grid.into_iter().map(|(key, listed)| block_of(&key, listed)));
+        let seeds = self.seeds.map(|listed| block_of("seed", listed)).unwrap_or_default();
         if !seeds.is_empty() {
             blocks.push(seeds.clone());
         }
@@ -519,7 +519,7 @@ fn out_of_range(block: &Block) -> Vec<Diagnostic> {
 }
 
 /// The block of one key.
-fn alone(key: &str, listed: ListedValues) -> Block {
+fn block_of(key: &str, listed: ListedValues) -> Block {
     let point =
         |(value, location): (Option<Value>, Location)| vec![Assignment { key: key.to_owned(), value, location }];
     listed.values.into_iter().map(point).collect()

@@ -36,10 +36,11 @@ const FAMILY: Key =
         .also("network net arch architecture encoder_type decoder_type network_type model_type backbone")
         .example("\"mlp\"")
         .role(Role::Network);
-const ACTIVATION: Key = Key::new("activation", "Nonlinearity of hidden layers; `conv` has `relu`.")
-    .also("nonlinearity non_linearity act act_fn")
-    .example("\"tanh\"")
-    .role(Role::Network);
+const ACTIVATION: Key =
+    Key::new("activation", "The activation function of the hidden layers; `conv` supports only `relu`.")
+        .also("nonlinearity non_linearity act act_fn")
+        .example("\"tanh\"")
+        .role(Role::Network);
 const LIKELIHOOD: Key = Key::new(
     "likelihood",
     "p(x|z), the distribution of pixels given a code: Bernoulli with logits, or Gaussian with means and `variance`, \

@@ -98,7 +98,7 @@ fn unused(written: &BTreeMap<DottedKey, Value>, spec: &Spec) -> Vec<Problem> {
     };
     let unused = written.keys().filter(|key| !applies(key)).filter_map(|key| {
         let info = description().key(key)?;
-        let (chooser, words) = info.unread(value)?;
+        let (chooser, words) = info.unmet_condition(value)?;
         let chooser = description().key(&chooser)?.dotted.as_str();
         let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
         let words = match &*words {

@@ -23,7 +23,7 @@ impl Plan {
             let (key, wanted) = selector(text, &keys)?;
             let is_wanted = |index: usize| match (key.as_str(), self.trials.get(index), values.get(index)) {
                 ("trial", Some(trial), _) => trial.id().starts_with(&wanted),
-                (key, _, Some(values)) => says(&value_text(values.get(key)), &wanted),
+                (key, _, Some(values)) => matches_text(&value_text(values.get(key)), &wanted),
                 _ => false,
             };
             if !(0..self.trials.len()).any(is_wanted) {
@@ -73,7 +73,7 @@ fn selector(text: &str, keys: &BTreeSet<&String>) -> Result<(String, String), St
 }
 
 /// Whether a value matches the text of `--only`: `[64, 32]` matches `[64,32]`, and 1.0 matches 1.
-fn says(found: &str, wanted: &str) -> bool {
+fn matches_text(found: &str, wanted: &str) -> bool {
     let number = |text: &str| text.parse::<f64>().ok();
     let bare = |text: &str| text.replace([' ', '"', '\''], "");
     found == wanted

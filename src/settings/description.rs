@@ -167,7 +167,7 @@ impl KeyInfo {
 
     /// Why it does not apply for these values: the deciding key, and the values of that key for which it would apply. `None`
     /// if it applies.
-    pub fn unread(&self, value: impl Fn(&str) -> Option<String>) -> Option<(String, Vec<&'static str>)> {
+    pub fn unmet_condition(&self, value: impl Fn(&str) -> Option<String>) -> Option<(String, Vec<&'static str>)> {
         let fails = |condition: &&Condition| {
             value(&condition.chooser).is_none_or(|value| !condition.words.contains(&value.as_str()))
         };

@@ -207,7 +207,7 @@ impl Reader {
             return;
         }
         // A key that a later source sets is no longer varied, unless the same source varies it.
-        self.sweep.settle(&dotted, source);
+        self.sweep.fix_key(&dotted, source);
         if dotted == "name" && self.folders.contains_key(&source) {
             // The name of a base is not used: two experiments with the same name would share a folder.
             return;

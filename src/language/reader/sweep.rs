@@ -43,7 +43,7 @@ impl Reader {
             ("seeds", _) => match seeds(&entry) {
                 Some(values) => {
                     let values = values.into_iter().map(|(value, location)| (Some(value), location)).collect();
-                    self.sweep.forget("seed", source);
+                    self.sweep.drop_other_sources("seed", source);
                     self.sweep.seeds = Some(ListedValues { entry, values });
                 }
                 None => {
@@ -148,7 +148,7 @@ impl Reader {
                     }
                     None => self.distribution(name, &entry, value),
                 };
-                self.sweep.forget(name, source);
+                self.sweep.drop_other_sources(name, source);
                 self.sweep.random.insert(name.to_owned(), (entry, draw));
             }
         }
@@ -280,7 +280,7 @@ impl Reader {
             listed.push((fits.then(|| self.placed(source, key, value)), location));
         }
         // A later source that varies a key replaces how earlier sources vary it.
-        self.sweep.forget(key, source);
+        self.sweep.drop_other_sources(key, source);
         let table = if part == "sweep.grid" { &mut self.sweep.grid } else { &mut self.sweep.zip };
         table.insert(key.to_owned(), ListedValues { entry, values: listed });
     }
