@@ -3,10 +3,11 @@
 use crate::settings::{Key, Keys, Role, Type};
 use crate::tensor::kernels::{ACTIVATIONS, Activation};
 
-const ACTIVATION: Key = Key::new("activation", "Nonlinearity of hidden layers; `conv` has `relu`.")
-    .also("nonlinearity non_linearity act act_fn")
-    .example("\"tanh\"")
-    .role(Role::Network);
+const ACTIVATION: Key =
+    Key::new("activation", "The activation function of the hidden layers; `conv` supports only `relu`.")
+        .also("nonlinearity non_linearity act act_fn")
+        .example("\"tanh\"")
+        .role(Role::Network);
 
 /// Reads `model.activation`.
 pub(super) fn activation(keys: &mut Keys<'_>) -> Activation {

@@ -116,7 +116,7 @@ fn too_many(document: &Document) -> Diagnostic {
         Some(count) => counted(count, "trial"),
         None => "more than 10^30 trials".to_owned(),
     };
-    let message = format!("the sweep has {found}, more than its limit of {}", grouped(sweep.limit));
+    let message = format!("the sweep has {found}, but its limit is {}", grouped(sweep.limit));
     let help = match count.is_some_and(|count| count <= u128::from(HARD_LIMIT)) {
         true => "use fewer values, split the experiment, or raise `sweep.limit`".to_owned(),
         false => format!("use fewer values, or `[sweep.random]`; the maximum is {} trials", grouped(HARD_LIMIT)),

@@ -25,7 +25,7 @@ const IMAGES: Key =
         .also("path file filename data_path train_data train_images training_images")
         .example("\"train-images-idx3-ubyte.gz\"")
         .role(Role::File);
-const LABELS: Key = Key::new("labels", "IDX file of the training images' labels.")
+const LABELS: Key = Key::new("labels", "IDX file of the labels of the training images.")
     .also("targets train_labels training_labels")
     .example("\"train-labels-idx1-ubyte.gz\"")
     .role(Role::File);
@@ -36,7 +36,7 @@ const TEST_IMAGES: Key = Key::new(
 .also("val_images valid_images validation_images eval_images")
 .example("\"t10k-images-idx3-ubyte.gz\"")
 .role(Role::File);
-const TEST_LABELS: Key = Key::new("test_labels", "IDX file of the validation images' labels.")
+const TEST_LABELS: Key = Key::new("test_labels", "IDX file of the labels of the validation images.")
     .also("val_labels valid_labels validation_labels eval_labels")
     .example("\"t10k-labels-idx1-ubyte.gz\"")
     .role(Role::File);

@@ -9,7 +9,7 @@ pub(super) static KIND: Kind<Arc<dyn Rule>> =
     Kind::new("sgd", "Stochastic gradient descent, with `momentum`.", read).also("momentum nesterov");
 
 const MOMENTUM: Key =
-    Key::new("momentum", "The momentum: the fraction of the last update that is added to the next.").example("0.9");
+    Key::new("momentum", "The fraction of the last update that is added to the next update.").example("0.9");
 
 #[derive(Debug)]
 struct Sgd {
