@@ -287,7 +287,7 @@ fn what_is_no_trained_model_is_refused() {
     let folder = only(&workspace, "runs/tiny");
     let trial = format!("runs/tiny/{}", folder.file_name().unwrap().to_str().unwrap());
     let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
-    refused(&["sample", "nowhere"], "nowhere is no folder, and no trial's id in runs begins so");
+    refused(&["sample", "nowhere"], "no folder `nowhere`, and no trial id in `runs` starts with it");
     let hint = "runs/tiny is not a trial folder: it has no trial.json; for an experiment folder, add --best";
     refused(&["sample", "runs/tiny"], hint);
     refused(
