@@ -320,8 +320,8 @@ impl Type {
                 range => format!("number, {range}"),
             },
             Type::Word(words) => words.names().iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
-            Type::List(inner, _) => format!("list: {}", inner.in_words()),
-            Type::Pair(inner) => format!("two values: {}", inner.in_words()),
+            Type::List(inner, _) => format!("list of {}", plural(&inner.in_words())),
+            Type::Pair(inner) => format!("two {}", plural(&inner.in_words())),
             Type::OneOf(types, _) => types.iter().map(Type::in_words).collect::<Vec<_>>().join(" or "),
             Type::Table => "table".to_owned(),
             Type::Tables => "tables".to_owned(),
@@ -371,4 +371,10 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .filter(|(similarity, _)| *similarity > 0.84)
         .max_by(|left, right| left.0.total_cmp(&right.0))
         .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// The words of a type in the plural: "whole numbers, 1 or more".
+fn plural(words: &str) -> String {
+    let noun = ["whole number", "number", "text"].into_iter().find(|noun| words.starts_with(noun));
+    noun.map_or_else(|| words.to_owned(), |noun| words.replacen(noun, &format!("{noun}s"), 1))
 }
