@@ -1,6 +1,7 @@
 //! The command line: output, files and exit statuses of the commands.
 
 use crate::harness::{Workspace, json, without_grey};
+use crate::runs::TINY;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
@@ -78,10 +79,10 @@ fn a_plan_is_a_table_of_trials() {
 const TABLE: &str = concat!(
     "trial       objective.kl_weight  seed  parameters  steps  GFLOP    memory  state\n",
     "────────────────────────────────────────────────────────────────────────────────\n",
-    "d456a477df  0.5                  0          26004      6   0.02  56.42 MB  new\n",
-    "3050a3637b  0.5                  1          26004      6   0.02  56.42 MB  new\n",
-    "9511e78ffc  1                    0          26004      6   0.02  56.42 MB  new\n",
-    "658ed79486  1                    1          26004      6   0.02  56.42 MB  new\n",
+    "4514e80804  0.5                  0          26004      6   0.02  56.42 MB  new\n",
+    "47c433fafd  0.5                  1          26004      6   0.02  56.42 MB  new\n",
+    "3e45ecd3af  1                    0          26004      6   0.02  56.42 MB  new\n",
+    "07b759d046  1                    1          26004      6   0.02  56.42 MB  new\n",
     "spec: 4 trials, 54 training and 6 validation images\n",
 );
 
@@ -299,4 +300,49 @@ fn a_closed_pipe_is_not_an_error() {
     for folder in trials.values() {
         assert_eq!(json(&folder.join("trial.json"))["status"], "done");
     }
+}
+
+#[test]
+fn reports_are_written_in_all_formats() {
+    let workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    let said = workspace.succeed(&["report", "runs/tiny", "--format", "html,csv,markdown"]);
+    let written = "wrote runs/tiny/report.html\nwrote runs/tiny/trials.csv\nwrote runs/tiny/curves.csv\nwrote runs/tiny/report.md\n";
+    assert!(said.ends_with(written), "{said}");
+    let text = |name: &str| std::fs::read_to_string(workspace.path("runs/tiny").join(name)).unwrap();
+    let page = text("report.html");
+    assert!(page.len() < 5_000_000 && !page.contains("{{"));
+    let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    let trial = &data["experiments"][0]["trials"][0];
+    assert_eq!(trial["curves"]["train"]["epoch"], serde_json::json!([1, 2]));
+    assert!(trial["pictures"]["manifold"].as_str().unwrap().starts_with("data:image/png;base64,"));
+    assert_eq!(text("trials.csv").lines().count(), 3);
+    assert_eq!(text("curves.csv").lines().count(), 9);
+    assert!(text("report.md").starts_with("## tiny\n\n2 done\n\n| kl_weight |"));
+}
+
+#[test]
+fn the_manual_and_the_completions_know_every_command() {
+    let workspace = Workspace::new();
+    let (manual, completions) = (workspace.succeed(&["man"]), workspace.succeed(&["completions", "bash"]));
+    for command in ["run", "traverse", "export", "tensorboard"] {
+        assert!(manual.contains(&format!(".SH VAEX {}", command.to_uppercase())), "{command}");
+        assert!(
+            completions.contains(&format!("vaex__subcmd__{command}"))
+                || completions.contains(&format!("vaex__{command}")),
+            "{command}"
+        );
+    }
+    assert!(!manual.contains("VAEX TASK"));
+}
+
+#[test]
+#[cfg(unix)]
+fn without_tensorboard_it_says_how_to_get_it() {
+    let mut workspace = Workspace::new();
+    workspace.create_folder("runs");
+    let output = workspace.command(&["tensorboard"]).env("PATH", "").output().unwrap();
+    let message = "error: tensorboard is not on the PATH; install it with: pip install tensorboard\n";
+    assert_eq!((output.status.code(), &*String::from_utf8(output.stderr).unwrap()), (Some(2), message));
 }

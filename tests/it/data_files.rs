@@ -94,7 +94,7 @@ fn an_impossible_interval_is_refused() {
         workspace.write("spec.toml", spec(&format!("images = \"images\"\nstored = {stored}")));
         let outcome = workspace.vaex(&["plan", "spec.toml"]);
         let message = format!(
-            "error: `data.stored` must rise from a whole number to a larger one, both within 0 to 255, found {shown}\n"
+            "error: `data.stored` must be two whole numbers from 0 to 255, the smaller one first, found {shown}\n"
         );
         assert!(outcome.status == Some(2) && outcome.stderr.contains(&message), "{}", outcome.stderr);
     }
@@ -167,7 +167,7 @@ fn gzip_padded_with_zeros_is_read() {
     assert_eq!(plan(&workspace)["trials"][0]["data_hash"], plain["trials"][0]["data_hash"]);
     workspace.write("padded", [gzip(&bits()), vec![0; 512], b"more than zeros".to_vec()].concat());
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
-    let message = "error: `padded` is gzipped and damaged (invalid gzip header); download it again\n";
+    let message = "error: `padded` is a damaged gzip file (invalid gzip header); download it again\n";
     assert!(outcome.status == Some(2) && outcome.stderr.starts_with(message), "{}", outcome.stderr);
 }
 

@@ -15,6 +15,7 @@ mod harness;
 mod models;
 mod optimizers;
 mod output;
+mod plan_output;
 mod processes;
 mod runs;
 mod shapes;
