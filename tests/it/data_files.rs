@@ -101,7 +101,7 @@ fn an_impossible_interval_is_refused() {
     workspace.write("spec.toml", spec("images = \"images\"\nstored = [0, 1]"));
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
     let expected = "\
-error: `images` has the value 37 in image 0 (counted from 0), outside `data.stored` = [0, 1]; correct `data.stored`, or \
+error: `images` has the value 37 in image 0 (counted from 0), outside `data.stored` = [0, 1]; correct `data.stored` or \
 the file
  --> spec.toml:5:10
   |
