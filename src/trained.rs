@@ -113,7 +113,7 @@ impl Trained {
     /// The folder is not the folder of a trial that is done, or the model is damaged or from an incompatible version of vaex.
     pub fn open(folder: &Path) -> Result<Trained, TrainedError> {
         let files = TrialFolder::new(folder);
-        if !files.has_record() {
+        if !files.has_record()? {
             return Err(TrainedError::NoTrial { folder: folder.to_path_buf() });
         }
         let mut record = TrialRecord::read(&files)?;
@@ -122,9 +122,10 @@ impl Trained {
             trial::correct(&mut record, &tables::read_metrics(&files.metrics())?);
         }
         if record.status != Status::Done {
-            let why = match record.error {
-                Some(error) => format!(": {error}"),
-                None => "; to resume it, run the command that started it".to_owned(),
+            let why = match (record.error, record.status) {
+                (Some(error), _) => format!(": {error}"),
+                (None, Status::Planned) => "; train it with `vaex run`".to_owned(),
+                (None, _) => "; to resume it, run the command that started it".to_owned(),
             };
             return Err(TrainedError::NotDone { folder: folder.to_path_buf(), status: record.status, why });
         }

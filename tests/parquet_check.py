@@ -21,12 +21,16 @@ import polars
 import pyarrow.dataset
 import pyarrow.parquet as pq
 
-TRIALS = ["trial", "status", "folder", "model.latent_dim", "objective.kl_weight", "parameters", "seconds", "images_per_second",
-          "peak_rss_mb", "spec_hash", "data_hash", "version", "git_commit", "git_dirty", "lock_hash",
-          "processor", "host", "threads", "started", "ended", "error"]
-METRICS = ["epoch", "split", "step", "loss", "recon_nats", "kl_nats", "elbo_nats", "effective_beta", "kl_weight",
-           "learning_rate", "grad_norm", "active_units", "images_per_second", "seconds"]
-CURVES = ["trial", *METRICS]
+SCHEMA = json.loads((Path(__file__).parent.parent / "schemas" / "tables.json").read_text())
+
+
+def of_schema(file):
+    """The columns of a table: names and types."""
+    return {column["name"]: column["type"] for column in SCHEMA[file]["columns"]}
+
+
+# Columns of a trial that trials.parquet adds to trial.json.
+NOT_IN_RECORD = {"in_plan", "folder"}
 NUMBERS = ["epoch", "step", "loss", "recon_nats", "kl_nats", "elbo_nats", "effective_beta"]
 
 problems = []
@@ -73,14 +77,14 @@ class Rows:
         self.path, self.columns, self.rows = path, columns, rows
 
     def need(self, columns):
-        missing = [column for column in columns if column not in self.columns]
-        if missing:
-            wrong(f"{self.path}: columns are missing: {', '.join(missing)}")
-        return not missing
+        """Checks that these are the columns, in this order."""
+        if list(columns) != self.columns:
+            wrong(f"{self.path}: the columns are {self.columns}, expected {list(columns)}")
+        return list(columns) == self.columns
 
 
 def same(a, b):
-    """True if a and b are equal. Numbers of any type are compared by value. A number or a list may also be given as text."""
+    """True if a and b are equal. Numbers of any type are compared by value."""
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
@@ -89,12 +93,6 @@ def same(a, b):
         return abs((a - b).total_seconds()) < 2e-6
     if isinstance(a, (int, float)) and isinstance(b, (int, float)):
         return a == b or (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=1e-12)
-    if isinstance(a, str) != isinstance(b, str):
-        word, value = (a, b) if isinstance(a, str) else (b, a)
-        try:
-            return isinstance(value, (int, float)) and float(word) == value or text(word) == text(value)
-        except ValueError:
-            return text(word) == text(value)
     return a == b
 
 
@@ -103,14 +101,9 @@ def moment(seconds):
     return None if seconds is None else datetime.fromtimestamp(round(seconds, 6), timezone.utc).replace(tzinfo=None)
 
 
-def text(value):
-    value = value if isinstance(value, str) else json.dumps(value)
-    return value.replace(" ", "").strip('"')
-
-
 def check_metrics(rows):
     """Checks every row of a metrics.parquet or curves.parquet."""
-    if not rows.need(METRICS):
+    if not rows.need(of_schema("metrics.parquet")):
         return False
     for row in rows.rows:
         where = f"{rows.path}: {row.get('trial', '')} epoch {row['epoch']} {row['split']}"
@@ -141,10 +134,8 @@ def check_trial(folder, record, row, curves):
         wrong(f"{name}: the status is running in trials.parquet, and {record['status']} in trial.json")
     expected = dict(record["spec"])
     if row["status"] == record["status"]:
-        fields = ["trial", "status", "parameters", "seconds", "images_per_second", "peak_rss_mb", "spec_hash",
-                  "data_hash", "version", "git_commit", "git_dirty", "lock_hash",
-          "processor", "host", "threads", "started", "ended", "error"]
-        expected |= {field: record.get(field) for field in fields}
+        fields = set(of_schema("trials.parquet")) & set(record) - NOT_IN_RECORD
+        expected |= {field: record[field] for field in fields}
         expected |= {field: moment(record.get(field)) for field in ("started", "ended")}
     for key, value in expected.items():
         if key not in row:
@@ -210,7 +201,7 @@ def check_folder(folder):
     curves = read(folder / "curves.parquet")
     if trials is None or curves is None:
         return
-    if not (trials.need(TRIALS) & curves.need(CURVES)) or not check_metrics(curves):
+    if not (trials.need(of_schema("trials.parquet")) & curves.need(of_schema("curves.parquet"))) or not check_metrics(curves):
         return
     # Two experiments may contain the same trial.
     key = lambda row: (row["experiment"], row["trial"])

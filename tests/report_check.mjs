@@ -305,7 +305,7 @@ async function unplanned(report, { experiments: [{ trials, split }] }, { wrong }
             curves: undefined },
     ];
     const viewport = { width: 1280, height: 900 };
-    const { page } = await open(copied(report, "apart", (data) => (data.experiments[0].apart = others)), { viewport });
+    const { page } = await open(copied(report, "apart", (data) => (data.experiments[0].unplanned = others)), { viewport });
     const section = page.locator("details.unplanned");
     if ((await section.locator("summary").innerText()) !== "Not in the current plan (2)") wrong("trials that are not in the plan have no section");
     if (await section.locator("table").isVisible()) wrong("the section of trials that are not in the plan is open");
@@ -325,7 +325,7 @@ async function unplanned(report, { experiments: [{ trials, split }] }, { wrong }
     await page.close();
 
     // All trials may belong to another plan.
-    const alone = await open(copied(report, "alone", (data) => Object.assign(data.experiments[0], { apart: others, trials: [], settings: [] })), { viewport });
+    const alone = await open(copied(report, "alone", (data) => Object.assign(data.experiments[0], { unplanned: others, trials: [], settings: [] })), { viewport });
     if ((await alone.page.locator("details.unplanned tbody tr").count()) !== 2) wrong("if no trial is in the plan, the others are not listed");
     await alone.page.close();
 }

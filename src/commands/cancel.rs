@@ -26,7 +26,7 @@ impl Command for CancelArgs {
         let experiment = &self.folder;
         // Only the experiment that the user names is stopped, never all experiments of a folder.
         let files = ExperimentFolder::new(experiment);
-        if !files.has_plan() {
+        if !files.has_plan()? {
             bail!("{} is not an experiment folder: it has no {}", experiment.display(), ExperimentFolder::PLAN);
         }
         let plan = Frozen::read(&files)?;
@@ -41,7 +41,7 @@ impl Command for CancelArgs {
         let cancelled = !idle;
         for folder in std::iter::once(experiment.clone()).chain(trials) {
             // Tasks of the jobs that were just cancelled end by themselves.
-            if let Some(holder) = lock::holder(&folder).filter(|_| !cancelled || folder == *experiment) {
+            if let Some(holder) = lock::holder(&folder)?.filter(|_| !cancelled || folder == *experiment) {
                 let holder = holder.with_context(|| {
                     format!("a process holds the lock of {}, but its process id is unknown", folder.display())
                 })?;
@@ -63,7 +63,7 @@ fn stop(experiment: &Path, holder: &Holder) -> anyhow::Result<()> {
     }
     terminate(holder.process)?;
     let start = Instant::now();
-    while lock::holder(experiment).is_some() {
+    while lock::holder(experiment)?.is_some() {
         if start.elapsed() > PATIENCE {
             bail!("{}: still running as {holder}", experiment.display());
         }

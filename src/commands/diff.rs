@@ -4,9 +4,11 @@ use super::command::Command;
 use super::shared::exit::DONE;
 use super::shared::print::say;
 use super::shared::{terminal, trial};
+use crate::language::description;
 use crate::metrics::{MetricKind, Split};
 use crate::plan::value_text;
 use crate::report::{self, Column, ReportedTrial, Table};
+use crate::settings::as_json;
 use crate::train::measure;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -69,10 +71,18 @@ fn read(given: &Path, runs: &Path) -> anyhow::Result<ReportedTrial> {
 fn keys(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
     let records = [&one.record, &other.record];
     let names: BTreeSet<&String> = records.iter().flat_map(|record| record.spec.keys()).collect();
-    let value = |name: &str| records.map(|record| record.spec.get(name).cloned().unwrap_or_default());
-    let spec = names.into_iter().map(|name| (name.clone(), value(name)));
+    // The record of an earlier version may lack a key that had its default.
+    let value = |name: &str| records.map(|record| record.spec.get(name).cloned().or_else(|| default(name)));
+    let spec = names.into_iter().map(|name| (name.clone(), value(name).map(Option::unwrap_or_default)));
     let data = ("data (hash)".to_owned(), records.map(|record| json!(record.data_hash)));
     spec.chain([data]).filter(|(_, [one, other])| one != other).collect()
+}
+
+/// The default of a key that always applies.
+fn default(key: &str) -> Option<Value> {
+    let key = description().key(key)?;
+    let mut declared = key.declared().filter(|_| key.kinds().is_empty());
+    declared.next()?.default.as_ref().map(as_json)
 }
 
 fn metrics(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
@@ -80,15 +90,16 @@ fn metrics(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
     let mut rows = vec![
         ("status".to_owned(), trials.map(|trial| json!(trial.record.status))),
         ("parameters".to_owned(), trials.map(|trial| json!(trial.record.parameters))),
-        ("seconds".to_owned(), trials.map(|trial| json!(trial.record.seconds))),
-        ("images_per_second".to_owned(), trials.map(|trial| json!(trial.record.images_per_second))),
     ];
+    let of_trials = trials.map(|trial| report::metrics_of_trial(trial).collect::<Vec<_>>());
+    let pairs = of_trials[0].iter().zip(&of_trials[1]);
+    rows.extend(pairs.map(|((name, one), (_, other))| ((*name).to_owned(), [json!(one), json!(other)])));
     for split in Split::ALL {
         let last = trials.map(|trial| json!(trial.last(split)));
         let metrics = measure::all().filter(|metric| metric.is_of(split) && metric.kind != MetricKind::List);
         let names = metrics.filter(|metric| !metric.is_timing).map(|metric| &*metric.name);
         for name in ["epoch"].into_iter().chain(names) {
-            rows.push((format!("{} {name}", split.name()), [last[0][name].clone(), last[1][name].clone()]));
+            rows.push((format!("{}_{name}", split.name()), [last[0][name].clone(), last[1][name].clone()]));
         }
     }
     rows

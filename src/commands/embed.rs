@@ -26,7 +26,7 @@ impl Command for EmbedArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let format = self.output.format(&[Format::Parquet, Format::Csv])?;
         let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?, usize::MAX)?;
-        let path = self.output.path("embeddings.parquet", &trained, &self.images)?;
+        let path = self.output.path("embeddings.parquet", &self.images)?;
         let count = trained.images().len();
         let indices: Vec<u32> = (0..count as u32).collect();
         let Measured { posterior, recon_nats, kl_nats } = trained.measure(&indices)?;

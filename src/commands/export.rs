@@ -53,7 +53,7 @@ impl Command for ExportArgs {
             ("decoder.onnx", export::decoder(trained.architecture(), &weights, &notes)?),
         ];
         create_folder(&self.output)?;
-        let path = |name| destination(&self.output.join(name), &trained, &ImagesArgs::default());
+        let path = |name| destination(&self.output.join(name), &ImagesArgs::default());
         let files = networks.iter().map(|(name, _)| path(name)).collect::<anyhow::Result<Vec<PathBuf>>>()?;
         for (path, (_, bytes)) in files.iter().zip(&networks) {
             write_whole(path, bytes)?;

@@ -35,7 +35,7 @@ impl Command for InterpolateArgs {
         self.output.format(&[Format::Png])?;
         let most = self.from.max(self.to).saturating_add(1);
         let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?, most)?;
-        let path = self.output.path("interpolation.png", &trained, &self.images)?;
+        let path = self.output.path("interpolation.png", &self.images)?;
         let Encoded { inputs, posterior } = encoded(&trained, &[self.from, self.to])?;
         let (from, to) = posterior.mean.split_at(trained.architecture().latent);
         let shares = (0..self.steps).map(|step| step as f32 / (self.steps - 1) as f32);

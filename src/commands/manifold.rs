@@ -36,7 +36,7 @@ impl Command for ManifoldArgs {
             );
         }
         check_picture_size(&trained, self.side * self.side)?;
-        let path = self.output.path("manifold.png", &trained, &ImagesArgs::default())?;
+        let path = self.output.path("manifold.png", &ImagesArgs::default())?;
         let values = trained.decode(&manifold_codes(self.side).concat())?;
         grid(&trained, self.side, &tiles(&trained, &values)).write(&path)?;
         Ok(self.output.print_written(

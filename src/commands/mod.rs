@@ -62,7 +62,7 @@ const COMMANDS: &[Listed] = &[
 /// The clap parser of the whole command line.
 fn parser() -> clap::Command {
     clap::Command::new("vaex")
-        .about("Declarative experiments with variational autoencoders")
+        .about("Trains variational autoencoders that are described in TOML files")
         .version(env!("VAEX_VERSION"))
         .max_term_width(100)
         .subcommand_required(true)

@@ -6,7 +6,7 @@ use super::shared::print::say;
 use crate::data::{self, Dataset, Images};
 use crate::folder::write_whole;
 use crate::language::{Spec, description};
-use crate::settings::{Condition, Declared, KeyInfo, Role, written};
+use crate::settings::{Condition, Declared, KeyInfo, Role, name_fault, written};
 use crate::text::shell_word;
 use anyhow::bail;
 use clap::Args;
@@ -65,11 +65,8 @@ fn families() -> Vec<&'static str> {
 impl Command for NewArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let name = self.name.strip_suffix(".toml").unwrap_or(&self.name);
-        if name.is_empty() || name.starts_with('.') || name.chars().any(|c| c == '/' || c == '\\' || c.is_control()) {
-            bail!("{name:?} is not a valid file name; use a name without slashes, line breaks and a leading dot");
-        }
-        if name.chars().count() > 100 || name.len() > 240 {
-            bail!("the name is too long; use at most 100 characters");
+        if let Some(expected) = name_fault(name) {
+            bail!("the name must be {expected}, found {name:?}");
         }
         let path = PathBuf::from(format!("{name}.toml"));
         if path.exists() {
@@ -154,5 +151,5 @@ fn meaning(key: &KeyInfo, spec: &Spec) -> String {
         };
         declared.conditions.iter().all(chosen)
     };
-    key.declared.iter().find(holds).map_or_else(|| key.meaning(), |declared| declared.key.doc.to_owned())
+    key.declared().find(holds).map_or_else(|| key.meaning(), |declared| declared.key.doc.to_owned())
 }

@@ -6,8 +6,8 @@ use super::shared::format::bytes;
 use super::shared::print::{explain_as, say, warn};
 use super::shared::spec::SpecArgs;
 use super::shared::terminal;
-use crate::folder::TrialFolders;
-use crate::launch::{self, Options, Prospect};
+use crate::folder::{FileError, TrialFolders};
+use crate::launch::{self, Options};
 use crate::plan::{Origin, Plan, Trial};
 use crate::report::{Column, Table};
 use crate::settings::written;
@@ -25,7 +25,7 @@ const MOMENT: Duration = Duration::from_millis(500);
 /// List the trials of an experiment without training.
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// Experiment file.
+    /// Spec file.
     spec_file: PathBuf,
     #[command(flatten)]
     spec: SpecArgs,
@@ -60,12 +60,13 @@ impl Command for PlanArgs {
             plan.selected().take(1).for_each(|trial| say(resolved(&plan, trial).trim_end()));
             return Ok(DONE);
         }
+        let states = states(&plan, &folders)?;
         let times = if self.measure { times(&plan)? } else { BTreeMap::new() };
         if self.json {
-            say(&json(&plan, &folders, &times).to_string());
+            say(&json(&plan, &states, &times).to_string());
             return Ok(DONE);
         }
-        say(&table(&plan, &folders, &times).fit(terminal::width()).to_string());
+        say(&table(&plan, &states, &times).fit(terminal::width()).to_string());
         let train = range(plan.selected().map(|trial| trial.dataset().train.len()));
         let validation = range(plan.selected().map(|trial| trial.dataset().validation.len()));
         let (all, selected) = (plan.trials().len(), plan.selected().count());
@@ -93,18 +94,10 @@ fn range(numbers: impl Iterator<Item = usize>) -> String {
     if min < max { format!("{min} to {max}") } else { max.to_string() }
 }
 
-/// What `vaex run` would do with a trial.
-fn prospect(folders: &TrialFolders, trial: &Trial) -> Prospect {
-    let options = Options {
-        runs: PathBuf::new(),
-        jobs: None,
-        threads: None,
-        fresh: false,
-        fail_fast: false,
-        retry_failed: false,
-        stall_timeout: None,
-    };
-    launch::prospect(folders, trial, &options)
+/// What `vaex run` would do with each trial, by id.
+fn states<'p>(plan: &'p Plan, folders: &TrialFolders) -> Result<BTreeMap<&'p str, &'static str>, FileError> {
+    let state = |trial: &'p Trial| Ok((trial.id(), launch::prospect(folders, trial, &Options::default())?.name()));
+    plan.selected().map(state).collect()
 }
 
 /// The estimated duration of each trial with one thread, by id. Trials whose steps take equally long are measured once.
@@ -124,7 +117,7 @@ fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
     Ok(times)
 }
 
-fn table(plan: &Plan, folders: &TrialFolders, times: &BTreeMap<&str, Duration>) -> Table {
+fn table(plan: &Plan, states: &BTreeMap<&str, &str>, times: &BTreeMap<&str, Duration>) -> Table {
     let trials: Vec<&Trial> = plan.selected().collect();
     let column = |cell: &dyn Fn(&Trial) -> String| trials.iter().map(|trial| cell(trial)).collect::<Vec<String>>();
     let values: Vec<Vec<String>> = trials.iter().map(|trial| trial.texts(plan.varied())).collect();
@@ -148,7 +141,7 @@ fn table(plan: &Plan, folders: &TrialFolders, times: &BTreeMap<&str, Duration>) 
     let time = |trial: &Trial| times.get(trial.id()).map_or("-".to_owned(), |time| HumanDuration(*time).to_string());
     let time = (!times.is_empty()).then(|| Column::numbers("time", column(&time)));
     let first = [Column::text("trial", column(&|trial| trial.id().to_owned()))];
-    let state = [Column::text("state", column(&|trial| prospect(folders, trial).name().to_owned()))];
+    let state = [Column::text("state", column(&|trial| states.get(trial.id()).copied().unwrap_or("").to_owned()))];
     Table::new(first.into_iter().chain(keys).chain(sizes.map(Column::optional)).chain(time).chain(state))
 }
 
@@ -178,11 +171,11 @@ fn resolved(plan: &Plan, trial: &Trial) -> String {
     text
 }
 
-fn json(plan: &Plan, folders: &TrialFolders, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
+fn json(plan: &Plan, states: &BTreeMap<&str, &str>, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
     let trials = plan.selected().map(|trial| {
         serde_json::json!({
             "trial": trial.id(),
-            "state": prospect(folders, trial).name(),
+            "state": states.get(trial.id()),
             "parameters": trial.architecture().parameters() as u64,
             "steps": trial.steps(),
             "operations": estimate::operations(trial),

@@ -29,7 +29,7 @@ impl Command for ReconstructArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
         let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?, self.count)?;
-        let path = self.output.path("reconstructions.png", &trained, &self.images)?;
+        let path = self.output.path("reconstructions.png", &self.images)?;
         let indices: Vec<u32> = (0..self.count.min(trained.images().len()) as u32).collect();
         let encoded = trained.encode(&indices)?;
         let reconstructions = trained.decode(&encoded.posterior.mean)?;

@@ -3,8 +3,9 @@
 use super::command::Command;
 use super::shared::exit::{DONE, WRONG};
 use super::shared::print::say;
-use super::shared::report::{is_trial, write};
+use super::shared::report::write;
 use super::shared::terminal;
+use crate::folder::TrialFolder;
 use crate::report::{Format, collect};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
@@ -43,16 +44,14 @@ impl Command for ReportArgs {
         };
         let requested: Vec<Format> = self.format.iter().map(format).collect();
         let report = collect(&self.folder)?;
-        if !requested.is_empty() && is_trial(&self.folder) {
+        if !requested.is_empty() && TrialFolder::new(&self.folder).has_record()? {
             bail!("{} is a trial folder; --format needs an experiment folder", self.folder.display());
         }
         say(&if self.json { report.json().to_string() } else { report.table(terminal::width()) });
         let formats = if requested.is_empty() { &[Format::Html, Format::Parquet] } else { &*requested };
-        let (written, missed) = write(&report, &self.folder, formats);
+        let (written, missed) = write(&report, &self.folder, formats)?;
         if !self.json {
-            let pages =
-                written.iter().filter(|file| !requested.is_empty() || file.extension() != Some("parquet".as_ref()));
-            pages.for_each(|file| say(&format!("wrote {}", file.display())));
+            written.iter().for_each(|file| say(&format!("wrote {}", file.display())));
         }
         // A read-only folder can still be reported on. Only files that were requested with --format must be written.
         Ok(if missed && !requested.is_empty() { WRONG } else { DONE })

@@ -44,8 +44,8 @@ impl Command for SampleArgs {
         require_prior(&trained)?;
         check_picture_size(&trained, self.count)?;
         let none = ImagesArgs::default();
-        let path = self.output.path("samples.png", &trained, &none)?;
-        let raw = self.raw.as_ref().map(|raw| destination(raw, &trained, &none)).transpose()?;
+        let path = self.output.path("samples.png", &none)?;
+        let raw = self.raw.as_ref().map(|raw| destination(raw, &none)).transpose()?;
         // The suffixes differ, but links can lead to the same file.
         if raw.as_ref().is_some_and(|raw| raw == &path || same_file(raw, &path)) {
             bail!(

@@ -6,7 +6,7 @@ use super::shared::format::brief;
 use super::shared::print::{explain, say};
 use super::shared::progress::keys;
 use super::shared::terminal;
-use crate::folder::ExperimentFolder;
+use crate::folder::{ExperimentFolder, FileError};
 use crate::launch::{self, Frozen, State, States, lock};
 use crate::metrics::Split;
 use crate::plan::value_text;
@@ -48,7 +48,7 @@ impl Command for StatusArgs {
             if self.json {
                 all.push(json(experiment, &plan, &states));
             } else {
-                say(&text(experiment, &plan, &states, terminal::width()));
+                say(&text(experiment, &plan, &states, terminal::width())?);
             }
         }
         if self.json {
@@ -61,14 +61,19 @@ impl Command for StatusArgs {
 /// The folder itself if it has a plan, else the folders in it that have one.
 fn experiments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !folder.is_dir() {
-        bail!("{} is not a folder", folder.display());
+        bail!("there is no folder {}; `vaex run SPEC` creates it", folder.display());
     }
-    let has_plan = |folder: &PathBuf| ExperimentFolder::new(folder).has_plan();
-    if has_plan(&folder.to_path_buf()) {
+    let has_plan = |folder: &Path| ExperimentFolder::new(folder).has_plan();
+    if has_plan(folder)? {
         return Ok(vec![folder.to_path_buf()]);
     }
-    let folders = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut folders: Vec<PathBuf> = folders.filter(has_plan).collect();
+    let (at, mut folders) = (|| FileError::at("read the folder", folder), Vec::new());
+    for entry in std::fs::read_dir(folder).map_err(at())? {
+        let path = entry.map_err(at())?.path();
+        if path.is_dir() && has_plan(&path)? {
+            folders.push(path);
+        }
+    }
     folders.sort();
     match folders.is_empty() {
         true => bail!("{} is not an experiment folder: it has no {}", folder.display(), ExperimentFolder::PLAN),
@@ -106,7 +111,7 @@ fn metrics(state: &State, split: Split) -> Vec<Cell> {
     reported(state).filter(|_| state.epoch() > 0).map(|trial| trial.shown(split)).unwrap_or_default()
 }
 
-fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>) -> String {
+fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>) -> Result<String, FileError> {
     let (trials, split) = (&states.trials, split(states));
     let table = table(plan, trials, split).fit(width);
     let mut text = format!("{}: {}\n\n{table}\n", plan.name, counts(trials));
@@ -126,11 +131,11 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
             text.push_str(&format!("\n{id}: {error}"));
         }
     }
-    if let Some(holder) = lock::holder(experiment) {
+    if let Some(holder) = lock::holder(experiment)? {
         let holder = holder.map_or("an unknown process".to_owned(), |holder| holder.to_string());
         text.push_str(&format!("\nlock held by: {holder}\n"));
     }
-    text.trim_end().to_owned() + "\n"
+    Ok(text.trim_end().to_owned() + "\n")
 }
 
 fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {

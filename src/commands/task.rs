@@ -47,10 +47,8 @@ impl Command for TaskArgs {
             runs: folder.path().to_path_buf(),
             jobs: Some(1),
             threads: Some(self.threads),
-            fresh: false,
-            fail_fast: false,
-            retry_failed: false,
             stall_timeout: self.stall_timeout.map(Duration::from_secs),
+            ..Options::default()
         };
         let mut progress = Progress::lines(&plan, false);
         let launch = launch::prepare_alone(&trial, &folder, &options)?;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 pub(super) struct TraverseArgs {
     #[command(flatten)]
     trial: TrialChoice,
-    /// Start from the code of this image and change one axis per row; default: start from the code 0.
+    /// Start from the code of this image and change one axis per row; default: start from the zero vector, the mean of the prior.
     #[arg(long, value_name = "I", value_parser = index, allow_negative_numbers = true)]
     image: Option<usize>,
     #[command(flatten)]
@@ -53,7 +53,7 @@ impl Command for TraverseArgs {
         axes.truncate(self.axes);
         // Different names, so that neither file replaces the other.
         let name = if self.animate { "traversal_animated.png" } else { "traversal.png" };
-        let path = self.output.path(name, &trained, &self.images)?;
+        let path = self.output.path(name, &self.images)?;
         check_picture_size(&trained, axes.len() * self.steps)?;
         let (trained, start) = match self.image {
             None if self.images.data.is_some() => {

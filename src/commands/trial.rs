@@ -2,7 +2,7 @@
 
 use super::command::Command;
 use super::shared::exit::{DONE, FAILED, INTERRUPTED};
-use super::shared::print::{explain, say};
+use super::shared::print::{complain, explain, say};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
 use crate::folder::{self, TrialFolder};
@@ -44,7 +44,10 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     let _ = std::fs::write("/proc/self/comm", "vaex");
     stop_with_parent(&STOP);
     signals::stop()?;
-    let mut emit = |event: Event| say(&serde_json::to_string(&event).unwrap_or_default());
+    let mut emit = |event: Event| match serde_json::to_string(&event) {
+        Ok(line) => say(&line),
+        Err(error) => complain(&format!("cannot write an event: {error}")),
+    };
     // A process of an earlier run may still finish its last step, or a process on another machine may train this trial.
     let Some(_lock) = take(&args.folder, &mut emit)? else { return Ok(INTERRUPTED) };
     let folder = TrialFolder::new(&args.folder);

@@ -1,8 +1,9 @@
 //! Errors in the images that a spec names.
 
-use super::{IdxError, Validation};
+use super::Validation;
 use crate::folder::FileError;
 use crate::text::{counted, grouped};
+use std::error::Error;
 use std::path::{Path, PathBuf};
 
 /// The role of an image file.
@@ -19,13 +20,24 @@ pub enum FileRole {
 /// Data that cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// A file that cannot be read, or is not a valid IDX file.
+    /// The spec does not say which images to use, which is an error of the spec.
+    #[error("the spec names no images")]
+    Unset,
+    /// A file that cannot be opened or read.
+    #[error("{error}")]
+    Unreadable {
+        /// The spec key that names the file.
+        key: &'static str,
+        /// The file, and why it cannot be read.
+        error: FileError,
+    },
+    /// A file that is not valid in its format.
     #[error("{problem}")]
-    Idx {
+    Format {
         /// The spec key that names the file.
         key: &'static str,
         /// What is wrong with the file.
-        problem: IdxError,
+        problem: Box<dyn Error + Send + Sync>,
     },
     /// The number of labels differs from the number of images.
     #[error(
@@ -50,6 +62,8 @@ pub enum DataError {
         test_file.display(), test.0, test.1, train_file.display(), train.0, train.1
     )]
     Sides {
+        /// The spec key that names the test images.
+        key: &'static str,
         /// The file of test images.
         test_file: PathBuf,
         /// Their height and width in pixels.
@@ -62,6 +76,8 @@ pub enum DataError {
     /// Only zeros and ones, although values up to 255 are expected.
     #[error("{}", zeros_and_ones(*role, file, (!all).then_some(*images)))]
     ZerosAndOnes {
+        /// The spec key that names the images.
+        key: &'static str,
         /// What the file is for.
         role: FileRole,
         /// The file.
@@ -119,7 +135,7 @@ impl DataError {
     /// The file that cannot be opened or read, if that is the error.
     pub fn unreadable_file(&self) -> Option<&FileError> {
         match self {
-            DataError::Idx { problem: IdxError::File(error), .. } => Some(error),
+            DataError::Unreadable { error, .. } => Some(error),
             _ => None,
         }
     }
@@ -127,13 +143,27 @@ impl DataError {
     /// The dotted spec key that the error is about, for example `data.images`. It may be a key that is not in the spec.
     pub fn key(&self) -> &'static str {
         match self {
-            DataError::Idx { key, .. } | DataError::LabelCount { key, .. } => key,
-            DataError::ZerosAndOnes { role: FileRole::Test, .. } | DataError::Sides { .. } => "data.test_images",
-            DataError::ZerosAndOnes { .. } => "data.images",
+            DataError::Unset => "data.source",
+            DataError::Unreadable { key, .. } | DataError::Format { key, .. } | DataError::LabelCount { key, .. } => {
+                key
+            }
+            DataError::ZerosAndOnes { key, .. } | DataError::Sides { key, .. } => key,
             DataError::Outside { .. } => "data.stored",
             DataError::Limit { .. } => "data.limit",
             DataError::Split { .. } => "data.validation",
         }
+    }
+
+    /// [`DataError::key`], and the keys that the error also depends on: a message points at the first one that is written, and
+    /// is not shown if one of them is invalid.
+    pub fn keys(&self) -> Vec<&'static str> {
+        let others: &[&'static str] = match self {
+            DataError::ZerosAndOnes { .. } => &["data.source", "data.stored"],
+            DataError::Split { .. } => &["data.limit"],
+            DataError::Outside { .. } | DataError::Limit { .. } | DataError::Unset => &[],
+            _ => &["data.source"],
+        };
+        [&[self.key()], others].concat()
     }
 }
 

@@ -9,7 +9,7 @@ mod source;
 pub use binarize::{Binarize, PixelMap};
 pub use error::{DataError, FileRole};
 pub use settings::{DataSettings, Validation};
-pub use source::{IdxError, Loaded, Source};
+pub use source::{Loaded, Source};
 
 use source::read_pair;
 use std::ops::Range;
@@ -55,7 +55,7 @@ impl Images {
             false => read.clone(),
         };
         let trained = DataSettings { is_stored_given: !is_default, ..trained.clone() };
-        check_values(&trained, &whole, (FileRole::Trained, images), whole.len())?;
+        check_values(&trained, &whole, (FileRole::Trained, "data.images", images), whole.len())?;
         Ok(read)
     }
 
@@ -215,7 +215,7 @@ impl Files {
     /// # Errors
     /// As [`Dataset::load`].
     pub fn dataset(&mut self, data: &DataSettings, folder: &Path) -> Result<Dataset, DataError> {
-        let Whole { training: Loaded { file, count, images }, test } = self.whole(data, folder)?;
+        let Whole { training: Loaded { key, file, count, images }, test } = self.whole(data, folder)?;
         let train = match data.limit {
             None => images,
             Some(limit) => match usize::try_from(limit).ok().filter(|&limit| limit <= count) {
@@ -223,10 +223,10 @@ impl Files {
                 Some(limit) => images.slice(0..limit),
             },
         };
-        check_values(data, &train, (FileRole::Training, &file), count)?;
+        check_values(data, &train, (FileRole::Training, key, &file), count)?;
         let (train, validation) = match test {
-            Some(Loaded { file, images: test, .. }) => {
-                check_values(data, &test, (FileRole::Test, &file), test.len())?;
+            Some(Loaded { key, file, images: test, .. }) => {
+                check_values(data, &test, (FileRole::Test, key, &file), test.len())?;
                 (train, test)
             }
             None => split(&train, data.validation)?,
@@ -255,6 +255,7 @@ impl Files {
         let sides = |loaded: &Loaded| (loaded.images.height(), loaded.images.width());
         if let Some(test) = test.as_ref().filter(|test| sides(test) != sides(&training)) {
             return Err(DataError::Sides {
+                key: test.key,
                 test: sides(test),
                 train: sides(&training),
                 test_file: test.file.clone(),
@@ -275,14 +276,14 @@ impl Files {
 fn check_values(
     data: &DataSettings,
     images: &Images,
-    (role, file): (FileRole, &Path),
+    (role, key, file): (FileRole, &'static str, &Path),
     count: usize,
 ) -> Result<(), DataError> {
     let file = || file.to_path_buf();
     let stored = data.stored;
     match images.outside(stored) {
         _ if !data.is_stored_given && images.are_zeros_and_ones() => {
-            Err(DataError::ZerosAndOnes { role, file: file(), images: images.len(), all: images.len() == count })
+            Err(DataError::ZerosAndOnes { key, role, file: file(), images: images.len(), all: images.len() == count })
         }
         // A `stored` in the wrong order is reported as a separate error.
         Some((image, value)) if stored[0] < stored[1] => {

@@ -51,17 +51,14 @@ const VALIDATION: Key = Key::new(
 .role(Role::Data);
 const STORED_KEY: Key = Key::new(
     "stored",
-    "The pixel values of black and white in the files, from 0 to 255; `[0, 1]` for binary images. A pixel outside of them is \
-     an error.",
+    "The pixel values of black and white in the files, from 0 to 255; `[0, 1]` for binary images. A pixel value outside this \
+     range is an error.",
 )
 .hint("pixels are bytes: use [0, 255] if white is 255, [0, 1] if white is 1")
 .example("[0, 1]");
-const BINARIZE_KEY: Key = Key::new(
-    "binarize",
-    "Binarization of grey pixels: none, by a threshold, drawn at random once, or drawn again in each epoch.",
-)
-.also("binary binarise binarised binarization")
-.example("\"dynamic\"");
+const BINARIZE_KEY: Key = Key::new("binarize", "Binarization of grey pixels.")
+    .also("binary binarise binarised binarization")
+    .example("\"dynamic\"");
 const RANGE: Key = Key::new("range", "The values of black and white pixels as input of the network.")
     .also("pixel_range value_range normalize normalise normalization rescale")
     .example("[-1.0, 1.0]");
@@ -130,10 +127,11 @@ fn validation(keys: &mut Keys<'_>, has_test_images: bool) -> Validation {
         &[Type::COUNT, Type::Number(Interval::FRACTION)],
         "a number of images, or a fraction above 0 and below 1",
     );
-    let written = keys.is_written(VALIDATION);
     let value = keys.value(VALIDATION, SHARE, Some(Value::Float(HELD_OUT)));
+    // The saved spec of a trial contains every key, also with its default.
+    let is_set = keys.is_written(VALIDATION) && value != Some(Value::Float(HELD_OUT));
     keys.warn(
-        !(written && has_test_images),
+        !(is_set && has_test_images),
         &["data.validation"],
         || "`data.validation` is not used, because `data.test_images` is the validation split".to_owned(),
         "remove one of them",

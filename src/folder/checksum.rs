@@ -13,6 +13,13 @@ pub fn digest(parts: &[&[u8]], digits: usize) -> String {
     hex
 }
 
+/// The first 64 bits of the SHA-256 of some bytes.
+pub fn digest_number(bytes: &[u8]) -> u64 {
+    let hash: [u8; 32] = Sha256::digest(bytes).into();
+    let [a, b, c, d, e, f, g, h, ..] = hash;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
 /// The SHA-256 of everything that a reader returns, in hexadecimal digits, and the number of bytes.
 ///
 /// # Errors

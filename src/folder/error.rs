@@ -23,6 +23,14 @@ impl FileError {
     }
 }
 
+/// Whether a file or folder exists.
+///
+/// # Errors
+/// It is unknown, for example because the folder that contains it cannot be read.
+pub fn exists(path: &Path) -> Result<bool, FileError> {
+    path.try_exists().map_err(FileError::at("read", path))
+}
+
 /// Adds the size of a file to the error if there is no space for it.
 pub(crate) fn room_needed(error: io::Error, path: &Path, bytes: u64) -> io::Error {
     let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);

@@ -1,7 +1,7 @@
 //! The experiment folder: the names of its files, and its trial folders. The name of a trial folder starts with the trial's
 //! values of the varied keys, for human readers, and ends with the trial's id, by which vaex finds it.
 
-use super::{FileError, SubmissionFolder, TrialFolder, create_folder, remove_leftovers};
+use super::{FileError, SubmissionFolder, TrialFolder, create_folder, exists, remove_leftovers};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -68,8 +68,8 @@ impl ExperimentFolder {
     }
 
     /// Whether it is an experiment folder: it has a plan.
-    pub fn has_plan(&self) -> bool {
-        self.plan().exists()
+    pub fn has_plan(&self) -> Result<bool, FileError> {
+        exists(&self.plan())
     }
 
     /// The frozen plan.

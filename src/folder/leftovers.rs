@@ -20,11 +20,17 @@ pub fn remove_leftovers(folder: &Path) -> Result<(), FileError> {
 /// # Errors
 /// The folder cannot be read, or a file cannot be removed.
 pub(super) fn remove_files(folder: &Path, prefix: &str) -> Result<(), FileError> {
-    let entries = std::fs::read_dir(folder).map_err(FileError::at("read the folder", folder))?;
-    let left = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
-    left.map(|entry| entry.path()).try_for_each(|path| match std::fs::remove_file(&path) {
-        // The process that wrote it has renamed or removed it in the meantime.
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(FileError::at("remove", &path)),
-    })
+    let at = || FileError::at("read the folder", folder);
+    for entry in std::fs::read_dir(folder).map_err(at())? {
+        let entry = entry.map_err(at())?;
+        if !entry.file_name().to_string_lossy().starts_with(prefix) {
+            continue;
+        }
+        match std::fs::remove_file(entry.path()) {
+            // The process that wrote it has renamed or removed it in the meantime.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed.map_err(FileError::at("remove", &entry.path()))?,
+        }
+    }
+    Ok(())
 }

@@ -12,9 +12,9 @@ mod submission;
 mod trial;
 mod whole;
 
-pub use checksum::{checksum, digest, hexadecimal};
+pub use checksum::{checksum, digest, digest_number, hexadecimal};
 pub(crate) use error::room_needed;
-pub use error::{FileError, is_full};
+pub use error::{FileError, exists, is_full};
 pub use experiment::{ExperimentFolder, TrialFolders};
 pub use leftovers::remove_leftovers;
 pub use seal::{BLANK_SEAL, DAMAGED, SEAL_NAME, SealPlace, damaged};

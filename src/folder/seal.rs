@@ -45,11 +45,14 @@ impl SealPlace {
     }
 
     /// Replaces the blank checksum of a file by its SHA-256.
-    pub fn seal(self, file: &mut [u8]) {
+    ///
+    /// # Errors
+    /// The file has no checksum.
+    pub fn seal(self, file: &mut [u8]) -> io::Result<()> {
         let checksum = digest(&[file], SEAL_DIGITS);
-        if let Some(place) = self.find(file).and_then(|place| file.get_mut(place)) {
-            place.copy_from_slice(checksum.as_bytes());
-        }
+        let place = self.find(file).and_then(|place| file.get_mut(place));
+        place.ok_or_else(|| io::Error::other("it has no checksum"))?.copy_from_slice(checksum.as_bytes());
+        Ok(())
     }
 
     /// Whether a file is unchanged since it was sealed.

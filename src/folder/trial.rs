@@ -1,7 +1,7 @@
 //! The trial folder, and the names of its files.
 
 use super::leftovers::{remove_files, remove_leftovers};
-use super::{FileError, create_folder};
+use super::{FileError, create_folder, exists};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
@@ -50,8 +50,11 @@ impl TrialFolder {
     }
 
     /// Whether it is a trial folder: it has a record.
-    pub fn has_record(&self) -> bool {
-        self.record().exists()
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn has_record(&self) -> Result<bool, FileError> {
+        exists(&self.record())
     }
 
     /// The trial's id, at the end of the folder's name; `None` if the name does not end with an id.
@@ -91,8 +94,11 @@ impl TrialFolder {
     }
 
     /// Whether it has a checkpoint, which may be damaged.
-    pub fn has_checkpoint(&self) -> bool {
-        self.checkpoint().exists() || self.previous_checkpoint().exists()
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn has_checkpoint(&self) -> Result<bool, FileError> {
+        Ok(exists(&self.checkpoint())? || exists(&self.previous_checkpoint())?)
     }
 
     /// A picture.

@@ -1,9 +1,11 @@
 //! A spec as it was written: all keys and values with their locations, and the syntax and type errors.
 
+use super::description;
 use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText, line_and_column};
 use super::entry::{DottedKey, Entry};
 use super::sweep::Sweep;
 use crate::folder::FileError;
+use crate::settings::Role;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeTable;
 
@@ -93,9 +95,9 @@ impl Document {
         values: impl IntoIterator<Item = (&'a str, &'a toml::Value)>,
     ) -> BTreeMap<DottedKey, toml::Value> {
         let written = self.entries.iter().map(|(key, entry)| (key.clone(), entry.content.clone()));
-        // `spec_version` and `extends` apply to one file only.
-        let mut written: BTreeMap<DottedKey, toml::Value> =
-            written.filter(|(key, _)| !["extends", "spec_version"].contains(&key.as_str())).collect();
+        // Keys such as `extends` apply to one file only.
+        let of_file = |key: &str| description().key(key).is_some_and(|key| key.role() == Role::Document);
+        let mut written: BTreeMap<DottedKey, toml::Value> = written.filter(|(key, _)| !of_file(key)).collect();
         written.extend(values.into_iter().map(|(key, value)| (key.to_owned(), value.clone())));
         written
     }

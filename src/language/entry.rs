@@ -2,7 +2,7 @@
 
 use super::diagnostics::Location;
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeInteger, DeValue};
 
 /// A dotted key: `train.batch_size`.
 pub type DottedKey = String;
@@ -40,12 +40,12 @@ impl Entry {
     }
 }
 
-/// The value without locations. A number that is too large for its type becomes a string, which gives a type error later.
+/// The value without locations. A whole number of more than 64 bits becomes a number with a fraction.
 fn plain(value: &DeValue<'_>) -> toml::Value {
     match value {
         DeValue::String(text) => toml::Value::String(text.to_string()),
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
-            .map_or_else(|_| toml::Value::String(integer.to_string()), toml::Value::Integer),
+            .map_or_else(|_| toml::Value::Float(large(integer)), toml::Value::Integer),
         DeValue::Float(float) => {
             float.as_str().parse().map_or_else(|_| toml::Value::String(float.to_string()), toml::Value::Float)
         }
@@ -55,5 +55,15 @@ fn plain(value: &DeValue<'_>) -> toml::Value {
         DeValue::Table(table) => toml::Value::Table(
             table.iter().map(|(key, value)| (key.get_ref().to_string(), plain(value.get_ref()))).collect(),
         ),
+    }
+}
+
+/// A whole number of more than 64 bits, rounded; infinite if it is too large for that.
+fn large(integer: &DeInteger<'_>) -> f64 {
+    match u128::from_str_radix(integer.as_str(), integer.radix()) {
+        Ok(number) => number as f64,
+        // Only decimal numbers have a sign.
+        Err(_) if integer.radix() == 10 => integer.as_str().parse().unwrap_or(f64::INFINITY),
+        Err(_) => f64::INFINITY,
     }
 }

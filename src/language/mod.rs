@@ -14,7 +14,7 @@ mod types;
 pub use document::{Document, Override, ReadError};
 pub use entry::{DottedKey, Entry};
 pub use schema::{json_schema, reference};
-pub use spec::{Log, SPEC_VERSION, Spec, description};
+pub use spec::{Log, PictureEpochs, SPEC_VERSION, Spec, description};
 pub(crate) use suggestions::named_key;
 
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ use std::sync::LazyLock;
 /// All dotted keys of a spec: `seed`, `train.batch_size`, ... Tables themselves are not included.
 pub fn known_keys() -> &'static BTreeSet<String> {
     static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-        let of_random = ["samples", "seed"].map(|key| format!("sweep.random.{key}"));
+        let of_random = sweep::OfRandom::ALL.map(|own| format!("sweep.random.{}", own.name));
         description().names().map(str::to_owned).chain(of_random).collect()
     });
     &KEYS

@@ -1,6 +1,7 @@
 //! The JSON schema of specs and the reference of keys, generated from the description of the keys.
 
 use super::description;
+use super::sweep::{DISTRIBUTIONS, Distribution, OfRandom, RANGE_KEYS, SCALES};
 use crate::settings::{KeyInfo, TableInfo};
 use serde_json::{Map, Value, json};
 
@@ -40,9 +41,13 @@ fn property(key: &KeyInfo) -> Value {
             &|key| json!({ "anyOf": [{ "type": "array", "minItems": 1, "items": one(key) }, { "$ref": "#/$defs/Range" }] }),
         ),
         "sweep.random" => {
-            let samples = json!({ "type": "integer", "minimum": 1, "description": "The number of trials to draw." });
-            let seed = json!({ "type": "integer", "minimum": 0, "default": 0, "description": "The seed of the random draws." });
-            varied(&[("samples", samples), ("seed", seed)], &|_| json!({ "$ref": "#/$defs/Distribution" }))
+            let own = OfRandom::ALL.map(|own| {
+                let mut schema = own.kind.schema();
+                schema["description"] = json!(own.doc);
+                own.default.into_iter().for_each(|default| schema["default"] = json!(default));
+                (own.name, schema)
+            });
+            varied(&own, &|_| json!({ "$ref": "#/$defs/Distribution" }))
         }
         "sweep.include" => json!({ "type": "array", "items": varied(&[], &one) }),
         "sweep.exclude" => {
@@ -52,7 +57,8 @@ fn property(key: &KeyInfo) -> Value {
         _ => key.kind().schema(),
     };
     schema["description"] = json!(key.meaning());
-    if let [declared] = &*key.declared
+    let mut declared = key.declared();
+    if let (Some(declared), None) = (declared.next(), declared.next())
         && let Some(default) = &declared.default
         && declared.conditions.is_empty()
     {
@@ -83,38 +89,38 @@ fn varied(more: &[(&str, Value)], of_key: &dyn Fn(&KeyInfo) -> Value) -> Value {
 }
 
 fn range() -> Value {
+    let property = |(name, doc, _): (&str, &str, &str)| {
+        let mut schema = match name {
+            "steps" => json!({ "type": "integer", "minimum": 2 }),
+            "scale" => json!({ "enum": SCALES, "default": SCALES[0] }),
+            _ => json!({ "type": "number" }),
+        };
+        schema["description"] = json!(doc);
+        (name.to_owned(), schema)
+    };
     json!({
         "description": "Evenly spaced numbers on a linear or logarithmic scale.",
         "type": "object",
-        "properties": {
-            "from": { "type": "number", "description": "The first number." },
-            "to": { "type": "number", "description": "The last number." },
-            "steps": { "type": "integer", "minimum": 2, "description": "The number of values." },
-            "scale": {
-                "enum": ["linear", "log"], "default": "linear", "description": "Equal differences (linear) or equal ratios (log).",
-            },
-        },
+        "properties": RANGE_KEYS.into_iter().map(property).collect::<Map<_, _>>(),
         "required": ["from", "to", "steps"],
         "additionalProperties": false,
     })
 }
 
 fn distribution() -> Value {
-    let way = |name: &str, doc: &str, values: Value| {
+    let one = |distribution: &Distribution| {
+        let list = match distribution.element {
+            Some(kind) => json!({ "type": "array", "items": { "type": kind }, "minItems": 2, "maxItems": 2 }),
+            None => json!({ "type": "array" }),
+        };
         json!({
-            "type": "object", "description": doc, "properties": { name: values }, "required": [name],
-            "additionalProperties": false,
+            "type": "object", "description": distribution.doc, "properties": { distribution.name: list },
+            "required": [distribution.name], "additionalProperties": false,
         })
     };
-    let pair = |of: &str| json!({ "type": "array", "items": { "type": of }, "minItems": 2, "maxItems": 2 });
     json!({
         "description": "The distribution of a key.",
-        "oneOf": [
-            way("uniform", "Uniform between two numbers.", pair("number")),
-            way("log_uniform", "Log-uniform between two numbers above 0.", pair("number")),
-            way("int", "Uniform over the whole numbers from the first to the second, both included.", pair("integer")),
-            way("choice", "One of a list of values, each equally likely.", json!({ "type": "array" })),
-        ],
+        "oneOf": DISTRIBUTIONS.iter().map(one).collect::<Vec<_>>(),
     })
 }
 
@@ -140,12 +146,16 @@ pub fn reference() -> String {
         let shown = key.defaults();
         let defaults: Vec<String> = shown.iter().filter(|(text, _)| *text != "[]").map(default).collect();
         let kinds: Vec<String> = key.kinds().iter().map(|kind| format!("`{kind}`")).collect();
-        let is_by_kind = key.declared.windows(2).any(|pair| pair[0].key.doc != pair[1].key.doc);
+        let is_by_kind = key.declared().any(|declared| declared.key.doc != key.doc());
         let meaning = match kinds.is_empty() || is_by_kind {
             true => key.meaning(),
             false => format!("{}: {}", kinds.join(", "), key.meaning()),
         };
-        let meaning = meaning.replace('|', "\\|");
+        let words = key.kind().words();
+        let words: Vec<String> =
+            words.iter().map(|word| format!("`{}`: {}", word.name, word.doc.trim_end_matches('.'))).collect();
+        let words = if words.is_empty() { String::new() } else { format!(" {}.", words.join("; ")) };
+        let meaning = format!("{meaning}{words}").replace('|', "\\|");
         let values = key.kind().in_words();
         text.push_str(&format!("| `{}` | {values} | {} | {meaning} |\n", key.name(), defaults.join(", ")));
     }

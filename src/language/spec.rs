@@ -5,8 +5,8 @@ use crate::data;
 use crate::model::architecture::{LikelihoodKind, Network};
 use crate::model::{self, Architecture};
 use crate::objective;
-use crate::settings::{Description, Found, Key, Keys, ResolvedKey, Role, Type, written};
-use crate::text::{counted, short};
+use crate::settings::{Description, Found, Key, Keys, ResolvedKey, Role, Type, as_json, written};
+use crate::text::{grouped, short};
 use crate::train;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -41,8 +41,27 @@ pub struct Spec {
 /// The `[log]` table.
 #[derive(Clone, Copy, Debug)]
 pub struct Log {
-    /// The number of epochs between two sets of images; `None` to draw them after epochs 1, 2, 4, 8, ...
-    pub pictures_every: Option<u64>,
+    /// After which epochs images are drawn, in addition to the last epoch.
+    pub pictures: PictureEpochs,
+}
+
+/// Epochs after which images are drawn.
+#[derive(Clone, Copy, Debug)]
+pub enum PictureEpochs {
+    /// Epochs 1, 2, 4, 8, ...
+    PowersOfTwo,
+    /// Every so many epochs.
+    Every(u64),
+}
+
+impl PictureEpochs {
+    /// Whether images are drawn after an epoch, counted from 1.
+    pub fn contain(self, epoch: u64) -> bool {
+        match self {
+            PictureEpochs::PowersOfTwo => epoch.is_power_of_two(),
+            PictureEpochs::Every(number) => epoch.is_multiple_of(number),
+        }
+    }
 }
 
 const NAME: Key =
@@ -69,18 +88,17 @@ const EXTENDS: Key = Key::new(
 .also("base bases inherits parent")
 .example("\"base.toml\"")
 .role(Role::Document);
-const VERSION: Key =
-    Key::new("spec_version", "The version of the spec language that this file uses; currently always 1.")
-        .also("version")
-        .example("1")
-        .role(Role::Document);
+const VERSION: Key = Key::new("spec_version", "The version of the spec language that this file uses.")
+    .also("version")
+    .example("1")
+    .role(Role::Document);
 const PICTURES_EVERY: Key = Key::new(
     "pictures_every",
     "The number of epochs between two sets of images in the log; by default, images are drawn after epochs 1, 2, 4, 8, ... \
      They are always drawn after the last epoch.",
 )
 .example("5")
-.hint("remove it to draw images after epochs 1, 2, 4, 8, ... and after the last epoch")
+.hint("remove it to draw images after the default epochs")
 .role(Role::Output);
 
 /// The largest absolute pixel value for which the initial weights are suitable.
@@ -125,7 +143,9 @@ fn read(keys: &mut Keys<'_>) -> Spec {
     );
     let log =
         keys.table("log", "What is logged, and how often; it does not affect results.", "logging logger", |keys| Log {
-            pictures_every: keys.optional_whole(PICTURES_EVERY, 1, Type::MOST),
+            pictures: keys
+                .optional_whole(PICTURES_EVERY, 1, Type::MOST)
+                .map_or(PictureEpochs::PowersOfTwo, PictureEpochs::Every),
         });
     keys.table(
         "sweep",
@@ -134,23 +154,10 @@ fn read(keys: &mut Keys<'_>) -> Spec {
         sweep::describe,
     );
     let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
-    check_name(keys, &name);
     let tags = tags.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let spec = Spec { name, tags, seed, data, model, objective, train, log, settings: Vec::new() };
     spec.check(keys);
     spec
-}
-
-fn check_name(keys: &mut Keys<'_>, name: &str) {
-    let fits = !name.is_empty() && name.chars().count() <= 100;
-    let message = || format!("`name` must have 1 to 100 characters, found {}", name.chars().count());
-    keys.require(fits, &["name"], message, "the folder of the experiment has this name");
-    // File systems limit the number of bytes.
-    let message = || format!("`name` has {} bytes, more than the maximum of 240", name.len());
-    keys.require(!fits || name.len() <= 240, &["name"], message, "use a shorter name");
-    let plain = !name.starts_with('.') && !name.chars().any(|c| c == '/' || c == '\\' || c.is_control());
-    let message = || format!("`name` is not a valid folder name: {name:?}");
-    keys.require(plain, &["name"], message, "use a name without slashes, line breaks and a leading dot");
 }
 
 impl Spec {
@@ -182,7 +189,7 @@ impl Spec {
 
     /// The architecture for images of this height and width.
     pub fn architecture(&self, sides: [usize; 2]) -> Architecture {
-        self.model.architecture(sides, self.objective.posterior_scale)
+        self.model.architecture(sides, self.objective.kl.map(|kl| kl.posterior_scale))
     }
 
     /// The keys that apply, in order, with their values.
@@ -192,8 +199,7 @@ impl Spec {
 
     /// The values of all keys that apply, by dotted key.
     pub fn values(&self) -> BTreeMap<String, serde_json::Value> {
-        let value = |value: &Value| serde_json::to_value(value).unwrap_or(serde_json::Value::Null);
-        self.settings.iter().map(|setting| (setting.key.clone(), value(&setting.value))).collect()
+        self.settings.iter().map(|setting| (setting.key.clone(), as_json(&setting.value))).collect()
     }
 
     /// The same values, nested by table.
@@ -252,7 +258,10 @@ impl Spec {
         keys.warn(
             warmup < epochs as f64 || warmup == 0.0,
             &["objective.kl_warmup_epochs"],
-            || format!("`objective.kl_warmup_epochs` is as long as the training ({})", counted(epochs, "epoch")),
+            || {
+                let (warmup, epochs) = (short(warmup), grouped(epochs));
+                format!("`objective.kl_warmup_epochs` ({warmup}) is not less than `train.epochs` ({epochs})")
+            },
             "the KL weight reaches `objective.kl_weight` at the end, or never",
         );
         let far = self.far_range();
@@ -361,9 +370,9 @@ mod tests {
         for key in &description().keys {
             assert!(key.meaning().len() > 10, "{}", key.dotted);
             assert!(!key.example().is_empty(), "{}", key.dotted);
-            let kinds: Vec<String> = key.declared.iter().map(|declared| format!("{:?}", declared.kind)).collect();
+            let kinds: Vec<String> = key.declared().map(|declared| format!("{:?}", declared.kind)).collect();
             assert!(kinds.windows(2).all(|pair| pair[0] == pair[1]), "{}: {kinds:?}", key.dotted);
-            for default in key.declared.iter().filter_map(|declared| declared.default.as_ref()) {
+            for default in key.declared().filter_map(|declared| declared.default.as_ref()) {
                 assert!(key.kind().takes(default), "{}: {default}", key.dotted);
             }
             let example: toml::Table = format!("a = {}", key.example()).parse().unwrap();

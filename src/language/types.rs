@@ -1,7 +1,7 @@
 //! Checks the values of keys by dotted name, and suggests what to write instead of an invalid value.
 
 use super::description;
-use crate::settings::{Fault, KeyInfo, LIST_OF_VALUES, Type};
+use crate::settings::{Advice, Fault, KeyInfo, Type};
 use toml::Value;
 
 /// The type of a key; `None` if there is no such key.
@@ -19,15 +19,16 @@ pub(super) fn is_path(key: &str) -> bool {
     matches!(kind_of(key), Some(Type::Path))
 }
 
-/// What is wrong with a value of `key`, and what to write instead; `None` if it is valid. The help can be the marker
-/// [`LIST_OF_VALUES`], which the caller replaces.
+/// What is wrong with a value of `key`, and what to write instead; `None` if it is valid.
 pub(super) fn fault(key: &str, value: &Value) -> Option<Fault> {
     let info = description().key(key)?;
     let fault = info.kind().fault(value)?;
     let help = match (&fault.help, fault.element) {
-        (Some(help), Some(_)) if help == LIST_OF_VALUES => Some("remove the inner brackets".to_owned()),
-        (Some(help), None) if help == LIST_OF_VALUES && !can_vary(key) => None,
-        (None, _) if fault.is_range => Some(info.hint().to_owned()).filter(|hint| !hint.is_empty()),
+        (Some(Advice::ListOfValues), Some(_)) => Some(Advice::Text("remove the inner brackets".to_owned())),
+        (Some(Advice::ListOfValues), None) if !can_vary(key) => None,
+        (None, _) if fault.is_range => {
+            Some(info.hint()).filter(|hint| !hint.is_empty()).map(|hint| Advice::Text(hint.to_owned()))
+        }
         (help, _) => help.clone(),
     };
     Some(Fault { help, ..fault })

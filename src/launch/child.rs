@@ -79,12 +79,21 @@ impl Child {
         std::thread::spawn(move || {
             let errors = stderr.map(kept_lines);
             if let Some(output) = stdout {
-                for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+                let (mut output, mut line) = (BufReader::new(output), Vec::new());
+                while output.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
                     set_to_now(&clock);
-                    if let Ok(event) = serde_json::from_slice(&line) {
+                    // A killed process may leave an incomplete line.
+                    if let Some(whole) = line.strip_suffix(b"\n") {
+                        let event = serde_json::from_slice(whole).unwrap_or_else(|error| Event::Warning {
+                            text: format!(
+                                "the trial printed a line that is no event ({error}): {}",
+                                whole.escape_ascii()
+                            ),
+                        });
                         // The receiver may be gone when the parent is ending.
                         let _ = sender.send((id.clone(), Message::Event(event)));
                     }
+                    line.clear();
                 }
             }
             // Without these lines, the error message has only the exit status.

@@ -41,7 +41,7 @@ impl<'p> Found<'p> {
         folder: TrialFolder,
         options: &Options,
     ) -> Result<Option<Unfinished<'p>>, LaunchError> {
-        let record = match Earlier::of(&folder, options) {
+        let record = match Earlier::of(&folder, options)? {
             Earlier::Done(mut record) => {
                 // A run may have been killed while it wrote the record of a trial that had just finished.
                 folder.remove_leftovers()?;

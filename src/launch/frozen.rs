@@ -95,9 +95,10 @@ pub(super) fn freeze(plan: &Plan, experiment: &ExperimentFolder) -> Result<(), F
             varied: plan.varied().to_vec(),
             trials: plan.trials().iter().map(trial).collect::<io::Result<_>>()?,
         };
-        Ok(serde_json::to_vec_pretty(&frozen)?)
+        let mut bytes = serde_json::to_vec_pretty(&frozen)?;
+        SealPlace::First.seal(&mut bytes)?;
+        Ok(bytes)
     };
-    let mut bytes = bytes().map_err(FileError::at("write", &path))?;
-    SealPlace::First.seal(&mut bytes);
+    let bytes = bytes().map_err(FileError::at("write", &path))?;
     write_whole(&path, &bytes)
 }

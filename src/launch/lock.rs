@@ -11,7 +11,7 @@ use indicatif::HumanDuration;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,7 @@ impl fmt::Display for Holder {
         let Holder { process, host, since } = self;
         // The clocks of two hosts may differ, and clocks can be set back.
         let duration = Duration::try_from_secs_f64(now() - since).unwrap_or(Duration::ZERO);
-        write!(f, "process {process} on {host}, for {}", HumanDuration(duration))
+        write!(f, "process {process} on {host}, started {} ago", HumanDuration(duration))
     }
 }
 
@@ -106,15 +106,22 @@ pub fn take(folder: &Path, patience: Duration) -> Result<Lock, LaunchError> {
 }
 
 /// The process that holds the lock of a folder; `None` if no process holds it, `Some(None)` if the process is unknown.
-pub fn holder(folder: &Path) -> Option<Option<Holder>> {
+///
+/// # Errors
+/// The lock file cannot be read.
+pub fn holder(folder: &Path) -> Result<Option<Option<Holder>>, FileError> {
     let path = lock_file(folder);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(FileError::at("read", &path))?,
+    };
     // A shared lock, so that several processes can check at the same time.
-    let file = File::open(&path).ok()?;
-    match file.try_lock_shared() {
+    Ok(match file.try_lock_shared() {
+        Ok(()) => None,
         Err(TryLockError::WouldBlock) => Some(written(&path)),
         Err(TryLockError::Error(error)) if is_unsupported(&error) => living(&path).map(Some),
-        Ok(()) | Err(TryLockError::Error(_)) => None,
-    }
+        Err(TryLockError::Error(error)) => return Err(FileError::at("lock", &path)(error)),
+    })
 }
 
 /// The holder that the lock file names, if it is another process on this host that is still running.

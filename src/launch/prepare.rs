@@ -5,7 +5,7 @@ use super::found::{Found, Unfinished};
 use super::prospect::Earlier;
 use super::queue::ListedTrials;
 use super::{Launch, LaunchError, Options, Waiting, folder, frozen, lock, share};
-use crate::folder::{TrialFolder, remove_leftovers};
+use crate::folder::{TrialFolder, exists, remove_leftovers};
 use crate::plan::{Plan, Trial};
 use crate::trial;
 use std::borrow::Cow;
@@ -48,7 +48,7 @@ pub fn prepare<'p>(
         }
         let folder = folders.find_or_name(trial.id(), || trial.label(plan.varied()));
         if let Some(trial) = found.classify(trial, folder, options)? {
-            if trial.folder.path().exists() {
+            if exists(trial.folder.path())? {
                 drop(lock::take(trial.folder.path(), PATIENCE)?);
             }
             unfinished.push(trial);
@@ -76,7 +76,7 @@ fn ready<'p>(
         record.started = earlier.started;
         record.images_per_second = earlier.images_per_second;
     }
-    let replaces_results = options.fresh && folder.path().exists();
+    let replaces_results = options.fresh && exists(folder.path())?;
     if !replaces_results {
         trial::prepare(&folder, trial, &record)?;
     }
@@ -89,7 +89,7 @@ fn ready<'p>(
 /// The folder cannot be written.
 pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Options) -> Result<Launch<'p>, LaunchError> {
     let (mut found, threads) = (Found::default(), options.threads.unwrap_or(1));
-    let is_unfinished = match Earlier::of(folder, options) {
+    let is_unfinished = match Earlier::of(folder, options)? {
         Earlier::Done(_) => {
             found.kept.push(trial);
             false

@@ -2,7 +2,7 @@
 
 use super::cluster::Task;
 use super::{LaunchError, Options, folder};
-use crate::folder::{TrialFolder, TrialFolders};
+use crate::folder::{FileError, TrialFolder, TrialFolders};
 use crate::plan::{Plan, Trial};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
@@ -36,20 +36,23 @@ impl Prospect {
 }
 
 /// What a run would do with a trial, given the trial folders of its experiment.
-pub fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Prospect {
-    let Some(folder) = folders.find(trial.id()) else { return Prospect::New };
-    match Earlier::of(folder, options) {
+///
+/// # Errors
+/// The trial folder cannot be read.
+pub fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Result<Prospect, FileError> {
+    let Some(folder) = folders.find(trial.id()) else { return Ok(Prospect::New) };
+    Ok(match Earlier::of(folder, options)? {
         Earlier::Done(_) => Prospect::Done,
         Earlier::Failed(_) => Prospect::Failed,
         Earlier::Unfinished(None) => Prospect::New,
         Earlier::Unfinished(Some(_)) | Earlier::Damaged(..) => {
-            if folder.has_checkpoint() {
+            if folder.has_checkpoint()? {
                 Prospect::Resume
             } else {
                 Prospect::New
             }
         }
-    }
+    })
 }
 
 /// The number of trials that a run would train.
@@ -59,8 +62,11 @@ pub fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Pro
 pub fn unfinished(plan: &Plan, options: &Options, submitted: &BTreeMap<String, Task>) -> Result<usize, LaunchError> {
     let folders = folder(plan, &options.runs).trials()?;
     let trials = plan.selected().filter(|trial| !submitted.contains_key(trial.id()));
-    let prospects = trials.map(|trial| prospect(&folders, trial, options));
-    Ok(prospects.filter(|prospect| matches!(prospect, Prospect::New | Prospect::Resume)).count())
+    let mut count = 0;
+    for trial in trials {
+        count += usize::from(matches!(prospect(&folders, trial, options)?, Prospect::New | Prospect::Resume));
+    }
+    Ok(count)
 }
 
 /// The result of a trial in earlier runs.
@@ -76,20 +82,24 @@ pub(super) enum Earlier {
 }
 
 impl Earlier {
-    pub(super) fn of(folder: &TrialFolder, options: &Options) -> Earlier {
+    /// The result in a folder.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(super) fn of(folder: &TrialFolder, options: &Options) -> Result<Earlier, FileError> {
         if options.fresh {
-            return Earlier::Unfinished(None);
+            return Ok(Earlier::Unfinished(None));
         }
         let mut record = match TrialRecord::read(folder) {
             Ok(record) => Box::new(record),
             Err(error) if error.source.kind() == ErrorKind::NotFound => {
                 let path = folder.record();
-                return match folder.has_checkpoint() {
+                return Ok(match folder.has_checkpoint()? {
                     true => Earlier::Damaged(None, format!("{} is missing; the trial will resume", path.display())),
                     false => Earlier::Unfinished(None),
-                };
+                });
             }
-            Err(error) => return Earlier::Damaged(None, format!("{error}; the trial will resume")),
+            Err(error) => return Ok(Earlier::Damaged(None, format!("{error}; the trial will resume"))),
         };
         let fault = (record.status == Status::Done).then(|| trial::fault(folder, &record)).flatten();
         // A table that cannot be read is reported as damaged below.
@@ -98,12 +108,11 @@ impl Earlier {
         {
             trial::correct(&mut record, &rows);
         }
-        match record.status {
+        Ok(match record.status {
             Status::Done => match fault {
                 // A damaged spec is written again from the plan, without training.
                 Some(path) if path != folder.spec() => {
-                    let fault =
-                        format!("{} is damaged or missing; the trial will run again to write it", path.display());
+                    let fault = format!("{} is damaged or missing; it will be written again", path.display());
                     Earlier::Damaged(Some(record), fault)
                 }
                 _ => Earlier::Done(record),
@@ -112,6 +121,6 @@ impl Earlier {
                 Earlier::Failed(record)
             }
             _ => Earlier::Unfinished(Some(record)),
-        }
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! The source of trials of a launch.
 
-use crate::folder::{FileError, TrialFolder};
+use crate::folder::{FileError, TrialFolder, exists};
 use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord};
 use crate::trial;
@@ -25,7 +25,7 @@ impl Waiting<'_> {
     pub(super) fn prepare_folder(&mut self) -> Result<(), FileError> {
         let Some(record) = self.fresh_record.take() else { return Ok(()) };
         let path = self.folder.path();
-        if path.exists() {
+        if exists(path)? {
             std::fs::remove_dir_all(path).map_err(FileError::at("remove the folder", path))?;
         }
         trial::prepare(&self.folder, &self.trial, &record)

@@ -119,7 +119,7 @@ pub fn states(experiment: &ExperimentFolder, plan: &Frozen) -> Result<States, La
         let epochs = trial.value("train.epochs").and_then(Value::as_u64);
         let missing = || std::io::Error::other(format!("trial {} has no `train.epochs`", trial.id));
         let epochs = epochs.ok_or_else(|| FileError::at("read", &experiment.plan())(missing()))?;
-        Ok(state(folders.find(&trial.id), trial, epochs, &plan.varied, &mut tasks))
+        Ok(state(folders.find(&trial.id), trial, epochs, &plan.varied, &mut tasks)?)
     };
     let trials = plan.trials.iter().map(&mut state).collect::<Result<_, _>>()?;
     let mut states = States { trials, eta_seconds: None, running: 0 };
@@ -134,7 +134,7 @@ fn state(
     epochs: u64,
     varied: &[String],
     tasks: &mut BTreeMap<String, Task>,
-) -> State {
+) -> Result<State, FileError> {
     let (metrics, unread) = match folder.map(|folder| tables::read_metrics(&folder.metrics())) {
         Some(Ok(rows)) => (rows, None),
         // The table does not exist before the end of the first epoch.
@@ -147,24 +147,28 @@ fn state(
             (Some(record), None)
         }
         None => (None, None),
+        // A run has created the folder, or emptied it with --fresh, and will write the record next.
+        Some(Err(error)) if error.source.kind() == ErrorKind::NotFound => (None, None),
         Some(Err(error)) => (None, Some(error.to_string())),
     };
     let task = tasks.remove(&trial.id);
     let status = record.as_ref().map(|record| record.status);
+    let is_locked = match folder.filter(|_| status == Some(Status::Running) && task.is_none()) {
+        Some(folder) => lock::holder(folder.path())?.is_some(),
+        None => false,
+    };
     let phase = match (status, &task) {
         (Some(status @ (Status::Done | Status::Failed | Status::Diverged)), _) => Phase::Recorded(status),
         (_, Some(task)) if !task.running => Phase::Queued,
         (_, Some(_)) => Phase::Running,
-        (Some(Status::Running), None) if folder.and_then(|folder| lock::holder(folder.path())).is_some() => {
-            Phase::Running
-        }
+        (Some(Status::Running), None) if is_locked => Phase::Running,
         (Some(Status::Running), None) => Phase::Stopped,
         (Some(status), None) => Phase::Recorded(status),
         (None, None) if error.is_none() => Phase::Recorded(Status::Planned),
         (None, None) => Phase::Unknown,
     };
     let error = error.or_else(|| record.as_ref()?.error.clone()).or(unread);
-    State {
+    Ok(State {
         id: trial.id.clone(),
         keys: varied.iter().map(|key| (key.clone(), trial.value(key).cloned())).collect(),
         phase,
@@ -175,7 +179,7 @@ fn state(
         task,
         error,
         eta_seconds: None,
-    }
+    })
 }
 
 impl States {

@@ -10,7 +10,7 @@ use std::fmt;
 pub const POSITION: [(&str, &str); 4] = [
     ("epoch", "Epoch, from 1."),
     ("split", "The images that the metrics were measured on: `train` or `validation`."),
-    ("step", "Optimiser steps taken since the start of training."),
+    ("step", "Optimizer steps since the start of training."),
     ("images_seen", "Training images seen since the start of training, repetitions included."),
 ];
 
@@ -21,7 +21,7 @@ pub struct Row {
     pub epoch: u64,
     /// The images that the metrics were measured on.
     pub split: Split,
-    /// Optimiser steps taken since the start of training.
+    /// Optimizer steps since the start of training.
     pub step: u64,
     /// Training images seen since the start of training, repetitions included.
     pub images_seen: u64,
@@ -91,12 +91,17 @@ impl Row {
         }
     }
 
+    /// The values of [`POSITION`].
+    fn position(&self) -> [serde_json::Value; 4] {
+        [self.epoch.into(), self.split.name().into(), self.step.into(), self.images_seen.into()]
+    }
+
     /// Its metrics, with their values.
     pub fn values(&self) -> impl Iterator<Item = (&'static Metric, &Value)> {
         self.values.iter().map(|(metric, value)| (*metric, value))
     }
 
-    /// Whether all metrics that must be finite are finite: the loss, the nats and the gradient norm.
+    /// Whether all metrics with [`Metric::must_be_finite`] are finite.
     pub fn is_finite(&self) -> bool {
         self.values().filter(|(metric, _)| metric.must_be_finite).all(|(_, value)| value.is_finite())
     }
@@ -111,8 +116,7 @@ impl Row {
 impl fmt::Debug for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
-        map.entry(&"epoch", &self.epoch).entry(&"split", &self.split);
-        map.entry(&"step", &self.step).entry(&"images_seen", &self.images_seen);
+        map.entries(POSITION.iter().map(|(name, _)| name).zip(self.position()));
         map.entries(self.values().map(|(metric, value)| (&metric.name, value))).finish()
     }
 }
@@ -121,21 +125,22 @@ impl fmt::Debug for Row {
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("epoch", &self.epoch)?;
-        map.serialize_entry("split", &self.split)?;
-        map.serialize_entry("step", &self.step)?;
-        map.serialize_entry("images_seen", &self.images_seen)?;
+        POSITION.iter().zip(self.position()).try_for_each(|((name, _), value)| map.serialize_entry(name, &value))?;
         self.values().try_for_each(|(metric, value)| map.serialize_entry(&metric.name, value))?;
         map.end()
     }
 }
 
-/// The numbers of rows as `train_loss`, `validation_elbo_nats` and so on; `None` if not finite.
-pub fn named<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<String, Option<f64>> {
+/// The numbers of rows as `train_loss`, `validation_elbo_nats` and so on; null if not finite.
+pub fn named<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<String, serde_json::Value> {
     let of_row = |row: &'a Row| {
         let numbers = row.values().filter(|(metric, _)| metric.kind != MetricKind::List);
         numbers.map(|(metric, value)| {
-            let number = value.number().filter(|number| number.is_finite());
+            let number = match value {
+                Value::Number(number) => serde_json::json!(number),
+                Value::Count(count) => serde_json::json!(count),
+                Value::List(list) => serde_json::json!(list),
+            };
             (format!("{}_{}", row.split.name(), metric.name), number)
         })
     };
@@ -187,7 +192,7 @@ mod tests {
         });
         assert_eq!(json, expected);
         let named = named([&row(0.5, &[])]);
-        let expected = [("validation_loss", Some(0.5)), ("validation_seconds", None)];
+        let expected = [("validation_loss", serde_json::json!(0.5)), ("validation_seconds", serde_json::Value::Null)];
         assert_eq!(named, expected.map(|(name, value)| (name.to_owned(), value)).into());
     }
 }

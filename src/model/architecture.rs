@@ -1,4 +1,4 @@
-//! The architecture of a model: the resolved and checked `[model]` table.
+//! The architecture of a model: the `[model]` table together with the size of the images and the scale of the posterior.
 
 use super::Initializer;
 use crate::tensor::backend::Activation;

@@ -14,17 +14,16 @@ use dfdx::tensor::Tape;
 /// The family in a spec.
 pub(super) static KIND: Kind<Network> = Kind::new(
     "conv",
-    "3x3 convolutions, and transposed convolutions in the decoder. The defaults are the network of \
-     experiments/walkthrough.toml.",
+    "3x3 convolutions with TensorFlow's SAME padding, and transposed convolutions in the decoder, all with `relu`. The defaults \
+     are the network of experiments/walkthrough.toml.",
     read,
 )
 .also("cnn convnet convolution convolutional conv2d dcgan");
 
-const HIDDEN: Key =
-    Key::new("hidden", "The sizes of the dense layers between the convolutions and the outputs of the encoder.")
-        .also("hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers layers layer_sizes units")
-        .example("[500, 100]")
-        .role(Role::Network);
+const HIDDEN: Key = Key {
+    doc: "The sizes of the dense layers between the convolutions and the outputs of the encoder.",
+    ..shared_keys::HIDDEN
+};
 const CHANNELS: Key = Key::new("channels", "The number of output channels of each convolution of the encoder.")
     .also("filters n_filters num_filters conv_channels feature_maps")
     .example("[16, 32]")
@@ -32,7 +31,8 @@ const CHANNELS: Key = Key::new("channels", "The number of output channels of eac
 const STRIDES: Key = Key::new(
     "strides",
     "The stride of each convolution: 2 halves height and width, 1 keeps them. For each convolution with stride 2, the decoder \
-     has one transposed convolution, back to the input channels of that convolution.",
+     has one transposed convolution, back to the input channels of that convolution (to its output channels if it is the first \
+     convolution).",
 )
 .example("[1, 2]")
 .role(Role::Network);

@@ -24,8 +24,7 @@ pub(super) static LIKELIHOODS: Choices<LikelihoodKind> = Choices(&[&BERNOULLI, &
 
 const VARIANCE: Key = Key::new(
     "variance",
-    "The variance of the Gaussian likelihood, in squared units of the data: a constant, one trained variance, or one \
-     trained variance per pixel.",
+    "The variance of the Gaussian likelihood, in squared units of the data: a constant or a word.",
 )
 .also("sigma var decoder_variance decoder_var output_variance observation_noise")
 .example("\"learned\"");
@@ -51,7 +50,8 @@ fn gaussian(keys: &mut Keys<'_>) -> LikelihoodKind {
     })
 }
 
-pub(super) static GAUSSIAN_POSTERIOR: Kind<bool> =
+/// A posterior that is a distribution.
+pub(crate) static GAUSSIAN_POSTERIOR: Kind<bool> =
     Kind::new("gaussian", "A mean and a log-variance per latent axis.", |_| true).also("normal");
 static POINT: Kind<bool> =
     Kind::new("none", "A point: the plain autoencoder, without noise and without KL term.", |_| false)
@@ -59,6 +59,18 @@ static POINT: Kind<bool> =
 
 /// The posteriors that a spec can choose; `true` if q(z|x) is a distribution.
 pub(super) static POSTERIORS: Choices<bool> = Choices(&[&GAUSSIAN_POSTERIOR, &POINT]);
+
+pub(crate) static LOG_VAR: Kind<PosteriorScale> =
+    Kind::new("log_var", "Log-variance: std = exp(log_var / 2).", |_| PosteriorScale::LogVar).also("log_variance");
+static LOG_STD: Kind<PosteriorScale> = Kind::new(
+    "log_std",
+    "std = exp(log_var), although the KL term uses it as a log-variance: a mistake in the published Keras walkthrough.",
+    |_| PosteriorScale::LogStd,
+)
+.also("std log_sigma log_scale");
+
+/// The scales of a Gaussian posterior that a spec can choose.
+pub(crate) static POSTERIOR_SCALES: Choices<PosteriorScale> = Choices(&[&LOG_VAR, &LOG_STD]);
 
 /// The posterior of a batch of images. The tape is in the last tensor.
 pub enum Code<N: Dim, L: Dim, B: Backend, T> {

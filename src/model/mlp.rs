@@ -4,7 +4,7 @@ use super::architecture::Network;
 use super::layers::{Dense, DenseStack};
 use super::parameters::{Module, Visitor};
 use super::shared_keys;
-use crate::settings::{Key, Keys, Kind, Role};
+use crate::settings::{Key, Keys, Kind};
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
 use crate::tensor::dims::{Dim, Hidden};
 use dfdx::tensor::Tape;
@@ -14,11 +14,10 @@ pub(super) static KIND: Kind<Network> =
     Kind::new("mlp", "Dense layers; the decoder has the hidden layers of the encoder in reverse order.", read)
         .also("fc fcn dense linear fully_connected feedforward");
 
-const HIDDEN: Key =
-    Key::new("hidden", "The sizes of the dense hidden layers of the encoder; the decoder has them in reverse order.")
-        .also("hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers layers layer_sizes units")
-        .example("[500, 100]")
-        .role(Role::Network);
+const HIDDEN: Key = Key {
+    doc: "The sizes of the dense hidden layers of the encoder; the decoder has them in reverse order.",
+    ..shared_keys::HIDDEN
+};
 
 fn read(keys: &mut Keys<'_>) -> Network {
     let hidden = keys.wholes(HIDDEN, shared_keys::SIZES, &[500]);

@@ -42,6 +42,7 @@ mod shared_keys;
 
 pub use architecture::Architecture;
 pub use distributions::{Code, Likelihood, Posterior};
+pub(crate) use distributions::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES};
 pub use parameters::Initializer;
 pub use settings::ModelSettings;
 

@@ -24,37 +24,29 @@ pub struct ModelSettings {
 /// The kinds of networks.
 static FAMILIES: Choices<Network> = Choices(&[&conv::KIND, &mlp::KIND]);
 
-const LATENT_DIM: Key = Key::new("latent_dim", "The number of latent dimensions.")
+const LATENT_DIM: Key = Key::new("latent_dim", "The number of latent axes.")
     .also(
         "latent latents latent_dims latent_size n_latent n_latents num_latents z_dim zdim z_size dim_z nz n_z code_size \
          code_dim bottleneck bottleneck_dim embedding_dim",
     )
     .example("20");
-const FAMILY: Key =
-    Key::new("family", "The kind of network: 3x3 convolutions with TensorFlow's SAME padding, or dense layers.")
-        .also("network net arch architecture encoder_type decoder_type network_type model_type backbone")
-        .example("\"mlp\"")
-        .role(Role::Network);
-const LIKELIHOOD: Key = Key::new(
-    "likelihood",
-    "p(x|z), the distribution of pixels given a code: Bernoulli with logits, or Gaussian with means and `variance`, \
-     including its normalization constant.",
-)
-.also(
-    "loss loss_fn loss_function recon_loss rec_loss reconstruction reconstruction_loss decoder_dist \
+const FAMILY: Key = Key::new("family", "The kind of network.")
+    .also("network net arch architecture encoder_type decoder_type network_type model_type backbone")
+    .example("\"mlp\"")
+    .role(Role::Network);
+const LIKELIHOOD: Key = Key::new("likelihood", "p(x|z), the distribution of pixels given a code.")
+    .also(
+        "loss loss_fn loss_function recon_loss rec_loss reconstruction reconstruction_loss decoder_dist \
      decoder_distribution observation_model criterion",
-)
-.example("\"gaussian\"");
-const POSTERIOR: Key =
-    Key::new("posterior", "q(z|x), the distribution of codes given an image; `none` is a plain autoencoder.")
-        .also("encoder_dist encoder_distribution")
-        .example("\"none\"");
-const INITIALIZER: Key = Key::new(
-    "initializer",
-    "The initial weights are uniform; their bounds depend on fan-in and fan-out, or on fan-in only. Biases start at zero.",
-)
-.also("init weight_init kernel_initializer")
-.example("\"he\"");
+    )
+    .example("\"gaussian\"");
+const POSTERIOR: Key = Key::new("posterior", "q(z|x), the distribution of codes given an image.")
+    .also("encoder_dist encoder_distribution")
+    .example("\"none\"");
+const INITIALIZER: Key =
+    Key::new("initializer", "The distribution of the initial weights, which is uniform; biases start at zero.")
+        .also("init weight_init kernel_initializer")
+        .example("\"he\"");
 
 impl ModelSettings {
     /// Reads the table.
@@ -67,15 +59,15 @@ impl ModelSettings {
         ModelSettings { latent_dim, network, likelihood, is_variational, initializer }
     }
 
-    /// The model for images of this height and width, with this posterior scale.
-    pub fn architecture(&self, [height, width]: [usize; 2], scale: PosteriorScale) -> Architecture {
+    /// The model for images of this height and width, with this scale of the posterior; `None` for a plain autoencoder.
+    pub fn architecture(&self, [height, width]: [usize; 2], scale: Option<PosteriorScale>) -> Architecture {
         Architecture {
             height,
             width,
             latent: usize::try_from(self.latent_dim).unwrap_or(usize::MAX),
             network: self.network.clone(),
             likelihood: self.likelihood,
-            posterior: if self.is_variational { PosteriorKind::Gaussian(scale) } else { PosteriorKind::None },
+            posterior: scale.map_or(PosteriorKind::None, PosteriorKind::Gaussian),
             initializer: self.initializer,
         }
     }

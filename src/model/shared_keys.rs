@@ -1,18 +1,22 @@
 //! Keys of `[model]` that several kinds of networks have.
 
 use crate::settings::{Key, Keys, Role, Type};
-use crate::tensor::kernels::{ACTIVATIONS, Activation};
+use crate::tensor::kernels::{ACTIVATIONS, Activation, RELU};
 
-const ACTIVATION: Key =
-    Key::new("activation", "The activation function of the hidden layers; `conv` supports only `relu`.")
-        .also("nonlinearity non_linearity act act_fn")
-        .example("\"tanh\"")
-        .role(Role::Network);
+const ACTIVATION: Key = Key::new("activation", "The activation function of the hidden layers.")
+    .also("nonlinearity non_linearity act act_fn")
+    .example("\"tanh\"")
+    .role(Role::Network);
+
+/// `model.hidden`; each kind of network has its own meaning of it.
+pub(super) const HIDDEN: Key = Key::new("hidden", "")
+    .also("hidden_dim hidden_dims hidden_size hidden_sizes hidden_units hidden_layers layers layer_sizes units")
+    .example("[500, 100]")
+    .role(Role::Network);
 
 /// Reads `model.activation`.
 pub(super) fn activation(keys: &mut Keys<'_>) -> Activation {
-    let relu = ACTIVATIONS.0[0];
-    keys.choice(ACTIVATION, &ACTIVATIONS, relu)
+    keys.choice(ACTIVATION, &ACTIVATIONS, &RELU)
 }
 
 /// The sizes of layers, each at least 1.

@@ -1,6 +1,6 @@
 //! The `[objective]` table: the loss and its unit.
 
-use crate::model::architecture::PosteriorScale;
+use crate::model::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES, architecture::PosteriorScale};
 use crate::settings::{Choices, Interval, Key, Keys, Kind};
 
 /// The `[objective]` table.
@@ -10,8 +10,6 @@ pub struct ObjectiveSettings {
     pub kl: Option<Kl>,
     /// The unit of the loss.
     pub reduction: Reduction,
-    /// How the second output of the encoder gives the standard deviation of the posterior when sampling.
-    pub posterior_scale: PosteriorScale,
 }
 
 /// The KL term.
@@ -21,6 +19,8 @@ pub struct Kl {
     pub weight: f64,
     /// The number of epochs over which the weight rises linearly from 0.
     pub warmup_epochs: f64,
+    /// How the second output of the encoder gives the standard deviation of the posterior when sampling.
+    pub posterior_scale: PosteriorScale,
 }
 
 /// The unit of the loss.
@@ -32,63 +32,39 @@ pub enum Reduction {
     Mean,
 }
 
-static SUM: Kind<Reduction> = Kind::new(
-    "sum",
-    "Nats per image: reconstruction summed over pixels + kl_weight * KL summed over latent dimensions.",
-    |_| Reduction::Sum,
-);
+static SUM: Kind<Reduction> = Kind::new("sum", "Nats per image: recon_nats + kl_weight * kl_nats.", |_| Reduction::Sum);
 static MEAN: Kind<Reduction> = Kind::new(
     "mean",
-    "Keras-style mean: reconstruction averaged over pixels + kl_weight * 2 KL averaged over latent dimensions.",
+    "The Keras-style mean: recon_nats / pixels + kl_weight * 2 * kl_nats / latent_dim, as in a published Keras walkthrough.",
     |_| Reduction::Mean,
 )
 .also("avg average");
 static REDUCTIONS: Choices<Reduction> = Choices(&[&SUM, &MEAN]);
 
-static LOG_VAR: Kind<PosteriorScale> =
-    Kind::new("log_var", "Log-variance: std = exp(log_var / 2).", |_| PosteriorScale::LogVar).also("log_variance");
-static LOG_STD: Kind<PosteriorScale> = Kind::new(
-    "log_std",
-    "std = exp(log_var), although the KL term uses it as a log-variance: a mistake in the published Keras walkthrough.",
-    |_| PosteriorScale::LogStd,
-)
-.also("std log_sigma log_scale");
-static SCALES: Choices<PosteriorScale> = Choices(&[&LOG_VAR, &LOG_STD]);
-
 const KL_WEIGHT: Key = Key::new("kl_weight", "The weight of the KL term, in the unit of `reduction`.")
-    .also("beta kl_beta beta_kl kl_coef kl_coeff kl_coefficient kl_scale kl_lambda lambda_kl kld_weight weight_kl")
+    .also("beta beta_vae kl_beta beta_kl kl_coef kl_coeff kl_coefficient kl_scale kl_lambda lambda_kl kld_weight weight_kl")
     .example("0.5");
 const KL_WARMUP_EPOCHS: Key = Key::new(
     "kl_warmup_epochs",
     "The number of epochs over which the KL weight rises linearly, from 0 in the first step.",
 )
-.also("warmup kl_warmup beta_warmup anneal_epochs annealing_epochs kl_anneal kl_annealing kl_anneal_epochs beta_annealing")
+.also("warmup annealing anneal kl_warmup beta_warmup anneal_epochs annealing_epochs kl_anneal kl_annealing kl_anneal_epochs beta_annealing")
 .example("5");
-const REDUCTION: Key = Key::new(
-    "reduction",
-    "The unit of the loss and of `kl_weight`: `sum`, nats per image: recon_nats + kl_weight * kl_nats; or `mean`, the \
-     Keras-style mean: recon_nats / pixels + kl_weight * 2 * kl_nats / latent_dim, as in a published Keras walkthrough.",
-)
-.example("\"mean\"");
+const REDUCTION: Key = Key::new("reduction", "The unit of the loss and of `kl_weight`.").example("\"mean\"");
 const POSTERIOR_SCALE: Key = Key::new(
     "posterior_scale",
-    "The standard deviation of the posterior when sampling: exp(log_var / 2), or exp(log_var), a mistake in the published \
-     Keras walkthrough.",
+    "How the output log_var of the encoder gives the standard deviation of the posterior when sampling.",
 )
 .example("\"log_std\"");
 
 impl ObjectiveSettings {
     /// Reads the table. `is_variational` is false for a plain autoencoder, which has no KL term.
     pub fn read(keys: &mut Keys<'_>, is_variational: bool) -> ObjectiveSettings {
-        const CHOOSER: (&str, [&str; 1]) = ("model.posterior", ["gaussian"]);
-        let kl = keys.only(is_variational, CHOOSER.0, &CHOOSER.1, |keys| Kl {
+        let kl = keys.only(is_variational, "model.posterior", &[GAUSSIAN_POSTERIOR.word.name], |keys| Kl {
             weight: keys.number(KL_WEIGHT, Interval::NOT_NEGATIVE, 1.0),
             warmup_epochs: keys.number(KL_WARMUP_EPOCHS, Interval::NOT_NEGATIVE, 0.0),
+            posterior_scale: keys.choice(POSTERIOR_SCALE, &POSTERIOR_SCALES, &LOG_VAR),
         });
-        let reduction = keys.choice(REDUCTION, &REDUCTIONS, &SUM);
-        let scale =
-            keys.only(is_variational, CHOOSER.0, &CHOOSER.1, |keys| keys.choice(POSTERIOR_SCALE, &SCALES, &LOG_VAR));
-        // A plain autoencoder has no log-variance output.
-        ObjectiveSettings { kl, reduction, posterior_scale: scale.unwrap_or(PosteriorScale::LogVar) }
+        ObjectiveSettings { kl, reduction: keys.choice(REDUCTION, &REDUCTIONS, &SUM) }
     }
 }

@@ -7,7 +7,7 @@ use crate::model::Architecture;
 use crate::model::architecture::{ConvStride, Network};
 use crate::objective::Objective;
 use crate::text::{counted, grouped, short};
-use crate::train::BATCH_SIZE_BY_DEFAULT;
+use crate::train::Device;
 
 /// The maximum number of parameters: 4 GB of weights, and 4 GB for each moment of the optimizer.
 const PARAMETER_LIMIT: u128 = 1_000_000_000;
@@ -15,12 +15,22 @@ const PARAMETER_LIMIT: u128 = 1_000_000_000;
 /// An error if a batch has more images than the training split.
 pub(super) fn batch(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     let (size, images) = (spec.train.batch_size, dataset.train.len());
-    let by_default = if size == BATCH_SIZE_BY_DEFAULT { " (the default)" } else { "" };
+    let is_default = spec.settings().iter().any(|one| one.key == "train.batch_size" && one.is_default);
+    let by_default = if is_default { " (the default)" } else { "" };
     let there = counted(images, "training image");
     let keys = ["train.batch_size", "data.limit", "data.validation", "data.images"];
     let message = format!("`train.batch_size` is {}{by_default}, but there are only {there}", grouped(size));
     let help = format!("set `train.batch_size` to {images} or less, or use more images");
     (size > images as u64).then(|| Problem::new(&keys, message, help))
+}
+
+/// An error if the device needs a feature that this binary was built without. A model that was trained on another device can be
+/// used without it.
+pub(super) fn device(spec: &Spec) -> Option<Problem> {
+    let message = "`train.device` is \"cuda\", but vaex was built without CUDA";
+    let help = "build vaex with the `cuda` feature: cargo build --release --features cuda";
+    let is_missing = spec.train.device == Device::Cuda && !cfg!(feature = "cuda");
+    is_missing.then(|| Problem::new(&["train.device"], message, help))
 }
 
 /// An error if the model has more parameters than the maximum.

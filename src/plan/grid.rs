@@ -6,6 +6,7 @@ use super::{Plan, Trial};
 use crate::language::Document;
 use crate::language::diagnostics::{Diagnostic, Diagnostics};
 use crate::language::sweep::{HARD_LIMIT, Pattern};
+use crate::settings::as_json;
 use crate::text::{counted, grouped};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,7 +95,10 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
 /// Whether two values are equal; 1 equals 1.0.
 fn same(one: &Value, other: Option<&Value>) -> bool {
     match (one, other) {
-        (Value::Number(one), Some(Value::Number(other))) => one.as_f64() == other.as_f64(),
+        (Value::Number(one), Some(Value::Number(other))) => match (one.as_i64(), other.as_i64()) {
+            (Some(one), Some(other)) => one == other,
+            _ => one.as_f64() == other.as_f64(),
+        },
         (Value::Array(one), Some(Value::Array(other))) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, Some(other)))
         }
@@ -104,9 +108,7 @@ fn same(one: &Value, other: Option<&Value>) -> bool {
 
 /// Whether a trial matches a pattern: for each key, it has one of the values.
 fn matches(pattern: &Pattern, values: &BTreeMap<String, Value>) -> bool {
-    pattern.values.iter().all(|(key, any)| {
-        any.iter().any(|value| serde_json::to_value(value).is_ok_and(|value| same(&value, values.get(key))))
-    })
+    pattern.values.iter().all(|(key, any)| any.iter().any(|value| same(&as_json(value), values.get(key))))
 }
 
 /// The error for a sweep with too many trials.

@@ -7,7 +7,7 @@
 use crate::folder::digest;
 use crate::language::Spec;
 use crate::model::Architecture;
-use crate::settings::Role;
+use crate::settings::{Role, as_json};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -22,9 +22,8 @@ const DIGITS: usize = 10;
 /// sorted.
 pub(super) fn determining(spec: &Spec, architecture: &Architecture) -> BTreeMap<String, Value> {
     let trained = spec.settings().iter().filter(|setting| setting.role == Role::Training && !setting.is_default);
-    let mut keys: BTreeMap<String, Value> = trained
-        .map(|setting| (setting.key.clone(), serde_json::to_value(&setting.value).unwrap_or(Value::Null)))
-        .collect();
+    let mut keys: BTreeMap<String, Value> =
+        trained.map(|setting| (setting.key.clone(), as_json(&setting.value))).collect();
     let [encoder, decoder] = architecture.canonical();
     keys.insert("model.encoder".to_owned(), encoder.into());
     keys.insert("model.decoder".to_owned(), decoder.into());

@@ -57,9 +57,7 @@ impl Resolver {
     /// checked.
     pub fn trial(&mut self, point: ResolvedPoint) -> Result<Trial, Vec<Problem>> {
         let ResolvedPoint { spec, found, written, .. } = point;
-        let data = spec.data.clone();
-        let has_data = !found.problems.iter().flat_map(|problem| &problem.keys).any(|key| *key == "data.images");
-        let dataset = if has_data { self.datasets.get(&data) } else { Err(Vec::new()) };
+        let dataset = self.datasets.get(&spec.data);
         let (spec, mut problems) = self.with_whole_paths(spec, written);
         problems.extend(found.problems);
         Trial::new(spec, dataset, problems, found.warnings)
@@ -122,7 +120,7 @@ fn unreadable(error: &DataError) -> Option<(String, &'static str)> {
             "a path in a spec is relative to the folder of the spec; a path in `--set` is relative to the working directory",
         )),
         ErrorKind::IsADirectory => {
-            Some((format!("`{key}` is a folder, not a file: {path}"), "set it to the path of an IDX file"))
+            Some((format!("`{key}` is a folder, not a file: {path}"), "set it to the path of a file"))
         }
         _ => None,
     }
@@ -143,14 +141,11 @@ impl Datasets {
             return result.clone();
         }
         let result = self.files.dataset(&data, &self.folder).map_err(|error: DataError| {
-            let keys = match error.key() {
-                // If the first key is a default, the diagnostic points at the second one.
-                "data.images" => vec!["data.images", "data.source"],
-                "data.validation" => vec!["data.validation", "data.limit"],
-                key => vec![key],
-            };
+            if let DataError::Unset = error {
+                return Vec::new();
+            }
             let (message, help) = unreadable(&error).unwrap_or_else(|| (error.to_string(), ""));
-            vec![Problem::new(&keys, message, help)]
+            vec![Problem::new(&error.keys(), message, help)]
         });
         self.loaded.push((data, result.clone()));
         result

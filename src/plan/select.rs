@@ -74,10 +74,14 @@ fn selector(text: &str, keys: &BTreeSet<&String>) -> Result<(String, String), St
 
 /// Whether a value matches the text of `--only`: `[64, 32]` matches `[64,32]`, and 1.0 matches 1.
 fn matches_text(found: &str, wanted: &str) -> bool {
+    let whole = |text: &str| text.parse::<i64>().ok();
     let number = |text: &str| text.parse::<f64>().ok();
     let bare = |text: &str| text.replace([' ', '"', '\''], "");
     found == wanted
-        || number(found).is_some_and(|found| number(wanted) == Some(found))
+        || match (whole(found), whole(wanted)) {
+            (Some(found), Some(wanted)) => found == wanted,
+            _ => number(found).is_some_and(|found| number(wanted) == Some(found)),
+        }
         || wanted.starts_with('[') && bare(found) == bare(wanted)
 }
 

@@ -36,6 +36,7 @@ impl Trial {
         // Without images, the checks assume images of one pixel.
         let sides = dataset.as_ref().map_or([1, 1], |dataset| [dataset.train.height(), dataset.train.width()]);
         let architecture = spec.architecture(sides);
+        problems.extend(checks::device(&spec));
         problems.extend(checks::parameters(&architecture));
         let dataset = match dataset {
             Ok(dataset) => dataset,

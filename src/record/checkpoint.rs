@@ -3,6 +3,7 @@
 use crate::folder::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
 use crate::metrics::Row;
 use crate::model::parameters::Module;
+use crate::plan::NUMERICS;
 use crate::record::tables;
 use crate::record::tensorboard::LogSeal;
 use crate::tensor::backend::Backend;
@@ -96,7 +97,7 @@ impl<'a> Arrays<'a> {
         let arrays = self.entries.iter().map(|(name, array)| (name.as_str(), array));
         let mut bytes = safetensors::serialize(arrays, Some(notes.into_iter().collect())).map_err(wrong)?;
         sort_notes(&mut bytes, in_order.as_bytes());
-        SealPlace::First.seal(&mut bytes);
+        SealPlace::First.seal(&mut bytes).map_err(FileError::at("write", path))?;
         Ok(write_whole(path, &bytes)?)
     }
 }
@@ -227,13 +228,15 @@ pub fn write_model(
     weights(snapshot).write(path, notes.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
 }
 
-/// Names of the arrays of a checkpoint that are neither weights nor moments of the optimiser.
+/// Names of the arrays of a checkpoint that are neither weights nor moments of the optimizer.
 const TALLY: &str = "epoch.tally";
+/// Its bytes are those of a metrics.parquet. The name stays when the name of the file changes.
 const METRICS: &str = "metrics.parquet";
-/// Prefix of the names of the optimiser's arrays.
+/// Prefix of the names of the optimizer's arrays.
 const OPTIMIZER: &str = "optimizer.";
 /// Keys of the metadata.
 const TRIAL: &str = "trial";
+const NUMERICS_NOTE: &str = "numerics";
 const EPOCH: &str = "epoch";
 const STEPS: &str = "steps";
 /// Key of the seals of the event files.
@@ -266,7 +269,13 @@ pub fn write_checkpoint(
     arrays.push_bytes(TALLY, tally.iter().flat_map(|number| number.to_le_bytes()).collect());
     arrays.push_bytes(METRICS, tables::metrics_bytes(&past.rows).map_err(FileError::at("write", path))?);
     let log = serde_json::json!(past.log).to_string();
-    let notes = [(TRIAL, trial.to_owned()), (EPOCH, epoch.to_string()), (STEPS, steps.to_string()), (LOG, log)];
+    let notes = [
+        (TRIAL, trial.to_owned()),
+        (NUMERICS_NOTE, NUMERICS.to_string()),
+        (EPOCH, epoch.to_string()),
+        (STEPS, steps.to_string()),
+        (LOG, log),
+    ];
     arrays.write(path, notes.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
@@ -314,7 +323,11 @@ pub fn differences(before: &Path, after: &Path) -> Result<Vec<String>, Checkpoin
     let mut differences = Vec::new();
     for name in &names {
         // An array that a file lacks counts as empty.
-        let [one, other] = [&before, &after].map(|stored| stored.values(name).unwrap_or_default());
+        let values = |stored: &Stored| match stored.arrays.info(name) {
+            Some(_) => stored.values(name).ok_or_else(|| stored.wrong(format!("array {name} is not float32"))),
+            None => Ok(Vec::new()),
+        };
+        let (one, other) = (values(&before)?, values(&after)?);
         if one.len() != other.len() {
             differences.push(format!("{name}: {} numbers before, {} now", one.len(), other.len()));
             continue;

@@ -87,11 +87,17 @@ fn json(value: &AnyValue<'_>) -> String {
     }
 }
 
-/// A time as RFC 3339, in UTC.
+/// A time as RFC 3339, in UTC; times outside of the years 1970 to 9999 are microseconds since 1970.
 fn time_text(microseconds: i64) -> String {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(microseconds).unwrap_or(0));
-    humantime::format_rfc3339_millis(time).to_string()
+    let time = u64::try_from(microseconds).ok().map(Duration::from_micros).filter(|time| *time < YEAR_10_000);
+    time.map_or_else(
+        || microseconds.to_string(),
+        |time| humantime::format_rfc3339_millis(SystemTime::UNIX_EPOCH + time).to_string(),
+    )
 }
+
+/// The time from 1970 to the first year that RFC 3339 cannot express.
+const YEAR_10_000: Duration = Duration::from_secs(253_402_300_800);
 
 /// A parquet file with its checksum in the metadata of the footer.
 fn encode(columns: Vec<Column>) -> io::Result<Vec<u8>> {
@@ -105,7 +111,7 @@ fn encode(columns: Vec<Column>) -> io::Result<Vec<u8>> {
     // Every parquet reader supports Snappy. The tables are small, so threads would not help.
     let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).set_parallel(false);
     writer.with_key_value_metadata(Some(notes)).finish(&mut frame).map_err(io::Error::other)?;
-    SealPlace::Last.seal(&mut bytes);
+    SealPlace::Last.seal(&mut bytes)?;
     Ok(bytes)
 }
 

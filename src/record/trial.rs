@@ -154,7 +154,7 @@ impl TrialRecord {
         let blank = TrialRecord { checksum: BLANK_SEAL.to_owned(), ..self.clone() };
         let bytes = serde_json::to_vec_pretty(&blank).map_err(io::Error::from);
         let mut bytes = bytes.map_err(FileError::at("write", &path))?;
-        SealPlace::First.seal(&mut bytes);
+        SealPlace::First.seal(&mut bytes).map_err(FileError::at("write", &path))?;
         write_whole(&path, &bytes)
     }
 }

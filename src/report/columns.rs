@@ -86,6 +86,16 @@ pub(super) fn columns() -> &'static [MetricColumn] {
     &COLUMNS
 }
 
+/// The columns with a value of the whole trial; the split does not matter to them.
+pub(super) fn of_trials() -> impl Iterator<Item = &'static MetricColumn> {
+    columns().iter().filter(|column| matches!(column.source, ColumnSource::Record(_)))
+}
+
+/// The metrics of the whole trial, by name; `None` if unknown.
+pub fn metrics_of_trial(trial: &ReportedTrial) -> impl Iterator<Item = (&'static str, Option<f64>)> {
+    of_trials().map(|column| (column.name, column.of(trial, Split::Train)))
+}
+
 /// The explanations of the columns that a table shows.
 pub fn rules(table: &Fitted, split: Split) -> impl Iterator<Item = String> {
     all_rules(split).filter(|(head, _)| table.shows(head)).map(|(_, rule)| rule)

@@ -16,8 +16,8 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The factor that makes lower values of a metric better.
-fn sign(metric: &str) -> f64 {
-    measure::all().find(|one| one.name == metric).and_then(|one| one.sign()).unwrap_or(1.0)
+fn sign(metric: &str) -> Option<f64> {
+    measure::all().find(|one| one.name == metric)?.sign()
 }
 
 /// The settings of an experiment, best first.
@@ -82,8 +82,9 @@ impl<'a> Comparison<'a> {
         comparison.sort(&differing, trials);
         comparison.notes.extend(warnings(trials));
         if experiment.without_folder > 0 {
-            let planned = counted(experiment.without_folder, "planned trial");
-            comparison.notes.push(format!("{planned} without a folder: not started, or left out by --only or --limit"));
+            let planned = counted(experiment.without_folder, "trial");
+            let have = if experiment.without_folder == 1 { "has" } else { "have" };
+            comparison.notes.push(format!("{planned} of the plan {have} not been started"));
         }
         if repeated > 0 {
             let repeated = counted(repeated, "trial");
@@ -94,7 +95,7 @@ impl<'a> Comparison<'a> {
 
     /// The best trial of the best setting that has a trial with the metric.
     pub(super) fn best(&self) -> Option<&'a ReportedTrial> {
-        let (name, sign) = (self.sorted_by, sign(self.sorted_by));
+        let (name, sign) = (self.sorted_by, sign(self.sorted_by)?);
         self.settings.iter().find_map(|setting| {
             let values = setting.done().filter_map(|trial| Some((sign * trial.last(self.split)?.get(name)?, trial)));
             let values = values.filter(|(value, _)| !value.is_nan());
@@ -180,7 +181,7 @@ fn rank(setting: &Setting, metric: &str, split: Split) -> ((bool, String), f64) 
     let is_plain = setting.value("model.posterior").is_some_and(|posterior| posterior == "none");
     let kind = (is_plain, value_text(setting.value("model.likelihood")));
     // NaN and missing values are last.
-    (kind, setting.mean(metric, split).map_or(f64::NAN, |mean| sign(metric) * mean))
+    (kind, setting.mean(metric, split).zip(sign(metric)).map_or(f64::NAN, |(mean, sign)| sign * mean))
 }
 
 /// Notes on metrics that are not comparable.
@@ -194,11 +195,12 @@ fn cautions(differing: &BTreeSet<&str>, trials: &[ReportedTrial]) -> Vec<String>
         ),
         (
             differing.contains("model.posterior"),
-            "trials with posterior none have no KL: their elbo_nats is only the reconstruction, not a bound; sorted last",
+            "trials with posterior none have no KL: their {elbo} is only the reconstruction, not a bound; sorted last",
         ),
         (data, "the data vary: metrics of different images are not comparable"),
     ];
-    cautions.into_iter().filter(|(applies, _)| *applies).map(|(_, caution)| caution.to_owned()).collect()
+    let applying = cautions.into_iter().filter(|(applies, _)| *applies);
+    applying.map(|(_, caution)| caution.replace("{elbo}", ELBO_NATS)).collect()
 }
 
 /// The warnings of the plan. Warnings that differ only in numbers are listed once, with the number of trials.

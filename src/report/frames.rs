@@ -2,6 +2,7 @@
 //! different experiments can be read as one table; values that a trial lacks are null.
 
 use super::ReportedTrial;
+use super::columns::of_trials;
 use super::keys::{ColumnType, key_columns};
 use crate::metrics::Split;
 use crate::record::tables;
@@ -31,6 +32,7 @@ pub(super) fn trials(all: &[(&ReportedTrial, bool)], folder: &Path) -> Vec<Colum
     ];
     columns.extend(key_columns().map(|(key, kind)| key_column(key, kind, trials)));
     columns.extend(metrics(trials));
+    columns.extend(of_trials().map(|column| floats(column.name, trials, |trial| column.of(trial, Split::Train))));
     columns.extend(provenance(trials));
     columns
 }
@@ -66,9 +68,8 @@ fn metrics(trials: &[&ReportedTrial]) -> Vec<Column> {
 
 fn provenance(trials: &[&ReportedTrial]) -> Vec<Column> {
     vec![
+        integers("numerics", trials, |trial| Some(trial.record.numerics)),
         integers("parameters", trials, |trial| Some(trial.record.parameters)),
-        floats("seconds", trials, |trial| Some(trial.record.seconds)),
-        floats("images_per_second", trials, |trial| trial.record.images_per_second),
         floats("peak_rss_mb", trials, |trial| trial.record.peak_rss_mb),
         strings("spec_hash", trials, |trial| Some(trial.record.spec_hash.clone())),
         strings("data_hash", trials, |trial| Some(trial.record.data_hash.clone())),

@@ -1,18 +1,20 @@
 //! report.html: the report as one page with charts and pictures. It needs no other file and no network.
 
-use super::columns::columns;
+use super::columns::{columns, of_trials};
 use super::comparison::{Comparison, Setting};
 use super::trial::DATA_HASH;
 use super::{Experiment, Report, ReportedTrial, json, setup};
 use crate::folder::TrialFolder;
 use crate::metrics::{MetricKind, Row, Split};
 use crate::record::Grid;
+use crate::record::pictures::{PICTURES, Picture};
 use crate::text::{counted, filled};
 use crate::train::measure;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -52,9 +54,6 @@ const TILES: [usize; 7] = [usize::MAX, 12, 10, 8, 6, 4, 2];
 const EPOCHS: u64 = 200;
 /// If the largest value of a swept key is at least this multiple of the smallest, its axis is logarithmic.
 const DECADES: f64 = 20.0;
-/// The pictures that are shown.
-const PICTURES: [&str; 3] = ["reconstructions", "samples", "manifold"];
-
 /// The page of a report, to be written to `folder`.
 pub(super) fn page(report: &Report, folder: &Path) -> String {
     let title = match &*report.experiments {
@@ -67,7 +66,7 @@ pub(super) fn page(report: &Report, folder: &Path) -> String {
     let mut warnings = report.warnings.clone();
     let places = places(folder);
     let bytes = PAGE_BYTES.saturating_sub(written(&title, &places, &warnings, &experiments).len());
-    let left_out = add_pictures(&comparisons, &mut experiments, bytes);
+    let left_out = add_pictures(&comparisons, &mut experiments, bytes, &mut warnings);
     if left_out > 0 {
         let trials = counted(left_out, "worst trial");
         warnings.push(format!("to keep the page small, the pictures of the {trials} are left out"));
@@ -97,6 +96,7 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
         "places": places,
         "warnings": warnings,
         "metrics": metrics(),
+        "pictures": PICTURES.iter().map(|one| (one.name.to_owned(), json!(one.doc))).collect::<Map<_, _>>(),
         "experiments": experiments,
     });
     // `</script>` in a text would end the data.
@@ -123,6 +123,7 @@ fn metrics() -> Vec<Value> {
             "better": column.better,
             "head": column.head,
             "spread": column.with_deviation,
+            "unit": metric.map(|metric| metric.unit),
             "of_epochs": metric.is_some(),
             "curve": metric.is_some_and(|metric| metric.is_curve),
         })
@@ -135,6 +136,7 @@ fn metrics() -> Vec<Value> {
             "better": metric.better(),
             "head": null,
             "spread": true,
+            "unit": metric.unit,
             "of_epochs": true,
             "curve": true,
         })
@@ -162,7 +164,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     let trials = shown.map(|(trial, epochs)| {
         let all = json::trial(trial);
         // The fields that the page shows.
-        let shown = ["trial", "status", "spec", "seconds", "images_per_second", "error"];
+        let shown = ["trial", "status", "spec", "error"].into_iter().chain(of_trials().map(|column| column.name));
         let mut value: Value = shown.map(|name| (name.to_owned(), all[name].clone())).into_iter().collect();
         if comparison.varied.contains(&DATA_HASH) {
             value["spec"][DATA_HASH] = json!(trial.value(DATA_HASH));
@@ -182,7 +184,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
         value["label"] = json!(label(trial, &keys, comparison));
         value
     });
-    value["apart"] = unplanned.collect();
+    value["unplanned"] = unplanned.collect();
     value
 }
 
@@ -260,7 +262,12 @@ fn rounded(value: f64) -> Option<f64> {
 
 /// Adds pictures to the trials, the best trials of each experiment first, with as many tiles as fit in `bytes`. Returns how many
 /// trials are left out.
-fn add_pictures(comparisons: &[Comparison], experiments: &mut [Value], bytes: usize) -> usize {
+fn add_pictures(
+    comparisons: &[Comparison],
+    experiments: &mut [Value],
+    bytes: usize,
+    warnings: &mut Vec<String>,
+) -> usize {
     let ranked = |comparison| best_first(comparison).enumerate();
     let mut trials: Vec<(usize, &ReportedTrial)> = comparisons.iter().flat_map(ranked).collect();
     trials.sort_by_key(|(rank, _)| *rank);
@@ -268,8 +275,10 @@ fn add_pictures(comparisons: &[Comparison], experiments: &mut [Value], bytes: us
     let (mut all, mut left_out, mut shown) = (BTreeMap::new(), 0, usize::MAX);
     for tiles in TILES {
         shown = tiles;
-        (all, left_out) = pictures(&trials, tiles, bytes);
-        if left_out == 0 {
+        let mut unreadable = Vec::new();
+        (all, left_out) = pictures(&trials, tiles, bytes, &mut unreadable);
+        if left_out == 0 || tiles == TILES[TILES.len() - 1] {
+            warnings.extend(unreadable);
             break;
         }
     }
@@ -290,14 +299,20 @@ fn best_first<'a>(comparison: &Comparison<'a>) -> impl Iterator<Item = &'a Repor
 }
 
 /// The pictures of trials by folder, until `bytes` are used; and how many trials with pictures are left out.
-fn pictures<'a>(trials: &[&'a ReportedTrial], tiles: usize, bytes: usize) -> (BTreeMap<&'a Path, Value>, usize) {
+/// Pictures that cannot be read are added to `unreadable`.
+fn pictures<'a>(
+    trials: &[&'a ReportedTrial],
+    tiles: usize,
+    bytes: usize,
+    unreadable: &mut Vec<String>,
+) -> (BTreeMap<&'a Path, Value>, usize) {
     let (mut all, mut size) = (BTreeMap::new(), 0);
     for (index, trial) in trials.iter().enumerate() {
-        let urls = urls(&trial.folder, tiles);
+        let urls = urls(&trial.folder, tiles, unreadable);
         size += json!({ "pictures": urls }).to_string().len();
         if size > bytes {
             let has_pictures =
-                |trial: &&&ReportedTrial| PICTURES.iter().any(|name| picture(&trial.folder, name).exists());
+                |trial: &&&ReportedTrial| PICTURES.iter().any(|one| picture(&trial.folder, one.name).exists());
             return (all, trials[index..].iter().filter(has_pictures).count());
         }
         all.insert(&*trial.folder, urls);
@@ -310,14 +325,24 @@ fn picture(folder: &Path, name: &str) -> PathBuf {
 }
 
 /// The pictures of a trial as data URLs, by name.
-fn urls(folder: &Path, tiles: usize) -> Value {
-    let url = |name: &'static str| {
-        let grid = Grid::read(&picture(folder, name)).ok()?;
-        // A manifold keeps evenly spread tiles, the other pictures keep the first ones.
-        let spread = name == "manifold";
-        let rows = if name == "reconstructions" { 2 * tiles.div_ceil(4).min(usize::MAX / 4) } else { tiles };
+fn urls(folder: &Path, tiles: usize, unreadable: &mut Vec<String>) -> Value {
+    let url = |shown: &Picture| {
+        let Picture { name, spread, rows_per_tile, .. } = *shown;
+        let grid = match Grid::read(&picture(folder, name)) {
+            Ok(grid) => grid,
+            // Not every trial has every picture.
+            Err(error) if error.source.kind() == ErrorKind::NotFound => return None,
+            Err(error) => {
+                unreadable.push(error.to_string());
+                return None;
+            }
+        };
+        let rows = match rows_per_tile {
+            1 => tiles,
+            more => more * tiles.div_ceil(2 * more).min(usize::MAX / (2 * more)),
+        };
         let png = grid.thinned(rows, tiles, spread).png().ok()?;
         Some((name, format!("data:image/png;base64,{}", STANDARD.encode(png))))
     };
-    PICTURES.into_iter().filter_map(url).collect()
+    PICTURES.iter().filter_map(url).collect()
 }

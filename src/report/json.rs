@@ -1,6 +1,6 @@
 //! The report as JSON. Numbers that are not finite are null.
 
-use super::columns::columns;
+use super::columns::{columns, of_trials};
 use super::comparison::{Comparison, Setting};
 use super::{Experiment, Report, ReportedTrial};
 use crate::metrics::Split;
@@ -11,7 +11,7 @@ pub(super) fn report(report: &Report) -> Value {
     let experiments = report.experiments.iter().map(|one| {
         let mut value = experiment(one, &Comparison::of(one));
         value["trials"] = one.trials.iter().map(trial).collect();
-        value["apart"] = one.unplanned.iter().map(trial).collect();
+        value["unplanned"] = one.unplanned.iter().map(trial).collect();
         value
     });
     json!({
@@ -55,13 +55,14 @@ pub(super) fn trial(trial: &ReportedTrial) -> Value {
         "status": trial.record.status,
         "spec": trial.record.spec,
         "parameters": trial.record.parameters,
-        "seconds": trial.record.seconds,
-        "images_per_second": trial.record.images_per_second,
         "peak_rss_mb": trial.record.peak_rss_mb,
         "error": trial.record.error,
         "final": { "train": trial.last(Split::Train), "validation": trial.last(Split::Validation) },
         "best_epoch": trial.best().map(|row| row.epoch),
     });
+    for column in of_trials() {
+        value[column.name] = json!(column.of(trial, Split::Train));
+    }
     for metric in measure::with_best() {
         value[measure::best_name(metric)] = json!(trial.best_of(metric));
     }

@@ -16,7 +16,7 @@ mod table;
 mod text;
 mod trial;
 
-pub use columns::rules;
+pub use columns::{metrics_of_trial, rules};
 pub use numbers::significant;
 pub use schema::{metrics, tables};
 pub use table::{Column, Table, wrapped};
@@ -192,6 +192,11 @@ impl Report {
         Comparison::of(experiment).best()
     }
 
+    /// Whether the metrics of all trials are comparable.
+    pub fn is_comparable(&self) -> bool {
+        self.experiments.iter().all(|experiment| Comparison::of(experiment).is_comparable)
+    }
+
     /// The heading of an experiment: its name, and also its folder if several experiments have that name.
     fn heading(&self, experiment: &Experiment) -> String {
         let folders: BTreeSet<&Path> =
@@ -222,7 +227,17 @@ impl Experiment {
         };
         let is_planned = |trial: &ReportedTrial| plan.as_ref().is_none_or(|plan| plan.contains(&trial.record.trial));
         let (trials, unplanned): (Vec<ReportedTrial>, Vec<ReportedTrial>) = trials.into_iter().partition(is_planned);
-        let without_folder = plan.as_ref().map_or(0, |plan| plan.len().saturating_sub(trials.len()));
+        let known: BTreeSet<&String> = trials.iter().map(|trial| &trial.record.trial).collect();
+        // A folder whose record cannot be read has its own warning.
+        let found = match ExperimentFolder::new(&folder).trials() {
+            Ok(found) => Some(found),
+            Err(error) => {
+                warnings.push(error.to_string());
+                None
+            }
+        };
+        let has_folder = |id: &String| found.as_ref().is_some_and(|found| found.find(id).is_some());
+        let without_folder = plan.iter().flatten().filter(|id| !known.contains(*id) && !has_folder(id)).count();
         Experiment { name, folder, trials, unplanned, without_folder }
     }
 
@@ -238,10 +253,14 @@ fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
     let mut entries = WalkDir::new(dir).follow_links(true).sort_by_file_name().into_iter();
     while let Some(entry) = entries.next() {
         match entry {
-            Ok(entry) if entry.path().is_dir() && TrialFolder::new(entry.path()).has_record() => {
-                folders.push(entry.into_path());
-                entries.skip_current_dir();
-            }
+            Ok(entry) if entry.path().is_dir() => match TrialFolder::new(entry.path()).has_record() {
+                Ok(false) => {}
+                Ok(true) => {
+                    folders.push(entry.into_path());
+                    entries.skip_current_dir();
+                }
+                Err(error) => warnings.push(error.to_string()),
+            },
             Ok(_) => {}
             // A link to a parent folder adds nothing.
             Err(error) if error.loop_ancestor().is_some() => {}

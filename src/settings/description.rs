@@ -39,13 +39,24 @@ pub struct Declared {
     pub conditions: Vec<Condition>,
 }
 
+/// The tables and keys that a function reads.
+#[derive(Default)]
+pub(super) struct Described {
+    pub(super) tables: Vec<TableInfo>,
+    pub(super) declared: Vec<Declared>,
+    /// The conditions of the keys that are read now.
+    pub(super) conditions: Vec<Condition>,
+}
+
 /// A key with the declarations of all kinds.
 #[derive(Clone, Debug)]
 pub struct KeyInfo {
     /// Its dotted name.
     pub dotted: String,
-    /// One declaration per kind; at least one. All have the same type.
-    pub declared: Vec<Declared>,
+    /// The declaration of the first kind that has it.
+    first: Declared,
+    /// The declarations of other kinds, of the same type.
+    others: Vec<Declared>,
 }
 
 /// The tables and keys of specs.
@@ -61,14 +72,14 @@ pub struct Description {
 impl Description {
     /// The tables and keys that a function reads.
     pub fn of<T>(read: impl FnOnce(&mut Keys<'_>) -> T) -> Description {
-        let (tables, all) = Keys::describe(read);
+        let Described { tables, declared: all, .. } = Keys::describe(read);
         let (mut keys, mut index): (Vec<KeyInfo>, BTreeMap<String, usize>) = (Vec::new(), BTreeMap::new());
         for declared in all {
             match index.get(&declared.dotted).and_then(|place| keys.get_mut(*place)) {
-                Some(known) => known.declared.push(declared),
+                Some(known) => known.others.push(declared),
                 None => {
                     index.insert(declared.dotted.clone(), keys.len());
-                    keys.push(KeyInfo { dotted: declared.dotted.clone(), declared: vec![declared] });
+                    keys.push(KeyInfo { dotted: declared.dotted.clone(), first: declared, others: Vec::new() });
                 }
             }
         }
@@ -94,42 +105,48 @@ impl Description {
 impl KeyInfo {
     /// The type of its values.
     pub fn kind(&self) -> Type {
-        self.declared.first().map_or(Type::Text, |declared| declared.kind)
+        self.first.kind
+    }
+
+    /// The declarations of all kinds that have it.
+    pub fn declared(&self) -> impl Iterator<Item = &Declared> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// What it affects.
     pub fn role(&self) -> Role {
-        self.first().role
+        self.first.key.role
     }
 
     /// An example value as TOML.
     pub fn example(&self) -> &'static str {
-        let mut examples = self.declared.iter().map(|declared| declared.key.example);
+        let mut examples = self.declared().map(|declared| declared.key.example);
         examples.find(|example| !example.is_empty()).unwrap_or("")
     }
 
     /// Its other names.
     pub fn also(&self) -> impl Iterator<Item = &'static str> {
-        self.first().also.split(' ').filter(|name| !name.is_empty())
+        self.declared().flat_map(|declared| declared.key.also.split(' ')).filter(|name| !name.is_empty())
     }
 
     /// What to do about a value out of range.
     pub fn hint(&self) -> &'static str {
-        self.first().hint
-    }
-
-    fn first(&self) -> Key {
-        self.declared.first().map_or(Key::new("", ""), |declared| declared.key)
+        self.first.key.hint
     }
 
     /// Its name, without the name of its table.
     pub fn name(&self) -> &'static str {
-        self.first().name
+        self.first.key.name
     }
 
     /// The name of its table; empty for top-level keys.
     pub fn table(&self) -> &str {
         self.dotted.rsplit_once('.').map_or("", |(table, _)| table)
+    }
+
+    /// What it means for the first kind that has it.
+    pub fn doc(&self) -> &'static str {
+        self.first.key.doc
     }
 
     /// What it means: one text if all kinds agree, otherwise one text per kind.
@@ -155,14 +172,10 @@ impl KeyInfo {
 
     /// The words that must be chosen for the key to apply; empty if it always applies.
     pub fn kinds(&self) -> Vec<&'static str> {
-        if self.declared.iter().any(|declared| declared.conditions.is_empty()) {
+        if self.declared().any(|declared| declared.conditions.is_empty()) {
             return Vec::new();
         }
-        self.declared
-            .iter()
-            .filter_map(|declared| declared.conditions.last())
-            .flat_map(|last| last.words.clone())
-            .collect()
+        self.declared().filter_map(|declared| declared.conditions.last()).flat_map(|last| last.words.clone()).collect()
     }
 
     /// Why it does not apply for these values: the deciding key, and the values of that key for which it would apply. `None`
@@ -172,8 +185,11 @@ impl KeyInfo {
             value(&condition.chooser).is_none_or(|value| !condition.words.contains(&value.as_str()))
         };
         let failing = |declared: &Declared| declared.conditions.iter().find(fails).cloned();
-        let chooser = failing(self.declared.first()?)?.chooser;
-        let of_chooser = self.declared.iter().flat_map(|declared| &declared.conditions);
+        if self.declared().any(|declared| failing(declared).is_none()) {
+            return None;
+        }
+        let chooser = failing(&self.first)?.chooser;
+        let of_chooser = self.declared().flat_map(|declared| &declared.conditions);
         let mut words: Vec<&'static str> = Vec::new();
         for word in of_chooser.filter(|condition| condition.chooser == chooser).flat_map(|condition| &condition.words) {
             if !words.contains(word) {
@@ -186,7 +202,7 @@ impl KeyInfo {
     /// The texts of the kinds. Equal texts are listed once, with the words of all their kinds.
     fn by_kind(&self, text: impl Fn(&Declared) -> String) -> Vec<(String, Vec<&'static str>)> {
         let mut texts: Vec<(String, Vec<&'static str>)> = Vec::new();
-        for declared in &self.declared {
+        for declared in self.declared() {
             let text = text(declared);
             let words = declared.conditions.last().map(|last| last.words.clone()).unwrap_or_default();
             match texts.iter_mut().find(|(known, _)| *known == text) {
@@ -213,6 +229,19 @@ pub fn written(value: &Value) -> String {
         }
         Value::Array(values) => format!("[{}]", values.iter().map(written).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
+    }
+}
+
+/// A value as JSON. Numbers that are not finite, which no key accepts, become null.
+pub fn as_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::String(text) => text.as_str().into(),
+        Value::Integer(integer) => (*integer).into(),
+        Value::Float(number) => (*number).into(),
+        Value::Boolean(boolean) => (*boolean).into(),
+        Value::Datetime(time) => time.to_string().into(),
+        Value::Array(values) => values.iter().map(as_json).collect(),
+        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), as_json(value))).collect(),
     }
 }
 

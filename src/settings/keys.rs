@@ -1,7 +1,7 @@
 //! Reads a table of a spec, or describes its keys, with the same function.
 
-use super::description::{Condition, Declared, TableInfo};
-use super::{Choices, Interval, Key, Kind, Role, Type};
+use super::description::{Condition, Declared, Described, TableInfo};
+use super::{Advice, Choices, Interval, Key, Kind, Role, Type};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use toml::Value;
@@ -41,14 +41,10 @@ pub struct ResolvedKey {
 /// Gives the values of the keys of a spec, one by one.
 pub struct Keys<'a> {
     table: &'static str,
-    mode: Mode<'a>,
-}
-
-enum Mode<'a> {
-    /// Every kind is visited, and each key has its default value.
-    Describe { tables: Vec<TableInfo>, declared: Vec<Declared>, conditions: Vec<Condition> },
-    /// Each key has the value that was written, or its default.
-    Read { written: &'a BTreeMap<String, Value>, found: Found },
+    /// The written values. `None` to describe the keys: every kind is visited, and each key has its default value.
+    written: Option<&'a BTreeMap<String, Value>>,
+    found: Found,
+    described: Described,
 }
 
 /// The settings and problems found while a spec was read.
@@ -74,24 +70,24 @@ pub enum NumberOr<T> {
 impl<'a> Keys<'a> {
     /// Runs `read` on written values, which are indexed by dotted key. Returns its result and what it found.
     pub fn read<T>(written: &'a BTreeMap<String, Value>, read: impl FnOnce(&mut Keys<'_>) -> T) -> (T, Found) {
-        let found = Found::default();
-        let mut keys = Keys { table: "", mode: Mode::Read { written, found } };
+        let mut keys = Keys::new(Some(written));
         let value = read(&mut keys);
-        match keys.mode {
-            Mode::Read { found, .. } => (value, found),
-            Mode::Describe { .. } => (value, Found::default()),
-        }
+        (value, keys.found)
     }
 
     /// The tables and keys that `read` reads, for all kinds.
-    pub(super) fn describe<T>(read: impl FnOnce(&mut Keys<'_>) -> T) -> (Vec<TableInfo>, Vec<Declared>) {
-        let mode = Mode::Describe { tables: Vec::new(), declared: Vec::new(), conditions: Vec::new() };
-        let mut keys = Keys { table: "", mode };
+    pub(super) fn describe<T>(read: impl FnOnce(&mut Keys<'_>) -> T) -> Described {
+        let mut keys = Keys::new(None);
         read(&mut keys);
-        match keys.mode {
-            Mode::Describe { tables, declared, .. } => (tables, declared),
-            Mode::Read { .. } => (Vec::new(), Vec::new()),
-        }
+        keys.described
+    }
+
+    fn new(written: Option<&'a BTreeMap<String, Value>>) -> Keys<'a> {
+        Keys { table: "", written, found: Found::default(), described: Described::default() }
+    }
+
+    fn is_describing(&self) -> bool {
+        self.written.is_none()
     }
 
     /// Reads a table. `doc` is its meaning, `also` its other names.
@@ -102,8 +98,8 @@ impl<'a> Keys<'a> {
         also: &'static str,
         read: impl FnOnce(&mut Keys<'_>) -> T,
     ) -> T {
-        if let Mode::Describe { tables, .. } = &mut self.mode {
-            tables.push(TableInfo { name, doc, also });
+        if self.is_describing() {
+            self.described.tables.push(TableInfo { name, doc, also });
         }
         let outer = std::mem::replace(&mut self.table, name);
         let value = read(self);
@@ -120,10 +116,10 @@ impl<'a> Keys<'a> {
         words: &[&'static str],
         read: impl FnOnce(&mut Keys<'_>) -> T,
     ) -> Option<T> {
-        if let Mode::Describe { conditions, .. } = &mut self.mode {
-            conditions.push(Condition { chooser: chooser.to_owned(), words: words.to_vec() });
+        if self.is_describing() {
+            self.described.conditions.push(Condition { chooser: chooser.to_owned(), words: words.to_vec() });
             let value = read(self);
-            self.leave_condition();
+            self.described.conditions.pop();
             return Some(value);
         }
         holds.then(|| read(self))
@@ -132,7 +128,7 @@ impl<'a> Keys<'a> {
     /// A key whose word chooses a kind. Returns what that kind reads from its own keys.
     pub fn choice<T>(&mut self, key: Key, choices: &'static Choices<T>, default: &'static Kind<T>) -> T {
         let chosen = self.take(key, Type::Word(choices), Some(Value::String(default.word.name.to_owned())));
-        if let Mode::Describe { .. } = self.mode {
+        if self.is_describing() {
             let mut value = None;
             for kind in choices.0 {
                 let one = self.visit(key, kind);
@@ -146,18 +142,10 @@ impl<'a> Keys<'a> {
 
     fn visit<T>(&mut self, key: Key, kind: &Kind<T>) -> T {
         let chooser = self.dotted(key.name);
-        if let Mode::Describe { conditions, .. } = &mut self.mode {
-            conditions.push(Condition { chooser, words: vec![kind.word.name] });
-        }
+        self.described.conditions.push(Condition { chooser, words: vec![kind.word.name] });
         let value = (kind.read)(self);
-        self.leave_condition();
+        self.described.conditions.pop();
         value
-    }
-
-    fn leave_condition(&mut self) {
-        if let Mode::Describe { conditions, .. } = &mut self.mode {
-            conditions.pop();
-        }
     }
 
     /// A number.
@@ -227,41 +215,34 @@ impl<'a> Keys<'a> {
 
     /// Describes a key that is not part of the spec of a trial: the key is valid, but not read here.
     pub fn describe_only(&mut self, key: Key, kind: Type, default: Option<Value>) {
-        if let Mode::Describe { .. } = self.mode {
+        if self.is_describing() {
             self.take(key, kind, default);
         }
     }
 
     /// Whether this key of the current table was written.
     pub fn is_written(&self, key: Key) -> bool {
-        match &self.mode {
-            Mode::Describe { .. } => false,
-            Mode::Read { written, .. } => written.contains_key(&self.dotted(key.name)),
-        }
+        self.written.is_some_and(|written| written.contains_key(&self.dotted(key.name)))
     }
 
     /// Adds an error unless `holds`.
     pub fn require(&mut self, holds: bool, keys: &[&'static str], message: impl FnOnce() -> String, help: &str) {
-        if let Mode::Read { found, .. } = &mut self.mode
-            && !holds
-        {
-            found.problems.push(Problem::new(keys, message(), help));
+        if !holds && !self.is_describing() {
+            self.found.problems.push(Problem::new(keys, message(), help));
         }
     }
 
     /// Adds a warning unless `holds`.
     pub fn warn(&mut self, holds: bool, keys: &[&'static str], message: impl FnOnce() -> String, help: &str) {
-        if let Mode::Read { found, .. } = &mut self.mode
-            && !holds
-        {
-            found.warnings.push(Problem::new(keys, message(), help));
+        if !holds && !self.is_describing() {
+            self.found.warnings.push(Problem::new(keys, message(), help));
         }
     }
 
     /// Adds a warning.
     pub fn add_warning(&mut self, warning: Problem) {
-        if let Mode::Read { found, .. } = &mut self.mode {
-            found.warnings.push(warning);
+        if !self.is_describing() {
+            self.found.warnings.push(warning);
         }
     }
 
@@ -271,29 +252,29 @@ impl<'a> Keys<'a> {
 
     fn take(&mut self, key: Key, kind: Type, default: Option<Value>) -> Option<Value> {
         let dotted = self.dotted(key.name);
-        match &mut self.mode {
-            Mode::Describe { declared, conditions, .. } => {
-                let (conditions, default_value) = (conditions.clone(), default.clone());
-                declared.push(Declared { key, dotted, kind, default: default_value, conditions });
-                default
+        let Some(written) = self.written else {
+            let (conditions, default_value) = (self.described.conditions.clone(), default.clone());
+            self.described.declared.push(Declared { key, dotted, kind, default: default_value, conditions });
+            return default;
+        };
+        let value = written.get(&dotted).and_then(|value| {
+            if let Some(fault) = kind.fault(value) {
+                // The values of a spec were already checked, with their locations. This one is a default, such as the name of
+                // the file, or comes from a file that another program wrote.
+                let message = format!("`{dotted}` must be {}, found {value}", fault.expected);
+                let help = match fault.help {
+                    Some(Advice::Text(text)) => Some(text),
+                    Some(Advice::ListOfValues) | None => None,
+                };
+                self.found.problems.push(Problem { keys: Vec::new(), message, help });
+                return None;
             }
-            Mode::Read { written, found: Found { settings, problems, .. } } => {
-                let value = written.get(&dotted).and_then(|value| {
-                    if let Some(fault) = kind.fault(value) {
-                        // The values of a spec were already checked, with their locations. This one comes from a file that another
-                        // program wrote.
-                        let message = format!("`{dotted}` must be {}, found {value}", fault.expected);
-                        problems.push(Problem { keys: Vec::new(), message, help: fault.help });
-                        return None;
-                    }
-                    Some(kind.canonical(value))
-                });
-                let is_default = value.is_none() || value == default;
-                let value = value.or(default)?;
-                settings.push(ResolvedKey { key: dotted, value: value.clone(), is_default, role: key.role });
-                Some(value)
-            }
-        }
+            Some(kind.canonical(value))
+        });
+        let is_default = value.is_none() || value == default;
+        let value = value.or(default)?;
+        self.found.settings.push(ResolvedKey { key: dotted, value: value.clone(), is_default, role: key.role });
+        Some(value)
     }
 }
 

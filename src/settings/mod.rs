@@ -14,10 +14,9 @@ mod description;
 mod keys;
 mod types;
 
-pub use description::{Condition, Declared, Description, KeyInfo, TableInfo, other_name, plain, written};
+pub use description::{Condition, Declared, Description, KeyInfo, TableInfo, as_json, other_name, plain, written};
 pub use keys::{Found, Keys, NumberOr, Problem, ResolvedKey};
-pub(crate) use types::LIST_OF_VALUES;
-pub use types::{Fault, Interval, Type, nearest};
+pub use types::{Advice, Fault, Interval, Type, name_fault, nearest};
 
 /// A key of a spec's table.
 #[derive(Clone, Copy, Debug)]

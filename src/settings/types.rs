@@ -40,8 +40,11 @@ impl Interval {
         };
         match (value.is_finite(), fits) {
             (false, _) => Some("a finite number".to_owned()),
-            (true, false) if inside(0.0) => Some("0, or between 1e-37 and 1e38 (single precision)".to_owned()),
-            (true, false) => Some("between 1e-37 and 1e38 (single precision)".to_owned()),
+            (true, false) => {
+                let zero = if inside(0.0) { "0, or " } else { "" };
+                let size = if self.least < 0.0 { "a number with an absolute value " } else { "" };
+                Some(format!("{zero}{size}between 1e-37 and 1e38 (single precision)"))
+            }
             (true, true) if inside(value) && inside(f64::from(single)) => None,
             (true, true) if inside(value) => Some(format!("{self} after rounding to single precision")),
             (true, true) => Some(self.to_string()),
@@ -132,8 +135,17 @@ pub struct Fault {
     pub expected: String,
     /// Whether the value has the right type but is out of range.
     pub is_range: bool,
-    /// What to write instead.
-    pub help: Option<String>,
+    /// What to do.
+    pub help: Option<Advice>,
+}
+
+/// What to do about an invalid value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// A text.
+    Text(String),
+    /// The value is a list of valid values. Such a list belongs into a sweep; the reader of specs says where.
+    ListOfValues,
 }
 
 impl Type {
@@ -147,11 +159,6 @@ impl Type {
     /// Whether it accepts a value.
     pub fn takes(&self, value: &Value) -> bool {
         self.fault(value).is_none()
-    }
-
-    /// Whether its values are lists.
-    pub fn takes_lists(&self) -> bool {
-        matches!(self, Type::List(..) | Type::Pair(_))
     }
 
     /// Whether it accepts numbers with fractions, and whether it accepts whole numbers.
@@ -171,7 +178,12 @@ impl Type {
         let fault = |expected: String| Some(Fault { element: None, expected, is_range: false, help: None });
         let range = |expected: String| Some(Fault { element: None, expected, is_range: true, help: None });
         let found = match (self, value) {
-            (Type::Text | Type::Name | Type::Path, Value::String(_)) => None,
+            (Type::Text | Type::Path, Value::String(_)) => None,
+            (Type::Name, Value::String(name)) => name_fault(name).and_then(|expected| range(expected.to_owned())),
+            // A whole number that is too large for TOML is read as a number.
+            (Type::Whole { most, .. }, Value::Float(number)) if *number > LARGEST as f64 && number.is_finite() => {
+                range(format!("at most {}", crate::text::grouped(most)))
+            }
             (Type::Whole { least, most }, Value::Integer(integer)) => {
                 match u64::try_from(*integer).is_ok_and(|value| (*least..=*most).contains(&value)) {
                     true => None,
@@ -202,7 +214,7 @@ impl Type {
             _ => fault(self.expected()),
         };
         found.map(|fault| match fault.element {
-            None if fault.help.is_none() => Fault { help: self.instead(value, &fault.expected), ..fault },
+            None if fault.help.is_none() => Fault { help: self.instead(value), ..fault },
             _ => fault,
         })
     }
@@ -237,33 +249,36 @@ impl Type {
         let Type::Whole { least, most } = self else { return None };
         let grouped = |number: &u64| crate::text::grouped(number);
         Some(match (least, most) {
+            (least, most) if least == most => least.to_string(),
             (least, &LARGEST) => format!("{least} or more"),
             (least, most) if least + 1 == *most => format!("{least} or {most}"),
             (least, most) => format!("{} to {}", grouped(least), grouped(most)),
         })
     }
 
-    /// What to write instead of a value that is nearly valid.
-    fn instead(&self, value: &Value, expected: &str) -> Option<String> {
-        match value {
+    /// What to do about a value that is nearly valid.
+    fn instead(&self, value: &Value) -> Option<Advice> {
+        let text = match value {
             Value::String(text) => self
                 .number_in_quotes(text)
                 .or_else(|| self.nearest_word(text).map(|near| format!("did you mean `\"{near}\"`?"))),
             Value::Float(number)
                 if matches!(self, Type::Whole { .. })
+                    && number.abs() < LARGEST as f64
                     && number.fract() == 0.0
                     && self.takes(&Value::Integer(*number as i64)) =>
             {
                 Some(format!("write {}", *number as i64))
             }
-            _ if expected == "a list" && self.takes(&Value::Array(vec![value.clone()])) => {
+            Value::Array(values) if !values.is_empty() && values.iter().all(|value| self.takes(value)) => {
+                return Some(Advice::ListOfValues);
+            }
+            _ if matches!(self, Type::List(..)) && self.takes(&Value::Array(vec![value.clone()])) => {
                 Some(format!("write a list: [{value}]"))
             }
-            Value::Array(values) if !values.is_empty() && values.iter().all(|value| self.takes(value)) => {
-                Some(LIST_OF_VALUES.to_owned())
-            }
             _ => None,
-        }
+        };
+        text.map(Advice::Text)
     }
 
     /// What to write instead of a number that was read as text: it is in quotes, or is not valid TOML, such as `.5` and `05`.
@@ -333,7 +348,7 @@ impl Type {
         match self {
             Type::Text | Type::Path => json!({ "type": "string" }),
             Type::Name => json!({
-                "type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^./\\][^/\\]*$",
+                "type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*$",
             }),
             Type::Whole { least, most } => {
                 let mut schema = json!({ "type": "integer", "minimum": least });
@@ -358,9 +373,15 @@ impl Type {
     }
 }
 
-/// A marker in [`Fault::help`]: the value is a list, and each element would be a valid value. The reader of specs replaces it
-/// by advice that names the place for such a list.
-pub(crate) const LIST_OF_VALUES: &str = "a list of values";
+/// What the name of a folder must be instead; `None` if it is valid. File systems limit the number of bytes.
+pub fn name_fault(name: &str) -> Option<&'static str> {
+    let is_plain = !name.starts_with('.') && !name.chars().any(|c| c == '/' || c == '\\' || c.is_control());
+    match (1..=100).contains(&name.chars().count()) && name.len() <= 240 {
+        false => Some("1 to 100 characters long, and at most 240 bytes"),
+        true if !is_plain => Some("a folder name without slashes, line breaks and a leading dot"),
+        true => None,
+    }
+}
 
 /// The candidate that is most similar to a misspelled name; `None` if none is similar enough.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {

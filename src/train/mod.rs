@@ -11,7 +11,7 @@ mod worker;
 
 pub use optimizer::{OPTIMIZERS, Optimizer, Rule};
 pub use schedule::{Course, SCHEDULES, Schedule};
-pub use settings::{BATCH_SIZE_BY_DEFAULT, DEVICES, Device, TrainSettings};
+pub use settings::{DEVICES, Device, TrainSettings};
 pub use snapshot::{Snapshot, SnapshotError, Weight};
 pub use tally::Position;
 pub(crate) use worker::Worker;

@@ -45,9 +45,6 @@ static CUDA: Kind<Device> =
 /// The devices that a spec can choose.
 pub static DEVICES: Choices<Device> = Choices(&[&CPU, &CUDA]);
 
-/// The default of `train.batch_size`.
-pub const BATCH_SIZE_BY_DEFAULT: u64 = 128;
-
 const BATCH_SIZE: Key =
     Key::new("batch_size", "The number of images per step; the last step of an epoch may have fewer.")
         .also("bs batch minibatch minibatch_size")
@@ -60,13 +57,9 @@ const OPTIMIZER: Key =
 const LEARNING_RATE: Key = Key::new("learning_rate", "The learning rate before warm-up and schedule.")
     .also("lr learn_rate base_lr init_lr initial_lr max_lr")
     .example("0.0003");
-const SCHEDULE: Key = Key::new(
-    "schedule",
-    "The learning-rate schedule: constant, multiplied by `gamma` at each of `milestones`, or a cosine from the end of the \
-     warm-up down to 0.",
-)
-.also("scheduler lr_schedule lr_scheduler lr_policy learning_rate_schedule")
-.example("\"cosine\"");
+const SCHEDULE: Key = Key::new("schedule", "The learning-rate schedule.")
+    .also("scheduler lr_schedule lr_scheduler lr_policy learning_rate_schedule")
+    .example("\"cosine\"");
 const WARMUP_EPOCHS: Key = Key::new(
     "warmup_epochs",
     "The number of epochs over which the learning rate rises linearly; their last step has the full rate.",
@@ -98,7 +91,7 @@ const DEVICE: Key =
 impl TrainSettings {
     /// Reads the table.
     pub fn read(keys: &mut Keys<'_>) -> TrainSettings {
-        let batch_size = keys.whole(BATCH_SIZE, 1, Type::MOST, BATCH_SIZE_BY_DEFAULT);
+        let batch_size = keys.whole(BATCH_SIZE, 1, Type::MOST, 128);
         let epochs = keys.whole(EPOCHS, 1, 1_000_000, 10);
         let optimizer = keys.choice(OPTIMIZER, &OPTIMIZERS, &ADAM);
         let learning_rate = keys.number(LEARNING_RATE, Interval::POSITIVE, 1e-3);
@@ -107,19 +100,15 @@ impl TrainSettings {
         let clip_norm = keys.optional_number(CLIP_NORM, Interval::POSITIVE);
         let checkpoint_steps = keys.optional_whole(CHECKPOINT_STEPS, 1, Type::MOST);
         let device = keys.choice(DEVICE, &DEVICES, &CPU);
-        keys.require(
-            device != Device::Cuda || cfg!(feature = "cuda"),
-            &["train.device"],
-            || "`train.device` is \"cuda\", but vaex was built without CUDA".to_owned(),
-            "build vaex with the `cuda` feature: cargo build --release --features cuda",
-        );
-        let (rate, is_adaptive) = (learning_rate, optimizer.rates().is_adaptive);
+        let (rate, rates) = (learning_rate, optimizer.rates());
         let message = || format!("`train.learning_rate` of {} is large", crate::text::short(rate));
-        let help = "each step changes each weight by about this much; usual values are 1e-4 to 1e-2";
-        keys.warn(!is_adaptive || rate <= 1.0, &["train.learning_rate"], message, help);
+        let help = format!("each step changes each weight by about this much; usual values are {}", rates.usual);
+        keys.warn(!rates.is_adaptive || rate <= rates.large, &["train.learning_rate"], message, &help);
         schedule.warnings(epochs).into_iter().for_each(|warning| keys.add_warning(warning));
-        let message =
-            || format!("`train.warmup_epochs` is as long as the training ({})", crate::text::counted(epochs, "epoch"));
+        let message = || {
+            let (warmup, epochs) = (crate::text::short(warmup_epochs), crate::text::grouped(epochs));
+            format!("`train.warmup_epochs` ({warmup}) is not less than `train.epochs` ({epochs})")
+        };
         let help = "the learning rate reaches `train.learning_rate` in the last step, or never";
         keys.warn(warmup_epochs < epochs as f64 || warmup_epochs == 0.0, &["train.warmup_epochs"], message, help);
         TrainSettings {

@@ -31,8 +31,8 @@ pub enum Event {
         step: u64,
         /// Mean loss of the epoch so far.
         loss: Option<f64>,
-        /// Training images per second in this epoch.
-        images_per_second: f64,
+        /// Training images per second in this epoch; `None` if unknown.
+        images_per_second: Option<f64>,
     },
     /// An epoch ended.
     Epoch {
@@ -45,9 +45,9 @@ pub enum Event {
         /// Validation loss; `None` if not finite.
         validation_loss: Option<f64>,
         /// The metrics of both splits, with the names of [`crate::metrics::named`].
-        metrics: BTreeMap<String, Option<f64>>,
-        /// Training images per second.
-        images_per_second: f64,
+        metrics: BTreeMap<String, serde_json::Value>,
+        /// Training images per second; `None` if unknown.
+        images_per_second: Option<f64>,
     },
     /// Another process holds the lock of the trial folder; this one waits for it.
     Waiting {

@@ -1,7 +1,7 @@
 //! Resuming a trial: finds its last intact checkpoint, and checks that its event log is intact.
 
 use super::TrialError;
-use crate::folder::{FileError, TrialFolder};
+use crate::folder::{FileError, TrialFolder, exists};
 use crate::plan::Trial;
 use crate::record::checkpoint::{CheckpointError, History, read_checkpoint};
 use crate::record::tables;
@@ -30,9 +30,9 @@ pub(super) fn resume<B: Execute>(
 ) -> Result<Beginning, TrialError> {
     let (mut past, mut faults) = (History::default(), Vec::new());
     let table = has_epochs(folder);
-    let saved = folder.previous_checkpoint().exists() || !matches!(table, Ok(false));
+    let saved = exists(&folder.previous_checkpoint())? || !matches!(table, Ok(false));
     for path in [folder.checkpoint(), folder.previous_checkpoint()] {
-        if !path.exists() {
+        if !exists(&path)? {
             if saved && path == folder.checkpoint() {
                 faults.push(format!("cannot resume from {}: it is missing", path.display()));
             }

@@ -36,6 +36,7 @@ impl<B: Execute> Session<'_, '_, B> {
                 if last.is_none_or(|last| last.elapsed() > Duration::from_millis(100)) {
                     last = Some(Instant::now());
                     let Progress { epoch, step, loss, images_per_second } = progress;
+                    let images_per_second = finite(images_per_second);
                     emit(Event::Progress { epoch, step, loss: finite(loss), images_per_second });
                 }
             };

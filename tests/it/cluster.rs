@@ -102,7 +102,7 @@ fn a_folder_without_a_plan_is_not_an_experiment_folder() {
     workspace.create_folder("empty");
     let none = |folder: &str| format!("error: {folder} is not an experiment folder: it has no plan.json\n");
     workspace.refuse(&["status", "empty"], "error: empty is not an experiment folder: it has no plan.json\n");
-    workspace.refuse(&["status", "nowhere"], "error: nowhere is not a folder\n");
+    workspace.refuse(&["status", "nowhere"], "error: there is no folder nowhere; `vaex run SPEC` creates it\n");
     // Only one experiment is cancelled, never all experiments of a folder.
     workspace.refuse(&["cancel", "empty"], &none("empty"));
     workspace.refuse(&["cancel", "nowhere"], &none("nowhere"));

@@ -356,3 +356,23 @@ fn a_trial_does_not_repeat_the_warnings_of_the_plan() {
     let lines: Vec<&str> = outcome.stdout.lines().filter(|line| line.contains("grey")).collect();
     assert_eq!(lines, [format!("warning: {GREY}")]);
 }
+
+/// Each of these was once an error, a warning or a wrong trial.
+#[test]
+fn valid_specs_of_data_are_accepted() {
+    let mut workspace = Workspace::with_spec(&spec("images = \"images\"\ntest_images = \"images\"\nstored = [0, 1]"));
+    workspace.write("images", bits());
+    let trial = |workspace: &Workspace| plan(workspace)["trials"][0].clone();
+    assert_eq!(plan(&workspace)["warnings"], serde_json::json!([]));
+    // The saved spec of a trial has every key, also the default of `validation`.
+    workspace.succeed(&["run", "spec.toml"]);
+    let folder = workspace.trial("runs/tiny", trial(&workspace)["trial"].as_str().unwrap());
+    let record = std::fs::read_to_string(folder.join("trial.json")).unwrap();
+    assert!(record.contains("\"warnings\": []"), "{record}");
+    // A range of numbers of images.
+    let sweep = "[sweep.grid]\n\"data.validation\" = { from = 4, to = 8, steps = 3 }\n";
+    workspace.write("spec.toml", spec("images = \"images\"\nstored = [0, 1]") + sweep);
+    let trials = plan(&workspace)["trials"].as_array().unwrap().clone();
+    let values: Vec<_> = trials.iter().map(|trial| trial["spec"]["data.validation"].clone()).collect();
+    assert_eq!(values, [4, 6, 8]);
+}

@@ -56,7 +56,7 @@ fn they_are_reported_with_their_correct_status() {
     ] {
         let one = experiment(&report, name);
         assert_eq!(statuses(&one["trials"]), vec![status; count], "{name}");
-        assert_eq!(one["apart"], serde_json::json!([]), "{name}");
+        assert_eq!(one["unplanned"], serde_json::json!([]), "{name}");
     }
     let settings = experiment(&report, "sweep")["settings"].as_array().unwrap();
     let counts: Vec<_> = settings.iter().map(|setting| setting["done"].as_u64().unwrap()).collect();
@@ -143,8 +143,8 @@ fn new_trials_are_not_mixed_with_them() {
     let ids = |list: &str| -> Vec<&str> {
         sweep[list].as_array().unwrap().iter().map(|trial| trial["trial"].as_str().unwrap()).collect()
     };
-    assert_eq!((ids("trials").len(), ids("apart").len()), (4, 4));
-    assert!(before.iter().all(|id| ids("apart").contains(&&**id)));
+    assert_eq!((ids("trials").len(), ids("unplanned").len()), (4, 4));
+    assert!(before.iter().all(|id| ids("unplanned").contains(&&**id)));
     assert!(sweep["settings"].as_array().unwrap().iter().all(|setting| setting["done"] == 2));
     let best = said.lines().find_map(|line| line.strip_prefix("best: ")).unwrap();
     assert!(ids("trials").iter().any(|id| best.contains(id)), "{best}");

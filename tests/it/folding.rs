@@ -109,7 +109,7 @@ fn trials_of_another_spec_with_the_same_name_are_listed_separately() {
     assert!(said.contains("not in the current plan: 1 trial") && said.contains(&other), "{said}");
     let report = report(&workspace, "runs/tiny");
     let folder = workspace.trial("runs/tiny", &other).file_name().unwrap().to_str().unwrap().to_owned();
-    assert_eq!((counts(&report), &report["experiments"][0]["apart"][0]["trial"]), (vec![1], &other.into()));
+    assert_eq!((counts(&report), &report["experiments"][0]["unplanned"][0]["trial"]), (vec![1], &other.into()));
     // Links are relative to the page.
     workspace.succeed(&["report", "runs/tiny"]);
     let page = std::fs::read_to_string(workspace.path("runs/tiny/report.html")).unwrap();

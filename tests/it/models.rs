@@ -268,7 +268,7 @@ fn trials_are_found_by_the_beginning_of_their_ids_and_by_being_best() {
     let last = |folder: &Path| {
         vaex::record::tables::read_metrics(&folder.join("metrics.parquet")).unwrap().pop().unwrap().get("loss").unwrap()
     };
-    assert_eq!(said["metrics"]["validation loss"], serde_json::json!([last(&both[0].1), last(&both[1].1)]));
+    assert_eq!(said["metrics"]["validation_loss"], serde_json::json!([last(&both[0].1), last(&both[1].1)]));
     assert!(workspace.succeed(&["diff", &both[0].0, &both[1].0]).contains("objective.kl_weight"));
 }
 
@@ -447,7 +447,7 @@ fn outputs_take_the_place_of_nothing_that_is_needed() {
     let name = folder.file_name().unwrap().to_str().unwrap();
     let refused = |arguments: &[&str], message: &str| refused(&workspace, arguments, message);
     let model = format!("runs/tiny/{name}/model.parquet");
-    let message = "is in the trial folder, where only `vaex run` writes; choose another folder";
+    let message = "is in a trial folder, where only `vaex run` writes; choose another folder";
     refused(&["embed", name, "-o", &model], &format!("{model} {message}"));
     let message = "images.png is an input of this command; choose another name";
     refused(&["reconstruct", name, "--data", "images.png", "-o", "images.png"], message);
@@ -484,7 +484,7 @@ fn what_a_model_does_not_have_is_said() {
         let plain = json(&folder.join("trial.json"))["spec"]["model.posterior"] == "none";
         let shown = folder.display();
         let message = match plain {
-            true => format!("error: {shown} is a plain autoencoder: it has no prior to sample from\n"),
+            true => format!("error: {shown} is a plain autoencoder: it has no prior\n"),
             false => format!("error: a manifold needs 2 latent axes, but {shown} has 3; use `vaex traverse`\n"),
         };
         assert_eq!(workspace.vaex(&["manifold", folder.to_str().unwrap()]).stderr, message);

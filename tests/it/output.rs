@@ -246,7 +246,7 @@ fn a_metric_is_in_every_output() {
     assert_eq!(report["experiments"][0]["trials"][index]["final"]["validation"]["mse"], mse);
     let ids: Vec<&str> = trials.keys().map(String::as_str).collect();
     let diff: Value = serde_json::from_str(&workspace.succeed(&["diff", ids[0], ids[1], "--json"])).unwrap();
-    assert_eq!((&diff["metrics"]["validation mse"][0], &diff["metrics"]["train mse"]), (&mse.into(), &Value::Null));
+    assert_eq!((&diff["metrics"]["validation_mse"][0], &diff["metrics"]["train_mse"]), (&mse.into(), &Value::Null));
     let page = std::fs::read_to_string(workspace.path("runs/tiny/report.html")).unwrap();
     assert!(page.contains("\"title\":\"squared error (mean over pixels)\""));
     let log = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());

@@ -89,7 +89,7 @@ warning: `model.latent_dim` is 16, more than the 8 units of a hidden layer
   |
   = help: the narrowest hidden layer limits the information that the codes carry
 
-warning: `objective.kl_warmup_epochs` is as long as the training (10 epochs)
+warning: `objective.kl_warmup_epochs` (10) is not less than `train.epochs` (10)
  --> spec.toml:7:20
   |
 7 | kl_warmup_epochs = 10
@@ -97,7 +97,7 @@ warning: `objective.kl_warmup_epochs` is as long as the training (10 epochs)
   |
   = help: the KL weight reaches `objective.kl_weight` at the end, or never
 
-warning: `train.warmup_epochs` is as long as the training (10 epochs)
+warning: `train.warmup_epochs` (20) is not less than `train.epochs` (10)
  --> spec.toml:9:17
   |
 9 | warmup_epochs = 20

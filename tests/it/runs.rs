@@ -315,10 +315,10 @@ fn a_second_run_of_the_same_experiment_is_refused_while_the_first_one_is_running
     let message =
         second.stderr.strip_prefix("error: another vaex process holds the lock of runs/long: process ").unwrap();
     let message = message.strip_prefix(&process.id().to_string()).unwrap();
-    let (host, rest) = message.strip_prefix(" on ").unwrap().split_once(", for ").unwrap();
+    let (host, rest) = message.strip_prefix(" on ").unwrap().split_once(", started ").unwrap();
     assert!(!host.is_empty() && !host.contains(' '), "{host}");
     let (_, rest) = rest.split_once(" second").unwrap();
-    assert_eq!(rest.trim_start_matches('s'), "; wait for it, stop it, or choose another folder with --runs\n");
+    assert_eq!(rest.trim_start_matches('s'), " ago; wait for it, stop it, or choose another folder with --runs\n");
     process.kill().unwrap();
     process.wait().unwrap();
 }

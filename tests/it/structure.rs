@@ -59,28 +59,24 @@ impl Source {
                     let Some(after) = rest.strip_prefix("::") else { break };
                     rest = after;
                 }
-                // The first words of a group of imports.
+                // The first words of the paths in a group of imports.
                 let group = rest.strip_prefix('{').map(|group| group.split(';').next().unwrap_or_default());
-                let (mut depth, mut word) = (0, String::new());
+                let (mut depth, mut word, mut is_rest) = (0, String::new(), false);
                 for c in group.unwrap_or_default().chars() {
                     match c {
                         '{' => depth += 1,
                         '}' if depth == 0 => break,
                         '}' => depth -= 1,
-                        c if depth == 0 && is_word(c) => word.push(c),
-                        ',' if depth == 0 => {
-                            names.insert([path.clone(), vec![std::mem::take(&mut word)]].concat());
+                        _ if depth > 0 => {}
+                        ',' => {
+                            if !word.is_empty() {
+                                names.insert([path.clone(), vec![std::mem::take(&mut word)]].concat());
+                            }
+                            is_rest = false;
                         }
-                        // The rest of a longer path is ignored.
-                        ':' if depth == 0 && !word.is_empty() => {
-                            names.insert([path.clone(), vec![std::mem::take(&mut word)]].concat());
-                            depth = i32::MIN / 2;
-                        }
+                        c if is_word(c) && !is_rest => word.push(c),
+                        ':' => is_rest = true,
                         _ => {}
-                    }
-                    if c == ',' && depth < 0 {
-                        depth = 0;
-                        word.clear();
                     }
                 }
                 if !word.is_empty() {
@@ -187,4 +183,12 @@ fn no_file_is_long_and_each_says_what_it_is_for() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn all_paths_of_a_group_of_imports_are_found() {
+    let text = "use crate::{metrics::{Row, Split}, launch, commands::run};".to_owned();
+    let source = Source { file: PathBuf::new(), module: Vec::new(), text };
+    let names: Vec<String> = source.names().into_iter().filter_map(|name| name.first().cloned()).collect();
+    assert_eq!(names, ["commands", "launch", "metrics"]);
 }

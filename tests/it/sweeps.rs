@@ -375,17 +375,19 @@ fn a_new_file_can_be_planned_and_is_never_overwritten() {
     }
     for (arguments, message) in [
         (&["one"][..], "one.toml already exists; choose another name, or remove the file"),
-        (&["a/b"], "\"a/b\" is not a valid file name; use a name without slashes, line breaks and a leading dot"),
+        (&["a/b"], "the name must be a folder name without slashes, line breaks and a leading dot, found \"a/b\""),
         (&["five", "--data", "nowhere"], "nowhere is not a file"),
         (
             &["five", "--data", "text"],
             "`text` is not an IDX file: it begins with the bytes 6E 6F 20 69, not with 00 00 08; use an IDX file",
         ),
-        (&[&*"x".repeat(101)], "the name is too long; use at most 100 characters"),
     ] {
         let outcome = workspace.vaex(&[&["new"], arguments].concat());
         assert_eq!((outcome.status, outcome.stderr), (Some(2), format!("error: {message}\n")));
     }
+    let outcome = workspace.vaex(&["new", &"x".repeat(101)]);
+    let message = "error: the name must be 1 to 100 characters long, and at most 240 bytes, found \"x";
+    assert!(outcome.status == Some(2) && outcome.stderr.starts_with(message), "{}", outcome.stderr);
 }
 
 /// The same spec gives the same plan.json, byte for byte, in every folder.

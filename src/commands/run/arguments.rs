@@ -1,16 +1,16 @@
 //! The arguments of `vaex run`.
 
-use crate::commands::shared::numbers::positive;
+use crate::commands::shared::numbers::{positive, up_to_a_million};
 use crate::commands::shared::spec::SpecArgs;
 use crate::launch::Options;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Train all unfinished trials of the given experiments.
+/// Train all unfinished trials of the given specs.
 #[derive(Debug, Args)]
 pub(in crate::commands) struct RunArgs {
-    /// Experiment files.
+    /// Spec files.
     #[arg(required_unless_present = "verify_repro", value_name = "SPEC")]
     pub(super) specs: Vec<PathBuf>,
     /// Folder that holds the experiment folders.
@@ -38,10 +38,10 @@ pub(in crate::commands) struct RunArgs {
     /// always resume.
     #[arg(long)]
     pub(super) retry_failed: bool,
-    /// Kill a trial that makes no progress for this many seconds; it has then failed. Training steps, validation and
+    /// Kill a trial that makes no progress for this many seconds, and record it as failed. Training steps, validation and
     /// pictures count as progress.
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) stall_timeout: Option<u64>,
+    #[arg(long, value_name = "SECONDS", value_parser = up_to_a_million)]
+    pub(super) stall_timeout: Option<usize>,
     /// Print events as JSON, one per line.
     #[arg(long)]
     pub(super) json: bool,
@@ -104,7 +104,7 @@ impl RunArgs {
             fresh: self.fresh,
             fail_fast: self.fail_fast,
             retry_failed: self.retry_failed,
-            stall_timeout: self.stall_timeout.map(Duration::from_secs),
+            stall_timeout: self.stall_timeout.map(|seconds| Duration::from_secs(seconds as u64)),
         }
     }
 }

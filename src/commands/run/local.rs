@@ -7,6 +7,7 @@ use crate::commands::shared::print::{complain, explain, say};
 use crate::commands::shared::progress::Progress;
 use crate::commands::shared::report;
 use crate::commands::shared::signals::{self, STOP};
+use crate::folder::ExperimentFolder;
 use crate::launch::{self, Options, Summary};
 use crate::metrics::Split;
 use crate::plan::{Plan, Trial};
@@ -32,8 +33,11 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
         progress.summarize(launch::folder(plan, &options.runs).path(), summary.disk_is_full);
         progress.finish();
         if !args.json {
-            let best =
-                report::print(launch::folder(plan, &options.runs).path()).map(|report| report.best().map(best_line));
+            let best = report::print(launch::folder(plan, &options.runs).path()).map(|report| {
+                // No trial is the best one if metrics of different trials are not comparable.
+                let line = |trial| if report.is_comparable() { best_line(trial) } else { String::new() };
+                report.best().map(line)
+            });
             let best = best.unwrap_or_else(|error| {
                 explain(&error);
                 worst = worst.max(FAILED);
@@ -105,13 +109,13 @@ fn print_next_steps(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<
     } else {
         if summary.failed_before > 0 {
             let count = counted(summary.failed_before, "trial");
-            say(&format!("{count} failed in an earlier run; to retry: --retry-failed"));
+            say(&format!("{count} failed or diverged in an earlier run; to retry: --retry-failed"));
         }
         let has_model = best.is_some();
-        best.iter().for_each(|best| say(best));
+        best.iter().filter(|best| !best.is_empty()).for_each(|best| say(best));
         let folder = shell_word(&folder.to_string_lossy());
         say("to explore the results:");
-        say(&format!("  vaex report {folder}          # writes {folder}/report.html"));
+        say(&format!("  vaex report {folder}          # writes {folder}/{}", ExperimentFolder::PAGE));
         say(&format!("  vaex tensorboard {folder}"));
         if has_model {
             say(&format!("  vaex traverse {folder} --best"));

@@ -11,13 +11,14 @@ use super::command::Command;
 use super::shared::exit::WRONG;
 use super::shared::print::{complain, explain_as, warn};
 use super::shared::progress::say_event;
+use super::shared::trial;
 use crate::plan::Plan;
 use serde_json::json;
 
 impl Command for RunArgs {
     fn run(&self) -> anyhow::Result<u8> {
         if let Some(trial) = &self.verify_repro {
-            return repro::run(trial, self);
+            return repro::run(&trial::folder(trial, &self.runs)?, self);
         }
         let Some(plans) = plans(self) else { return Ok(WRONG) };
         match submit::scheduler(&self.submit)? {

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 
 pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     let files = TrialFolder::new(folder);
-    if !files.has_record() {
+    if !files.has_record()? {
         bail!("{} is not a trial folder: it has no {}", folder.display(), TrialFolder::RECORD);
     }
     if args.submit.launcher != Launcher::Local || args.submit.print || args.submit.wait {
@@ -31,7 +31,9 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     let record = TrialRecord::read(&files)?;
     if record.numerics != NUMERICS {
         let (folder, version) = (folder.display(), &record.version);
-        bail!("{folder} was trained by vaex {version}, and this version computes other bits; see CHANGELOG.md");
+        bail!(
+            "{folder} was trained by vaex {version}, and this version of vaex does not give bit-identical results; see CHANGELOG.md"
+        );
     }
     let (plan, _) = prepared_trial(&files, &record.trial)?;
     if record.status != Status::Done {
@@ -54,7 +56,7 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     let again = again.find(&record.trial).context("the second training created no trial folder")?;
     let record_again = TrialRecord::read(again)?;
     if summary.done == 0 {
-        bail!("the second training failed: {}", record_again.error.unwrap_or_default());
+        bail!("the second training failed: {}", record_again.error.as_deref().unwrap_or("without an error message"));
     }
     let mut differences = checkpoint::differences(&files.model(), &again.model())?;
     let rows = [&files, again].map(|folder| read_metrics(&folder.metrics()));
@@ -68,7 +70,7 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     } else {
         say(&format!("{}: not reproduced; these results differ:", record.trial));
         differences.iter().for_each(|difference| say(&format!("  {difference}")));
-        environment_differences(&record, &record_again).iter().for_each(|line| say(&format!("  {line}")));
+        environment_differences(&record, &record_again)?.iter().for_each(|line| say(&format!("  {line}")));
     }
     Ok(if differences.is_empty() { DONE } else { FAILED })
 }
@@ -91,12 +93,10 @@ fn in_metrics(before: &[Row], after: &[Row]) -> Option<String> {
 }
 
 /// Differences between the environments of the two trainings, which may explain why the results differ.
-fn environment_differences(before: &TrialRecord, after: &TrialRecord) -> Vec<String> {
-    let values = |record: &TrialRecord| serde_json::to_value(record).unwrap_or_default();
-    let (before, after) = (values(before), values(after));
+fn environment_differences(before: &TrialRecord, after: &TrialRecord) -> anyhow::Result<Vec<String>> {
+    let (before, after) = (serde_json::to_value(before)?, serde_json::to_value(after)?);
     let keys = ["version", "git_commit", "git_dirty", "lock_hash", "processor", "host", "threads"];
     let differs = keys.into_iter().filter(|key| before[key] != after[key]);
-    differs
-        .map(|key| format!("{key}: {} before, {} now", value_text(before.get(key)), value_text(after.get(key))))
-        .collect()
+    let line = |key: &str| format!("{key}: {} before, {} now", value_text(before.get(key)), value_text(after.get(key)));
+    Ok(differs.map(line).collect())
 }

@@ -69,7 +69,8 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
         bail!("--jobs and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel");
     }
     let options = args.options();
-    let tasks = Tasks { threads: args.threads.unwrap_or(1), stall_timeout: args.stall_timeout };
+    let tasks =
+        Tasks { threads: args.threads.unwrap_or(1), stall_timeout: args.stall_timeout.map(|seconds| seconds as u64) };
     signals::stop_then_exit()?;
     let mut submitted_before = false;
     for plan in plans {

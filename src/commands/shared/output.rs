@@ -3,6 +3,7 @@
 use super::exit::DONE;
 use super::images::ImagesArgs;
 use super::print::say;
+use crate::folder::TrialFolder;
 use crate::trained::Trained;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -63,8 +64,8 @@ impl Output {
     }
 
     /// The path of the output file, checked before the work; `inputs` are the files that the command reads.
-    pub(crate) fn path(&self, default: &str, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
-        destination(self.output.as_deref().unwrap_or(Path::new(default)), trained, inputs)
+    pub(crate) fn path(&self, default: &str, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
+        destination(self.output.as_deref().unwrap_or(Path::new(default)), inputs)
     }
 
     pub(crate) fn print_written(&self, trained: &Trained, files: &[PathBuf], what: &str) -> u8 {
@@ -72,17 +73,18 @@ impl Output {
     }
 }
 
-/// Checks that a file can be written, and that it replaces neither an input nor a file of the trial. Follows links.
-pub(crate) fn destination(path: &Path, trained: &Trained, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
+/// Checks that a file can be written, and that it replaces neither an input nor a file of a trial. Follows links.
+pub(crate) fn destination(path: &Path, inputs: &ImagesArgs) -> anyhow::Result<PathBuf> {
     let shown = path.display();
     if path.exists() && !path.is_file() {
         bail!("{shown} is not a regular file; choose another name");
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Ok(real) = real(path, folder) else { bail!("cannot write {shown}: there is no folder {}", folder.display()) };
-    let of_trial = trained.folder().canonicalize();
-    if of_trial.is_ok_and(|of_trial| real.starts_with(of_trial)) {
-        bail!("{shown} is in the trial folder, where only `vaex run` writes; choose another folder");
+    for folder in real.ancestors().skip(1) {
+        if TrialFolder::new(folder).has_record()? {
+            bail!("{shown} is in a trial folder, where only `vaex run` writes; choose another folder");
+        }
     }
     let is_read = [&inputs.data, &inputs.labels]
         .into_iter()

@@ -26,7 +26,7 @@ pub(crate) fn square(tiles: usize) -> usize {
 pub(crate) fn require_prior(trained: &Trained) -> anyhow::Result<()> {
     match trained.has_prior() {
         true => Ok(()),
-        false => bail!("{} is a plain autoencoder: it has no prior to sample from", trained.folder().display()),
+        false => bail!("{} is a plain autoencoder: it has no prior", trained.folder().display()),
     }
 }
 

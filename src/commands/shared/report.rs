@@ -2,7 +2,7 @@
 
 use super::print::{complain, say};
 use super::terminal;
-use crate::folder::TrialFolder;
+use crate::folder::{FileError, TrialFolder};
 use crate::report::{self, Format, Report};
 use std::path::{Path, PathBuf};
 
@@ -10,14 +10,17 @@ use std::path::{Path, PathBuf};
 pub(crate) fn print(folder: &Path) -> anyhow::Result<Report> {
     let report = report::collect(folder)?;
     say(&report.table(terminal::width()));
-    write(&report, folder, &[Format::Parquet]);
+    write(&report, folder, &[Format::Parquet])?;
     Ok(report)
 }
 
 /// Writes the report files, but none into a trial folder. Returns the written files, and whether any could not be written.
-pub(crate) fn write(report: &Report, folder: &Path, formats: &[Format]) -> (Vec<PathBuf>, bool) {
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn write(report: &Report, folder: &Path, formats: &[Format]) -> Result<(Vec<PathBuf>, bool), FileError> {
     let (mut written, mut missed) = (Vec::new(), false);
-    let formats = if is_trial(folder) { &[] } else { formats };
+    let formats = if TrialFolder::new(folder).has_record()? { &[] } else { formats };
     for format in formats {
         match report.write(folder, *format) {
             Ok(files) => written.extend(files),
@@ -27,10 +30,5 @@ pub(crate) fn write(report: &Report, folder: &Path, formats: &[Format]) -> (Vec<
             }
         }
     }
-    (written, missed)
-}
-
-/// Whether a folder is a trial folder.
-pub(crate) fn is_trial(folder: &Path) -> bool {
-    TrialFolder::new(folder).has_record()
+    Ok((written, missed))
 }

@@ -1,7 +1,7 @@
 //! The trial that a command uses: given by its folder, by the start of its id, or as the best trial of an experiment.
 
 use super::print::complain;
-use crate::folder::TrialFolder;
+use crate::folder::{FileError, TrialFolder};
 use crate::plan::{Plan, Trial};
 use crate::report;
 use anyhow::{Context, anyhow, bail};
@@ -45,22 +45,31 @@ impl TrialChoice {
 
 /// The folder of a trial that is given by its folder, by the folder's name or by the start of its id.
 pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
-    if TrialFolder::new(given).has_record() {
+    if TrialFolder::new(given).has_record()? {
         return Ok(given.to_path_buf());
     }
     if given.is_dir() {
         bail!("{} is not a trial folder: it has no {}", given.display(), TrialFolder::RECORD);
     }
     let start = given.to_string_lossy();
-    let folders =
-        WalkDir::new(runs).follow_links(true).min_depth(1).max_depth(2).sort_by_file_name().into_iter().flatten();
-    let named = folders.map(walkdir::DirEntry::into_path).filter(|folder| TrialFolder::new(folder).has_record());
+    let mut named = Vec::new();
+    if runs.is_dir() {
+        for entry in WalkDir::new(runs).follow_links(true).min_depth(1).max_depth(2).sort_by_file_name() {
+            match entry {
+                Ok(entry) if entry.path().is_dir() => named.extend(with_record(entry.into_path())?),
+                Ok(_) => {}
+                // A link that leads nowhere, or to a parent folder, has no trial of its own.
+                Err(error) if error.path().is_some_and(Path::is_symlink) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
     // The folder's name is accepted too, because `vaex run` prints it for the best trial.
     let is_match = |folder: &Path| {
         folder.file_name() == Some(given.as_os_str())
             || TrialFolder::new(folder).id().is_some_and(|id| id.starts_with(&*start))
     };
-    let mut found: Vec<PathBuf> = named.filter(|folder| is_match(folder)).collect();
+    let mut found: Vec<PathBuf> = named.into_iter().filter(|folder| is_match(folder)).collect();
     // A link to an experiment folder leads to the same trials.
     let mut places = BTreeSet::new();
     found.retain(|folder| places.insert(std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone())));
@@ -77,6 +86,11 @@ pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// The folder, if it is a trial folder.
+fn with_record(folder: PathBuf) -> Result<Option<PathBuf>, FileError> {
+    Ok(TrialFolder::new(&folder).has_record()?.then_some(folder))
+}
+
 /// The plan of the spec in a trial folder, and its only trial, which must have the given id.
 pub(crate) fn prepared_trial(folder: &TrialFolder, id: &str) -> anyhow::Result<(Plan, Trial)> {
     let path = folder.spec();
@@ -84,7 +98,7 @@ pub(crate) fn prepared_trial(folder: &TrialFolder, id: &str) -> anyhow::Result<(
     match plan.trials() {
         [trial] if trial.id() == id => Ok((plan.clone(), trial.clone())),
         _ => bail!(
-            "{} does not give trial {id}: the file or its data was changed, or another version of vaex trained the trial",
+            "{} now has another trial id than {id}: the spec or its images changed, or an earlier version of vaex computed the id",
             path.display()
         ),
     }

@@ -11,6 +11,9 @@ pub(in crate::data) static KIND: Kind<Arc<dyn Source>> =
     Kind::new("fashion-mini", "2,000 images of Fashion-MNIST, embedded in the binary.", read)
         .also("fashion fashion_mnist fashionmnist fmnist");
 
+/// The key that names the source.
+const KEY: &str = "data.source";
+
 fn read(_: &mut Keys<'_>) -> Arc<dyn Source> {
     Arc::new(FashionMini)
 }
@@ -20,11 +23,11 @@ struct FashionMini;
 
 impl Source for FashionMini {
     fn training(&self, _: &Path, most: usize) -> Result<Loaded, DataError> {
-        let (images, labels) = load(most).map_err(|problem| DataError::Idx { key: "data.source", problem })?;
+        let (images, labels) = load(most).map_err(|problem| problem.of_key(KEY))?;
         let size = |axis: usize| images.sizes.get(axis).copied().unwrap_or(0);
         let (count, height, width) = (size(0), size(1), size(2));
         let images = Images::new(images.bytes, Some(labels.bytes), height, width);
-        Ok(Loaded { file: PathBuf::from("fashion-mini"), count, images })
+        Ok(Loaded { key: KEY, file: PathBuf::from("fashion-mini"), count, images })
     }
 
     fn test(&self, _: &Path) -> Result<Option<Loaded>, DataError> {

@@ -1,7 +1,7 @@
 //! The source `idx`: IDX files of images and labels, the file format of MNIST.
 
-use super::idx_file::{Array, Content, read_file};
-use super::{Loaded, Source};
+use super::idx_file::{Array, Content, IdxError, read_file};
+use super::{Loaded, Source, Unset};
 use crate::data::{DataError, Images};
 use crate::settings::{Key, Keys, Kind, Role};
 use std::path::{Path, PathBuf};
@@ -31,12 +31,13 @@ const LABELS: Key = Key::new("labels", "IDX file of the labels of the training i
     .role(Role::File);
 const TEST_IMAGES: Key = Key::new(
     "test_images",
-    "IDX file of validation images, all of which are used. Without it, the last training images are the validation images.",
+    "IDX file of held-out images, for example the test set; all of them are used as validation images. Without it, the last \
+     training images are the validation images.",
 )
 .also("val_images valid_images validation_images eval_images")
 .example("\"t10k-images-idx3-ubyte.gz\"")
 .role(Role::File);
-const TEST_LABELS: Key = Key::new("test_labels", "IDX file of the labels of the validation images.")
+const TEST_LABELS: Key = Key::new("test_labels", "IDX file of the labels of `test_images`.")
     .also("val_labels valid_labels validation_labels eval_labels")
     .example("\"t10k-labels-idx1-ubyte.gz\"")
     .role(Role::File);
@@ -53,7 +54,10 @@ fn read(keys: &mut Keys<'_>) -> Arc<dyn Source> {
     let test_labels = keys.optional_path(TEST_LABELS);
     let message = || "`data.test_labels` is set, but `data.test_images` is not; set both or neither".to_owned();
     keys.require(test_labels.is_none() || test_images.is_some(), &["data.test_labels"], message, "");
-    Arc::new(Idx { images: images.unwrap_or_default(), labels, test_images, test_labels })
+    match images {
+        Some(images) => Arc::new(Idx { images, labels, test_images, test_labels }),
+        None => Arc::new(Unset),
+    }
 }
 
 impl Source for Idx {
@@ -72,6 +76,16 @@ impl Source for Idx {
     }
 }
 
+impl IdxError {
+    /// The error, for the file that this spec key names.
+    pub(super) fn of_key(self, key: &'static str) -> DataError {
+        match self {
+            IdxError::File(error) => DataError::Unreadable { key, error },
+            problem => DataError::Format { key, problem: problem.into() },
+        }
+    }
+}
+
 /// Reads the first images, at most `most`, and their labels. Both are given as spec key and file.
 pub(in crate::data) fn read_pair(
     folder: &Path,
@@ -79,8 +93,7 @@ pub(in crate::data) fn read_pair(
     labels: (&'static str, Option<&Path>),
     most: usize,
 ) -> Result<Loaded, DataError> {
-    let read =
-        |key, file: &Path, content| read_file(file, content, most).map_err(|problem| DataError::Idx { key, problem });
+    let read = |key, file: &Path, content| read_file(file, content, most).map_err(|problem| problem.of_key(key));
     let file = folder.join(images.1);
     let Array { sizes, bytes } = read(images.0, &file, Content::Images)?;
     // The reader checked the number of axes: the default 0 is never used.
@@ -98,5 +111,5 @@ pub(in crate::data) fn read_pair(
             Some(bytes)
         }
     };
-    Ok(Loaded { file, count, images: Images::new(bytes, labels, height, width) })
+    Ok(Loaded { key: images.0, file, count, images: Images::new(bytes, labels, height, width) })
 }

@@ -64,7 +64,7 @@ pub(super) struct Array {
 
 /// Why an IDX file cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum IdxError {
+pub(in crate::data) enum IdxError {
     /// The file cannot be opened or read.
     #[error(transparent)]
     File(#[from] FileError),

@@ -6,7 +6,6 @@ mod idx_file;
 
 pub(super) use fashion_mini::KIND as FASHION_MINI;
 pub(super) use idx::read_pair;
-pub use idx_file::IdxError;
 #[cfg(test)]
 pub(super) use idx_file::tests as idx_tests;
 
@@ -39,6 +38,20 @@ pub trait Source: Debug + Send + Sync {
     }
 }
 
+/// A source whose images the spec does not name, which is an error of the spec.
+#[derive(Debug)]
+struct Unset;
+
+impl Source for Unset {
+    fn training(&self, _: &Path, _: usize) -> Result<Loaded, DataError> {
+        Err(DataError::Unset)
+    }
+
+    fn test(&self, _: &Path) -> Result<Option<Loaded>, DataError> {
+        Ok(None)
+    }
+}
+
 impl PartialEq for dyn Source {
     fn eq(&self, other: &dyn Source) -> bool {
         format!("{self:?}") == format!("{other:?}")
@@ -48,6 +61,8 @@ impl PartialEq for dyn Source {
 /// The first images of a file.
 #[derive(Clone, Debug)]
 pub struct Loaded {
+    /// The spec key that names them.
+    pub key: &'static str,
     /// The file, or the name of the source if it has no file.
     pub file: PathBuf,
     /// The number of images in the file.

@@ -9,9 +9,9 @@ use super::document::{Document, Override, ReadError};
 use super::entry::{DottedKey, Entry};
 use super::suggestions::{Written, unknown_key, varied_instead};
 use super::sweep::RawSweep;
-use super::types::{dotted, fault, is_path};
+use super::types::{dotted, fault, is_path, kind_of};
 use super::{SPEC_VERSION, known_keys};
-use crate::settings::{Fault, LIST_OF_VALUES};
+use crate::settings::{Advice, Fault, Type};
 use crate::text::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -137,7 +137,7 @@ impl Reader {
             let name: &str = key.get_ref();
             let dotted = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
             let location = Location::new(source, key.span());
-            let quoted = name.contains('.') && !["sweep.grid", "sweep.zip", "sweep.random"].contains(&prefix);
+            let quoted = name.contains('.') && !matches!(kind_of(prefix), Some(Type::Table));
             match (prefix, value.get_ref()) {
                 _ if quoted && (self.known.contains(&dotted) || self.is_table(&dotted)) => {
                     self.quoted(source, &dotted, location, value);
@@ -276,30 +276,30 @@ impl Reader {
         let (location, value) = (place.unwrap_or(&entry.value), element.unwrap_or(&entry.content));
         let written = self.text(location);
         let found = match value {
-            toml::Value::Array(values) if fault.expected.starts_with("a list of") => {
+            toml::Value::Array(values) if matches!(kind_of(key), Some(Type::Pair(_))) => {
                 format!("a list of {}", counted(values.len(), "value"))
             }
             toml::Value::Array(values) if values.is_empty() => "an empty list".to_owned(),
             toml::Value::Array(_) => "a list".to_owned(),
             toml::Value::Table(_) => "a table".to_owned(),
+            toml::Value::String(text) if text.chars().count() > 100 => {
+                format!("a text of {}", counted(text.chars().count(), "character"))
+            }
             _ if written.contains('\n') => "several lines of text".to_owned(),
             // For the numbers of a range or a distribution, show the number, not the table.
             toml::Value::Float(_) | toml::Value::Integer(_) if written.starts_with('{') => format!("`{value}`"),
             _ => format!("`{written}`"),
         };
         let subject = if element.is_some() { format!("each value of `{key}`") } else { format!("`{key}`") };
-        let too_large =
-            written.bytes().all(|byte| byte.is_ascii_digit()) && fault.expected.starts_with("a whole number");
-        let message = match too_large {
-            true => format!("{subject} must be at most {}, found {found}", i64::MAX),
-            false => format!("{subject} must be {}, found {found}", fault.expected),
-        };
-        let help = fault.help.map(|help| match help == LIST_OF_VALUES {
-            true if self.is_argument(location.source) => {
+        let message = format!("{subject} must be {}, found {found}", fault.expected);
+        let help = fault.help.map(|help| match help {
+            Advice::ListOfValues if self.is_argument(location.source) => {
                 format!("to try several values, write --set 'sweep.grid.{}={value}'", dotted(key))
             }
-            true => format!("to try several values, write `{} = {value}` in `[sweep.grid]`", dotted(key)),
-            false => help,
+            Advice::ListOfValues => {
+                format!("to try several values, write `{} = {value}` in `[sweep.grid]`", dotted(key))
+            }
+            Advice::Text(text) => text,
         });
         Diagnostic { help, ..Diagnostic::at(location, message) }
     }

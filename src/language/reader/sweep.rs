@@ -5,10 +5,10 @@ use crate::language::description;
 use crate::language::diagnostics::{Diagnostic, Location};
 use crate::language::entry::Entry;
 use crate::language::suggestions::{Written, unknown_key};
-use crate::language::sweep::{Assignment, Draw, HARD_LIMIT, ListedValues, NumberRange, Pattern, Reason, TRIAL_LIMIT};
+use crate::language::sweep::{Assignment, Draw, ListedValues, NumberRange, OfRandom, Pattern, Reason};
 use crate::language::types::{can_vary, fault, kind_of, takes};
-use crate::settings::{Role, nearest};
-use crate::text::{counted, grouped};
+use crate::settings::{Role, Type};
+use crate::text::counted;
 use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -40,27 +40,20 @@ impl Reader {
                     `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`";
                 self.faults.push(fault.with_help(help));
             }
-            ("seeds", _) => match seeds(&entry) {
-                Some(values) => {
-                    let values = values.into_iter().map(|(value, location)| (Some(value), location)).collect();
+            ("seeds", _) => {
+                if self.takes("sweep.seeds", &entry) {
+                    let values = seeds(&entry).into_iter().map(|(value, location)| (Some(value), location)).collect();
                     self.sweep.drop_other_sources("seed", source);
                     self.sweep.seeds = Some(ListedValues { entry, values });
-                }
-                None => {
-                    let most = grouped(TRIAL_LIMIT);
-                    let message =
-                        format!("`sweep.seeds` must be a number of seeds from 1 to {most}, or a list of seeds");
-                    let fault = fault(&message);
+                } else {
                     self.sweep.is_partial = true;
-                    let help =
-                        "write `seeds = 5` to use the seeds 0 to 4, or `seeds = [7, 8]` to use the seeds 7 and 8";
-                    self.faults.push(fault.with_help(help));
                 }
-            },
-            ("limit", _) => match entry.content.as_integer() {
-                Some(limit) if (1..=HARD_LIMIT as i64).contains(&limit) => self.sweep.limit = Some(entry),
-                _ => self.faults.push(fault("`sweep.limit` must be a whole number from 1 to 1,000,000")),
-            },
+            }
+            ("limit", _) => {
+                if self.takes("sweep.limit", &entry) {
+                    self.sweep.limit = Some(entry);
+                }
+            }
             ("include" | "exclude", _) => self.patterns(source, name, &entry, value),
             _ => return false,
         }
@@ -125,22 +118,20 @@ impl Reader {
     /// Reads a key of `[sweep.random]`.
     pub(super) fn draw(&mut self, source: usize, name: &str, key: Location, value: &Spanned<DeValue<'_>>) {
         let entry = Entry::new(source, key, value);
-        match name {
-            "samples" | "seed" => {
-                let least = i64::from(name == "samples");
-                if entry.content.as_integer().is_none_or(|count| count < least) {
-                    let message = format!("`{name}` of `[sweep.random]` must be a whole number, {least} or more");
+        match OfRandom::find(name) {
+            Some(own) => {
+                if let Some(fault) = own.kind.fault(&entry.content) {
+                    let message = format!("`{name}` of `[sweep.random]` must be {}", fault.expected);
                     self.faults.push(Diagnostic::at(&entry.value, message));
                 }
-                let place = if name == "samples" { &mut self.sweep.samples } else { &mut self.sweep.draw_seed };
-                *place = Some(entry);
+                self.sweep.of_random.insert(own.name, entry);
             }
-            _ => {
+            None => {
                 self.sweep.draws = true;
                 let draw = match self.not_varied(name, "[sweep.random]", &entry, value) {
                     Some(mut fault) => {
                         // `samples` and `seed` are more likely meant than a similar key of the spec.
-                        if let Some(near) = nearest(name, ["samples", "seed"]).filter(|_| !name.contains('.')) {
+                        if let Some(near) = OfRandom::nearest(name).filter(|_| !name.contains('.')) {
                             fault.help = Some(format!("did you mean `{near}`?"));
                         }
                         self.faults.push(fault);
@@ -156,10 +147,11 @@ impl Reader {
 
     /// The distribution of a key; `None` after an error.
     fn distribution(&mut self, key: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Draw> {
-        let example = match numbers(key) {
-            (true, _) => "uniform = [0.0, 1.0]",
-            (false, true) => "int = [2, 8]",
-            (false, false) => "choice = [...]",
+        let example = match (numbers(key), &entry.content) {
+            (_, list @ toml::Value::Array(_)) => format!("choice = {list}"),
+            ((true, _), _) => "uniform = [0.0, 1.0]".to_owned(),
+            ((false, true), _) => "int = [2, 8]".to_owned(),
+            ((false, false), _) => "choice = [...]".to_owned(),
         };
         let draw = match Draw::read(key, &entry.content) {
             Ok(draw) => draw,
@@ -291,6 +283,10 @@ impl Reader {
         let numbers = |range: NumberRange| -> Result<Vec<toml::Value>, Reason> {
             Ok(match kinds {
                 (false, true) => range.whole()?.into_iter().map(toml::Value::Integer).collect(),
+                // Such as `data.validation`, where 100 is a number of images and 0.1 is a fraction.
+                _ if is_either(key) && range.is_whole() => {
+                    range.whole()?.into_iter().map(toml::Value::Integer).collect()
+                }
                 _ => range.numbers().into_iter().map(toml::Value::Float).collect(),
             })
         };
@@ -312,15 +308,18 @@ fn numbers(key: &str) -> (bool, bool) {
     kind_of(key).map_or((false, false), |kind| kind.takes_numbers())
 }
 
+/// Whether whole numbers and other numbers mean different things for a key.
+fn is_either(key: &str) -> bool {
+    matches!(kind_of(key), Some(Type::OneOf(types, _)) if types.iter().any(|one| one.takes_numbers() == (false, true)))
+}
+
 /// The seeds of `seeds = 5` or `seeds = [7, 8]`.
-fn seeds(entry: &Entry) -> Option<Vec<(toml::Value, Location)>> {
-    let is_seed = |value: &toml::Value| value.as_integer().is_some_and(|seed| seed >= 0);
+fn seeds(entry: &Entry) -> Vec<(toml::Value, Location)> {
     match &entry.content {
-        toml::Value::Integer(count) if (1..=TRIAL_LIMIT as i64).contains(count) => {
-            Some((0..*count).map(|seed| (toml::Value::Integer(seed), entry.value.clone())).collect())
+        toml::Value::Integer(count) => {
+            (0..*count).map(|seed| (toml::Value::Integer(seed), entry.value.clone())).collect()
         }
-        toml::Value::Array(seeds) if !seeds.is_empty() && seeds.iter().all(is_seed) => Some(entry.values()),
-        _ => None,
+        _ => entry.values(),
     }
 }
 

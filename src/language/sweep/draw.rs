@@ -1,7 +1,7 @@
 //! How `[sweep.random]` draws values of a key.
 
 use super::Reason;
-use crate::folder::digest;
+use crate::folder::digest_number;
 use crate::language::numbers::{finite, magnitude, to_place};
 use crate::random::{Purpose, Stream};
 use crate::settings::nearest;
@@ -16,51 +16,91 @@ pub(in crate::language) enum Draw {
     Choice(Vec<Value>),
 }
 
+/// A distribution that a spec can name.
+pub(in crate::language) struct Distribution {
+    pub(in crate::language) name: &'static str,
+    pub(in crate::language) doc: &'static str,
+    /// The type of the elements of its list as in JSON schema; `None` for any.
+    pub(in crate::language) element: Option<&'static str>,
+    /// Reads its list; the error is what it needs instead.
+    read: fn(&[Value]) -> Result<Draw, &'static str>,
+}
+
+/// The distributions.
+pub(in crate::language) static DISTRIBUTIONS: [Distribution; 4] = [
+    Distribution {
+        name: "uniform",
+        doc: "Uniform between two numbers.",
+        element: Some("number"),
+        read: |list| rising(list).map(|(low, high)| Draw::Uniform(low, high)),
+    },
+    Distribution {
+        name: "log_uniform",
+        doc: "Log-uniform between two numbers above 0.",
+        element: Some("number"),
+        read: |list| match rising(list)? {
+            (low, high) if low > 0.0 => Ok(Draw::LogUniform(low, high)),
+            _ => Err("two numbers above 0"),
+        },
+    },
+    Distribution {
+        name: "int",
+        doc: "Uniform over the whole numbers from the first to the second, both included.",
+        element: Some("integer"),
+        read: |list| match list {
+            [Value::Integer(low), Value::Integer(high)] if low < high => Ok(Draw::Int(*low, *high)),
+            _ => Err("a list of two whole numbers, the smaller one first"),
+        },
+    },
+    Distribution {
+        name: "choice",
+        doc: "One of a list of values, each equally likely.",
+        element: None,
+        read: |list| match list {
+            [] => Err("a list with at least one value"),
+            list => Ok(Draw::Choice(list.to_vec())),
+        },
+    },
+];
+
+fn rising(list: &[Value]) -> Result<(f64, f64), &'static str> {
+    let ends = match list {
+        [low, high] => finite(low).zip(finite(high)).filter(|(low, high)| low < high),
+        _ => None,
+    };
+    ends.ok_or("a list of two numbers, the smaller one first")
+}
+
+/// The names of all distributions, as in "expected ...".
+fn names() -> String {
+    let [all @ .., last] = &DISTRIBUTIONS.each_ref().map(|one| format!("`{}`", one.name));
+    format!("{} or {last}", all.join(", "))
+}
+
 impl Draw {
     /// Reads a distribution such as `{ log_uniform = [1e-4, 1.0] }`.
     pub(in crate::language) fn read(key: &str, value: &Value) -> Result<Draw, Reason> {
         let mut entries = value.as_table().into_iter().flatten();
         let (Some((name, bounds)), None) = (entries.next(), entries.next()) else {
-            let message = format!("`{key}` needs one distribution: `uniform`, `log_uniform`, `int` or `choice`");
-            return Err((message, None));
+            return Err((format!("`{key}` needs one distribution: {}", names()), None));
         };
-        let list = bounds.as_array().cloned().unwrap_or_default();
-        let numbers = match &list[..] {
-            [low, high] => finite(low).zip(finite(high)).filter(|(low, high)| low < high),
-            _ => None,
+        let Some(distribution) = DISTRIBUTIONS.iter().find(|one| one.name == name) else {
+            let near = nearest(name, DISTRIBUTIONS.iter().map(|one| one.name));
+            return Err((
+                format!("unknown distribution `{name}` of `{key}`; expected {}", names()),
+                near.map(|near| format!("did you mean `{near}`?")),
+            ));
         };
-        let needs = |what: &str| (format!("`{name}` of `{key}` needs {what}"), None);
-        let rising = || numbers.ok_or_else(|| needs("a list of two numbers, the smaller one first"));
-        match name.as_str() {
-            "uniform" => rising().map(|(low, high)| Draw::Uniform(low, high)),
-            "log_uniform" => match rising()? {
-                (low, high) if low > 0.0 => Ok(Draw::LogUniform(low, high)),
-                _ => Err(needs("two numbers above 0")),
-            },
-            "int" => match &list[..] {
-                [Value::Integer(low), Value::Integer(high)] if low < high => Ok(Draw::Int(*low, *high)),
-                _ => Err(needs("a list of two whole numbers, the smaller one first")),
-            },
-            "choice" if !list.is_empty() => Ok(Draw::Choice(list)),
-            "choice" => Err(needs("a list with at least one value")),
-            other => {
-                let near = nearest(other, ["uniform", "log_uniform", "int", "choice"]);
-                Err((
-                    format!(
-                        "unknown distribution `{other}` of `{key}`; expected `uniform`, `log_uniform`, `int` or `choice`"
-                    ),
-                    near.map(|near| format!("did you mean `{near}`?")),
-                ))
-            }
-        }
+        let list: &[Value] = bounds.as_array().map_or(&[], |list| list);
+        (distribution.read)(list).map_err(|needs| (format!("`{name}` of `{key}` needs {needs}"), None))
     }
 
-    /// The value of a sample. It depends only on the seed, the key and the number of the sample.
-    pub(in crate::language) fn value(&self, seed: u64, key: &str, sample: u64) -> Value {
-        let of_key = u64::from_str_radix(&digest(&[key.as_bytes()], 16), 16).unwrap_or_default();
+    /// The value of a sample. It depends only on the seed, the key and the number of the sample. `None` without choices.
+    pub(in crate::language) fn value(&self, seed: u64, key: &str, sample: u64) -> Option<Value> {
+        let of_key = digest_number(key.as_bytes());
         let mut stream = Stream::new(seed, Purpose::Sweep, sample, of_key);
         let mut share = || stream.below(1 << 53) as f64 / (1u64 << 53) as f64;
-        match self {
+        Some(match self {
             Draw::Uniform(low, high) => Value::Float(between(low + share() * (high - low), *low, *high)),
             Draw::LogUniform(low, high) => {
                 Value::Float(between((low.ln() + share() * (high.ln() - low.ln())).exp(), *low, *high))
@@ -71,9 +111,9 @@ impl Draw {
             }
             Draw::Choice(values) => {
                 let index = stream.below(values.len() as u64) as usize;
-                values.get(index).cloned().unwrap_or(Value::Boolean(false))
+                values.get(index)?.clone()
             }
-        }
+        })
     }
 }
 

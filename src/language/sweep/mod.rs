@@ -8,13 +8,13 @@ mod draw;
 mod range;
 mod raw;
 
-pub(super) use draw::Draw;
-pub(super) use range::NumberRange;
+pub(super) use draw::{DISTRIBUTIONS, Distribution, Draw};
+pub(super) use range::{KEYS as RANGE_KEYS, NumberRange, SCALES};
 pub(super) use raw::{ListedValues, RawSweep};
 
 use super::diagnostics::Location;
 use super::entry::DottedKey;
-use crate::settings::{Key as KeyInfo, Keys, Role, Type};
+use crate::settings::{Key as KeyInfo, Keys, Role, Type, nearest};
 use std::collections::BTreeMap;
 use toml::Value;
 
@@ -23,6 +23,40 @@ pub const TRIAL_LIMIT: u64 = 100_000;
 
 /// The maximum of `sweep.limit`: all trials are kept in memory.
 pub const HARD_LIMIT: u64 = 1_000_000;
+
+/// A key of `[sweep.random]` that is not the name of a key to draw.
+pub(super) struct OfRandom {
+    pub(super) name: &'static str,
+    pub(super) doc: &'static str,
+    pub(super) kind: Type,
+    pub(super) default: Option<u64>,
+}
+
+/// The number of trials to draw.
+pub(super) static SAMPLES: OfRandom = OfRandom {
+    name: "samples",
+    doc: "The number of random samples: each gives one trial.",
+    kind: Type::COUNT,
+    default: None,
+};
+/// The seed of the draws.
+pub(super) static DRAW_SEED: OfRandom =
+    OfRandom { name: "seed", doc: "The seed of the random samples.", kind: Type::WHOLE, default: Some(0) };
+
+impl OfRandom {
+    /// All of them.
+    pub(super) const ALL: [&'static OfRandom; 2] = [&SAMPLES, &DRAW_SEED];
+
+    /// The one with this name.
+    pub(super) fn find(name: &str) -> Option<&'static OfRandom> {
+        OfRandom::ALL.into_iter().find(|own| own.name == name)
+    }
+
+    /// The name that a misspelled one most likely means.
+    pub(super) fn nearest(name: &str) -> Option<String> {
+        nearest(name, OfRandom::ALL.map(|own| own.name))
+    }
+}
 
 /// Describes the table. The reader of specs reads its parts, with their locations.
 pub(super) fn describe(keys: &mut Keys<'_>) {
@@ -51,7 +85,7 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     keys.describe_only(
         part(
             "random",
-            "Dotted keys, each with the distribution that its values are drawn from, and `samples`, the number of draws.",
+            "Dotted keys, each with the distribution that its values are drawn from, and `samples`, the number of random samples.",
             "{ samples = 20, \"objective.kl_weight\" = { log_uniform = [0.001, 1.0] } }",
         ),
         Type::Table,
@@ -59,12 +93,16 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
     );
     keys.describe_only(
         part("seeds", "The number of seeds to train each setting with, counted from 0, or a list of seeds.", "5")
+            .hint("write `seeds = 5` to use the seeds 0 to 4, or `seeds = [7, 8]` to use the seeds 7 and 8")
             .also("n_seeds num_seeds n_runs repeats n_repeats repetitions replicates"),
-        Type::OneOf(&[Type::Whole { least: 1, most: TRIAL_LIMIT }, Type::List(&Type::WHOLE, 1)], "seeds"),
+        Type::OneOf(
+            &[Type::Whole { least: 1, most: HARD_LIMIT }, Type::List(&Type::WHOLE, 1)],
+            "a number of seeds from 1 to 1,000,000, or a list of seeds",
+        ),
         None,
     );
     keys.describe_only(
-        part("limit", "The maximum number of trials.", "200000"),
+        part("limit", "A sweep with more trials than this is an error.", "200000"),
         Type::Whole { least: 1, most: HARD_LIMIT },
         Some(Value::Integer(TRIAL_LIMIT as i64)),
     );

@@ -1,6 +1,6 @@
 //! A range of numbers in `[sweep.grid]`.
 
-use super::{Reason, TRIAL_LIMIT};
+use super::{HARD_LIMIT, Reason};
 use crate::language::numbers::{finite, magnitude, significant, to_place, whole_end};
 use crate::settings::nearest;
 use crate::text::grouped;
@@ -14,20 +14,27 @@ pub(in crate::language) struct NumberRange {
     log: bool,
 }
 
+/// The keys of a range: name, meaning, and other names.
+pub(in crate::language) const KEYS: [(&str, &str, &str); 4] = [
+    ("from", "The first number.", "start begin first low min"),
+    ("to", "The last number.", "stop end last high max"),
+    ("steps", "The number of values.", "num n count number points"),
+    ("scale", "Equal differences (linear) or equal ratios (log).", ""),
+];
+
+/// The scales of a range; the first is the default.
+pub(in crate::language) const SCALES: [&str; 2] = ["linear", "log"];
+
 impl NumberRange {
     /// Reads it.
     ///
     /// # Errors
     /// What is wrong with it.
     pub(in crate::language) fn read(table: &toml::Table) -> Result<NumberRange, Reason> {
-        const KEYS: [&str; 4] = ["from", "to", "steps", "scale"];
-        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let meant = match key.as_str() {
-                "start" | "begin" | "first" | "low" | "min" => Some("from".to_owned()),
-                "stop" | "end" | "last" | "high" | "max" => Some("to".to_owned()),
-                "num" | "n" | "count" | "number" | "points" => Some("steps".to_owned()),
-                key => nearest(key, KEYS),
-            };
+        if let Some(key) = table.keys().find(|key| !KEYS.iter().any(|(name, ..)| name == key)) {
+            let other = KEYS.iter().find(|(_, _, also)| also.split(' ').any(|also| also == key));
+            let meant = other.map(|(name, ..)| (*name).to_owned());
+            let meant = meant.or_else(|| nearest(key, KEYS.iter().map(|(name, ..)| *name)));
             let help = meant.map(|key| format!("did you mean `{key}`?"));
             return Err((format!("unknown key `{key}` in a range"), help));
         }
@@ -38,20 +45,32 @@ impl NumberRange {
         let (from, to) = (end("from")?, end("to")?);
         let steps = table.get("steps").and_then(Value::as_integer).filter(|steps| *steps > 1);
         let steps = steps.ok_or(("a range needs `steps`, a whole number, 2 or more".to_owned(), None))? as u64;
-        if steps > TRIAL_LIMIT {
-            return Err((format!("`steps` of a range must be at most {}", grouped(TRIAL_LIMIT)), None));
+        if steps > HARD_LIMIT {
+            return Err((format!("`steps` of a range must be at most {}", grouped(HARD_LIMIT)), None));
         }
-        let log = match table.get("scale").map(|scale| scale.as_str().unwrap_or_default()) {
-            None | Some("linear") => false,
-            Some("log") => true,
-            Some(_) => return Err(("`scale` of a range must be \"linear\" or \"log\"".to_owned(), None)),
+        let [linear, logarithmic] = SCALES;
+        let log = match table.get("scale") {
+            None => false,
+            Some(Value::String(scale)) if scale == linear || scale == logarithmic => scale == logarithmic,
+            Some(_) => {
+                return Err((format!("`scale` of a range must be \"{linear}\" or \"{logarithmic}\""), None));
+            }
         };
         let range = NumberRange { from, to, steps, log };
         let (from, to) = range.ends();
+        // Large whole numbers may differ although they are equal as floats.
+        if if range.is_whole() { range.from == range.to } else { from == to } {
+            return Err(("`from` and `to` of a range must differ".to_owned(), None));
+        }
         if log && (from <= 0.0 || to <= 0.0) {
             return Err(("a range on a logarithmic scale needs `from` and `to` above 0".to_owned(), None));
         }
         Ok(range)
+    }
+
+    /// Whether both ends are written as whole numbers.
+    pub(in crate::language) fn is_whole(&self) -> bool {
+        self.from.is_integer() && self.to.is_integer()
     }
 
     fn ends(&self) -> (f64, f64) {

@@ -1,11 +1,11 @@
 //! A sweep as it is read from one source after another, and how its blocks are made from it.
 
 use super::draw::Draw;
-use super::{Assignment, Block, HARD_LIMIT, Pattern, Point, Sweep, TRIAL_LIMIT};
+use super::{Assignment, Block, DRAW_SEED, HARD_LIMIT, Pattern, Point, SAMPLES, Sweep, TRIAL_LIMIT};
 use crate::language::diagnostics::{Diagnostic, Location};
 use crate::language::entry::{DottedKey, Entry};
 use crate::language::types::fault;
-use crate::text::grouped;
+use crate::text::{counted, grouped};
 use std::collections::BTreeMap;
 use toml::Value;
 
@@ -20,8 +20,8 @@ pub(in crate::language) struct RawSweep {
     pub(in crate::language) random: BTreeMap<DottedKey, (Entry, Option<Draw>)>,
     /// Whether any source has a key in `[sweep.random]`.
     pub(in crate::language) draws: bool,
-    pub(in crate::language) samples: Option<Entry>,
-    pub(in crate::language) draw_seed: Option<Entry>,
+    /// The other keys of `[sweep.random]`, by name.
+    pub(in crate::language) of_random: BTreeMap<&'static str, Entry>,
     pub(in crate::language) seeds: Option<ListedValues>,
     pub(in crate::language) limit: Option<Entry>,
     pub(in crate::language) include: Vec<Point>,
@@ -67,14 +67,13 @@ impl RawSweep {
     /// Builds the sweep, and checks its parts together.
     pub(in crate::language) fn finish(self) -> (Sweep, Vec<Diagnostic>) {
         let mut faults = self.varied_twice();
-        let whole = |entry: &Option<Entry>| {
-            let value = entry.as_ref().and_then(|entry| entry.content.as_integer());
-            value.and_then(|value| u64::try_from(value).ok())
-        };
-        let limit = whole(&self.limit).unwrap_or(TRIAL_LIMIT);
+        let whole = |entry: &Entry| entry.content.as_integer().and_then(|value| u64::try_from(value).ok());
+        let limit = self.limit.as_ref().and_then(whole).unwrap_or(TRIAL_LIMIT);
+        let samples = self.of_random.get(SAMPLES.name);
+        let draw_seed = self.of_random.get(DRAW_SEED.name).and_then(whole).or(DRAW_SEED.default);
         let mut blocks = Vec::new();
         if let Some((first, _)) = self.random.values().next() {
-            match (whole(&self.samples), &self.samples) {
+            match (samples.and_then(whole), samples) {
                 (Some(samples), Some(entry)) if samples > limit => {
                     let (found, most) = (grouped(samples), grouped(limit));
                     let message = format!("{found} samples are more than the limit of {most} trials");
@@ -83,19 +82,21 @@ impl RawSweep {
                     faults.push(Diagnostic::at(&entry.value, message).with_help(help));
                 }
                 (Some(samples @ 1..), _) => {
-                    let block = self.draw(samples, whole(&self.draw_seed).unwrap_or(0));
+                    let block = self.draw(samples, draw_seed.unwrap_or_default());
                     faults.extend(out_of_range(&block));
                     blocks.push(block);
                 }
-                (None, None) => {
+                // An unknown key may be meant as `samples`, and is already reported.
+                (None, None) if self.random.values().all(|(_, draw)| draw.is_some()) => {
                     let fault =
-                        Diagnostic::at(&first.key, "`[sweep.random]` needs `samples`, the number of trials to draw");
+                        Diagnostic::at(&first.key, "`[sweep.random]` needs `samples`, the number of random samples");
                     faults.push(fault.with_help("add a line like `samples = 20`"));
                 }
+                (None, None) => {}
                 // An invalid value of `samples` was already reported.
                 (Some(0) | None, Some(_)) | (Some(_), None) => {}
             }
-        } else if let Some(samples) = self.samples.as_ref().filter(|_| !self.draws) {
+        } else if let Some(samples) = samples.filter(|_| !self.draws) {
             let fault = Diagnostic::at(&samples.key, "`[sweep.random]` has `samples`, but no key to draw");
             let help = "add a line like `\"objective.kl_weight\" = { log_uniform = [0.01, 1.0] }`, or remove `samples`";
             faults.push(fault.with_help(help));
@@ -137,7 +138,7 @@ impl RawSweep {
         let point = |sample: u64| {
             let assignment = |(key, (entry, draw)): (&DottedKey, &(Entry, Option<Draw>))| Assignment {
                 key: key.clone(),
-                value: draw.as_ref().map(|draw| draw.value(seed, key, sample)),
+                value: draw.as_ref().and_then(|draw| draw.value(seed, key, sample)),
                 location: entry.value.clone(),
             };
             self.random.iter().map(assignment).collect()
@@ -172,8 +173,8 @@ fn zipped(zip: &BTreeMap<DottedKey, ListedValues>) -> Result<Option<Block>, Diag
     let Some((first_key, first)) = lists.first() else { return Ok(None) };
     let length = first.values.len();
     if let Some((key, other)) = lists.iter().find(|(_, listed)| listed.values.len() != length) {
-        let (key, count) = (key.as_str(), other.values.len());
-        let message = format!("`{key}` has {count} values in `[sweep.zip]`, but `{first_key}` has {length}");
+        let count = counted(other.values.len(), "value");
+        let message = format!("`{key}` has {count} in `[sweep.zip]`, but `{first_key}` has {length}");
         let fault = Diagnostic::at(&other.entry.value, message);
         return Err(fault.with_help("all lists in `[sweep.zip]` must have the same length"));
     }

@@ -10,7 +10,7 @@ use tensorboard_proto::layout::{Category, Chart, Layout, MultilineChartContent};
 use tensorboard_proto::types::DataType;
 
 impl EventWriter {
-    /// The layout of the Custom Scalars tab: the charts of [`Metric::layout`], each with its metrics for both splits.
+    /// The layout of the Custom Scalars tab: the charts of [`crate::metrics::Metric::layout`], each with its metrics for both splits.
     ///
     /// # Errors
     /// The file cannot be written.

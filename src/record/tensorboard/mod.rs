@@ -48,7 +48,7 @@ pub struct EventWriter {
 impl EventWriter {
     /// Creates a new event file in `folder`; existing files are not changed.
     ///
-    /// `start_step` is the number of optimiser steps that the trial has taken: 0 at its start, that of the checkpoint if it
+    /// `start_step` is the number of optimizer steps that the trial has taken: 0 at its start, that of the checkpoint if it
     /// resumes. TensorBoard drops the events of older files after that step.
     ///
     /// # Errors

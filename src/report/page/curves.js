@@ -10,7 +10,7 @@ function showCurves(page) {
         ? "Each line is the mean over the seeds of a setting; the band goes from the lowest to the highest seed." : "",
         page.epoch_step > 1 ? `The chart has every ${page.epoch_step}th epoch and the last one; curves.parquet has all epochs.` : ""]
         .filter(Boolean).join(" "));
-    let [metric, split] = [CURVE_METRICS.includes(page.sorted_by) ? page.sorted_by : "elbo_nats", splits.includes(page.split)
+    let [metric, split] = [CURVE_METRICS.includes(page.sorted_by) ? page.sorted_by : CURVE_METRICS[0], splits.includes(page.split)
         ? page.split : splits[0]];
     section.append(element("div", { class: "controls" },
         select("metric", CURVE_METRICS.map((name) => [name, TITLES[name]]), metric,

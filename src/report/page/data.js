@@ -10,6 +10,7 @@ const METRICS = data.metrics.map((metric) => ({ ...metric, best: { lower: least,
 const TABLE_METRICS = METRICS.filter(({ head }) => head !== null);
 const TITLES = Object.fromEntries(METRICS.map(({ name, title }) => [name, title]));
 const RULES = Object.fromEntries(METRICS.map(({ name, rule }) => [name, rule]));
+const UNITS = Object.fromEntries(METRICS.map(({ name, unit }) => [name, unit]));
 const BETTER = Object.fromEntries(METRICS.map(({ name, better }) => [name, better]));
 const KEY_METRICS = METRICS.filter(({ of_epochs }) => of_epochs).map(({ name }) => name);
 const CURVE_METRICS = METRICS.filter(({ curve }) => curve).map(({ name }) => name);

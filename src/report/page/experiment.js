@@ -7,7 +7,7 @@ const TRIALS = 24;
 class Experiment {
     constructor(experiment) {
         Object.assign(this, experiment);
-        this.apart = Array.isArray(this.apart) ? this.apart : [];
+        this.unplanned = Array.isArray(this.unplanned) ? this.unplanned : [];
         const byId = new Map(this.trials.map((trial) => [trial.trial, trial]));
         // From here on, settings have trials instead of their ids, and trials are sorted, best first.
         this.settings = this.settings.map((setting, index) => (
@@ -32,7 +32,7 @@ class Experiment {
     /** The value of a metric of a trial that is done; null if absent. */
     metric(trial, name) {
         if (trial.status !== "done") return null;
-        const value = name === "images_per_second" || name === "seconds" ? trial[name] : trial.final[this.split]?.[name];
+        const value = KEY_METRICS.includes(name) ? trial.final[this.split]?.[name] : trial[name];
         return isNumber(value) ? value : null;
     }
 
@@ -69,7 +69,7 @@ class Experiment {
         const contents = element("nav", { class: "contents", "aria-label": "contents" });
         this.place = element("div", {}, element("h1", {}, this.name),
             element("p", {}, `${plural(this.trials.length, "trial")}: ${this.statuses(this.trials) || "none"}. `,
-                this.apart.length > 0 ? `${plural(this.apart.length, "other trial")} in this folder ${this.apart.length === 1 ? "is" : "are"} not in the current plan. ` : "",
+                this.unplanned.length > 0 ? `${plural(this.unplanned.length, "other trial")} in this folder ${this.unplanned.length === 1 ? "is" : "are"} not in the current plan. ` : "",
                 element("span", { class: "soft" },
                 `Metrics are of the ${this.split} split after the last epoch; nats are per image. Means and charts include only trials that are done; learning curves include all trials.`)),
             this.notes.length > 0 ? element("ul", { class: "soft" }, this.notes.map((note) => element("li", {}, note))) : null,

@@ -1,13 +1,7 @@
 // Pictures of the trials.
 
-const PICTURES = {
-    reconstructions: "Validation images, each above its reconstruction.",
-    samples: "Images decoded from codes sampled from the prior; trials with the same seed have the same codes.",
-    manifold: "Images decoded from a grid over the prior; the first latent axis increases to the right, the second one upwards.",
-};
-
 function showPictures(page) {
-    const kinds = Object.keys(PICTURES).filter((kind) => page.trials.some((trial) => trial.pictures?.[kind]));
+    const kinds = Object.keys(data.pictures).filter((kind) => page.trials.some((trial) => trial.pictures?.[kind]));
     if (kinds.length === 0) return;
     const section = page.section("Pictures");
     let kind = kinds[0];
@@ -28,7 +22,7 @@ function showPictures(page) {
     page.updates.push(() => {
         const trials = more.shown();
         const without = page.chosen.filter((trial) => !trial.pictures?.[kind]).length;
-        explanation.textContent = PICTURES[kind] + (page.tiles
+        explanation.textContent = data.pictures[kind] + (page.tiles
             ? ` To keep the page small, at most ${page.tiles} columns are shown; the trial folders have the whole pictures.` : "") + (without > 0
             ? ` ${plural(without, "trial")} of the table ${without === 1 ? "has" : "have"} no such picture.` : "");
         place.replaceChildren(...trials.map((trial) => element("figure", {},

@@ -113,7 +113,7 @@ function bestValues(page, rows) {
     if (!page.comparable) return best;
     for (const { name, best: extreme } of TABLE_METRICS) {
         const values = rows.map((row) => row.metrics[name]?.mean).filter(isNumber);
-        if (extreme && values.length > 1 && (name !== "loss" || page.sorted_by === "loss")) best.set(name, extreme(values));
+        if (extreme && values.length > 1 && (UNITS[name] !== "" || page.sorted_by === name)) best.set(name, extreme(values));
     }
     return best;
 }

@@ -159,7 +159,7 @@ fn records_of_earlier_versions_lack_the_sizes_of_the_data() {
     }
     earlier["checksum"] = crate::folder::BLANK_SEAL.into();
     let mut bytes = serde_json::to_vec_pretty(&earlier).unwrap();
-    crate::folder::SealPlace::First.seal(&mut bytes);
+    crate::folder::SealPlace::First.seal(&mut bytes).unwrap();
     std::fs::write(&path, &bytes).unwrap();
     let read = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     assert_eq!([read.train_images, read.validation_images, read.height, read.width], [None; 4]);

@@ -89,7 +89,7 @@ impl DeviceError {
     }
 }
 
-/// A trained array: its values in host memory, which the optimiser updates, and a handle of the backend.
+/// A trained array: its values in host memory, which the optimizer updates, and a handle of the backend.
 #[derive(Debug)]
 pub struct Parameter<S: Shape, B: Backend> {
     /// The values, row-major.
@@ -230,7 +230,7 @@ pub trait Backend: 'static + Sized {
     /// The handle of a new parameter, whose values are zeros.
     fn handle<S: Shape>(device: &Self::Device, shape: S) -> Result<Self::Handle<S>, DeviceError>;
 
-    /// Copies the values to the device after the optimiser changed them.
+    /// Copies the values to the device after the optimizer changed them.
     fn refresh<S: Shape>(parameter: &mut Parameter<S, Self>);
 
     /// A function that reads the gradient of a parameter.

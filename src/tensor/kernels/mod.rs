@@ -23,7 +23,7 @@ mod simd;
 mod sum;
 mod winograd;
 
-pub use activation::{ACTIVATIONS, Activation, OnnxNode};
+pub use activation::{ACTIVATIONS, Activation, OnnxNode, RELU};
 pub use scratch::Buffer;
 pub(crate) use simd::vectorized;
 pub use sum::sum_of_squares;

@@ -1,4 +1,4 @@
-//! The weight of the KL relative to the reconstruction, in one unit for all conventions.
+//! The weight of the KL relative to the reconstruction, whatever the unit of the loss is.
 
 use super::{End, Measure};
 use crate::metrics::{Board, Metric, MetricKind, Value};
@@ -10,7 +10,7 @@ pub(super) struct EffectiveBeta;
 
 impl Measure for EffectiveBeta {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "Weight of `kl_nats` relative to `recon_nats` in the objective, in any convention; at the epoch's last step.";
+        let doc = "Weight of `kl_nats` relative to `recon_nats` in the loss, whatever `objective.reduction` is; at the epoch's last step.";
         vec![Metric { board: Board::Schedule, ..Metric::new(EFFECTIVE_BETA, MetricKind::Number, "", doc) }]
     }
 

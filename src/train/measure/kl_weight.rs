@@ -1,4 +1,4 @@
-//! The weight of the KL in the convention of the spec.
+//! The weight of the KL term.
 
 use super::{End, Measure};
 use crate::metrics::{Board, Metric, MetricKind, Value};
@@ -7,7 +7,7 @@ pub(super) struct KlWeight;
 
 impl Measure for KlWeight {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "Weight of the KL in the convention of the spec, at the epoch's last step.";
+        let doc = "Weight of the KL term, in the unit of `objective.reduction`, at the epoch's last step.";
         vec![Metric { board: Board::Schedule, ..Metric::new("kl_weight", MetricKind::Number, "", doc) }]
     }
 

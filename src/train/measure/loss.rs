@@ -1,4 +1,4 @@
-//! The loss: what training minimises.
+//! The loss: what training minimizes.
 
 use super::{End, Measure, Sums, TrainingStep, kl_nats, recon_nats};
 use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Split, Value};
@@ -16,7 +16,7 @@ pub(super) fn of(sums: &Sums, objective: &Objective, kl_weight: f64) -> f64 {
 
 impl Measure for Loss {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "The objective in the convention of the spec, mean over images.";
+        let doc = "The loss, in the unit of `objective.reduction`, mean over images.";
         vec![Metric {
             title: "loss, in the objective's unit".into(),
             direction: Direction::Lower,

@@ -218,9 +218,8 @@ mod tests {
 
     fn row(sums: &Sums, split: Split) -> Row {
         let settings = objective::ObjectiveSettings {
-            kl: Some(Kl { weight: 2.0, warmup_epochs: 0.0 }),
+            kl: Some(Kl { weight: 2.0, warmup_epochs: 0.0, posterior_scale: PosteriorScale::LogVar }),
             reduction: Reduction::Sum,
-            posterior_scale: PosteriorScale::LogVar,
         };
         let objective = Objective::new(&settings, 4, 2);
         let end = End { sums, seconds: 0.5, objective: &objective, kl_weight: 2.0, learning_rate: 0.1 };
@@ -266,7 +265,7 @@ mod tests {
             let expected: Vec<&str> = all().filter(|one| one.is_of(row.split)).map(|one| &*one.name).collect();
             assert_eq!(names, expected);
         }
-        assert_eq!(named([&train, &validation])["validation_recon_nats"], Some(4.0));
+        assert_eq!(named([&train, &validation])["validation_recon_nats"], 4.0);
     }
 
     #[test]

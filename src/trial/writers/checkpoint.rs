@@ -1,7 +1,7 @@
 //! The checkpoint, from which another process can resume, and the previous one.
 
 use super::{TrainingEvent, Writer};
-use crate::folder::FileError;
+use crate::folder::{FileError, exists};
 use crate::record::checkpoint::write_checkpoint;
 use crate::train::Execute;
 use crate::trial::TrialError;
@@ -16,7 +16,7 @@ impl<B: Execute> Writer<B> for Checkpoint {
             return Ok(());
         }
         let (path, previous) = (session.run.folder.checkpoint(), session.run.folder.previous_checkpoint());
-        if path.exists() {
+        if exists(&path)? {
             // A hard link, so that there is always a checkpoint, even if the disk is full. If the file system has no hard
             // links, the file is renamed, which replaces a previous checkpoint that could not be removed.
             let _ = std::fs::remove_file(&previous);

@@ -4,7 +4,7 @@ use super::{TrainingEvent, Writer};
 use crate::metrics::named;
 use crate::train::measure::IMAGES_PER_SECOND;
 use crate::train::{Execute, Position};
-use crate::trial::event::finite_loss;
+use crate::trial::event::{finite, finite_loss};
 use crate::trial::session::Session;
 use crate::trial::{Event, TrialError};
 
@@ -26,7 +26,7 @@ impl<B: Execute> Writer<B> for Listener {
                 loss: finite_loss(train),
                 validation_loss: finite_loss(validation),
                 metrics: named([train, validation]),
-                images_per_second: train.get(IMAGES_PER_SECOND).unwrap_or(f64::NAN),
+                images_per_second: train.get(IMAGES_PER_SECOND).and_then(finite),
             }),
             _ => {}
         }

@@ -8,6 +8,7 @@ use crate::plan::Trial;
 use crate::record::Grid;
 use crate::record::checkpoint::Arrays;
 use crate::record::images::manifold_codes;
+use crate::record::pictures::{MANIFOLD, RECONSTRUCTIONS, SAMPLES};
 use crate::train::{Execute, Trainer};
 use crate::trial::TrialError;
 use crate::trial::session::Session;
@@ -63,20 +64,21 @@ fn draw<B: Execute>(
     let mut arrays = Arrays::default();
     arrays.push("input", vec![inputs.len() / pixels, pixels], &inputs);
     arrays.push("reconstruction", vec![inputs.len() / pixels, pixels], &reconstructions);
-    arrays.write(&folder.picture_values("reconstructions"), BTreeMap::new())?;
+    arrays.write(&folder.picture_values(RECONSTRUCTIONS.name), BTreeMap::new())?;
 
     let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, pixels), tiles(&reconstructions, pixels));
-    let mut pictures = vec![("reconstructions", Grid::pairs(height, width, columns, &inputs, &reconstructions, range))];
-    // A plain autoencoder has no prior to sample from.
+    let mut pictures =
+        vec![(RECONSTRUCTIONS.name, Grid::pairs(height, width, columns, &inputs, &reconstructions, range))];
+    // A plain autoencoder has no prior.
     if architecture.posterior != PosteriorKind::None {
         let columns = side(SAMPLES_SIDE);
         let samples = trainer.decode(&trainer.prior_codes(columns * columns))?;
-        pictures.push(("samples", Grid::tiles(height, width, columns, tiles(&samples, pixels), range)));
+        pictures.push((SAMPLES.name, Grid::tiles(height, width, columns, tiles(&samples, pixels), range)));
         if architecture.latent == 2 {
             let columns = side(MANIFOLD_SIDE);
             let codes: Vec<f32> = manifold_codes(columns).concat();
             let manifold = trainer.decode(&codes)?;
-            pictures.push(("manifold", Grid::tiles(height, width, columns, tiles(&manifold, pixels), range)));
+            pictures.push((MANIFOLD.name, Grid::tiles(height, width, columns, tiles(&manifold, pixels), range)));
         }
     }
     Ok(pictures)

@@ -12,7 +12,7 @@ pub(super) fn pictures_due<B: Execute>(event: &TrainingEvent<'_>, session: &Sess
         _ => return None,
     };
     let (epoch, spec) = (session.trainer.epoch(), session.trial.spec());
-    let is_due = spec.log.pictures_every.map_or(epoch.is_power_of_two(), |every| epoch.is_multiple_of(every));
+    let is_due = spec.log.pictures.contain(epoch);
     let is_last = epoch == spec.train.epochs;
     (is_due || is_last).then_some(PicturesDue { logged, is_last })
 }

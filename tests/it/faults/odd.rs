@@ -172,22 +172,20 @@ fn long_form_of_a_sweep_of_many_trials() {
 #[test]
 fn names_that_cannot_be_folders_are_refused() {
     let long = "n".repeat(300);
-    let slash = "use a name without slashes, line breaks and a leading dot";
-    for (name, message, help) in [
+    let slash = "`name` must be a folder name without slashes, line breaks and a leading dot, found";
+    for (name, message) in [
         (
             long.as_str(),
-            "`name` must have 1 to 100 characters, found 300",
-            "the folder of the experiment has this name",
+            "`name` must be 1 to 100 characters long, and at most 240 bytes, found a text of 300 characters".to_owned(),
         ),
-        ("..", "`name` is not a valid folder name: \"..\"", slash),
-        ("a/b", "`name` is not a valid folder name: \"a/b\"", slash),
-        ("a\\nb", "`name` is not a valid folder name: \"a\\nb\"", slash),
+        ("..", format!("{slash} `\"..\"`")),
+        ("a/b", format!("{slash} `\"a/b\"`")),
+        ("a\\nb", format!("{slash} `\"a\\nb\"`")),
     ] {
         let workspace = Workspace::with_spec(&format!("name = \"{name}\"\n"));
         let outcome = workspace.vaex(&["run", "spec.toml"]);
         assert_eq!((outcome.status, &*outcome.stdout), (Some(2), ""));
         assert!(outcome.stderr.starts_with(&format!("error: {message}\n --> spec.toml:1:8\n")), "{}", outcome.stderr);
-        assert!(outcome.stderr.contains(&format!("  = help: {help}\n")), "{}", outcome.stderr);
         workspace.holds_nothing_more();
     }
     let workspace = Workspace::with_spec(&TINY.replace("\"tiny\"", "\"🚀 it's 100 %\""));
@@ -251,7 +249,7 @@ fn a_trial_that_runs_out_of_memory_is_one_failed_trial() {
         "{}",
         again.stdout
     );
-    let remark = "1 trial failed in an earlier run; to retry: --retry-failed\n";
+    let remark = "1 trial failed or diverged in an earlier run; to retry: --retry-failed\n";
     assert!(again.stdout.contains(remark), "{}", again.stdout);
 }
 

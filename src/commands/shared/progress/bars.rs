@@ -1,6 +1,6 @@
 //! Progress on a terminal: one bar per running trial, and below them one bar for the sweep.
 
-use super::lines::{changed, failed_before, label, number, started, submitted};
+use super::lines::{changed, failed_before, label, number, speed, started, submitted};
 use super::work::Work;
 use crate::launch::RunEvent;
 use crate::plan::{Plan, Trial};
@@ -80,8 +80,8 @@ impl Bars {
                 if let Some(bar) = self.trials.get(trial.id()) {
                     bar.set_position(*step);
                     let epochs = trial.spec().train.epochs;
-                    let loss = number(*loss);
-                    bar.set_message(format!("epoch {epoch}/{epochs} loss {loss} {images_per_second:.0} img/s"));
+                    let (loss, speed) = (number(*loss), speed(*images_per_second));
+                    bar.set_message(format!("epoch {epoch}/{epochs} loss {loss} {speed}"));
                 }
             }
             Event::Ended { status, error } => {

@@ -24,7 +24,10 @@ pub(crate) fn say_event(mut event: Value) {
 pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, experiment: &Path) -> Value {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     states.for_each(|state| *counts.entry(state).or_default() += 1);
-    let report = report::collect(experiment).ok();
+    let (report, error) = match report::collect(experiment) {
+        Ok(report) => (Some(report), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
     let best = report.as_ref().and_then(report::Report::best).map(|trial| {
         let rows = Split::ALL.into_iter().filter_map(|split| trial.last(split));
         let keys = plan.varied().iter().map(|key| (key.clone(), json!(trial.record.spec.get(key))));
@@ -35,7 +38,11 @@ pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, ex
             "metrics": named(rows),
         })
     });
-    json!({ "event": "summary", "name": plan.name(), "counts": counts, "best": best })
+    let mut summary = json!({ "event": "summary", "name": plan.name(), "counts": counts, "best": best });
+    if let Some(error) = error {
+        summary["error"] = error.into();
+    }
+    summary
 }
 
 /// A run event as JSON.
@@ -53,7 +60,10 @@ pub(super) fn json(plan: &Plan, event: &RunEvent<'_>, work: &Work) -> Value {
         RunEvent::KeptFailed(trial, record) => {
             (trial, json!({ "event": "kept", "status": record.status, "error": record.error }))
         }
-        RunEvent::Event(trial, event) => (trial, serde_json::to_value(event).unwrap_or_default()),
+        RunEvent::Event(trial, event) => {
+            let error = |error: serde_json::Error| json!({ "event": "warning", "text": error.to_string() });
+            (trial, serde_json::to_value(event).unwrap_or_else(error))
+        }
     };
     value["trial"] = trial.id().into();
     let values = trial.values();

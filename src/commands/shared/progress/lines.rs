@@ -40,10 +40,11 @@ pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &
         Event::Warning { text } => format!("warning: {text}"),
         Event::Started { epochs_done, steps_done, note, .. } => started(*epochs_done, *steps_done, note.as_deref()),
         Event::Epoch { epoch, loss, validation_loss, images_per_second, .. } => format!(
-            "epoch {epoch}/{}, loss {}, validation {}, {images_per_second:.0} images/s, ETA {} (all trials: {})",
+            "epoch {epoch}/{}, loss {}, validation {}, {}, ETA {} (all trials: {})",
             trial.spec().train.epochs,
             number(*loss),
             number(*validation_loss),
+            speed(*images_per_second),
             brief(work.time_left_of(trial).map(|left| left.as_secs_f64())),
             brief(work.time_left().map(|left| left.as_secs_f64())),
         ),
@@ -99,6 +100,10 @@ pub(super) fn started(epochs_done: u64, steps_done: u64, note: Option<&str>) -> 
         (epochs, _) => format!("resuming after epoch {epochs}"),
     };
     note.map_or(from.clone(), |note| format!("{from}; {note}"))
+}
+
+pub(super) fn speed(images_per_second: Option<f64>) -> String {
+    images_per_second.map_or("? images/s".to_owned(), |speed| format!("{speed:.0} images/s"))
 }
 
 pub(super) fn number(value: Option<f64>) -> String {

@@ -145,6 +145,9 @@ macro_rules! activations {
     };
 }
 
+/// ReLU as a choice, for keys whose default it is.
+pub static RELU: Kind<Activation> = Kind { word: <relu::Relu as Function>::WORD, read: |_| Activation::Relu };
+
 activations! {
     Relu in relu,
     Tanh in tanh,
@@ -192,8 +195,7 @@ pub(super) fn finish(values: &[f32], start: Start, relu: bool, result: &mut [f32
 }
 
 /// Converts the gradient with respect to a layer's outputs `y` into the gradient with respect to the values before the
-/// activation, and adds its sum over the rows to `dbias`. All derivatives are functions of the output: `[y > 0]` for
-/// Relu, `1 - y^2` for Tanh.
+/// activation, and adds its sum over the rows to `dbias`. All derivatives are functions of the output.
 pub(super) fn activation_backward(activation: Activation, y: &[f32], dy: &mut [f32], dbias: &mut [f32]) {
     vectorized(
         #[inline(always)]
