@@ -122,7 +122,7 @@ async function filtering({ page, wrong }, { varied, short, settings }) {
 
 /** Filtered rows of settings must show the metrics of the filtered trials only. */
 async function filteringSeeds({ page, wrong }) {
-    const unfold = page.getByRole("button", { name: "every trial" });
+    const unfold = page.getByRole("button", { name: "one row per trial" });
     if ((await unfold.count()) === 0) return;
     const filter = page.locator("input[type=search]");
     await filter.fill("seed=0");
@@ -131,7 +131,7 @@ async function filteringSeeds({ page, wrong }) {
     const links = await page.locator(".trials tbody a").count();
     await unfold.click();
     const single = await rows();
-    await page.getByRole("button", { name: "seeds folded" }).click();
+    await page.getByRole("button", { name: "one row per setting" }).click();
     await filter.fill("");
     await page.waitForTimeout(300);
     if (single.length === 0) return;
@@ -156,13 +156,13 @@ async function bold({ page, wrong }, { comparable, sorted_by }) {
 
 async function folding({ page, wrong }) {
     const rows = page.locator(".trials tbody tr");
-    const unfold = page.getByRole("button", { name: "every trial" });
+    const unfold = page.getByRole("button", { name: "one row per trial" });
     if ((await unfold.count()) === 0) return;
     const count = await rows.count();
     await unfold.click();
     if ((await rows.count()) <= count) wrong("unfolding the seeds adds no rows");
-    if ((await unfold.getAttribute("aria-pressed")) !== "true") wrong("the button of every trial is not pressed");
-    await page.getByRole("button", { name: "seeds folded" }).click();
+    if ((await unfold.getAttribute("aria-pressed")) !== "true") wrong("the button of one row per trial is not pressed");
+    await page.getByRole("button", { name: "one row per setting" }).click();
     if ((await rows.count()) !== count) wrong("folding the seeds does not restore the rows");
 }
 
@@ -309,7 +309,7 @@ async function unplanned(report, { experiments: [{ trials, split }] }, { wrong }
     const section = page.locator("details.unplanned");
     if ((await section.locator("summary").innerText()) !== "Not in the current plan (2)") wrong("trials that are not in the plan have no section");
     if (await section.locator("table").isVisible()) wrong("the section of trials that are not in the plan is open");
-    const unfold = page.getByRole("button", { name: "every trial" });
+    const unfold = page.getByRole("button", { name: "one row per trial" });
     if ((await unfold.count()) > 0) await unfold.click();
     if ((await page.locator(".trials tbody tr").count()) !== trials.length) wrong("trials that are not in the plan are in the table of those that are");
     if ((await page.locator(".best").allInnerTexts()).join().includes("98765")) wrong("a trial that is not in the plan is the best");

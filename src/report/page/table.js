@@ -19,7 +19,7 @@ function showTable(page) {
         }));
     }
     if (page.isFoldable) {
-        controls.append(choice("rows", [[true, "seeds folded"], [false, "every trial"]], page.folded, (folded) => {
+        controls.append(choice("rows", [[true, "one row per setting"], [false, "one row per trial"]], page.folded, (folded) => {
             page.folded = folded;
             page.sort = null;
             fillHead(page);
