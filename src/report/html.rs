@@ -165,7 +165,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
         let all = json::trial(trial);
         // The fields that the page shows.
         let shown = ["trial", "status", "spec", "error"].into_iter().chain(of_trials().map(|column| column.name));
-        let mut value: Value = shown.map(|name| (name.to_owned(), all[name].clone())).into_iter().collect();
+        let mut value: Value = shown.map(|name| (name.to_owned(), all[name].clone())).collect();
         if comparison.varied.contains(&DATA_HASH) {
             value["spec"][DATA_HASH] = json!(trial.value(DATA_HASH));
         }
