@@ -6,7 +6,7 @@ use super::shared::print::say;
 use crate::data::{self, Dataset, Images};
 use crate::folder::write_whole;
 use crate::language::{Spec, description};
-use crate::settings::{Condition, Declared, KeyInfo, Role, name_fault, written};
+use crate::settings::{Condition, Declared, KeyInfo, Role, Word, name_fault, written};
 use crate::text::shell_word;
 use anyhow::bail;
 use clap::Args;
@@ -128,8 +128,8 @@ fn text(values: &BTreeMap<String, Value>, name: &str, word: &str) -> String {
             text.push_str(&format!("\n[{last}]\n"));
         }
         let is_shown = values.contains_key(&key.dotted) || SHOWN.contains(&key.dotted.as_str());
-        let words: Vec<String> = key.kind().words().iter().map(|word| format!("\"{}\"", word.name)).collect();
-        let words = if words.is_empty() { String::new() } else { format!(" One of {}.", words.join(", ")) };
+        let word = |word: &&Word| format!("\n#   \"{}\": {}", word.name, word.doc);
+        let words: String = key.kind().words().iter().map(word).collect();
         // Given values are written as given: a list of whole numbers stays a list of whole numbers.
         let shown = values.get(&key.dotted).or_else(|| value(&key.dotted)).map(written);
         let shown = shown.unwrap_or_else(|| key.example().to_owned());

@@ -3,10 +3,10 @@
 use super::command::Command;
 use super::shared::exit::{DONE, WRONG};
 use super::shared::format::brief;
-use super::shared::print::{explain, say};
+use super::shared::print::{complain, explain, say};
 use super::shared::progress::keys;
 use super::shared::terminal;
-use crate::folder::{ExperimentFolder, FileError};
+use crate::folder::{ExperimentFolder, FileError, exists};
 use crate::launch::{self, Frozen, State, States, lock};
 use crate::metrics::Split;
 use crate::plan::value_text;
@@ -60,19 +60,30 @@ impl Command for StatusArgs {
 
 /// The folder itself if it has a plan, else the folders in it that have one.
 fn experiments(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !folder.is_dir() {
+    if !exists(folder)? {
         bail!("there is no folder {}; `vaex run SPEC` creates it", folder.display());
+    }
+    if !folder.is_dir() {
+        bail!("{} is not a folder", folder.display());
     }
     let has_plan = |folder: &Path| ExperimentFolder::new(folder).has_plan();
     if has_plan(folder)? {
         return Ok(vec![folder.to_path_buf()]);
     }
-    let (at, mut folders) = (|| FileError::at("read the folder", folder), Vec::new());
+    let (at, mut folders, mut unreadable) = (|| FileError::at("read the folder", folder), Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(at())? {
         let path = entry.map_err(at())?.path();
-        if path.is_dir() && has_plan(&path)? {
-            folders.push(path);
+        match has_plan(&path) {
+            Ok(true) => folders.push(path),
+            Ok(false) => {}
+            Err(error) => unreadable.push(error),
         }
+    }
+    // One unreadable folder does not hide the others.
+    match unreadable.into_iter().next() {
+        Some(error) if folders.is_empty() => return Err(error.into()),
+        Some(error) => complain(&format!("warning: {error}")),
+        None => {}
     }
     folders.sort();
     match folders.is_empty() {

@@ -28,7 +28,11 @@ impl FileError {
 /// # Errors
 /// It is unknown, for example because the folder that contains it cannot be read.
 pub fn exists(path: &Path) -> Result<bool, FileError> {
-    path.try_exists().map_err(FileError::at("read", path))
+    match path.try_exists() {
+        // No file can have this path.
+        Err(error) if matches!(error.kind(), ErrorKind::NotADirectory | ErrorKind::InvalidFilename) => Ok(false),
+        found => found.map_err(FileError::at("read", path)),
+    }
 }
 
 /// Adds the size of a file to the error if there is no space for it.

@@ -341,6 +341,13 @@ mod tests {
         );
     }
 
+    /// A model that was trained on a GPU can be used without one: only a plan refuses the device.
+    #[test]
+    fn a_spec_for_another_device_is_read() {
+        let written = Spec::keys_of("[train]\ndevice = \"cuda\"").unwrap();
+        assert_eq!(Spec::read(&written).1.problems, []);
+    }
+
     #[test]
     fn rates_are_large_for_their_optimizer() {
         let is_large = |optimizer: &str, rate: f64| {

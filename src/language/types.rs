@@ -26,7 +26,7 @@ pub(super) fn fault(key: &str, value: &Value) -> Option<Fault> {
     let help = match (&fault.help, fault.element) {
         (Some(Advice::ListOfValues), Some(_)) => Some(Advice::Text("remove the inner brackets".to_owned())),
         (Some(Advice::ListOfValues), None) if !can_vary(key) => None,
-        (None, _) if fault.is_range => {
+        (None, None) if fault.is_range || matches!(info.kind(), Type::OneOf(..)) => {
             Some(info.hint()).filter(|hint| !hint.is_empty()).map(|hint| Advice::Text(hint.to_owned()))
         }
         (help, _) => help.clone(),

@@ -141,6 +141,8 @@ fn state(
         Some(Err(error)) if error.source.kind() != ErrorKind::NotFound => (Vec::new(), Some(error.to_string())),
         _ => (Vec::new(), None),
     };
+    let has_checkpoint = folder.map(TrialFolder::has_checkpoint).transpose()?;
+    let is_empty = metrics.is_empty() && unread.is_none() && has_checkpoint != Some(true);
     let (record, error) = match folder.map(TrialRecord::read) {
         Some(Ok(mut record)) => {
             trial::correct(&mut record, &metrics);
@@ -148,7 +150,7 @@ fn state(
         }
         None => (None, None),
         // A run has created the folder, or emptied it with --fresh, and will write the record next.
-        Some(Err(error)) if error.source.kind() == ErrorKind::NotFound => (None, None),
+        Some(Err(error)) if error.source.kind() == ErrorKind::NotFound && is_empty => (None, None),
         Some(Err(error)) => (None, Some(error.to_string())),
     };
     let task = tasks.remove(&trial.id);

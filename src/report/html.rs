@@ -96,7 +96,7 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
         "places": places,
         "warnings": warnings,
         "metrics": metrics(),
-        "pictures": PICTURES.iter().map(|one| (one.name.to_owned(), json!(one.doc))).collect::<Map<_, _>>(),
+        "pictures": PICTURES.iter().map(|one| [one.name, one.doc]).collect::<Vec<_>>(),
         "experiments": experiments,
     });
     // `</script>` in a text would end the data.

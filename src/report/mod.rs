@@ -236,7 +236,11 @@ impl Experiment {
                 None
             }
         };
-        let has_folder = |id: &String| found.as_ref().is_some_and(|found| found.find(id).is_some());
+        let has_folder = |id: &String| {
+            let folder = found.as_ref().and_then(|found| found.find(id));
+            // If it is unknown whether it has a record, there is a warning too.
+            folder.is_some_and(|folder| folder.has_record().unwrap_or(true))
+        };
         let without_folder = plan.iter().flatten().filter(|id| !known.contains(*id) && !has_folder(id)).count();
         Experiment { name, folder, trials, unplanned, without_folder }
     }
@@ -259,7 +263,10 @@ fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
                     folders.push(entry.into_path());
                     entries.skip_current_dir();
                 }
-                Err(error) => warnings.push(error.to_string()),
+                Err(error) => {
+                    warnings.push(error.to_string());
+                    entries.skip_current_dir();
+                }
             },
             Ok(_) => {}
             // A link to a parent folder adds nothing.

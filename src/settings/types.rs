@@ -181,7 +181,7 @@ impl Type {
             (Type::Text | Type::Path, Value::String(_)) => None,
             (Type::Name, Value::String(name)) => name_fault(name).and_then(|expected| range(expected.to_owned())),
             // A whole number that is too large for TOML is read as a number.
-            (Type::Whole { most, .. }, Value::Float(number)) if *number > LARGEST as f64 && number.is_finite() => {
+            (Type::Whole { most, .. }, Value::Float(number)) if *number >= LARGEST as f64 => {
                 range(format!("at most {}", crate::text::grouped(most)))
             }
             (Type::Whole { least, most }, Value::Integer(integer)) => {

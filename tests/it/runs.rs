@@ -409,3 +409,47 @@ fn changes_of_a_sweep_are_printed() {
         "tiny: since the last run: 1 trial added, 1 kept; 1 trial is no longer in the spec; its folder is kept";
     assert_eq!(untimed(line), format!("{expected}: {known}"));
 }
+
+/// A trial folder without trial.json, but with a checkpoint, is not a planned trial.
+#[test]
+fn a_trial_that_lost_its_record_is_not_planned() {
+    let workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    let trials = workspace.trials("runs/tiny");
+    let (id, folder) = trials.iter().next().unwrap();
+    std::fs::remove_file(folder.join("trial.json")).unwrap();
+    let status = workspace.vaex(&["status", "runs/tiny"]).stdout;
+    assert!(status.contains("1 done, 1 unknown") || status.contains("1 unknown, 1 done"), "{status}");
+    assert!(status.contains(&format!("{id}: cannot read ")), "{status}");
+    let report = workspace.succeed(&["report", "runs/tiny"]);
+    assert!(report.contains("1 trial of the plan has not been started"), "{report}");
+}
+
+/// Whether an unreadable folder is a trial folder is unknown; it hides no other trial.
+#[test]
+#[cfg(unix)]
+fn an_unreadable_folder_hides_no_other_trial() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    workspace.create_folder("runs/locked");
+    let locked = workspace.path("runs/locked");
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000)).unwrap();
+    // Root may read everything.
+    if std::fs::read_dir(&locked).is_err() {
+        let status = workspace.vaex(&["status", "runs"]);
+        assert_eq!(status.status, Some(0));
+        assert!(status.stderr.starts_with("warning: cannot read runs/locked/plan.json: Permission denied"));
+        let id = workspace.trials("runs/tiny").keys().next().unwrap().clone();
+        workspace.succeed(&["diff", &id, &id]);
+        let unknown = workspace.vaex(&["diff", "ffffffffff", &id]);
+        assert!(unknown.stderr.contains("Permission denied"), "{}", unknown.stderr);
+    }
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // A file is neither a trial nor an experiment, and does not hide the id that it is named like.
+    let id = workspace.trials("runs/tiny").keys().next().unwrap().clone();
+    workspace.write(&id, "");
+    workspace.succeed(&["diff", &id, &id]);
+    let refused = workspace.vaex(&["status", "spec.toml"]);
+    assert_eq!((refused.status, &*refused.stderr), (Some(2), "error: spec.toml is not a folder\n"));
+}

@@ -372,6 +372,12 @@ fn a_new_file_can_be_planned_and_is_never_overwritten() {
             serde_json::from_str(&workspace.succeed(&["plan", &format!("{name}.toml"), "--json"])).unwrap();
         assert_eq!((&plan["name"], plan["trials"].as_array().unwrap().len()), (&json!(name), 6));
         assert_eq!(plan["warnings"], json!([]));
+        // Every key of the trial is in the file.
+        let text = std::fs::read_to_string(workspace.path(&format!("{name}.toml"))).unwrap();
+        for key in plan["trials"][0]["spec"].as_object().unwrap().keys() {
+            let key = key.rsplit('.').next().unwrap();
+            assert!(text.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} ="))), "{key}");
+        }
     }
     for (arguments, message) in [
         (&["one"][..], "one.toml already exists; choose another name, or remove the file"),

@@ -1,7 +1,7 @@
 //! The trial that a command uses: given by its folder, by the start of its id, or as the best trial of an experiment.
 
 use super::print::complain;
-use crate::folder::{FileError, TrialFolder};
+use crate::folder::{TrialFolder, exists};
 use crate::plan::{Plan, Trial};
 use crate::report;
 use anyhow::{Context, anyhow, bail};
@@ -52,15 +52,18 @@ pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
         bail!("{} is not a trial folder: it has no {}", given.display(), TrialFolder::RECORD);
     }
     let start = given.to_string_lossy();
-    let mut named = Vec::new();
-    if runs.is_dir() {
+    let (mut named, mut unreadable) = (Vec::new(), None);
+    if exists(runs)? {
         for entry in WalkDir::new(runs).follow_links(true).min_depth(1).max_depth(2).sort_by_file_name() {
             match entry {
-                Ok(entry) if entry.path().is_dir() => named.extend(with_record(entry.into_path())?),
-                Ok(_) => {}
+                Ok(entry) => match TrialFolder::new(entry.path()).has_record() {
+                    Ok(true) => named.push(entry.into_path()),
+                    Ok(false) => {}
+                    Err(error) => unreadable = Some(anyhow!(error)),
+                },
                 // A link that leads nowhere, or to a parent folder, has no trial of its own.
                 Err(error) if error.path().is_some_and(Path::is_symlink) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => unreadable = Some(anyhow!(error)),
             }
         }
     }
@@ -75,6 +78,8 @@ pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
     found.retain(|folder| places.insert(std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone())));
     match &*found {
         [folder] => Ok(folder.clone()),
+        // The trial may be in a folder that cannot be read.
+        [] if let Some(error) = unreadable => Err(error),
         [] if !runs.is_dir() => {
             bail!("no folder `{start}`, and no folder `{}` to look up a trial id in", runs.display())
         }
@@ -84,11 +89,6 @@ pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
             bail!("{} trial ids in `{}` start with `{start}`:{}", several.len(), runs.display(), several.concat())
         }
     }
-}
-
-/// The folder, if it is a trial folder.
-fn with_record(folder: PathBuf) -> Result<Option<PathBuf>, FileError> {
-    Ok(TrialFolder::new(&folder).has_record()?.then_some(folder))
 }
 
 /// The plan of the spec in a trial folder, and its only trial, which must have the given id.

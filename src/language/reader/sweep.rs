@@ -148,7 +148,9 @@ impl Reader {
     /// The distribution of a key; `None` after an error.
     fn distribution(&mut self, key: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Draw> {
         let example = match (numbers(key), &entry.content) {
-            (_, list @ toml::Value::Array(_)) => format!("choice = {list}"),
+            (_, toml::Value::Array(list)) if !list.is_empty() && list.iter().all(|value| takes(key, value)) => {
+                format!("choice = {}", entry.content)
+            }
             ((true, _), _) => "uniform = [0.0, 1.0]".to_owned(),
             ((false, true), _) => "int = [2, 8]".to_owned(),
             ((false, false), _) => "choice = [...]".to_owned(),

@@ -112,6 +112,11 @@ impl NumberRange {
     /// `from` or `to` is not a whole number.
     pub(in crate::language) fn whole(&self) -> Result<Vec<i64>, Reason> {
         let end = |key: &str, value: &Value| {
+            if let Value::Float(number) = value
+                && number.abs() >= i64::MAX as f64
+            {
+                return Err((format!("`{key}` of this range must be at most {}", grouped(i64::MAX)), None));
+            }
             let help = || Some(format!("write a whole number as `{key}`"));
             whole_end(value)
                 .ok_or_else(|| (format!("`{key}` of this range must be a whole number, found `{value}`"), help()))

@@ -1,7 +1,10 @@
 // Pictures of the trials.
 
+/** What each picture shows, by name, in the order in which they are offered. */
+const PICTURES = new Map(data.pictures);
+
 function showPictures(page) {
-    const kinds = Object.keys(data.pictures).filter((kind) => page.trials.some((trial) => trial.pictures?.[kind]));
+    const kinds = [...PICTURES.keys()].filter((kind) => page.trials.some((trial) => trial.pictures?.[kind]));
     if (kinds.length === 0) return;
     const section = page.section("Pictures");
     let kind = kinds[0];
@@ -22,7 +25,7 @@ function showPictures(page) {
     page.updates.push(() => {
         const trials = more.shown();
         const without = page.chosen.filter((trial) => !trial.pictures?.[kind]).length;
-        explanation.textContent = data.pictures[kind] + (page.tiles
+        explanation.textContent = PICTURES.get(kind) + (page.tiles
             ? ` To keep the page small, at most ${page.tiles} columns are shown; the trial folders have the whole pictures.` : "") + (without > 0
             ? ` ${plural(without, "trial")} of the table ${without === 1 ? "has" : "have"} no such picture.` : "");
         place.replaceChildren(...trials.map((trial) => element("figure", {},

@@ -28,7 +28,7 @@ function showRate(page) {
             option: {
                 grid: { left: 66, right: isNarrow ? 44 : 84, top: 22, bottom: 46 },
                 tooltip: { formatter: ({ dataIndex }) => tooltip(page.trialName(points[dataIndex]),
-                    ...KEY_METRICS.filter((name) => UNITS[name] === "nats")
+                    ...KEY_METRICS.filter((name) => UNITS[name] === "nats" || UNITS[name] === "")
                     .map((name) => `${TITLES[name]}: ${significant(page.metric(points[dataIndex], name))}`)) },
                 xAxis: numberAxis(TITLES.kl_nats, x),
                 yAxis: numberAxis(TITLES.recon_nats, y),
