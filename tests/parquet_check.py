@@ -102,9 +102,7 @@ def moment(seconds):
 
 
 def check_metrics(rows):
-    """Checks every row of a metrics.parquet or curves.parquet."""
-    if not rows.need(of_schema("metrics.parquet")):
-        return False
+    """Checks every row of a metrics.parquet or curves.parquet, whose columns have been checked."""
     for row in rows.rows:
         where = f"{rows.path}: {row.get('trial', '')} epoch {row['epoch']} {row['split']}"
         if row["split"] not in ("train", "validation"):
@@ -152,7 +150,7 @@ def check_trial(folder, record, row, curves):
             wrong(f"{name}: is done, but has no metrics.parquet")
         return 0
     metrics = read(metrics_path)
-    if metrics is None or not check_metrics(metrics):
+    if metrics is None or not metrics.need(of_schema("metrics.parquet")) or not check_metrics(metrics):
         return 0
     if not done and not curves:
         return 0
