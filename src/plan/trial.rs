@@ -14,8 +14,6 @@ use std::collections::BTreeMap;
 pub struct Trial {
     id: String,
     spec: Spec,
-    /// What determines the result, apart from the images.
-    determining: BTreeMap<String, Value>,
     dataset: Dataset,
     architecture: Architecture,
     /// The warnings.
@@ -47,9 +45,8 @@ impl Trial {
             return Err(problems);
         }
         warnings.extend(checks::warnings(&spec, &dataset, &architecture));
-        let determining = id::determining(&spec, &architecture);
-        let id = id::id(NUMERICS, &dataset.hash, &determining);
-        Ok(Trial { id, spec, determining, dataset, architecture, warnings })
+        let id = id::id(NUMERICS, &dataset.hash, &id::determining(&spec, &architecture));
+        Ok(Trial { id, spec, dataset, architecture, warnings })
     }
 
     /// The id: ten hexadecimal digits, equal for all trials with the same result.
@@ -74,14 +71,19 @@ impl Trial {
 
     /// The hash of what determines the result, apart from the images.
     pub fn spec_hash(&self) -> String {
-        id::hash(&self.determining)
+        id::hash(&self.determining())
     }
 
     /// The hash of a setting: the images, and all that determines the result except the seed.
     pub fn setting_hash(&self) -> String {
-        let mut keys = self.determining.clone();
+        let mut keys = self.determining();
         keys.remove("seed");
         digest(&[id::hash(&keys).as_bytes(), self.dataset.hash.as_bytes()], 32)
+    }
+
+    /// What determines the result, apart from the images. It is not stored: a sweep may have a million trials.
+    fn determining(&self) -> BTreeMap<String, Value> {
+        id::determining(&self.spec, &self.architecture)
     }
 
     /// The inputs of training.

@@ -18,7 +18,8 @@ use crate::settings::{Key as KeyInfo, Keys, Role, Type, nearest};
 use std::collections::BTreeMap;
 use toml::Value;
 
-/// The default of `sweep.limit`.
+/// The default of `sweep.limit`, and the maximum of the values that one number stands for: `seeds`, `steps` of a range.
+/// They are made before the trials are counted.
 pub const TRIAL_LIMIT: u64 = 100_000;
 
 /// The maximum of `sweep.limit`: all trials are kept in memory.
@@ -96,8 +97,8 @@ pub(super) fn describe(keys: &mut Keys<'_>) {
             .hint("write `seeds = 5` to use the seeds 0 to 4, or `seeds = [7, 8]` to use the seeds 7 and 8")
             .also("n_seeds num_seeds n_runs repeats n_repeats repetitions replicates"),
         Type::OneOf(
-            &[Type::Whole { least: 1, most: HARD_LIMIT }, Type::List(&Type::WHOLE, 1)],
-            "a number of seeds from 1 to 1,000,000, or a list of seeds",
+            &[Type::Whole { least: 1, most: TRIAL_LIMIT }, Type::List(&Type::WHOLE, 1)],
+            "a number of seeds from 1 to 100,000, or a list of seeds",
         ),
         None,
     );

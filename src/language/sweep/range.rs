@@ -1,6 +1,6 @@
 //! A range of numbers in `[sweep.grid]`.
 
-use super::{HARD_LIMIT, Reason};
+use super::{Reason, TRIAL_LIMIT};
 use crate::language::numbers::{finite, magnitude, significant, to_place, whole_end};
 use crate::settings::nearest;
 use crate::text::grouped;
@@ -45,8 +45,8 @@ impl NumberRange {
         let (from, to) = (end("from")?, end("to")?);
         let steps = table.get("steps").and_then(Value::as_integer).filter(|steps| *steps > 1);
         let steps = steps.ok_or(("a range needs `steps`, a whole number, 2 or more".to_owned(), None))? as u64;
-        if steps > HARD_LIMIT {
-            return Err((format!("`steps` of a range must be at most {}", grouped(HARD_LIMIT)), None));
+        if steps > TRIAL_LIMIT {
+            return Err((format!("`steps` of a range must be at most {}", grouped(TRIAL_LIMIT)), None));
         }
         let [linear, logarithmic] = SCALES;
         let log = match table.get("scale") {
