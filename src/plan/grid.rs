@@ -1,11 +1,11 @@
 //! The trials of a sweep: resolves and checks every combination of its points.
 
 use super::problems::{Repeated, is_hidden, locate, locate_unused};
-use super::resolve::Resolver;
+use super::resolve::{ResolvedPoint, Resolver};
 use super::{Plan, Trial};
 use crate::language::Document;
 use crate::language::diagnostics::{Diagnostic, Diagnostics};
-use crate::language::sweep::{HARD_LIMIT, Pattern};
+use crate::language::sweep::{HARD_LIMIT, Pattern, Point};
 use crate::settings::as_json;
 use crate::text::{counted, grouped};
 use serde_json::Value;
@@ -24,10 +24,10 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     let (mut trials, mut choices, mut known): (Vec<Trial>, Vec<usize>, BTreeSet<String>) = Default::default();
     let (mut unused, mut found): (BTreeMap<_, _>, Vec<Repeated>) = (BTreeMap::new(), Vec::new());
     let (mut count, mut excluded) = (0, vec![0usize; sweep.exclude.len()]);
+    let has_faults = !faults.is_empty();
     for number in 0..points {
         let choice = sweep.choice(number);
-        let values = choice.iter().flat_map(|point| point.iter());
-        let point = resolver.point(values.filter_map(|one| Some((one.key.as_str(), one.value.as_ref()?))));
+        let point = resolved(&resolver, &choice);
         if !sweep.exclude.is_empty() {
             let values = point.spec.values();
             let matching: Vec<bool> = sweep.exclude.iter().map(|pattern| matches(pattern, &values)).collect();
@@ -55,8 +55,15 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
         if let Some(trial) = trial
             && known.insert(trial.id().to_owned())
         {
-            trials.push(trial);
             choices.push(number);
+            // The trials of a refused sweep would only take memory. A key that no trial has used so far is probably an error.
+            let is_refused = has_faults
+                || !found.iter().all(Repeated::is_warning)
+                || unused.values().any(|(_, _, uses)| *uses == count);
+            match is_refused {
+                true => trials = Vec::new(),
+                false => trials.push(trial),
+            }
         }
     }
     let (mut warnings, mut all) = (Vec::new(), faults);
@@ -86,10 +93,29 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     if !all.is_empty() {
         return Err(Diagnostics::new(document.sources(), all));
     }
+    if trials.len() < choices.len() {
+        // A later trial used the key.
+        trials.clear();
+        for number in &choices {
+            let choice = sweep.choice(*number);
+            let point = resolved(&resolver, &choice);
+            let trial = resolver.trial(point).map_err(|problems| {
+                let located = problems.iter().filter_map(|problem| locate(&document, &choice, problem));
+                Diagnostics::new(document.sources(), located)
+            });
+            trials.push(trial?);
+        }
+    }
     let name = trials.first().map(|trial| trial.name().to_owned()).unwrap_or_default();
     let varied = sweep.keys();
     let warnings = Diagnostics::new(document.sources(), warnings);
     Ok(Plan { name, trials, choices, combinations: count, varied, left_out: BTreeSet::new(), document, warnings })
+}
+
+/// The point with the values of a choice.
+fn resolved(resolver: &Resolver, choice: &[&Point]) -> ResolvedPoint {
+    let values = choice.iter().flat_map(|point| point.iter());
+    resolver.point(values.filter_map(|one| Some((one.key.as_str(), one.value.as_ref()?))))
 }
 
 /// Whether two values are equal; 1 equals 1.0.

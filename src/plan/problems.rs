@@ -43,6 +43,11 @@ impl Repeated {
         }
     }
 
+    /// Whether it is a warning, not an error.
+    pub(super) fn is_warning(&self) -> bool {
+        self.item.is_warning
+    }
+
     /// The diagnostic with a note on the other trials. For a `partial` sweep, the note does not give the number of trials.
     pub(super) fn into_diagnostic(self, count: usize, partial: bool) -> Diagnostic {
         let touched = (self.trials < count && !partial).then(|| format!("in {} of {count} trials", self.trials));

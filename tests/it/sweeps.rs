@@ -257,6 +257,23 @@ warning: `train.momentum` of base.toml:4 applies only if `train.optimizer` is \"
     assert_eq!((outcome.status, &*outcome.stderr), (Some(0), expected), "\n--- found\n{}", outcome.stderr);
 }
 
+/// Trials before the first one that uses a key are in the plan too, in the order of the sweep.
+#[test]
+fn a_key_may_apply_only_to_later_trials() {
+    let spec = "[train]\nmomentum = 0.5\nlearning_rate = 0.01\n[sweep]\nseeds = 2\n[sweep.grid]\n\"train.optimizer\" = [\"adam\", \"rmsprop\", \"sgd\"]\n";
+    let workspace = Workspace::with_spec(spec);
+    let plan: serde_json::Value = serde_json::from_str(&workspace.succeed(&["plan", "spec.toml", "--json"])).unwrap();
+    let value = |trial: &serde_json::Value| {
+        let spec = &trial["spec"];
+        (spec["train.optimizer"].as_str().unwrap().to_owned(), spec["seed"].as_u64(), spec["train.momentum"].as_f64())
+    };
+    let found: Vec<_> = plan["trials"].as_array().unwrap().iter().map(value).collect();
+    let expected = [("adam", None), ("rmsprop", None), ("sgd", Some(0.5))];
+    let expected =
+        expected.iter().flat_map(|(name, momentum)| [0, 1].map(|seed| ((*name).to_owned(), Some(seed), *momentum)));
+    assert_eq!(found, expected.collect::<Vec<_>>());
+}
+
 #[test]
 fn a_file_that_is_extended_twice_is_read_once_at_its_last_position() {
     let mut workspace = Workspace::with_spec("extends = [\"one.toml\", \"two.toml\"]\n");

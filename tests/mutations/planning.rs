@@ -5,7 +5,6 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use vaex::language::Document;
 use vaex::plan::{Plan, PlanError};
 
 /// Counts the bytes that each thread allocates.
@@ -91,8 +90,7 @@ fn text(path: &Path) -> String {
 
 /// Plans a spec, called `name` in messages; returns the number of its trials.
 pub(crate) fn plan(path: &Path, name: &str, time: Duration) -> Option<usize> {
-    let trials =
-        |plan: &Result<Plan, PlanError>| plan.as_ref().map_or_else(|_| checked(path), |plan| plan.trials().len());
+    let trials = |plan: &Result<Plan, PlanError>| plan.as_ref().map_or(0, |plan| plan.trials().len());
     match limited((path, name), time, trials, || Plan::read(path, &[])) {
         Ok(plan) => {
             can_be_shown(&plan);
@@ -111,13 +109,6 @@ pub(crate) fn plan(path: &Path, name: &str, time: Duration) -> Option<usize> {
         }
         Err(error) => panic!("{name}: {error}\n{}", text(path)),
     }
-}
-
-/// The number of trials that are checked before a spec is refused.
-fn checked(path: &Path) -> usize {
-    let Ok(document) = Document::read(path, &[]) else { return 0 };
-    let (count, limit) = (document.sweep().count(), u128::from(document.sweep().limit));
-    count.filter(|count| *count <= limit).map_or(0, |count| count as usize)
 }
 
 fn can_be_shown(plan: &Plan) {
