@@ -68,6 +68,9 @@ impl ExperimentFolder {
     }
 
     /// Whether it is an experiment folder: it has a plan.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
     pub fn has_plan(&self) -> Result<bool, FileError> {
         exists(&self.plan())
     }

@@ -135,14 +135,7 @@ impl Serialize for Row {
 pub fn named<'a>(rows: impl IntoIterator<Item = &'a Row>) -> BTreeMap<String, serde_json::Value> {
     let of_row = |row: &'a Row| {
         let numbers = row.values().filter(|(metric, _)| metric.kind != MetricKind::List);
-        numbers.map(|(metric, value)| {
-            let number = match value {
-                Value::Number(number) => serde_json::json!(number),
-                Value::Count(count) => serde_json::json!(count),
-                Value::List(list) => serde_json::json!(list),
-            };
-            (format!("{}_{}", row.split.name(), metric.name), number)
-        })
+        numbers.map(|(metric, value)| (format!("{}_{}", row.split.name(), metric.name), serde_json::json!(value)))
     };
     rows.into_iter().flat_map(of_row).collect()
 }

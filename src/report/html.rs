@@ -272,16 +272,17 @@ fn add_pictures(
     let mut trials: Vec<(usize, &ReportedTrial)> = comparisons.iter().flat_map(ranked).collect();
     trials.sort_by_key(|(rank, _)| *rank);
     let trials: Vec<&ReportedTrial> = trials.into_iter().map(|(_, trial)| trial).collect();
-    let (mut all, mut left_out, mut shown) = (BTreeMap::new(), 0, usize::MAX);
+    let (mut all, mut left_out, mut shown, mut unreadable) = (BTreeMap::new(), 0, usize::MAX, Vec::new());
     for tiles in TILES {
         shown = tiles;
-        let mut unreadable = Vec::new();
+        // Each pass reads the same pictures.
+        unreadable.clear();
         (all, left_out) = pictures(&trials, tiles, bytes, &mut unreadable);
-        if left_out == 0 || tiles == TILES[TILES.len() - 1] {
-            warnings.extend(unreadable);
+        if left_out == 0 {
             break;
         }
     }
+    warnings.extend(unreadable);
     for (comparison, value) in comparisons.iter().zip(experiments) {
         for (index, trial) in best_first(comparison).enumerate() {
             if let Some(urls) = all.remove(&*trial.folder) {

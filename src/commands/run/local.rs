@@ -11,7 +11,7 @@ use crate::folder::ExperimentFolder;
 use crate::launch::{self, Options, Summary};
 use crate::metrics::Split;
 use crate::plan::{Plan, Trial};
-use crate::report::ReportedTrial;
+use crate::report::{Report, ReportedTrial};
 use crate::text::{counted, shell_word};
 use crate::train::measure::{ELBO_NATS, LOSS};
 use crate::trial::estimate;
@@ -33,17 +33,12 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
         progress.summarize(launch::folder(plan, &options.runs).path(), summary.disk_is_full);
         progress.finish();
         if !args.json {
-            let best = report::print(launch::folder(plan, &options.runs).path()).map(|report| {
-                // No trial is the best one if metrics of different trials are not comparable.
-                let line = |trial| if report.is_comparable() { best_line(trial) } else { String::new() };
-                report.best().map(line)
-            });
-            let best = best.unwrap_or_else(|error| {
-                explain(&error);
+            let report = report::print(launch::folder(plan, &options.runs).path());
+            let report = report.inspect_err(|error| {
+                explain(error);
                 worst = worst.max(FAILED);
-                None
             });
-            print_next_steps(plan, args, summary, best);
+            print_next_steps(plan, args, summary, report.ok().as_ref());
         }
         worst = exit_status(summary, STOP.load(Ordering::Relaxed), args.allow_failed).max(worst);
         if summary.interrupted > 0 || summary.disk_is_full || args.fail_fast && summary.failed > summary.failed_before {
@@ -93,7 +88,7 @@ fn best_line(trial: &ReportedTrial) -> String {
 }
 
 /// Prints the last lines of a run: how to resume it, or how to look at the results.
-fn print_next_steps(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<String>) {
+fn print_next_steps(plan: &Plan, args: &RunArgs, summary: Summary, report: Option<&Report>) {
     let folder = launch::folder(plan, &args.runs).path().to_path_buf();
     if summary.disk_is_full {
         let count = counted(summary.interrupted + summary.from_outside, "trial");
@@ -111,13 +106,16 @@ fn print_next_steps(plan: &Plan, args: &RunArgs, summary: Summary, best: Option<
             let count = counted(summary.failed_before, "trial");
             say(&format!("{count} failed or diverged in an earlier run; to retry: --retry-failed"));
         }
-        let has_model = best.is_some();
-        best.iter().filter(|best| !best.is_empty()).for_each(|best| say(best));
+        let best = report.and_then(Report::best);
+        // No trial is the best one if metrics of different trials are not comparable.
+        if let Some(best) = best.filter(|_| report.is_some_and(Report::is_comparable)) {
+            say(&best_line(best));
+        }
         let folder = shell_word(&folder.to_string_lossy());
         say("to explore the results:");
         say(&format!("  vaex report {folder}          # writes {folder}/{}", ExperimentFolder::PAGE));
         say(&format!("  vaex tensorboard {folder}"));
-        if has_model {
+        if best.is_some() {
             say(&format!("  vaex traverse {folder} --best"));
         }
     }

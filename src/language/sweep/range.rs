@@ -59,7 +59,8 @@ impl NumberRange {
         let range = NumberRange { from, to, steps, log };
         let (from, to) = range.ends();
         // Large whole numbers may differ although they are equal as floats.
-        if if range.is_whole() { range.from == range.to } else { from == to } {
+        let is_point = if range.is_whole() { range.from == range.to } else { from == to };
+        if is_point {
             return Err(("`from` and `to` of a range must differ".to_owned(), None));
         }
         if log && (from <= 0.0 || to <= 0.0) {

@@ -29,10 +29,14 @@ class Experiment {
         return this.short[key] ?? key;
     }
 
+    /** The recorded value of a metric: of the last epoch, or of the whole trial. */
+    recorded(trial, name) {
+        return KEY_METRICS.includes(name) ? trial.final?.[this.split]?.[name] : trial[name];
+    }
+
     /** The value of a metric of a trial that is done; null if absent. */
     metric(trial, name) {
-        if (trial.status !== "done") return null;
-        const value = KEY_METRICS.includes(name) ? trial.final[this.split]?.[name] : trial[name];
+        const value = trial.status === "done" ? this.recorded(trial, name) : null;
         return isNumber(value) ? value : null;
     }
 

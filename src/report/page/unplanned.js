@@ -8,7 +8,6 @@ function showUnplanned(page, parent) {
     const differs = (key) => new Set(all.map(({ spec }) => text(spec[key]))).size > 1;
     const others = [...new Set(all.flatMap(({ spec }) => Object.keys(spec)))].filter((key) => key !== "name" && differs(key)).sort();
     const keys = [...new Set([...page.varied, ...others])];
-    const value = (trial, name) => (KEY_METRICS.includes(name) ? trial.final?.[page.split]?.[name] : trial[name]);
     const hasErrors = page.unplanned.some((trial) => trial.error);
     const head = (shown, title, kind = null) => element("th", { scope: "col", title, class: kind }, shown);
     const heads = [...keys.map((key) => head(page.keyName(key), key)), head("status", "the status of the trial", "text"),
@@ -16,7 +15,7 @@ function showUnplanned(page, parent) {
         ...(hasErrors ? [head("error", "the error of the trial", "text")] : []), head("folder", "the trial folder", "text")];
     const rows = page.unplanned.map((trial) => element("tr", {}, keys.map((key) => element("td", {}, text(trial.spec[key]))),
         element("td", { class: trial.status === "failed" || trial.status === "diverged" ? "text bad" : "text" }, trial.status),
-        TABLE_METRICS.map(({ name, spread }) => element("td", {}, significant(value(trial, name), spread ? 4 : 3))),
+        TABLE_METRICS.map(({ name, spread }) => element("td", {}, significant(page.recorded(trial, name), spread ? 4 : 3))),
         hasErrors ? element("td", { class: "text error", title: trial.error }, (trial.error ?? "").split("\n")[0]) : null,
         element("td", { class: "text" }, folderLink(page, trial, trial.trial))));
     parent.append(element("details", { class: "unplanned", open: page.trials.length === 0 ? "" : null },
