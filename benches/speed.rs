@@ -185,13 +185,13 @@ const PICTURES: &str = "a set of pictures: PNGs, three files, event log";
 fn pictures(bench: &mut Bench) {
     let plan = plan("[data]\nsource = \"fashion-mini\"\n");
     let images = &plan.trials()[0].dataset().train;
-    let numbers: Vec<f32> = images.pixels().iter().map(|grey| f32::from(*grey)).collect();
+    let numbers: Vec<f32> = images.values().bytes().unwrap_or_default().iter().map(|grey| f32::from(*grey)).collect();
     let tiles: Vec<&[f32]> = numbers.chunks(28 * 28).collect();
     let range = [0.0, 255.0];
     let grids = [
-        ("reconstructions", Grid::pairs(28, 28, 10, &tiles[..30], &tiles[30..60], range)),
-        ("samples", Grid::tiles(28, 28, 8, tiles[..64].iter().copied(), range)),
-        ("manifold", Grid::tiles(28, 28, 20, tiles[..400].iter().copied(), range)),
+        ("reconstructions", Grid::pairs(images.shape(), 10, &tiles[..30], &tiles[30..60], range)),
+        ("samples", Grid::tiles(images.shape(), 8, tiles[..64].iter().copied(), range)),
+        ("manifold", Grid::tiles(images.shape(), 20, tiles[..400].iter().copied(), range)),
     ];
     let folder = tempfile::tempdir().expect("cannot create a temporary folder");
     let mut events = EventWriter::create(folder.path(), 0).expect("cannot create the event log");

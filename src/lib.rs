@@ -16,6 +16,8 @@ pub mod settings;
 pub mod data;
 pub mod tensor;
 
+pub mod onnx;
+
 pub mod model;
 pub mod objective;
 

@@ -1,6 +1,6 @@
 //! A trained model, read from a trial folder, and the images that it is used on: the trial's validation images or others.
 
-use crate::data::{self, DataError, Dataset, Images, PixelMap};
+use crate::data::{self, DataError, Dataset, ImageShape, Images, PixelMap};
 use crate::folder::{FileError, TrialFolder};
 use crate::language::{Spec, description, determines};
 use crate::metrics::Split;
@@ -8,7 +8,7 @@ use crate::model::architecture::PosteriorKind;
 use crate::model::parameters::GradientMap;
 use crate::model::{Architecture, BuildError, Model};
 use crate::random::{Purpose, Stream};
-use crate::record::checkpoint::{CheckpointError, Stored};
+use crate::record::checkpoint::{CheckpointError, Stored, notes};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
 use crate::settings::Role;
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 
 /// Images in a batch.
 const BATCH: usize = 64;
-/// Limit of the pixels of an image.
-const PIXEL_LIMIT: usize = 1 << 28;
+/// Limit of the values of an image.
+const VALUE_LIMIT: usize = 1 << 28;
 
 /// Why a trained model cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,14 +57,12 @@ pub enum TrainedError {
         path: PathBuf,
     },
     /// The images do not fit the model.
-    #[error("the images are {height}x{width}, but the model was trained on {}x{}", trained[0], trained[1])]
-    Sides {
-        /// Height of the images.
-        height: usize,
-        /// Width of the images.
-        width: usize,
-        /// Height and width of the images that the model was trained on.
-        trained: [usize; 2],
+    #[error("the images are {shape}, but the model was trained on {trained}")]
+    Shape {
+        /// The shape of the images.
+        shape: ImageShape,
+        /// The shape of the images that the model was trained on.
+        trained: ImageShape,
     },
     /// A file cannot be read.
     #[error(transparent)]
@@ -132,7 +130,7 @@ impl Trained {
         let path = files.model();
         let stored = Stored::read_own(&path).map_err(TrainedError::Weights)?;
         let version = stored.notes.get("version").cloned().unwrap_or_else(|| "of an unknown version".to_owned());
-        let read = || -> Option<(Spec, Architecture)> {
+        let read = || -> Option<(Spec, Architecture, [f64; 2])> {
             let mut written = Spec::keys_of(stored.notes.get("spec")?).ok()?;
             // The data files may have been moved since the model was written; the record has their current paths.
             for key in description().keys.iter().filter(|key| key.role() == Role::File) {
@@ -141,11 +139,21 @@ impl Trained {
                 written.extend(path.map(|path| (key.dotted.clone(), toml::Value::String(path.to_owned()))));
             }
             let (spec, found) = Spec::read(&written);
-            let sides = [stored.number("height")? as usize, stored.number("width")? as usize];
-            let fits = sides[0].checked_mul(sides[1]).is_some_and(|pixels| (1..PIXEL_LIMIT).contains(&pixels));
-            (found.problems.is_empty() && fits).then(|| (spec.clone(), spec.architecture(sides)))
+            let size = |name| stored.number(name).map(|size| size as usize);
+            // Versions that read grey bytes only did not write the channels and the interval.
+            let channels = if stored.notes.contains_key(notes::CHANNELS) { size(notes::CHANNELS)? } else { 1 };
+            let image = ImageShape { height: size(notes::HEIGHT)?, width: size(notes::WIDTH)?, channels };
+            let interval = match stored.notes.get(notes::STORED) {
+                None => spec.data.stored,
+                Some(written) => {
+                    let (low, high) = written.split_once(' ')?;
+                    [low.parse().ok()?, high.parse().ok()?]
+                }
+            };
+            let fits = (1..VALUE_LIMIT).contains(&image.values());
+            (found.problems.is_empty() && fits).then(|| (spec.clone(), spec.architecture(image), interval))
         };
-        let Some((spec, architecture)) = read() else { return Err(TrainedError::Version { path, version }) };
+        let Some((spec, architecture, interval)) = read() else { return Err(TrainedError::Version { path, version }) };
         let values = spec.values();
         let is_same = |(key, value): (&String, &serde_json::Value)| !determines(key) || values.get(key) == Some(value);
         if !record.spec.iter().all(is_same) {
@@ -153,13 +161,15 @@ impl Trained {
         }
         let mut model = Model::<Host>::new(&Default::default(), &architecture)?;
         stored.load(&mut model).map_err(TrainedError::Weights)?;
-        let nothing = Images::new(Vec::new(), None, architecture.height, architecture.width);
+        let none = Images::new(Vec::<u8>::new(), None, architecture.image);
+        let dataset =
+            Dataset { train: none.clone(), validation: none, stored: interval, is_grey: false, hash: String::new() };
         let worker = Worker {
             device: Default::default(),
             map: GradientMap::new(&mut model),
             model,
-            dataset: Dataset { train: nothing.clone(), validation: nothing, is_grey: false, hash: String::new() },
-            pixels: PixelMap::new(&spec.data, spec.seed),
+            dataset,
+            pixels: PixelMap::new(&spec.data, interval, spec.seed),
             seed: spec.seed,
         };
         let pool = rayon::ThreadPoolBuilder::new().build()?;
@@ -184,20 +194,21 @@ impl Trained {
     /// working directory.
     ///
     /// # Errors
-    /// They cannot be read, or their size or their values differ from those that the model was trained on.
+    /// They cannot be read, or their shape or their values differ from those that the model was trained on.
     pub fn with_files(self, images: &Path, labels: Option<&Path>, most: usize) -> Result<Trained, TrainedError> {
-        let read = Images::read_alike(&self.spec.data, images, labels, most)?;
+        let trained = (&self.spec.data, self.worker.dataset.stored, self.architecture.image);
+        let read = Images::read_alike(trained, images, labels, most)?;
         self.with_images(read)
     }
 
     /// Uses other images.
     ///
     /// # Errors
-    /// Their size differs from that of the images that the model was trained on.
+    /// Their shape differs from that of the images that the model was trained on.
     pub fn with_images(mut self, images: Images) -> Result<Trained, TrainedError> {
-        let trained = [self.architecture.height, self.architecture.width];
-        if [images.height(), images.width()] != trained {
-            return Err(TrainedError::Sides { height: images.height(), width: images.width(), trained });
+        let (shape, trained) = (images.shape(), self.architecture.image);
+        if shape != trained {
+            return Err(TrainedError::Shape { shape, trained });
         }
         self.worker.dataset.validation = images;
         Ok(self)
@@ -267,7 +278,7 @@ impl Trained {
         codes
     }
 
-    /// Decodes codes, (Codes, Latent), to expected pixels, (Codes, Pixels).
+    /// Decodes codes, (Codes, Latent), to expected values, (Codes, Values).
     ///
     /// # Errors
     /// The computation failed.

@@ -4,11 +4,10 @@
 
 Needs numpy, torch and safetensors. The example is the python block of the page that defines load_vaex. The check runs
 it unchanged, reconstructs `input` of TRIAL_DIR/images/reconstructions.safetensors, and compares the result with
-`reconstruction` of that file: both are (Images, Pixels), in data units. Exit status 0 if they agree to 1e-4, else 1.
+`reconstruction` of that file: both are (Images, Values), in data units. Exit status 0 if they agree to 1e-4, else 1.
 """
 
 import json
-import math
 import re
 import sys
 from pathlib import Path
@@ -49,14 +48,17 @@ def main():
             fail(f"{pictures}: tensor `{name}` is missing; found {sorted(stored)}")
     x, expected = stored["input"].float(), stored["reconstruction"].float()
     if x.ndim != 2 or x.shape != expected.shape or 0 in x.shape:
-        fail(f"{pictures}: shapes {tuple(x.shape)} and {tuple(expected.shape)}, expected (Images, Pixels) for both")
-    side = math.isqrt(x.shape[1])
-    if side * side != x.shape[1]:
-        fail(f"{x.shape[1]} pixels are not a square image; the example needs a square image")
-
-    arguments = {} if side == 28 else {"side": side}
+        fail(f"{pictures}: shapes {tuple(x.shape)} and {tuple(expected.shape)}, expected (Images, Values) for both")
     record = trial / "trial.json"
-    spec = json.loads(record.read_text())["spec"] if record.is_file() else {}
+    written = json.loads(record.read_text())
+    spec, side, channels = written["spec"], written["height"], written["channels"]
+    if side != written["width"]:
+        fail(f"{record}: {side} x {written['width']} pixels; the example needs square images")
+    if side * side * channels != x.shape[1]:
+        fail(f"{pictures}: {x.shape[1]} values, but {record} says {side} x {side} x {channels}")
+    arguments = {} if side == 28 else {"side": side}
+    if channels != 1:
+        arguments["channels"] = channels
     wanted = {"model.family": "conv", "model.likelihood": "bernoulli"}
     for key, value in wanted.items():
         if spec.get(key, value) != value:
@@ -71,7 +73,7 @@ def main():
     if ours.shape != expected.shape:
         fail(f"the example gives {tuple(ours.shape)}, expected {tuple(expected.shape)}")
     largest = (ours - expected).abs().max().item()
-    print(f"{len(x)} images of {side}x{side}: largest difference {largest:.3e} (limit {LIMIT:.0e}), "
+    print(f"{len(x)} images of {side}x{side}x{channels}: largest difference {largest:.3e} (limit {LIMIT:.0e}), "
           f"reconstructions from {expected.min():.3f} to {expected.max():.3f}")
     if not largest <= LIMIT:
         fail("the reconstructions differ")

@@ -6,7 +6,7 @@ use super::shared::numbers::steps;
 use super::shared::output::{Format, Output};
 use super::shared::picture::{check_picture_size, grid, require_prior, tiles};
 use super::shared::trial::TrialChoice;
-use crate::record::images::manifold_codes;
+use crate::record::manifold::manifold_codes;
 use crate::trained::Trained;
 use anyhow::bail;
 use clap::Args;

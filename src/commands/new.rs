@@ -83,8 +83,13 @@ impl Command for NewArgs {
         };
         batch = dataset.train.len().min(batch);
         values.insert("train.batch_size".to_owned(), Value::Integer(batch as i64));
+        let (key, word) = if dataset.train.shape().channels > 1 {
+            ("model.likelihood", "gaussian")
+        } else {
+            ("data.binarize", "dynamic")
+        };
         if dataset.is_grey {
-            values.insert("data.binarize".to_owned(), Value::String("dynamic".to_owned()));
+            values.insert(key.to_owned(), Value::String(word.to_owned()));
         }
         let file = path.display().to_string();
         let word = shell_word(&file);
@@ -99,10 +104,10 @@ fn load_first(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Re
     if !images.is_file() {
         bail!("{} is not a file", images.display());
     }
-    let first = Images::read(images, None, FIRST_IMAGES)?;
+    let first = Images::read(images, None, FIRST_IMAGES, None)?;
     values.insert("data.source".to_owned(), Value::String("idx".to_owned()));
     values.insert("data.images".to_owned(), Value::String(images.to_string_lossy().into_owned()));
-    if first.are_zeros_and_ones() {
+    if !first.are_floats() && first.are_at_most_one() {
         values.insert("data.stored".to_owned(), Value::Array(vec![Value::Integer(0), Value::Integer(1)]));
     }
     let (spec, _) = Spec::read(values);

@@ -33,9 +33,8 @@ impl Command for ReconstructArgs {
         let indices: Vec<u32> = (0..self.count.min(trained.images().len()) as u32).collect();
         let encoded = trained.encode(&indices)?;
         let reconstructions = trained.decode(&encoded.posterior.mean)?;
-        let (height, width) = (trained.architecture().height, trained.architecture().width);
         let (inputs, outputs) = (tiles(&trained, &encoded.inputs), tiles(&trained, &reconstructions));
-        Grid::pairs(height, width, 10, &inputs, &outputs, trained.range()).write(&path)?;
+        Grid::pairs(trained.architecture().image, 10, &inputs, &outputs, trained.range()).write(&path)?;
         Ok(self.output.print_written(
             &trained,
             &[path],

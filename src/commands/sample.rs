@@ -29,7 +29,7 @@ pub(super) struct SampleArgs {
     /// Seed of the codes.
     #[arg(long, default_value = "0")]
     seed: u64,
-    /// Also write the expected pixels to a .npy file: shape (N, Height, Width), in the range of the data.
+    /// Also write the expected values to a .npy file: shape (N, Height, Width), or (N, Height, Width, Channels) for images in color, in the range of the data.
     #[arg(long, value_name = "FILE.npy")]
     raw: Option<PathBuf>,
     #[command(flatten)]
@@ -58,8 +58,9 @@ impl Command for SampleArgs {
         grid(&trained, square(self.count), &tiles(&trained, &values)).write(&path)?;
         let mut files = vec![path];
         if let Some(raw) = raw {
-            let sides = [trained.architecture().height, trained.architecture().width];
-            write_npy(&raw, [self.count, sides[0], sides[1]], &values)?;
+            let image = trained.architecture().image;
+            let sizes = [self.count, image.height, image.width, image.channels];
+            write_npy(&raw, if image.channels == 1 { &sizes[..3] } else { &sizes }, &values)?;
             files.push(raw);
         }
         Ok(self.output.print_written(&trained, &files, &counted(self.count, "sample")))
@@ -67,10 +68,10 @@ impl Command for SampleArgs {
 }
 
 /// Writes a NumPy array of f32.
-fn write_npy(path: &Path, sizes: [usize; 3], values: &[f32]) -> Result<(), FileError> {
+fn write_npy(path: &Path, sizes: &[usize], values: &[f32]) -> Result<(), FileError> {
     let bytes = || -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        let sizes = sizes.map(|size| size as u64);
+        let sizes: Vec<u64> = sizes.iter().map(|size| *size as u64).collect();
         let mut writer = npyz::WriteOptions::new().default_dtype().shape(&sizes).writer(&mut bytes).begin_nd()?;
         writer.extend(values.iter().copied())?;
         writer.finish()?;

@@ -1,6 +1,6 @@
-//! Maps grey values to the input of the network: numbers in a range, or binarized pixels.
+//! Maps the values of images to the input of the network: numbers in a range, or binarized values.
 
-use super::{DataSettings, Images};
+use super::{DataSettings, Images, ValuesRef};
 use crate::metrics::Split;
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use crate::settings::{Choices, Kind};
@@ -43,7 +43,7 @@ pub(super) static BINARIZE: Choices<Binarize> = Choices(&[&NONE, &THRESHOLD, &ST
 /// The number of pixels that are drawn at a time.
 const CHUNK: usize = 512;
 
-/// Maps pixels 0..=255 to the numbers that are the input of the network.
+/// Maps values to the numbers that are the input of the network; the same for each channel of a pixel.
 ///
 /// Random draws depend on the split and on the index of the image in its split. For training images with `dynamic`, they
 /// also depend on the seed of the trial and on the epoch. They depend neither on the batch nor on the thread. Validation
@@ -53,7 +53,7 @@ const CHUNK: usize = 512;
 pub struct PixelMap {
     /// The binarization of grey pixels.
     pub binarize: Binarize,
-    /// The pixel values of black and white in the images; all pixels are between them.
+    /// The values of black and white in the images; all values are between them.
     pub stored: [f64; 2],
     /// The numbers to which black and white are mapped, and zeros and ones after binarization.
     pub range: [f32; 2],
@@ -62,23 +62,23 @@ pub struct PixelMap {
 }
 
 impl PixelMap {
-    /// The map of a `[data]` table, with the seed of the trial.
-    pub fn new(data: &DataSettings, seed: u64) -> PixelMap {
+    /// The map of a `[data]` table, for images with this interval of values, with the seed of the trial.
+    pub fn new(data: &DataSettings, stored: [f64; 2], seed: u64) -> PixelMap {
         let range = data.range.map(|end| end as f32);
-        PixelMap { binarize: data.binarize, stored: data.stored, range, seed }
+        PixelMap { binarize: data.binarize, stored, range, seed }
     }
 
-    /// Fills `out` (Indices, Height, Width), row-major, with the images of these indices, in their order.
+    /// Fills `out` (Indices, Height, Width, Channels), row-major, with the images of these indices, in their order.
     ///
-    /// A drawn pixel uses 16 bits of the random stream of its image. The probability of 1 is the position of the pixel in
+    /// A drawn value uses 16 bits of the random stream of its image. The probability of 1 is the position of the value in
     /// `stored` (p/255 for grey value p with `[0, 255]`), rounded to a multiple of 2^-16. The rounding error is below 8e-6,
     /// and black and white are exact.
     ///
     /// # Panics
     /// An index is not below the number of images, or `out` has the wrong size.
     pub fn fill(&self, images: &Images, indices: &[u32], split: Split, epoch: u64, out: &mut [f32]) {
-        let size = images.pixels_per_image();
-        assert_eq!(out.len(), indices.len() * size, "the output must hold each pixel of the images, and no more");
+        let size = images.shape().values();
+        assert_eq!(out.len(), indices.len() * size, "the output must hold each value of the images, and no more");
         let address = match (self.binarize, split) {
             (Binarize::None | Binarize::Threshold, _) => None,
             (_, Split::Validation) => Some((HELD_OUT_SEED, Purpose::ValidationBinarize, 0)),
@@ -86,57 +86,68 @@ impl PixelMap {
             (Binarize::Dynamic, Split::Train) => Some((self.seed, Purpose::DynamicBinarize, epoch)),
         };
         let images = indices.iter().map(|&index| (index, images.image(index as usize)));
-        let each = images.zip(out.chunks_exact_mut(size.max(1)));
-        if let Some((seed, purpose, epoch)) = address {
-            let ones = self.ones();
-            each.for_each(|((index, image), out)| {
-                self.draw(Stream::new(seed, purpose, epoch, u64::from(index)), &ones, image, out);
-            });
-        } else {
-            let table = self.table();
-            each.for_each(|((_, image), out)| {
-                for (value, &pixel) in out.iter_mut().zip(image) {
-                    *value = table[usize::from(pixel)];
+        let (table, ones) = (self.table(), self.ones());
+        for ((index, image), out) in images.zip(out.chunks_exact_mut(size.max(1))) {
+            let draws = address.map(|(seed, purpose, epoch)| Stream::new(seed, purpose, epoch, u64::from(index)));
+            match (image, draws) {
+                (ValuesRef::U8(bytes), None) => {
+                    out.iter_mut().zip(bytes).for_each(|(out, &value)| *out = table[usize::from(value)]);
                 }
-            });
+                (ValuesRef::F32(floats), None) => {
+                    out.iter_mut().zip(floats).for_each(|(out, &value)| *out = self.mapped(f64::from(value)));
+                }
+                (ValuesRef::U8(bytes), Some(stream)) => self.draw(stream, bytes, |value| ones[usize::from(value)], out),
+                (ValuesRef::F32(floats), Some(stream)) => {
+                    self.draw(stream, floats, |value| self.ones_of(f64::from(value)), out);
+                }
+            }
         }
     }
 
-    /// The result for each grey value, without random draws.
+    /// The result for each byte, without random draws.
     fn table(&self) -> [f32; 256] {
+        std::array::from_fn(|value| self.mapped(value as f64))
+    }
+
+    /// The result for a value, without random draws.
+    fn mapped(&self, value: f64) -> f32 {
         let ([low, high], [black, white]) = (self.range, self.stored);
-        std::array::from_fn(|pixel| match (self.binarize, pixel as f64) {
-            (Binarize::None, pixel) => {
+        match self.binarize {
+            Binarize::None => {
                 // A weighted mean in double precision: black and white are mapped exactly to the ends of the range.
-                let sum = f64::from(low) * (white - pixel) + f64::from(high) * (pixel - black);
+                let sum = f64::from(low) * (white - value) + f64::from(high) * (value - black);
                 (sum / (white - black)) as f32
             }
-            (Binarize::Threshold | Binarize::Static | Binarize::Dynamic, pixel) => {
-                if pixel >= (black + white) / 2.0 {
+            Binarize::Threshold | Binarize::Static | Binarize::Dynamic => {
+                if value >= (black + white) / 2.0 {
                     high
                 } else {
                     low
                 }
             }
-        })
+        }
     }
 
-    /// For each grey value, the number of the 2^16 possible draws that give 1; these are the lowest draws.
+    /// For each byte, the number of the 2^16 possible draws that give 1; these are the lowest draws.
     fn ones(&self) -> [u32; 256] {
-        let [black, white] = self.stored;
-        std::array::from_fn(|pixel| (65_536.0 * (pixel as f64 - black) / (white - black)).round() as u32)
+        std::array::from_fn(|value| self.ones_of(value as f64))
     }
 
-    fn draw(&self, mut stream: Stream, ones: &[u32; 256], image: &[u8], out: &mut [f32]) {
+    fn ones_of(&self, value: f64) -> u32 {
+        let [black, white] = self.stored;
+        (65_536.0 * (value - black) / (white - black)).round() as u32
+    }
+
+    fn draw<V: Copy>(&self, mut stream: Stream, image: &[V], ones: impl Fn(V) -> u32, out: &mut [f32]) {
         let [low, high] = self.range;
         let mut bytes = [0; 2 * CHUNK];
         for (out, image) in out.chunks_mut(CHUNK).zip(image.chunks(CHUNK)) {
             let bytes = &mut bytes[..2 * image.len()];
             stream.fill_bytes(bytes);
             let (draws, _) = bytes.as_chunks();
-            for ((value, &pixel), &draw) in out.iter_mut().zip(image).zip(draws) {
-                let is_one = u32::from(u16::from_le_bytes(draw)) < ones[usize::from(pixel)];
-                *value = if is_one { high } else { low };
+            for ((out, &value), &draw) in out.iter_mut().zip(image).zip(draws) {
+                let is_one = u32::from(u16::from_le_bytes(draw)) < ones(value);
+                *out = if is_one { high } else { low };
             }
         }
     }
@@ -145,6 +156,7 @@ impl PixelMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageShape;
 
     const STORED: [f64; 2] = [0.0, 255.0];
     const RANGE: [f32; 2] = [0.0, 1.0];
@@ -155,11 +167,11 @@ mod tests {
 
     /// Images of 16 x 16 pixels, each with all the grey values in order.
     fn ramps(count: usize) -> Images {
-        Images::new((0..=255).cycle().take(count * 256).collect(), None, 16, 16)
+        Images::new((0..=255u8).cycle().take(count * 256).collect::<Vec<u8>>(), None, ImageShape::grey(16, 16))
     }
 
     fn fill(pixels: PixelMap, images: &Images, indices: &[u32], split: Split, epoch: u64) -> Vec<f32> {
-        let mut out = vec![f32::NAN; indices.len() * images.pixels_per_image()];
+        let mut out = vec![f32::NAN; indices.len() * images.shape().values()];
         pixels.fill(images, indices, split, epoch, &mut out);
         out
     }
@@ -236,7 +248,7 @@ mod tests {
 
     #[test]
     fn stored_values_are_mapped_to_the_range() {
-        let bits = Images::new(vec![0, 1, 1, 0], None, 2, 2);
+        let bits = Images::new(vec![0u8, 1, 1, 0], None, ImageShape::grey(2, 2));
         for (binarize, split) in [Binarize::None, Binarize::Threshold, Binarize::Static, Binarize::Dynamic]
             .into_iter()
             .flat_map(|binarize| [(binarize, Split::Train), (binarize, Split::Validation)])
@@ -244,12 +256,12 @@ mod tests {
             let of_bits = PixelMap { stored: [0.0, 1.0], range: [-0.1, 0.7], ..pixels(binarize) };
             assert_eq!(fill(of_bits, &bits, &[0], split, 1), [-0.1, 0.7, 0.7, -0.1], "{binarize:?}");
             // The same result as for the same images with 255 as white.
-            let white = Images::new(vec![0, 255, 255, 0], None, 2, 2);
+            let white = Images::new(vec![0u8, 255, 255, 0], None, ImageShape::grey(2, 2));
             let of_bytes = PixelMap { stored: STORED, ..of_bits };
             assert_eq!(fill(of_bits, &bits, &[0], split, 1), fill(of_bytes, &white, &[0], split, 1));
         }
         let of = |binarize, stored| PixelMap { stored, range: [-1.0, 1.0], ..pixels(binarize) };
-        let grey = Images::new(vec![16, 125, 126, 235], None, 2, 2);
+        let grey = Images::new(vec![16u8, 125, 126, 235], None, ImageShape::grey(2, 2));
         let [black, dark, light, white] = fill(of(Binarize::None, [16.0, 235.0]), &grey, &[0], Split::Train, 1)[..]
         else {
             unreachable!()
@@ -259,7 +271,7 @@ mod tests {
         let halves = fill(of(Binarize::Threshold, [16.0, 235.0]), &grey, &[0], Split::Train, 1);
         assert_eq!(halves, [-1.0, -1.0, 1.0, 1.0]);
         // The middle value gives 1.
-        let three = Images::new(vec![0, 1, 2, 0], None, 2, 2);
+        let three = Images::new(vec![0u8, 1, 2, 0], None, ImageShape::grey(2, 2));
         let halves = fill(of(Binarize::Threshold, [0.0, 2.0]), &three, &[0], Split::Train, 1);
         assert_eq!(halves, [-1.0, 1.0, 1.0, -1.0]);
     }
@@ -295,8 +307,8 @@ mod tests {
     #[test]
     fn the_batch_changes_nothing() {
         // Images of 25 x 41 pixels are drawn in three chunks; the last one has an odd length.
-        let bytes = (0..9 * 25 * 41).map(|i| (i * 7 % 256) as u8).collect();
-        let images = Images::new(bytes, None, 25, 41);
+        let bytes: Vec<u8> = (0..9 * 25 * 41).map(|i| (i * 7 % 256) as u8).collect();
+        let images = Images::new(bytes, None, ImageShape::grey(25, 41));
         for binarize in [Binarize::None, Binarize::Threshold, Binarize::Static, Binarize::Dynamic] {
             let whole = fill(pixels(binarize), &images, &[4, 0, 8, 4], Split::Train, 2);
             let single = [4, 0, 8, 4].map(|index| fill(pixels(binarize), &images, &[index], Split::Train, 2)).concat();
@@ -307,10 +319,25 @@ mod tests {
 
     #[test]
     fn pieces_of_an_image_are_drawn_apart() {
-        let images = Images::new(vec![128; 2048], None, 32, 64);
+        let images = Images::new(vec![128u8; 2048], None, ImageShape::grey(32, 64));
         let values = fill(pixels(Binarize::Static), &images, &[0], Split::Train, 1);
         let pieces: Vec<_> = values.chunks(CHUNK).collect();
         assert!((1..4).all(|piece| pieces[piece] != pieces[0]), "the draws repeat after {CHUNK} pixels");
+    }
+
+    #[test]
+    fn floats_are_mapped_as_bytes_of_the_same_place() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let floats: Vec<f32> = bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect();
+        let shape = ImageShape { height: 8, width: 8, channels: 4 };
+        let (bytes, floats) = (Images::new(bytes, None, shape), Images::new(floats, None, shape));
+        for binarize in [Binarize::None, Binarize::Threshold, Binarize::Static, Binarize::Dynamic] {
+            let map = PixelMap { range: [-1.0, 3.0], ..pixels(binarize) };
+            let of_bytes = fill(map, &bytes, &[0], Split::Train, 1);
+            let of_floats = fill(PixelMap { stored: [0.0, 1.0], ..map }, &floats, &[0], Split::Train, 1);
+            let near = of_bytes.iter().zip(&of_floats).all(|(one, other)| (one - other).abs() <= 1e-6);
+            assert!(near && [of_floats[0], of_floats[255]] == [-1.0, 3.0], "{binarize:?}: {of_floats:?}");
+        }
     }
 
     #[test]
@@ -321,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "the output must hold each pixel")]
+    #[should_panic(expected = "the output must hold each value")]
     fn an_output_of_another_shape_is_refused() {
         pixels(Binarize::None).fill(&ramps(2), &[0, 1], Split::Train, 1, &mut [0.0; 256]);
     }

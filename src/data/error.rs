@@ -1,6 +1,6 @@
 //! Errors in the images that a spec names.
 
-use super::Validation;
+use super::{ImageShape, Validation};
 use crate::folder::FileError;
 use crate::text::{counted, grouped};
 use std::error::Error;
@@ -56,25 +56,49 @@ pub enum DataError {
         /// Images in it.
         images: usize,
     },
-    /// The test images have a different height or width.
-    #[error(
-        "`{}` holds images of {} x {} pixels, but `{}` holds images of {} x {}; both must have the same size",
-        test_file.display(), test.0, test.1, train_file.display(), train.0, train.1
-    )]
-    Sides {
+    /// The test images have a different shape or type.
+    #[error("{}", other_shape((test_file, *test), (train_file, *train)))]
+    Shape {
         /// The spec key that names the test images.
         key: &'static str,
         /// The file of test images.
         test_file: PathBuf,
-        /// Their height and width in pixels.
-        test: (usize, usize),
+        /// Their shape, and the type of their values.
+        test: (ImageShape, &'static str),
         /// The file of training images.
         train_file: PathBuf,
-        /// Their height and width in pixels.
-        train: (usize, usize),
+        /// Their shape, and the type of their values.
+        train: (ImageShape, &'static str),
     },
-    /// Only zeros and ones, although values up to 255 are expected.
-    #[error("{}", zeros_and_ones(*role, file, (!all).then_some(*images)))]
+    /// Floats that are not from 0 to 1, without an interval.
+    #[error(
+        "`{}` has the value {value} in image {image} (counted from 0), but floats must be from 0 to 1; if they have another \
+         interval, write it in `[data]`, such as `stored = [-1, 1]`",
+        file.display()
+    )]
+    Floats {
+        /// The spec key that names the images.
+        key: &'static str,
+        /// The file.
+        file: PathBuf,
+        /// The index of the first image with such a value.
+        image: usize,
+        /// The value.
+        value: f64,
+    },
+    /// `data.stored` has values that bytes cannot have.
+    #[error(
+        "`data.stored` must be two whole numbers from 0 to 255, because `{}` holds bytes, found [{}, {}]",
+        file.display(), stored[0], stored[1]
+    )]
+    StoredBytes {
+        /// The file.
+        file: PathBuf,
+        /// The values.
+        stored: [f64; 2],
+    },
+    /// Only values from 0 to 1, although values up to 255 are expected.
+    #[error("{}", zeros_and_ones(*role, file, *are_floats, (!all).then_some(*images)))]
     ZerosAndOnes {
         /// The spec key that names the images.
         key: &'static str,
@@ -82,22 +106,24 @@ pub enum DataError {
         role: FileRole,
         /// The file.
         file: PathBuf,
+        /// Whether the values are floats.
+        are_floats: bool,
         /// The number of images that are used, from the start of the file.
         images: usize,
         /// Whether these are all images of the file.
         all: bool,
     },
-    /// A pixel value outside `data.stored`.
+    /// A value outside `data.stored`.
     #[error("`{}` has the value {value} in image {image} (counted from 0), {}", file.display(), outside(*role, *stored))]
     Outside {
         /// What the file is for.
         role: FileRole,
         /// The file.
         file: PathBuf,
-        /// The index of the first image with such a pixel.
+        /// The index of the first image with such a value.
         image: usize,
-        /// The value of the pixel.
-        value: u8,
+        /// The value.
+        value: f64,
         /// The allowed values: black and white.
         stored: [f64; 2],
     },
@@ -147,8 +173,8 @@ impl DataError {
             DataError::Unreadable { key, .. } | DataError::Format { key, .. } | DataError::LabelCount { key, .. } => {
                 key
             }
-            DataError::ZerosAndOnes { key, .. } | DataError::Sides { key, .. } => key,
-            DataError::Outside { .. } => "data.stored",
+            DataError::ZerosAndOnes { key, .. } | DataError::Shape { key, .. } | DataError::Floats { key, .. } => key,
+            DataError::Outside { .. } | DataError::StoredBytes { .. } => "data.stored",
             DataError::Limit { .. } => "data.limit",
             DataError::Split { .. } => "data.validation",
         }
@@ -158,13 +184,31 @@ impl DataError {
     /// is not shown if one of them is invalid.
     pub fn keys(&self) -> Vec<&'static str> {
         let others: &[&'static str] = match self {
-            DataError::ZerosAndOnes { .. } => &["data.source", "data.stored"],
+            DataError::ZerosAndOnes { .. } | DataError::Floats { .. } => &["data.source", "data.stored"],
             DataError::Split { .. } => &["data.limit"],
-            DataError::Outside { .. } | DataError::Limit { .. } | DataError::Unset => &[],
+            DataError::StoredBytes { .. } | DataError::Outside { .. } | DataError::Limit { .. } | DataError::Unset => {
+                &[]
+            }
             _ => &["data.source"],
         };
         [&[self.key()], others].concat()
     }
+}
+
+type Kind = (ImageShape, &'static str);
+
+fn other_shape((test_file, test): (&Path, Kind), (train_file, train): (&Path, Kind)) -> String {
+    let (test_file, train_file) = (test_file.display(), train_file.display());
+    if test.0 == train.0 {
+        return format!(
+            "`{test_file}` holds {}, but `{train_file}` holds {}; both must have the same type",
+            test.1, train.1
+        );
+    }
+    format!(
+        "`{test_file}` holds images of {}, but `{train_file}` holds images of {}; both must have the same shape",
+        test.0, train.0
+    )
 }
 
 fn given(validation: &Validation) -> String {
@@ -175,7 +219,7 @@ fn given(validation: &Validation) -> String {
 }
 
 /// `images` is the number of images that are used; `None` if all are used.
-fn zeros_and_ones(role: FileRole, file: &Path, images: Option<usize>) -> String {
+fn zeros_and_ones(role: FileRole, file: &Path, are_floats: bool, images: Option<usize>) -> String {
     let file = file.display();
     let what = match images {
         None => format!("`{file}` has"),
@@ -193,7 +237,8 @@ fn zeros_and_ones(role: FileRole, file: &Path, images: Option<usize>) -> String 
         }
         FileRole::Trained => "but the model was trained on values from 0 to 255; multiply them by 255",
     };
-    format!("{what} only the values 0 and 1, {advice}")
+    let values = if are_floats { "only values from 0 to 1" } else { "only the values 0 and 1" };
+    format!("{what} {values}, {advice}")
 }
 
 fn outside(role: FileRole, [low, high]: [f64; 2]) -> String {

@@ -1,4 +1,4 @@
-//! The `[data]` table: the images, the split into training and validation images, and the mapping of pixel values.
+//! The `[data]` table: the images, the split into training and validation images, and the mapping of their values.
 
 use super::binarize::{BINARIZE, Binarize, NONE};
 use super::source::{FASHION_MINI, SOURCES, Source};
@@ -15,7 +15,7 @@ pub struct DataSettings {
     pub limit: Option<u64>,
     /// The training images to hold out for validation, if the source has no separate validation images.
     pub validation: Validation,
-    /// The pixel values of black and white in the files.
+    /// The values of black and white in the files; see [`Dataset::stored`](super::Dataset::stored) for those that are used.
     pub stored: [f64; 2],
     /// Whether the spec sets `stored`. If it does, images that seem to use other values are accepted.
     pub is_stored_given: bool,
@@ -51,20 +51,29 @@ const VALIDATION: Key = Key::new(
 .role(Role::Data);
 const STORED_KEY: Key = Key::new(
     "stored",
-    "The pixel values of black and white in the files, from 0 to 255; `[0, 1]` for binary images. A pixel value outside this \
-     range is an error.",
+    "The values of black and white in the files: `[0, 1]` for binary images. A value outside this range is an error. Files of \
+     floats have `[0, 1]` by default.",
 )
-.hint("pixels are bytes: use [0, 255] if white is 255, [0, 1] if white is 1")
+.hint("for bytes, use [0, 255] if white is 255, [0, 1] if white is 1")
 .example("[0, 1]");
-const BINARIZE_KEY: Key = Key::new("binarize", "Binarization of grey pixels.")
+const BINARIZE_KEY: Key = Key::new("binarize", "Binarization of grey values, for each channel of a pixel separately.")
     .also("binary binarise binarised binarization")
     .example("\"dynamic\"");
-const RANGE: Key = Key::new("range", "The values of black and white pixels as input of the network.")
-    .also("pixel_range value_range normalize normalise normalization rescale")
-    .example("[-1.0, 1.0]");
+const RANGE: Key =
+    Key::new("range", "The values of black and white as input of the network; the same for each channel of a color.")
+        .also("pixel_range value_range normalize normalise normalization rescale")
+        .example("[-1.0, 1.0]");
 
-/// The default of `data.stored`: all values of a byte.
+/// The default of `data.stored`: all values of a byte. Floats have [`UNIT`] with it.
 pub(super) const STORED: [f64; 2] = [0.0, 255.0];
+
+/// The interval of floats without `data.stored`.
+pub(super) const UNIT: [f64; 2] = [0.0, 1.0];
+
+/// Whether bytes can have the two values.
+pub(super) fn is_of_bytes(stored: [f64; 2]) -> bool {
+    stored.iter().all(|end| (0.0..=255.0).contains(end) && end.fract() == 0.0)
+}
 
 /// The default of `data.validation`.
 const HELD_OUT: f64 = 0.1;
@@ -89,16 +98,11 @@ impl DataSettings {
         let message = || format!("`data.range` must be two numbers, the smaller one first, found [{low:?}, {high:?}]");
         keys.require((low as f32) < (high as f32), &["data.range"], message, "");
         let [black, white] = self.stored;
-        let message = || {
-            format!(
-                "`data.stored` must be two whole numbers from 0 to 255, the smaller one first, found [{black}, {white}]"
-            )
-        };
-        let fits = self.stored.iter().all(|end| (0.0..=255.0).contains(end) && end.fract() == 0.0);
-        keys.require(fits && black < white, &["data.stored"], message, STORED_KEY.hint);
+        let message = || format!("`data.stored` must be two numbers, the smaller one first, found [{black}, {white}]");
+        keys.require(black < white, &["data.stored"], message, STORED_KEY.hint);
     }
 
-    /// Whether all pixel values are mapped to numbers in [0, 1].
+    /// Whether all values are mapped to numbers in [0, 1].
     pub fn is_unit(&self) -> bool {
         self.range[0] >= 0.0 && self.range[1] <= 1.0
     }

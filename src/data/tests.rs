@@ -85,13 +85,15 @@ fn sizes(data: &Data) -> (usize, usize) {
 fn the_last_training_images_are_held_out() {
     let data = Data { labels: Some("train-labels".into()), validation: Some(Validation::Images(3)), ..idx("train") };
     let Dataset { train, validation, .. } = load(&data, folder().path()).unwrap();
-    assert_eq!((train.len(), train.height(), train.width(), train.pixels_per_image()), (7, 2, 3, 6));
-    assert_eq!((validation.len(), validation.height(), validation.width()), (3, 2, 3));
-    assert_eq!((train.image(6), validation.image(0)), (&[36, 37, 38, 39, 40, 41][..], &[42, 43, 44, 45, 46, 47][..]));
+    assert_eq!((train.len(), train.shape()), (7, ImageShape::grey(2, 3)));
+    assert_eq!((validation.len(), validation.shape()), (3, ImageShape::grey(2, 3)));
+    assert_eq!(train.image(6), ValuesRef::U8(&[36, 37, 38, 39, 40, 41]));
+    assert_eq!(validation.image(0), ValuesRef::U8(&[42, 43, 44, 45, 46, 47]));
     assert_eq!(train.labels().unwrap(), [0, 1, 2, 3, 4, 5, 6]);
     assert_eq!(validation.labels().unwrap(), [7, 8, 9]);
-    assert_eq!(validation.pixels(), (42..60).collect::<Vec<u8>>());
-    assert!(Arc::ptr_eq(&train.pixels, &validation.pixels), "splitting copies the pixels");
+    assert_eq!(validation.values(), ValuesRef::U8(&(42..60).collect::<Vec<u8>>()));
+    let (Values::U8(one), Values::U8(other)) = (train.file_values(), validation.file_values()) else { unreachable!() };
+    assert!(Arc::ptr_eq(one, other), "splitting copies the values");
     let middle = validation.slice(1..9);
     assert_eq!((middle.len(), middle.image(1), middle.labels()), (2, validation.image(2), Some(&[8, 9][..])));
     assert!(validation.slice(3..9).is_empty() && !validation.is_empty());
@@ -121,8 +123,8 @@ fn the_limit_comes_before_the_split() {
     };
     let Dataset { train, validation, .. } = load(&data, folder().path()).unwrap();
     assert_eq!(
-        (train.pixels(), validation.pixels()),
-        (&(0..18).collect::<Vec<u8>>()[..], &(18..36).collect::<Vec<u8>>()[..])
+        (train.values(), validation.values()),
+        (ValuesRef::U8(&(0..18).collect::<Vec<u8>>()), ValuesRef::U8(&(18..36).collect::<Vec<u8>>()))
     );
     assert_eq!((train.labels(), validation.labels()), (Some(&[0, 1, 2][..]), Some(&[3, 4, 5][..])));
     assert_eq!(sizes(&Data { limit: Some(10), ..idx("train") }), (9, 1));
@@ -142,8 +144,8 @@ fn files_are_kept_for_other_datasets() {
         let (kept, alone) =
             (files.dataset(&limited(limit).settings(), folder.path()), load(&limited(limit), folder.path()));
         let (kept, alone) = (kept.unwrap(), alone.unwrap());
-        assert_eq!((kept.train.pixels(), kept.train.labels()), (alone.train.pixels(), alone.train.labels()));
-        assert_eq!((kept.validation.pixels(), kept.hash), (alone.validation.pixels(), alone.hash));
+        assert_eq!((kept.train.values(), kept.train.labels()), (alone.train.values(), alone.train.labels()));
+        assert_eq!((kept.validation.values(), kept.hash), (alone.validation.values(), alone.hash));
     }
     std::fs::remove_file(folder.path().join("train")).unwrap();
     assert_eq!(files.dataset(&limited(Some(9)).settings(), folder.path()).unwrap().train.len(), 8);
@@ -161,8 +163,8 @@ fn test_images_are_the_validation_split() {
         ..idx("train")
     };
     let Dataset { train, validation, .. } = load(&data, folder().path()).unwrap();
-    assert_eq!((train.pixels(), train.labels()), (&(0..30).collect::<Vec<u8>>()[..], None));
-    assert_eq!(validation.pixels(), (100..124).collect::<Vec<u8>>());
+    assert_eq!((train.values(), train.labels()), (ValuesRef::U8(&(0..30).collect::<Vec<u8>>()), None));
+    assert_eq!(validation.values(), ValuesRef::U8(&(100..124).collect::<Vec<u8>>()));
     assert_eq!(validation.labels().unwrap(), [9, 8, 7, 6]);
 }
 
@@ -170,7 +172,7 @@ fn test_images_are_the_validation_split() {
 fn fashion_mini_needs_no_files() {
     let dataset = load(&Data::default(), Path::new("/nowhere")).unwrap();
     assert_eq!((dataset.train.len(), dataset.validation.len()), (1800, 200));
-    assert_eq!((dataset.train.height(), dataset.train.width()), (28, 28));
+    assert_eq!(dataset.train.shape(), ImageShape::grey(28, 28));
     assert_eq!(dataset.train.labels().unwrap()[..10], [9, 0, 0, 3, 0, 2, 7, 2, 5, 5]);
     assert_eq!(dataset.hash, "191a1ea2c5227266976ed7df00533987");
     // The hash that version 0.1.0 saved.
@@ -298,9 +300,9 @@ fn values_outside_of_what_is_stored_are_refused() {
 #[test]
 fn images_for_a_model_must_be_of_its_scale() {
     let folder = scales();
-    let read = |file: &str, stored, most| {
-        let trained = Data { stored, ..idx("elsewhere") };
-        Images::read_alike(&trained.settings(), &folder.path().join(file), None, most)
+    let read = |file: &str, stored: Option<[f64; 2]>, most| {
+        let trained = (&idx("elsewhere").settings(), stored.unwrap_or(settings::STORED), ImageShape::grey(2, 2));
+        Images::read_alike(trained, &folder.path().join(file), None, most)
             .map(|images| images.len())
             .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
     };
@@ -333,12 +335,12 @@ fn grey_is_what_is_neither_black_nor_white() {
 #[test]
 fn a_pixel_is_found_wherever_it_is() {
     for index in [0, 1, 4095, 4096, 9999] {
-        let mut pixels = vec![0; 10_000];
+        let mut pixels = vec![0u8; 10_000];
         pixels[index] = 3;
-        let images = Images::new(pixels, None, 10, 10);
-        assert_eq!(images.outside([0.0, 2.0]), Some((index / 100, 3)));
+        let images = Images::new(pixels, None, ImageShape::grey(10, 10));
+        assert_eq!(images.outside([0.0, 2.0]), Some((index / 100, 3.0)));
         assert_eq!((images.outside([0.0, 3.0]), images.are_grey([0.0, 3.0])), (None, false));
-        assert!(images.are_grey([0.0, 2.0]) && !images.are_zeros_and_ones());
+        assert!(images.are_grey([0.0, 2.0]) && !images.are_at_most_one());
     }
 }
 
@@ -353,7 +355,7 @@ fn of_files_no_more_is_kept_than_is_used() {
         files
             .read
             .iter()
-            .map(|(_, whole)| (whole.training.images.pixels.len() / 6, whole.training.count))
+            .map(|(_, whole)| (whole.training.images.file_values().len() / 6, whole.training.count))
             .collect::<Vec<_>>()
     };
     assert_eq!(held(Some(2)), [(2, 10)]);
@@ -401,8 +403,7 @@ fn files_that_do_not_fit_together_are_refused() {
     assert_eq!(
         error(&Data { test_images: Some("wide".into()), ..idx("train") }),
         (
-            "`wide` holds images of 3 x 2 pixels, but `train` holds images of 2 x 3; both must have the same size"
-                .into(),
+            "`wide` holds images of 3x2, but `train` holds images of 2x3; both must have the same shape".into(),
             "data.test_images"
         )
     );

@@ -1,6 +1,5 @@
 //! Export of a trained network to the formats of other programs.
 
-mod messages;
-mod onnx;
+mod networks;
 
-pub use onnx::{ExportError, Weights, decoder, encoder};
+pub use networks::{decoder, encoder};

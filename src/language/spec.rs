@@ -2,7 +2,7 @@
 
 use super::sweep;
 use crate::data;
-use crate::model::architecture::{LikelihoodKind, Network};
+use crate::model::likelihood::Support;
 use crate::model::{self, Architecture};
 use crate::objective;
 use crate::settings::{Description, Found, Key, Keys, ResolvedKey, Role, Type, as_json, written};
@@ -187,9 +187,9 @@ impl Spec {
         Ok(keys)
     }
 
-    /// The architecture for images of this height and width.
-    pub fn architecture(&self, sides: [usize; 2]) -> Architecture {
-        self.model.architecture(sides, self.objective.kl.map(|kl| kl.posterior_scale))
+    /// The architecture for images of this shape.
+    pub fn architecture(&self, image: data::ImageShape) -> Architecture {
+        self.model.architecture(image, self.objective.kl.map(|kl| kl.posterior_scale))
     }
 
     /// The keys that apply, in order, with their values.
@@ -230,28 +230,23 @@ impl Spec {
 
     /// Checks that involve several tables.
     fn check(&self, keys: &mut Keys<'_>) {
-        let (bernoulli, [low, high]) = (self.is_bernoulli(), self.data.range);
+        let (likelihood, [low, high]) = (self.model.likelihood, self.data.range);
+        let (title, support) = (likelihood.title(), likelihood.support());
         keys.require(
-            !bernoulli || self.data.is_unit(),
+            support == Support::Line || self.data.is_unit(),
             &["data.range", "model.likelihood"],
-            || format!("a Bernoulli likelihood needs data in [0, 1], but `data.range` is [{low:?}, {high:?}]"),
+            || format!("a {title} likelihood needs data in [0, 1], but `data.range` is [{low:?}, {high:?}]"),
             "remove `data.range`, or set `model.likelihood = \"gaussian\"`",
-        );
-        let (latent, hidden) = (self.model.latent_dim, self.hidden());
-        let narrowest = hidden.iter().min().map_or(u64::MAX, |size| *size as u64);
-        keys.warn(
-            latent <= narrowest,
-            &["model.latent_dim", "model.hidden"],
-            || format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer"),
-            "the narrowest hidden layer limits the information that the codes carry",
         );
         let binary = self.data.binarize != data::Binarize::None;
         keys.warn(
-            bernoulli || !binary,
+            support == Support::Bits || !binary,
             &["model.likelihood", "data.binarize"],
-            || "`model.likelihood = \"gaussian\"` on binarized pixels".to_owned(),
-            "on two pixel values, a Gaussian density has no upper bound: set `model.likelihood = \"bernoulli\"`, or \
-             `data.binarize = \"none\"`",
+            || format!("`model.likelihood = \"{}\"` on binarized pixels", likelihood.name()),
+            &format!(
+                "on two pixel values, a {title} density has no upper bound: set `model.likelihood = \"bernoulli\"`, or \
+                 `data.binarize = \"none\"`"
+            ),
         );
         let warmup = self.objective.kl.map_or(0.0, |kl| kl.warmup_epochs);
         let epochs = self.train.epochs;
@@ -274,23 +269,11 @@ impl Spec {
         );
     }
 
-    /// Whether the likelihood is Bernoulli.
-    pub fn is_bernoulli(&self) -> bool {
-        self.model.likelihood == LikelihoodKind::Bernoulli
-    }
-
-    /// The sizes of the dense hidden layers.
-    fn hidden(&self) -> &[usize] {
-        match &self.model.network {
-            Network::Conv { hidden, .. } | Network::Mlp { hidden, .. } => hidden,
-        }
-    }
-
-    /// The range of pixel values as text, if it is so far from 1 that training with a Gaussian likelihood may diverge.
+    /// The range of pixel values as text, if it is so far from 1 that training may diverge.
     fn far_range(&self) -> Option<String> {
         let [low, high] = self.data.range;
         let far = low.abs().max(high.abs()) > FAR;
-        (far && !self.is_bernoulli()).then(|| format!("[{}, {}]", short(low), short(high)))
+        (far && self.model.likelihood.support() == Support::Line).then(|| format!("[{}, {}]", short(low), short(high)))
     }
 
     /// What to do if the loss or the gradient of this trial was not finite, the likely cause first.

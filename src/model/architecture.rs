@@ -1,64 +1,28 @@
-//! The architecture of a model: the `[model]` table together with the size of the images and the scale of the posterior.
+//! The architecture of a model: the `[model]` table together with the shape of the images and the scale of the posterior.
 
 use super::Initializer;
-use crate::tensor::backend::Activation;
-use serde_json::{Value, json};
+use super::layer::{Cost, DenseLayer, Layer, Named};
+use super::likelihood::LikelihoodKind;
+use crate::data::ImageShape;
+use serde_json::Value;
+use std::fmt::Debug;
+use std::sync::Arc;
 
-/// The stride of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConvStride {
-    /// Height and width stay the same.
-    One,
-    /// Height and width are halved, rounded up.
-    Two,
+/// A family of networks with its settings: the layers of an encoder and a decoder. Two networks are equal if their `Debug` texts
+/// are equal.
+pub trait Network: Debug + Send + Sync {
+    /// The layers from an image to the hidden values, from which the posterior is computed.
+    fn encoder(&self, image: ImageShape) -> Vec<Named>;
+
+    /// The layers from a code with `latent` axes to outputs of this shape: those of the likelihood, for each pixel. The last one
+    /// is [`Named::OUTPUT`].
+    fn decoder(&self, latent: usize, outputs: ImageShape) -> Vec<Named>;
 }
 
-/// One convolution of the encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvSpec {
-    /// The number of output channels.
-    pub channels: usize,
-    /// The stride.
-    pub stride: ConvStride,
-}
-
-/// The layers of encoder and decoder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Network {
-    /// Convolutions, then dense layers.
-    Conv {
-        /// The convolutions of the encoder; at least one.
-        convs: Vec<ConvSpec>,
-        /// The sizes of the dense layers between the convolutions and the heads.
-        hidden: Vec<usize>,
-    },
-    /// Dense layers.
-    Mlp {
-        /// The sizes of the hidden layers of the encoder; the decoder has them in reverse order.
-        hidden: Vec<usize>,
-        /// Their activation function.
-        activation: Activation,
-    },
-}
-
-/// The kind of variance of a Gaussian likelihood.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum VarianceKind {
-    /// A constant.
-    Fixed(f32),
-    /// One trained variance for the whole model; its initial value is 1.
-    Learned,
-    /// One trained variance per pixel; the initial values are 1.
-    PerPixel,
-}
-
-/// The distribution of pixels given a code.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LikelihoodKind {
-    /// One logit per pixel.
-    Bernoulli,
-    /// One mean per pixel.
-    Gaussian(VarianceKind),
+impl PartialEq for dyn Network {
+    fn eq(&self, other: &dyn Network) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
 }
 
 /// How the second output of the encoder gives the standard deviation of the posterior when sampling.
@@ -80,16 +44,14 @@ pub enum PosteriorKind {
 }
 
 /// Everything that determines a model's shapes and distributions.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Architecture {
-    /// The height of an image in pixels.
-    pub height: usize,
-    /// The width of an image in pixels.
-    pub width: usize,
+    /// The shape of an image.
+    pub image: ImageShape,
     /// The number of latent dimensions.
     pub latent: usize,
     /// The layers.
-    pub network: Network,
+    pub network: Arc<dyn Network>,
     /// p(x|z).
     pub likelihood: LikelihoodKind,
     /// q(z|x).
@@ -99,174 +61,115 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// The number of pixels of an image.
-    pub fn pixels(&self) -> usize {
-        self.height * self.width
+    /// The layers from an image to the hidden values, from which the posterior is computed.
+    pub fn encoder(&self) -> Vec<Named> {
+        self.network.encoder(self.image)
+    }
+
+    /// The layers from a code to the outputs of the decoder.
+    pub fn decoder(&self) -> Vec<Named> {
+        self.network.decoder(self.latent, self.outputs())
+    }
+
+    /// The layers from the hidden values of an encoder to the posterior.
+    pub fn posterior(&self, encoder: &[Named]) -> Vec<Named> {
+        let hidden = encoder.last().map_or(self.image, |last| last.layer.outputs()).values();
+        let head = |name| Named::new(name, Layer::Dense(DenseLayer::linear(hidden, self.latent)));
+        let names: &[&str] = if self.posterior == PosteriorKind::None { &["mean"] } else { &["mean", "log_var"] };
+        names.iter().copied().map(head).collect()
+    }
+
+    /// The shape of the outputs of the decoder: for each pixel, the numbers that the likelihood needs.
+    pub fn outputs(&self) -> ImageShape {
+        self.image.with_channels(self.likelihood.outputs(self.image.channels))
     }
 
     /// The number of parameters of the model.
     pub fn parameters(&self) -> u128 {
-        let variances = match self.likelihood {
-            LikelihoodKind::Gaussian(VarianceKind::Learned) => 1,
-            LikelihoodKind::Gaussian(VarianceKind::PerPixel) => self.pixels() as u128,
-            LikelihoodKind::Gaussian(VarianceKind::Fixed(_)) | LikelihoodKind::Bernoulli => 0,
-        };
-        self.sum(|layer| layer.parameters).saturating_add(variances)
+        let own = self.likelihood.parameter(self.image).filter(|parameter| parameter.is_trained);
+        self.costs(|cost| cost.parameters).saturating_add(own.map_or(0, |parameter| parameter.length as u128))
     }
 
     /// The number of multiplications in one forward pass of one image.
     pub fn multiplications(&self) -> u128 {
-        self.sum(|layer| layer.multiplications)
+        self.costs(|cost| cost.multiplications)
     }
 
     /// The number of activations of one image, over all layers.
     pub fn activations(&self) -> u128 {
-        self.sum(|layer| layer.outputs)
+        self.costs(|cost| cost.outputs)
     }
 
-    fn sum(&self, number: impl Fn(&Layer) -> u128) -> u128 {
-        self.layers().iter().fold(0, |sum, layer| sum.saturating_add(number(layer)))
+    /// Whether threads sum the weight gradients of most layers separately, each in an array of its own.
+    pub fn has_own_gradients(&self) -> bool {
+        self.layers().iter().any(|one| one.layer.cost().has_own_gradients)
+    }
+
+    fn costs(&self, number: impl Fn(Cost) -> u128) -> u128 {
+        self.layers().iter().fold(0, |sum, one| sum.saturating_add(number(one.layer.cost())))
+    }
+
+    /// All layers.
+    fn layers(&self) -> Vec<Named> {
+        let encoder = self.encoder();
+        let posterior = self.posterior(&encoder);
+        encoder.into_iter().chain(posterior).chain(self.decoder()).collect()
     }
 
     /// The layers of encoder and decoder in a form that does not depend on the keys that they come from; trial ids are hashes
-    /// of it. The last layer of the decoder gives the image and has no activation.
+    /// of it.
     pub fn canonical(&self) -> [Vec<Value>; 2] {
-        let dense = |size: usize, activation: Activation| json!({ "dense": size, "activation": activation.name() });
-        match &self.network {
-            Network::Mlp { hidden, activation } => {
-                let encoder = hidden.iter().map(|size| dense(*size, *activation));
-                let decoder = hidden.iter().rev().map(|size| dense(*size, *activation));
-                [encoder.collect(), decoder.chain([json!({ "dense": "output" })]).collect()]
-            }
-            Network::Conv { convs, hidden } => {
-                let relu = Activation::Relu;
-                let layer = |kind: &str, channels: usize, stride: ConvStride| {
-                    let stride = if stride == ConvStride::Two { 2 } else { 1 };
-                    json!({ kind: channels, "kernel": 3, "stride": stride, "activation": relu.name() })
-                };
-                let encoder = convs.iter().map(|conv| layer("conv", conv.channels, conv.stride));
-                let encoder = encoder.chain(hidden.iter().map(|size| dense(*size, relu)));
-                let [height, width, channels] = self.grid();
-                let mut decoder = vec![json!({ "dense": [height, width, channels], "activation": relu.name() })];
-                for (index, conv) in convs.iter().enumerate().rev().filter(|(_, conv)| conv.stride == ConvStride::Two) {
-                    let outputs = if index == 0 { conv.channels } else { convs[index - 1].channels };
-                    decoder.push(layer("conv_transpose", outputs, ConvStride::Two));
-                }
-                decoder.push(json!({ "conv": "output", "kernel": 3, "stride": 1 }));
-                [encoder.collect(), decoder]
-            }
-        }
-    }
-
-    /// Height, width and channels after the convolutions.
-    fn grid(&self) -> [usize; 3] {
-        let Network::Conv { convs, .. } = &self.network else { return [self.height, self.width, 1] };
-        let halvings = convs.iter().filter(|conv| conv.stride == ConvStride::Two).count();
-        let [height, width] =
-            [self.height, self.width].map(|side| (0..halvings).fold(side, |side, _| side.div_ceil(2)));
-        [height, width, convs.last().map_or(1, |conv| conv.channels)]
-    }
-
-    /// The layers in order. Arithmetic saturates, because sizes from a spec can exceed 128 bits.
-    fn layers(&self) -> Vec<Layer> {
-        let mut layers = Vec::new();
-        let mut dense = |inputs: u128, outputs: u128| {
-            layers.push(Layer {
-                parameters: inputs.saturating_add(1).saturating_mul(outputs),
-                multiplications: inputs.saturating_mul(outputs),
-                outputs,
-            });
-            outputs
-        };
-        let (pixels, latent) = (self.pixels() as u128, self.latent as u128);
-        let heads = if self.posterior == PosteriorKind::None { 1 } else { 2 };
-        match &self.network {
-            Network::Mlp { hidden, .. } => {
-                let end = hidden.iter().fold(pixels, |inputs, size| dense(inputs, *size as u128));
-                for _ in 0..heads {
-                    dense(end, latent);
-                }
-                let end = hidden.iter().rev().fold(latent, |inputs, size| dense(inputs, *size as u128));
-                dense(end, pixels);
-            }
-            Network::Conv { convs, hidden } => {
-                let (mut height, mut width, mut channels) = (self.height as u128, self.width as u128, 1u128);
-                // For each transposed convolution: the channels and sides of its output, and the positions of its input.
-                let (mut ups, mut stack) = (Vec::new(), Vec::new());
-                for (index, conv) in convs.iter().enumerate() {
-                    let outputs = conv.channels as u128;
-                    let above = (height, width);
-                    if conv.stride == ConvStride::Two {
-                        (height, width) = (height.div_ceil(2), width.div_ceil(2));
-                        ups.push((if index == 0 { outputs } else { channels }, above, height * width));
-                    }
-                    stack.push(convolution(channels, outputs, height * width, height * width));
-                    channels = outputs;
-                }
-                let features = (height * width).saturating_mul(channels);
-                let end = hidden.iter().fold(features, |inputs, size| dense(inputs, *size as u128));
-                for _ in 0..heads {
-                    dense(end, latent);
-                }
-                dense(latent, features);
-                for (outputs, (height, width), read) in ups.into_iter().rev() {
-                    stack.push(convolution(channels, outputs, read, height * width));
-                    channels = outputs;
-                }
-                stack.push(convolution(channels, 1, pixels, pixels));
-                layers.extend(stack);
-            }
-        }
-        layers
-    }
-}
-
-/// The cost of a layer for one image.
-struct Layer {
-    parameters: u128,
-    multiplications: u128,
-    outputs: u128,
-}
-
-/// A 3x3 convolution or transposed convolution: each weight is used once per position of the smaller feature map.
-fn convolution(inputs: u128, outputs: u128, positions: u128, output_positions: u128) -> Layer {
-    let taps = inputs.saturating_mul(9);
-    Layer {
-        parameters: taps.saturating_add(1).saturating_mul(outputs),
-        multiplications: taps.saturating_mul(outputs).saturating_mul(positions),
-        outputs: outputs.saturating_mul(output_positions),
+        [self.encoder(), self.decoder()].map(|layers| layers.iter().map(Named::canonical).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::architecture::PosteriorKind;
+    use crate::model::ModelSettings;
+    use crate::settings::Keys;
 
-    fn architecture(network: Network) -> Architecture {
-        Architecture {
-            height: 28,
-            width: 28,
-            latent: 2,
-            network,
-            likelihood: LikelihoodKind::Bernoulli,
-            posterior: PosteriorKind::None,
-            initializer: Initializer::Glorot,
-        }
+    /// The architecture of a `[model]` table without noise, for images of this shape.
+    fn architecture(table: &str, image: ImageShape) -> Architecture {
+        let table: toml::Table = table.parse().unwrap();
+        let written = table.into_iter().map(|(key, value)| (format!("model.{key}"), value)).collect();
+        let (settings, found) = Keys::read(&written, |keys| keys.table("model", "", "", ModelSettings::read));
+        assert_eq!(found.problems, []);
+        settings.architecture(image, None)
     }
 
     #[test]
     fn layers_are_counted_by_hand() {
-        let mlp = architecture(Network::Mlp { hidden: vec![500], activation: Activation::Relu });
-        assert_eq!(mlp.multiplications(), 2 * (784 * 500 + 500 * 2));
-        assert_eq!(mlp.activations(), 500 + 2 + 500 + 784);
-        let conv = |channels, stride| ConvSpec { channels, stride };
-        let convs = vec![conv(4, ConvStride::One), conv(8, ConvStride::Two)];
-        let conv = architecture(Network::Conv { convs, hidden: vec![] });
+        let mlp = "family = \"mlp\"\nhidden = [500]\nlatent_dim = 2";
+        let grey = architecture(mlp, ImageShape::grey(28, 28));
+        assert_eq!(grey.multiplications(), 2 * (784 * 500 + 500 * 2));
+        assert_eq!(grey.activations(), 500 + 2 + 500 + 784);
+        assert_eq!(grey.parameters(), (784 + 1) * 500 + 501 * 2 + 3 * 500 + 501 * 784);
+        let conv = "channels = [4, 8]\nstrides = [1, 2]\nhidden = []\nlatent_dim = 2";
         let (side, half) = (28 * 28, 14 * 14);
-        let encoder = 9 * 4 * side + 9 * 4 * 8 * half + half * 8 * 2;
-        let decoder = 2 * half * 8 + 9 * 8 * 4 * half + 9 * 4 * side;
-        assert_eq!(conv.multiplications(), encoder + decoder);
-        assert_eq!(conv.activations(), 4 * side + 8 * half + 2 + half * 8 + 4 * side + side);
+        for channels in [1, 3] {
+            let image = ImageShape { height: 28, width: 28, channels };
+            let conv = architecture(conv, image);
+            let colors = channels as u128;
+            let encoder = 9 * colors * 4 * side + 9 * 4 * 8 * half + half * 8 * 2;
+            let decoder = 2 * half * 8 + 9 * 8 * 4 * half + 9 * 4 * colors * side;
+            assert_eq!(conv.multiplications(), encoder + decoder);
+            assert_eq!(conv.activations(), 4 * side + 8 * half + 2 + half * 8 + 4 * side + colors * side);
+            let encoder = (9 * colors + 1) * 4 + (9 * 4 + 1) * 8 + (half * 8 + 1) * 2;
+            let decoder = 3 * half * 8 + (9 * 8 + 1) * 4 + (9 * 4 + 1) * colors;
+            assert_eq!(conv.parameters(), encoder + decoder);
+        }
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_are_the_largest_number() {
+        let most = i64::MAX;
+        for table in [
+            format!("family = \"mlp\"\nhidden = [{most}, {most}]"),
+            format!("channels = [{most}, {most}]\nstrides = [1, 2]"),
+        ] {
+            let huge = architecture(&table, ImageShape::grey(28, 28));
+            assert!(huge.parameters() > 1 << 100 && huge.multiplications() > 1 << 100, "{huge:?}");
+        }
     }
 }

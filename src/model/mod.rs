@@ -4,87 +4,69 @@
 //!
 //! ```
 //! use dfdx::tensor::Cpu;
-//! use vaex::tensor::backend::{Activation, Array, Host};
-//! use vaex::tensor::dims::{Batch, Hidden, Latent, Pixels};
-//! use vaex::model::mlp::MlpDecoder;
+//! use vaex::tensor::backend::{Array, Host};
+//! use vaex::tensor::dims::{Batch, Hidden, Latent, Outputs};
+//! use vaex::model::layer::{DenseLayer, Layer, Named, Stack};
 //!
 //! let device = Cpu::default();
-//! let decoder = MlpDecoder::<Latent, Pixels, Host>::new(&device, Latent(4), &[3], Pixels(6), Activation::Relu);
-//! let decoder = decoder.unwrap().unwrap();
+//! let layers = [Named::new("output", Layer::Dense(DenseLayer::linear(4, 6)))];
+//! let decoder = Stack::<Latent, Outputs, Host>::new(&device, &layers, Latent(4), false).unwrap().unwrap();
 //! let code: Array<(Batch, Latent), Host> = Array::new(&device, vec![0.0; 8].into(), (Batch(2), Latent(4))).unwrap();
-//! let images: Array<(Batch, Pixels), Host> = decoder.forward(code).unwrap();
+//! let outputs: Array<(Batch, Outputs), Host> = decoder.forward(code).unwrap();
 //! ```
 //!
 //! `(Batch, Hidden)` does not compile, although it has the same size:
 //!
 //! ```compile_fail
 //! use dfdx::tensor::Cpu;
-//! use vaex::tensor::backend::{Activation, Array, Host};
-//! use vaex::tensor::dims::{Batch, Hidden, Latent, Pixels};
-//! use vaex::model::mlp::MlpDecoder;
+//! use vaex::tensor::backend::{Array, Host};
+//! use vaex::tensor::dims::{Batch, Hidden, Latent, Outputs};
+//! use vaex::model::layer::{DenseLayer, Layer, Named, Stack};
 //!
 //! let device = Cpu::default();
-//! let decoder = MlpDecoder::<Latent, Pixels, Host>::new(&device, Latent(4), &[3], Pixels(6), Activation::Relu);
-//! let decoder = decoder.unwrap().unwrap();
+//! let layers = [Named::new("output", Layer::Dense(DenseLayer::linear(4, 6)))];
+//! let decoder = Stack::<Latent, Outputs, Host>::new(&device, &layers, Latent(4), false).unwrap().unwrap();
 //! let code: Array<(Batch, Hidden), Host> = Array::new(&device, vec![0.0; 8].into(), (Batch(2), Hidden(4))).unwrap();
-//! let images: Array<(Batch, Pixels), Host> = decoder.forward(code).unwrap();
+//! let outputs: Array<(Batch, Outputs), Host> = decoder.forward(code).unwrap();
 //! ```
 
 pub mod architecture;
-pub mod conv;
-
-pub mod distributions;
-pub mod layers;
-pub mod mlp;
+mod conv;
+pub mod layer;
+pub mod likelihood;
+mod mlp;
 pub mod parameters;
+pub mod posterior;
 mod settings;
 mod shared_keys;
 
 pub use architecture::Architecture;
-pub use distributions::{Code, Likelihood, Posterior};
-pub(crate) use distributions::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES};
+pub use likelihood::{LikelihoodHead, LikelihoodKind};
 pub use parameters::Initializer;
+pub use posterior::{Code, Posterior};
+pub(crate) use posterior::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES};
 pub use settings::ModelSettings;
 
 use crate::tensor::backend::{Array, Backend, DeviceError};
-use crate::tensor::dims::{Dim, Hidden, Latent, Pixels};
-use architecture::Network;
-use conv::{ConvDecoder, ConvEncoder};
+use crate::tensor::dims::{Dim, Hidden, Latent, Outputs, Values};
 use dfdx::tensor::Tape;
-use distributions::PosteriorHeads;
-use mlp::{MlpDecoder, MlpEncoder};
+use layer::Stack;
 use parameters::{Module, Visitor};
+use posterior::PosteriorHeads;
 
-/// `(N, P)` to `(N, H)`.
-pub enum Encoder<P: Dim, H: Dim, B: Backend> {
-    /// Convolutions.
-    Conv(ConvEncoder<P, H, B>),
-    /// Dense layers.
-    Mlp(MlpEncoder<P, H, B>),
-}
-
-/// `(N, L)` to `(N, P)`.
-pub enum Decoder<L: Dim, P: Dim, B: Backend> {
-    /// Transposed convolutions.
-    Conv(ConvDecoder<L, P, B>),
-    /// Dense layers.
-    Mlp(MlpDecoder<L, P, B>),
-}
-
-/// A variational autoencoder or a plain autoencoder, for images with `P` pixels and codes with `L` axes.
-///
-/// The output of `decode` has exactly the shape of the input of `encode`: `(N, P)`.
-pub struct Vae<P: Dim, H: Dim, L: Dim, B: Backend> {
-    encoder: Encoder<P, H, B>,
+/// A variational autoencoder or a plain autoencoder, for images with `V` values, hidden values `H`, codes with `L` axes and
+/// `O` outputs of the decoder, whose meaning is that of the likelihood.
+pub struct Vae<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> {
+    encoder: Stack<V, H, B>,
     posterior: PosteriorHeads<H, L, B>,
-    decoder: Decoder<L, P, B>,
-    likelihood: Likelihood<B>,
-    pixels: P,
+    decoder: Stack<L, O, B>,
+    likelihood: LikelihoodHead<V, O, B>,
+    values: V,
     latent: L,
 }
 
 /// A model whose sizes come from a spec.
-pub type Model<B> = Vae<Pixels, Hidden, Latent, B>;
+pub type Model<B> = Vae<Values, Hidden, Latent, Outputs, B>;
 
 /// Why a model cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -97,37 +79,24 @@ pub enum BuildError {
     Device(#[from] DeviceError),
 }
 
-impl<P: Dim, H: Dim, L: Dim, B: Backend> Vae<P, H, L, B> {
+impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
     /// A model with all weights 0; [`parameters::initialize`] draws them.
     ///
     /// # Errors
     /// An axis with a constant size has a different size in the architecture; the device is out of memory.
     pub fn new(device: &B::Device, architecture: &Architecture) -> Result<Self, BuildError> {
-        let pixels = P::from_size(architecture.pixels()).ok_or(BuildError::Sizes)?;
+        let values = V::from_size(architecture.image.values()).ok_or(BuildError::Sizes)?;
         let latent = L::from_size(architecture.latent).ok_or(BuildError::Sizes)?;
-        let sides = (architecture.height, architecture.width);
-        let (encoder, decoder, hidden) = match &architecture.network {
-            Network::Conv { convs, hidden } => {
-                let encoder = ConvEncoder::new(device, sides, convs, hidden)?.ok_or(BuildError::Sizes)?;
-                let decoder = ConvDecoder::new(device, latent, sides, convs)?.ok_or(BuildError::Sizes)?;
-                let hidden = encoder.outputs();
-                (Encoder::Conv(encoder), Decoder::Conv(decoder), hidden)
-            }
-            Network::Mlp { hidden, activation } => {
-                let encoder = MlpEncoder::new(device, pixels, hidden, *activation)?.ok_or(BuildError::Sizes)?;
-                let decoder = MlpDecoder::new(device, latent, hidden, pixels, *activation)?.ok_or(BuildError::Sizes)?;
-                let hidden = encoder.outputs();
-                (Encoder::Mlp(encoder), Decoder::Mlp(decoder), hidden)
-            }
-        };
-        let posterior = PosteriorHeads::new(device, hidden, latent, architecture.posterior)?;
-        let likelihood = Likelihood::new(device, pixels, architecture.likelihood)?;
-        Ok(Vae { encoder, posterior, decoder, likelihood, pixels, latent })
+        let encoder = Stack::new(device, &architecture.encoder(), values, true)?.ok_or(BuildError::Sizes)?;
+        let decoder = Stack::new(device, &architecture.decoder(), latent, false)?.ok_or(BuildError::Sizes)?;
+        let posterior = PosteriorHeads::new(device, encoder.outputs(), latent, architecture.posterior)?;
+        let likelihood = LikelihoodHead::new(device, architecture.image, architecture.likelihood)?;
+        Ok(Vae { encoder, posterior, decoder, likelihood, values, latent })
     }
 
-    /// The axis of pixels.
-    pub fn pixels(&self) -> P {
-        self.pixels
+    /// The axis of the values of an image.
+    pub fn values(&self) -> V {
+        self.values
     }
 
     /// The axis of codes.
@@ -136,51 +105,38 @@ impl<P: Dim, H: Dim, L: Dim, B: Backend> Vae<P, H, L, B> {
     }
 
     /// p(x|z).
-    pub fn likelihood(&self) -> &Likelihood<B> {
+    pub fn likelihood(&self) -> &LikelihoodHead<V, O, B> {
         &self.likelihood
     }
 
-    /// q(z|x) of images `(N, P)`.
+    /// q(z|x) of images `(N, V)`.
     ///
     /// # Errors
     /// The device failed.
     pub fn encode<N: Dim, T: Tape<f32, B::Device>>(
         &self,
-        x: Array<(N, P), B, T>,
+        x: Array<(N, V), B, T>,
     ) -> Result<Code<N, L, B, T>, DeviceError> {
-        let hidden = match &self.encoder {
-            Encoder::Conv(encoder) => encoder.forward(x)?,
-            Encoder::Mlp(encoder) => encoder.forward(x)?,
-        };
-        self.posterior.forward(hidden)
+        self.posterior.forward(self.encoder.forward(x)?)
     }
 
-    /// The parameters of the likelihood for codes `(N, L)`: logits or means, `(N, P)`.
+    /// The outputs of the decoder for codes `(N, L)`, such as logits or means: `(N, O)`.
     ///
     /// # Errors
     /// The device failed.
     pub fn decode<N: Dim, T: Tape<f32, B::Device>>(
         &self,
         z: Array<(N, L), B, T>,
-    ) -> Result<Array<(N, P), B, T>, DeviceError> {
-        match &self.decoder {
-            Decoder::Conv(decoder) => decoder.forward(z),
-            Decoder::Mlp(decoder) => decoder.forward(z),
-        }
+    ) -> Result<Array<(N, O), B, T>, DeviceError> {
+        self.decoder.forward(z)
     }
 }
 
-impl<P: Dim, H: Dim, L: Dim, B: Backend> Module<B> for Vae<P, H, L, B> {
+impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Module<B> for Vae<V, H, L, O, B> {
     fn visit(&mut self, _: &str, visitor: &mut Visitor<'_, B>) {
-        match &mut self.encoder {
-            Encoder::Conv(encoder) => encoder.visit("encoder", visitor),
-            Encoder::Mlp(encoder) => encoder.visit("encoder", visitor),
-        }
+        self.encoder.visit("encoder", visitor);
         self.posterior.visit("posterior", visitor);
-        match &mut self.decoder {
-            Decoder::Conv(decoder) => decoder.visit("decoder", visitor),
-            Decoder::Mlp(decoder) => decoder.visit("decoder", visitor),
-        }
+        self.decoder.visit("decoder", visitor);
         self.likelihood.visit("likelihood", visitor);
     }
 }

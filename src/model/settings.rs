@@ -1,18 +1,21 @@
 //! The `[model]` table: the network, and the distributions of pixels and codes.
 
-use super::architecture::{Architecture, LikelihoodKind, Network, PosteriorKind, PosteriorScale};
-use super::distributions::{BERNOULLI, GAUSSIAN_POSTERIOR, LIKELIHOODS, POSTERIORS};
+use super::architecture::{Architecture, Network, PosteriorKind, PosteriorScale};
+use super::likelihood::{BERNOULLI, LIKELIHOODS, LikelihoodKind};
 use super::parameters::{GLOROT, INITIALIZERS, Initializer};
+use super::posterior::{GAUSSIAN_POSTERIOR, POSTERIORS};
 use super::{conv, mlp};
+use crate::data::ImageShape;
 use crate::settings::{Choices, Key, Keys, Role, Type};
+use std::sync::Arc;
 
 /// The `[model]` table.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ModelSettings {
     /// The number of latent dimensions.
     pub latent_dim: u64,
     /// The layers.
-    pub network: Network,
+    pub network: Arc<dyn Network>,
     /// p(x|z).
     pub likelihood: LikelihoodKind,
     /// Whether q(z|x) is a distribution; `false` for a plain autoencoder.
@@ -22,7 +25,7 @@ pub struct ModelSettings {
 }
 
 /// The kinds of networks.
-static FAMILIES: Choices<Network> = Choices(&[&conv::KIND, &mlp::KIND]);
+static FAMILIES: Choices<Arc<dyn Network>> = Choices(&[&conv::KIND, &mlp::KIND]);
 
 const LATENT_DIM: Key = Key::new("latent_dim", "The number of latent axes.")
     .also(
@@ -59,11 +62,10 @@ impl ModelSettings {
         ModelSettings { latent_dim, network, likelihood, is_variational, initializer }
     }
 
-    /// The model for images of this height and width, with this scale of the posterior; `None` for a plain autoencoder.
-    pub fn architecture(&self, [height, width]: [usize; 2], scale: Option<PosteriorScale>) -> Architecture {
+    /// The model for images of this shape, with this scale of the posterior; `None` for a plain autoencoder.
+    pub fn architecture(&self, image: ImageShape, scale: Option<PosteriorScale>) -> Architecture {
         Architecture {
-            height,
-            width,
+            image,
             latent: usize::try_from(self.latent_dim).unwrap_or(usize::MAX),
             network: self.network.clone(),
             likelihood: self.likelihood,

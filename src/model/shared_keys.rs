@@ -1,5 +1,6 @@
-//! Keys of `[model]` that several kinds of networks have.
+//! Keys of `[model]` and layers that several kinds of networks have.
 
+use super::layer::{DenseLayer, DenseOutputs, Layer, Named};
 use crate::settings::{Key, Keys, Role, Type};
 use crate::tensor::kernels::{ACTIVATIONS, Activation, RELU};
 
@@ -25,4 +26,15 @@ pub(super) const SIZES: Type = Type::List(&Type::COUNT, 0);
 /// The sizes as `usize`.
 pub(super) fn sizes(sizes: &[u64]) -> Vec<usize> {
     sizes.iter().map(|size| usize::try_from(*size).unwrap_or(usize::MAX)).collect()
+}
+
+/// Dense layers of these sizes one after another: `dense.0`, `dense.1` and so on.
+pub(super) fn dense_layers(inputs: usize, sizes: impl Iterator<Item = usize>, activation: Activation) -> Vec<Named> {
+    let mut inputs = inputs;
+    let layer = |(index, units): (usize, usize)| {
+        let dense = DenseLayer { inputs, outputs: DenseOutputs::Units(units), activation };
+        inputs = units;
+        Named::new(format!("dense.{index}"), Layer::Dense(dense))
+    };
+    sizes.enumerate().map(layer).collect()
 }

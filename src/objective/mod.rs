@@ -18,19 +18,19 @@ pub struct Objective {
     kl_weight: f64,
     warmup_epochs: f64,
     reduction: Reduction,
-    pixels: f64,
+    values: f64,
     latent: f64,
 }
 
 impl Objective {
-    /// The objective of a spec, for images with `pixels` pixels and codes with `latent` dimensions.
-    pub fn new(objective: &ObjectiveSettings, pixels: usize, latent: usize) -> Objective {
+    /// The objective of a spec, for images with this number of values and codes with `latent` dimensions.
+    pub fn new(objective: &ObjectiveSettings, values: usize, latent: usize) -> Objective {
         Objective {
             // A plain autoencoder has no KL term.
             kl_weight: objective.kl.map_or(0.0, |kl| kl.weight),
             warmup_epochs: objective.kl.map_or(0.0, |kl| kl.warmup_epochs),
             reduction: objective.reduction,
-            pixels: pixels as f64,
+            values: values as f64,
             latent: latent as f64,
         }
     }
@@ -44,7 +44,7 @@ impl Objective {
     pub fn effective_beta(&self, kl_weight: f64) -> f64 {
         match self.reduction {
             Reduction::Sum => kl_weight,
-            Reduction::Mean => kl_weight * 2.0 * self.pixels / self.latent,
+            Reduction::Mean => kl_weight * 2.0 * self.values / self.latent,
         }
     }
 
@@ -52,7 +52,7 @@ impl Objective {
     pub fn scale(&self) -> f64 {
         match self.reduction {
             Reduction::Sum => 1.0,
-            Reduction::Mean => 1.0 / self.pixels,
+            Reduction::Mean => 1.0 / self.values,
         }
     }
 
@@ -75,8 +75,8 @@ pub struct Terms<S: Shape, B: Backend, T> {
     pub log_variance: Vec<f32>,
     /// The `scale` of a [`Code::Gaussian`]; not used for a plain autoencoder.
     pub deviation_scale: f32,
-    /// The output of the decoder, with the shape of the images.
-    pub output: Array<S, B>,
+    /// The outputs of the decoder.
+    pub outputs: Array<S, B>,
     /// The sum over images of `scale * (recon_nats + effective_beta * kl_nats)`, ready for a backward pass.
     pub total: Array<(), B, T>,
 }
@@ -88,18 +88,18 @@ impl<S: Shape, B: Backend, T> Terms<S, B, T> {
     }
 }
 
-/// Computes the terms of images `(N, P)` with noise `(N, L)`, recorded on the tape.
+/// Computes the terms of images `(N, V)` with noise `(N, L)`, recorded on the tape.
 ///
 /// # Errors
 /// The device failed.
-pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Device>>(
-    model: &Vae<P, H, L, B>,
-    x: &Array<(N, P), B>,
+pub fn evaluate<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Backend, T: Tape<f32, B::Device>>(
+    model: &Vae<V, H, L, O, B>,
+    x: &Array<(N, V), B>,
     noise: &Array<(N, L), B>,
     scale: f64,
     effective_beta: f64,
     tape: T,
-) -> Result<Terms<(N, P), B, T>, DeviceError> {
+) -> Result<Terms<(N, O), B, T>, DeviceError> {
     let (z, mean, log_variance, deviation_scale, kl) = match model.encode(x.clone().put_tape(tape))? {
         Code::Point(code) => {
             let (code, tape) = code.split_tape();
@@ -118,14 +118,14 @@ pub fn evaluate<N: Dim, P: Dim, H: Dim, L: Dim, B: Backend, T: Tape<f32, B::Devi
             (z, mean, Some(log_variance), deviation_scale, kl)
         }
     };
-    let (output, tape) = model.decode(z)?.split_tape();
-    let recon = model.likelihood().nats(output.clone().put_tape(tape), x)?;
+    let (outputs, tape) = model.decode(z)?.split_tape();
+    let recon = model.likelihood().nats(outputs.clone().put_tape(tape), x)?;
     Ok(Terms {
         recon_nats: recon.to_vec(),
         mean: mean.to_vec(),
         log_variance: log_variance.map_or(Vec::new(), |log_variance| log_variance.to_vec()),
         deviation_scale,
-        output,
+        outputs,
         total: B::total(recon, kl, scale as f32, effective_beta as f32)?,
     })
 }

@@ -28,14 +28,14 @@ pub struct Kl {
 pub enum Reduction {
     /// Nats per image: reconstruction summed over pixels + kl_weight * KL summed over latent dimensions.
     Sum,
-    /// Keras-style mean: reconstruction averaged over pixels + kl_weight * 2 KL averaged over latent dimensions.
+    /// Keras-style mean: reconstruction averaged over values + kl_weight * 2 KL averaged over latent dimensions.
     Mean,
 }
 
 static SUM: Kind<Reduction> = Kind::new("sum", "Nats per image: recon_nats + kl_weight * kl_nats.", |_| Reduction::Sum);
 static MEAN: Kind<Reduction> = Kind::new(
     "mean",
-    "The Keras-style mean: recon_nats / pixels + kl_weight * 2 * kl_nats / latent_dim, as in a published Keras walkthrough.",
+    "The Keras-style mean: recon_nats / values + kl_weight * 2 * kl_nats / latent_dim, as in a published Keras walkthrough.",
     |_| Reduction::Mean,
 )
 .also("avg average");

@@ -4,7 +4,8 @@ use super::Problem;
 use crate::data::{Binarize, Dataset};
 use crate::language::Spec;
 use crate::model::Architecture;
-use crate::model::architecture::{ConvStride, Network};
+use crate::model::layer::{ConvStride, DenseOutputs, Layer};
+use crate::model::likelihood::Support;
 use crate::objective::Objective;
 use crate::text::{counted, grouped, short};
 use crate::train::Device;
@@ -45,12 +46,30 @@ pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
 
 /// Warnings: probable mistakes that do not prevent a run.
 pub(super) fn warnings(spec: &Spec, dataset: &Dataset, architecture: &Architecture) -> Vec<Problem> {
-    [effective_beta(spec, architecture), strides(architecture), grey(spec, dataset)].into_iter().flatten().collect()
+    [narrow(architecture), effective_beta(spec, architecture), strides(architecture), grey(spec, dataset)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn narrow(architecture: &Architecture) -> Option<Problem> {
+    let units = |layer| match layer {
+        Layer::Dense(dense) => match dense.outputs {
+            DenseOutputs::Units(units) => Some(units),
+            DenseOutputs::Map(_) => None,
+        },
+        _ => None,
+    };
+    let latent = architecture.latent;
+    let narrowest = architecture.encoder().into_iter().filter_map(|one| units(one.layer)).min()?;
+    let message = format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer");
+    let help = "the narrowest hidden layer limits the information that the codes carry";
+    (latent > narrowest).then(|| Problem::new(&["model.latent_dim", "model.hidden"], message, help))
 }
 
 fn effective_beta(spec: &Spec, architecture: &Architecture) -> Option<Problem> {
     let weight = spec.objective.kl.map(|kl| kl.weight).filter(|weight| *weight > 0.0)?;
-    let objective = Objective::new(&spec.objective, architecture.pixels(), architecture.latent);
+    let objective = Objective::new(&spec.objective, architecture.image.values(), architecture.latent);
     let beta = objective.effective_beta(weight);
     let message = format!("`objective.kl_weight` of {} gives an effective beta of {}", short(weight), digits(beta));
     let help =
@@ -59,10 +78,13 @@ fn effective_beta(spec: &Spec, architecture: &Architecture) -> Option<Problem> {
 }
 
 fn strides(architecture: &Architecture) -> Option<Problem> {
-    let Network::Conv { convs, .. } = &architecture.network else { return None };
-    let halvings = convs.iter().filter(|conv| conv.stride == ConvStride::Two).count();
-    // The number of strides of 2 after which the larger side is 1: each of them halves it, rounded up.
-    let enough = architecture.height.max(architecture.width).next_power_of_two().ilog2() as usize;
+    let halves = |layer| match layer {
+        Layer::Conv(conv) => (conv.stride == ConvStride::Two).then_some(conv.inputs.pixels()),
+        _ => None,
+    };
+    let pixels: Vec<usize> = architecture.encoder().into_iter().filter_map(|one| halves(one.layer)).collect();
+    // The strides of 2 that still halve a side.
+    let (halvings, enough) = (pixels.len(), pixels.iter().filter(|pixels| **pixels > 1).count());
     let message = format!("the image is 1x1 after {enough} of {halvings} strides of 2");
     let help = "the other strides of 2 have no effect on the size: set them to 1, or remove these convolutions";
     (halvings > enough).then(|| Problem::new(&["model.strides", "model.channels"], message, help))
@@ -74,7 +96,8 @@ fn grey(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
                    a lower bound";
     let help = "this is common in tutorials; to compare nats with published results, set `data.binarize = \"dynamic\"` (or \
                 \"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood = \"gaussian\"`";
-    (spec.is_bernoulli() && grey).then(|| Problem::new(&["model.likelihood", "data.binarize"], message, help))
+    (spec.model.likelihood.support() == Support::Bits && grey)
+        .then(|| Problem::new(&["model.likelihood", "data.binarize"], message, help))
 }
 
 /// A number with three significant digits.

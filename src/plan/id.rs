@@ -48,6 +48,7 @@ fn text(keys: &BTreeMap<String, Value>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageShape;
 
     /// Specs and their ids with [`NUMERICS`] 2, on 28 x 28 images with this hash. They must never change: if an id changes,
     /// vaex trains finished trials again.
@@ -80,7 +81,7 @@ mod tests {
         written.insert("name".to_owned(), toml::Value::String("golden".to_owned()));
         let (spec, found) = Spec::read(&written);
         assert_eq!(found.problems, []);
-        id(2, DATA, &determining(&spec, &spec.architecture([28, 28])))
+        id(2, DATA, &determining(&spec, &spec.architecture(ImageShape::grey(28, 28))))
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One trial: a resolved spec, its images and its network.
 
 use super::{NUMERICS, Problem, checks, id};
-use crate::data::Dataset;
+use crate::data::{Dataset, ImageShape};
 use crate::folder::digest;
 use crate::language::Spec;
 use crate::model::Architecture;
@@ -32,8 +32,8 @@ impl Trial {
         mut warnings: Vec<Problem>,
     ) -> Result<Trial, Vec<Problem>> {
         // Without images, the checks assume images of one pixel.
-        let sides = dataset.as_ref().map_or([1, 1], |dataset| [dataset.train.height(), dataset.train.width()]);
-        let architecture = spec.architecture(sides);
+        let image = dataset.as_ref().map_or(ImageShape::grey(1, 1), |dataset| dataset.train.shape());
+        let architecture = spec.architecture(image);
         problems.extend(checks::device(&spec));
         problems.extend(checks::parameters(&architecture));
         let dataset = match dataset {

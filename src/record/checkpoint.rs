@@ -1,5 +1,6 @@
 //! Weights and training state as safetensors files.
 
+use crate::data::ImageShape;
 use crate::folder::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
 use crate::metrics::Row;
 use crate::model::parameters::Module;
@@ -212,7 +213,19 @@ fn weights<'a>(snapshot: &'a Snapshot<'_>) -> Arrays<'a> {
     arrays
 }
 
-/// Writes model.safetensors: the weights, the resolved spec, and the height and width of the images.
+/// The names of the metadata of model.safetensors about images.
+pub mod notes {
+    /// Rows of pixels.
+    pub const HEIGHT: &str = "height";
+    /// Pixels in a row.
+    pub const WIDTH: &str = "width";
+    /// Values of a pixel.
+    pub const CHANNELS: &str = "channels";
+    /// The interval of the stored values: `0 255`.
+    pub const STORED: &str = "stored";
+}
+
+/// Writes model.safetensors: the weights, the resolved spec, and the shape of the images and the interval of their values.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -220,12 +233,19 @@ pub fn write_model(
     path: &Path,
     snapshot: &Snapshot<'_>,
     spec: &str,
-    [height, width]: [usize; 2],
+    image: ImageShape,
+    [low, high]: [f64; 2],
 ) -> Result<(), CheckpointError> {
-    let (height, width) = (height.to_string(), width.to_string());
-    let version = env!("CARGO_PKG_VERSION");
-    let notes = [("format", "vaex"), ("version", version), ("spec", spec), ("height", &height), ("width", &width)];
-    weights(snapshot).write(path, notes.map(|(key, value)| (key.to_owned(), value.to_owned())).into())
+    let notes = [
+        ("format", "vaex".to_owned()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("spec", spec.to_owned()),
+        (notes::HEIGHT, image.height.to_string()),
+        (notes::WIDTH, image.width.to_string()),
+        (notes::CHANNELS, image.channels.to_string()),
+        (notes::STORED, format!("{low} {high}")),
+    ];
+    weights(snapshot).write(path, notes.map(|(key, value)| (key.to_owned(), value)).into())
 }
 
 /// Names of the arrays of a checkpoint that are neither weights nor moments of the optimizer.

@@ -3,6 +3,7 @@
 pub mod checkpoint;
 pub mod event_log;
 pub mod images;
+pub mod manifold;
 pub mod pictures;
 pub mod projector;
 pub mod tables;

@@ -1,6 +1,7 @@
 //! TensorBoard's embedding projector: posterior means as points, with their labels and images.
 
 use super::images::Grid;
+use crate::data::ImageShape;
 use crate::folder::{FileError, TrialFolder, write_whole};
 use std::fmt::Write as _;
 
@@ -10,8 +11,8 @@ const SPRITE_SIDE: usize = 4096;
 const POINTS: usize = 1000;
 
 /// The number of points that the projector shows: as many images as fit in the sprite; 0 if an image is too large.
-pub fn points(height: usize, width: usize) -> usize {
-    ((SPRITE_SIDE / height) * (SPRITE_SIDE / width)).min(POINTS)
+pub fn points(image: ImageShape) -> usize {
+    ((SPRITE_SIDE / image.height) * (SPRITE_SIDE / image.width)).min(POINTS)
 }
 
 /// The content of the projector.
@@ -22,10 +23,10 @@ pub struct Points<'a> {
     pub latent: usize,
     /// The labels of the images, if there are any.
     pub labels: Option<&'a [u8]>,
-    /// The images, (Images, Height, Width).
+    /// The images, (Images, Height, Width, Channels).
     pub images: &'a [f32],
-    /// Height and width of an image.
-    pub sides: [usize; 2],
+    /// The shape of an image.
+    pub shape: ImageShape,
     /// The values that are black and white.
     pub range: [f32; 2],
 }
@@ -44,12 +45,12 @@ impl Points<'_> {
         };
         let codes: String = self.codes.chunks(self.latent).map(row).collect();
         write_whole(&folder.projector_codes(), codes.as_bytes())?;
-        let [height, width] = self.sides;
-        let tiles: Vec<&[f32]> = self.images.chunks(height * width).collect();
+        let ImageShape { height, width, .. } = self.shape;
+        let tiles: Vec<&[f32]> = self.images.chunks(self.shape.values()).collect();
         // TensorBoard assumes that each row of the sprite is full.
         let columns = tiles.len().isqrt().clamp(1, SPRITE_SIDE / width);
         let columns = columns.max(tiles.len().div_ceil(SPRITE_SIDE / height));
-        Grid::sprite(height, width, columns, tiles, self.range).write(&folder.projector_sprite())?;
+        Grid::sprite(self.shape, columns, tiles, self.range).write(&folder.projector_sprite())?;
         let mut config = format!(
             "embeddings {{\n  tensor_name: \"posterior mean\"\n  tensor_path: \"{}\"\n",
             TrialFolder::PROJECTOR_CODES

@@ -68,6 +68,9 @@ pub struct TrialRecord {
     /// Width of the images in pixels; absent in records of earlier versions.
     #[serde(default)]
     pub width: Option<u64>,
+    /// Channels of the images: 1 for grey, 3 for RGB; absent in records of versions that read grey images only.
+    #[serde(default)]
+    pub channels: Option<u64>,
     /// Wall time in seconds, over all processes that trained the trial.
     pub seconds: f64,
     /// Training images per second of training.

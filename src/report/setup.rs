@@ -39,7 +39,11 @@ pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Valu
                 known(table, "training images", &|trial| training_images(trial).map(Value::from)),
                 known(table, "validation images", &|trial| trial.record.validation_images.map(Value::from)),
                 known(table, "height × width", &|trial| {
-                    Some(format!("{} × {} pixels", trial.record.height?, trial.record.width?).into())
+                    let record = &trial.record;
+                    let channels =
+                        record.channels.filter(|count| *count > 1).map(|count| format!(", {count} channels"));
+                    let channels = channels.unwrap_or_default();
+                    Some(format!("{} × {} pixels{channels}", record.height?, record.width?).into())
                 }),
             ]),
             "model" => rows.push(known(table, "parameters", &|trial| Some(trial.record.parameters.into()))),

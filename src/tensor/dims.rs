@@ -1,7 +1,7 @@
 //! The axes of tensors as types: two axes of equal size are still different types.
 //!
-//! A tensor of shape `(Batch, Latent)` cannot be multiplied with a matrix of shape `(Hidden, Pixels)`, and a function
-//! that expects `(Batch, Pixels)` accepts no other shape, whatever the sizes. The sizes come from the spec at run time.
+//! A tensor of shape `(Batch, Latent)` cannot be multiplied with a matrix of shape `(Hidden, Values)`, and a function
+//! that expects `(Batch, Values)` accepts no other shape, whatever the sizes. The sizes come from the spec at run time.
 //! Code that is generic over [`Dim`] also accepts [`Const`], whose size is known at compile time.
 
 pub use dfdx::shapes::{Const, Dim};
@@ -27,26 +27,25 @@ macro_rules! axes {
 axes! {
     /// Images that are computed together.
     Batch,
-    /// Pixels of one image: height times width.
-    Pixels,
+    /// Values of one image: height times width times channels.
+    Values,
+    /// Numbers that the decoder gives for one image; their meaning is that of the likelihood.
+    Outputs,
     /// Rows of an image or of a feature map.
     Height,
     /// Columns of an image or of a feature map.
     Width,
-    /// Features at each position of a feature map.
+    /// Values at each pixel of an image or of a feature map.
     Channels,
-    /// Elements of one feature map: height times width times channels.
+    /// Values between two layers: height times width times channels of a feature map, or the units of a dense layer.
     Features,
     /// Units of a dense hidden layer.
     Hidden,
     /// Axes of the code.
     Latent,
-    /// Variances of a Gaussian likelihood: one for the model, or one for each pixel.
-    Variances,
+    /// Trained numbers of a likelihood, for example one variance for the model, or one for each value of an image.
+    Own,
 }
-
-/// The one channel of a grey image.
-pub type Grey = Const<1>;
 
 /// The side of a feature map after a convolution with stride 2: half of `D`, rounded up.
 ///

@@ -19,7 +19,7 @@ pub use worker::{Encoded, Execute, Measured};
 
 use crate::data::{self, Dataset, PixelMap};
 use crate::metrics::{Row, Split};
-use crate::model::architecture::{Architecture, Network};
+use crate::model::architecture::Architecture;
 use crate::model::parameters::{self, GradientMap, Module};
 use crate::model::{BuildError, Model};
 use crate::objective::{self, Objective};
@@ -145,7 +145,7 @@ impl<B: Execute> Trainer<B> {
         let pool = pool().use_current_thread().build().or_else(|_| pool().build());
         Ok(Trainer {
             optimizer: Optimizer::new(train.optimizer.clone(), map.length()),
-            objective: Objective::new(objective, architecture.pixels(), architecture.latent),
+            objective: Objective::new(objective, architecture.image.values(), architecture.latent),
             schedule: Schedule::new(train),
             steps_per_epoch: training.steps_per_epoch(),
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
@@ -155,7 +155,14 @@ impl<B: Execute> Trainer<B> {
             epoch: 0,
             tally: None,
             stays: PhantomData,
-            worker: Worker { pixels: PixelMap::new(data, seed), dataset: dataset.clone(), seed, device, model, map },
+            worker: Worker {
+                pixels: PixelMap::new(data, dataset.stored, seed),
+                dataset: dataset.clone(),
+                seed,
+                device,
+                model,
+                map,
+            },
             seed,
             settings: train.clone(),
         })
@@ -316,7 +323,7 @@ impl<B: Execute> Trainer<B> {
         });
     }
 
-    /// The first `count` validation images and their reconstructions from the posterior mean, both (Images, Pixels), in
+    /// The first `count` validation images and their reconstructions from the posterior mean, both (Images, Values), in
     /// `data.range`.
     ///
     /// # Errors
@@ -337,7 +344,7 @@ impl<B: Execute> Trainer<B> {
         Ok(Encoded::joined(B::execute(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
-    /// The expected pixels, (Codes, Pixels), of codes (Codes, Latent).
+    /// The expected values, (Codes, Values), of codes (Codes, Latent).
     ///
     /// # Errors
     /// The device failed.
@@ -358,7 +365,6 @@ impl<B: Execute> Trainer<B> {
 /// The number of images in a micro-batch: at most the limit of the backend. If the backend has several lanes, at most half a
 /// batch, so that two threads have work.
 pub fn micro_batch<B: Execute>(architecture: &Architecture, batch_size: usize) -> usize {
-    let convolutional = matches!(architecture.network, Network::Conv { .. });
     let share = if B::LANES > 1 { batch_size.div_ceil(2) } else { batch_size };
-    B::micro_batch(convolutional).min(share).max(1)
+    B::micro_batch(architecture.has_own_gradients()).min(share).max(1)
 }

@@ -8,7 +8,7 @@ use crate::model::{Model, Posterior};
 use crate::objective::{self, Terms};
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use crate::tensor::backend::{Array, Backend, DeviceError, Host, Part, Portable};
-use crate::tensor::dims::{self, Batch, Latent};
+use crate::tensor::dims::{Batch, Latent, Outputs, Values};
 use crate::tensor::kernels::Buffer;
 use dfdx::tensor::{NoneTape, OwnedTape, Tape};
 use dfdx::tensor_ops::Device;
@@ -71,7 +71,7 @@ pub(super) struct Lane {
 /// Images and their posteriors.
 #[derive(Debug, Default)]
 pub struct Encoded {
-    /// (Images, Pixels), in `data.range`, binarized if the spec says so.
+    /// (Images, Values), in `data.range`, binarized if the spec says so.
     pub inputs: Vec<f32>,
     /// The posterior of each image.
     pub posterior: Posterior,
@@ -143,16 +143,15 @@ impl<B: Backend> Worker<B> {
     /// Adds a micro-batch and its terms to the sums of the metrics.
     fn add<T: Tape<f32, B::Device>>(
         &self,
-        x: &Array<(Batch, dims::Pixels), B>,
-        terms: &Terms<(Batch, dims::Pixels), B, T>,
+        x: &Array<(Batch, Values), B>,
+        terms: &Terms<(Batch, Outputs), B, T>,
         sums: &mut Sums,
     ) {
-        let pixels = || {
-            let mut expected = terms.output.to_vec();
-            self.model.likelihood().expected_fast(&mut expected);
-            measure::Pixels { inputs: x.to_vec(), expected }
+        let decoded = || {
+            let expected = self.model.likelihood().kind().expected_fast(terms.outputs.to_vec());
+            measure::Decoded { inputs: x.to_vec(), expected }
         };
-        sums.measure(&measure::MeasuredBatch::new(&terms.recon_nats, &terms.mean, &terms.log_variance, &pixels));
+        sums.measure(&measure::MeasuredBatch::new(&terms.recon_nats, &terms.mean, &terms.log_variance, &decoded));
     }
 
     /// Validation images and their posteriors.
@@ -177,13 +176,11 @@ impl<B: Backend> Worker<B> {
         Ok(Measured { posterior, recon_nats: terms.recon_nats, kl_nats })
     }
 
-    /// The expected pixels of codes: (Codes, Latent) to (Codes, Pixels).
+    /// The expected values of codes: (Codes, Latent) to (Codes, Values).
     pub(crate) fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let shape = (Batch(codes.len() / self.latent()), self.model.latent());
         let z = Array::new(&self.device, Buffer::copy_of(codes), shape)?;
-        let mut pixels = self.model.decode(z)?.to_vec();
-        self.model.likelihood().expected(&mut pixels);
-        Ok(pixels)
+        Ok(self.model.likelihood().kind().expected(self.model.decode(z)?.to_vec()))
     }
 
     fn images(
@@ -192,10 +189,10 @@ impl<B: Backend> Worker<B> {
         indices: &[u32],
         split: Split,
         epoch: u64,
-    ) -> Result<Array<(Batch, dims::Pixels), B>, DeviceError> {
-        let mut values = Buffer::new(indices.len() * images.pixels_per_image());
+    ) -> Result<Array<(Batch, Values), B>, DeviceError> {
+        let mut values = Buffer::new(indices.len() * images.shape().values());
         self.pixels.fill(images, indices, split, epoch, &mut values);
-        let shape = (Batch(indices.len()), self.model.pixels());
+        let shape = (Batch(indices.len()), self.model.values());
         Array::new(&self.device, values, shape)
     }
 

@@ -1,7 +1,6 @@
 //! Estimates of the operations, memory and time that a trial needs, before it runs.
 
 use super::TrialError;
-use crate::model::architecture::Network;
 use crate::plan::Trial;
 use crate::tensor::backend::{Backend, Host};
 use crate::train::measure::SECONDS;
@@ -30,13 +29,12 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let moments = train.optimizer.moments().len() as f64;
     // Weights, gradient and moments; while a checkpoint is read or written, up to two copies of the weights and moments.
     let kept = weights * (2.0 + moments + 2.0 * (1.0 + moments));
-    let convolutional = matches!(architecture.network, Network::Conv { .. });
     let images = micro_batch::<Host>(architecture, train.batch_size as usize) as f64;
     let worked_on = 4.0 * images * architecture.activations() as f64 * ACTIVATIONS;
-    // Convolutions have a copy of the weight gradients per lane.
-    let of_thread = worked_on + if convolutional { weights } else { 0.0 };
-    let pixels = (trial.dataset().train.len() + trial.dataset().validation.len()) * architecture.pixels();
-    PROCESS + pixels as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
+    // The weight gradients that each lane sums in arrays of its own.
+    let of_thread = worked_on + if architecture.has_own_gradients() { weights } else { 0.0 };
+    let images = (trial.dataset().train.len() + trial.dataset().validation.len()) * architecture.image.values();
+    PROCESS + images as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
 }
 
 /// Estimated duration of a trial on the CPU, measured by training it for `moment`.

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// An IDX file with these bytes as values.
-fn idx_of(sizes: &[u32], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
+pub(crate) fn idx_of(sizes: &[u32], bytes: impl IntoIterator<Item = u8>) -> Vec<u8> {
     let mut file = crate::harness::idx(sizes, 0);
     file.extend(bytes);
     file
@@ -90,12 +90,13 @@ white, or `stored = [0, 255]` if the images really are that dark
 fn an_impossible_interval_is_refused() {
     let mut workspace = Workspace::with_spec(&spec("images = \"images\"\nstored = [1, 0]"));
     workspace.write("images", greys());
-    for (stored, shown) in [("[1, 0]", "[1, 0]"), ("[0, 256]", "[0, 256]"), ("[0, 0.5]", "[0, 0.5]")] {
+    let of_bytes = "two whole numbers from 0 to 255, because `images` holds bytes";
+    for (stored, wanted) in
+        [("[1, 0]", "two numbers, the smaller one first"), ("[0, 256]", of_bytes), ("[0, 0.5]", of_bytes)]
+    {
         workspace.write("spec.toml", spec(&format!("images = \"images\"\nstored = {stored}")));
         let outcome = workspace.vaex(&["plan", "spec.toml"]);
-        let message = format!(
-            "error: `data.stored` must be two whole numbers from 0 to 255, the smaller one first, found {shown}\n"
-        );
+        let message = format!("error: `data.stored` must be {wanted}, found {stored}\n");
         assert!(outcome.status == Some(2) && outcome.stderr.contains(&message), "{}", outcome.stderr);
     }
     workspace.write("spec.toml", spec("images = \"images\"\nstored = [0, 1]"));

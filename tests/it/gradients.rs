@@ -22,12 +22,12 @@ fn fixtures() -> Vec<PathBuf> {
 /// The trial of a fixture's spec, with blank images of its size.
 fn trial(fixture: &Stored) -> Trial {
     let folder = tempfile::tempdir().unwrap();
-    let (height, width) = (fixture.number("height").unwrap(), fixture.number("width").unwrap());
-    let mut idx = vec![0, 0, 8, 3];
-    [3, height, width].iter().for_each(|size| idx.extend((*size as u32).to_be_bytes()));
-    idx.resize(16 + 3 * (height * width) as usize, 0);
+    let sizes = ["height", "width", "channels"].map(|name| fixture.number(name).unwrap_or(1));
+    let mut idx = vec![0, 0, 8, 4];
+    [&[3], &sizes[..]].concat().iter().for_each(|size| idx.extend((*size as u32).to_be_bytes()));
+    idx.resize(20 + 3 * sizes.iter().product::<u64>() as usize, 0);
     std::fs::write(folder.path().join("images.idx"), idx).unwrap();
-    let data = "[data]\nsource = \"idx\"\nimages = \"images.idx\"\nvalidation = 1\n[train]\nbatch_size = 1\n";
+    let data = "[data]\nsource = \"idx\"\nimages = \"images.idx\"\nlayout = \"nhwc\"\nvalidation = 1\n[train]\nbatch_size = 1\n";
     let spec = folder.path().join("fixture.toml");
     std::fs::write(&spec, format!("{data}{}", fixture.notes["spec"])).unwrap();
     Plan::read(&spec, &[]).unwrap().trials()[0].clone()
@@ -59,11 +59,11 @@ fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
             names.push((visit.name, weights.len()));
         });
         let image = fixture.values("image").unwrap();
-        let batch = Batch(image.len() / architecture.pixels());
-        let x = Array::<_, B>::new(&device, image.into(), (batch, model.pixels())).unwrap();
+        let batch = Batch(image.len() / architecture.image.values());
+        let x = Array::<_, B>::new(&device, image.into(), (batch, model.values())).unwrap();
         let noise = fixture.values("noise").unwrap().into();
         let noise = Array::<_, B>::new(&device, noise, (batch, model.latent())).unwrap();
-        let objective = Objective::new(&trial.spec().objective, architecture.pixels(), architecture.latent);
+        let objective = Objective::new(&trial.spec().objective, architecture.image.values(), architecture.latent);
         let weight = objective.kl_weight(1e9);
         let (scale, beta) = (objective.scale() / batch.0 as f64, objective.effective_beta(weight));
         let tape = OwnedTape::<f32, Cpu>::default();

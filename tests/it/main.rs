@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cluster;
+mod color;
 mod command_line;
 mod data_files;
 mod digits;

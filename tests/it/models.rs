@@ -4,11 +4,12 @@ use crate::harness::{Workspace, idx, json};
 use crate::runs::{TINY, only};
 use polars::prelude::{ParquetReader, SerReader};
 use std::path::{Path, PathBuf};
+use vaex::data::ImageShape;
 use vaex::folder::TrialFolder;
 use vaex::random::{Purpose, Stream};
 use vaex::record::Grid;
 use vaex::record::checkpoint::{Arrays, Stored};
-use vaex::record::images::manifold_codes;
+use vaex::record::manifold::manifold_codes;
 use vaex::record::trial::{Status, TrialRecord};
 
 const SIDE: usize = 28;
@@ -73,9 +74,10 @@ fn grey(code: f32) -> u8 {
 /// The pixels of each tile of a picture, in row-major order.
 fn tiles(path: &Path) -> Vec<Vec<u8>> {
     let grid = Grid::read(path).unwrap();
-    let (rows, columns) = ((grid.height + 1) / (SIDE + 1), (grid.width + 1) / (SIDE + 1));
+    let ImageShape { height, width, .. } = grid.shape;
+    let (rows, columns) = ((height + 1) / (SIDE + 1), (width + 1) / (SIDE + 1));
     let tile = |row: usize, column: usize| -> Vec<u8> {
-        let line = |y: usize| &grid.pixels[(row * (SIDE + 1) + y) * grid.width + column * (SIDE + 1)..][..SIDE];
+        let line = |y: usize| &grid.values[(row * (SIDE + 1) + y) * width + column * (SIDE + 1)..][..SIDE];
         (0..SIDE).flat_map(|y| line(y).to_vec()).collect()
     };
     (0..rows)

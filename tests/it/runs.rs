@@ -100,8 +100,9 @@ fn a_run_writes_every_file_and_each_trial_can_be_run_alone() {
         assert_eq!(named(".", ".tmp"), 0, "temporary files are left: {below:?}");
         assert_eq!(status(folder), "done");
         let record = json(&folder.join("trial.json"));
-        let sizes = ["train_images", "validation_images", "height", "width"].map(|name| record[name].as_u64());
-        assert_eq!(sizes, [Some(54), Some(6), Some(28), Some(28)]);
+        let sizes =
+            ["train_images", "validation_images", "height", "width", "channels"].map(|name| record[name].as_u64());
+        assert_eq!(sizes, [Some(54), Some(6), Some(28), Some(28), Some(1)]);
         // Two epochs of two splits.
         assert_eq!(rows(folder).len(), 4);
         let spec = folder.join("spec.toml");

@@ -3,22 +3,29 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use vaex::model::architecture::{Architecture, LikelihoodKind, Network, PosteriorKind, PosteriorScale};
-use vaex::model::{BuildError, Initializer, Vae, parameters};
+use vaex::data::ImageShape;
+use vaex::language::Spec;
+use vaex::model::{Architecture, BuildError, Vae, parameters};
 use vaex::tensor::backend::Host;
-use vaex::tensor::dims::{Const, Hidden, Latent, Pixels};
+use vaex::tensor::dims::{Const, Hidden, Latent, Outputs, Values};
 
 const PRELUDE: &str = "
     use vaex::tensor::backend::{Array, Host};
-    use vaex::model::{Likelihood, Model};
-    use vaex::tensor::dims::{Batch, Channels, Hidden, Latent, Pixels};
+    use vaex::model::layer::{Conv, ConvTranspose};
+    use vaex::model::{LikelihoodHead, Model};
+    use vaex::tensor::dims::{Batch, Channels, Const, Halving, Height, Hidden, Latent, Outputs, Same, Values, Width};
     pub fn function(
         model: &Model<Host>,
-        likelihood: &Likelihood<Host>,
+        likelihood: &LikelihoodHead<Values, Outputs, Host>,
         hidden: Array<(Batch, Hidden), Host>,
         code: Array<(Batch, Latent), Host>,
-        images: Array<(Batch, Pixels), Host>,
-        other: Array<(Batch, Channels), Host>,
+        images: Array<(Batch, Values), Host>,
+        outputs: Array<(Batch, Outputs), Host>,
+        of_rgb: &Conv<Const<3>, Channels, Same, Host>,
+        to_rgb: &ConvTranspose<Channels, Const<3>, Halving, Host>,
+        grey: Array<(Batch, Height, Width, Const<1>), Host>,
+        rgb: Array<(Batch, Height, Width, Const<3>), Host>,
+        map: Array<(Batch, Height, Width, Channels), Host>,
     ) {
 ";
 
@@ -50,8 +57,9 @@ fn library(folder: &Path) -> PathBuf {
 #[test]
 fn what_fits_compiles() {
     let body = "
-        let decoded: Array<(Batch, Pixels), Host> = model.decode(code.clone()).unwrap();
-        likelihood.nats(decoded, &images).unwrap();";
+        let decoded: Array<(Batch, Outputs), Host> = model.decode(code.clone()).unwrap();
+        likelihood.nats(decoded, &images).unwrap();
+        let map: Array<(Batch, Height, Width, Channels), Host> = of_rgb.forward(rgb).unwrap();";
     assert_eq!(compile(body), Ok(()));
 }
 
@@ -71,36 +79,52 @@ fn a_hidden_is_not_decoded_though_it_has_the_size_of_a_code() {
 }
 
 #[test]
-fn a_decoder_gives_the_shape_of_the_data_and_no_other() {
-    let body = "let _: Array<(Batch, Channels), Host> = model.decode(code.clone()).unwrap();";
-    refused(body, "Channels", "Pixels");
+fn a_decoder_gives_outputs_and_not_values() {
+    let body = "let _: Array<(Batch, Values), Host> = model.decode(code.clone()).unwrap();";
+    refused(body, "Values", "Outputs");
 }
 
 #[test]
-fn a_likelihood_takes_output_and_image_of_one_shape() {
-    refused("let _ = likelihood.nats(images.clone(), &other);", "Pixels", "Channels");
+fn a_likelihood_takes_outputs_of_the_decoder() {
+    refused("let _ = likelihood.nats(images.clone(), &images);", "Outputs", "Values");
 }
 
-fn architecture() -> Architecture {
-    Architecture {
-        height: 4,
-        width: 3,
-        latent: 2,
-        network: Network::Mlp { hidden: vec![5], activation: vaex::tensor::backend::Activation::Relu },
-        likelihood: LikelihoodKind::Bernoulli,
-        posterior: PosteriorKind::Gaussian(PosteriorScale::LogVar),
-        initializer: Initializer::Glorot,
-    }
+#[test]
+fn a_likelihood_takes_values_of_images() {
+    refused("let _ = likelihood.nats(outputs.clone(), &outputs);", "Values", "Outputs");
+}
+
+#[test]
+fn a_convolution_of_three_channels_does_not_take_one() {
+    refused("let _ = of_rgb.forward(grey.clone());", "Const<3>", "Const<1>");
+    refused("let _ = of_rgb.forward(map.clone());", "Const<3>", "Channels");
+}
+
+#[test]
+fn a_convolution_to_three_channels_does_not_give_one() {
+    let body = "let half: Array<(Batch, <Halving as vaex::tensor::dims::Stride>::Side<Height>, \
+                <Halving as vaex::tensor::dims::Stride>::Side<Width>, Channels), Host> = todo!();
+                let _: Array<(Batch, Height, Width, Const<1>), Host> = to_rgb.forward(half, (Height(4), Width(4))).unwrap();";
+    refused(body, "1", "3");
+}
+
+fn architecture(channels: usize) -> Architecture {
+    let spec = "name = \"small\"\n[model]\nfamily = \"mlp\"\nhidden = [5]\nlatent_dim = 2";
+    let (spec, found) = Spec::read(&Spec::keys_of(spec).unwrap());
+    assert!(found.problems.is_empty());
+    spec.architecture(ImageShape { height: 4, width: 3, channels })
 }
 
 #[test]
 fn the_same_code_takes_sizes_that_the_compiler_knows() {
     let device = Default::default();
-    let architecture = architecture();
-    let mut known = Vae::<Const<12>, Const<5>, Const<2>, Host>::new(&device, &architecture).unwrap();
-    let mut named = Vae::<Pixels, Hidden, Latent, Host>::new(&device, &architecture).unwrap();
+    let rgb = architecture(3);
+    let mut known = Vae::<Const<36>, Const<5>, Const<2>, Const<36>, Host>::new(&device, &rgb).unwrap();
+    let mut named = Vae::<Values, Hidden, Latent, Outputs, Host>::new(&device, &rgb).unwrap();
     assert_eq!(parameters::count(&mut known), parameters::count(&mut named));
-    assert_eq!(parameters::count(&mut known) as u128, architecture.parameters());
-    let wrong = Vae::<Const<12>, Const<5>, Const<3>, Host>::new(&device, &architecture);
+    assert_eq!(parameters::count(&mut known) as u128, rgb.parameters());
+    let wrong = Vae::<Const<36>, Const<5>, Const<3>, Const<36>, Host>::new(&device, &rgb);
     assert!(matches!(wrong, Err(BuildError::Sizes)));
+    let grey = Vae::<Const<36>, Const<5>, Const<2>, Const<36>, Host>::new(&device, &architecture(1));
+    assert!(matches!(grey, Err(BuildError::Sizes)));
 }

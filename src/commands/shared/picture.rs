@@ -10,12 +10,11 @@ const PIXELS: usize = 100_000_000;
 
 /// A picture with one tile per image of the model.
 pub(crate) fn grid(trained: &Trained, columns: usize, tiles: &[&[f32]]) -> Grid {
-    let (height, width) = (trained.architecture().height, trained.architecture().width);
-    Grid::tiles(height, width, columns, tiles.iter().copied(), trained.range())
+    Grid::tiles(trained.architecture().image, columns, tiles.iter().copied(), trained.range())
 }
 
 pub(crate) fn tiles<'a>(trained: &Trained, values: &'a [f32]) -> Vec<&'a [f32]> {
-    values.chunks(trained.architecture().pixels()).collect()
+    values.chunks(trained.architecture().image.values()).collect()
 }
 
 /// The number of columns of an approximately square picture.
@@ -32,15 +31,16 @@ pub(crate) fn require_prior(trained: &Trained) -> anyhow::Result<()> {
 
 /// Refuses a picture that would be too large for memory and for image viewers.
 pub(crate) fn check_picture_size(trained: &Trained, tiles: usize) -> anyhow::Result<()> {
-    let most = PIXELS / trained.architecture().pixels();
+    let image = trained.architecture().image;
+    let most = PIXELS / image.pixels();
     match tiles <= most {
         true => Ok(()),
         false => bail!(
             "{} are too many for one picture: at most {} images of {}x{} pixels fit",
             counted(tiles, "image"),
             grouped(most),
-            trained.architecture().height,
-            trained.architecture().width
+            image.height,
+            image.width
         ),
     }
 }

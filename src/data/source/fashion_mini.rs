@@ -2,7 +2,7 @@
 
 use super::idx_file::{self, Array, Content, IdxError};
 use super::{Loaded, Source};
-use crate::data::{DataError, Images};
+use crate::data::{DataError, ImageShape, Images};
 use crate::settings::{Keys, Kind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Source for FashionMini {
         let (images, labels) = load(most).map_err(|problem| problem.of_key(KEY))?;
         let size = |axis: usize| images.sizes.get(axis).copied().unwrap_or(0);
         let (count, height, width) = (size(0), size(1), size(2));
-        let images = Images::new(images.bytes, Some(labels.bytes), height, width);
+        let images = Images::new(images.bytes, Some(labels.bytes), ImageShape::grey(height, width));
         Ok(Loaded { key: KEY, file: PathBuf::from("fashion-mini"), count, images })
     }
 

@@ -1,9 +1,10 @@
 //! The source `idx`: IDX files of images and labels, the file format of MNIST.
 
-use super::idx_file::{Array, Content, IdxError, read_file};
+use super::idx_file::{Array, Content, Element, IdxError, read_file};
 use super::{Loaded, Source, Unset};
-use crate::data::{DataError, Images};
-use crate::settings::{Key, Keys, Kind, Role};
+use crate::data::{DataError, ImageShape, Images, Values};
+use crate::settings::{Choices, Key, Keys, Kind, Role};
+use crate::text::grouped;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,13 +19,43 @@ struct Idx {
     labels: Option<PathBuf>,
     test_images: Option<PathBuf>,
     test_labels: Option<PathBuf>,
+    layout: Layout,
 }
 
-const IMAGES: Key =
-    Key::new("images", "IDX file of training images, plain or gzipped. The path is relative to the spec file.")
-        .also("path file filename data_path train_data train_images training_images")
-        .example("\"train-images-idx3-ubyte.gz\"")
-        .role(Role::File);
+/// Which of four axes of a file has the channels. Images in memory have them last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::data) enum Layout {
+    /// The axis whose size is 1 or 3, if there is only one.
+    FromSizes,
+    /// The last axis.
+    Nhwc,
+    /// The second axis.
+    Nchw,
+    /// The axis that gives images of this shape, or else as [`Layout::FromSizes`].
+    OfShape(ImageShape),
+}
+
+static AUTO: Kind<Layout> =
+    Kind::new("auto", "The axis whose size is 1 or 3; an error if both are.", |_| Layout::FromSizes).also("any none");
+static NHWC: Kind<Layout> =
+    Kind::new("nhwc", "(images, height, width, channels), as TensorFlow has them.", |_| Layout::Nhwc)
+        .also("hwc channels_last last");
+static NCHW: Kind<Layout> =
+    Kind::new("nchw", "(images, channels, height, width), as PyTorch has them.", |_| Layout::Nchw)
+        .also("chw channels_first first");
+static LAYOUTS: Choices<Layout> = Choices(&[&AUTO, &NHWC, &NCHW]);
+
+const LAYOUT: Key = Key::new("layout", "The order of the axes of image files with channels, which have four axes.")
+    .also("data_format image_format channel_order channels_first channels_last")
+    .example("\"nchw\"")
+    .role(Role::Data);
+const IMAGES: Key = Key::new(
+    "images",
+    "IDX file of training images, plain or gzipped: grey, or with 3 channels. The path is relative to the spec file.",
+)
+.also("path file filename data_path train_data train_images training_images")
+.example("\"train-images-idx3-ubyte.gz\"")
+.role(Role::File);
 const LABELS: Key = Key::new("labels", "IDX file of the labels of the training images.")
     .also("targets train_labels training_labels")
     .example("\"train-labels-idx1-ubyte.gz\"")
@@ -52,23 +83,25 @@ fn read(keys: &mut Keys<'_>) -> Arc<dyn Source> {
     );
     let (labels, test_images) = (keys.optional_path(LABELS), keys.optional_path(TEST_IMAGES));
     let test_labels = keys.optional_path(TEST_LABELS);
+    let layout = keys.choice(LAYOUT, &LAYOUTS, &AUTO);
     let message = || "`data.test_labels` is set, but `data.test_images` is not; set both or neither".to_owned();
     keys.require(test_labels.is_none() || test_images.is_some(), &["data.test_labels"], message, "");
     match images {
-        Some(images) => Arc::new(Idx { images, labels, test_images, test_labels }),
+        Some(images) => Arc::new(Idx { images, labels, test_images, test_labels, layout }),
         None => Arc::new(Unset),
     }
 }
 
 impl Source for Idx {
     fn training(&self, folder: &Path, most: usize) -> Result<Loaded, DataError> {
-        read_pair(folder, ("data.images", &self.images), ("data.labels", self.labels.as_deref()), most)
+        let labels = ("data.labels", self.labels.as_deref());
+        read_pair(folder, ("data.images", &self.images), labels, most, self.layout)
     }
 
     fn test(&self, folder: &Path) -> Result<Option<Loaded>, DataError> {
         let Some(images) = &self.test_images else { return Ok(None) };
         let labels = ("data.test_labels", self.test_labels.as_deref());
-        read_pair(folder, ("data.test_images", images), labels, usize::MAX).map(Some)
+        read_pair(folder, ("data.test_images", images), labels, usize::MAX, self.layout).map(Some)
     }
 
     fn has_test_images(&self) -> bool {
@@ -92,18 +125,18 @@ pub(in crate::data) fn read_pair(
     images: (&'static str, &Path),
     labels: (&'static str, Option<&Path>),
     most: usize,
+    layout: Layout,
 ) -> Result<Loaded, DataError> {
     let read = |key, file: &Path, content| read_file(file, content, most).map_err(|problem| problem.of_key(key));
     let file = folder.join(images.1);
-    let Array { sizes, bytes } = read(images.0, &file, Content::Images)?;
-    // The reader checked the number of axes: the default 0 is never used.
-    let size = |axis: usize| sizes.get(axis).copied().unwrap_or(0);
-    let (count, height, width) = (size(0), size(1), size(2));
+    let array = read(images.0, &file, Content::Images)?;
+    let count = array.sizes.first().copied().unwrap_or(0);
+    let (shape, is_turned) = shape_of(&file, &array.sizes, layout).map_err(|problem| problem.of_key(images.0))?;
     let labels = match labels {
         (_, None) => None,
         (key, Some(labels)) => {
             let labels_file = folder.join(labels);
-            let Array { sizes, bytes } = read(key, &labels_file, Content::Labels)?;
+            let Array { sizes, bytes, .. } = read(key, &labels_file, Content::Labels)?;
             let labels = sizes.first().copied().unwrap_or(0);
             if labels != count {
                 return Err(DataError::LabelCount { key, labels_file, labels, images: count, images_file: file });
@@ -111,5 +144,106 @@ pub(in crate::data) fn read_pair(
             Some(bytes)
         }
     };
-    Ok(Loaded { key: images.0, file, count, images: Images::new(bytes, labels, height, width) })
+    Ok(Loaded { key: images.0, file, count, images: Images::new(values_of(array, shape, is_turned), labels, shape) })
+}
+
+/// The shape of the images of a file, and whether the file has the channels before height and width.
+fn shape_of(file: &Path, sizes: &[usize], layout: Layout) -> Result<(ImageShape, bool), IdxError> {
+    let are_channels = |size: usize| [1, 3].contains(&size);
+    // The reader checked the number of axes.
+    let &[_, a, b, c] = sizes else {
+        let size = |axis: usize| sizes.get(axis).copied().unwrap_or(0);
+        return Ok((ImageShape::grey(size(1), size(2)), false));
+    };
+    let last = ImageShape { height: a, width: b, channels: c };
+    let second = ImageShape { height: b, width: c, channels: a };
+    let path = file.to_path_buf();
+    let in_words = || sizes.iter().map(grouped).collect::<Vec<_>>().join(" x ");
+    let none = |which: &str| IdxError::Channels { path: path.clone(), sizes: in_words(), which: which.to_owned() };
+    match layout {
+        Layout::Nhwc if !are_channels(c) => Err(none("the last one")),
+        Layout::Nchw if !are_channels(a) => Err(none("the second one")),
+        Layout::Nhwc => Ok((last, false)),
+        Layout::Nchw => Ok((second, true)),
+        Layout::OfShape(shape) if shape == last => Ok((last, false)),
+        Layout::OfShape(shape) if shape == second => Ok((second, true)),
+        Layout::FromSizes | Layout::OfShape(_) => match (are_channels(a), are_channels(c)) {
+            (false, true) => Ok((last, false)),
+            (true, false) => Ok((second, true)),
+            (true, true) => Err(IdxError::Layout { path: path.clone(), sizes: in_words() }),
+            (false, false) => Err(none("the second or the last one")),
+        },
+    }
+}
+
+/// The elements of a file, with the channels of each pixel together.
+fn values_of(array: Array, shape: ImageShape, is_turned: bool) -> Values {
+    match array.element {
+        Element::U8 if is_turned => turned(&array.bytes, shape).into(),
+        Element::U8 => array.bytes.into(),
+        Element::F32 => {
+            let words = array.bytes.as_chunks().0;
+            let floats: Vec<f32> = words.iter().map(|word| f32::from_be_bytes(*word)).collect();
+            if is_turned { turned(&floats, shape).into() } else { floats.into() }
+        }
+    }
+}
+
+/// From (Images, Channels, Height, Width) to (Images, Height, Width, Channels).
+fn turned<V: Copy>(values: &[V], shape: ImageShape) -> Vec<V> {
+    let (pixels, channels) = (shape.pixels(), shape.channels);
+    let mut turned = Vec::with_capacity(values.len());
+    for image in values.chunks_exact(shape.values()) {
+        turned.extend((0..pixels).flat_map(|pixel| (0..channels).map(move |channel| image[channel * pixels + pixel])));
+    }
+    turned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error without the advice that all have.
+    fn shape(sizes: &[usize], layout: Layout) -> Result<(ImageShape, bool), String> {
+        shape_of(Path::new("x"), sizes, layout).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_axis_of_channels_has_size_1_or_3() {
+        let rgb = ImageShape { height: 28, width: 20, channels: 3 };
+        assert_eq!(shape(&[7, 28, 20], Layout::FromSizes), Ok((ImageShape::grey(28, 20), false)));
+        assert_eq!(shape(&[7, 28, 20, 3], Layout::FromSizes), Ok((rgb, false)));
+        assert_eq!(shape(&[7, 3, 28, 20], Layout::FromSizes), Ok((rgb, true)));
+        assert_eq!(shape(&[7, 28, 20, 1], Layout::FromSizes), Ok((ImageShape::grey(28, 20), false)));
+        assert_eq!(shape(&[7, 1, 28, 20], Layout::FromSizes), Ok((ImageShape::grey(28, 20), true)));
+        let both = ImageShape { height: 3, width: 20, channels: 3 };
+        assert_eq!(shape(&[7, 3, 20, 3], Layout::Nhwc), Ok((both, false)));
+        assert_eq!(shape(&[7, 3, 20, 3], Layout::OfShape(both)), Ok((both, false)));
+        let second = ImageShape { height: 20, width: 3, channels: 3 };
+        assert_eq!(shape(&[7, 3, 20, 3], Layout::Nchw), Ok((second, true)));
+        assert_eq!(shape(&[7, 3, 20, 3], Layout::OfShape(second)), Ok((second, true)));
+        assert_eq!(shape(&[7, 28, 20, 3], Layout::OfShape(second)), Ok((rgb, false)));
+        let error = |sizes: &[usize], layout| shape(sizes, layout).unwrap_err();
+        assert_eq!(
+            error(&[7, 3, 20, 3], Layout::FromSizes),
+            "`x` has the sizes 7 x 3 x 20 x 3, where the second or the last axis can have the channels; write \
+             `layout = \"nhwc\"` in `[data]` if it is the last one, `layout = \"nchw\"` if it is the second one"
+        );
+        let advice = "is not 1 or 3: four axes are (images, height, width, channels) or (images, channels, height, \
+                      width), for grey or red, green and blue";
+        for (sizes, layout, start) in [
+            ([7, 28, 20, 4], Layout::FromSizes, "28 x 20 x 4, where the second or the last one"),
+            ([7, 28, 20, 4], Layout::Nhwc, "28 x 20 x 4, where the last one"),
+            ([7, 28, 20, 3], Layout::Nchw, "28 x 20 x 3, where the second one"),
+        ] {
+            assert_eq!(error(&sizes, layout), format!("`x` has the sizes 7 x {start} {advice}"));
+        }
+    }
+
+    #[test]
+    fn channels_are_turned_to_the_end() {
+        let shape = ImageShape { height: 1, width: 2, channels: 3 };
+        let planes = [1, 2, 11, 12, 21, 22, 31, 32, 41, 42, 51, 52];
+        assert_eq!(turned(&planes, shape), [1, 11, 21, 2, 12, 22, 31, 41, 51, 32, 42, 52]);
+    }
 }

@@ -1,4 +1,4 @@
-//! Reads IDX files, the file format of MNIST: plain or gzipped, unsigned bytes only.
+//! Reads IDX files, the file format of MNIST: plain or gzipped; unsigned bytes, and 32-bit floats as images.
 
 use crate::folder::FileError;
 use crate::text::{counted, grouped};
@@ -18,23 +18,18 @@ const BOMB_FLOOR: u64 = 64 << 20;
 /// The expected content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// (Images, Height, Width)
+    /// (Images, Height, Width), and an axis of channels before or after Height and Width.
     Images,
     /// (Images)
     Labels,
 }
 
 impl Content {
-    fn dimensions(self) -> u8 {
+    fn has_dimensions(self, dimensions: u8) -> bool {
         match self {
-            Content::Images => 3,
-            Content::Labels => 1,
+            Content::Images => [3, 4].contains(&dimensions),
+            Content::Labels => dimensions == 1,
         }
-    }
-
-    /// The number of bytes of the header: the magic number, and a size for each axis.
-    fn header(self) -> usize {
-        4 + 4 * usize::from(self.dimensions())
     }
 
     /// The name, as in "holds no images".
@@ -47,19 +42,40 @@ impl Content {
 
     fn shape(self) -> &'static str {
         match self {
-            Content::Images => "but images have 3 (images, height, width)",
+            Content::Images => "but images have 3 (images, height, width), or 4 with channels",
             Content::Labels => "but labels have 1",
         }
     }
 }
 
-/// An array of unsigned bytes.
+/// An array of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Array {
     /// The sizes of the axes of the file, each at least 1.
     pub(super) sizes: Vec<usize>,
-    /// The elements, row-major: the requested number of images or labels from the start of the file.
+    /// The type of the elements.
+    pub(super) element: Element,
+    /// The bytes of the elements, row-major: the requested number of images or labels from the start of the file.
     pub(super) bytes: Vec<u8>,
+}
+
+/// The type of the elements of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Element {
+    /// Unsigned bytes.
+    U8,
+    /// 32-bit floats, big-endian.
+    F32,
+}
+
+impl Element {
+    /// The number of bytes of an element.
+    fn size(self) -> u64 {
+        match self {
+            Element::U8 => 1,
+            Element::F32 => 4,
+        }
+    }
 }
 
 /// Why an IDX file cannot be read.
@@ -76,8 +92,8 @@ pub(in crate::data) enum IdxError {
         /// Its first bytes, after decompression.
         found: [u8; 4],
     },
-    /// The elements are not unsigned bytes.
-    #[error("`{}` holds {name} (type 0x{code:02X}); vaex reads unsigned bytes (type 0x08)", path.display())]
+    /// The elements have another type.
+    #[error("`{}` holds {name} (type 0x{code:02X}); vaex reads {wanted}", path.display())]
     ElementType {
         /// The file.
         path: PathBuf,
@@ -85,8 +101,10 @@ pub(in crate::data) enum IdxError {
         code: u8,
         /// The type in words.
         name: &'static str,
+        /// The types that can be read, in words.
+        wanted: &'static str,
     },
-    /// The wrong number of axes: images have three, labels one.
+    /// The wrong number of axes: images have three or four, labels one.
     #[error("`{}` has {}, {wanted}{hint}", path.display(), counted(found, "dimension"))]
     Dimensions {
         /// The file.
@@ -167,6 +185,32 @@ pub(in crate::data) enum IdxError {
         /// The number of bytes of the file.
         stored: u64,
     },
+    /// No axis, or not the axis of `data.layout`, is an axis of channels.
+    #[error(
+        "`{}` has the sizes {sizes}, where {which} is not 1 or 3: four axes are (images, height, width, channels) or (images, \
+         channels, height, width), for grey or red, green and blue",
+        path.display()
+    )]
+    Channels {
+        /// The file.
+        path: PathBuf,
+        /// The sizes of the axes, in words.
+        sizes: String,
+        /// The axis, in words.
+        which: String,
+    },
+    /// Two axes can be the axis of channels.
+    #[error(
+        "`{}` has the sizes {sizes}, where the second or the last axis can have the channels; write `layout = \"nhwc\"` in `[data]` \
+         if it is the last one, `layout = \"nchw\"` if it is the second one",
+        path.display()
+    )]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// The sizes of the axes, in words.
+        sizes: String,
+    },
     /// The compressed data are damaged.
     #[error("`{}` is a damaged gzip file ({reason}); download it again", path.display())]
     Gzip {
@@ -195,9 +239,9 @@ pub(in crate::data) fn read(
     most: usize,
 ) -> Result<Array, IdxError> {
     let mut bytes = Vec::new();
-    let sizes = read_into(&mut bytes, path, input, stored, content, most)?;
+    let (element, sizes) = read_into(&mut bytes, path, input, stored, content, most)?;
     bytes.shrink_to_fit();
-    Ok(Array { sizes, bytes })
+    Ok(Array { sizes, element, bytes })
 }
 
 /// As [`read`], but the elements go into `bytes`, which never grows beyond about twice the bytes that can be read.
@@ -208,7 +252,7 @@ fn read_into(
     stored: u64,
     content: Content,
     most: usize,
-) -> Result<Vec<usize>, IdxError> {
+) -> Result<(Element, Vec<usize>), IdxError> {
     let mut start = Vec::new();
     (&mut input).take(2).read_to_end(&mut start).map_err(FileError::at("read", path))?;
     let gzipped = start == [0x1f, 0x8b];
@@ -282,18 +326,20 @@ struct Source<'a, Input> {
 }
 
 impl<Input: Read> Source<'_, Input> {
-    /// Reads the first `most` entries of the first axis into `bytes`. Returns the sizes of the axes.
-    fn array(mut self, content: Content, most: usize, bytes: &mut Vec<u8>) -> Result<Vec<usize>, IdxError> {
+    /// Reads the first `most` entries of the first axis into `bytes`. Returns the type of the elements and the sizes of the axes.
+    fn array(mut self, content: Content, most: usize, bytes: &mut Vec<u8>) -> Result<(Element, Vec<usize>), IdxError> {
         let path = self.path.to_path_buf();
-        let sizes = self.header(content)?;
+        let (element, sizes) = self.header(content)?;
         let in_words = || sizes.iter().map(grouped).collect::<Vec<_>>().join(" x ");
         if sizes.contains(&0) {
             return Err(IdxError::Empty { path, what: content.name(), sizes: in_words() });
         }
-        // The product of three 32-bit factors fits in 128 bits.
-        let product = |sizes: &[u32]| sizes.iter().map(|&size| u128::from(size)).product::<u128>();
+        // A product that does not fit in 128 bits is too large anyway.
+        let product = |sizes: &[u32]| {
+            sizes.iter().fold(u128::from(element.size()), |product, &size| product.saturating_mul(u128::from(size)))
+        };
         let count = sizes.first().copied().unwrap_or(0);
-        let used = product(sizes.get(1..).unwrap_or_default()) * u128::from(count).min(most as u128);
+        let used = product(sizes.get(1..).unwrap_or_default()).saturating_mul(u128::from(count).min(most as u128));
         let (claimed, used) = match (u64::try_from(product(&sizes)), u64::try_from(used)) {
             (Ok(claimed), Ok(used)) if used <= LIMIT => (claimed, used),
             _ => return Err(IdxError::TooLarge { path, sizes: in_words() }),
@@ -301,7 +347,7 @@ impl<Input: Read> Source<'_, Input> {
         if self.gzipped && used > self.stored.saturating_mul(BOMB_RATIO).max(BOMB_FLOOR) {
             return Err(IdxError::Bomb { path, claimed, stored: self.stored });
         }
-        let header = content.header() as u64;
+        let header = header_bytes(sizes.len()) as u64;
         let expected = header.saturating_add(claimed);
         // If the file is not gzipped, its size shows whether the rest is there.
         if used < claimed && !self.gzipped && self.stored > 0 && self.stored != expected {
@@ -318,32 +364,34 @@ impl<Input: Read> Source<'_, Input> {
         if (bytes.len() as u64) < used {
             return Err(IdxError::Truncated { path, found: header + bytes.len() as u64, expected });
         }
-        let sizes = sizes.iter().map(|&size| size as usize).collect();
+        let found = (element, sizes.iter().map(|&size| size as usize).collect());
         if used < claimed {
-            return Ok(sizes);
+            return Ok(found);
         }
         // Reading beyond the end also makes the decoder check the last checksum.
         match (&mut self.input).take(1).read_to_end(&mut Vec::new()) {
-            Ok(0) => Ok(sizes),
+            Ok(0) => Ok(found),
             Ok(_) => Err(IdxError::Trailing { path, expected }),
             Err(error) => Err(self.failed(error)),
         }
     }
 
-    /// The sizes of the axes in the header.
-    fn header(&mut self, content: Content) -> Result<Vec<u32>, IdxError> {
+    /// The type of the elements, and the sizes of the axes in the header.
+    fn header(&mut self, content: Content) -> Result<(Element, Vec<u32>), IdxError> {
         let mut header = Vec::new();
         self.fill(&mut header, 4)?;
-        if let &[a, b, c, d] = header.as_slice() {
-            check_magic(self.path, [a, b, c, d], content)?;
-            self.fill(&mut header, (content.header() - 4) as u64)?;
+        let (mut element, mut axes) = (Element::U8, if content == Content::Images { 3 } else { 1 });
+        if let &[a, b, c, dimensions] = header.as_slice() {
+            element = check_magic(self.path, [a, b, c, dimensions], content)?;
+            axes = usize::from(dimensions);
+            self.fill(&mut header, (header_bytes(axes) - 4) as u64)?;
         }
-        if header.len() < content.header() {
+        if header.len() < header_bytes(axes) {
             let path = self.path.to_path_buf();
-            return Err(IdxError::NoHeader { path, found: header.len(), header: content.header() });
+            return Err(IdxError::NoHeader { path, found: header.len(), header: header_bytes(axes) });
         }
         let (sizes, _) = header[4..].as_chunks();
-        Ok(sizes.iter().map(|&size| u32::from_be_bytes(size)).collect())
+        Ok((element, sizes.iter().map(|&size| u32::from_be_bytes(size)).collect()))
     }
 
     /// Appends the next `count` bytes, or all that are left if there are fewer. `bytes` grows as they are read.
@@ -366,8 +414,13 @@ impl<Input: Read> Source<'_, Input> {
     }
 }
 
-/// Checks the magic number: two zeros, the type of the elements, the number of axes.
-fn check_magic(path: &Path, found: [u8; 4], content: Content) -> Result<(), IdxError> {
+/// The number of bytes of a header: the magic number, and a size for each axis.
+fn header_bytes(axes: usize) -> usize {
+    4 + 4 * axes
+}
+
+/// Checks the magic number: two zeros, the type of the elements, the number of axes. Returns the type.
+fn check_magic(path: &Path, found: [u8; 4], content: Content) -> Result<Element, IdxError> {
     let path = path.to_path_buf();
     let [0, 0, code, dimensions] = found else {
         return Err(IdxError::NotIdx { path, found });
@@ -381,16 +434,28 @@ fn check_magic(path: &Path, found: [u8; 4], content: Content) -> Result<(), IdxE
         0x0E => "64-bit floats",
         _ => return Err(IdxError::NotIdx { path, found }),
     };
-    if code != 0x08 {
-        return Err(IdxError::ElementType { path, code, name });
-    }
-    if dimensions == content.dimensions() {
-        return Ok(());
+    let element = match (code, content) {
+        (0x08, _) => Element::U8,
+        (0x0D, Content::Images) => Element::F32,
+        (_, Content::Images) => {
+            let wanted = "unsigned bytes (type 0x08) and 32-bit floats (type 0x0D)";
+            return Err(IdxError::ElementType { path, code, name, wanted });
+        }
+        (_, Content::Labels) => {
+            return Err(IdxError::ElementType {
+                path,
+                code,
+                name,
+                wanted: "labels that are unsigned bytes (type 0x08)",
+            });
+        }
+    };
+    if content.has_dimensions(dimensions) {
+        return Ok(element);
     }
     let hint = match (content, dimensions) {
         (Content::Images, 1) => "; it looks like a file of labels",
-        (Content::Labels, 3) => "; it looks like a file of images",
-        (Content::Images, 4) => "; remove the axis of channels, which must have size 1",
+        (Content::Labels, 3 | 4) => "; it looks like a file of images",
         _ => "; choose another file",
     };
     Err(IdxError::Dimensions { path, found: dimensions, wanted: content.shape(), hint })

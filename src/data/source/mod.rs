@@ -5,7 +5,7 @@ mod idx;
 mod idx_file;
 
 pub(super) use fashion_mini::KIND as FASHION_MINI;
-pub(super) use idx::read_pair;
+pub(super) use idx::{Layout, read_pair};
 #[cfg(test)]
 pub(super) use idx_file::tests as idx_tests;
 

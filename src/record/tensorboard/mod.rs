@@ -76,9 +76,11 @@ impl EventWriter {
     /// The file cannot be written.
     pub fn image(&mut self, tag: &str, step: u64, grid: &Grid, png: &[u8]) -> Result<(), FileError> {
         let mut image = Summary_Image::new();
-        image.set_width(i32::try_from(grid.width).unwrap_or(i32::MAX));
-        image.set_height(i32::try_from(grid.height).unwrap_or(i32::MAX));
-        image.set_colorspace(1);
+        let number = |size: usize| i32::try_from(size).unwrap_or(i32::MAX);
+        image.set_width(number(grid.shape.width));
+        image.set_height(number(grid.shape.height));
+        // 1 is grey, 3 is RGB.
+        image.set_colorspace(number(grid.shape.channels));
         image.set_encoded_image_string(png.to_vec());
         let mut value = self.value(tag, "images", "");
         value.set_image(image);

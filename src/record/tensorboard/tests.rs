@@ -2,6 +2,7 @@
 
 use super::metrics::tagged;
 use super::*;
+use crate::data::ImageShape;
 use crate::metrics::{MetricKind, Row, Split, Value};
 use crate::train::measure::{self, example};
 use serde_json::json;
@@ -67,7 +68,7 @@ fn events_are_read_back_as_they_were_written() {
     writer.metrics(&metrics(Split::Train, 20)).unwrap();
     writer.metrics(&metrics(Split::Validation, 20)).unwrap();
     writer.text("spec", &code_block("seed = 0\n```\n")).unwrap();
-    let grid = Grid::tiles(1, 2, 1, [&[0.0, 1.0][..]; 3], [0.0, 1.0]);
+    let grid = Grid::tiles(ImageShape::grey(1, 2), 1, [&[0.0, 1.0][..]; 3], [0.0, 1.0]);
     writer.image("samples", 20, &grid, &grid.png().unwrap()).unwrap();
     writer.flush().unwrap();
 

@@ -50,6 +50,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         validation_images: Some(200),
         height: Some(28),
         width: Some(28),
+        channels: Some(1),
         seconds: 12.25,
         images_per_second: Some(1234.5),
         peak_rss_mb: None,

@@ -75,7 +75,9 @@ fn a_page_stays_small_whatever_its_pictures() {
         let folder = write(root.path(), &record, Some(&metrics));
         let noise: Vec<f32> = (0..3 * 250 * 250).map(|_| dice.below(256) as f32).collect();
         let tiles: Vec<&[f32]> = noise.chunks(250 * 250).collect();
-        crate::record::Grid::tiles(250, 250, 3, tiles, [0.0, 255.0]).write(&folder.join("images/samples.png")).unwrap();
+        crate::record::Grid::tiles(crate::data::ImageShape::grey(250, 250), 3, tiles, [0.0, 255.0])
+            .write(&folder.join("images/samples.png"))
+            .unwrap();
     }
     let (experiment, length) = page(root.path());
     assert!((4_000_000..5_000_000).contains(&length), "{length}");

@@ -6,7 +6,9 @@
 //! [`Rows`]).
 
 use super::gradient::Rows;
-use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
+use super::{
+    Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part, RowGradients, RowInputs, RowOperation,
+};
 use crate::tensor::dims::{Dim, Stride};
 use crate::tensor::kernels::{self, Accumulate, Buffer, ConvShape, DenseShape};
 use dfdx::shapes::Shape;
@@ -162,49 +164,37 @@ impl Backend for Host {
         Ok(Array { tensor: y, tape })
     }
 
-    fn bernoulli<N: Dim, P: Dim, T: Tape<f32, Cpu>>(
-        logits: Array<(N, P), Self, T>,
-        x: &Array<(N, P), Self>,
+    fn rows<R: RowOperation, N: Dim, O: Dim, V: Dim, P: Dim, T: Tape<f32, Cpu>>(
+        operation: &R,
+        outputs: Array<(N, O), Self, T>,
+        own: Option<(&Parameter<(P,), Self>, bool)>,
+        x: &Array<(N, V), Self>,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
-        let Array { tensor: logits, mut tape } = logits;
-        let (batch, pixels) = logits.shape;
-        let pixels = pixels.size();
-        let mut nats = Buffer::new(batch.size());
-        kernels::bernoulli(pixels, &logits.values, &x.tensor.values, &mut nats);
-        let nats = logits.next(nats, (batch,))?;
-        let (slot, x) = (nats.slot.clone(), x.tensor.values.clone());
+        let Array { tensor: outputs, mut tape } = outputs;
+        let rows = outputs.shape.0.size();
+        let arrays = RowArrays {
+            rows,
+            outputs: outputs.values.clone(),
+            x: x.tensor.values.clone(),
+            own: own.map(|(own, _)| own.values.clone()),
+        };
+        let mut results = Buffer::new(rows);
+        operation.forward(arrays.inputs(), &mut results);
+        let results = outputs.next(results, (outputs.shape.0,))?;
+        let (operation, slot) = (*operation, results.slot.clone());
+        let own = own.filter(|(_, is_trained)| *is_trained).map(|(own, _)| own.handle.sum.clone());
         tape.add_backward_op(move |gradients| {
-            let dnats = take_or_zeros(gradients, &slot, batch.size())?;
-            let mut dlogits = take_or_zeros(gradients, &logits.slot, logits.values.len())?;
-            kernels::bernoulli_backward(pixels, &logits.values, &x, &dnats, &mut dlogits);
-            put(gradients, &logits.slot, dlogits)
+            let inputs = arrays.inputs();
+            let dresults = take_or_zeros(gradients, &slot, rows)?;
+            let mut doutputs = take_or_zeros(gradients, &outputs.slot, inputs.outputs.len())?;
+            let down = own.as_ref().map(|own| take_or_zeros(gradients, own, inputs.own.len()));
+            let mut down = down.transpose()?;
+            let into = RowGradients { outputs: &mut doutputs, own: down.as_mut().map(|down| &mut **down) };
+            operation.backward(inputs, &dresults, into);
+            own.zip(down).map_or(Ok(()), |(own, down)| put(gradients, &own, down))?;
+            put(gradients, &outputs.slot, doutputs)
         });
-        Ok(Array { tensor: nats, tape })
-    }
-
-    fn gaussian<N: Dim, P: Dim, V: Dim, T: Tape<f32, Cpu>>(
-        mean: Array<(N, P), Self, T>,
-        log_variance: &Parameter<(V,), Self>,
-        x: &Array<(N, P), Self>,
-    ) -> Result<Array<(N,), Self, T>, DeviceError> {
-        let Array { tensor: mean, mut tape } = mean;
-        let (batch, pixels) = mean.shape;
-        let pixels = pixels.size();
-        let mut nats = Buffer::new(batch.size());
-        kernels::gaussian(pixels, &mean.values, &log_variance.values, &x.tensor.values, &mut nats);
-        let nats = mean.next(nats, (batch,))?;
-        let (slot, x) = (nats.slot.clone(), x.tensor.values.clone());
-        let (log_variance, variance) = (log_variance.values.clone(), log_variance.handle.sum.clone());
-        tape.add_backward_op(move |gradients| {
-            let dnats = take_or_zeros(gradients, &slot, batch.size())?;
-            let mut dmean = take_or_zeros(gradients, &mean.slot, mean.values.len())?;
-            let mut dvariance = take_or_zeros(gradients, &variance, log_variance.len())?;
-            let into = Some(&mut *dvariance);
-            kernels::gaussian_backward(pixels, &mean.values, &log_variance, &x, &dnats, &mut dmean, into);
-            put(gradients, &variance, dvariance)?;
-            put(gradients, &mean.slot, dmean)
-        });
-        Ok(Array { tensor: nats, tape })
+        Ok(Array { tensor: results, tape })
     }
 
     fn reparameterize<N: Dim, L: Dim, T: Tape<f32, Cpu>>(
@@ -296,6 +286,21 @@ impl Backend for Host {
             let rows = if dy.is_empty() { Vec::new() } else { vec![Rows { x, dy, outputs }] };
             Ok(Part { sum, rows })
         })
+    }
+}
+
+/// The arrays of an operation on rows.
+struct RowArrays {
+    rows: usize,
+    outputs: Arc<Buffer>,
+    x: Arc<Buffer>,
+    own: Option<Arc<Vec<f32>>>,
+}
+
+impl RowArrays {
+    fn inputs(&self) -> RowInputs<'_> {
+        let own = self.own.as_ref().map_or(&[][..], |own| own.as_slice());
+        RowInputs { rows: self.rows, outputs: &self.outputs, x: &self.x, own }
     }
 }
 

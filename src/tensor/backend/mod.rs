@@ -3,12 +3,14 @@
 mod gradient;
 mod host;
 mod portable;
+mod rows;
 
 pub use crate::tensor::kernels::{ACTIVATIONS, Activation};
 pub(crate) use gradient::whole_rows;
 pub use gradient::{Part, put_sum};
 pub use host::Host;
 pub use portable::Portable;
+pub use rows::{RowGradients, RowInputs, RowOperation};
 
 use crate::tensor::dims::{Const, Dim, Stride};
 use crate::tensor::kernels::Buffer;
@@ -186,18 +188,13 @@ pub trait Backend: 'static + Sized {
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError>;
 
-    /// -log Bernoulli(x | logits), nats per image: summed over pixels.
-    fn bernoulli<N: Dim, P: Dim, T: Tape<f32, Self::Device>>(
-        logits: Array<(N, P), Self, T>,
-        x: &Array<(N, P), Self>,
-    ) -> Result<Array<(N,), Self, T>, DeviceError>;
-
-    /// -log N(x | mean, exp(log_variance)), nats per image: summed over pixels, including the constant. `log_variance`
-    /// has one element, or one for each pixel.
-    fn gaussian<N: Dim, P: Dim, V: Dim, T: Tape<f32, Self::Device>>(
-        mean: Array<(N, P), Self, T>,
-        log_variance: &Parameter<(V,), Self>,
-        x: &Array<(N, P), Self>,
+    /// An operation on rows, such as a likelihood: from outputs `(N, O)` and values `(N, V)` to one number per row. `own` are the
+    /// operation's own numbers, and whether their gradient is needed.
+    fn rows<R: RowOperation, N: Dim, O: Dim, V: Dim, P: Dim, T: Tape<f32, Self::Device>>(
+        operation: &R,
+        outputs: Array<(N, O), Self, T>,
+        own: Option<(&Parameter<(P,), Self>, bool)>,
+        x: &Array<(N, V), Self>,
     ) -> Result<Array<(N,), Self, T>, DeviceError>;
 
     /// z = mean + exp(scale * log_variance) * noise (Kingma and Welling 2014, section 2.4). With scale 1/2 the second

@@ -1,10 +1,10 @@
 //! The portable backend: the same operations, built from dfdx's own, on any of its devices. CUDA uses it, and on the
 //! CPU it is the reference for the kernels.
 
-use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part};
+use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part, RowOperation};
 use crate::tensor::dims::{Dim, Stride};
 use crate::tensor::kernels::Buffer;
-use dfdx::shapes::{Axis, HasShape, Rank1, Shape};
+use dfdx::shapes::{Axis, HasShape, Shape};
 use dfdx::tensor::{HasErr, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{
     Backward, BroadcastTo, Device, GatherTo, PermuteTo, ReshapeTo, SumTo, TryAdd, TryConcatAlong, TryMatMul, TryMul,
@@ -123,45 +123,19 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         activate(attempt().map_err(DeviceError::from_device)?, activation).map(array)
     }
 
-    fn bernoulli<N: Dim, P: Dim, T: Tape<f32, D>>(
-        logits: Array<(N, P), Self, T>,
-        x: &Array<(N, P), Self>,
+    fn rows<R: RowOperation, N: Dim, O: Dim, V: Dim, P: Dim, T: Tape<f32, D>>(
+        operation: &R,
+        outputs: Array<(N, O), Self, T>,
+        own: Option<(&Parameter<(P,), Self>, bool)>,
+        x: &Array<(N, V), Self>,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
+        let (batch, length) = outputs.shape();
+        let values = x.shape().1.size();
         let attempt = || -> Result<_, D::Err> {
-            // max(l, 0) - x l + log(1 + exp(-|l|))
-            let logits = recorded(logits);
-            let positive = logits.with_empty_tape().try_relu()?;
-            let product = logits.with_empty_tape().try_mul(x.tensor.clone())?;
-            let rest = logits.try_abs()?.try_negate()?.try_exp()?.try_add(1.0)?.try_ln()?;
-            rest.try_add(positive)?.try_sub(product)?.try_sum::<(N,), Axis<1>>()
-        };
-        attempt().map_err(DeviceError::from_device).map(array)
-    }
-
-    fn gaussian<N: Dim, P: Dim, V: Dim, T: Tape<f32, D>>(
-        mean: Array<(N, P), Self, T>,
-        log_variance: &Parameter<(V,), Self>,
-        x: &Array<(N, P), Self>,
-    ) -> Result<Array<(N,), Self, T>, DeviceError> {
-        let shape = mean.shape();
-        let attempt = || -> Result<_, D::Err> {
-            let (mean, tape) = recorded(mean).split_tape();
-            let variance = log_variance.handle.clone().put_tape(tape);
-            // A single variance is broadcast to all pixels; otherwise there is one for each pixel.
-            let pixels = (shape.1.size(),);
-            let variance: Tensor<(usize,), f32, D, T> = if log_variance.shape().0.size() == 1 {
-                let one: Tensor<Rank1<1>, f32, D, T> = variance.try_reshape_like(&(dfdx::shapes::Const::<1>,))?;
-                one.try_sum::<(), _>()?.try_broadcast_like::<_, Axis<0>>(&pixels)?
-            } else {
-                variance.try_reshape_like(&pixels)?
-            };
-            let log_variance = variance.try_broadcast_like::<_, Axis<0>>(&(shape.0.size(), shape.1.size()))?;
-            let log_variance = log_variance.try_reshape_like(&shape)?;
-            let precision = log_variance.with_empty_tape().try_negate()?.try_exp()?;
-            let squares = mean.retaped::<T>().try_sub(x.tensor.clone())?.try_square()?;
-            let terms =
-                log_variance.try_add(squares.try_mul(precision)?)?.try_add((2.0 * std::f32::consts::PI).ln())?;
-            terms.try_mul(0.5)?.try_sum::<(N,), Axis<1>>()
+            let x = x.tensor.clone().try_reshape_like(&(batch.size(), values))?;
+            let outputs = recorded(outputs).try_reshape_like(&(batch.size(), length.size()))?;
+            let own = own.map(|(own, _)| own.handle.retaped::<T>().try_reshape_like(&(own.shape().0.size(),)));
+            operation.portable(outputs, own.transpose()?, x)?.try_reshape_like(&(batch,))
         };
         attempt().map_err(DeviceError::from_device).map(array)
     }

@@ -18,7 +18,7 @@ const GREATEST_EXPONENT: f32 = 89.0;
 ///
 /// Method and polynomial: Cephes library, `expf` (S. Moshier).
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     let bounded = x.clamp(LEAST_EXPONENT, GREATEST_EXPONENT);
     let rounded = bounded * LOG2_E + ROUNDER;
     let power = rounded - ROUNDER;
@@ -46,7 +46,7 @@ fn power_of_2(power: i32) -> f32 {
 /// It is 2 artanh(s) with s = x / (2 + x), which is at most 1/3: the series 2 (s + s^3/3 + s^5/5 + ...) converges fast
 /// and keeps small results exact. The first omitted term is below 2e-8 of the sum.
 #[inline(always)]
-pub(super) fn ln_1p_of_unit(x: f32) -> f32 {
+pub(crate) fn ln_1p_of_unit(x: f32) -> f32 {
     let s = x / (2.0 + x);
     let square = s * s;
     let tail = (((((1.0 / 13.0) * square + 1.0 / 11.0) * square + 1.0 / 9.0) * square + 1.0 / 7.0) * square
@@ -58,7 +58,7 @@ pub(super) fn ln_1p_of_unit(x: f32) -> f32 {
 
 /// `1 / (1 + e^-x)` with a relative error up to 2e-7; 0 if the result would be subnormal.
 #[inline(always)]
-pub(super) fn sigmoid(x: f32) -> f32 {
+pub(crate) fn sigmoid(x: f32) -> f32 {
     let small = exp(-x.abs());
     let numerator = if x < 0.0 { small } else { 1.0 };
     numerator / (1.0 + small)
@@ -68,7 +68,7 @@ pub(super) fn sigmoid(x: f32) -> f32 {
 ///
 /// Method and polynomial: Cephes library, `tanhf` (S. Moshier).
 #[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
+pub(crate) fn tanh(x: f32) -> f32 {
     let size = x.abs();
     let square = x * x;
     let polynomial = (((-5.704_988_7e-3 * square + 2.063_909e-2) * square - 5.373_971_6e-2) * square + 1.333_144_2e-1)

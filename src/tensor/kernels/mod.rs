@@ -1,4 +1,4 @@
-//! CPU kernels of the models: layers, likelihoods and the posterior, with their gradients.
+//! CPU kernels of the models: layers and the posterior, with their gradients, and what the kernels of likelihoods are made of.
 //!
 //! All arrays are row-major `f32` slices. Every function checks the length of its slices and panics if one does not
 //! match its shape. Gradients are *added* to their buffers, unless an [`Accumulate`] argument says otherwise. Each
@@ -13,10 +13,9 @@ mod conv_shape;
 mod dense;
 mod elementary;
 mod kl;
-mod likelihood;
 mod lowering;
 #[cfg(test)]
-mod oracle;
+pub(crate) mod oracle;
 mod product;
 mod scratch;
 mod simd;
@@ -24,15 +23,19 @@ mod sum;
 mod winograd;
 
 pub use activation::{ACTIVATIONS, Activation, OnnxNode, RELU};
+pub(crate) use elementary::{exp, ln_1p_of_unit, sigmoid};
 pub use scratch::Buffer;
+pub(crate) use scratch::with_scratch;
+#[cfg(test)]
+pub(crate) use simd::tests::on_every_arch;
 pub(crate) use simd::vectorized;
+pub(crate) use sum::sum_of;
 pub use sum::sum_of_squares;
 
 pub use conv::{conv, conv_backward, conv_transpose, conv_transpose_backward};
 pub use conv_shape::ConvShape;
 pub use dense::{DenseShape, dense, dense_backward, dense_weight_gradient};
 pub use kl::{kl, kl_backward, reparameterize, reparameterize_backward};
-pub use likelihood::{bernoulli, bernoulli_backward, gaussian, gaussian_backward, probabilities};
 
 /// Whether a result replaces the content of an array or is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,19 +1,17 @@
 //! Reference implementations of the kernels in `f64`, with loops that follow the definitions, and helpers of their
 //! tests.
 
-use std::f64::consts::PI;
-
 use proptest::prelude::*;
 
 use super::{Activation, ConvShape, DenseShape};
 
 /// `length` numbers between -1 and 1 that depend only on the seed.
-pub(super) fn numbers(seed: u64, length: usize) -> Vec<f32> {
+pub(crate) fn numbers(seed: u64, length: usize) -> Vec<f32> {
     numbers_between(seed, length, -1.0, 1.0)
 }
 
 /// `length` numbers between `from` and `to`, from the generator SplitMix64.
-pub(super) fn numbers_between(seed: u64, length: usize, from: f32, to: f32) -> Vec<f32> {
+pub(crate) fn numbers_between(seed: u64, length: usize, from: f32, to: f32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x5851_F42D_4C95_7F2D);
     let mut next = || {
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -26,16 +24,16 @@ pub(super) fn numbers_between(seed: u64, length: usize, from: f32, to: f32) -> V
 
 /// Numbers of channels or features: mostly few, sometimes more than a block of a matrix product. 1 and whole vectors,
 /// which have code of their own, are more frequent than by chance.
-pub(super) fn side() -> impl Strategy<Value = usize> {
+pub(crate) fn side() -> impl Strategy<Value = usize> {
     prop_oneof![1 => Just(1), 6 => 1..21usize, 3 => 21..131usize, 2 => (1..9usize).prop_map(|vectors| 16 * vectors)]
 }
 
 /// The last result and its input. Most instruction sets agree to the bit, and the oracle is slow.
 #[derive(Default)]
-pub(super) struct Remembered<T>(Option<(Vec<f64>, T)>);
+pub(crate) struct Remembered<T>(Option<(Vec<f64>, T)>);
 
 impl<T: Clone> Remembered<T> {
-    pub(super) fn get(&mut self, from: &[f64], work: impl FnOnce(&[f64]) -> T) -> T {
+    pub(crate) fn get(&mut self, from: &[f64], work: impl FnOnce(&[f64]) -> T) -> T {
         match &self.0 {
             Some((known, result)) if known == from => result.clone(),
             _ => self.0.insert((from.to_vec(), work(from))).1.clone(),
@@ -43,37 +41,37 @@ impl<T: Clone> Remembered<T> {
     }
 }
 
-pub(super) fn activations() -> impl Strategy<Value = Activation> {
+pub(crate) fn activations() -> impl Strategy<Value = Activation> {
     proptest::sample::select(Activation::ALL)
 }
 
-pub(super) fn wide(values: &[f32]) -> Vec<f64> {
+pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
 }
 
 /// Panics if a number differs by more than 1e-5 of the largest expected number, or of 1 if that is larger: arguments
 /// have this magnitude, and so have the errors if a sum nearly cancels.
 #[track_caller]
-pub(super) fn assert_close(name: &str, found: &[f32], expected: &[f64]) {
+pub(crate) fn assert_close(name: &str, found: &[f32], expected: &[f64]) {
     assert_close_at(1.0, name, found, expected);
 }
 
 /// As [`assert_close`], for sums of terms with magnitude `scale` instead of 1.
 #[track_caller]
-pub(super) fn assert_close_at(scale: f64, name: &str, found: &[f32], expected: &[f64]) {
+pub(crate) fn assert_close_at(scale: f64, name: &str, found: &[f32], expected: &[f64]) {
     assert_close_to(1e-5, scale, name, found, expected);
 }
 
 /// As [`assert_close_at`], with the relative tolerance `tolerance` instead of 1e-5.
 #[track_caller]
-pub(super) fn assert_close_to(tolerance: f64, scale: f64, name: &str, found: &[f32], expected: &[f64]) {
+pub(crate) fn assert_close_to(tolerance: f64, scale: f64, name: &str, found: &[f32], expected: &[f64]) {
     let largest = expected.iter().fold(scale, |largest: f64, value| largest.max(value.abs()));
     assert_within(name, found, expected, |_| tolerance * largest);
 }
 
 /// Panics unless each number has a relative error of at most 1e-6 or an absolute error of at most `least`.
 #[track_caller]
-pub(super) fn assert_each_close(least: f64, name: &str, found: &[f32], expected: &[f64]) {
+pub(crate) fn assert_each_close(least: f64, name: &str, found: &[f32], expected: &[f64]) {
     assert_within(name, found, expected, |expected| 1e-6 * expected.abs() + least);
 }
 
@@ -87,7 +85,7 @@ fn assert_within(name: &str, found: &[f32], expected: &[f64], tolerance: impl Fn
 }
 
 /// `before`, the old values, plus the gradients.
-pub(super) fn plus<const N: usize>(before: [&[f32]; N], mut gradients: [Vec<f64>; N]) -> [Vec<f64>; N] {
+pub(crate) fn plus<const N: usize>(before: [&[f32]; N], mut gradients: [Vec<f64>; N]) -> [Vec<f64>; N] {
     for (gradient, before) in gradients.iter_mut().zip(before) {
         assert_eq!(gradient.len(), before.len());
         gradient.iter_mut().zip(wide(before)).for_each(|(gradient, before)| *gradient += before);
@@ -96,14 +94,14 @@ pub(super) fn plus<const N: usize>(before: [&[f32]; N], mut gradients: [Vec<f64>
 }
 
 /// Each result times the gradient with respect to it.
-pub(super) fn times_rows(gradient: &[f32], results: &[f64]) -> Vec<f64> {
+pub(crate) fn times_rows(gradient: &[f32], results: &[f64]) -> Vec<f64> {
     assert_eq!(gradient.len(), results.len());
     gradient.iter().zip(results).map(|(&gradient, result)| f64::from(gradient) * result).collect()
 }
 
 /// The gradient of the sum of `function`'s results, by central differences. Result r must depend only on the `per_row`
 /// arguments of row r, so that one pair of calls handles an argument of every row.
-pub(super) fn gradient_by_differences(at: &[f64], function: impl Fn(&[f64]) -> Vec<f64>, per_row: usize) -> Vec<f64> {
+pub(crate) fn gradient_by_differences(at: &[f64], function: impl Fn(&[f64]) -> Vec<f64>, per_row: usize) -> Vec<f64> {
     let step = 1e-5;
     let mut gradient = vec![0.0; at.len()];
     for place in 0..per_row.min(at.len()) {
@@ -122,7 +120,7 @@ pub(super) fn gradient_by_differences(at: &[f64], function: impl Fn(&[f64]) -> V
 
 /// The largest magnitude of the values with their bias, and the outputs of the activation. That magnitude is the scale
 /// of the rounding errors: tanh makes large values small, but not the errors of values that were small before.
-pub(super) fn activate(activation: Activation, bias: &[f64], mut values: Vec<f64>) -> (f64, Vec<f64>) {
+pub(crate) fn activate(activation: Activation, bias: &[f64], mut values: Vec<f64>) -> (f64, Vec<f64>) {
     values.iter_mut().enumerate().for_each(|(place, value)| *value += bias[place % bias.len()]);
     let scale = values.iter().fold(1.0, |scale: f64, value| scale.max(value.abs()));
     let activated = values.into_iter().map(|value| activation.exact(value));
@@ -131,17 +129,17 @@ pub(super) fn activate(activation: Activation, bias: &[f64], mut values: Vec<f64
 
 /// The gradient with respect to the values before the activation, from the outputs of the kernel: near 0, a rounding
 /// error decides the sign of the input of a Relu.
-pub(super) fn before_activation(activation: Activation, y: &[f32], dy: &[f32]) -> Vec<f64> {
+pub(crate) fn before_activation(activation: Activation, y: &[f32], dy: &[f32]) -> Vec<f64> {
     wide(y).iter().zip(wide(dy)).map(|(&y, dy)| dy * activation.exact_slope(y)).collect()
 }
 
-pub(super) fn column_sums(width: usize, values: &[f64]) -> Vec<f64> {
+pub(crate) fn column_sums(width: usize, values: &[f64]) -> Vec<f64> {
     let mut sums = vec![0.0; width];
     values.iter().enumerate().for_each(|(place, value)| sums[place % width] += value);
     sums
 }
 
-pub(super) fn dense(shape: DenseShape, x: &[f64], weight: &[f64]) -> Vec<f64> {
+pub(crate) fn dense(shape: DenseShape, x: &[f64], weight: &[f64]) -> Vec<f64> {
     let DenseShape { rows, inputs, outputs } = shape;
     let mut y = vec![0.0; rows * outputs];
     for row in 0..rows {
@@ -156,7 +154,7 @@ pub(super) fn dense(shape: DenseShape, x: &[f64], weight: &[f64]) -> Vec<f64> {
 
 /// The gradients with respect to x, weight and bias, from the gradient with respect to the values before the
 /// activation.
-pub(super) fn dense_backward(shape: DenseShape, x: &[f64], weight: &[f64], by_value: &[f64]) -> [Vec<f64>; 3] {
+pub(crate) fn dense_backward(shape: DenseShape, x: &[f64], weight: &[f64], by_value: &[f64]) -> [Vec<f64>; 3] {
     let DenseShape { rows, inputs, outputs } = shape;
     let (mut dx, mut dweight) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
     for row in 0..rows {
@@ -198,7 +196,7 @@ fn for_each_product(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize
     }
 }
 
-pub(super) fn conv(shape: &ConvShape, large: &[f64], weight: &[f64]) -> Vec<f64> {
+pub(crate) fn conv(shape: &ConvShape, large: &[f64], weight: &[f64]) -> Vec<f64> {
     let mut small =
         vec![
             0.0;
@@ -208,42 +206,23 @@ pub(super) fn conv(shape: &ConvShape, large: &[f64], weight: &[f64]) -> Vec<f64>
     small
 }
 
-pub(super) fn conv_transpose(shape: &ConvShape, small: &[f64], weight: &[f64]) -> Vec<f64> {
+pub(crate) fn conv_transpose(shape: &ConvShape, small: &[f64], weight: &[f64]) -> Vec<f64> {
     let mut large = vec![0.0; shape.batch * shape.height * shape.width * shape.inputs];
     for_each_product(shape, |in_large, in_small, in_weight| large[in_large] += small[in_small] * weight[in_weight]);
     large
 }
 
-pub(super) fn conv_weight_gradient(shape: &ConvShape, large: &[f64], small: &[f64]) -> Vec<f64> {
+pub(crate) fn conv_weight_gradient(shape: &ConvShape, large: &[f64], small: &[f64]) -> Vec<f64> {
     let mut weight = vec![0.0; 9 * shape.inputs * shape.outputs];
     for_each_product(shape, |in_large, in_small, in_weight| weight[in_weight] += large[in_large] * small[in_small]);
     weight
 }
 
-pub(super) fn bernoulli(pixels: usize, logits: &[f64], x: &[f64]) -> Vec<f64> {
-    // -x ln(p) - (1 - x) ln(1 - p), where -ln(p) = ln(1 + e^-logit) and -ln(1 - p) = ln(1 + e^logit).
-    let term = |(logit, x): (&f64, &f64)| {
-        let (minus_ln_p, minus_ln_q) = ((-logit).exp().ln_1p(), logit.exp().ln_1p());
-        x * minus_ln_p + (1.0 - x) * minus_ln_q
-    };
-    rows(pixels, logits, x, term)
-}
-
-pub(super) fn gaussian(pixels: usize, mean: &[f64], log_var: &[f64], x: &[f64]) -> Vec<f64> {
-    let log_var: Vec<f64> = (0..x.len()).map(|place| log_var[place % pixels % log_var.len()]).collect();
-    let squares: Vec<f64> = mean.iter().zip(x).map(|(mean, x)| (x - mean).powi(2)).collect();
-    let term = |(square, log_var): (&f64, &f64)| {
-        let var = log_var.exp();
-        -((1.0 / (2.0 * PI * var).sqrt()).ln() - square / (2.0 * var))
-    };
-    rows(pixels, &squares, &log_var, term)
-}
-
-pub(super) fn kl(latent: usize, mean: &[f64], log_var: &[f64]) -> Vec<f64> {
+pub(crate) fn kl(latent: usize, mean: &[f64], log_var: &[f64]) -> Vec<f64> {
     rows(latent, mean, log_var, |(mean, log_var)| -0.5 * (1.0 + log_var - mean * mean - log_var.exp()))
 }
 
-pub(super) fn reparameterize(scale: f64, mean: &[f64], log_var: &[f64], noise: &[f64]) -> Vec<f64> {
+pub(crate) fn reparameterize(scale: f64, mean: &[f64], log_var: &[f64], noise: &[f64]) -> Vec<f64> {
     (0..mean.len()).map(|place| mean[place] + (scale * log_var[place]).exp() * noise[place]).collect()
 }
 

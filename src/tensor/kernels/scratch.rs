@@ -114,7 +114,7 @@ impl Drop for Buffer {
 
 /// Calls `work` with `length` numbers of scratch space, with the values of the last user: write before reading. Calls
 /// may be nested; each level has an array of its own.
-pub(super) fn with_scratch<T>(length: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+pub(crate) fn with_scratch<T>(length: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
     let idle = SCRATCH.with_borrow_mut(|idle| take_fitting(idle, length));
     let mut values = idle.unwrap_or_else(|| vec![0.0; length]);
     poison(&mut values);

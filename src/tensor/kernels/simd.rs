@@ -46,7 +46,7 @@ pub(super) fn relu<S: Simd>(simd: S, value: S::f32s) -> S::f32s {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::cell::Cell;
 
@@ -56,7 +56,7 @@ pub(super) mod tests {
     }
 
     /// Calls `work` once for each instruction set that the CPU has.
-    pub(in crate::tensor::kernels) fn on_every_arch(mut work: impl FnMut()) {
+    pub(crate) fn on_every_arch(mut work: impl FnMut()) {
         let mut every = vec![Arch::Scalar];
         #[cfg(target_arch = "x86_64")]
         {

@@ -8,7 +8,7 @@ const LANES: usize = 16;
 /// The sum of `term(a, b, c)` over three slices of the same length. Terms are `f32`, sums `f64`, so that only the
 /// rounding of the terms is lost. The order of the additions is fixed.
 #[inline(always)]
-pub(super) fn sum_of(a: &[f32], b: &[f32], c: &[f32], term: impl Fn(f32, f32, f32) -> f32) -> f64 {
+pub(crate) fn sum_of(a: &[f32], b: &[f32], c: &[f32], term: impl Fn(f32, f32, f32) -> f32) -> f64 {
     let ((a_chunks, a_rest), (b_chunks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let (c_chunks, c_rest) = c.as_chunks::<LANES>();
     let mut sums = [0.0; LANES];

@@ -12,27 +12,27 @@ pub struct MeasuredBatch<'a> {
     /// Posterior log-variances, (Images, Latent); empty for a plain autoencoder.
     log_variance: &'a [f32],
     axis_nats: OnceCell<Vec<f64>>,
-    pixels: &'a dyn Fn() -> Pixels,
+    decoded: &'a dyn Fn() -> Decoded,
 }
 
-/// The pixels of a micro-batch, in the data's range.
+/// The images of a micro-batch and what is decoded from their codes, in the data's range.
 #[derive(Clone, Debug, Default)]
-pub struct Pixels {
-    /// The inputs of the model, (Images, Pixels).
+pub struct Decoded {
+    /// The inputs of the model, (Images, Values).
     pub inputs: Vec<f32>,
-    /// The expected pixels, given the sampled codes, (Images, Pixels).
+    /// The expected values, given the sampled codes, (Images, Values).
     pub expected: Vec<f32>,
 }
 
 impl<'a> MeasuredBatch<'a> {
-    /// `pixels` is only called if a measure needs the pixels.
+    /// `decoded` is only called if a measure needs the values.
     pub fn new(
         recon_nats: &'a [f32],
         mean: &'a [f32],
         log_variance: &'a [f32],
-        pixels: &'a dyn Fn() -> Pixels,
+        decoded: &'a dyn Fn() -> Decoded,
     ) -> MeasuredBatch<'a> {
-        MeasuredBatch { recon_nats, mean, log_variance, axis_nats: OnceCell::new(), pixels }
+        MeasuredBatch { recon_nats, mean, log_variance, axis_nats: OnceCell::new(), decoded }
     }
 
     /// Number of images.
@@ -53,8 +53,8 @@ impl<'a> MeasuredBatch<'a> {
         })
     }
 
-    /// Computes the pixels. This takes time, so it is for validation batches only.
-    pub fn pixels(&self) -> Pixels {
-        (self.pixels)()
+    /// Computes the values. This takes time, so it is for validation batches only.
+    pub fn decoded(&self) -> Decoded {
+        (self.decoded)()
     }
 }

@@ -16,7 +16,7 @@ mod recon_nats;
 mod seconds;
 mod sums;
 
-pub use batch::{MeasuredBatch, Pixels};
+pub use batch::{Decoded, MeasuredBatch};
 pub use effective_beta::EFFECTIVE_BETA;
 pub use elbo_nats::ELBO_NATS;
 pub use images_per_second::IMAGES_PER_SECOND;
@@ -210,7 +210,7 @@ mod tests {
         let mean = images.iter().map(|image| image.1).collect::<Vec<_>>().concat();
         let log_variance = images.iter().map(|image| image.2).collect::<Vec<_>>().concat();
         let mut sums = Sums::new(split, 2);
-        sums.measure(&MeasuredBatch::new(&recon, &mean, &log_variance, &|| Pixels::default()));
+        sums.measure(&MeasuredBatch::new(&recon, &mean, &log_variance, &|| Decoded::default()));
         sums
     }
 
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn a_plain_autoencoder_has_no_kl_per_axis() {
         let mut sums = Sums::new(Split::Train, 2);
-        sums.measure(&MeasuredBatch::new(&[1.0], &[0.5, 0.5], &[], &|| Pixels::default()));
+        sums.measure(&MeasuredBatch::new(&[1.0], &[0.5, 0.5], &[], &|| Decoded::default()));
         let row = row(&sums, Split::Train);
         assert_eq!((row.get("kl_nats"), row.value("kl_axis_nats")), (Some(0.0), Some(&Value::List(Vec::new()))));
     }

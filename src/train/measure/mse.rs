@@ -1,6 +1,6 @@
-//! The squared error of the pixels.
+//! The squared error of the values.
 
-use super::{End, Measure, MeasuredBatch, Pixels};
+use super::{Decoded, End, Measure, MeasuredBatch};
 use crate::metrics::{Board, Direction, Metric, MetricKind, Split, Value};
 
 const NAME: &str = "mse";
@@ -9,9 +9,9 @@ pub(super) struct Mse;
 
 impl Measure for Mse {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "Squared error of the expected pixels, mean over pixels and images; validation only.";
+        let doc = "Squared error of the expected values, mean over values and images; validation only.";
         vec![Metric {
-            title: "squared error (mean over pixels)".into(),
+            title: "squared error (mean over values)".into(),
             direction: Direction::Lower,
             // It would slow down training.
             splits: &[Split::Validation],
@@ -21,24 +21,24 @@ impl Measure for Mse {
         }]
     }
 
-    /// The sum of the squared errors, and the number of pixels.
+    /// The sum of the squared errors, and the number of values.
     fn sums(&self, _: usize) -> usize {
         2
     }
 
     fn add(&self, batch: &MeasuredBatch, sums: &mut [f64]) {
-        let [errors, pixels] = sums else { return };
-        let Pixels { inputs, expected } = batch.pixels();
+        let [errors, values] = sums else { return };
+        let Decoded { inputs, expected } = batch.decoded();
         for (input, expected) in inputs.iter().zip(&expected) {
             let error = f64::from(*expected) - f64::from(*input);
             *errors += error * error;
-            *pixels += 1.0;
+            *values += 1.0;
         }
     }
 
     fn values(&self, end: &End) -> Vec<Value> {
         vec![Value::Number(match end.sums.of(NAME) {
-            [errors, pixels] => errors / pixels,
+            [errors, values] => errors / values,
             _ => f64::NAN,
         })]
     }

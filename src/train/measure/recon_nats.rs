@@ -14,7 +14,7 @@ pub(super) fn mean(sums: &Sums) -> f64 {
 
 impl Measure for ReconNats {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "-log p(x|z), nats per image: summed over pixels, mean over images.";
+        let doc = "-log p(x|z), nats per image: summed over values, mean over images.";
         vec![Metric {
             title: "reconstruction (nats per image)".into(),
             direction: Direction::Lower,

@@ -1,7 +1,6 @@
 //! The trained weights.
 
 use super::{TrainingEvent, Writer};
-use crate::model::Architecture;
 use crate::record::checkpoint::write_model;
 use crate::train::Execute;
 use crate::trial::TrialError;
@@ -13,9 +12,9 @@ pub(super) struct ModelFile;
 impl<B: Execute> Writer<B> for ModelFile {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         if let TrainingEvent::Finished = event {
-            let Architecture { height, width, .. } = *session.trial.architecture();
             let (path, spec) = (session.run.folder.model(), session.trial.toml());
-            write_model(&path, &session.trainer.snapshot(), &spec, [height, width])?;
+            let (image, stored) = (session.trial.architecture().image, session.trial.dataset().stored);
+            write_model(&path, &session.trainer.snapshot(), &spec, image, stored)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::model::architecture::PosteriorKind;
 use crate::plan::Trial;
 use crate::record::Grid;
 use crate::record::checkpoint::Arrays;
-use crate::record::images::manifold_codes;
+use crate::record::manifold::manifold_codes;
 use crate::record::pictures::{MANIFOLD, RECONSTRUCTIONS, SAMPLES};
 use crate::train::{Execute, Trainer};
 use crate::trial::TrialError;
@@ -45,45 +45,44 @@ impl<B: Execute> Writer<B> for Pictures {
 }
 
 /// Draws all pictures of the trial, by tag, and writes the values of the reconstructions to reconstructions.safetensors:
-/// `input` and `reconstruction`, (Images, Pixels), in the range of the data.
+/// `input` and `reconstruction`, (Images, Values), in the range of the data.
 fn draw<B: Execute>(
     trainer: &Trainer<B>,
     trial: &Trial,
     folder: &TrialFolder,
 ) -> Result<Vec<(&'static str, Grid)>, TrialError> {
     let architecture = trial.architecture();
-    let (height, width, pixels) = (architecture.height, architecture.width, architecture.pixels());
+    let (image, values) = (architecture.image, architecture.image.values());
     let [low, high] = trial.spec().data.range;
     let range = [low as f32, high as f32];
 
     // Tiles along a side of a square picture.
-    let side = |most: usize| (PICTURE_PIXELS / pixels).isqrt().clamp(1, most);
+    let side = |most: usize| (PICTURE_PIXELS / image.pixels()).isqrt().clamp(1, most);
 
     let columns = side(COLUMNS);
     let (inputs, reconstructions) = trainer.reconstruct(columns * side(2 * PAIR_ROWS).div_ceil(2))?;
     let mut arrays = Arrays::default();
-    arrays.push("input", vec![inputs.len() / pixels, pixels], &inputs);
-    arrays.push("reconstruction", vec![inputs.len() / pixels, pixels], &reconstructions);
+    arrays.push("input", vec![inputs.len() / values, values], &inputs);
+    arrays.push("reconstruction", vec![inputs.len() / values, values], &reconstructions);
     arrays.write(&folder.picture_values(RECONSTRUCTIONS.name), BTreeMap::new())?;
 
-    let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, pixels), tiles(&reconstructions, pixels));
-    let mut pictures =
-        vec![(RECONSTRUCTIONS.name, Grid::pairs(height, width, columns, &inputs, &reconstructions, range))];
+    let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, values), tiles(&reconstructions, values));
+    let mut pictures = vec![(RECONSTRUCTIONS.name, Grid::pairs(image, columns, &inputs, &reconstructions, range))];
     // A plain autoencoder has no prior.
     if architecture.posterior != PosteriorKind::None {
         let columns = side(SAMPLES_SIDE);
         let samples = trainer.decode(&trainer.prior_codes(columns * columns))?;
-        pictures.push((SAMPLES.name, Grid::tiles(height, width, columns, tiles(&samples, pixels), range)));
+        pictures.push((SAMPLES.name, Grid::tiles(image, columns, tiles(&samples, values), range)));
         if architecture.latent == 2 {
             let columns = side(MANIFOLD_SIDE);
             let codes: Vec<f32> = manifold_codes(columns).concat();
             let manifold = trainer.decode(&codes)?;
-            pictures.push((MANIFOLD.name, Grid::tiles(height, width, columns, tiles(&manifold, pixels), range)));
+            pictures.push((MANIFOLD.name, Grid::tiles(image, columns, tiles(&manifold, values), range)));
         }
     }
     Ok(pictures)
 }
 
-fn tiles(values: &[f32], pixels: usize) -> Vec<&[f32]> {
-    values.chunks(pixels).collect()
+fn tiles(values: &[f32], length: usize) -> Vec<&[f32]> {
+    values.chunks(length).collect()
 }

@@ -15,8 +15,7 @@ impl<B: Execute> Writer<B> for Posteriors {
         let Some(PicturesDue { logged, is_last }) = pictures_due(event, session) else { return Ok(()) };
         let (trial, log, folder) = (session.trial, &mut session.log, session.run.folder);
         let (images, step) = (&trial.dataset().validation, session.trainer.optimizer().steps());
-        let (height, width) = (images.height(), images.width());
-        let points = projector::points(height, width);
+        let points = projector::points(images.shape());
         let Encoded { inputs, posterior } = session.trainer.encode(points.max(1))?;
         if logged {
             let mean = "Posterior means of validation images, over all latent axes.";
@@ -31,7 +30,7 @@ impl<B: Execute> Writer<B> for Posteriors {
                 latent: trial.architecture().latent,
                 labels: images.labels(),
                 images: &inputs,
-                sides: [height, width],
+                shape: images.shape(),
                 range: [low as f32, high as f32],
             };
             // These files are for TensorBoard too: an error does not stop training.

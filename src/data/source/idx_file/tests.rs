@@ -28,6 +28,23 @@ fn message(file: &[u8], content: Content) -> String {
     read(Path::new("x.gz"), file, file.len() as u64, content, usize::MAX).unwrap_err().to_string()
 }
 
+/// Two images of 1 x 2 pixels as 32-bit floats, as the format has them: the most significant byte first.
+fn floats() -> Vec<u8> {
+    let mut file = vec![0, 0, 0x0D, 3];
+    file.extend([2, 1, 2].iter().flat_map(|size: &u32| size.to_be_bytes()));
+    file.extend([0.0, 0.25, 1.0, -2.0].iter().flat_map(|value: &f32| value.to_be_bytes()));
+    file
+}
+
+#[test]
+fn floats_have_four_bytes() {
+    let Array { sizes, element, bytes } = images(&floats()).unwrap();
+    assert_eq!((sizes, element, bytes.len()), (vec![2, 1, 2], Element::F32, 16));
+    assert_eq!(message(&floats()[..30], Content::Images), "`x.gz` ends after 30 of 32 bytes; download it again");
+    let huge = [&[0, 0, 0x0D, 4][..], &[0xff; 16]].concat();
+    assert!(message(&huge, Content::Images).contains("more than the maximum of 8,589,934,592 (8 GiB)"));
+}
+
 fn valid() -> Vec<u8> {
     idx_file(&[5, 20, 10], &(0..1000).map(|i| (i % 251) as u8).collect::<Vec<_>>())
 }
@@ -42,8 +59,12 @@ fn plain_and_gzipped_files_hold_the_same() {
     let (a, b) = file.split_at(10);
     assert_eq!(images(&[gzip(a), gzip(b), gzip(b"")].concat()).unwrap(), plain);
     let labels = read(Path::new("x"), &idx_file(&[3], &[7, 8, 9])[..], 19, Content::Labels, usize::MAX).unwrap();
-    assert_eq!(labels, Array { sizes: vec![3], bytes: vec![7, 8, 9] });
-    assert_eq!(images(&idx_file(&[1, 1, 1], &[42])).unwrap(), Array { sizes: vec![1, 1, 1], bytes: vec![42] });
+    assert_eq!(labels, Array { sizes: vec![3], element: Element::U8, bytes: vec![7, 8, 9] });
+    assert_eq!(images(&gzip(&floats())).unwrap(), images(&floats()).unwrap());
+    assert_eq!(
+        images(&idx_file(&[1, 1, 1], &[42])).unwrap(),
+        Array { sizes: vec![1, 1, 1], element: Element::U8, bytes: vec![42] }
+    );
 }
 
 #[test]
@@ -93,23 +114,24 @@ fn other_types_are_refused_by_name() {
         (0x09, "signed bytes (type 0x09)"),
         (0x0B, "16-bit integers (type 0x0B)"),
         (0x0C, "32-bit integers (type 0x0C)"),
-        (0x0D, "32-bit floats (type 0x0D)"),
         (0x0E, "64-bit floats (type 0x0E)"),
     ] {
-        let expected = format!("`x.gz` holds {name}; vaex reads unsigned bytes (type 0x08)");
+        let expected =
+            format!("`x.gz` holds {name}; vaex reads unsigned bytes (type 0x08) and 32-bit floats (type 0x0D)");
         assert_eq!(message(&[0, 0, code, 3], Content::Images), expected);
     }
+    assert_eq!(
+        message(&[0, 0, 0x0D, 1], Content::Labels),
+        "`x.gz` holds 32-bit floats (type 0x0D); vaex reads labels that are unsigned bytes (type 0x08)"
+    );
 }
 
 #[test]
 fn other_dimensions_are_refused() {
     let of = |sizes: &[u32], content| message(&idx_file(sizes, &[0; 6]), content);
-    let images = ", but images have 3 (images, height, width); ";
+    let images = ", but images have 3 (images, height, width), or 4 with channels; ";
     assert_eq!(of(&[6], Content::Images), format!("`x.gz` has 1 dimension{images}it looks like a file of labels"));
-    assert_eq!(
-        of(&[1, 1, 2, 3], Content::Images),
-        format!("`x.gz` has 4 dimensions{images}remove the axis of channels, which must have size 1")
-    );
+    assert_eq!(of(&[1, 1, 1, 2, 3], Content::Images), format!("`x.gz` has 5 dimensions{images}choose another file"));
     assert_eq!(of(&[2, 3], Content::Images), format!("`x.gz` has 2 dimensions{images}choose another file"));
     assert_eq!(of(&[], Content::Images), format!("`x.gz` has 0 dimensions{images}choose another file"));
     assert_eq!(
@@ -223,7 +245,7 @@ fn no_more_is_read_than_was_asked_for() {
     for (file, count) in [(&plain, 3), (&zipped, 3), (&plain, 0), (&zipped, 0)] {
         let (mut input, mut bytes) = (&file[..], Vec::new());
         let stored = file.len() as u64;
-        let sizes = read_into(&mut bytes, Path::new("x"), &mut input, stored, Content::Images, count).unwrap();
+        let (_, sizes) = read_into(&mut bytes, Path::new("x"), &mut input, stored, Content::Images, count).unwrap();
         assert_eq!((sizes, &bytes[..]), (vec![10_000, 10, 10], &pixels[..100 * count]));
         // The decoder reads ahead by a window of 32 KiB.
         let taken = file.len() - input.len();
@@ -342,8 +364,9 @@ fn any_bytes_end_in_an_array_or_an_error() {
         let most = if stream.below(4) == 0 { stream.below(8) as usize } else { usize::MAX };
         let mut bytes = Vec::new();
         match read_into(&mut bytes, Path::new("x"), &file[..], file.len() as u64, content, most) {
-            Ok(sizes) => {
-                assert_eq!(bytes.len(), sizes[0].min(most) * sizes[1..].iter().product::<usize>());
+            Ok((element, sizes)) => {
+                let elements = sizes[0].min(most) * sizes[1..].iter().product::<usize>();
+                assert_eq!(bytes.len(), elements * element.size() as usize);
                 arrays += 1;
             }
             Err(error) => {

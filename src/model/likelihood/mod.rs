@@ -1,0 +1,240 @@
+//! Likelihoods p(x|z): distributions of the values of an image. Each has a file and a line in `likelihoods!`.
+
+#[cfg(test)]
+mod tests;
+
+use super::parameters::{AnyParameter, Module, Visit, Visitor};
+use crate::data::ImageShape;
+use crate::onnx::{ExportError, Graph};
+use crate::random::Stream;
+use crate::settings::{Choices, Keys, Kind, Word};
+use crate::tensor::backend::{Array, Backend, DeviceError, Parameter, RowGradients, RowInputs, RowOperation};
+use crate::tensor::dims::{Dim, Own};
+use dfdx::tensor::{Tape, Tensor};
+use dfdx::tensor_ops::Device;
+
+/// The likelihood of the values of an image: its negative logarithm in nats is an operation on rows. The outputs of the
+/// decoder are in the order of the pixels; the order of the numbers of a pixel is up to the likelihood.
+trait Likelihood: RowOperation {
+    /// Its name in a spec.
+    const WORD: Word;
+    /// Its name in messages.
+    const TITLE: &'static str;
+    /// The values that have a likelihood.
+    const SUPPORT: Support;
+
+    /// Reads its own keys.
+    fn read(keys: &mut Keys<'_>) -> Self;
+
+    /// The number of outputs of the decoder for a pixel with this number of channels.
+    fn outputs(&self, channels: usize) -> usize {
+        channels
+    }
+
+    /// The numbers that the likelihood has in addition to the outputs of the decoder, for images of this shape.
+    fn parameter(&self, _image: ImageShape) -> Option<OwnParameter> {
+        None
+    }
+
+    /// The expected values of images: from outputs of the decoder (Images, Outputs) to (Images, Values).
+    fn expected(&self, outputs: Vec<f32>) -> Vec<f32>;
+
+    /// As [`Likelihood::expected`], by the vector instructions of the kernels.
+    fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
+        self.expected(outputs)
+    }
+
+    /// Draws the values of images: from outputs of the decoder (Images, Outputs) and the likelihood's own numbers to
+    /// (Images, Values).
+    fn draw(&self, outputs: Vec<f32>, own: &[f32], stream: &mut Stream) -> Vec<f32>;
+
+    /// Adds the outputs of an ONNX graph of the decoder, whose last value are the outputs of the decoder for images of this shape.
+    fn onnx(&self, image: ImageShape, graph: &mut Graph<'_>) -> Result<(), ExportError>;
+
+    /// The nats of one image in double precision, for tests.
+    #[cfg(test)]
+    fn exact(&self, outputs: &[f64], own: &[f64], x: &[f64]) -> f64;
+}
+
+/// The values that have a likelihood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// 0 and 1. Numbers between them count as the probability of 1.
+    Bits,
+    /// Numbers from 0 to 1, with a density.
+    Unit,
+    /// All numbers, with a density.
+    Line,
+}
+
+/// Numbers that a likelihood has in addition to the outputs of the decoder.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnParameter {
+    /// The name among the weights of the model: `likelihood.<name>`.
+    pub name: &'static str,
+    /// How many there are.
+    pub length: usize,
+    /// The initial value of each; 0 if training changes them.
+    pub initial: f32,
+    /// Whether training changes them.
+    pub is_trained: bool,
+}
+
+/// The list of likelihoods, each with its module; everything that depends on the list is generated here.
+macro_rules! likelihoods {
+    ($($name:ident in $file:ident,)+) => {
+        $(mod $file;)+
+        $(pub use $file::$name;)+
+
+        /// A likelihood with its settings.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub enum LikelihoodKind {
+            $(#[doc = concat!("That of `", stringify!($file), ".rs`.")] $name($name),)+
+        }
+
+        impl LikelihoodKind {
+            /// Its name in a spec.
+            pub fn name(&self) -> &'static str {
+                match self { $(LikelihoodKind::$name(_) => <$name as Likelihood>::WORD.name,)+ }
+            }
+
+            /// Its name in messages.
+            pub fn title(&self) -> &'static str {
+                match self { $(LikelihoodKind::$name(_) => <$name as Likelihood>::TITLE,)+ }
+            }
+
+            /// The values that have a likelihood.
+            pub fn support(&self) -> Support {
+                match self { $(LikelihoodKind::$name(_) => <$name as Likelihood>::SUPPORT,)+ }
+            }
+
+            /// The number of outputs of the decoder for a pixel with this number of channels.
+            pub fn outputs(&self, channels: usize) -> usize {
+                match self { $(LikelihoodKind::$name(one) => one.outputs(channels),)+ }
+            }
+
+            /// The numbers that it has in addition to the outputs of the decoder, for images of this shape.
+            pub fn parameter(&self, image: ImageShape) -> Option<OwnParameter> {
+                match self { $(LikelihoodKind::$name(one) => one.parameter(image),)+ }
+            }
+
+            /// The expected values of images: from outputs of the decoder (Images, Outputs) to (Images, Values).
+            pub fn expected(&self, outputs: Vec<f32>) -> Vec<f32> {
+                match self { $(LikelihoodKind::$name(one) => one.expected(outputs),)+ }
+            }
+
+            /// As [`LikelihoodKind::expected`], by the vector instructions of the kernels: to a relative error of 2e-6.
+            pub fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
+                match self { $(LikelihoodKind::$name(one) => one.expected_fast(outputs),)+ }
+            }
+
+            /// Draws the values of images: from outputs of the decoder (Images, Outputs) and the likelihood's own numbers to
+            /// (Images, Values).
+            pub fn draw(&self, outputs: Vec<f32>, own: &[f32], stream: &mut Stream) -> Vec<f32> {
+                match self { $(LikelihoodKind::$name(one) => one.draw(outputs, own, stream),)+ }
+            }
+
+            /// Adds the outputs of an ONNX graph of the decoder, whose last value are the outputs of the decoder for images of
+            /// this shape.
+            ///
+            /// # Errors
+            /// A weight is missing or has another shape.
+            pub fn onnx(&self, image: ImageShape, graph: &mut Graph<'_>) -> Result<(), ExportError> {
+                match self { $(LikelihoodKind::$name(one) => one.onnx(image, graph),)+ }
+            }
+
+            #[cfg(test)]
+            fn exact(&self, outputs: &[f64], own: &[f64], x: &[f64]) -> f64 {
+                match self { $(LikelihoodKind::$name(one) => one.exact(outputs, own, x),)+ }
+            }
+        }
+
+        /// The negative log-likelihood, in nats.
+        impl RowOperation for LikelihoodKind {
+            fn forward(&self, inputs: RowInputs<'_>, results: &mut [f32]) {
+                match self { $(LikelihoodKind::$name(one) => one.forward(inputs, results),)+ }
+            }
+
+            fn backward(&self, inputs: RowInputs<'_>, dresults: &[f32], gradients: RowGradients<'_>) {
+                match self { $(LikelihoodKind::$name(one) => one.backward(inputs, dresults, gradients),)+ }
+            }
+
+            fn portable<D: Device<f32>, T: Tape<f32, D>>(
+                &self,
+                outputs: Tensor<(usize, usize), f32, D, T>,
+                own: Option<Tensor<(usize,), f32, D, T>>,
+                x: Tensor<(usize, usize), f32, D>,
+            ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
+                match self { $(LikelihoodKind::$name(one) => one.portable(outputs, own, x),)+ }
+            }
+        }
+
+        /// The likelihoods that a spec can choose.
+        pub(super) static LIKELIHOODS: Choices<LikelihoodKind> = Choices(&[
+            $(&Kind {
+                word: <$name as Likelihood>::WORD,
+                read: |keys| LikelihoodKind::$name(<$name as Likelihood>::read(keys)),
+            }),+
+        ]);
+    };
+}
+
+likelihoods! {
+    Bernoulli in bernoulli,
+    Gaussian in gaussian,
+}
+
+/// The default.
+pub(super) static BERNOULLI: Kind<LikelihoodKind> =
+    Kind { word: Bernoulli::WORD, read: |_| LikelihoodKind::Bernoulli(Bernoulli) };
+
+/// The likelihood of a model, with its own numbers: from outputs of the decoder with the axis `O` and values with the axis `V`.
+pub struct LikelihoodHead<V: Dim, O: Dim, B: Backend> {
+    kind: LikelihoodKind,
+    own: Option<(OwnParameter, Parameter<(Own,), B>)>,
+    axes: std::marker::PhantomData<(V, O)>,
+}
+
+impl<V: Dim, O: Dim, B: Backend> LikelihoodHead<V, O, B> {
+    /// The likelihood of images of this shape, with its own numbers at their initial values.
+    ///
+    /// # Errors
+    /// The device is out of memory.
+    pub fn new(device: &B::Device, image: ImageShape, kind: LikelihoodKind) -> Result<Self, DeviceError> {
+        let own = match kind.parameter(image) {
+            None => None,
+            Some(own) => {
+                let mut parameter = Parameter::zeros(device, (Own(own.length),))?;
+                parameter.update(&mut |values| values.fill(own.initial));
+                Some((own, parameter))
+            }
+        };
+        Ok(LikelihoodHead { kind, own, axes: std::marker::PhantomData })
+    }
+
+    /// Its kind and settings.
+    pub fn kind(&self) -> LikelihoodKind {
+        self.kind
+    }
+
+    /// -log p(x|z) of each image in nats, `(N)`, summed over its values.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn nats<N: Dim, T: Tape<f32, B::Device>>(
+        &self,
+        outputs: Array<(N, O), B, T>,
+        x: &Array<(N, V), B>,
+    ) -> Result<Array<(N,), B, T>, DeviceError> {
+        let own = self.own.as_ref().map(|(own, parameter)| (parameter, own.is_trained));
+        B::rows(&self.kind, outputs, own, x)
+    }
+}
+
+impl<V: Dim, O: Dim, B: Backend> Module<B> for LikelihoodHead<V, O, B> {
+    fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
+        if let Some((OwnParameter { name, is_trained: true, .. }, parameter)) = &mut self.own {
+            visitor(Visit { name: format!("{path}.{name}"), fans: None, parameter });
+        }
+    }
+}
