@@ -276,8 +276,10 @@ class Check:
             if len(labels) != len(codes):
                 self.wrong(f"{trial.run}: the projector has {len(labels)} labels for {len(codes)} points")
             sprite = Image.open(io.BytesIO(self.board.raw("data/plugin/projector/sprite_image", **query)))
-            if sprite.width * sprite.height < 28 * 28 * len(codes):
+            if sprite.width * sprite.height < trial.record["height"] * trial.record["width"] * len(codes):
                 self.wrong(f"{trial.run}: the projector's sprite {sprite.size} is too small for {len(codes)} images")
+            if sprite.mode != {1: "L", 3: "RGB"}[trial.record["channels"]]:
+                self.wrong(f"{trial.run}: the projector's sprite has the colors {sprite.mode}")
             self.count("projector points", len(codes))
 
     def custom_scalars(self):
@@ -347,8 +349,9 @@ class Check:
             if key == "seed":  # the trials of a group differ in their seed
                 continue
             expected, given = trial.spec.get(key), group.get("hparams", {}).get(key)
-            if given is None:
-                self.wrong(f"{trial.run}: hparams session has no `{key}`")
+            if (given is None) != (expected is None):
+                self.wrong(f"{trial.run}: hparams session has {given!r} for `{key}`, the trial has {expected!r}")
+            elif given is None:
                 continue
             self.count("hyperparameters compared")
             number = isinstance(expected, (int, float)) and not isinstance(expected, bool)

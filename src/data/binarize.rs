@@ -86,7 +86,8 @@ impl PixelMap {
             (Binarize::Dynamic, Split::Train) => Some((self.seed, Purpose::DynamicBinarize, epoch)),
         };
         let images = indices.iter().map(|&index| (index, images.image(index as usize)));
-        let (table, ones) = (self.table(), self.ones());
+        let table = if address.is_none() { self.table() } else { [0.0; 256] };
+        let ones = if address.is_some() { self.ones() } else { [0; 256] };
         for ((index, image), out) in images.zip(out.chunks_exact_mut(size.max(1))) {
             let draws = address.map(|(seed, purpose, epoch)| Stream::new(seed, purpose, epoch, u64::from(index)));
             match (image, draws) {
