@@ -91,6 +91,13 @@ impl<'a> Graph<'a> {
         self.nodes.push(Node { input, output, op_type, attribute });
     }
 
+    /// Adds a node without attributes; its output becomes the last value. Returns the name of the output.
+    pub fn apply(&mut self, operator: &str, input: &[&str]) -> String {
+        let output = format!("{}_{}", operator.to_lowercase(), self.nodes.len());
+        self.node(operator, input.iter().map(|name| (*name).to_owned()).collect(), &output, &[]);
+        output
+    }
+
     /// Adds a node whose first input is the last value; its output becomes the last value.
     pub fn then(&mut self, operator: &str, further: Vec<String>, attributes: &[Number]) {
         let input = std::iter::once(self.last.clone()).chain(further).collect();

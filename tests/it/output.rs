@@ -248,7 +248,7 @@ fn a_metric_is_in_every_output() {
     let diff: Value = serde_json::from_str(&workspace.succeed(&["diff", ids[0], ids[1], "--json"])).unwrap();
     assert_eq!((&diff["metrics"]["validation_mse"][0], &diff["metrics"]["train_mse"]), (&mse.into(), &Value::Null));
     let page = std::fs::read_to_string(workspace.path("runs/tiny/report.html")).unwrap();
-    assert!(page.contains("\"title\":\"squared error (mean over pixels)\""));
+    assert!(page.contains("\"title\":\"squared error (mean over values)\""));
     let log = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let log = log.into_iter().find(|entry| entry.file_name().to_string_lossy().starts_with("events.out")).unwrap();
     let log = std::fs::read(log.path()).unwrap();

@@ -169,6 +169,10 @@ macro_rules! likelihoods {
             }
         }
 
+        /// The names in a spec, and the values that have a likelihood.
+        const SUPPORTS: &[(&str, Support)] =
+            &[$((<$name as Likelihood>::WORD.name, <$name as Likelihood>::SUPPORT)),+];
+
         /// The likelihoods that a spec can choose.
         pub(super) static LIKELIHOODS: Choices<LikelihoodKind> = Choices(&[
             $(&Kind {
@@ -182,6 +186,12 @@ macro_rules! likelihoods {
 likelihoods! {
     Bernoulli in bernoulli,
     Gaussian in gaussian,
+}
+
+/// Whether the nats of the likelihood with this name in a spec are those of a density, not of a probability: they depend on the
+/// unit of the values.
+pub fn is_density(name: &str) -> bool {
+    SUPPORTS.iter().any(|(known, support)| *known == name && *support != Support::Bits)
 }
 
 /// The default.
