@@ -186,6 +186,7 @@ macro_rules! likelihoods {
 likelihoods! {
     Bernoulli in bernoulli,
     Gaussian in gaussian,
+    ContinuousBernoulli in continuous_bernoulli,
 }
 
 /// Whether the nats of the likelihood with this name in a spec are those of a density, not of a probability: they depend on the
