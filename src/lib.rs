@@ -19,6 +19,9 @@ pub mod tensor;
 pub mod onnx;
 
 pub mod model;
+
+pub mod optimizer;
+
 pub mod objective;
 
 pub mod train;

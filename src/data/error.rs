@@ -57,18 +57,12 @@ pub enum DataError {
         images: usize,
     },
     /// The test images have a different shape or type.
-    #[error("{}", other_shape((test_file, *test), (train_file, *train)))]
+    #[error("{}", other_shape(files))]
     Shape {
         /// The spec key that names the test images.
         key: &'static str,
-        /// The file of test images.
-        test_file: PathBuf,
-        /// Their shape, and the type of their values.
-        test: (ImageShape, &'static str),
-        /// The file of training images.
-        train_file: PathBuf,
-        /// Their shape, and the type of their values.
-        train: (ImageShape, &'static str),
+        /// The files of test images and of training images.
+        files: Box<[ShapedFile; 2]>,
     },
     /// Floats that are not from 0 to 1, without an interval.
     #[error(
@@ -195,19 +189,26 @@ impl DataError {
     }
 }
 
-type Kind = (ImageShape, &'static str);
+/// A file of images.
+#[derive(Clone, Debug)]
+pub struct ShapedFile {
+    /// The file.
+    pub file: PathBuf,
+    /// The shape of its images.
+    pub shape: ImageShape,
+    /// The type of their values.
+    pub type_name: &'static str,
+}
 
-fn other_shape((test_file, test): (&Path, Kind), (train_file, train): (&Path, Kind)) -> String {
-    let (test_file, train_file) = (test_file.display(), train_file.display());
-    if test.0 == train.0 {
-        return format!(
-            "`{test_file}` holds {}, but `{train_file}` holds {}; both must have the same type",
-            test.1, train.1
-        );
+fn other_shape([test, train]: &[ShapedFile; 2]) -> String {
+    let (test_file, train_file) = (test.file.display(), train.file.display());
+    if test.shape == train.shape {
+        let (test, train) = (test.type_name, train.type_name);
+        return format!("`{test_file}` holds {test}, but `{train_file}` holds {train}; both must have the same type");
     }
+    let (test, train) = (test.shape, train.shape);
     format!(
-        "`{test_file}` holds images of {}, but `{train_file}` holds images of {}; both must have the same shape",
-        test.0, train.0
+        "`{test_file}` holds images of {test}, but `{train_file}` holds images of {train}; both must have the same shape"
     )
 }
 

@@ -9,7 +9,7 @@ mod shape;
 mod source;
 
 pub use binarize::{Binarize, PixelMap};
-pub use error::{DataError, FileRole};
+pub use error::{DataError, FileRole, ShapedFile};
 pub use images::{Images, Values, ValuesRef};
 pub use settings::{DataSettings, Validation};
 pub use shape::ImageShape;
@@ -113,13 +113,11 @@ impl Files {
         };
         let kind = |loaded: &Loaded| (loaded.images.shape(), loaded.images.file_values().type_name());
         if let Some(test) = test.as_ref().filter(|test| kind(test) != kind(&training)) {
-            return Err(DataError::Shape {
-                key: test.key,
-                test: kind(test),
-                train: kind(&training),
-                test_file: test.file.clone(),
-                train_file: training.file,
-            });
+            let shaped = |loaded: &Loaded| {
+                let (shape, type_name) = kind(loaded);
+                ShapedFile { file: loaded.file.clone(), shape, type_name }
+            };
+            return Err(DataError::Shape { key: test.key, files: Box::new([shaped(test), shaped(&training)]) });
         }
         let whole = Whole { training, test };
         match known.and_then(|index| self.read.get_mut(index)) {

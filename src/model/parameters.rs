@@ -2,7 +2,7 @@
 
 use crate::random::{Purpose, Stream};
 use crate::settings::{Choices, Kind};
-use crate::tensor::backend::{Backend, DeviceError, Grads, Parameter, Part};
+use crate::tensor::backend::{Backend, DeviceError, Grads, Parameter};
 use dfdx::shapes::Shape;
 use std::ops::Range;
 use std::sync::Arc;
@@ -38,12 +38,14 @@ pub struct Fans {
 pub trait AnyParameter<B: Backend> {
     /// Its sizes.
     fn sizes(&self) -> Vec<usize>;
-    /// Its values, row-major.
-    fn values(&self) -> &[f32];
-    /// Its values, row-major. They are shared with the parameter until the next [`AnyParameter::update`].
-    fn shared(&self) -> Arc<Vec<f32>>;
-    /// Calls `change` on the values, then copies them to the device.
-    fn update(&mut self, change: &mut dyn FnMut(&mut [f32]));
+    /// The number of its values.
+    fn length(&self) -> usize;
+    /// A copy of its values, row-major; on the host, the values themselves, until they change.
+    fn values(&self) -> Arc<Vec<f32>>;
+    /// Sets its values, row-major.
+    fn set(&mut self, values: Vec<f32>);
+    /// Its values, as the optimizers of the backend change them.
+    fn weights(&mut self) -> B::Weights<'_>;
     /// A reader of its gradient after a backward pass.
     fn gradient_reader(&self) -> B::GradientReader;
 }
@@ -53,23 +55,24 @@ impl<S: Shape, B: Backend> AnyParameter<B> for Parameter<S, B> {
         self.shape().concrete().into()
     }
 
-    fn values(&self) -> &[f32] {
-        &self.values
+    fn length(&self) -> usize {
+        self.shape().num_elements()
     }
 
-    fn shared(&self) -> Arc<Vec<f32>> {
-        self.values.clone()
+    fn values(&self) -> Arc<Vec<f32>> {
+        Parameter::values(self)
     }
 
-    fn update(&mut self, change: &mut dyn FnMut(&mut [f32])) {
-        // Between steps, no tape shares the values, so they are not copied here.
-        let values: &mut Vec<f32> = Arc::make_mut(&mut self.values);
-        change(values);
-        B::refresh(self);
+    fn set(&mut self, values: Vec<f32>) {
+        Parameter::set(self, values);
+    }
+
+    fn weights(&mut self) -> B::Weights<'_> {
+        Parameter::weights(self)
     }
 
     fn gradient_reader(&self) -> B::GradientReader {
-        B::gradient_reader(self)
+        Parameter::gradient_reader(self)
     }
 }
 
@@ -95,7 +98,7 @@ pub trait Module<B: Backend> {
 /// The number of trained values.
 pub fn count<B: Backend>(model: &mut impl Module<B>) -> usize {
     let mut total = 0;
-    model.visit("", &mut |visit| total += visit.parameter.values().len());
+    model.visit("", &mut |visit| total += visit.parameter.length());
     total
 }
 
@@ -109,9 +112,8 @@ pub fn initialize<B: Backend>(model: &mut impl Module<B>, initializer: Initializ
             Initializer::Glorot => (6.0 / (fans.inputs + fans.outputs) as f32).sqrt(),
             Initializer::He => (6.0 / fans.inputs as f32).sqrt(),
         });
-        visit.parameter.update(&mut |values| {
-            values.iter_mut().for_each(|value| *value = limit * (2.0 * stream.uniform() - 1.0));
-        });
+        let draws = (0..visit.parameter.length()).map(|_| limit * (2.0 * stream.uniform() - 1.0));
+        visit.parameter.set(draws.collect());
     });
 }
 
@@ -123,10 +125,10 @@ pub struct GradientMap<B: Backend> {
 
 impl<B: Backend> GradientMap<B> {
     /// The map of a model; parameters are in the order of the visit.
-    pub fn new(model: &mut impl Module<B>) -> GradientMap<B> {
+    pub fn new(model: &mut dyn Module<B>) -> GradientMap<B> {
         let (mut entries, mut length) = (Vec::new(), 0);
         model.visit("", &mut |visit| {
-            let range = length..length + visit.parameter.values().len();
+            let range = length..length + visit.parameter.length();
             length = range.end;
             entries.push((range, visit.parameter.gradient_reader()));
         });
@@ -148,11 +150,8 @@ impl<B: Backend> GradientMap<B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn read(&self, gradients: &mut Grads<B>, parts: &mut Vec<Part>) -> Result<(), DeviceError> {
-        parts.resize_with(self.entries.len(), Part::default);
-        self.entries.iter().zip(parts).try_for_each(|((_, read), part)| {
-            part.add(read(gradients)?);
-            Ok(())
-        })
+    pub fn read(&self, gradients: &mut Grads<B>, parts: &mut Vec<B::Part>) -> Result<(), DeviceError> {
+        parts.resize_with(self.entries.len(), B::Part::default);
+        self.entries.iter().zip(parts).try_for_each(|((_, read), part)| B::add_part(part, read(gradients)?))
     }
 }

@@ -66,13 +66,13 @@ impl Objective {
 }
 
 /// The terms of the objective on some images.
-pub struct Terms<S: Shape, B: Backend, T> {
-    /// -log p(x|z) of each image, nats.
-    pub recon_nats: Vec<f32>,
-    /// Posterior means, (Images, Latent).
-    pub mean: Vec<f32>,
-    /// Posterior log-variances, (Images, Latent); empty for a plain autoencoder.
-    pub log_variance: Vec<f32>,
+pub struct Terms<N: Dim, L: Dim, S: Shape, B: Backend, T> {
+    /// -log p(x|z) of each image, nats, `(N)`.
+    pub recon_nats: Array<(N,), B>,
+    /// Posterior means, `(N, L)`.
+    pub mean: Array<(N, L), B>,
+    /// Posterior log-variances, `(N, L)`; `None` for a plain autoencoder.
+    pub log_variance: Option<Array<(N, L), B>>,
     /// The `scale` of a [`Code::Gaussian`]; not used for a plain autoencoder.
     pub deviation_scale: f32,
     /// The outputs of the decoder.
@@ -81,7 +81,7 @@ pub struct Terms<S: Shape, B: Backend, T> {
     pub total: Array<(), B, T>,
 }
 
-impl<S: Shape, B: Backend, T> Terms<S, B, T> {
+impl<N: Dim, L: Dim, S: Shape, B: Backend, T> Terms<N, L, S, B, T> {
     /// Drops all but the total, to free memory before the backward pass.
     pub fn into_total(self) -> Array<(), B, T> {
         self.total
@@ -99,7 +99,7 @@ pub fn evaluate<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Backend, T: Tape<f32,
     scale: f64,
     effective_beta: f64,
     tape: T,
-) -> Result<Terms<(N, O), B, T>, DeviceError> {
+) -> Result<Terms<N, L, (N, O), B, T>, DeviceError> {
     let (z, mean, log_variance, deviation_scale, kl) = match model.encode(x.clone().put_tape(tape))? {
         Code::Point(code) => {
             let (code, tape) = code.split_tape();
@@ -119,13 +119,7 @@ pub fn evaluate<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Backend, T: Tape<f32,
         }
     };
     let (outputs, tape) = model.decode(z)?.split_tape();
-    let recon = model.likelihood().nats(outputs.clone().put_tape(tape), x)?;
-    Ok(Terms {
-        recon_nats: recon.to_vec(),
-        mean: mean.to_vec(),
-        log_variance: log_variance.map_or(Vec::new(), |log_variance| log_variance.to_vec()),
-        deviation_scale,
-        outputs,
-        total: B::total(recon, kl, scale as f32, effective_beta as f32)?,
-    })
+    let (recon_nats, tape) = model.likelihood().nats(outputs.clone().put_tape(tape), x)?.split_tape();
+    let total = B::total(recon_nats.clone().put_tape(tape), kl, scale as f32, effective_beta as f32)?;
+    Ok(Terms { recon_nats, mean, log_variance, deviation_scale, outputs, total })
 }

@@ -195,9 +195,7 @@ impl Stored {
     pub fn load<B: Backend>(&self, model: &mut impl Module<B>) -> Result<(), CheckpointError> {
         let mut fault = None;
         model.visit("", &mut |visit| match self.values(&visit.name) {
-            Some(saved) if saved.len() == visit.parameter.values().len() => {
-                visit.parameter.update(&mut |values| values.copy_from_slice(&saved));
-            }
+            Some(saved) if saved.len() == visit.parameter.length() => visit.parameter.set(saved),
             _ => fault = Some(format!("it has no array `{}` of the size that the model needs", visit.name)),
         });
         fault.map_or(Ok(()), |reason| Err(self.wrong(reason)))

@@ -2,14 +2,12 @@
 //! the results do not depend on the number of threads.
 
 pub mod measure;
-mod optimizer;
 mod schedule;
 mod settings;
 mod snapshot;
 mod tally;
 mod worker;
 
-pub use optimizer::{OPTIMIZERS, Optimizer, Rule};
 pub use schedule::{Course, SCHEDULES, Schedule};
 pub use settings::{DEVICES, Device, TrainSettings};
 pub use snapshot::{Snapshot, SnapshotError, Weight};
@@ -20,23 +18,18 @@ pub use worker::{Encoded, Execute, Measured};
 use crate::data::{self, Dataset, PixelMap};
 use crate::metrics::{Row, Split};
 use crate::model::architecture::Architecture;
-use crate::model::parameters::{self, GradientMap, Module};
+use crate::model::parameters::{self, GradientMap};
 use crate::model::{BuildError, Model};
 use crate::objective::{self, Objective};
+use crate::optimizer::Learner;
 use crate::random::{Purpose, Stream, permutation};
-use crate::tensor::backend::{self, DeviceError, Part};
-use crate::tensor::kernels::sum_of_squares;
+use crate::tensor::backend::DeviceError;
 use measure::{End, Sums, TrainingStep, loss_of, loss_so_far};
-use rayon::prelude::*;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tally::Tally;
-use worker::{Lane, LaneTask};
-
-/// The number of values per task in a parallel loop over the parameters.
-const CHUNK: usize = 1 << 14;
+use worker::LaneTask;
 
 /// Why training cannot start or continue.
 #[derive(Debug, thiserror::Error)]
@@ -107,20 +100,26 @@ impl Training<'_> {
     }
 }
 
+/// A step whose report has not been looked at.
+struct Step<B: Execute> {
+    step: u64,
+    /// The report of each lane.
+    reports: Vec<B::Report>,
+    /// The norm of the gradient before clipping.
+    norm: <B::Learner as Learner<B>>::Norm,
+}
+
 /// A model in training. It stays on the thread that created it.
 pub struct Trainer<B: Execute> {
     seed: u64,
     settings: TrainSettings,
     worker: Worker<B>,
-    optimizer: Optimizer,
+    learner: B::Learner,
     objective: Objective,
     schedule: Schedule,
     steps_per_epoch: u64,
     pool: rayon::ThreadPool,
     micro_batch: usize,
-    gradient: Vec<f32>,
-    /// The sum of the squares of the gradient.
-    squares: f64,
     epoch: u64,
     /// The sums of an unfinished epoch.
     tally: Option<Tally>,
@@ -144,14 +143,12 @@ impl<B: Execute> Trainer<B> {
         // pool.
         let pool = pool().use_current_thread().build().or_else(|_| pool().build());
         Ok(Trainer {
-            optimizer: Optimizer::new(train.optimizer.clone(), map.length()),
+            learner: B::Learner::new(&device, map.ranges().collect(), train.optimizer.clone())?,
             objective: Objective::new(objective, architecture.image.values(), architecture.latent),
             schedule: Schedule::new(train),
             steps_per_epoch: training.steps_per_epoch(),
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
             micro_batch: micro_batch::<B>(architecture, train.batch_size as usize),
-            gradient: vec![0.0; map.length()],
-            squares: 0.0,
             epoch: 0,
             tally: None,
             stays: PhantomData,
@@ -178,15 +175,15 @@ impl<B: Execute> Trainer<B> {
         &mut self.worker.model
     }
 
-    /// The optimizer and its state.
-    pub fn optimizer(&self) -> &Optimizer {
-        &self.optimizer
+    /// The number of steps since the start of training.
+    pub fn steps(&self) -> u64 {
+        self.learner.steps()
     }
 
     /// The position of training.
     pub fn position(&self) -> Position {
         let tally = self.tally.as_ref().map(Tally::numbers).unwrap_or_default();
-        Position { epoch: self.epoch, steps: self.optimizer.steps(), tally }
+        Position { epoch: self.epoch, steps: self.steps(), tally }
     }
 
     /// The learning rate and the KL weight of a step; steps count from 0.
@@ -209,38 +206,48 @@ impl<B: Execute> Trainer<B> {
         let order = permutation(self.seed, epoch, self.worker.dataset.train.len() as u32);
         let mut tally = self.tally.take().unwrap_or_else(|| Tally::new(self.worker.latent()));
         let before = tally.seconds;
+        let mut waiting = Vec::new();
         let left = order.get(tally.seen..).unwrap_or_default();
         for indices in left.chunks(self.settings.batch_size as usize) {
             if stop.load(Ordering::Relaxed) {
+                if let Some(diverged) = self.collect(&mut waiting, &mut tally)? {
+                    return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
+                }
                 self.tally = (tally.seen > 0).then_some(tally);
                 return Ok(EpochEnd::Interrupted);
             }
-            let step = self.optimizer.steps();
-            let (rate, kl_weight) = self.rates(step);
-            let sums = self.batch(indices, epoch, kl_weight)?;
-            let norm = self.squares.sqrt();
-            let loss = loss_of(&sums, &self.objective, kl_weight);
-            tally.seen += indices.len();
-            tally.sums.add(&sums);
-            tally.sums.step(TrainingStep { images: sums.images(), loss, norm });
-            tally.seconds = before + start.elapsed().as_secs_f64();
-            if !loss.is_finite() || !norm.is_finite() {
-                return Ok(EpochEnd::Diverged(self.row(epoch, &tally.sums, kl_weight, rate, tally.seconds)));
-            }
-            self.update(rate, norm);
-            let (step, loss) = (step + 1, loss_so_far(&tally.sums));
-            let images_per_second = tally.sums.images() / tally.seconds;
-            progress(Progress { epoch, step, loss, images_per_second });
+            waiting.push(self.gradient(indices, epoch)?);
+            let step = self.steps() + 1;
             let pause = self.settings.checkpoint_steps.is_some_and(|steps| step.is_multiple_of(steps));
+            // The host looks at each step before it changes the weights; a device gets further steps without waiting for them.
+            if B::REPORT_STEPS > 1 {
+                self.update()?;
+            }
+            if waiting.len() >= B::REPORT_STEPS || pause {
+                let diverged = self.collect(&mut waiting, &mut tally)?;
+                tally.seconds = before + start.elapsed().as_secs_f64();
+                if let Some(diverged) = diverged {
+                    return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
+                }
+                if B::REPORT_STEPS == 1 {
+                    self.update()?;
+                }
+                let loss = loss_so_far(&tally.sums);
+                let images_per_second = tally.sums.images() / tally.seconds;
+                progress(Progress { epoch, step, loss, images_per_second });
+            }
             if pause && tally.seen < order.len() {
                 self.tally = Some(tally);
                 return Ok(EpochEnd::Pause);
             }
         }
+        if let Some(diverged) = self.collect(&mut waiting, &mut tally)? {
+            return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
+        }
         self.epoch = epoch;
         tally.seconds = before + start.elapsed().as_secs_f64();
-        let (rate, kl_weight) = self.rates(self.optimizer.steps().saturating_sub(1));
-        Ok(EpochEnd::Finished(self.row(epoch, &tally.sums, kl_weight, rate, tally.seconds)))
+        let (rate, kl_weight) = self.rates(self.steps().saturating_sub(1));
+        Ok(EpochEnd::Finished(self.row(epoch, self.steps(), &tally.sums, kl_weight, rate, tally.seconds)))
     }
 
     /// Computes the metrics of the validation images with the current weights. The noise is always the same.
@@ -254,73 +261,68 @@ impl<B: Execute> Trainer<B> {
         let parts = B::execute(&self.pool, &self.worker, micro_batches, Worker::measure)?;
         let mut sums = Sums::new(Split::Validation, self.worker.latent());
         parts.iter().for_each(|part| sums.add(part));
-        let (rate, kl_weight) = self.rates(self.optimizer.steps().saturating_sub(1));
+        let (rate, kl_weight) = self.rates(self.steps().saturating_sub(1));
         let seconds = start.elapsed().as_secs_f64();
-        Ok(self.row(self.epoch, &sums, kl_weight, rate, seconds))
+        Ok(self.row(self.epoch, self.steps(), &sums, kl_weight, rate, seconds))
     }
 
-    /// The metrics of an epoch on the split that was summed.
-    fn row(&self, epoch: u64, sums: &Sums, kl_weight: f64, learning_rate: f64, seconds: f64) -> Row {
+    /// The metrics of an epoch of training that ends at a step.
+    fn row_of(&self, step: u64, epoch: u64, tally: &Tally) -> Row {
+        let (rate, kl_weight) = self.rates(step);
+        self.row(epoch, step, &tally.sums, kl_weight, rate, tally.seconds)
+    }
+
+    /// The metrics of an epoch on the split that was summed, after this number of steps.
+    fn row(&self, epoch: u64, steps: u64, sums: &Sums, kl_weight: f64, learning_rate: f64, seconds: f64) -> Row {
         let (split, train_images) = (sums.split(), self.worker.dataset.train.len() as u64);
         let to_come = if split == Split::Train { train_images - sums.images() as u64 } else { 0 };
         let images_seen = epoch * train_images - to_come;
-        let mut row = Row::new(epoch, split, self.optimizer.steps(), images_seen);
+        let mut row = Row::new(epoch, split, steps, images_seen);
         End { sums, seconds, objective: &self.objective, kl_weight, learning_rate }.fill(&mut row);
         row
     }
 
-    /// Computes the gradient of the mean loss of a batch into `self.gradient`.
-    fn batch(&mut self, indices: &[u32], epoch: u64, kl_weight: f64) -> Result<Sums, DeviceError> {
+    /// Computes the gradient of the mean loss of a batch. The next call of [`Trainer::update`] uses it.
+    fn gradient(&mut self, indices: &[u32], epoch: u64) -> Result<Step<B>, DeviceError> {
+        let step = self.steps();
+        let (_, kl_weight) = self.rates(step);
         let scale = self.objective.scale() / indices.len() as f64;
         let effective_beta = self.objective.effective_beta(kl_weight);
         let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
         let groups = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES));
         let tasks = groups.map(|micro_batches| LaneTask { micro_batches, epoch, scale, effective_beta });
         let lanes = B::execute(&self.pool, &self.worker, tasks.collect(), Worker::learn)?;
-        let mut sums = Sums::new(Split::Train, self.worker.latent());
-        lanes.iter().for_each(|lane| sums.add(&lane.sums));
-        self.squares = self.sum(&lanes);
-        Ok(sums)
+        let (parts, reports) = lanes.into_iter().map(|lane| (lane.parts, lane.report)).unzip();
+        self.learner.gather(&self.pool, parts)?;
+        Ok(Step { step, reports, norm: self.learner.norm()? })
     }
 
-    /// Sums the gradients of the lanes into `self.gradient`, in a fixed order. Returns the sum of the squares.
-    fn sum(&mut self, lanes: &[Lane]) -> f64 {
-        let mut rest = self.gradient.as_mut_slice();
-        let mut tasks = Vec::new();
-        for (parameter, range) in self.worker.map.ranges().enumerate() {
-            let (gradient, after) = rest.split_at_mut(range.len());
-            rest = after;
-            let parts: Arc<[&Part]> = lanes.iter().map(|lane| &lane.parts[parameter]).collect();
-            let chunk = backend::whole_rows(&parts, CHUNK);
-            let chunks = gradient.chunks_mut(chunk).enumerate();
-            tasks.extend(chunks.map(|(index, gradient)| (parts.clone(), index * chunk, gradient)));
-        }
-        let work = |(parts, first, gradient): (Arc<[&Part]>, usize, &mut [f32])| -> f64 {
-            backend::put_sum(&parts, first, gradient);
-            sum_of_squares(gradient)
-        };
-        let squares: Vec<f64> = self.pool.install(|| tasks.into_par_iter().map(work).collect());
-        squares.iter().sum()
+    /// Changes the weights by the gradient.
+    fn update(&mut self) -> Result<(), DeviceError> {
+        let (rate, _) = self.rates(self.steps());
+        self.learner.update(&self.pool, &mut self.worker.model, rate, self.settings.clip_norm)
     }
 
-    fn update(&mut self, rate: f64, norm: f64) {
-        if let Some(limit) = self.settings.clip_norm
-            && norm > limit
-        {
-            let factor = (limit / norm) as f32;
-            self.gradient.iter_mut().for_each(|value| *value *= factor);
+    /// Adds the reports of steps to the sums of the epoch. Returns the first step whose loss or gradient is not finite; it is the
+    /// last one in the sums.
+    fn collect(&self, steps: &mut Vec<Step<B>>, tally: &mut Tally) -> Result<Option<u64>, DeviceError> {
+        let (mut norms, mut reported) = (Vec::new(), Vec::new());
+        for Step { step, reports, norm } in steps.drain(..) {
+            norms.push(norm);
+            reported.push((step, reports));
         }
-        let update = self.optimizer.begin(rate);
-        let mut offset = 0;
-        let (optimizer, gradient) = (&mut self.optimizer, &self.gradient);
-        let pool = &self.pool;
-        self.worker.model.visit("", &mut |visit| {
-            visit.parameter.update(&mut |weights| {
-                let part = &gradient[offset..offset + weights.len()];
-                pool.install(|| optimizer.apply(update, offset, weights, part));
-                offset += part.len();
-            });
-        });
+        for ((step, reports), norm) in reported.into_iter().zip(B::Learner::norms(norms)?) {
+            let mut sums = Sums::new(Split::Train, self.worker.latent());
+            reports.iter().for_each(|report| B::collect(report, &mut sums));
+            let loss = loss_of(&sums, &self.objective, self.rates(step).1);
+            tally.seen += sums.images() as usize;
+            tally.sums.add(&sums);
+            tally.sums.step(TrainingStep { images: sums.images(), loss, norm });
+            if !loss.is_finite() || !norm.is_finite() {
+                return Ok(Some(step));
+            }
+        }
+        Ok(None)
     }
 
     /// The first `count` validation images and their reconstructions from the posterior mean, both (Images, Values), in

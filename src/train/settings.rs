@@ -1,7 +1,7 @@
 //! The `[train]` table: optimizer, learning rate, number of epochs and device.
 
-use super::optimizer::{ADAM, OPTIMIZERS, Rule};
 use super::schedule::{CONSTANT, Course, SCHEDULES};
+use crate::optimizer::{ADAM, OPTIMIZERS, Rule};
 use crate::settings::{Choices, Interval, Key, Keys, Kind, Role, Type};
 use std::sync::Arc;
 

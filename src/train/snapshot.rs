@@ -2,6 +2,7 @@
 
 use super::{Execute, Position, Tally, Trainer};
 use crate::model::parameters::Module;
+use crate::optimizer::Learner;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -54,10 +55,10 @@ impl<B: Execute> Trainer<B> {
     pub fn snapshot(&mut self) -> Snapshot<'_> {
         let (mut weights, position) = (Vec::new(), self.position());
         self.worker.model.visit("", &mut |visit| {
-            let (sizes, values) = (visit.parameter.sizes(), visit.parameter.shared());
+            let (sizes, values) = (visit.parameter.sizes(), visit.parameter.values());
             weights.push(Weight { name: visit.name, sizes, values });
         });
-        let moments = self.optimizer.moments().map(|(name, values)| (name.into(), values.into())).collect();
+        let moments = self.learner.moments().into_iter().map(|(name, values)| (name.into(), values)).collect();
         Snapshot { weights, moments, position }
     }
 
@@ -68,7 +69,7 @@ impl<B: Execute> Trainer<B> {
     pub fn restore(&mut self, snapshot: Snapshot<'_>) -> Result<(), SnapshotError> {
         let mut missing = None;
         self.worker.model.visit("", &mut |visit| {
-            if snapshot.weight(&visit.name, visit.parameter.values().len()).is_none() {
+            if snapshot.weight(&visit.name, visit.parameter.length()).is_none() {
                 missing = Some(visit.name);
             }
         });
@@ -81,25 +82,22 @@ impl<B: Execute> Trainer<B> {
         if unfinished.is_some() == tally.is_empty() {
             return Err(SnapshotError::Position);
         }
-        let has = |(name, values): (&str, &[f32])| {
-            snapshot.moments.iter().any(|(saved, found)| saved == name && found.len() == values.len())
-        };
-        if !self.optimizer.moments().all(has) {
+        let (names, length) = self.learner.sizes();
+        let has = |name: &&str| snapshot.moments.iter().any(|(saved, found)| saved == name && found.len() == length);
+        if !names.iter().all(has) {
             return Err(SnapshotError::Optimizer);
         }
         self.worker.model.visit("", &mut |visit| {
-            visit.parameter.update(&mut |values| {
-                if let Some(saved) = snapshot.weight(&visit.name, values.len()) {
-                    values.copy_from_slice(saved);
-                }
-            });
+            if let Some(saved) = snapshot.weight(&visit.name, visit.parameter.length()) {
+                visit.parameter.set(saved.to_vec());
+            }
         });
         let mut moments = snapshot.moments;
-        let take = |name: &str| {
+        let mut take = |name: &str| {
             let index = moments.iter().position(|(saved, _)| saved == name)?;
             Some(moments.swap_remove(index).1.into_owned())
         };
-        if !self.optimizer.restore(steps, take) {
+        if !self.learner.restore(steps, &mut take) {
             return Err(SnapshotError::Optimizer);
         }
         (self.epoch, self.tally) = (epoch, unfinished);

@@ -1,17 +1,17 @@
 //! The work of worker threads: forward and backward passes of micro-batches. The model is shared and read-only.
 
-use super::measure::{self, Sums, axis_nats};
+use super::measure::{self, MeasuredBatch, Sums, axis_nats};
 use crate::data::{Dataset, Images, PixelMap};
 use crate::metrics::Split;
 use crate::model::parameters::GradientMap;
 use crate::model::{Model, Posterior};
 use crate::objective::{self, Terms};
-use crate::random::{HELD_OUT_SEED, Purpose, Stream};
-use crate::tensor::backend::{Array, Backend, DeviceError, Host, Part, Portable};
-use crate::tensor::dims::{Batch, Latent, Outputs, Values};
+use crate::optimizer::Learn;
+use crate::random::{HELD_OUT_SEED, Purpose};
+use crate::tensor::backend::{Array, Backend, DeviceError, Host, NoiseKey, Portable, PortableDevice};
+use crate::tensor::dims::{Batch, Latent, Values};
 use crate::tensor::kernels::Buffer;
-use dfdx::tensor::{NoneTape, OwnedTape, Tape};
-use dfdx::tensor_ops::Device;
+use dfdx::tensor::{NoneTape, OwnedTape};
 use rayon::prelude::*;
 
 /// The data that all workers share.
@@ -25,7 +25,22 @@ pub struct Worker<B: Backend> {
 }
 
 /// A backend that can run tasks on workers.
-pub trait Execute: Backend {
+pub trait Execute: Learn {
+    /// What a lane reports to the metrics, possibly still on the device.
+    type Report: Send;
+
+    /// The number of steps between two reports to the metrics. Between them, nothing is copied from the device.
+    const REPORT_STEPS: usize;
+
+    /// The report of no images, of a model with `latent` axes.
+    fn no_report(latent: usize) -> Self::Report;
+
+    /// Adds a micro-batch of training images to a report.
+    fn report(report: &mut Self::Report, terms: MicroBatch<'_, Self>);
+
+    /// Adds a report to the sums of the metrics.
+    fn collect(report: &Self::Report, sums: &mut Sums);
+
     /// Runs the task for each item. The results are in the order of the items.
     ///
     /// # Errors
@@ -38,7 +53,49 @@ pub trait Execute: Backend {
     ) -> Result<Vec<R>, DeviceError>;
 }
 
+/// The values of an array; none if there is none.
+fn values<B: Backend>(array: Option<&Array<(Batch, Latent), B>>) -> Vec<f32> {
+    array.map_or(Vec::new(), |array| array.to_vec())
+}
+
+/// The terms of a micro-batch of training images.
+pub struct MicroBatch<'a, B: Backend> {
+    /// -log p(x|z) of each image, nats, (Images).
+    recon_nats: &'a Array<(Batch,), B>,
+    /// Posterior means, (Images, Latent).
+    mean: &'a Array<(Batch, Latent), B>,
+    /// Posterior log-variances, (Images, Latent); `None` for a plain autoencoder.
+    log_variance: Option<&'a Array<(Batch, Latent), B>>,
+}
+
+impl<B: Backend> MicroBatch<'_, B> {
+    /// Adds the micro-batch to the sums of the metrics of training.
+    fn measure(&self, sums: &mut Sums) {
+        let log_variance = values(self.log_variance);
+        // No metric of training needs the values of images.
+        let decoded = measure::Decoded::default;
+        sums.measure(&MeasuredBatch::new(&self.recon_nats.to_vec(), &self.mean.to_vec(), &log_variance, &decoded));
+    }
+}
+
 impl Execute for Host {
+    /// The sums of its images: the threads share this work too.
+    type Report = Sums;
+
+    const REPORT_STEPS: usize = 1;
+
+    fn no_report(latent: usize) -> Sums {
+        Sums::new(Split::Train, latent)
+    }
+
+    fn report(report: &mut Sums, terms: MicroBatch<'_, Host>) {
+        terms.measure(report);
+    }
+
+    fn collect(report: &Sums, sums: &mut Sums) {
+        sums.add(report);
+    }
+
     fn execute<I: Send, R: Send>(
         pool: &rayon::ThreadPool,
         worker: &Worker<Self>,
@@ -49,8 +106,35 @@ impl Execute for Host {
     }
 }
 
+/// The terms of a micro-batch on the device.
+pub struct Pending<B: Backend> {
+    recon_nats: Array<(Batch,), B>,
+    mean: Array<(Batch, Latent), B>,
+    log_variance: Option<Array<(Batch, Latent), B>>,
+}
+
 /// All tasks run on one thread, as a GPU requires.
-impl<D: Device<f32>> Execute for Portable<D> {
+impl<D: PortableDevice> Execute for Portable<D> {
+    type Report = Vec<Pending<Self>>;
+
+    const REPORT_STEPS: usize = 32;
+
+    fn no_report(_: usize) -> Vec<Pending<Self>> {
+        Vec::new()
+    }
+
+    fn report(report: &mut Vec<Pending<Self>>, terms: MicroBatch<'_, Self>) {
+        let MicroBatch { recon_nats, mean, log_variance } = terms;
+        let (recon_nats, mean, log_variance) = (recon_nats.clone(), mean.clone(), log_variance.cloned());
+        report.push(Pending { recon_nats, mean, log_variance });
+    }
+
+    fn collect(report: &Vec<Pending<Self>>, sums: &mut Sums) {
+        for Pending { recon_nats, mean, log_variance } in report {
+            MicroBatch { recon_nats, mean, log_variance: log_variance.as_ref() }.measure(sums);
+        }
+    }
+
     fn execute<I: Send, R: Send>(
         _: &rayon::ThreadPool,
         worker: &Worker<Self>,
@@ -62,10 +146,10 @@ impl<D: Device<f32>> Execute for Portable<D> {
 }
 
 /// Consecutive micro-batches of a batch; their gradients are summed in order.
-pub(super) struct Lane {
+pub(super) struct Lane<B: Execute> {
     /// Their part of the gradient of each parameter.
-    pub(super) parts: Vec<Part>,
-    pub(super) sums: Sums,
+    pub(super) parts: Vec<B::Part>,
+    pub(super) report: B::Report,
 }
 
 /// Images and their posteriors.
@@ -109,25 +193,28 @@ pub(super) struct LaneTask<'a> {
     pub(super) effective_beta: f64,
 }
 
-impl<B: Backend> Worker<B> {
-    /// The number of latent axes.
-    pub(super) fn latent(&self) -> usize {
-        self.model.latent().0
-    }
-
+impl<B: Execute> Worker<B> {
     /// The forward and backward passes of micro-batches of training images.
-    pub(super) fn learn(&self, task: LaneTask<'_>) -> Result<Lane, DeviceError> {
+    pub(super) fn learn(&self, task: LaneTask<'_>) -> Result<Lane<B>, DeviceError> {
         let LaneTask { micro_batches, epoch, scale, effective_beta } = task;
-        let mut lane = Lane { parts: Vec::new(), sums: Sums::new(Split::Train, self.latent()) };
+        let mut lane = Lane { parts: Vec::new(), report: B::no_report(self.latent()) };
         for indices in micro_batches {
             let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
             let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch)?;
             let tape = OwnedTape::default();
             let terms = objective::evaluate(&self.model, &x, &noise, scale, effective_beta, tape)?;
-            self.add(&x, &terms, &mut lane.sums);
+            let Terms { recon_nats, mean, log_variance, .. } = &terms;
+            B::report(&mut lane.report, MicroBatch { recon_nats, mean, log_variance: log_variance.as_ref() });
             self.map.read(&mut B::backward(terms.into_total())?, &mut lane.parts)?;
         }
         Ok(lane)
+    }
+}
+
+impl<B: Backend> Worker<B> {
+    /// The number of latent axes.
+    pub(super) fn latent(&self) -> usize {
+        self.model.latent().0
     }
 
     /// The forward pass of a micro-batch of validation images.
@@ -136,22 +223,13 @@ impl<B: Backend> Worker<B> {
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
         let terms = objective::evaluate(&self.model, &x, &noise, 1.0, 1.0, NoneTape)?;
         let mut sums = Sums::new(Split::Validation, self.latent());
-        self.add(&x, &terms, &mut sums);
-        Ok(sums)
-    }
-
-    /// Adds a micro-batch and its terms to the sums of the metrics.
-    fn add<T: Tape<f32, B::Device>>(
-        &self,
-        x: &Array<(Batch, Values), B>,
-        terms: &Terms<(Batch, Outputs), B, T>,
-        sums: &mut Sums,
-    ) {
         let decoded = || {
             let expected = self.model.likelihood().kind().expected_fast(terms.outputs.to_vec());
             measure::Decoded { inputs: x.to_vec(), expected }
         };
-        sums.measure(&measure::MeasuredBatch::new(&terms.recon_nats, &terms.mean, &terms.log_variance, &decoded));
+        let log_variance = values(terms.log_variance.as_ref());
+        sums.measure(&MeasuredBatch::new(&terms.recon_nats.to_vec(), &terms.mean.to_vec(), &log_variance, &decoded));
+        Ok(sums)
     }
 
     /// Validation images and their posteriors.
@@ -166,14 +244,14 @@ impl<B: Backend> Worker<B> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
         let terms = objective::evaluate(&self.model, &x, &noise, 1.0, 1.0, NoneTape)?;
-        let latent = self.latent();
-        let kl_nats = terms.mean.chunks(latent).zip(terms.log_variance.chunks(latent)).map(|(mean, log_variance)| {
+        let (latent, mean, log_variance) = (self.latent(), terms.mean.to_vec(), values(terms.log_variance.as_ref()));
+        let kl_nats = mean.chunks(latent).zip(log_variance.chunks(latent)).map(|(mean, log_variance)| {
             let nats = mean.iter().zip(log_variance).map(|(mean, log_variance)| axis_nats(*mean, *log_variance));
             nats.sum::<f64>() as f32
         });
         let kl_nats = kl_nats.collect();
-        let posterior = Posterior::new(terms.mean, &terms.log_variance, terms.deviation_scale);
-        Ok(Measured { posterior, recon_nats: terms.recon_nats, kl_nats })
+        let posterior = Posterior::new(mean, &log_variance, terms.deviation_scale);
+        Ok(Measured { posterior, recon_nats: terms.recon_nats.to_vec(), kl_nats })
     }
 
     /// The expected values of codes: (Codes, Latent) to (Codes, Values).
@@ -204,11 +282,7 @@ impl<B: Backend> Worker<B> {
         purpose: Purpose,
         epoch: u64,
     ) -> Result<Array<(Batch, Latent), B>, DeviceError> {
-        let mut values = Buffer::new(indices.len() * self.latent());
-        for (index, noise) in indices.iter().zip(values.chunks_mut(self.latent())) {
-            Stream::new(seed, purpose, epoch, u64::from(*index)).fill_normal(noise);
-        }
         let shape = (Batch(indices.len()), self.model.latent());
-        Array::new(&self.device, values, shape)
+        B::noise(&self.device, NoiseKey { seed, purpose, epoch }, indices, shape)
     }
 }

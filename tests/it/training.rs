@@ -44,7 +44,7 @@ fn get(row: &Row, name: &str) -> f64 {
 
 fn weights<B: Execute>(model: &mut Model<B>) -> Vec<f32> {
     let mut weights = Vec::new();
-    model.visit("", &mut |visit| weights.extend_from_slice(visit.parameter.values()));
+    model.visit("", &mut |visit| weights.extend_from_slice(&visit.parameter.values()));
     weights
 }
 
@@ -63,11 +63,9 @@ fn held_out_images_are_measured_alike_whatever_the_seed() {
         let weights = weights(one.model());
         let mut rest = &weights[..];
         other.model().visit("", &mut |visit| {
-            visit.parameter.update(&mut |values| {
-                let (own, after) = rest.split_at(values.len());
-                values.copy_from_slice(own);
-                rest = after;
-            });
+            let (own, after) = rest.split_at(visit.parameter.length());
+            visit.parameter.set(own.to_vec());
+            rest = after;
         });
         let rows = [one, other].map(|trainer| trainer.validate().unwrap());
         let [one, other] = rows.map(Row::without_timing);
@@ -179,8 +177,8 @@ fn without_a_kl_weight_an_infinite_kl_does_no_harm() {
     // Log-variances of 90: their exponential overflows single precision, and codes would too without these decoder
     // weights.
     trainer.model().visit("", &mut |visit| match visit.name.as_str() {
-        "posterior.log_var.bias" => visit.parameter.update(&mut |values| values.fill(90.0)),
-        "decoder.dense.0.weight" => visit.parameter.update(&mut |values| values.fill(1e-25)),
+        "posterior.log_var.bias" => visit.parameter.set(vec![90.0; visit.parameter.length()]),
+        "decoder.dense.0.weight" => visit.parameter.set(vec![1e-25; visit.parameter.length()]),
         _ => {}
     });
     let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();

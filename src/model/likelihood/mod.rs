@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::parameters::{AnyParameter, Module, Visit, Visitor};
+use super::parameters::{Module, Visit, Visitor};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
@@ -216,7 +216,7 @@ impl<V: Dim, O: Dim, B: Backend> LikelihoodHead<V, O, B> {
             None => None,
             Some(own) => {
                 let mut parameter = Parameter::zeros(device, (Own(own.length),))?;
-                parameter.update(&mut |values| values.fill(own.initial));
+                parameter.set(vec![own.initial; own.length]);
                 Some((own, parameter))
             }
         };

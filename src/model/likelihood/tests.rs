@@ -127,13 +127,15 @@ fn results<B: Backend<Device = Cpu>>(given: &Rows) -> (Vec<f32>, Vec<f32>) {
     let length = Outputs(given.outputs.len() / given.rows);
     let mut head = LikelihoodHead::<Values, Outputs, B>::new(&device, given.image, given.kind).unwrap();
     if let Some((_, own)) = &mut head.own {
-        own.update(&mut |values| values.copy_from_slice(&given.own));
+        own.set(given.own.clone());
     }
     // A layer whose weights are the identity: the gradient of its bias is that of the outputs, summed over the rows.
     let x = crate::tensor::backend::Array::<_, B>::new(&device, given.x.clone().into(), (rows, values)).unwrap();
     let outputs = Array::<_, B>::new(&device, given.outputs.clone().into(), (rows, length)).unwrap();
     let mut weight = Parameter::<(Outputs, Outputs), B>::zeros(&device, (length, length)).unwrap();
-    weight.update(&mut |weights| weights.iter_mut().step_by(length.0 + 1).for_each(|one| *one = 1.0));
+    let mut identity = vec![0.0; length.0 * length.0];
+    identity.iter_mut().step_by(length.0 + 1).for_each(|one| *one = 1.0);
+    weight.set(identity);
     let bias = Parameter::<(Outputs,), B>::zeros(&device, (length,)).unwrap();
     let tape = OwnedTape::default();
     let activation = crate::tensor::backend::Activation::Identity;
@@ -141,11 +143,8 @@ fn results<B: Backend<Device = Cpu>>(given: &Rows) -> (Vec<f32>, Vec<f32>) {
     let nats = head.nats(outputs, &x).unwrap();
     let values = nats.to_vec();
     let total = B::total(nats, None, 1.0, 0.0).unwrap();
-    let read = B::gradient_reader(&bias);
-    let part = read(&mut B::backward(total).unwrap()).unwrap();
-    let mut gradient = vec![0.0; length.0];
-    crate::tensor::backend::put_sum(&[&part], 0, &mut gradient);
-    (values, gradient)
+    let part = bias.gradient_reader()(&mut B::backward(total).unwrap()).unwrap();
+    (values, B::sum_parts(&device, vec![part], (length,)).unwrap().to_vec())
 }
 
 #[test]

@@ -5,9 +5,10 @@
 //! it. Values are copied in one case: the inputs of a dense layer, into a slot, because a slot owns its data (see
 //! [`Rows`]).
 
-use super::gradient::Rows;
+use super::gradient::{Rows, put_sum};
 use super::{
-    Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part, RowGradients, RowInputs, RowOperation,
+    Activation, Array, Backend, DeviceError, Filter, Grads, NoiseKey, Parameter, Part, RowGradients, RowInputs,
+    RowOperation,
 };
 use crate::tensor::dims::{Dim, Stride};
 use crate::tensor::kernels::{self, Accumulate, Buffer, ConvShape, DenseShape};
@@ -43,9 +44,13 @@ impl<S: Shape> HostTensor<S> {
     }
 }
 
-/// The slots of the gradient of a parameter.
+/// The values of a parameter, and the slots of its gradient.
 #[derive(Clone, Debug)]
 pub struct HostHandle {
+    /// The values, row-major. Between steps, no tape shares them.
+    values: Arc<Vec<f32>>,
+    /// The length of the last axis: the outputs of a layer.
+    outputs: usize,
     /// The gradient.
     sum: Slot,
     /// For weights of dense layers, the factors of the gradient; see [`Rows`].
@@ -59,6 +64,10 @@ impl Backend for Host {
     type Tensor<S: Shape> = HostTensor<S>;
 
     type Handle<S: Shape> = HostHandle;
+
+    type Weights<'a> = &'a mut [f32];
+
+    type Part = Part;
 
     type GradientReader = Box<dyn Fn(&mut Grads<Host>) -> Result<Part, DeviceError> + Send + Sync>;
 
@@ -101,7 +110,7 @@ impl Backend for Host {
         let ((rows, inputs), outputs) = (x.shape, weight.shape().1);
         let shape = DenseShape { rows: rows.size(), inputs: inputs.size(), outputs: outputs.size() };
         let mut y = Buffer::new(shape.rows * shape.outputs);
-        kernels::dense(shape, activation, &x.values, &weight.values, &bias.values, &mut y);
+        kernels::dense(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, &mut y);
         let y = x.next(y, (rows, outputs))?;
         let layer = Layer::new(x, &y, weight, bias, input_gradient);
         tape.add_backward_op(move |gradients| {
@@ -130,7 +139,7 @@ impl Backend for Host {
         let ((batch, height, width, inputs), outputs) = (x.shape, weight.shape().3);
         let shape = conv_shape::<S>(batch, (height, width), inputs, outputs);
         let mut y = Buffer::new(shape.batch * shape.out_height() * shape.out_width() * shape.outputs);
-        kernels::conv(shape, activation, &x.values, &weight.values, &bias.values, &mut y);
+        kernels::conv(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, &mut y);
         let y = x.next(y, (batch, S::side(height), S::side(width), outputs))?;
         let layer = Layer::new(x, &y, weight, bias, input_gradient);
         tape.add_backward_op(move |gradients| {
@@ -153,7 +162,7 @@ impl Backend for Host {
         let ((batch, _, _, inputs), outputs) = (x.shape, weight.shape().2);
         let shape = conv_shape::<S>(batch, sides, outputs, inputs);
         let mut y = Buffer::new(shape.batch * shape.height * shape.width * shape.inputs);
-        kernels::conv_transpose(shape, activation, &x.values, &weight.values, &bias.values, &mut y);
+        kernels::conv_transpose(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, &mut y);
         let y = x.next(y, (batch, sides.0, sides.1, outputs))?;
         let layer = Layer::new(x, &y, weight, bias, true);
         tape.add_backward_op(move |gradients| {
@@ -176,7 +185,7 @@ impl Backend for Host {
             rows,
             outputs: outputs.values.clone(),
             x: x.tensor.values.clone(),
-            own: own.map(|(own, _)| own.values.clone()),
+            own: own.map(|(own, _)| own.handle.values.clone()),
         };
         let mut results = Buffer::new(rows);
         operation.forward(arrays.inputs(), &mut results);
@@ -271,18 +280,57 @@ impl Backend for Host {
         one.put_tape(total.tape).try_backward().map_err(DeviceError::from_device)
     }
 
-    fn handle<S: Shape>(device: &Cpu, _: S) -> Result<HostHandle, DeviceError> {
-        Ok(HostHandle { sum: slot(device)?, x: slot(device)?, dy: slot(device)? })
+    fn handle<S: Shape>(device: &Cpu, shape: S) -> Result<HostHandle, DeviceError> {
+        Ok(HostHandle {
+            values: Arc::new(vec![0.0; shape.num_elements()]),
+            outputs: shape.concrete().into_iter().last().unwrap_or(1),
+            sum: slot(device)?,
+            x: slot(device)?,
+            dy: slot(device)?,
+        })
     }
 
-    fn refresh<S: Shape>(_: &mut Parameter<S, Self>) {}
+    fn values<S: Shape>(handle: &HostHandle) -> Arc<Vec<f32>> {
+        handle.values.clone()
+    }
 
-    fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader {
-        let handle = parameter.handle.clone();
-        let outputs = parameter.shape().concrete().into_iter().last().unwrap_or(1);
+    fn set_values<S: Shape>(handle: &mut HostHandle, values: Vec<f32>) {
+        handle.values = Arc::new(values);
+    }
+
+    fn weights<S: Shape>(handle: &mut HostHandle) -> &mut [f32] {
+        // Between steps, no tape shares the values, so they are not copied here.
+        let values: &mut Vec<f32> = Arc::make_mut(&mut handle.values);
+        values
+    }
+
+    fn add_part(part: &mut Part, more: Part) -> Result<(), DeviceError> {
+        part.add(more);
+        Ok(())
+    }
+
+    fn sum_parts<S: Shape>(device: &Cpu, parts: Vec<Part>, shape: S) -> Result<Array<S, Self>, DeviceError> {
+        let mut sum = Buffer::new(shape.num_elements());
+        put_sum(&parts.iter().collect::<Vec<_>>(), 0, &mut sum);
+        Array::new(device, sum, shape)
+    }
+
+    fn noise<N: Dim, L: Dim>(
+        device: &Cpu,
+        key: NoiseKey,
+        images: &[u32],
+        shape: (N, L),
+    ) -> Result<Array<(N, L), Self>, DeviceError> {
+        let mut values = Buffer::new(shape.num_elements());
+        key.fill(images, shape.1.size(), &mut values);
+        Array::new(device, values, shape)
+    }
+
+    fn gradient_reader<S: Shape>(handle: &HostHandle) -> Self::GradientReader {
+        let HostHandle { outputs, sum, x, dy, .. } = handle.clone();
         Box::new(move |gradients| {
             let mut read = |slot| take_slot(gradients, slot).map_err(DeviceError::from_device);
-            let (sum, x, dy) = (read(&handle.sum)?, read(&handle.x)?, read(&handle.dy)?);
+            let (sum, x, dy) = (read(&sum)?, read(&x)?, read(&dy)?);
             let rows = if dy.is_empty() { Vec::new() } else { vec![Rows { x, dy, outputs }] };
             Ok(Part { sum, rows })
         })
@@ -374,7 +422,7 @@ impl<X: Shape> Layer<X> {
             x,
             y: y.values.clone(),
             y_slot: y.slot.clone(),
-            weight_values: weight.values.clone(),
+            weight_values: weight.handle.values.clone(),
             weight: weight.handle.clone(),
             bias: bias.handle.sum.clone(),
             input_gradient,

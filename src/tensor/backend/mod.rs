@@ -9,9 +9,10 @@ pub use crate::tensor::kernels::{ACTIVATIONS, Activation};
 pub(crate) use gradient::whole_rows;
 pub use gradient::{Part, put_sum};
 pub use host::Host;
-pub use portable::Portable;
+pub use portable::{AnyTensor, Copies, Portable, PortableDevice, copies};
 pub use rows::{RowGradients, RowInputs, RowOperation};
 
+use crate::random::{Purpose, Stream};
 use crate::tensor::dims::{Const, Dim, Stride};
 use crate::tensor::kernels::Buffer;
 use dfdx::shapes::Shape;
@@ -91,13 +92,10 @@ impl DeviceError {
     }
 }
 
-/// A trained array: its values in host memory, which the optimizer updates, and a handle of the backend.
+/// A trained array. The backend has its values and identifies its gradient.
 #[derive(Debug)]
 pub struct Parameter<S: Shape, B: Backend> {
-    /// The values, row-major.
-    pub values: Arc<Vec<f32>>,
-    /// The backend's handle: it identifies the gradient and, on a device other than the host, holds the values.
-    pub handle: B::Handle<S>,
+    handle: B::Handle<S>,
     shape: S,
 }
 
@@ -107,13 +105,52 @@ impl<S: Shape, B: Backend> Parameter<S, B> {
     /// # Errors
     /// The device is out of memory.
     pub fn zeros(device: &B::Device, shape: S) -> Result<Self, DeviceError> {
-        let values = vec![0.0; shape.num_elements()];
-        Ok(Parameter { values: Arc::new(values), handle: B::handle(device, shape)?, shape })
+        Ok(Parameter { handle: B::handle(device, shape)?, shape })
     }
 
     /// The size of each axis.
     pub fn shape(&self) -> S {
         self.shape
+    }
+
+    /// A copy of its values, row-major; on the host, the values themselves.
+    pub fn values(&self) -> Arc<Vec<f32>> {
+        B::values(&self.handle)
+    }
+
+    /// Sets its values, row-major.
+    pub fn set(&mut self, values: Vec<f32>) {
+        B::set_values(&mut self.handle, values);
+    }
+
+    /// Its values, as the optimizers of the backend change them.
+    pub fn weights(&mut self) -> B::Weights<'_> {
+        B::weights(&mut self.handle)
+    }
+
+    /// A function that reads its gradient after a backward pass.
+    pub fn gradient_reader(&self) -> B::GradientReader {
+        B::gradient_reader(&self.handle)
+    }
+}
+
+/// Where the noise of some images comes from: a stream of random numbers for each image.
+#[derive(Clone, Copy, Debug)]
+pub struct NoiseKey {
+    /// The seed.
+    pub seed: u64,
+    /// What the noise is for.
+    pub purpose: Purpose,
+    /// The epoch.
+    pub epoch: u64,
+}
+
+impl NoiseKey {
+    /// Fills rows of noise (Images, Latent): each depends on its image, not on its batch or thread.
+    pub fn fill(self, images: &[u32], latent: usize, noise: &mut [f32]) {
+        for (image, noise) in images.iter().zip(noise.chunks_mut(latent.max(1))) {
+            Stream::new(self.seed, self.purpose, self.epoch, u64::from(*image)).fill_normal(noise);
+        }
     }
 }
 
@@ -128,11 +165,17 @@ pub trait Backend: 'static + Sized {
     /// The values of an array and the handle of its gradient. Clones share both.
     type Tensor<S: Shape>: Clone + fmt::Debug;
 
-    /// What the backend keeps for a parameter in addition to its values.
+    /// The values of a parameter and the key of its gradient.
     type Handle<S: Shape>: fmt::Debug;
 
+    /// The values of a parameter of any shape, as the optimizers of the backend change them.
+    type Weights<'a>;
+
+    /// The contribution of some images to the gradient of a parameter.
+    type Part: Default + Send;
+
     /// Takes the gradient of one parameter after the backward pass of a micro-batch.
-    type GradientReader: Fn(&mut Grads<Self>) -> Result<Part, DeviceError>;
+    type GradientReader: Fn(&mut Grads<Self>) -> Result<Self::Part, DeviceError>;
 
     /// The number of separate gradient sums; this many threads can share a batch.
     const LANES: usize;
@@ -227,9 +270,33 @@ pub trait Backend: 'static + Sized {
     /// The handle of a new parameter, whose values are zeros.
     fn handle<S: Shape>(device: &Self::Device, shape: S) -> Result<Self::Handle<S>, DeviceError>;
 
-    /// Copies the values to the device after the optimizer changed them.
-    fn refresh<S: Shape>(parameter: &mut Parameter<S, Self>);
+    /// A copy of the values of a parameter, row-major.
+    fn values<S: Shape>(handle: &Self::Handle<S>) -> Arc<Vec<f32>>;
+
+    /// Sets the values of a parameter, row-major.
+    fn set_values<S: Shape>(handle: &mut Self::Handle<S>, values: Vec<f32>);
+
+    /// The values of a parameter, for an optimizer.
+    fn weights<S: Shape>(handle: &mut Self::Handle<S>) -> Self::Weights<'_>;
 
     /// A function that reads the gradient of a parameter.
-    fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader;
+    fn gradient_reader<S: Shape>(handle: &Self::Handle<S>) -> Self::GradientReader;
+
+    /// Adds the contribution of more images to a gradient.
+    fn add_part(part: &mut Self::Part, more: Self::Part) -> Result<(), DeviceError>;
+
+    /// The sum of contributions to the gradient of a parameter, in their order.
+    fn sum_parts<S: Shape>(
+        device: &Self::Device,
+        parts: Vec<Self::Part>,
+        shape: S,
+    ) -> Result<Array<S, Self>, DeviceError>;
+
+    /// Noise of the standard normal distribution for some images: `(N, L)`.
+    fn noise<N: Dim, L: Dim>(
+        device: &Self::Device,
+        key: NoiseKey,
+        images: &[u32],
+        shape: (N, L),
+    ) -> Result<Array<(N, L), Self>, DeviceError>;
 }

@@ -1,16 +1,22 @@
 //! The portable backend: the same operations, built from dfdx's own, on any of its devices. CUDA uses it, and on the
-//! CPU it is the reference for the kernels.
+//! CPU it is the reference for the kernels. Everything stays on the device; copies to it and from it are counted.
 
-use super::{Activation, Array, Backend, DeviceError, Filter, Grads, Parameter, Part, RowOperation};
+use super::{Activation, Array, Backend, DeviceError, Filter, Grads, NoiseKey, Parameter, RowOperation};
 use crate::tensor::dims::{Dim, Stride};
 use crate::tensor::kernels::Buffer;
 use dfdx::shapes::{Axis, HasShape, Shape};
-use dfdx::tensor::{HasErr, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, WithEmptyTape};
+use dfdx::tensor::{
+    Cpu, CpuError, HasErr, NoneTape, OwnedTape, PutTape, SplitTape, Storage, Tape, Tensor, TensorFromVec, WithEmptyTape,
+};
 use dfdx::tensor_ops::{
     Backward, BroadcastTo, Device, GatherTo, PermuteTo, ReshapeTo, SumTo, TryAdd, TryConcatAlong, TryMatMul, TryMul,
     TrySub,
 };
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// dfdx's operations on the device `D`.
 #[derive(Debug)]
@@ -18,14 +24,93 @@ pub struct Portable<D>(PhantomData<D>);
 
 type Rows<D, T> = Tensor<(usize, usize), f32, D, T>;
 
-impl<D: Device<f32> + HasErr> Backend for Portable<D> {
+/// Copies between the host and the device by this thread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copies {
+    /// Numbers that were copied to the device.
+    pub up: usize,
+    /// How often numbers were copied to the host.
+    pub down: usize,
+}
+
+thread_local! {
+    static COPIES: Cell<Copies> = const { Cell::new(Copies { up: 0, down: 0 }) };
+    /// Tables of indices on the device. They depend on sizes only, so they are made once.
+    static TABLES: RefCell<HashMap<(Vec<Option<usize>>, usize, usize), Box<dyn Any>>> = RefCell::new(HashMap::new());
+}
+
+/// The copies between the host and the device by this thread so far.
+pub fn copies() -> Copies {
+    COPIES.get()
+}
+
+fn count(up: usize, down: usize) {
+    let before = COPIES.get();
+    COPIES.set(Copies { up: before.up + up, down: before.down + down });
+}
+
+/// A device of the portable backend.
+pub trait PortableDevice: Device<f32> + Storage<f32, Vec: Send + Sync> + HasErr + Send + Sync {
+    /// Noise for some images, (Images, Latent), made on the device.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn noise(
+        &self,
+        key: NoiseKey,
+        images: &[u32],
+        latent: usize,
+    ) -> Result<Tensor<(usize, usize), f32, Self>, Self::Err>;
+}
+
+/// The host as a device: its memory is that of the generator.
+impl PortableDevice for Cpu {
+    fn noise(&self, key: NoiseKey, images: &[u32], latent: usize) -> Result<Rows<Cpu, NoneTape>, CpuError> {
+        let mut noise = vec![0.0; images.len() * latent];
+        key.fill(images, latent, &mut noise);
+        self.try_tensor_from_vec(noise, (images.len(), latent))
+    }
+}
+
+/// There is no generator for this device yet: the noise is copied to it.
+#[cfg(feature = "cuda")]
+impl PortableDevice for dfdx::tensor::Cuda {
+    fn noise(&self, key: NoiseKey, images: &[u32], latent: usize) -> Result<Rows<Self, NoneTape>, Self::Err> {
+        let mut noise = vec![0.0; images.len() * latent];
+        key.fill(images, latent, &mut noise);
+        count(noise.len(), 0);
+        self.try_tensor_from_vec(noise, (images.len(), latent))
+    }
+}
+
+/// A tensor of any shape, as an optimizer changes it: as an array of its elements.
+pub trait AnyTensor<D: Device<f32>> {
+    /// Sets it to `factor` times itself minus `direction`, without another copy of the tensor.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn change(&mut self, factor: f32, direction: Tensor<(usize,), f32, D>) -> Result<(), DeviceError>;
+}
+
+impl<S: Shape, D: Device<f32>> AnyTensor<D> for Tensor<S, f32, D> {
+    fn change(&mut self, factor: f32, direction: Tensor<(usize,), f32, D>) -> Result<(), DeviceError> {
+        let direction = direction.try_reshape_like(self.shape()).map_err(DeviceError::from_device)?;
+        self.try_axpy(factor, &direction, -1.0).map_err(DeviceError::from_device)
+    }
+}
+
+impl<D: PortableDevice> Backend for Portable<D> {
     type Device = D;
 
     type Tensor<S: Shape> = Tensor<S, f32, D>;
 
     type Handle<S: Shape> = Tensor<S, f32, D>;
 
-    type GradientReader = Box<dyn Fn(&mut Grads<Self>) -> Result<Part, DeviceError>>;
+    type Weights<'a> = &'a mut dyn AnyTensor<D>;
+
+    type Part = Option<Tensor<(usize,), f32, D>>;
+
+    type GradientReader = Box<dyn Fn(&mut Grads<Self>) -> Result<Self::Part, DeviceError>>;
 
     // A GPU is one worker.
     const LANES: usize = 1;
@@ -36,6 +121,7 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
     }
 
     fn tensor<S: Shape>(device: &D, values: Buffer, shape: S) -> Result<Tensor<S, f32, D>, DeviceError> {
+        count(values.len(), 0);
         device.try_tensor_from_vec(values.into_vec(), shape).map_err(DeviceError::from_device)
     }
 
@@ -44,6 +130,7 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
     }
 
     fn to_vec<S: Shape>(tensor: &Tensor<S, f32, D>) -> Vec<f32> {
+        count(0, 1);
         let mut values = vec![0.0; tensor.shape().num_elements()];
         tensor.copy_into(&mut values);
         values
@@ -195,25 +282,60 @@ impl<D: Device<f32> + HasErr> Backend for Portable<D> {
         device.try_zeros_like(&shape).map_err(DeviceError::from_device)
     }
 
-    fn refresh<S: Shape>(parameter: &mut Parameter<S, Self>) {
-        parameter.handle.copy_from(&parameter.values);
+    fn values<S: Shape>(handle: &Tensor<S, f32, D>) -> Arc<Vec<f32>> {
+        Arc::new(Self::to_vec(handle))
     }
 
-    fn gradient_reader<S: Shape>(parameter: &Parameter<S, Self>) -> Self::GradientReader {
-        let ghost = parameter.handle.ghost();
+    fn set_values<S: Shape>(handle: &mut Tensor<S, f32, D>, values: Vec<f32>) {
+        count(values.len(), 0);
+        handle.copy_from(&values);
+    }
+
+    fn weights<S: Shape>(handle: &mut Tensor<S, f32, D>) -> &mut dyn AnyTensor<D> {
+        handle
+    }
+
+    fn gradient_reader<S: Shape>(handle: &Tensor<S, f32, D>) -> Self::GradientReader {
+        let ghost = handle.ghost();
+        let length = handle.shape().num_elements();
         Box::new(move |gradients| {
             gradients.get_or_alloc_mut(&ghost).map_err(DeviceError::from_device)?;
-            Ok(Part { sum: gradients.get(&ghost).as_vec().into(), ..Part::default() })
+            gradients.get(&ghost).try_reshape_like(&(length,)).map_err(DeviceError::from_device).map(Some)
         })
+    }
+
+    fn add_part(part: &mut Self::Part, more: Self::Part) -> Result<(), DeviceError> {
+        *part = match (part.take(), more) {
+            (Some(sum), Some(more)) => Some(sum.try_add(more).map_err(DeviceError::from_device)?),
+            (sum, more) => sum.or(more),
+        };
+        Ok(())
+    }
+
+    fn sum_parts<S: Shape>(device: &D, parts: Vec<Self::Part>, shape: S) -> Result<Array<S, Self>, DeviceError> {
+        let mut sum = None;
+        parts.into_iter().try_for_each(|part| Self::add_part(&mut sum, part))?;
+        let sum = sum.map_or_else(|| device.try_zeros_like(&shape), |sum| sum.try_reshape_like(&shape));
+        sum.map_err(DeviceError::from_device).map(array)
+    }
+
+    fn noise<N: Dim, L: Dim>(
+        device: &D,
+        key: NoiseKey,
+        images: &[u32],
+        shape: (N, L),
+    ) -> Result<Array<(N, L), Self>, DeviceError> {
+        let noise = device.noise(key, images, shape.1.size()).map_err(DeviceError::from_device)?;
+        noise.try_reshape_like(&shape).map_err(DeviceError::from_device).map(array)
     }
 }
 
 /// The array as a dfdx tensor with its tape.
-fn recorded<S: Shape, D: Device<f32> + HasErr, T: Tape<f32, D>>(x: Array<S, Portable<D>, T>) -> Tensor<S, f32, D, T> {
+fn recorded<S: Shape, D: PortableDevice, T: Tape<f32, D>>(x: Array<S, Portable<D>, T>) -> Tensor<S, f32, D, T> {
     x.tensor.put_tape(x.tape)
 }
 
-fn array<S: Shape, D: Device<f32> + HasErr, T: Tape<f32, D>>(tensor: Tensor<S, f32, D, T>) -> Array<S, Portable<D>, T> {
+fn array<S: Shape, D: PortableDevice, T: Tape<f32, D>>(tensor: Tensor<S, f32, D, T>) -> Array<S, Portable<D>, T> {
     let (tensor, tape) = tensor.split_tape();
     Array { tensor, tape }
 }
@@ -234,9 +356,26 @@ fn gather<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
     let device = x.device().clone();
     let zero: Tensor<_, f32, D, NoneTape> = device.try_zeros_like(&(batch, 1usize, columns))?;
     let x = (x.try_reshape_like(&(batch, rows, columns))?, zero).try_concat_along(Axis::<1>)?;
+    x.try_gather(table(&device, batch, rows, picks)?)
+}
+
+/// The indices of [`gather`] on the device.
+fn table<D: Device<f32>>(
+    device: &D,
+    batch: usize,
+    rows: usize,
+    picks: &[Option<usize>],
+) -> Result<Tensor<(usize, usize), usize, D>, D::Err> {
+    let key = (picks.to_vec(), batch, rows);
+    let known = TABLES.with_borrow(|tables| tables.get(&key).and_then(|table| table.downcast_ref()).cloned());
+    if let Some(known) = known {
+        return Ok(known);
+    }
     let one: Vec<usize> = picks.iter().map(|pick| pick.unwrap_or(rows)).collect();
-    let index = device.try_tensor_from_vec(one.repeat(batch), (batch, picks.len()))?;
-    x.try_gather(index)
+    count(batch * one.len(), 0);
+    let table = device.try_tensor_from_vec(one.repeat(batch), (batch, picks.len()))?;
+    TABLES.with_borrow_mut(|tables| tables.insert(key, Box::new(table.clone())));
+    Ok(table)
 }
 
 /// For each position of the smaller grid, the pixel of the larger grid under each tap of a 3x3 filter.

@@ -25,7 +25,7 @@ pub use loss::LOSS;
 pub use seconds::SECONDS;
 
 pub(super) use kl_nats::axis_nats;
-pub(super) use sums::Sums;
+pub use sums::Sums;
 
 use crate::metrics::{Metric, Row, Split, Value};
 use crate::objective::Objective;

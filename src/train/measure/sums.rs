@@ -6,7 +6,7 @@ use crate::metrics::Split;
 
 /// Sums over images: the sums of each measure, one measure after another.
 #[derive(Clone, Debug)]
-pub(in crate::train) struct Sums {
+pub struct Sums {
     split: Split,
     latent: usize,
     images: f64,

@@ -92,7 +92,7 @@ fn summary<B: Execute>(session: &Session<'_, '_, B>) -> String {
         session.trial.id(),
         session.trial.name(),
         session.record.parameters,
-        session.trainer.optimizer().steps(),
+        session.trainer.steps(),
         session.clock.seconds(),
         session.record.host,
         " --- |".repeat(columns.len()),

@@ -31,7 +31,7 @@ pub(super) struct Pictures;
 impl<B: Execute> Writer<B> for Pictures {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         let Some(PicturesDue { logged, .. }) = pictures_due(event, session) else { return Ok(()) };
-        let (folder, step) = (session.run.folder, session.trainer.optimizer().steps());
+        let (folder, step) = (session.run.folder, session.trainer.steps());
         for (tag, grid) in draw(&session.trainer, session.trial, folder)? {
             let path = folder.picture(tag);
             let png = grid.png().map_err(FileError::at("write", &path))?;

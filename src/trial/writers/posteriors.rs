@@ -14,7 +14,7 @@ impl<B: Execute> Writer<B> for Posteriors {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         let Some(PicturesDue { logged, is_last }) = pictures_due(event, session) else { return Ok(()) };
         let (trial, log, folder) = (session.trial, &mut session.log, session.run.folder);
-        let (images, step) = (&trial.dataset().validation, session.trainer.optimizer().steps());
+        let (images, step) = (&trial.dataset().validation, session.trainer.steps());
         let points = projector::points(images.shape());
         let Encoded { inputs, posterior } = session.trainer.encode(points.max(1))?;
         if logged {

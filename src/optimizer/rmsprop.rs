@@ -1,7 +1,8 @@
 //! RMSprop (Tieleman and Hinton 2012).
 
-use super::{EPSILON, Rates, Rule, UpdateStep};
+use super::{Arrays, Change, EPSILON, Rates, Register, Rule, UpdateStep};
 use crate::settings::{Interval, Key, Keys, Kind};
+use crate::tensor::backend::DeviceError;
 use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
 
@@ -48,5 +49,18 @@ impl Rule for Rmsprop {
                 }
             },
         );
+    }
+
+    fn portable(
+        &self,
+        step: UpdateStep,
+        arrays: &mut dyn Arrays,
+        gradient: Register,
+        [square, none]: [Register; 2],
+    ) -> Result<Change, DeviceError> {
+        let squared = arrays.multiply(gradient, gradient)?;
+        let square = arrays.mix(self.rho, square, 1.0 - self.rho, squared)?;
+        let direction = arrays.step(step.rate, gradient, square, self.epsilon)?;
+        Ok(Change { factor: 1.0, direction, moments: [square, none] })
     }
 }

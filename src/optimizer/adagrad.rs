@@ -1,7 +1,8 @@
 //! Adagrad (Duchi et al. 2011).
 
-use super::{EPSILON, Rates, Rule, UpdateStep};
+use super::{Arrays, Change, EPSILON, Rates, Register, Rule, UpdateStep};
 use crate::settings::{Interval, Keys, Kind};
+use crate::tensor::backend::DeviceError;
 use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
 
@@ -41,5 +42,18 @@ impl Rule for Adagrad {
                 }
             },
         );
+    }
+
+    fn portable(
+        &self,
+        step: UpdateStep,
+        arrays: &mut dyn Arrays,
+        gradient: Register,
+        [square, none]: [Register; 2],
+    ) -> Result<Change, DeviceError> {
+        let squared = arrays.multiply(gradient, gradient)?;
+        let square = arrays.add(square, squared)?;
+        let direction = arrays.step(step.rate, gradient, square, self.epsilon)?;
+        Ok(Change { factor: 1.0, direction, moments: [square, none] })
     }
 }

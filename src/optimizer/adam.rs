@@ -1,11 +1,12 @@
 //! Adam (Kingma and Ba 2015), and AdamW's update with weight decay.
 
-use super::{EPSILON, Rates, Rule, UpdateStep};
+use super::{Arrays, Change, EPSILON, Rates, Register, Rule, UpdateStep};
 use crate::settings::{Interval, Key, Keys, Kind};
+use crate::tensor::backend::DeviceError;
 use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
 
-pub(in crate::train) static KIND: Kind<Arc<dyn Rule>> =
+pub(crate) static KIND: Kind<Arc<dyn Rule>> =
     Kind::new("adam", "Adam (Kingma and Ba 2015), with `beta1`, `beta2` and `epsilon`.", read);
 
 fn read(keys: &mut Keys<'_>) -> Arc<dyn Rule> {
@@ -74,5 +75,22 @@ impl Rule for Adam {
                 }
             },
         );
+    }
+
+    fn portable(
+        &self,
+        step: UpdateStep,
+        arrays: &mut dyn Arrays,
+        gradient: Register,
+        [mean, square]: [Register; 2],
+    ) -> Result<Change, DeviceError> {
+        let (beta1, beta2) = (self.beta1 as f32, self.beta2 as f32);
+        let UpdateStep { rate, corrections: [mean_correction, root_correction] } = step;
+        let mean = arrays.mix(beta1, mean, 1.0 - beta1, gradient)?;
+        let squared = arrays.multiply(gradient, gradient)?;
+        let square = arrays.mix(beta2, square, 1.0 - beta2, squared)?;
+        let corrected = arrays.scale(square, 1.0 / (root_correction * root_correction))?;
+        let direction = arrays.step(rate / mean_correction, mean, corrected, self.epsilon)?;
+        Ok(Change { factor: 1.0 - rate * self.weight_decay, direction, moments: [mean, square] })
     }
 }

@@ -1,7 +1,8 @@
 //! Stochastic gradient descent, with or without momentum.
 
-use super::{Rates, Rule, UpdateStep};
+use super::{Arrays, Change, Rates, Register, Rule, UpdateStep};
 use crate::settings::{Interval, Key, Keys, Kind};
+use crate::tensor::backend::DeviceError;
 use crate::tensor::kernels::vectorized;
 use std::sync::Arc;
 
@@ -49,5 +50,21 @@ impl Rule for Sgd {
                 }
             },
         );
+    }
+
+    fn portable(
+        &self,
+        step: UpdateStep,
+        arrays: &mut dyn Arrays,
+        gradient: Register,
+        [velocity, none]: [Register; 2],
+    ) -> Result<Change, DeviceError> {
+        if self.momentum == 0.0 {
+            let direction = arrays.scale(gradient, step.rate)?;
+            return Ok(Change { factor: 1.0, direction, moments: [velocity, none] });
+        }
+        let velocity = arrays.mix(self.momentum, velocity, 1.0, gradient)?;
+        let direction = arrays.scale(velocity, step.rate)?;
+        Ok(Change { factor: 1.0, direction, moments: [velocity, none] })
     }
 }

@@ -1,16 +1,23 @@
-//! Optimizers: update rules of the weights, with state that can be saved. Each rule has a file here and a line in
-//! [`OPTIMIZERS`].
+//! Optimizers: update rules of the weights. Each rule has a file here and a line in [`OPTIMIZERS`]. A backend has the gradients
+//! and the arrays of the rule ([`Learner`]).
 
 mod adagrad;
 mod adam;
 mod adamw;
+mod host;
+mod learner;
+mod portable;
 mod rmsprop;
 mod sgd;
 
-pub(super) use adam::KIND as ADAM;
+pub(crate) use adam::KIND as ADAM;
+pub use host::HostLearner;
+pub use learner::{Learn, Learner};
+pub use portable::PortableLearner;
 
-use super::CHUNK;
 use crate::settings::{Choices, Key};
+use crate::tensor::backend::DeviceError;
+use host::CHUNK;
 use rayon::prelude::*;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -45,6 +52,67 @@ pub trait Rule: Debug + Send + Sync {
 
     /// Updates weights from their gradient and their parts of the arrays. Each weight is updated independently.
     fn update(&self, step: UpdateStep, weights: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2]);
+
+    /// The same on a device: the change of the weights, and the new arrays.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn portable(
+        &self,
+        step: UpdateStep,
+        arrays: &mut dyn Arrays,
+        gradient: Register,
+        moments: [Register; 2],
+    ) -> Result<Change, DeviceError>;
+}
+
+/// An array on a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Register(usize);
+
+/// What a rule changes: weights become `factor` times themselves minus `direction`. Arrays that the rule does not have stay as
+/// they were given.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// The factor of the weights.
+    pub factor: f32,
+    /// What is subtracted from them.
+    pub direction: Register,
+    /// The new arrays.
+    pub moments: [Register; 2],
+}
+
+/// Arithmetic with arrays on a device, element by element. Each result is a new array.
+pub trait Arrays {
+    /// a + b
+    ///
+    /// # Errors
+    /// The device failed. The same holds for all operations.
+    fn add(&mut self, a: Register, b: Register) -> Result<Register, DeviceError>;
+    /// a b
+    fn multiply(&mut self, a: Register, b: Register) -> Result<Register, DeviceError>;
+    /// a / b
+    fn divide(&mut self, a: Register, b: Register) -> Result<Register, DeviceError>;
+    /// The square root.
+    fn root(&mut self, a: Register) -> Result<Register, DeviceError>;
+    /// a times a number
+    fn scale(&mut self, a: Register, factor: f32) -> Result<Register, DeviceError>;
+    /// a plus a number
+    fn add_number(&mut self, a: Register, number: f32) -> Result<Register, DeviceError>;
+
+    /// `decay` a + `share` b
+    fn mix(&mut self, decay: f32, a: Register, share: f32, b: Register) -> Result<Register, DeviceError> {
+        let (a, b) = (self.scale(a, decay)?, self.scale(b, share)?);
+        self.add(a, b)
+    }
+
+    /// `rate` a / (sqrt(squares) + epsilon)
+    fn step(&mut self, rate: f32, a: Register, squares: Register, epsilon: f32) -> Result<Register, DeviceError> {
+        let root = self.root(squares)?;
+        let below = self.add_number(root, epsilon)?;
+        let ratio = self.divide(a, below)?;
+        self.scale(ratio, rate)
+    }
 }
 
 /// The suitable learning rates of a rule.
