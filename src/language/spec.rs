@@ -4,7 +4,7 @@ use super::sweep;
 use crate::data;
 use crate::model::likelihood::Support;
 use crate::model::{self, Architecture};
-use crate::objective;
+use crate::objective::{self, Loss};
 use crate::settings::{Description, Found, Key, Keys, ResolvedKey, Role, Type, as_json, written};
 use crate::text::{grouped, short};
 use crate::train;
@@ -132,9 +132,12 @@ fn read(keys: &mut Keys<'_>) -> Spec {
         "network net arch architecture vae autoencoder",
         model::ModelSettings::read,
     );
-    let objective = keys.table("objective", "The loss and its unit.", "loss losses elbo criterion", |keys| {
-        objective::ObjectiveSettings::read(keys, model.is_variational)
-    });
+    let objective = keys.table(
+        "objective",
+        "The loss and its unit.",
+        "loss losses elbo criterion",
+        objective::ObjectiveSettings::read,
+    );
     let train = keys.table(
         "train",
         "The optimizer, the learning rate, the number of epochs and the device.",
@@ -189,7 +192,7 @@ impl Spec {
 
     /// The architecture for images of this shape.
     pub fn architecture(&self, image: data::ImageShape) -> Architecture {
-        self.model.architecture(image, self.objective.kl.map(|kl| kl.posterior_scale))
+        self.model.architecture(image, self.model.is_variational.then(|| self.objective.kind.posterior_scale()))
     }
 
     /// The keys that apply, in order, with their values.
@@ -248,7 +251,7 @@ impl Spec {
                  `data.binarize = \"none\"`"
             ),
         );
-        let warmup = self.objective.kl.map_or(0.0, |kl| kl.warmup_epochs);
+        let warmup = self.objective.kind.warmup_epochs();
         let epochs = self.train.epochs;
         keys.warn(
             warmup < epochs as f64 || warmup == 0.0,

@@ -1,125 +1,361 @@
-//! The loss, in nats and in the unit that the spec chooses.
+//! The loss, in nats and in the unit that the spec chooses. Each objective has a file and a line in `objectives!`.
 
+mod evaluate;
+mod own;
 mod settings;
 
-pub use settings::{Kl, ObjectiveSettings, Reduction};
+pub(crate) use evaluate::encode;
+pub use evaluate::{FromBatch, Learned, Terms, learn, measure};
+pub use own::{OwnParameters, Owned};
+pub use settings::ObjectiveSettings;
 
-use crate::model::{Code, Vae};
-use crate::tensor::backend::{Array, Backend, DeviceError};
-use crate::tensor::dims::Dim;
-use dfdx::shapes::Shape;
+use crate::model::Vae;
+use crate::model::architecture::PosteriorScale;
+use crate::optimizer::Learn;
+use crate::settings::{Choices, Keys, Kind, Problem, Word};
+use crate::tensor::backend::{Array, Codes, Combine, DeviceError, Parameter, RowWeight};
+use crate::tensor::dims::{Batch, Dim, Latent, Own};
 use dfdx::tensor::Tape;
+use std::fmt::Debug;
 
-/// Combines reconstruction and KL into the loss.
-///
-/// For every reduction, the loss of an image is `scale * (recon_nats + effective_beta * kl_nats)`.
+/// A point of training, and the sizes that losses depend on.
 #[derive(Clone, Copy, Debug)]
-pub struct Objective {
-    kl_weight: f64,
-    warmup_epochs: f64,
-    reduction: Reduction,
-    values: f64,
-    latent: f64,
+pub struct At {
+    /// The number of steps so far.
+    pub step: u64,
+    /// The number of steps per epoch.
+    pub steps_per_epoch: u64,
+    /// The number of values of an image.
+    pub values: usize,
+    /// The number of latent axes.
+    pub latent: usize,
 }
 
-impl Objective {
-    /// The objective of a spec, for images with this number of values and codes with `latent` dimensions.
-    pub fn new(objective: &ObjectiveSettings, values: usize, latent: usize) -> Objective {
-        Objective {
-            // A plain autoencoder has no KL term.
-            kl_weight: objective.kl.map_or(0.0, |kl| kl.weight),
-            warmup_epochs: objective.kl.map_or(0.0, |kl| kl.warmup_epochs),
-            reduction: objective.reduction,
-            values: values as f64,
-            latent: latent as f64,
-        }
-    }
-
-    /// The KL weight, in the unit of the reduction, after this number of epochs (with fractions): linear warm-up from 0.
-    pub fn kl_weight(&self, epochs: f64) -> f64 {
-        if epochs < self.warmup_epochs { self.kl_weight * epochs / self.warmup_epochs } else { self.kl_weight }
-    }
-
-    /// The weight of the KL term relative to the reconstruction term, both in nats.
-    pub fn effective_beta(&self, kl_weight: f64) -> f64 {
-        match self.reduction {
-            Reduction::Sum => kl_weight,
-            Reduction::Mean => kl_weight * 2.0 * self.values / self.latent,
-        }
-    }
-
-    /// Loss per nat of reconstruction.
-    pub fn scale(&self) -> f64 {
-        match self.reduction {
-            Reduction::Sum => 1.0,
-            Reduction::Mean => 1.0 / self.values,
-        }
-    }
-
-    /// The loss of an image, in the unit of the reduction, from its nats.
-    pub fn loss(&self, recon_nats: f64, kl_nats: f64, kl_weight: f64) -> f64 {
-        // A weight of 0 removes the KL term, even if the KL is infinite.
-        let beta = self.effective_beta(kl_weight);
-        let kl = if beta == 0.0 { 0.0 } else { beta * kl_nats };
-        self.scale() * (recon_nats + kl)
+impl At {
+    /// The number of epochs so far, with fractions.
+    pub fn epochs(&self) -> f64 {
+        self.step as f64 / self.steps_per_epoch as f64
     }
 }
 
-/// The terms of the objective on some images.
-pub struct Terms<N: Dim, L: Dim, S: Shape, B: Backend, T> {
-    /// -log p(x|z) of each image, nats, `(N)`.
-    pub recon_nats: Array<(N,), B>,
-    /// Posterior means, `(N, L)`.
-    pub mean: Array<(N, L), B>,
-    /// Posterior log-variances, `(N, L)`; `None` for a plain autoencoder.
-    pub log_variance: Option<Array<(N, L), B>>,
-    /// The `scale` of a [`Code::Gaussian`]; not used for a plain autoencoder.
-    pub deviation_scale: f32,
-    /// The outputs of the decoder.
-    pub outputs: Array<S, B>,
-    /// The sum over images of `scale * (recon_nats + effective_beta * kl_nats)`, ready for a backward pass.
-    pub total: Array<(), B, T>,
+/// The weights of the terms of an image in the mean loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights {
+    /// The loss per nat of reconstruction.
+    pub scale: f64,
+    /// The weight of the KL relative to the reconstruction. 0 removes it, even if the KL is infinite.
+    pub beta: f64,
+    /// The weight of the objective's own term of an image, relative to the reconstruction.
+    pub term: f64,
 }
 
-impl<N: Dim, L: Dim, S: Shape, B: Backend, T> Terms<N, L, S, B, T> {
-    /// Drops all but the total, to free memory before the backward pass.
-    pub fn into_total(self) -> Array<(), B, T> {
-        self.total
+/// The mean terms of images, nats.
+#[derive(Clone, Copy, Debug)]
+pub struct MeanTerms {
+    /// -log p(x|z).
+    pub recon_nats: f64,
+    /// KL(q(z|x) || N(0, I)).
+    pub kl_nats: f64,
+}
+
+/// What the metrics say about an objective at a point of training; `None` for what it does not have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scheduled {
+    /// The weight of the KL term, in the unit of the loss.
+    pub kl_weight: Option<f64>,
+    /// The weight of the KL relative to the reconstruction.
+    pub effective_beta: Option<f64>,
+    /// The KL that the objective aims at, nats.
+    pub capacity_nats: Option<f64>,
+}
+
+/// The loss of an objective, from mean terms.
+pub trait Loss: Debug + Send + Sync {
+    /// The weights of the terms of an image.
+    fn weights(&self, at: At) -> Weights;
+
+    /// The mean loss of images, from their mean terms. Own terms of images are not part of it.
+    fn loss(&self, terms: MeanTerms, at: At) -> f64;
+
+    /// What the metrics say about it.
+    fn scheduled(&self, at: At) -> Scheduled;
+
+    /// The number of epochs over which its weights rise at the start of training.
+    fn warmup_epochs(&self) -> f64 {
+        0.0
+    }
+
+    /// Probable mistakes in its settings, for images and codes of these sizes; the step does not matter.
+    fn warnings(&self, _at: At) -> Vec<Problem> {
+        Vec::new()
     }
 }
 
-/// Computes the terms of images `(N, V)` with noise `(N, L)`, recorded on the tape.
-///
-/// # Errors
-/// The device failed.
-pub fn evaluate<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Backend, T: Tape<f32, B::Device>>(
-    model: &Vae<V, H, L, O, B>,
-    x: &Array<(N, V), B>,
-    noise: &Array<(N, L), B>,
-    scale: f64,
-    effective_beta: f64,
-    tape: T,
-) -> Result<Terms<N, L, (N, O), B, T>, DeviceError> {
-    let (z, mean, log_variance, deviation_scale, kl) = match model.encode(x.clone().put_tape(tape))? {
-        Code::Point(code) => {
-            let (code, tape) = code.split_tape();
-            (code.clone().put_tape(tape), code, None, 1.0, None)
+/// The weights of images, from their terms.
+pub struct RowWeights<N: Dim, B: Combine> {
+    /// Of the reconstruction.
+    pub recon: RowWeight<N, B>,
+    /// Of the KL, and of the objective's own term.
+    pub rest: RowWeight<N, B>,
+    /// Factors of the gradient of the reconstruction with respect to the code, `(N)`: with them, the path through the code has
+    /// other weights than the parameters of the decoder.
+    pub path: Option<Array<(N,), B>>,
+}
+
+/// The terms of the images of a micro-batch, nats.
+pub struct RowTerms<'a, N: Dim, B: Combine> {
+    /// -log p(x|z), `(N)`.
+    pub recon_nats: &'a Array<(N,), B>,
+    /// The KL, `(N)`; `None` if its weight is 0.
+    pub kl_nats: Option<&'a Array<(N,), B>>,
+}
+
+/// An objective: the loss, and how a step computes its gradient. Terms of one image are computed in the micro-batch of the image.
+/// Terms that couple the images of a batch are computed from the codes of all images, before the gradient; their gradients with
+/// respect to the codes are constants in the micro-batches.
+pub trait Objective: Loss + Clone + 'static {
+    /// Parameters of its own, with their optimizer; `()` without.
+    type Own<B: Learn + Combine>: OwnParameters<B>;
+
+    /// Its own parameters at the start of training.
+    ///
+    /// # Errors
+    /// The device failed. The same holds for all methods.
+    fn own<B: Learn + Combine>(
+        &self,
+        device: &B::Device,
+        latent: usize,
+        seed: u64,
+    ) -> Result<Self::Own<B>, DeviceError>;
+
+    /// Whether a step needs the codes of the whole batch: for [`Objective::couple`] and [`Objective::train_own`].
+    fn couples(&self) -> bool {
+        false
+    }
+
+    /// The gradients of the terms that couple the images of a batch, with respect to their codes, in the unit of the mean loss.
+    fn couple<B: Learn + Combine>(
+        &self,
+        _own: &mut Self::Own<B>,
+        _codes: &Codes<Batch, Latent, B>,
+        _at: At,
+    ) -> Result<Option<Codes<Batch, Latent, B>>, DeviceError> {
+        Ok(None)
+    }
+
+    /// Changes its own parameters after a step, from the codes of the batch.
+    fn train_own<B: Learn + Combine>(
+        &self,
+        _own: &mut Self::Own<B>,
+        _pool: &rayon::ThreadPool,
+        _codes: &Codes<Batch, Latent, B>,
+    ) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    /// Values that all micro-batches of a step share, recorded on the tape. Their gradients come back from the micro-batches.
+    fn share<V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape<f32, B::Device>>(
+        &self,
+        _model: &Vae<V, H, L, O, B>,
+        _device: &B::Device,
+        _tape: T,
+    ) -> Result<Option<Array<(Own,), B, T>>, DeviceError> {
+        Ok(None)
+    }
+
+    /// Its own term of each image, from the codes and the shared values; only called if there are shared values.
+    fn term<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Device>>(
+        &self,
+        _codes: &Codes<N, L, B>,
+        _shared: &Parameter<(Own,), B>,
+        tape: T,
+    ) -> Result<(Option<Array<(N,), B>>, T), DeviceError> {
+        Ok((None, tape))
+    }
+
+    /// Whether images have weights of their own: [`Objective::row_weights`].
+    fn has_row_weights(&self) -> bool {
+        false
+    }
+
+    /// The weights of images; `weights` are those that all would have.
+    fn row_weights<N: Dim, B: Combine>(
+        &self,
+        _terms: RowTerms<'_, N, B>,
+        weights: Weights,
+    ) -> Result<RowWeights<N, B>, DeviceError> {
+        let [recon, rest] = [1.0, weights.beta].map(|factor| RowWeight::Same(weights.scale as f32 * factor as f32));
+        Ok(RowWeights { recon, rest, path: None })
+    }
+}
+
+/// A kind of objective in a spec.
+trait Choose: Objective {
+    /// Its name in a spec.
+    const WORD: Word;
+
+    /// Reads its own keys.
+    fn read(keys: &mut Keys<'_>) -> Self;
+
+    /// How the second output of the encoder gives the standard deviation of the posterior when sampling.
+    fn posterior_scale(&self) -> PosteriorScale {
+        PosteriorScale::LogVar
+    }
+}
+
+/// The list of objectives, each with its module; everything that depends on the list is generated here.
+macro_rules! objectives {
+    ($($name:ident in $file:ident,)+) => {
+        $(mod $file;)+
+        $(pub use $file::$name;)+
+
+        /// An objective with its settings.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum ObjectiveKind {
+            $(#[doc = concat!("That of `", stringify!($file), ".rs`.")] $name($name),)+
         }
-        Code::Gaussian { mean, log_variance, scale: deviation_scale } => {
-            let (log_variance, tape) = log_variance.split_tape();
-            // A weight of 0 removes the term: an infinite KL times 0 is NaN, and so is its gradient.
-            let (kl, tape) = if effective_beta == 0.0 {
-                (None, tape)
-            } else {
-                let (kl, tape) = B::kl(&mean, log_variance.clone().put_tape(tape))?.split_tape();
-                (Some(kl), tape)
-            };
-            let z = B::reparameterize(&mean, log_variance.clone().put_tape(tape), noise, deviation_scale)?;
-            (z, mean, Some(log_variance), deviation_scale, kl)
+
+        impl ObjectiveKind {
+            /// Its name in a spec.
+            pub fn name(&self) -> &'static str {
+                match self { $(ObjectiveKind::$name(_) => <$name as Choose>::WORD.name,)+ }
+            }
+
+            /// How the second output of the encoder gives the standard deviation of the posterior when sampling.
+            pub fn posterior_scale(&self) -> PosteriorScale {
+                match self { $(ObjectiveKind::$name(one) => one.posterior_scale(),)+ }
+            }
         }
+
+        impl Loss for ObjectiveKind {
+            fn weights(&self, at: At) -> Weights {
+                match self { $(ObjectiveKind::$name(one) => one.weights(at),)+ }
+            }
+
+            fn loss(&self, terms: MeanTerms, at: At) -> f64 {
+                match self { $(ObjectiveKind::$name(one) => one.loss(terms, at),)+ }
+            }
+
+            fn scheduled(&self, at: At) -> Scheduled {
+                match self { $(ObjectiveKind::$name(one) => one.scheduled(at),)+ }
+            }
+
+            fn warmup_epochs(&self) -> f64 {
+                match self { $(ObjectiveKind::$name(one) => one.warmup_epochs(),)+ }
+            }
+
+            fn warnings(&self, at: At) -> Vec<Problem> {
+                match self { $(ObjectiveKind::$name(one) => one.warnings(at),)+ }
+            }
+        }
+
+        /// The own parameters of an objective.
+        pub enum OwnOfKind<B: Learn + Combine> {
+            $(#[doc = concat!("That of `", stringify!($file), ".rs`.")] $name(<$name as Objective>::Own<B>),)+
+        }
+
+        impl<B: Learn + Combine> OwnParameters<B> for OwnOfKind<B> {
+            fn each(
+                &mut self,
+                visit: &mut dyn FnMut(&mut dyn crate::model::parameters::Module<B>, &mut B::Learner),
+            ) {
+                match self { $(OwnOfKind::$name(own) => own.each(visit),)+ }
+            }
+        }
+
+        impl Objective for ObjectiveKind {
+            type Own<B: Learn + Combine> = OwnOfKind<B>;
+
+            fn own<B: Learn + Combine>(
+                &self,
+                device: &B::Device,
+                latent: usize,
+                seed: u64,
+            ) -> Result<OwnOfKind<B>, DeviceError> {
+                match self {
+                    $(ObjectiveKind::$name(one) => one.own::<B>(device, latent, seed).map(OwnOfKind::$name),)+
+                }
+            }
+
+            fn couples(&self) -> bool {
+                match self { $(ObjectiveKind::$name(one) => one.couples(),)+ }
+            }
+
+            fn couple<B: Learn + Combine>(
+                &self,
+                own: &mut OwnOfKind<B>,
+                codes: &Codes<Batch, Latent, B>,
+                at: At,
+            ) -> Result<Option<Codes<Batch, Latent, B>>, DeviceError> {
+                match (self, own) {
+                    $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.couple(own, codes, at),)+
+                    #[allow(unreachable_patterns, reason = "there may be a single kind")]
+                    _ => Err(foreign()),
+                }
+            }
+
+            fn train_own<B: Learn + Combine>(
+                &self,
+                own: &mut OwnOfKind<B>,
+                pool: &rayon::ThreadPool,
+                codes: &Codes<Batch, Latent, B>,
+            ) -> Result<(), DeviceError> {
+                match (self, own) {
+                    $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.train_own(own, pool, codes),)+
+                    #[allow(unreachable_patterns, reason = "there may be a single kind")]
+                    _ => Err(foreign()),
+                }
+            }
+
+            fn share<V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape<f32, B::Device>>(
+                &self,
+                model: &Vae<V, H, L, O, B>,
+                device: &B::Device,
+                tape: T,
+            ) -> Result<Option<Array<(Own,), B, T>>, DeviceError> {
+                match self { $(ObjectiveKind::$name(one) => one.share(model, device, tape),)+ }
+            }
+
+            fn term<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Device>>(
+                &self,
+                codes: &Codes<N, L, B>,
+                shared: &Parameter<(Own,), B>,
+                tape: T,
+            ) -> Result<(Option<Array<(N,), B>>, T), DeviceError> {
+                match self { $(ObjectiveKind::$name(one) => one.term(codes, shared, tape),)+ }
+            }
+
+            fn has_row_weights(&self) -> bool {
+                match self { $(ObjectiveKind::$name(one) => one.has_row_weights(),)+ }
+            }
+
+            fn row_weights<N: Dim, B: Combine>(
+                &self,
+                terms: RowTerms<'_, N, B>,
+                weights: Weights,
+            ) -> Result<RowWeights<N, B>, DeviceError> {
+                match self { $(ObjectiveKind::$name(one) => one.row_weights(terms, weights),)+ }
+            }
+        }
+
+        /// The objectives that a spec can choose.
+        static OBJECTIVES: Choices<ObjectiveKind> = Choices(&[
+            $(&Kind {
+                word: <$name as Choose>::WORD,
+                read: |keys| ObjectiveKind::$name(<$name as Choose>::read(keys)),
+            }),+
+        ]);
     };
-    let (outputs, tape) = model.decode(z)?.split_tape();
-    let (recon_nats, tape) = model.likelihood().nats(outputs.clone().put_tape(tape), x)?.split_tape();
-    let total = B::total(recon_nats.clone().put_tape(tape), kl, scale as f32, effective_beta as f32)?;
-    Ok(Terms { recon_nats, mean, log_variance, deviation_scale, outputs, total })
+}
+
+objectives! {
+    Beta in beta,
+}
+
+/// The default.
+static BETA: Kind<ObjectiveKind> =
+    Kind { word: <Beta as Choose>::WORD, read: |keys| ObjectiveKind::Beta(<Beta as Choose>::read(keys)) };
+
+fn foreign() -> DeviceError {
+    DeviceError::from_device("the parameters are those of another objective")
 }

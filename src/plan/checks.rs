@@ -6,8 +6,8 @@ use crate::language::Spec;
 use crate::model::Architecture;
 use crate::model::layer::{ConvStride, DenseOutputs, Layer};
 use crate::model::likelihood::Support;
-use crate::objective::Objective;
-use crate::text::{counted, grouped, short};
+use crate::objective::{At, Loss};
+use crate::text::{counted, grouped};
 use crate::train::Device;
 
 /// The maximum number of parameters: 4 GB of weights, and 4 GB for each moment of the optimizer.
@@ -46,9 +46,14 @@ pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
 
 /// Warnings: probable mistakes that do not prevent a run.
 pub(super) fn warnings(spec: &Spec, dataset: &Dataset, architecture: &Architecture) -> Vec<Problem> {
-    [narrow(architecture), effective_beta(spec, architecture), strides(architecture), grey(spec, dataset)]
+    let image = architecture.image;
+    let at = At { step: 0, steps_per_epoch: 1, values: image.values(), latent: architecture.latent };
+    let of_objective = spec.objective.kind.warnings(at);
+    narrow(architecture)
         .into_iter()
-        .flatten()
+        .chain(of_objective)
+        .chain(strides(architecture))
+        .chain(grey(spec, dataset))
         .collect()
 }
 
@@ -65,16 +70,6 @@ fn narrow(architecture: &Architecture) -> Option<Problem> {
     let message = format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer");
     let help = "the narrowest hidden layer limits the information that the codes carry";
     (latent > narrowest).then(|| Problem::new(&["model.latent_dim", "model.hidden"], message, help))
-}
-
-fn effective_beta(spec: &Spec, architecture: &Architecture) -> Option<Problem> {
-    let weight = spec.objective.kl.map(|kl| kl.weight).filter(|weight| *weight > 0.0)?;
-    let objective = Objective::new(&spec.objective, architecture.image.values(), architecture.latent);
-    let beta = objective.effective_beta(weight);
-    let message = format!("`objective.kl_weight` of {} gives an effective beta of {}", short(weight), digits(beta));
-    let help =
-        "effective beta: the weight of the KL term relative to the reconstruction, both in nats; 1 gives the ELBO";
-    (!(0.01..=100.0).contains(&beta)).then(|| Problem::new(&["objective.kl_weight"], message, help))
 }
 
 fn strides(architecture: &Architecture) -> Option<Problem> {
@@ -98,10 +93,4 @@ fn grey(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
                 \"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood = \"gaussian\"`";
     (spec.model.likelihood.support() == Support::Bits && grey)
         .then(|| Problem::new(&["model.likelihood", "data.binarize"], message, help))
-}
-
-/// A number with three significant digits.
-fn digits(value: f64) -> String {
-    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
-    short(rounded)
 }

@@ -8,7 +8,7 @@ use crate::plan::NUMERICS;
 use crate::record::tables;
 use crate::record::tensorboard::LogSeal;
 use crate::tensor::backend::Backend;
-use crate::train::{Position, Snapshot, Weight};
+use crate::train::{OWN, Position, Snapshot, Weight};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, View};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -280,6 +280,9 @@ pub fn write_checkpoint(
     past: &History,
 ) -> Result<(), CheckpointError> {
     let mut arrays = weights(snapshot);
+    for Weight { name, sizes, values } in &snapshot.own {
+        arrays.push(name, sizes.clone(), values.as_slice());
+    }
     for (name, values) in &snapshot.moments {
         arrays.push(format!("{OPTIMIZER}{name}"), vec![values.len()], &**values);
     }
@@ -319,16 +322,19 @@ pub fn read_checkpoint(path: &Path, trial: &str) -> Result<(Snapshot<'static>, H
     }
     let log = stored.notes.get(LOG).and_then(|log| serde_json::from_str(log).ok());
     let log = log.ok_or_else(|| stored.wrong("it has no list of event files"))?;
-    let (mut weights, mut moments) = (Vec::new(), Vec::new());
+    let (mut weights, mut own, mut moments) = (Vec::new(), Vec::new(), Vec::new());
     for name in stored.names() {
         // Arrays of bytes have been read above.
         let Some((sizes, values)) = stored.sized(&name) else { continue };
         match name.strip_prefix(OPTIMIZER) {
             Some(name) => moments.push((name.to_owned().into(), values.into())),
-            None => weights.push(Weight { name, sizes, values: values.into() }),
+            None => {
+                let list = if name.starts_with(OWN) { &mut own } else { &mut weights };
+                list.push(Weight { name, sizes, values: values.into() });
+            }
         }
     }
-    Ok((Snapshot { weights, moments, position }, History { rows, log }))
+    Ok((Snapshot { weights, own, moments, position }, History { rows, log }))
 }
 
 /// Describes the differences between the arrays of two files that vaex wrote; empty if all bits are equal.

@@ -225,6 +225,12 @@ impl<'a> Keys<'a> {
         self.written.is_some_and(|written| written.contains_key(&self.dotted(key.name)))
     }
 
+    /// Whether a dotted key that was read before has this word as its value.
+    pub fn is_word(&self, dotted: &str, word: &str) -> bool {
+        let setting = self.found.settings.iter().find(|setting| setting.key == dotted);
+        setting.is_some_and(|setting| setting.value.as_str() == Some(word))
+    }
+
     /// Adds an error unless `holds`.
     pub fn require(&mut self, holds: bool, keys: &[&'static str], message: impl FnOnce() -> String, help: &str) {
         if !holds && !self.is_describing() {

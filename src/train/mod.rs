@@ -10,7 +10,7 @@ mod worker;
 
 pub use schedule::{Course, SCHEDULES, Schedule};
 pub use settings::{DEVICES, Device, TrainSettings};
-pub use snapshot::{Snapshot, SnapshotError, Weight};
+pub use snapshot::{OWN, Snapshot, SnapshotError, Weight};
 pub use tally::Position;
 pub(crate) use worker::Worker;
 pub use worker::{Encoded, Execute, Measured};
@@ -20,16 +20,18 @@ use crate::metrics::{Row, Split};
 use crate::model::architecture::Architecture;
 use crate::model::parameters::{self, GradientMap};
 use crate::model::{BuildError, Model};
-use crate::objective::{self, Objective};
+use crate::objective::{self, At, Objective, ObjectiveKind, Weights};
 use crate::optimizer::Learner;
 use crate::random::{Purpose, Stream, permutation};
 use crate::tensor::backend::DeviceError;
+use crate::tensor::dims::{Batch, Own};
+use dfdx::tensor::OwnedTape;
 use measure::{End, Sums, TrainingStep, loss_of, loss_so_far};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tally::Tally;
-use worker::LaneTask;
+use worker::{BatchCodes, LaneTask};
 
 /// Why training cannot start or continue.
 #[derive(Debug, thiserror::Error)]
@@ -110,17 +112,21 @@ struct Step<B: Execute> {
 }
 
 /// A model in training. It stays on the thread that created it.
-pub struct Trainer<B: Execute> {
+pub struct Trainer<B: Execute, J: Objective = ObjectiveKind> {
     seed: u64,
     settings: TrainSettings,
     worker: Worker<B>,
     learner: B::Learner,
-    objective: Objective,
+    objective: J,
+    /// The parameters of the objective.
+    own: J::Own<B>,
     schedule: Schedule,
     steps_per_epoch: u64,
     pool: rayon::ThreadPool,
     micro_batch: usize,
     epoch: u64,
+    /// The codes of the last batch, if the objective needs them.
+    codes: Option<BatchCodes<B>>,
     /// The sums of an unfinished epoch.
     tally: Option<Tally>,
     /// Keeps the trainer on the thread that created it. That thread is part of the pool, so work from another thread would wait
@@ -134,7 +140,22 @@ impl<B: Execute> Trainer<B> {
     /// # Errors
     /// The device is out of memory, or threads cannot be started.
     pub fn new(device: B::Device, training: Training<'_>, threads: usize) -> Result<Self, TrainError> {
-        let Training { seed, data, dataset, architecture, objective, train } = training;
+        Trainer::with_objective(device, training, training.objective.kind.clone(), threads)
+    }
+}
+
+impl<B: Execute, J: Objective> Trainer<B, J> {
+    /// A trainer with any objective.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`].
+    pub fn with_objective(
+        device: B::Device,
+        training: Training<'_>,
+        objective: J,
+        threads: usize,
+    ) -> Result<Self, TrainError> {
+        let Training { seed, data, dataset, architecture, train, .. } = training;
         let mut model = Model::<B>::new(&device, architecture)?;
         parameters::initialize(&mut model, architecture.initializer, seed);
         let map = GradientMap::new(&mut model);
@@ -144,12 +165,14 @@ impl<B: Execute> Trainer<B> {
         let pool = pool().use_current_thread().build().or_else(|_| pool().build());
         Ok(Trainer {
             learner: B::Learner::new(&device, map.ranges().collect(), train.optimizer.clone())?,
-            objective: Objective::new(objective, architecture.image.values(), architecture.latent),
+            own: objective.own(&device, architecture.latent, seed)?,
+            objective,
             schedule: Schedule::new(train),
             steps_per_epoch: training.steps_per_epoch(),
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
             micro_batch: micro_batch::<B>(architecture, train.batch_size as usize),
             epoch: 0,
+            codes: None,
             tally: None,
             stays: PhantomData,
             worker: Worker {
@@ -186,10 +209,20 @@ impl<B: Execute> Trainer<B> {
         Position { epoch: self.epoch, steps: self.steps(), tally }
     }
 
-    /// The learning rate and the KL weight of a step; steps count from 0.
-    fn rates(&self, step: u64) -> (f64, f64) {
-        let epochs = step as f64 / self.steps_per_epoch as f64;
-        (self.schedule.rate(step, self.steps_per_epoch), self.objective.kl_weight(epochs))
+    /// The learning rate of a step; steps count from 0.
+    fn rate(&self, step: u64) -> f64 {
+        self.schedule.rate(step, self.steps_per_epoch)
+    }
+
+    /// The point of training of a step; steps count from 0.
+    fn at(&self, step: u64) -> At {
+        let (values, latent) = (self.worker.model.values().0, self.worker.latent());
+        At { step, steps_per_epoch: self.steps_per_epoch, values, latent }
+    }
+
+    /// The last step.
+    fn last_step(&self) -> u64 {
+        self.steps().saturating_sub(1)
     }
 
     /// Trains one epoch, or continues an unfinished one. The order of the images depends on the seed and the epoch only.
@@ -246,8 +279,7 @@ impl<B: Execute> Trainer<B> {
         }
         self.epoch = epoch;
         tally.seconds = before + start.elapsed().as_secs_f64();
-        let (rate, kl_weight) = self.rates(self.steps().saturating_sub(1));
-        Ok(EpochEnd::Finished(self.row(epoch, self.steps(), &tally.sums, kl_weight, rate, tally.seconds)))
+        Ok(EpochEnd::Finished(self.row(epoch, self.steps(), self.last_step(), &tally.sums, tally.seconds)))
     }
 
     /// Computes the metrics of the validation images with the current weights. The noise is always the same.
@@ -261,46 +293,86 @@ impl<B: Execute> Trainer<B> {
         let parts = B::execute(&self.pool, &self.worker, micro_batches, Worker::measure)?;
         let mut sums = Sums::new(Split::Validation, self.worker.latent());
         parts.iter().for_each(|part| sums.add(part));
-        let (rate, kl_weight) = self.rates(self.steps().saturating_sub(1));
-        let seconds = start.elapsed().as_secs_f64();
-        Ok(self.row(self.epoch, self.steps(), &sums, kl_weight, rate, seconds))
+        Ok(self.row(self.epoch, self.steps(), self.last_step(), &sums, start.elapsed().as_secs_f64()))
     }
 
     /// The metrics of an epoch of training that ends at a step.
     fn row_of(&self, step: u64, epoch: u64, tally: &Tally) -> Row {
-        let (rate, kl_weight) = self.rates(step);
-        self.row(epoch, step, &tally.sums, kl_weight, rate, tally.seconds)
+        self.row(epoch, step, step, &tally.sums, tally.seconds)
     }
 
-    /// The metrics of an epoch on the split that was summed, after this number of steps.
-    fn row(&self, epoch: u64, steps: u64, sums: &Sums, kl_weight: f64, learning_rate: f64, seconds: f64) -> Row {
+    /// The metrics of an epoch on the split that was summed, after this number of steps, with the schedules of the step `at`.
+    fn row(&self, epoch: u64, steps: u64, at: u64, sums: &Sums, seconds: f64) -> Row {
         let (split, train_images) = (sums.split(), self.worker.dataset.train.len() as u64);
         let to_come = if split == Split::Train { train_images - sums.images() as u64 } else { 0 };
         let images_seen = epoch * train_images - to_come;
         let mut row = Row::new(epoch, split, steps, images_seen);
-        End { sums, seconds, objective: &self.objective, kl_weight, learning_rate }.fill(&mut row);
+        let (at, learning_rate) = (self.at(at), self.rate(at));
+        End { sums, seconds, objective: &self.objective, at, learning_rate }.fill(&mut row);
         row
     }
 
     /// Computes the gradient of the mean loss of a batch. The next call of [`Trainer::update`] uses it.
     fn gradient(&mut self, indices: &[u32], epoch: u64) -> Result<Step<B>, DeviceError> {
         let step = self.steps();
-        let (_, kl_weight) = self.rates(step);
-        let scale = self.objective.scale() / indices.len() as f64;
-        let effective_beta = self.objective.effective_beta(kl_weight);
+        let at = self.at(step);
+        let weights = self.objective.weights(at);
+        let weights = Weights { scale: weights.scale / indices.len() as f64, ..weights };
         let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
-        let groups = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES));
-        let tasks = groups.map(|micro_batches| LaneTask { micro_batches, epoch, scale, effective_beta });
+        let coupled = if self.objective.couples() {
+            let parts = micro_batches.iter().map(|indices| (*indices, epoch)).collect();
+            let codes = worker::stack(B::execute(&self.pool, &self.worker, parts, Worker::codes)?)?;
+            let coupled = self.objective.couple(&mut self.own, &codes, at)?;
+            self.codes = Some(codes);
+            coupled
+        } else {
+            None
+        };
+        let shared = self.objective.share(&self.worker.model, &self.worker.device, OwnedTape::default())?;
+        let (shared, tape) = shared.map(|shared| shared.split_tape()).unzip();
+        let leaf = shared.as_ref().map(B::leaf).transpose()?;
+        let groups: Vec<&[&[u32]]> = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES)).collect();
+        let first = |group: usize| groups.iter().take(group).flat_map(|group| group.iter()).map(|one| one.len()).sum();
+        let tasks = groups.iter().enumerate().map(|(group, micro_batches)| LaneTask {
+            objective: &self.objective,
+            micro_batches,
+            first: first(group),
+            epoch,
+            weights,
+            coupled: coupled.as_ref(),
+            shared: leaf.as_ref(),
+        });
         let lanes = B::execute(&self.pool, &self.worker, tasks.collect(), Worker::learn)?;
-        let (parts, reports) = lanes.into_iter().map(|lane| (lane.parts, lane.report)).unzip();
+        let (mut parts, mut reports, mut of_shared) = (Vec::new(), Vec::new(), Vec::new());
+        for lane in lanes {
+            parts.push(lane.parts);
+            reports.push(lane.report);
+            of_shared.push(lane.shared);
+        }
+        // The gradients of the shared values go on to the parameters that they were computed from.
+        if let Some((shared, tape)) = shared.zip(tape) {
+            let shape = shared.shape();
+            let gradient = B::sum_parts(&self.worker.device, of_shared, shape)?;
+            let one = (Batch(1), shape.0);
+            let pair = (shared.relabel(one)?, gradient.relabel(one)?);
+            let mut own = Vec::new();
+            let total = B::total::<Batch, Own, _>(Vec::new(), vec![pair], tape)?;
+            self.worker.map.read(&mut B::backward(total)?, &mut own)?;
+            parts.push(own);
+        }
         self.learner.gather(&self.pool, parts)?;
         Ok(Step { step, reports, norm: self.learner.norm()? })
     }
 
     /// Changes the weights by the gradient.
     fn update(&mut self) -> Result<(), DeviceError> {
-        let (rate, _) = self.rates(self.steps());
-        self.learner.update(&self.pool, &mut self.worker.model, rate, self.settings.clip_norm)
+        let rate = self.rate(self.steps());
+        self.learner.update(&self.pool, &mut self.worker.model, rate, self.settings.clip_norm)?;
+        // With the codes of the weights before the update, as the step computed them.
+        match self.codes.take() {
+            Some(codes) => self.objective.train_own(&mut self.own, &self.pool, &codes),
+            None => Ok(()),
+        }
     }
 
     /// Adds the reports of steps to the sums of the epoch. Returns the first step whose loss or gradient is not finite; it is the
@@ -311,10 +383,10 @@ impl<B: Execute> Trainer<B> {
             norms.push(norm);
             reported.push((step, reports));
         }
-        for ((step, reports), norm) in reported.into_iter().zip(B::Learner::norms(norms)?) {
-            let mut sums = Sums::new(Split::Train, self.worker.latent());
-            reports.iter().for_each(|report| B::collect(report, &mut sums));
-            let loss = loss_of(&sums, &self.objective, self.rates(step).1);
+        let (steps, reports): (Vec<u64>, Vec<_>) = reported.into_iter().unzip();
+        let (norms, sums) = (B::Learner::norms(norms)?, B::collect(self.worker.latent(), reports)?);
+        for ((step, sums), norm) in steps.into_iter().zip(sums).zip(norms) {
+            let loss = loss_of(&sums, &self.objective, self.at(step));
             tally.seen += sums.images() as usize;
             tally.sums.add(&sums);
             tally.sums.step(TrainingStep { images: sums.images(), loss, norm });

@@ -2,7 +2,9 @@
 
 use super::{Execute, Position, Tally, Trainer};
 use crate::model::parameters::Module;
-use crate::optimizer::Learner;
+use crate::objective::{Objective, OwnParameters};
+use crate::optimizer::{Learn, Learner};
+use crate::tensor::backend::Backend;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -11,7 +13,10 @@ use std::sync::Arc;
 pub struct Snapshot<'a> {
     /// The weights, in the order of the model.
     pub weights: Vec<Weight>,
-    /// The arrays of the optimizer, by name. Each has the length of all parameters together.
+    /// The parameters of the objective; their names begin with [`OWN`].
+    pub own: Vec<Weight>,
+    /// The arrays of the optimizers, by name; those of the objective begin with [`OWN`]. Each has the length of all parameters of
+    /// its optimizer together.
     pub moments: Vec<(Cow<'a, str>, Cow<'a, [f32]>)>,
     /// The position of training.
     pub position: Position,
@@ -42,36 +47,89 @@ pub enum SnapshotError {
     Position,
 }
 
+/// The start of the names of parameters and arrays of the objective.
+pub const OWN: &str = "objective";
+
 impl Snapshot<'_> {
     /// The values of a parameter, if it has this length.
     fn weight(&self, name: &str, length: usize) -> Option<&[f32]> {
-        let weight = self.weights.iter().find(|weight| weight.name == name)?;
+        let weight = self.weights.iter().chain(&self.own).find(|weight| weight.name == name)?;
         Some(&**weight.values).filter(|values| values.len() == length)
+    }
+
+    /// The first parameter of a module that is missing or has another length.
+    fn missing<B: Backend>(&self, module: &mut dyn Module<B>, path: &str) -> Option<String> {
+        let mut missing = None;
+        module.visit(path, &mut |visit| {
+            if missing.is_none() && self.weight(&visit.name, visit.parameter.length()).is_none() {
+                missing = Some(visit.name);
+            }
+        });
+        missing
+    }
+
+    /// Whether it has all arrays of an optimizer.
+    fn has_moments<B: Learn>(&self, learner: &B::Learner, group: Option<usize>) -> bool {
+        let (names, length) = learner.sizes();
+        let has = |name: &str| self.moments.iter().any(|(saved, found)| saved == name && found.len() == length);
+        names.into_iter().all(|name| has(&name_in(group, name)))
+    }
+
+    fn set<B: Backend>(&self, module: &mut dyn Module<B>, path: &str) {
+        module.visit(path, &mut |visit| {
+            if let Some(saved) = self.weight(&visit.name, visit.parameter.length()) {
+                visit.parameter.set(saved.to_vec());
+            }
+        });
     }
 }
 
-impl<B: Execute> Trainer<B> {
+/// The name of an array of an optimizer: of the model, or of a group of parameters of the objective.
+fn name_in(group: Option<usize>, name: &str) -> String {
+    group.map_or_else(|| name.to_owned(), |group| format!("{OWN}.{group}.{name}"))
+}
+
+/// The names of the parameters of a group of the objective begin with this.
+fn path_of(group: usize) -> String {
+    format!("{OWN}.{group}")
+}
+
+fn weights_of<B: Backend>(module: &mut dyn Module<B>, path: &str) -> Vec<Weight> {
+    let mut weights = Vec::new();
+    module.visit(path, &mut |visit| {
+        let (sizes, values) = (visit.parameter.sizes(), visit.parameter.values());
+        weights.push(Weight { name: visit.name, sizes, values });
+    });
+    weights
+}
+
+impl<B: Execute, J: Objective> Trainer<B, J> {
     /// The current state of training.
     pub fn snapshot(&mut self) -> Snapshot<'_> {
-        let (mut weights, position) = (Vec::new(), self.position());
-        self.worker.model.visit("", &mut |visit| {
-            let (sizes, values) = (visit.parameter.sizes(), visit.parameter.values());
-            weights.push(Weight { name: visit.name, sizes, values });
+        let position = self.position();
+        let weights = weights_of(&mut self.worker.model, "");
+        let (mut own, mut moments, mut group) = (Vec::new(), Vec::new(), 0);
+        self.own.each(&mut |module, learner| {
+            own.extend(weights_of(module, &path_of(group)));
+            let arrays = learner.moments().into_iter();
+            moments.extend(arrays.map(|(name, array)| (name_in(Some(group), name).into(), array.into_owned().into())));
+            group += 1;
         });
-        let moments = self.learner.moments().into_iter().map(|(name, values)| (name.into(), values)).collect();
-        Snapshot { weights, moments, position }
+        moments.extend(self.learner.moments().into_iter().map(|(name, values)| (name.into(), values)));
+        Snapshot { weights, own, moments, position }
     }
 
     /// Restores the state of training from a snapshot of the same trial. After an error, the trainer is unchanged.
     ///
     /// # Errors
-    /// The snapshot is from a different model or optimizer.
+    /// The snapshot is from a different model, objective or optimizer.
     pub fn restore(&mut self, snapshot: Snapshot<'_>) -> Result<(), SnapshotError> {
-        let mut missing = None;
-        self.worker.model.visit("", &mut |visit| {
-            if snapshot.weight(&visit.name, visit.parameter.length()).is_none() {
-                missing = Some(visit.name);
-            }
+        let mut missing = snapshot.missing(&mut self.worker.model, "");
+        let (mut has_moments, mut group) = (snapshot.has_moments::<B>(&self.learner, None), 0);
+        self.own.each(&mut |module, learner| {
+            missing = missing.take().or_else(|| snapshot.missing(module, &path_of(group)));
+            has_moments = has_moments && snapshot.has_moments::<B>(learner, Some(group));
+            group += 1;
         });
         if let Some(name) = missing {
             return Err(SnapshotError::Weight(name));
@@ -82,22 +140,29 @@ impl<B: Execute> Trainer<B> {
         if unfinished.is_some() == tally.is_empty() {
             return Err(SnapshotError::Position);
         }
-        let (names, length) = self.learner.sizes();
-        let has = |name: &&str| snapshot.moments.iter().any(|(saved, found)| saved == name && found.len() == length);
-        if !names.iter().all(has) {
+        if !has_moments {
             return Err(SnapshotError::Optimizer);
         }
-        self.worker.model.visit("", &mut |visit| {
-            if let Some(saved) = snapshot.weight(&visit.name, visit.parameter.length()) {
-                visit.parameter.set(saved.to_vec());
-            }
+        snapshot.set(&mut self.worker.model, "");
+        let mut group = 0;
+        self.own.each(&mut |module, _| {
+            snapshot.set(module, &path_of(group));
+            group += 1;
         });
         let mut moments = snapshot.moments;
-        let mut take = |name: &str| {
-            let index = moments.iter().position(|(saved, _)| saved == name)?;
+        let mut take = |group: Option<usize>, name: &str| {
+            let name = name_in(group, name);
+            let index = moments.iter().position(|(saved, _)| *saved == name)?;
             Some(moments.swap_remove(index).1.into_owned())
         };
-        if !self.learner.restore(steps, &mut take) {
+        // The parameters of the objective change once in each step, as the weights do.
+        let mut is_restored = self.learner.restore(steps, &mut |name| take(None, name));
+        let mut group = 0;
+        self.own.each(&mut |_, learner| {
+            is_restored = learner.restore(steps, &mut |name| take(Some(group), name)) && is_restored;
+            group += 1;
+        });
+        if !is_restored {
             return Err(SnapshotError::Optimizer);
         }
         (self.epoch, self.tally) = (epoch, unfinished);

@@ -5,14 +5,17 @@ use crate::data::{Dataset, Images, PixelMap};
 use crate::metrics::Split;
 use crate::model::parameters::GradientMap;
 use crate::model::{Model, Posterior};
-use crate::objective::{self, Terms};
+use crate::objective::{self, FromBatch, Learned, Objective, Weights};
 use crate::optimizer::Learn;
 use crate::random::{HELD_OUT_SEED, Purpose};
-use crate::tensor::backend::{Array, Backend, DeviceError, Host, NoiseKey, Portable, PortableDevice};
-use crate::tensor::dims::{Batch, Latent, Values};
+use crate::tensor::backend::{
+    Array, Backend, Codes, Combine, DeviceError, Grads, Host, NoiseKey, Parameter, Portable, PortableDevice,
+};
+use crate::tensor::dims::{Batch, Latent, Own, Values};
 use crate::tensor::kernels::Buffer;
-use dfdx::tensor::{NoneTape, OwnedTape};
+use dfdx::tensor::NoneTape;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// The data that all workers share.
 pub struct Worker<B: Backend> {
@@ -25,7 +28,7 @@ pub struct Worker<B: Backend> {
 }
 
 /// A backend that can run tasks on workers.
-pub trait Execute: Learn {
+pub trait Execute: Learn + Combine {
     /// What a lane reports to the metrics, possibly still on the device.
     type Report: Send;
 
@@ -38,8 +41,11 @@ pub trait Execute: Learn {
     /// Adds a micro-batch of training images to a report.
     fn report(report: &mut Self::Report, terms: MicroBatch<'_, Self>);
 
-    /// Adds a report to the sums of the metrics.
-    fn collect(report: &Self::Report, sums: &mut Sums);
+    /// The sums of the metrics of each step, from the reports of its lanes.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn collect(latent: usize, steps: Vec<Vec<Self::Report>>) -> Result<Vec<Sums>, DeviceError>;
 
     /// Runs the task for each item. The results are in the order of the items.
     ///
@@ -92,8 +98,13 @@ impl Execute for Host {
         terms.measure(report);
     }
 
-    fn collect(report: &Sums, sums: &mut Sums) {
-        sums.add(report);
+    fn collect(latent: usize, steps: Vec<Vec<Sums>>) -> Result<Vec<Sums>, DeviceError> {
+        let of_step = |lanes: Vec<Sums>| {
+            let mut sums = Sums::new(Split::Train, latent);
+            lanes.iter().for_each(|lane| sums.add(lane));
+            sums
+        };
+        Ok(steps.into_iter().map(of_step).collect())
     }
 
     fn execute<I: Send, R: Send>(
@@ -129,10 +140,39 @@ impl<D: PortableDevice> Execute for Portable<D> {
         report.push(Pending { recon_nats, mean, log_variance });
     }
 
-    fn collect(report: &Vec<Pending<Self>>, sums: &mut Sums) {
-        for Pending { recon_nats, mean, log_variance } in report {
-            MicroBatch { recon_nats, mean, log_variance: log_variance.as_ref() }.measure(sums);
+    fn collect(latent: usize, steps: Vec<Vec<Vec<Pending<Self>>>>) -> Result<Vec<Sums>, DeviceError> {
+        // One copy from the device for each of the three arrays, whatever the number of steps.
+        let (mut recon_nats, mut mean, mut log_variance) = (Vec::new(), Vec::new(), Vec::new());
+        let mut sizes = Vec::new();
+        for step in steps {
+            sizes.push(Vec::new());
+            for pending in step.into_iter().flatten() {
+                let batch = pending.mean.shape().0;
+                sizes.iter_mut().last().into_iter().for_each(|sizes| sizes.push(batch.0));
+                recon_nats.push(pending.recon_nats.relabel((batch, Latent(1)))?);
+                mean.push(pending.mean);
+                log_variance.extend(pending.log_variance);
+            }
         }
+        let down = |arrays: Vec<Array<(Batch, Latent), Self>>| -> Result<Vec<f32>, DeviceError> {
+            if arrays.is_empty() { Ok(Vec::new()) } else { Ok(Self::stack_rows(&arrays)?.to_vec()) }
+        };
+        let (recon_nats, mean, log_variance) = (down(recon_nats)?, down(mean)?, down(log_variance)?);
+        let (mut all, mut first) = (Vec::new(), 0);
+        for step in sizes {
+            let mut sums = Sums::new(Split::Train, latent);
+            for images in step {
+                let rows = first..first + images;
+                let codes = rows.start * latent..rows.end * latent;
+                first = rows.end;
+                let log_variance = log_variance.get(codes.clone()).unwrap_or_default();
+                let batch =
+                    MeasuredBatch::new(&recon_nats[rows], &mean[codes], log_variance, &measure::Decoded::default);
+                sums.measure(&batch);
+            }
+            all.push(sums);
+        }
+        Ok(all)
     }
 
     fn execute<I: Send, R: Send>(
@@ -149,6 +189,8 @@ impl<D: PortableDevice> Execute for Portable<D> {
 pub(super) struct Lane<B: Execute> {
     /// Their part of the gradient of each parameter.
     pub(super) parts: Vec<B::Part>,
+    /// Their part of the gradient of the shared values.
+    pub(super) shared: B::Part,
     pub(super) report: B::Report,
 }
 
@@ -185,33 +227,79 @@ pub struct Measured {
 }
 
 /// The task of one lane in one step.
-pub(super) struct LaneTask<'a> {
+pub(super) struct LaneTask<'a, B: Execute, J> {
+    pub(super) objective: &'a J,
     pub(super) micro_batches: &'a [&'a [u32]],
+    /// The place of the first image in the batch.
+    pub(super) first: usize,
     pub(super) epoch: u64,
-    /// The factor from the nats of an image to its part of the loss of the step.
-    pub(super) scale: f64,
-    pub(super) effective_beta: f64,
+    /// The weights of the terms, divided by the number of images of the batch.
+    pub(super) weights: Weights,
+    /// The gradients of the terms that couple the batch.
+    pub(super) coupled: Option<&'a BatchCodes<B>>,
+    /// The values that the step shares.
+    pub(super) shared: Option<&'a Parameter<(Own,), B>>,
 }
 
+/// The codes of a batch, or gradients with respect to them.
+pub(super) type BatchCodes<B> = Codes<Batch, Latent, B>;
+
 impl<B: Execute> Worker<B> {
+    /// The codes of a micro-batch of training images.
+    pub(super) fn codes(&self, (indices, epoch): (&[u32], u64)) -> Result<BatchCodes<B>, DeviceError> {
+        let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
+        let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch)?;
+        Ok(objective::encode(&self.model, &x, &noise, false, NoneTape)?.0)
+    }
+
     /// The forward and backward passes of micro-batches of training images.
-    pub(super) fn learn(&self, task: LaneTask<'_>) -> Result<Lane<B>, DeviceError> {
-        let LaneTask { micro_batches, epoch, scale, effective_beta } = task;
-        let mut lane = Lane { parts: Vec::new(), report: B::no_report(self.latent()) };
+    pub(super) fn learn<J: Objective>(&self, task: LaneTask<'_, B, J>) -> Result<Lane<B>, DeviceError> {
+        let LaneTask { objective, micro_batches, first, epoch, weights, coupled, shared } = task;
+        let mut lane = Lane { parts: Vec::new(), shared: B::Part::default(), report: B::no_report(self.latent()) };
+        let read_shared = shared.map(Parameter::gradient_reader);
+        let mut next = first;
         for indices in micro_batches {
+            let rows = next..next + indices.len();
+            next = rows.end;
             let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
             let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch)?;
-            let tape = OwnedTape::default();
-            let terms = objective::evaluate(&self.model, &x, &noise, scale, effective_beta, tape)?;
-            let Terms { recon_nats, mean, log_variance, .. } = &terms;
+            let coupled = coupled.map(|coupled| take_rows(coupled, rows)).transpose()?;
+            let (parts, of_shared) = (&mut lane.parts, &mut lane.shared);
+            let mut read = |gradients: &mut Grads<B>| {
+                if let Some(read_shared) = &read_shared {
+                    B::add_part(of_shared, read_shared(gradients)?)?;
+                }
+                self.map.read(gradients, parts)
+            };
+            let from_batch = FromBatch { weights, coupled, shared };
+            let learned = objective::learn(objective, &self.model, &x, &noise, from_batch, &mut read)?;
+            let Learned { recon_nats, codes: Codes { mean, log_variance, .. } } = &learned;
             B::report(&mut lane.report, MicroBatch { recon_nats, mean, log_variance: log_variance.as_ref() });
-            self.map.read(&mut B::backward(terms.into_total())?, &mut lane.parts)?;
         }
         Ok(lane)
     }
 }
 
-impl<B: Backend> Worker<B> {
+/// Some rows of the codes of a batch.
+fn take_rows<B: Execute>(codes: &BatchCodes<B>, rows: Range<usize>) -> Result<BatchCodes<B>, DeviceError> {
+    let take = |array: &Array<(Batch, Latent), B>| B::take_rows(array, rows.clone());
+    let log_variance = codes.log_variance.as_ref().map(take).transpose()?;
+    Ok(Codes { mean: take(&codes.mean)?, log_variance, z: take(&codes.z)? })
+}
+
+/// The codes of several micro-batches below each other.
+pub(super) fn stack<B: Execute>(parts: Vec<BatchCodes<B>>) -> Result<BatchCodes<B>, DeviceError> {
+    let (mut mean, mut log_variance, mut z) = (Vec::new(), Vec::new(), Vec::new());
+    for part in parts {
+        mean.push(part.mean);
+        log_variance.extend(part.log_variance);
+        z.push(part.z);
+    }
+    let log_variance = if log_variance.is_empty() { None } else { Some(B::stack_rows(&log_variance)?) };
+    Ok(Codes { mean: B::stack_rows(&mean)?, log_variance, z: B::stack_rows(&z)? })
+}
+
+impl<B: Combine> Worker<B> {
     /// The number of latent axes.
     pub(super) fn latent(&self) -> usize {
         self.model.latent().0
@@ -221,14 +309,15 @@ impl<B: Backend> Worker<B> {
     pub(super) fn measure(&self, indices: &[u32]) -> Result<Sums, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
-        let terms = objective::evaluate(&self.model, &x, &noise, 1.0, 1.0, NoneTape)?;
+        let terms = objective::measure(&self.model, &x, &noise)?;
         let mut sums = Sums::new(Split::Validation, self.latent());
         let decoded = || {
             let expected = self.model.likelihood().kind().expected_fast(terms.outputs.to_vec());
             measure::Decoded { inputs: x.to_vec(), expected }
         };
-        let log_variance = values(terms.log_variance.as_ref());
-        sums.measure(&MeasuredBatch::new(&terms.recon_nats.to_vec(), &terms.mean.to_vec(), &log_variance, &decoded));
+        let Codes { mean, log_variance, .. } = &terms.codes;
+        let (mean, log_variance) = (mean.to_vec(), values(log_variance.as_ref()));
+        sums.measure(&MeasuredBatch::new(&terms.recon_nats.to_vec(), &mean, &log_variance, &decoded));
         Ok(sums)
     }
 
@@ -243,8 +332,9 @@ impl<B: Backend> Worker<B> {
     pub(crate) fn measure_each(&self, indices: &[u32]) -> Result<Measured, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
-        let terms = objective::evaluate(&self.model, &x, &noise, 1.0, 1.0, NoneTape)?;
-        let (latent, mean, log_variance) = (self.latent(), terms.mean.to_vec(), values(terms.log_variance.as_ref()));
+        let terms = objective::measure(&self.model, &x, &noise)?;
+        let Codes { mean, log_variance, .. } = &terms.codes;
+        let (latent, mean, log_variance) = (self.latent(), mean.to_vec(), values(log_variance.as_ref()));
         let kl_nats = mean.chunks(latent).zip(log_variance.chunks(latent)).map(|(mean, log_variance)| {
             let nats = mean.iter().zip(log_variance).map(|(mean, log_variance)| axis_nats(*mean, *log_variance));
             nats.sum::<f64>() as f32

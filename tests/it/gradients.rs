@@ -1,14 +1,14 @@
 //! Compares losses and gradients with PyTorch's autograd, on both backends. tests/fixtures/make_fixtures.py creates the
 //! fixtures.
 
-use dfdx::tensor::{Cpu, OwnedTape};
+use dfdx::tensor::Cpu;
 use std::path::{Path, PathBuf};
+use vaex::model::Model;
 use vaex::model::parameters::{GradientMap, Module};
-use vaex::model::{Code, Model};
-use vaex::objective::{Objective, evaluate};
+use vaex::objective::{At, FromBatch, Loss, MeanTerms, Weights, learn, measure};
 use vaex::plan::{Plan, Trial};
 use vaex::record::checkpoint::Stored;
-use vaex::tensor::backend::{Array, Backend, Host, Portable};
+use vaex::tensor::backend::{Array, Combine, Host, Portable};
 use vaex::tensor::dims::Batch;
 
 fn fixtures() -> Vec<PathBuf> {
@@ -41,7 +41,7 @@ fn difference(expected: &[f32], found: &[f32]) -> f32 {
     if largest == 0.0 { difference } else { difference / largest }
 }
 
-fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
+fn agrees_with_pytorch<B: Combine<Device = Cpu>>() {
     let paths = fixtures();
     assert!(paths.len() >= 20, "only {} fixtures", paths.len());
     for path in paths {
@@ -63,26 +63,36 @@ fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
         let x = Array::<_, B>::new(&device, image.into(), (batch, model.values())).unwrap();
         let noise = fixture.values("noise").unwrap().into();
         let noise = Array::<_, B>::new(&device, noise, (batch, model.latent())).unwrap();
-        let objective = Objective::new(&trial.spec().objective, architecture.image.values(), architecture.latent);
-        let weight = objective.kl_weight(1e9);
-        let (scale, beta) = (objective.scale() / batch.0 as f64, objective.effective_beta(weight));
-        let tape = OwnedTape::<f32, Cpu>::default();
-        let terms = evaluate(&model, &x, &noise, scale, beta, tape).unwrap();
+        let objective = &trial.spec().objective.kind;
+        // After every warm-up.
+        let (values, latent) = (architecture.image.values(), architecture.latent);
+        let at = At { step: 1_000_000_000, steps_per_epoch: 1, values, latent };
+        let weights = objective.weights(at);
+        let weights = Weights { scale: weights.scale / batch.0 as f64, ..weights };
+        let map = GradientMap::new(&mut model);
+        let mut parts = Vec::new();
+        let from_batch = FromBatch { weights, coupled: None, shared: None };
+        let mut read = |gradients: &mut _| map.read(gradients, &mut parts);
+        let learned = learn(objective, &model, &x, &noise, from_batch, &mut read).unwrap();
 
-        let recon = terms.recon_nats.to_vec().iter().map(|nats| f64::from(*nats)).sum::<f64>() / batch.0 as f64;
+        let recon = learned.recon_nats.to_vec().iter().map(|nats| f64::from(*nats)).sum::<f64>() / batch.0 as f64;
         let close = |what: &str, found: f64| {
             let expected = f64::from(fixture.values(what).unwrap()[0]);
             let off = (found - expected).abs() / expected.abs().max(1e-30);
             assert!(off < 1e-5 || found == expected, "{name}: {what} is {found}, PyTorch says {expected}");
         };
         close("recon_nats", recon);
-        close("loss", f64::from(terms.total.to_vec()[0]));
-        close("loss", objective.loss(recon, f64::from(fixture.values("kl_nats").unwrap()[0]), weight));
-
-        let map = GradientMap::new(&mut model);
-        let mut gradients = B::backward(terms.total).unwrap();
-        let mut parts = Vec::new();
-        map.read(&mut gradients, &mut parts).unwrap();
+        let log_variance = learned.codes.log_variance.as_ref().map(|log_variance| log_variance.to_vec());
+        let kl_nats = log_variance.map_or(0.0, |log_variance| {
+            let both = learned.codes.mean.to_vec().into_iter().zip(log_variance);
+            let nats = both.map(|(mean, log_variance)| {
+                let (mean, log_variance) = (f64::from(mean), f64::from(log_variance));
+                -0.5 * (1.0 + log_variance - mean * mean - log_variance.exp())
+            });
+            nats.sum::<f64>() / batch.0 as f64
+        });
+        close("kl_nats", kl_nats);
+        close("loss", objective.loss(MeanTerms { recon_nats: recon, kl_nats }, at));
         let found = map
             .ranges()
             .zip(parts)
@@ -96,13 +106,7 @@ fn agrees_with_pytorch<B: Backend<Device = Cpu>>() {
             offset += length;
         }
 
-        let code = match model.encode(x).unwrap() {
-            Code::Gaussian { mean, log_variance, scale } => {
-                B::reparameterize(&mean, log_variance, &noise, scale).unwrap()
-            }
-            Code::Point(code) => code,
-        };
-        let output = model.decode(code).unwrap().to_vec();
+        let output = measure(&model, &x, &noise).unwrap().outputs.to_vec();
         let off = difference(&fixture.values("reconstruction").unwrap(), &output);
         assert!(off < 1e-5, "{name}: the output of the decoder differs by {off}");
     }

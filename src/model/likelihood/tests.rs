@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::random::Purpose;
-use crate::tensor::backend::{Host, Portable};
+use crate::tensor::backend::{Combine, Host, Portable, RowWeight};
 use crate::tensor::dims::{Batch, Outputs, Values};
 use crate::tensor::kernels::on_every_arch;
 use crate::tensor::kernels::oracle::{
@@ -121,7 +121,7 @@ proptest! {
 }
 
 /// The nats of each row, and the gradient of their sum with respect to the outputs.
-fn results<B: Backend<Device = Cpu>>(given: &Rows) -> (Vec<f32>, Vec<f32>) {
+fn results<B: Combine<Device = Cpu>>(given: &Rows) -> (Vec<f32>, Vec<f32>) {
     let device = Cpu::default();
     let (rows, values) = (Batch(given.rows), Values(given.image.values()));
     let length = Outputs(given.outputs.len() / given.rows);
@@ -140,9 +140,9 @@ fn results<B: Backend<Device = Cpu>>(given: &Rows) -> (Vec<f32>, Vec<f32>) {
     let tape = OwnedTape::default();
     let activation = crate::tensor::backend::Activation::Identity;
     let outputs = B::dense(outputs.put_tape(tape), &weight, &bias, activation, false).unwrap();
-    let nats = head.nats(outputs, &x).unwrap();
+    let (nats, tape) = head.nats(outputs, &x).unwrap().split_tape();
     let values = nats.to_vec();
-    let total = B::total(nats, None, 1.0, 0.0).unwrap();
+    let total = B::total::<_, Outputs, _>(vec![(nats, RowWeight::Same(1.0))], Vec::new(), tape).unwrap();
     let part = bias.gradient_reader()(&mut B::backward(total).unwrap()).unwrap();
     (values, B::sum_parts(&device, vec![part], (length,)).unwrap().to_vec())
 }

@@ -1,11 +1,15 @@
 //! The fused operations of a VAE behind one trait: CPU kernels, and dfdx's own operations for any device.
 
+mod codes;
+mod combine;
 mod gradient;
 mod host;
 mod portable;
 mod rows;
 
 pub use crate::tensor::kernels::{ACTIVATIONS, Activation};
+pub use codes::{CodeGradients, CodeInputs, CodeOperation, CodeTerm, Codes};
+pub use combine::{Combine, RowWeight};
 pub(crate) use gradient::whole_rows;
 pub use gradient::{Part, put_sum};
 pub use host::Host;
@@ -163,10 +167,10 @@ pub trait Backend: 'static + Sized {
     type Device: Device<f32> + HasErr;
 
     /// The values of an array and the handle of its gradient. Clones share both.
-    type Tensor<S: Shape>: Clone + fmt::Debug;
+    type Tensor<S: Shape>: Clone + fmt::Debug + Send + Sync;
 
     /// The values of a parameter and the key of its gradient.
-    type Handle<S: Shape>: fmt::Debug;
+    type Handle<S: Shape>: fmt::Debug + Send + Sync;
 
     /// The values of a parameter of any shape, as the optimizers of the backend change them.
     type Weights<'a>;
@@ -254,15 +258,6 @@ pub trait Backend: 'static + Sized {
         mean: &Array<(N, L), Self>,
         log_variance: Array<(N, L), Self, T>,
     ) -> Result<Array<(N,), Self, T>, DeviceError>;
-
-    /// The sum over images of `scale * (recon_nats + beta * kl_nats)`, the value to differentiate. The tape is that of
-    /// `recon_nats`.
-    fn total<N: Dim, T: Tape<f32, Self::Device>>(
-        recon_nats: Array<(N,), Self, T>,
-        kl_nats: Option<Array<(N,), Self>>,
-        scale: f32,
-        beta: f32,
-    ) -> Result<Array<(), Self, T>, DeviceError>;
 
     /// The gradients of a total with respect to everything on its tape.
     fn backward(total: Array<(), Self, OwnedTape<f32, Self::Device>>) -> Result<Grads<Self>, DeviceError>;

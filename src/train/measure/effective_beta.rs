@@ -15,6 +15,6 @@ impl Measure for EffectiveBeta {
     }
 
     fn values(&self, end: &End) -> Vec<Value> {
-        vec![Value::Number(end.objective.effective_beta(end.kl_weight))]
+        end.objective.scheduled(end.at).effective_beta.map(Value::Number).into_iter().collect()
     }
 }

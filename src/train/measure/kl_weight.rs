@@ -12,6 +12,6 @@ impl Measure for KlWeight {
     }
 
     fn values(&self, end: &End) -> Vec<Value> {
-        vec![Value::Number(end.kl_weight)]
+        end.objective.scheduled(end.at).kl_weight.map(Value::Number).into_iter().collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{End, Measure, Sums, TrainingStep, kl_nats, recon_nats};
 use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Split, Value};
-use crate::objective::Objective;
+use crate::objective::{self, At, MeanTerms};
 
 /// The name of the loss. The best epoch of a trial is the one with the lowest validation loss.
 pub const LOSS: &str = "loss";
@@ -10,8 +10,8 @@ pub const LOSS: &str = "loss";
 pub(super) struct Loss;
 
 /// Mean loss over the images.
-pub(super) fn of(sums: &Sums, objective: &Objective, kl_weight: f64) -> f64 {
-    objective.loss(recon_nats::mean(sums), kl_nats::mean(sums), kl_weight)
+pub(super) fn of(sums: &Sums, objective: &dyn objective::Loss, at: At) -> f64 {
+    objective.loss(MeanTerms { recon_nats: recon_nats::mean(sums), kl_nats: kl_nats::mean(sums) }, at)
 }
 
 impl Measure for Loss {
@@ -42,7 +42,7 @@ impl Measure for Loss {
     fn values(&self, end: &End) -> Vec<Value> {
         vec![Value::Number(match end.sums.split() {
             Split::Train => end.sums.mean(LOSS, 0),
-            Split::Validation => of(end.sums, end.objective, end.kl_weight),
+            Split::Validation => of(end.sums, end.objective, end.at),
         })]
     }
 }

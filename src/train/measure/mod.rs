@@ -28,7 +28,7 @@ pub(super) use kl_nats::axis_nats;
 pub use sums::Sums;
 
 use crate::metrics::{Metric, Row, Split, Value};
-use crate::objective::Objective;
+use crate::objective::{At, Loss};
 use std::sync::LazyLock;
 
 /// Every measure, in the order of the tables' columns.
@@ -68,7 +68,7 @@ pub(super) trait Measure: Sync {
         Vec::new()
     }
 
-    /// The values of its metrics, in their order.
+    /// The values of its metrics, in their order; none if the objective does not have them.
     fn values(&self, end: &End) -> Vec<Value>;
 }
 
@@ -89,9 +89,9 @@ pub(super) struct End<'a> {
     pub(super) sums: &'a Sums,
     /// Seconds spent on the split.
     pub(super) seconds: f64,
-    pub(super) objective: &'a Objective,
-    /// Weight of the KL at the last step, in the convention of the spec.
-    pub(super) kl_weight: f64,
+    pub(super) objective: &'a dyn Loss,
+    /// The last step.
+    pub(super) at: At,
     /// Learning rate at the last step.
     pub(super) learning_rate: f64,
 }
@@ -111,8 +111,8 @@ impl End<'_> {
 }
 
 /// Mean loss of a batch.
-pub(super) fn loss_of(sums: &Sums, objective: &Objective, kl_weight: f64) -> f64 {
-    loss::of(sums, objective, kl_weight)
+pub(super) fn loss_of(sums: &Sums, objective: &dyn Loss, at: At) -> f64 {
+    loss::of(sums, objective, at)
 }
 
 /// Mean loss of an epoch's steps so far.
@@ -188,8 +188,9 @@ pub(crate) fn example(epoch: u64, split: Split, given: &[(&str, f64)]) -> Row {
 mod tests {
     use super::*;
     use crate::metrics::{POSITION, named};
-    use crate::model::architecture::PosteriorScale;
-    use crate::objective::{self, Kl, Reduction};
+    use crate::model::ModelSettings;
+    use crate::objective::ObjectiveSettings;
+    use crate::settings::Keys;
     use std::collections::BTreeSet;
 
     #[test]
@@ -217,12 +218,13 @@ mod tests {
     const IMAGES: [(f32, [f32; 2], [f32; 2]); 2] = [(3.0, [1.0, 0.05], [0.0; 2]), (5.0, [-1.0, -0.05], [0.0; 2])];
 
     fn row(sums: &Sums, split: Split) -> Row {
-        let settings = objective::ObjectiveSettings {
-            kl: Some(Kl { weight: 2.0, warmup_epochs: 0.0, posterior_scale: PosteriorScale::LogVar }),
-            reduction: Reduction::Sum,
-        };
-        let objective = Objective::new(&settings, 4, 2);
-        let end = End { sums, seconds: 0.5, objective: &objective, kl_weight: 2.0, learning_rate: 0.1 };
+        let written = [("objective.kl_weight".to_owned(), toml::Value::Float(2.0))].into();
+        let (settings, _) = Keys::read(&written, |keys| {
+            keys.table("model", "", "", ModelSettings::read);
+            keys.table("objective", "", "", ObjectiveSettings::read)
+        });
+        let at = At { step: 0, steps_per_epoch: 1, values: 4, latent: 2 };
+        let end = End { sums, seconds: 0.5, objective: &settings.kind, at, learning_rate: 0.1 };
         let mut row = Row::new(1, split, 1, 2);
         end.fill(&mut row);
         row

@@ -1,6 +1,8 @@
 //! The portable backend: the same operations, built from dfdx's own, on any of its devices. CUDA uses it, and on the
 //! CPU it is the reference for the kernels. Everything stays on the device; copies to it and from it are counted.
 
+mod combine;
+
 use super::{Activation, Array, Backend, DeviceError, Filter, Grads, NoiseKey, Parameter, RowOperation};
 use crate::tensor::dims::{Dim, Stride};
 use crate::tensor::kernels::Buffer;
@@ -253,23 +255,6 @@ impl<D: PortableDevice> Backend for Portable<D> {
             let variance = log_variance.with_empty_tape().try_exp()?;
             let terms = log_variance.try_negate()?.try_add(squares)?.try_add(variance)?.try_sub(1.0)?;
             terms.try_mul(0.5)?.try_sum::<(N,), Axis<1>>()
-        };
-        attempt().map_err(DeviceError::from_device).map(array)
-    }
-
-    fn total<N: Dim, T: Tape<f32, D>>(
-        recon_nats: Array<(N,), Self, T>,
-        kl_nats: Option<Array<(N,), Self>>,
-        scale: f32,
-        beta: f32,
-    ) -> Result<Array<(), Self, T>, DeviceError> {
-        let attempt = || -> Result<_, D::Err> {
-            let recon_nats = recorded(recon_nats);
-            let nats = match kl_nats {
-                Some(kl_nats) => recon_nats.try_add(kl_nats.tensor.retaped::<T>().try_mul(beta)?)?,
-                None => recon_nats,
-            };
-            nats.try_mul(scale)?.try_sum::<(), _>()
         };
         attempt().map_err(DeviceError::from_device).map(array)
     }

@@ -5,6 +5,8 @@
 //! it. Values are copied in one case: the inputs of a dense layer, into a slot, because a slot owns its data (see
 //! [`Rows`]).
 
+mod combine;
+
 use super::gradient::{Rows, put_sum};
 use super::{
     Activation, Array, Backend, DeviceError, Filter, Grads, NoiseKey, Parameter, Part, RowGradients, RowInputs,
@@ -254,25 +256,6 @@ impl Backend for Host {
         Ok(Array { tensor: nats, tape })
     }
 
-    fn total<N: Dim, T: Tape<f32, Cpu>>(
-        recon_nats: Array<(N,), Self, T>,
-        kl_nats: Option<Array<(N,), Self>>,
-        scale: f32,
-        beta: f32,
-    ) -> Result<Array<(), Self, T>, DeviceError> {
-        let Array { tensor: recon, mut tape } = recon_nats;
-        let sum = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>();
-        let kl = kl_nats.map(|kl| kl.tensor);
-        let nats = sum(&recon.values) + kl.as_ref().map_or(0.0, |kl| f64::from(beta) * sum(&kl.values));
-        let total = recon.next(Buffer::copy_of(&[(f64::from(scale) * nats) as f32]), ())?;
-        tape.add_backward_op(move |gradients| {
-            let images = recon.values.len();
-            put(gradients, &recon.slot, Buffer::filled(images, scale))?;
-            kl.map_or(Ok(()), |kl| put(gradients, &kl.slot, Buffer::filled(images, scale * beta)))
-        });
-        Ok(Array { tensor: total, tape })
-    }
-
     fn backward(total: Array<(), Self, OwnedTape<f32, Cpu>>) -> Result<Grads<Host>, DeviceError> {
         // dfdx runs the tape of a tensor without axes; the first operation sets the gradient with respect to the total.
         let one: Tensor<(), f32, Cpu, NoneTape> =
@@ -385,6 +368,16 @@ fn take_or_zeros(gradients: &mut Grads<Host>, slot: &Slot, length: usize) -> Res
 fn put(gradients: &mut Grads<Host>, slot: &Slot, gradient: Buffer) -> Result<(), CpuError> {
     **gradients.get_or_alloc_mut(slot)? = gradient.into_vec();
     Ok(())
+}
+
+/// Adds to a gradient.
+fn add(gradients: &mut Grads<Host>, slot: &Slot, more: Buffer) -> Result<(), CpuError> {
+    let mut sum = take_slot(gradients, slot)?;
+    if sum.is_empty() {
+        return put(gradients, slot, more);
+    }
+    Accumulate::Add.put(&more, &mut sum);
+    put(gradients, slot, sum)
 }
 
 /// Appends rows to those of other uses of the same weight; usually there are none.

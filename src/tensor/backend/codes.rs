@@ -1,0 +1,88 @@
+//! The codes of images, and operations on them, which are open to new kinds: on the code of each image, and on the codes of a
+//! whole batch.
+
+use super::{Array, Backend};
+use crate::tensor::dims::Dim;
+use dfdx::tensor::{Tape, Tensor};
+use dfdx::tensor_ops::Device;
+
+/// The codes of images, or gradients with respect to them.
+pub struct Codes<N: Dim, L: Dim, B: Backend> {
+    /// Posterior means, `(N, L)`.
+    pub mean: Array<(N, L), B>,
+    /// Posterior log-variances, `(N, L)`; `None` for a plain autoencoder.
+    pub log_variance: Option<Array<(N, L), B>>,
+    /// Samples, `(N, L)`.
+    pub z: Array<(N, L), B>,
+}
+
+/// The codes of a batch on the host, row-major.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeInputs<'a> {
+    /// The number of latent axes.
+    pub latent: usize,
+    /// (Images, Latent)
+    pub mean: &'a [f32],
+    /// (Images, Latent); empty for a plain autoencoder.
+    pub log_variance: &'a [f32],
+    /// (Images, Latent)
+    pub z: &'a [f32],
+}
+
+/// The gradients that an operation on codes adds to, with the lengths of [`CodeInputs`].
+#[derive(Debug)]
+pub struct CodeGradients<'a> {
+    /// With respect to the means.
+    pub mean: &'a mut [f32],
+    /// With respect to the log-variances.
+    pub log_variance: &'a mut [f32],
+    /// With respect to the samples.
+    pub z: &'a mut [f32],
+}
+
+/// A term of the loss of each image that depends on its code, and on numbers that all images share. It is computed twice: by a
+/// kernel on the host, and with dfdx's operations on any device.
+pub trait CodeTerm: Copy + Send + Sync + 'static {
+    /// Writes the term of each image to `results` (Images). `own` are the shared numbers.
+    fn forward(&self, codes: CodeInputs<'_>, own: &[f32], results: &mut [f32]);
+
+    /// Adds the gradients, from the gradients with respect to the results (Images); `down` is with respect to the shared numbers.
+    fn backward(
+        &self,
+        codes: CodeInputs<'_>,
+        own: &[f32],
+        dresults: &[f32],
+        gradients: CodeGradients<'_>,
+        down: &mut [f32],
+    );
+
+    /// The same as [`CodeTerm::forward`] with dfdx's operations, from (Images, Latent) tensors to (Images).
+    ///
+    /// # Errors
+    /// The device failed.
+    fn portable<D: Device<f32>, T: Tape<f32, D>>(
+        &self,
+        mean: Tensor<(usize, usize), f32, D, T>,
+        log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
+        z: Tensor<(usize, usize), f32, D, T>,
+        own: Tensor<(usize,), f32, D, T>,
+    ) -> Result<Tensor<(usize,), f32, D, T>, D::Err>;
+}
+
+/// A term of the loss that couples the images of a batch: from all codes of a batch to a number, whose gradients are needed. It is
+/// computed twice: on the host, and with dfdx's operations on any device.
+pub trait CodeOperation {
+    /// Adds the gradients.
+    fn gradients(&self, codes: CodeInputs<'_>, gradients: CodeGradients<'_>);
+
+    /// The term itself, from (Images, Latent) tensors, recorded on their tapes.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn portable<D: Device<f32>, T: Tape<f32, D>>(
+        &self,
+        mean: Tensor<(usize, usize), f32, D, T>,
+        log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
+        z: Tensor<(usize, usize), f32, D, T>,
+    ) -> Result<Tensor<(), f32, D, T>, D::Err>;
+}

@@ -1,0 +1,64 @@
+//! What objectives need of a backend in addition to the operations of models: terms with weights, and codes of whole batches.
+
+use super::{Array, Backend, CodeOperation, CodeTerm, Codes, DeviceError, Grads, Parameter};
+use crate::tensor::dims::{Batch, Dim};
+use dfdx::shapes::Shape;
+use dfdx::tensor::Tape;
+use std::ops::Range;
+
+/// The weights of a term of images.
+pub enum RowWeight<N: Dim, B: Backend> {
+    /// The same for all images.
+    Same(f32),
+    /// One for each image, `(N)`.
+    Each(Array<(N,), B>),
+}
+
+/// Operations that combine terms of images to the value to differentiate.
+pub trait Combine: Backend {
+    /// A term of each image that depends on its code and on shared numbers: `(N)`. All codes may be on the tape.
+    fn code_term<C: CodeTerm, N: Dim, L: Dim, P: Dim, T: Tape<f32, Self::Device>>(
+        term: &C,
+        codes: &Codes<N, L, Self>,
+        own: &Parameter<(P,), Self>,
+        tape: T,
+    ) -> Result<Array<(N,), Self, T>, DeviceError>;
+
+    /// The gradients of a term that couples the images of a batch, with respect to their codes.
+    fn code_gradients<C: CodeOperation, N: Dim, L: Dim>(
+        operation: &C,
+        codes: &Codes<N, L, Self>,
+    ) -> Result<Codes<N, L, Self>, DeviceError>;
+
+    /// The sum of all terms times their weights, the value to differentiate: of rows `(N)`, and of any arrays with constant
+    /// gradients of the same shape.
+    fn total<N: Dim, L: Dim, T: Tape<f32, Self::Device>>(
+        rows: Vec<(Array<(N,), Self>, RowWeight<N, Self>)>,
+        codes: Vec<(Array<(N, L), Self>, Array<(N, L), Self>)>,
+        tape: T,
+    ) -> Result<Array<(), Self, T>, DeviceError>;
+
+    /// The gradient with respect to an array, after a backward pass; zeros if the total does not depend on it.
+    fn gradient_of<S: Shape>(
+        gradients: &mut Grads<Self>,
+        array: &Array<S, Self>,
+    ) -> Result<Array<S, Self>, DeviceError>;
+
+    /// Each row times its factor: `(N, L)` with `(N)`. Not recorded.
+    fn scale_rows<N: Dim, L: Dim>(
+        rows: &Array<(N, L), Self>,
+        factors: &Array<(N,), Self>,
+    ) -> Result<Array<(N, L), Self>, DeviceError>;
+
+    /// Arrays below each other: rows `(N, L)` of several to `(sum of N, L)`; at least one array. Not recorded.
+    fn stack_rows<N: Dim, L: Dim>(arrays: &[Array<(N, L), Self>]) -> Result<Array<(Batch, L), Self>, DeviceError>;
+
+    /// Some rows of an array. Not recorded.
+    fn take_rows<N: Dim, L: Dim>(
+        array: &Array<(N, L), Self>,
+        rows: Range<usize>,
+    ) -> Result<Array<(Batch, L), Self>, DeviceError>;
+
+    /// Values as a parameter, so that their gradient can be read.
+    fn leaf<S: Shape>(values: &Array<S, Self>) -> Result<Parameter<S, Self>, DeviceError>;
+}

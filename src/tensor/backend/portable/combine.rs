@@ -1,0 +1,148 @@
+//! What objectives need of the portable backend: terms with weights, and codes of whole batches.
+
+use super::{Portable, PortableDevice, Rows, array};
+use crate::tensor::backend::{
+    Array, CodeOperation, CodeTerm, Codes, Combine, DeviceError, Grads, Parameter, RowWeight,
+};
+use crate::tensor::dims::{Batch, Dim};
+use dfdx::shapes::{Axis, HasShape, Shape};
+use dfdx::tensor::{NoneTape, OwnedTape, PutTape, Tape, Tensor};
+use dfdx::tensor_ops::{Backward, BroadcastTo, ReshapeTo, SumTo, TryAdd, TryConcatAlong, TryMul};
+use std::ops::Range;
+
+impl<D: PortableDevice> Combine for Portable<D> {
+    fn code_term<C: CodeTerm, N: Dim, L: Dim, P: Dim, T: Tape<f32, D>>(
+        term: &C,
+        codes: &Codes<N, L, Self>,
+        own: &Parameter<(P,), Self>,
+        tape: T,
+    ) -> Result<Array<(N,), Self, T>, DeviceError> {
+        let (batch, _) = codes.mean.shape();
+        let attempt = || -> Result<_, D::Err> {
+            let [mean, log_variance, z] = flat_codes::<N, L, D, T>(codes)?;
+            let own = own.handle.clone().put_tape(tape).try_reshape_like(&(own.shape().0.size(),))?;
+            // The means and the samples are always there.
+            let (Some(mean), Some(z)) = (mean, z) else { return own.try_sum::<(), _>()?.try_broadcast_like(&(batch,)) };
+            term.portable(mean, log_variance, z, own)?.try_reshape_like(&(batch,))
+        };
+        attempt().map_err(DeviceError::from_device).map(array)
+    }
+
+    fn code_gradients<C: CodeOperation, N: Dim, L: Dim>(
+        operation: &C,
+        codes: &Codes<N, L, Self>,
+    ) -> Result<Codes<N, L, Self>, DeviceError> {
+        let attempt = || -> Result<_, D::Err> {
+            let [mean, log_variance, z] = flat_codes::<N, L, D, OwnedTape<f32, D>>(codes)?;
+            match (mean, z) {
+                (Some(mean), Some(z)) => operation.portable(mean, log_variance, z)?.try_backward().map(Some),
+                _ => Ok(None),
+            }
+        };
+        let mut gradients = attempt().map_err(DeviceError::from_device)?.unwrap_or_else(Grads::<Self>::leaky);
+        let mut read = |array| Self::gradient_of(&mut gradients, array);
+        let log_variance = codes.log_variance.as_ref().map(&mut read).transpose()?;
+        Ok(Codes { mean: read(&codes.mean)?, log_variance, z: read(&codes.z)? })
+    }
+
+    fn total<N: Dim, L: Dim, T: Tape<f32, D>>(
+        rows: Vec<(Array<(N,), Self>, RowWeight<N, Self>)>,
+        codes: Vec<(Array<(N, L), Self>, Array<(N, L), Self>)>,
+        tape: T,
+    ) -> Result<Array<(), Self, T>, DeviceError> {
+        let attempt = || -> Result<Option<Tensor<(), f32, D, T>>, D::Err> {
+            // The first term has the tape of what came before.
+            let mut tape = Some(tape);
+            let mut sum: Option<Tensor<(), f32, D, T>> = None;
+            let mut add = |term: Tensor<(), f32, D, T>| -> Result<(), D::Err> {
+                sum = Some(match sum.take() {
+                    None => term,
+                    Some(sum) => sum.try_add(term)?,
+                });
+                Ok(())
+            };
+            for (row, weight) in rows {
+                let row = row.tensor.put_tape(tape.take().unwrap_or_default());
+                add(match weight {
+                    RowWeight::Same(weight) => row.try_mul(weight)?.try_sum::<(), _>()?,
+                    RowWeight::Each(weights) => row.try_mul(weights.tensor)?.try_sum::<(), _>()?,
+                })?;
+            }
+            for (code, gradient) in codes {
+                add(code
+                    .tensor
+                    .put_tape(tape.take().unwrap_or_default())
+                    .try_mul(gradient.tensor)?
+                    .try_sum::<(), _>()?)?;
+            }
+            Ok(sum)
+        };
+        let sum = attempt().map_err(DeviceError::from_device)?;
+        Ok(array(sum.ok_or_else(|| DeviceError::from_device("there are no terms"))?))
+    }
+
+    fn gradient_of<S: Shape>(
+        gradients: &mut Grads<Self>,
+        array: &Array<S, Self>,
+    ) -> Result<Array<S, Self>, DeviceError> {
+        gradients.get_or_alloc_mut(&array.tensor).map_err(DeviceError::from_device)?;
+        Ok(Array { tensor: gradients.get(&array.tensor), tape: NoneTape })
+    }
+
+    fn scale_rows<N: Dim, L: Dim>(
+        rows: &Array<(N, L), Self>,
+        factors: &Array<(N,), Self>,
+    ) -> Result<Array<(N, L), Self>, DeviceError> {
+        let attempt = || -> Result<_, D::Err> {
+            let factors = factors.tensor.clone().try_broadcast_like::<_, Axis<1>>(&rows.shape())?;
+            rows.tensor.clone().try_mul(factors)
+        };
+        attempt().map_err(DeviceError::from_device).map(array)
+    }
+
+    fn stack_rows<N: Dim, L: Dim>(arrays: &[Array<(N, L), Self>]) -> Result<Array<(Batch, L), Self>, DeviceError> {
+        let first = arrays.first().ok_or_else(|| DeviceError::from_device("there are no rows"))?;
+        let latent = first.shape().1;
+        let flat = |array: &Array<(N, L), Self>| -> Result<Rows<D, NoneTape>, D::Err> {
+            array.tensor.clone().try_reshape_like(&(array.shape().0.size(), latent.size()))
+        };
+        let attempt = || -> Result<_, D::Err> {
+            let mut stacked = flat(first)?;
+            for array in arrays.iter().skip(1) {
+                stacked = (stacked, flat(array)?).try_concat_along(Axis::<0>)?;
+            }
+            let rows = stacked.shape().0;
+            stacked.try_reshape_like(&(Batch(rows), latent))
+        };
+        attempt().map_err(DeviceError::from_device).map(array)
+    }
+
+    fn take_rows<N: Dim, L: Dim>(
+        array: &Array<(N, L), Self>,
+        rows: Range<usize>,
+    ) -> Result<Array<(Batch, L), Self>, DeviceError> {
+        let (batch, latent) = array.shape();
+        let attempt = || -> Result<_, D::Err> {
+            let flat: Rows<D, NoneTape> = array.tensor.clone().try_reshape_like(&(batch.size(), latent.size()))?;
+            let count = rows.len();
+            flat.try_slice((rows, ..))?.try_reshape_like(&(Batch(count), latent))
+        };
+        attempt().map_err(DeviceError::from_device).map(self::array)
+    }
+
+    fn leaf<S: Shape>(values: &Array<S, Self>) -> Result<Parameter<S, Self>, DeviceError> {
+        Ok(Parameter { handle: values.tensor.clone(), shape: values.shape() })
+    }
+}
+
+/// Means, log-variances and samples as (Images, Latent), each with an empty tape.
+#[expect(clippy::type_complexity, reason = "three tensors of one type")]
+fn flat_codes<N: Dim, L: Dim, D: PortableDevice, T: Tape<f32, D>>(
+    codes: &Codes<N, L, Portable<D>>,
+) -> Result<[Option<Rows<D, T>>; 3], D::Err> {
+    let (batch, latent) = codes.mean.shape();
+    let flat = |array: &Array<(N, L), Portable<D>>| {
+        array.tensor.retaped::<T>().try_reshape_like(&(batch.size(), latent.size()))
+    };
+    Ok([Some(flat(&codes.mean)?), codes.log_variance.as_ref().map(flat).transpose()?, Some(flat(&codes.z)?)])
+}
