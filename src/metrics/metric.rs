@@ -32,6 +32,8 @@ pub struct Metric {
     pub is_curve: bool,
     /// Whether a trial has diverged if it is not finite.
     pub must_be_finite: bool,
+    /// Whether some trials do not have it, because it belongs to certain objectives.
+    pub is_optional: bool,
     /// Whether it depends on the clock, so that it differs when the same trial is trained again.
     pub is_timing: bool,
 }
@@ -101,6 +103,7 @@ impl Metric {
             column: None,
             is_curve: false,
             must_be_finite: false,
+            is_optional: false,
             is_timing: false,
         }
     }

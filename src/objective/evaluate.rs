@@ -108,11 +108,11 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     let outputs = model.decode(z.put_tape(of_decoder))?;
     let (recon_nats, of_decoder) = model.likelihood().nats(outputs, x)?.split_tape();
     let terms = RowTerms { recon_nats: &recon_nats, kl_nats: kl.as_ref() };
-    let RowWeights { recon, rest, path } = match has_weights {
+    let RowWeights { recon, kl: of_kl, path } = match has_weights {
         true => objective.row_weights(terms, weights)?,
         false => RowWeights {
             recon: RowWeight::Same(scale as f32),
-            rest: RowWeight::Same(scale as f32 * beta as f32),
+            kl: RowWeight::Same(scale as f32 * beta as f32),
             path: None,
         },
     };
@@ -133,7 +133,7 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     } else {
         rows.push((recon_nats.clone(), recon));
     }
-    rows.extend(kl.map(|kl| (kl, rest)));
+    rows.extend(kl.map(|kl| (kl, of_kl)));
     rows.extend(term.map(|term| (term, RowWeight::Same((scale * of_term) as f32))));
     let total = B::total(rows, gradients, tape)?;
     read(&mut B::backward(total)?)?;

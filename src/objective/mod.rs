@@ -95,8 +95,8 @@ pub trait Loss: Debug + Send + Sync {
 pub struct RowWeights<N: Dim, B: Combine> {
     /// Of the reconstruction.
     pub recon: RowWeight<N, B>,
-    /// Of the KL, and of the objective's own term.
-    pub rest: RowWeight<N, B>,
+    /// Of the KL.
+    pub kl: RowWeight<N, B>,
     /// Factors of the gradient of the reconstruction with respect to the code, `(N)`: with them, the path through the code has
     /// other weights than the parameters of the decoder.
     pub path: Option<Array<(N,), B>>,
@@ -184,8 +184,8 @@ pub trait Objective: Loss + Clone + 'static {
         _terms: RowTerms<'_, N, B>,
         weights: Weights,
     ) -> Result<RowWeights<N, B>, DeviceError> {
-        let [recon, rest] = [1.0, weights.beta].map(|factor| RowWeight::Same(weights.scale as f32 * factor as f32));
-        Ok(RowWeights { recon, rest, path: None })
+        let [recon, kl] = [1.0, weights.beta].map(|factor| RowWeight::Same(weights.scale as f32 * factor as f32));
+        Ok(RowWeights { recon, kl, path: None })
     }
 }
 

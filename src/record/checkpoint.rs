@@ -172,6 +172,11 @@ impl Stored {
         Some((self.arrays.info(name)?.shape.clone(), self.values(name)?))
     }
 
+    /// An array of bytes; `None` if absent.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.array(name, Dtype::U8)
+    }
+
     /// The names of the arrays, in the order of the file.
     pub fn names(&self) -> Vec<String> {
         self.arrays.offset_keys()
@@ -310,12 +315,12 @@ pub fn read_checkpoint(path: &Path, trial: &str) -> Result<(Snapshot<'static>, H
         return Err(stored.wrong("it belongs to another trial"));
     }
     let position = || {
-        let tally = stored.array(TALLY, Dtype::U8)?.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
+        let tally = stored.bytes(TALLY)?.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
         Some(Position { epoch: stored.number(EPOCH)?, steps: stored.number(STEPS)?, tally: tally.collect() })
     };
     let position = position().ok_or_else(|| stored.wrong("it has no position in training"))?;
     let missing = || stored.wrong("it does not have the metrics of all epochs");
-    let rows = stored.array(METRICS, Dtype::U8).ok_or_else(missing)?.to_vec();
+    let rows = stored.bytes(METRICS).ok_or_else(missing)?.to_vec();
     let rows = tables::metrics_of(rows).map_err(|error| stored.wrong(error.to_string()))?;
     if rows.len() as u64 != 2 * position.epoch {
         return Err(missing());

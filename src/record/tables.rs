@@ -205,7 +205,11 @@ fn row_at(frame: &DataFrame, index: usize) -> PolarsResult<Row> {
     for metric in measure::all().filter(|metric| metric.is_of(split)) {
         let Ok(column) = frame.column(&metric.name) else { continue };
         let value = match metric.kind {
-            MetricKind::Number => Some(Value::Number(column.f64()?.get(index).unwrap_or(f64::NAN))),
+            MetricKind::Number => match column.f64()?.get(index) {
+                // Numbers that are not finite are null too.
+                None if !metric.is_optional => Some(Value::Number(f64::NAN)),
+                number => number.map(Value::Number),
+            },
             MetricKind::Count => {
                 column.i64()?.get(index).map(|value| count(&metric.name, value)).transpose()?.map(Value::Count)
             }

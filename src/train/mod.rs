@@ -188,6 +188,11 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         })
     }
 
+    /// Sets the number of images in a micro-batch. It changes results by rounding only; the default suits the caches.
+    pub fn set_micro_batch(&mut self, images: usize) {
+        self.micro_batch = images.max(1);
+    }
+
     /// The number of finished epochs.
     pub fn epoch(&self) -> u64 {
         self.epoch

@@ -11,7 +11,11 @@ pub(super) struct EffectiveBeta;
 impl Measure for EffectiveBeta {
     fn metrics(&self) -> Vec<Metric> {
         let doc = "Weight of `kl_nats` relative to `recon_nats` in the loss, whatever `objective.reduction` is; at the epoch's last step.";
-        vec![Metric { board: Board::Schedule, ..Metric::new(EFFECTIVE_BETA, MetricKind::Number, "", doc) }]
+        vec![Metric {
+            board: Board::Schedule,
+            is_optional: true,
+            ..Metric::new(EFFECTIVE_BETA, MetricKind::Number, "", doc)
+        }]
     }
 
     fn values(&self, end: &End) -> Vec<Value> {

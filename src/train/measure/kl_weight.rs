@@ -8,7 +8,11 @@ pub(super) struct KlWeight;
 impl Measure for KlWeight {
     fn metrics(&self) -> Vec<Metric> {
         let doc = "Weight of the KL term, in the unit of `objective.reduction`, at the epoch's last step.";
-        vec![Metric { board: Board::Schedule, ..Metric::new("kl_weight", MetricKind::Number, "", doc) }]
+        vec![Metric {
+            board: Board::Schedule,
+            is_optional: true,
+            ..Metric::new("kl_weight", MetricKind::Number, "", doc)
+        }]
     }
 
     fn values(&self, end: &End) -> Vec<Value> {
