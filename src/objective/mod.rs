@@ -350,6 +350,7 @@ macro_rules! objectives {
 
 objectives! {
     Beta in beta,
+    Capacity in capacity,
 }
 
 /// The default.

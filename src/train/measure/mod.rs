@@ -3,6 +3,7 @@
 
 mod active_units;
 mod batch;
+mod capacity_nats;
 mod effective_beta;
 mod elbo_nats;
 mod grad_norm;
@@ -41,6 +42,7 @@ const MEASURES: &[&dyn Measure] = &[
     &active_units::ActiveUnits,
     &effective_beta::EffectiveBeta,
     &kl_weight::KlWeight,
+    &capacity_nats::CapacityNats,
     &learning_rate::LearningRate,
     &grad_norm::GradNorm,
     &images_per_second::ImagesPerSecond,
@@ -264,7 +266,8 @@ mod tests {
         assert_eq!(validation.get("grad_norm"), None);
         for row in [&train, &validation] {
             let names: Vec<&str> = row.values().map(|(metric, _)| &*metric.name).collect();
-            let expected: Vec<&str> = all().filter(|one| one.is_of(row.split)).map(|one| &*one.name).collect();
+            let has = |one: &&Metric| one.is_of(row.split) && one.name != "capacity_nats";
+            let expected: Vec<&str> = all().filter(has).map(|one| &*one.name).collect();
             assert_eq!(names, expected);
         }
         assert_eq!(named([&train, &validation])["validation_recon_nats"], 4.0);

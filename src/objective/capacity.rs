@@ -1,0 +1,155 @@
+//! The KL is held at a capacity that rises during training (Burgess et al. 2018, equation 8).
+//!
+//! The loss is recon + gamma |KL - C|, where KL is the mean over the batch. Taking the absolute value of each image instead is
+//! another objective, which penalizes differences between images.
+
+use super::{At, Choose, Loss, MeanTerms, Objective, Scheduled, Weights};
+use crate::model::GAUSSIAN_POSTERIOR;
+use crate::optimizer::Learn;
+use crate::settings::{Interval, Key, Keys, Problem, Type, Word};
+use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, Codes, Combine, DeviceError};
+use crate::tensor::dims::{Batch, Latent};
+use crate::tensor::kernels::{kl, kl_backward};
+use crate::text::short;
+use dfdx::shapes::{Axis, HasShape};
+use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
+use dfdx::tensor_ops::{Device, SumTo, TryAdd, TryMul, TrySub};
+
+/// Its settings.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Capacity {
+    gamma: f64,
+    /// The capacity at the end, nats.
+    capacity: f64,
+    /// The number of steps over which the capacity rises from 0.
+    steps: u64,
+}
+
+const GAMMA: Key = Key::new("gamma", "The weight of the distance of the KL from the capacity.")
+    .also("capacity_weight capacity_gamma")
+    .example("100.0");
+const CAPACITY: Key = Key::new("capacity", "The KL that the objective aims at, in nats per image, after `capacity_steps`.")
+    .also("c_max max_capacity capacity_max c_stop c_fin target_kl")
+    .example("10.0");
+const CAPACITY_STEPS: Key =
+    Key::new("capacity_steps", "The number of steps over which the capacity rises linearly from 0; 0 for a constant.")
+        .also("c_iterations iteration_threshold c_stop_iter anneal_steps steps_anneal reg_anneal capacity_max_iter")
+        .example("10_000");
+
+/// The KL in nats that one axis rarely exceeds.
+const NATS_PER_AXIS: f64 = 5.0;
+
+impl Choose for Capacity {
+    const WORD: Word = Word {
+        name: "capacity",
+        doc: "Reconstruction, and the distance of the batch's mean KL from a capacity that rises (Burgess et al. 2018); needs a \
+              distribution as posterior.",
+        also: "annealed_vae controlled_capacity burgess beta_vae_b betab c_vae",
+    };
+
+    fn read(keys: &mut Keys<'_>) -> Capacity {
+        keys.require(
+            keys.is_word("model.posterior", GAUSSIAN_POSTERIOR.word.name),
+            &["objective.kind", "model.posterior"],
+            || "`objective.kind = \"capacity\"` needs a KL, but `model.posterior` is \"none\"".to_owned(),
+            "set `model.posterior = \"gaussian\"`, or `objective.kind = \"beta\"`",
+        );
+        Capacity {
+            gamma: keys.number(GAMMA, Interval::NOT_NEGATIVE, 1000.0),
+            capacity: keys.number(CAPACITY, Interval::NOT_NEGATIVE, 25.0),
+            steps: keys.whole(CAPACITY_STEPS, 0, Type::MOST, 100_000),
+        }
+    }
+}
+
+impl Capacity {
+    /// The capacity at a point of training, nats.
+    fn nats(&self, at: At) -> f64 {
+        if at.step < self.steps { self.capacity * at.step as f64 / self.steps as f64 } else { self.capacity }
+    }
+}
+
+impl Loss for Capacity {
+    fn weights(&self, _: At) -> Weights {
+        Weights { scale: 1.0, beta: 0.0, term: 0.0 }
+    }
+
+    fn loss(&self, terms: MeanTerms, at: At) -> f64 {
+        let distance = (terms.kl_nats - self.nats(at)).abs();
+        // A weight of 0 removes the term, even if the KL is infinite.
+        let penalty = if self.gamma == 0.0 { 0.0 } else { self.gamma * distance };
+        terms.recon_nats + penalty
+    }
+
+    fn scheduled(&self, at: At) -> Scheduled {
+        Scheduled { capacity_nats: Some(self.nats(at)), ..Scheduled::default() }
+    }
+
+    fn warnings(&self, at: At) -> Vec<Problem> {
+        if self.capacity <= NATS_PER_AXIS * at.latent as f64 {
+            return Vec::new();
+        }
+        let (capacity, latent) = (short(self.capacity), at.latent);
+        let message = format!("`objective.capacity` is {capacity} nats, much for `model.latent_dim` = {latent}");
+        let help = "one axis rarely carries more than 5 nats: the KL may never reach the capacity";
+        vec![Problem::new(&["objective.capacity", "model.latent_dim"], message, help)]
+    }
+}
+
+impl Objective for Capacity {
+    type Own<B: Learn + Combine> = ();
+
+    fn own<B: Learn + Combine>(&self, _: &B::Device, _: usize, _: u64) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    fn couples(&self) -> bool {
+        self.gamma != 0.0
+    }
+
+    fn couple<B: Learn + Combine>(
+        &self,
+        (): &mut (),
+        codes: &Codes<Batch, Latent, B>,
+        at: At,
+    ) -> Result<Option<Codes<Batch, Latent, B>>, DeviceError> {
+        B::code_gradients(&Distance { gamma: self.gamma, capacity: self.nats(at) }, codes).map(Some)
+    }
+}
+
+/// gamma |KL - C|, with the mean KL of a batch.
+struct Distance {
+    gamma: f64,
+    capacity: f64,
+}
+
+impl CodeOperation for Distance {
+    fn gradients(&self, codes: CodeInputs<'_>, gradients: CodeGradients<'_>) {
+        let images = codes.mean.len() / codes.latent.max(1);
+        let mut nats = vec![0.0; images];
+        kl(codes.latent, codes.mean, codes.log_variance, &mut nats);
+        let mean = nats.iter().map(|nats| f64::from(*nats)).sum::<f64>() / images as f64;
+        // At the capacity, the derivative is between both signs: 0.
+        let sign = if mean == self.capacity { 0.0 } else { (mean - self.capacity).signum() };
+        let weights = vec![(self.gamma * sign / images as f64) as f32; images];
+        let CodeGradients { mean: dmean, log_variance: dlog_variance, .. } = gradients;
+        kl_backward(codes.latent, codes.mean, codes.log_variance, &weights, dmean, dlog_variance);
+    }
+
+    fn portable<D: Device<f32>, T: Tape<f32, D>>(
+        &self,
+        mean: Tensor<(usize, usize), f32, D, T>,
+        log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
+        _: Tensor<(usize, usize), f32, D, T>,
+    ) -> Result<Tensor<(), f32, D, T>, D::Err> {
+        let images = mean.shape().0;
+        let squares = mean.try_square()?;
+        // A distribution has log-variances.
+        let Some(log_variance) = log_variance else { return squares.try_sum() };
+        let variance = log_variance.with_empty_tape().try_exp()?;
+        let terms = log_variance.try_negate()?.try_add(squares)?.try_add(variance)?.try_sub(1.0)?;
+        let nats: Tensor<(usize,), f32, D, T> = terms.try_mul(0.5 / images as f32)?.try_sum::<_, Axis<1>>()?;
+        let mean: Tensor<(), f32, D, T> = nats.try_sum()?;
+        mean.try_sub(self.capacity as f32)?.try_abs()?.try_mul(self.gamma as f32)
+    }
+}
