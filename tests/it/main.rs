@@ -14,6 +14,7 @@ mod folding;
 mod gradients;
 mod harness;
 mod models;
+mod objectives;
 mod optimizers;
 mod output;
 mod plan_output;
