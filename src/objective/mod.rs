@@ -289,7 +289,6 @@ macro_rules! objectives {
             ) -> Result<Option<Codes<Batch, Latent, B>>, DeviceError> {
                 match (self, own) {
                     $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.couple(own, codes, at),)+
-                    #[allow(unreachable_patterns, reason = "there may be a single kind")]
                     _ => Err(foreign()),
                 }
             }
@@ -302,7 +301,6 @@ macro_rules! objectives {
             ) -> Result<(), DeviceError> {
                 match (self, own) {
                     $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.train_own(own, pool, codes),)+
-                    #[allow(unreachable_patterns, reason = "there may be a single kind")]
                     _ => Err(foreign()),
                 }
             }

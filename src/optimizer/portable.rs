@@ -119,9 +119,7 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
     }
 
     fn moments(&self) -> Vec<(&'static str, Cow<'_, [f32]>)> {
-        let whole = |arrays: &Vec<Flat<D>>| -> Vec<f32> {
-            arrays.iter().flat_map(|array| Portable::<D>::to_vec(array)).collect()
-        };
+        let whole = |arrays: &Vec<Flat<D>>| -> Vec<f32> { arrays.iter().flat_map(Portable::<D>::to_vec).collect() };
         self.moments.iter().map(|(name, arrays)| (*name, whole(arrays).into())).collect()
     }
 

@@ -1,19 +1,22 @@
 //! Training. A batch is split into micro-batches, which worker threads compute. Gradients are summed in a fixed order, so
 //! the results do not depend on the number of threads.
 
+mod execute;
 pub mod measure;
+mod report;
 mod schedule;
 mod settings;
 mod snapshot;
 mod tally;
 mod worker;
 
+pub use execute::Execute;
 pub use schedule::{Course, SCHEDULES, Schedule};
 pub use settings::{DEVICES, Device, TrainSettings};
 pub use snapshot::{OWN, Snapshot, SnapshotError, Weight};
 pub use tally::Position;
 pub(crate) use worker::Worker;
-pub use worker::{Encoded, Execute, Measured};
+pub use worker::{Encoded, Measured};
 
 use crate::data::{self, Dataset, PixelMap};
 use crate::metrics::{Row, Split};
@@ -325,8 +328,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         let weights = Weights { scale: weights.scale / indices.len() as f64, ..weights };
         let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
         let coupled = if self.objective.couples() {
-            let parts = micro_batches.iter().map(|indices| (*indices, epoch)).collect();
-            let codes = worker::stack(B::execute(&self.pool, &self.worker, parts, Worker::codes)?)?;
+            let codes = worker::stack(B::codes(&self.pool, &self.worker, &micro_batches, epoch)?)?;
             let coupled = self.objective.couple(&mut self.own, &codes, at)?;
             self.codes = Some(codes);
             coupled
@@ -347,7 +349,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             coupled: coupled.as_ref(),
             shared: leaf.as_ref(),
         });
-        let lanes = B::execute(&self.pool, &self.worker, tasks.collect(), Worker::learn)?;
+        let lanes = B::learn(&self.pool, &self.worker, tasks.collect())?;
         let (mut parts, mut reports, mut of_shared) = (Vec::new(), Vec::new(), Vec::new());
         for lane in lanes {
             parts.push(lane.parts);

@@ -1,20 +1,17 @@
 //! The work of worker threads: forward and backward passes of micro-batches. The model is shared and read-only.
 
 use super::measure::{self, MeasuredBatch, Sums, axis_nats};
+use super::report::{MicroBatch, Report, values};
 use crate::data::{Dataset, Images, PixelMap};
 use crate::metrics::Split;
 use crate::model::parameters::GradientMap;
 use crate::model::{Model, Posterior};
 use crate::objective::{self, FromBatch, Learned, Objective, Weights};
-use crate::optimizer::Learn;
 use crate::random::{HELD_OUT_SEED, Purpose};
-use crate::tensor::backend::{
-    Array, Backend, Codes, Combine, DeviceError, Grads, Host, NoiseKey, Parameter, Portable, PortableDevice,
-};
+use crate::tensor::backend::{Array, Backend, Codes, Combine, DeviceError, Grads, NoiseKey, Parameter};
 use crate::tensor::dims::{Batch, Latent, Own, Values};
 use crate::tensor::kernels::Buffer;
 use dfdx::tensor::NoneTape;
-use rayon::prelude::*;
 use std::ops::Range;
 
 /// The data that all workers share.
@@ -27,166 +24,8 @@ pub struct Worker<B: Backend> {
     pub(crate) seed: u64,
 }
 
-/// A backend that can run tasks on workers.
-pub trait Execute: Learn + Combine {
-    /// What a lane reports to the metrics, possibly still on the device.
-    type Report: Send;
-
-    /// The number of steps between two reports to the metrics. Between them, nothing is copied from the device.
-    const REPORT_STEPS: usize;
-
-    /// The report of no images, of a model with `latent` axes.
-    fn no_report(latent: usize) -> Self::Report;
-
-    /// Adds a micro-batch of training images to a report.
-    fn report(report: &mut Self::Report, terms: MicroBatch<'_, Self>);
-
-    /// The sums of the metrics of each step, from the reports of its lanes.
-    ///
-    /// # Errors
-    /// The device failed.
-    fn collect(latent: usize, steps: Vec<Vec<Self::Report>>) -> Result<Vec<Sums>, DeviceError>;
-
-    /// Runs the task for each item. The results are in the order of the items.
-    ///
-    /// # Errors
-    /// The error of one of the tasks.
-    fn execute<I: Send, R: Send>(
-        pool: &rayon::ThreadPool,
-        worker: &Worker<Self>,
-        items: Vec<I>,
-        task: fn(&Worker<Self>, I) -> Result<R, DeviceError>,
-    ) -> Result<Vec<R>, DeviceError>;
-}
-
-/// The values of an array; none if there is none.
-fn values<B: Backend>(array: Option<&Array<(Batch, Latent), B>>) -> Vec<f32> {
-    array.map_or(Vec::new(), |array| array.to_vec())
-}
-
-/// The terms of a micro-batch of training images.
-pub struct MicroBatch<'a, B: Backend> {
-    /// -log p(x|z) of each image, nats, (Images).
-    recon_nats: &'a Array<(Batch,), B>,
-    /// Posterior means, (Images, Latent).
-    mean: &'a Array<(Batch, Latent), B>,
-    /// Posterior log-variances, (Images, Latent); `None` for a plain autoencoder.
-    log_variance: Option<&'a Array<(Batch, Latent), B>>,
-}
-
-impl<B: Backend> MicroBatch<'_, B> {
-    /// Adds the micro-batch to the sums of the metrics of training.
-    fn measure(&self, sums: &mut Sums) {
-        let log_variance = values(self.log_variance);
-        // No metric of training needs the values of images.
-        let decoded = measure::Decoded::default;
-        sums.measure(&MeasuredBatch::new(&self.recon_nats.to_vec(), &self.mean.to_vec(), &log_variance, &decoded));
-    }
-}
-
-impl Execute for Host {
-    /// The sums of its images: the threads share this work too.
-    type Report = Sums;
-
-    const REPORT_STEPS: usize = 1;
-
-    fn no_report(latent: usize) -> Sums {
-        Sums::new(Split::Train, latent)
-    }
-
-    fn report(report: &mut Sums, terms: MicroBatch<'_, Host>) {
-        terms.measure(report);
-    }
-
-    fn collect(latent: usize, steps: Vec<Vec<Sums>>) -> Result<Vec<Sums>, DeviceError> {
-        let of_step = |lanes: Vec<Sums>| {
-            let mut sums = Sums::new(Split::Train, latent);
-            lanes.iter().for_each(|lane| sums.add(lane));
-            sums
-        };
-        Ok(steps.into_iter().map(of_step).collect())
-    }
-
-    fn execute<I: Send, R: Send>(
-        pool: &rayon::ThreadPool,
-        worker: &Worker<Self>,
-        items: Vec<I>,
-        task: fn(&Worker<Self>, I) -> Result<R, DeviceError>,
-    ) -> Result<Vec<R>, DeviceError> {
-        pool.install(|| items.into_par_iter().map(|item| task(worker, item)).collect())
-    }
-}
-
-/// The terms of a micro-batch on the device.
-pub struct Pending<B: Backend> {
-    recon_nats: Array<(Batch,), B>,
-    mean: Array<(Batch, Latent), B>,
-    log_variance: Option<Array<(Batch, Latent), B>>,
-}
-
-/// All tasks run on one thread, as a GPU requires.
-impl<D: PortableDevice> Execute for Portable<D> {
-    type Report = Vec<Pending<Self>>;
-
-    const REPORT_STEPS: usize = 32;
-
-    fn no_report(_: usize) -> Vec<Pending<Self>> {
-        Vec::new()
-    }
-
-    fn report(report: &mut Vec<Pending<Self>>, terms: MicroBatch<'_, Self>) {
-        let MicroBatch { recon_nats, mean, log_variance } = terms;
-        let (recon_nats, mean, log_variance) = (recon_nats.clone(), mean.clone(), log_variance.cloned());
-        report.push(Pending { recon_nats, mean, log_variance });
-    }
-
-    fn collect(latent: usize, steps: Vec<Vec<Vec<Pending<Self>>>>) -> Result<Vec<Sums>, DeviceError> {
-        // One copy from the device for each of the three arrays, whatever the number of steps.
-        let (mut recon_nats, mut mean, mut log_variance) = (Vec::new(), Vec::new(), Vec::new());
-        let mut sizes = Vec::new();
-        for step in steps {
-            sizes.push(Vec::new());
-            for pending in step.into_iter().flatten() {
-                let batch = pending.mean.shape().0;
-                sizes.iter_mut().last().into_iter().for_each(|sizes| sizes.push(batch.0));
-                recon_nats.push(pending.recon_nats.relabel((batch, Latent(1)))?);
-                mean.push(pending.mean);
-                log_variance.extend(pending.log_variance);
-            }
-        }
-        let down = |arrays: Vec<Array<(Batch, Latent), Self>>| -> Result<Vec<f32>, DeviceError> {
-            if arrays.is_empty() { Ok(Vec::new()) } else { Ok(Self::stack_rows(&arrays)?.to_vec()) }
-        };
-        let (recon_nats, mean, log_variance) = (down(recon_nats)?, down(mean)?, down(log_variance)?);
-        let (mut all, mut first) = (Vec::new(), 0);
-        for step in sizes {
-            let mut sums = Sums::new(Split::Train, latent);
-            for images in step {
-                let rows = first..first + images;
-                let codes = rows.start * latent..rows.end * latent;
-                first = rows.end;
-                let log_variance = log_variance.get(codes.clone()).unwrap_or_default();
-                let batch =
-                    MeasuredBatch::new(&recon_nats[rows], &mean[codes], log_variance, &measure::Decoded::default);
-                sums.measure(&batch);
-            }
-            all.push(sums);
-        }
-        Ok(all)
-    }
-
-    fn execute<I: Send, R: Send>(
-        _: &rayon::ThreadPool,
-        worker: &Worker<Self>,
-        items: Vec<I>,
-        task: fn(&Worker<Self>, I) -> Result<R, DeviceError>,
-    ) -> Result<Vec<R>, DeviceError> {
-        items.into_iter().map(|item| task(worker, item)).collect()
-    }
-}
-
 /// Consecutive micro-batches of a batch; their gradients are summed in order.
-pub(super) struct Lane<B: Execute> {
+pub struct Lane<B: Report> {
     /// Their part of the gradient of each parameter.
     pub(super) parts: Vec<B::Part>,
     /// Their part of the gradient of the shared values.
@@ -227,7 +66,7 @@ pub struct Measured {
 }
 
 /// The task of one lane in one step.
-pub(super) struct LaneTask<'a, B: Execute, J> {
+pub struct LaneTask<'a, B: Report, J> {
     pub(super) objective: &'a J,
     pub(super) micro_batches: &'a [&'a [u32]],
     /// The place of the first image in the batch.
@@ -244,9 +83,9 @@ pub(super) struct LaneTask<'a, B: Execute, J> {
 /// The codes of a batch, or gradients with respect to them.
 pub(super) type BatchCodes<B> = Codes<Batch, Latent, B>;
 
-impl<B: Execute> Worker<B> {
+impl<B: Report> Worker<B> {
     /// The codes of a micro-batch of training images.
-    pub(super) fn codes(&self, (indices, epoch): (&[u32], u64)) -> Result<BatchCodes<B>, DeviceError> {
+    pub(super) fn codes(&self, indices: &[u32], epoch: u64) -> Result<BatchCodes<B>, DeviceError> {
         let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
         let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch)?;
         Ok(objective::encode(&self.model, &x, &noise, false, NoneTape)?.0)
@@ -281,14 +120,14 @@ impl<B: Execute> Worker<B> {
 }
 
 /// Some rows of the codes of a batch.
-fn take_rows<B: Execute>(codes: &BatchCodes<B>, rows: Range<usize>) -> Result<BatchCodes<B>, DeviceError> {
+fn take_rows<B: Report>(codes: &BatchCodes<B>, rows: Range<usize>) -> Result<BatchCodes<B>, DeviceError> {
     let take = |array: &Array<(Batch, Latent), B>| B::take_rows(array, rows.clone());
     let log_variance = codes.log_variance.as_ref().map(take).transpose()?;
     Ok(Codes { mean: take(&codes.mean)?, log_variance, z: take(&codes.z)? })
 }
 
 /// The codes of several micro-batches below each other.
-pub(super) fn stack<B: Execute>(parts: Vec<BatchCodes<B>>) -> Result<BatchCodes<B>, DeviceError> {
+pub(super) fn stack<B: Report>(parts: Vec<BatchCodes<B>>) -> Result<BatchCodes<B>, DeviceError> {
     let (mut mean, mut log_variance, mut z) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         mean.push(part.mean);

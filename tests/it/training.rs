@@ -8,7 +8,7 @@ use vaex::model::parameters::Module;
 use vaex::model::{Model, parameters};
 use vaex::plan::{Plan, Trial};
 use vaex::record::checkpoint::{self, History};
-use vaex::tensor::backend::{Host, Portable};
+use vaex::tensor::backend::{Host, Portable, copies};
 use vaex::train::{EpochEnd, Execute, Progress, Trainer};
 
 const CONV: &str = "[data]\nlimit = 60\n[model]\nchannels = [3, 5]\nstrides = [1, 2]\nhidden = [7]\n\
@@ -168,6 +168,88 @@ fn effective_beta_is_the_weight_in_nats() {
         assert_eq!(get(row, "elbo_nats"), -get(row, "recon_nats") - get(row, "kl_nats"));
         assert!((row.list("kl_axis_nats").iter().sum::<f64>() - get(row, "kl_nats")).abs() < 1e-9);
     }
+}
+
+/// On a device, a step copies the images to it, and nothing back; the reports of many steps come back together.
+#[test]
+fn between_reports_only_images_are_copied() {
+    for (spec, kind) in [(CONV, "beta"), (MLP, "capacity")] {
+        let overrides =
+            [format!("objective.kind=\"{kind}\""), "train.batch_size=2".to_owned(), "train.clip_norm=1".to_owned()];
+        let trial = trial(spec, &overrides.each_ref().map(String::as_str));
+        let images = trial.dataset().train.len();
+        let mut trainer = Trainer::<Portable<Cpu>>::new(Cpu::default(), trial.training(), 1).unwrap();
+        // The first epoch also makes the tables of indices of the convolutions.
+        trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+        let (before, mut reports) = (copies(), 0);
+        let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| reports += 1).unwrap();
+        assert!(matches!(end, EpochEnd::Finished(_)));
+        let after = copies();
+        // The objective `capacity` needs the images twice: for the codes of the batch, and for the gradient.
+        let times = if kind == "capacity" { 2 } else { 1 };
+        assert_eq!(after.up - before.up, times * images * 784, "{kind}");
+        // Every 32 steps and at the end: reconstructions, means, log-variances and the norms of gradients.
+        let steps = images.div_ceil(2);
+        assert_eq!((reports, after.down - before.down), (steps / 32, 4 * steps.div_ceil(32)), "{kind}");
+    }
+}
+
+/// A device looks at steps later than the host, but finds the same one.
+#[test]
+fn a_device_finds_the_step_that_diverged() {
+    let trial = trial(MLP, &["train.learning_rate=1e20", "train.batch_size=2", "train.optimizer=\"sgd\""]);
+    let rows = [
+        Trainer::<Host>::new(Cpu::default(), trial.training(), 1)
+            .unwrap()
+            .train_epoch(&AtomicBool::new(false), &mut |_| ()),
+        Trainer::<Portable<Cpu>>::new(Cpu::default(), trial.training(), 1)
+            .unwrap()
+            .train_epoch(&AtomicBool::new(false), &mut |_| ()),
+    ];
+    let [host, device] = rows.map(|end| match end.unwrap() {
+        EpochEnd::Diverged(row) => (row.step, row.images_seen),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(host, device);
+}
+
+#[test]
+fn every_optimizer_takes_the_same_course_on_a_device() {
+    let momentum = "train.momentum=0.9";
+    // A large epsilon: without it, rounding errors of small gradients become whole steps.
+    let epsilon = "train.epsilon=1e-3";
+    let rules = [
+        ("sgd", None),
+        ("sgd", Some(momentum)),
+        ("rmsprop", Some(epsilon)),
+        ("adam", Some(epsilon)),
+        ("adamw", Some(epsilon)),
+        ("adagrad", Some(epsilon)),
+    ];
+    for (optimizer, key) in rules {
+        let chosen = format!("train.optimizer=\"{optimizer}\"");
+        let keys: Vec<&str> = [chosen.as_str(), "train.clip_norm=1"].into_iter().chain(key).collect();
+        let trial = trial(MLP, &keys);
+        let (kernels, _) = train::<Host>(Cpu::default(), &trial, 1, 2);
+        let (portable, _) = train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 2);
+        let largest = kernels.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
+        let off = kernels.iter().zip(&portable).fold(0f32, |worst, (a, b)| worst.max((a - b).abs())) / largest;
+        assert!(off < 1e-4, "{optimizer}: weights differ by {off} relative to the largest");
+    }
+}
+
+/// A device that is interrupted, saved and continued takes the same course.
+#[test]
+fn a_device_goes_on_from_a_snapshot() {
+    let trial = trial(MLP, &["train.optimizer=\"adam\"", "train.batch_size=20"]);
+    let whole = train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 2).0;
+    let start = || Trainer::<Portable<Cpu>>::new(Cpu::default(), trial.training(), 1).unwrap();
+    let mut first = start();
+    first.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+    let mut second = start();
+    second.restore(first.snapshot()).unwrap();
+    second.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+    assert!(weights(second.model()) == whole);
 }
 
 #[test]

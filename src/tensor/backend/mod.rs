@@ -167,16 +167,16 @@ pub trait Backend: 'static + Sized {
     type Device: Device<f32> + HasErr;
 
     /// The values of an array and the handle of its gradient. Clones share both.
-    type Tensor<S: Shape>: Clone + fmt::Debug + Send + Sync;
+    type Tensor<S: Shape>: Clone + fmt::Debug;
 
     /// The values of a parameter and the key of its gradient.
-    type Handle<S: Shape>: fmt::Debug + Send + Sync;
+    type Handle<S: Shape>: fmt::Debug;
 
     /// The values of a parameter of any shape, as the optimizers of the backend change them.
     type Weights<'a>;
 
     /// The contribution of some images to the gradient of a parameter.
-    type Part: Default + Send;
+    type Part: Default;
 
     /// Takes the gradient of one parameter after the backward pass of a micro-batch.
     type GradientReader: Fn(&mut Grads<Self>) -> Result<Self::Part, DeviceError>;

@@ -200,7 +200,7 @@ impl Backend for Host {
             let mut doutputs = take_or_zeros(gradients, &outputs.slot, inputs.outputs.len())?;
             let down = own.as_ref().map(|own| take_or_zeros(gradients, own, inputs.own.len()));
             let mut down = down.transpose()?;
-            let into = RowGradients { outputs: &mut doutputs, own: down.as_mut().map(|down| &mut **down) };
+            let into = RowGradients { outputs: &mut doutputs, own: down.as_deref_mut() };
             operation.backward(inputs, &dresults, into);
             own.zip(down).map_or(Ok(()), |(own, down)| put(gradients, &own, down))?;
             put(gradients, &outputs.slot, doutputs)

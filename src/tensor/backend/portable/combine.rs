@@ -136,7 +136,6 @@ impl<D: PortableDevice> Combine for Portable<D> {
 }
 
 /// Means, log-variances and samples as (Images, Latent), each with an empty tape.
-#[expect(clippy::type_complexity, reason = "three tensors of one type")]
 fn flat_codes<N: Dim, L: Dim, D: PortableDevice, T: Tape<f32, D>>(
     codes: &Codes<N, L, Portable<D>>,
 ) -> Result<[Option<Rows<D, T>>; 3], D::Err> {

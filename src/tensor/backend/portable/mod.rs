@@ -8,7 +8,7 @@ use crate::tensor::dims::{Dim, Stride};
 use crate::tensor::kernels::Buffer;
 use dfdx::shapes::{Axis, HasShape, Shape};
 use dfdx::tensor::{
-    Cpu, CpuError, HasErr, NoneTape, OwnedTape, PutTape, SplitTape, Storage, Tape, Tensor, TensorFromVec, WithEmptyTape,
+    Cpu, CpuError, HasErr, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, TensorFromVec, WithEmptyTape,
 };
 use dfdx::tensor_ops::{
     Backward, BroadcastTo, Device, GatherTo, PermuteTo, ReshapeTo, SumTo, TryAdd, TryConcatAlong, TryMatMul, TryMul,
@@ -52,7 +52,7 @@ fn count(up: usize, down: usize) {
 }
 
 /// A device of the portable backend.
-pub trait PortableDevice: Device<f32> + Storage<f32, Vec: Send + Sync> + HasErr + Send + Sync {
+pub trait PortableDevice: Device<f32> + HasErr {
     /// Noise for some images, (Images, Latent), made on the device.
     ///
     /// # Errors

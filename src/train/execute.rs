@@ -1,0 +1,99 @@
+//! How backends run the tasks of workers.
+
+use super::report::Report;
+use super::worker::{BatchCodes, Lane, LaneTask, Worker};
+use crate::objective::Objective;
+use crate::tensor::backend::{DeviceError, Host, Portable, PortableDevice};
+use rayon::prelude::*;
+
+/// A backend that can run tasks on workers.
+pub trait Execute: Report {
+    /// The forward and backward passes of the lanes of a step, in their order.
+    ///
+    /// # Errors
+    /// The error of one of the lanes.
+    fn learn<J: Objective>(
+        pool: &rayon::ThreadPool,
+        worker: &Worker<Self>,
+        lanes: Vec<LaneTask<'_, Self, J>>,
+    ) -> Result<Vec<Lane<Self>>, DeviceError>;
+
+    /// The codes of micro-batches of training images, in their order.
+    ///
+    /// # Errors
+    /// The error of one of the micro-batches.
+    fn codes(
+        pool: &rayon::ThreadPool,
+        worker: &Worker<Self>,
+        micro_batches: &[&[u32]],
+        epoch: u64,
+    ) -> Result<Vec<BatchCodes<Self>>, DeviceError>;
+
+    /// Runs the task for each item. The results are in the order of the items.
+    ///
+    /// # Errors
+    /// The error of one of the tasks.
+    fn execute<I: Send, R: Send>(
+        pool: &rayon::ThreadPool,
+        worker: &Worker<Self>,
+        items: Vec<I>,
+        task: fn(&Worker<Self>, I) -> Result<R, DeviceError>,
+    ) -> Result<Vec<R>, DeviceError>;
+}
+
+impl Execute for Host {
+    fn learn<J: Objective>(
+        pool: &rayon::ThreadPool,
+        worker: &Worker<Host>,
+        lanes: Vec<LaneTask<'_, Host, J>>,
+    ) -> Result<Vec<Lane<Host>>, DeviceError> {
+        pool.install(|| lanes.into_par_iter().map(|lane| worker.learn(lane)).collect())
+    }
+
+    fn codes(
+        pool: &rayon::ThreadPool,
+        worker: &Worker<Host>,
+        micro_batches: &[&[u32]],
+        epoch: u64,
+    ) -> Result<Vec<BatchCodes<Host>>, DeviceError> {
+        pool.install(|| micro_batches.par_iter().map(|indices| worker.codes(indices, epoch)).collect())
+    }
+
+    fn execute<I: Send, R: Send>(
+        pool: &rayon::ThreadPool,
+        worker: &Worker<Self>,
+        items: Vec<I>,
+        task: fn(&Worker<Self>, I) -> Result<R, DeviceError>,
+    ) -> Result<Vec<R>, DeviceError> {
+        pool.install(|| items.into_par_iter().map(|item| task(worker, item)).collect())
+    }
+}
+
+/// All tasks run on one thread, as a GPU requires.
+impl<D: PortableDevice> Execute for Portable<D> {
+    fn learn<J: Objective>(
+        _: &rayon::ThreadPool,
+        worker: &Worker<Self>,
+        lanes: Vec<LaneTask<'_, Self, J>>,
+    ) -> Result<Vec<Lane<Self>>, DeviceError> {
+        lanes.into_iter().map(|lane| worker.learn(lane)).collect()
+    }
+
+    fn codes(
+        _: &rayon::ThreadPool,
+        worker: &Worker<Self>,
+        micro_batches: &[&[u32]],
+        epoch: u64,
+    ) -> Result<Vec<BatchCodes<Self>>, DeviceError> {
+        micro_batches.iter().map(|indices| worker.codes(indices, epoch)).collect()
+    }
+
+    fn execute<I: Send, R: Send>(
+        _: &rayon::ThreadPool,
+        worker: &Worker<Self>,
+        items: Vec<I>,
+        task: fn(&Worker<Self>, I) -> Result<R, DeviceError>,
+    ) -> Result<Vec<R>, DeviceError> {
+        items.into_iter().map(|item| task(worker, item)).collect()
+    }
+}
