@@ -13,10 +13,13 @@ error, the tables to standard output.
 """
 import argparse
 import json
+import math
 import os
 import platform
+import random
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,21 +30,30 @@ from statistics import median
 ROOT = Path(__file__).resolve().parent.parent
 PEER = Path(__file__).resolve().parent / "torch_vae.py"
 PINNED = hasattr(os, "sched_setaffinity")
-EMBEDDED = ROOT / "src" / "data" / "fashion-mini" / "images.gz"
-LATENT = {"conv": 2, "mlp": 20}
+EMBEDDED = ROOT / "src" / "data" / "source" / "fashion-mini" / "images.gz"
+LATENT = {"conv": 2, "conv_rgb": 2, "mlp": 20}
 # Epochs of a trial with one thread, to train for some seconds. For mlp they are multiplied by the number of threads.
-EPOCHS = {("conv", 128): 3, ("conv", 16): 3, ("mlp", 128): 30, ("mlp", 16): 10}
+EPOCHS = {("conv", 128): 3, ("conv", 16): 3, ("conv_rgb", 128): 3, ("conv_rgb", 16): 3, ("mlp", 128): 30, ("mlp", 16): 10}
 # The ways of PyTorch, as torch_vae.py names them.
+CONV_WAYS = ["eager", "fused", "fused+channels_last", "fused+compile", "fused+channels_last+compile",
+             "bf16+fused+channels_last", "bf16+fused+compile", "bf16+fused+channels_last+compile"]
 WAYS = {
-    "conv": ["eager", "fused", "fused+channels_last", "fused+compile", "fused+channels_last+compile",
-             "bf16+fused+channels_last", "bf16+fused+compile", "bf16+fused+channels_last+compile"],
+    "conv": CONV_WAYS,
+    "conv_rgb": CONV_WAYS,
     "mlp": ["eager", "fused", "fused+compile", "bf16+fused", "bf16+fused+compile"],
 }
+def conv_products(side, channels):
+    """The products of the network of experiments/walkthrough.toml."""
+    small = (side // 2) ** 2
+    return [side**2 * 9 * channels * 32, small * 9 * 32 * 64, small * 9 * 64 * 64, small * 9 * 64 * 64, small * 64 * 32,
+            2 * 32 * 2, 2 * small * 64, small * 9 * 64 * 32, side**2 * 9 * 32 * channels]
+
+
 # Floating-point operations of a training step for one image, counted by definition as in benches/speed.rs: each product
 # once forward and twice backward, without the gradient of the images.
 PRODUCTS = {
-    "conv": [28 * 28 * 9 * 32, 14 * 14 * 9 * 32 * 64, 14 * 14 * 9 * 64 * 64, 14 * 14 * 9 * 64 * 64, 12544 * 32,
-             2 * 32 * 2, 2 * 12544, 14 * 14 * 9 * 64 * 32, 28 * 28 * 9 * 32],
+    "conv": conv_products(28, 1),
+    "conv_rgb": conv_products(32, 3),
     "mlp": [784 * 500, 2 * 500 * 20, 20 * 500, 500 * 784],
 }
 OPERATIONS = {model: 2 * (3 * sum(products) - products[0]) for model, products in PRODUCTS.items()}
@@ -114,11 +126,23 @@ class Machine:
 
     def trained(self, model, batch, threads, epochs):
         """Trains a trial. Returns its training images per second: the median over all epochs except the first."""
-        command, folder = self.spec(model__family=model, train__batch_size=batch, train__epochs=epochs)
+        keys = {}
+        if model == "conv_rgb":
+            keys = {"data.source": "idx", "data.images": str(self.colors())}
+        command, folder = self.spec(model__family=model.removesuffix("_rgb"), train__batch_size=batch,
+                                    train__epochs=epochs, **keys)
         output = self.call([*command, "--jobs", 1, "--threads", threads, "--json"])[0]
         events = [json.loads(line) for line in output.splitlines()]
         shutil.rmtree(folder)
         return median([e["images_per_second"] for e in events if e["event"] == "epoch" and e["epoch"] > 1])
+
+    def colors(self):
+        """An IDX file of as many images of 32 x 32 pixels in color as are embedded, of noise."""
+        path = self.folder / "colors.idx"
+        if not path.exists():
+            sizes = (TRAINED + HELD, 32, 32, 3)
+            path.write_bytes(struct.pack(">HBB4I", 0, 8, 4, *sizes) + random.Random(0).randbytes(math.prod(sizes)))
+        return path
 
     def record(self, folder):
         """Reads the trial.json of the only trial in a folder."""

@@ -186,6 +186,11 @@ impl Images {
         self.labels.as_ref().map(|labels| &labels[self.range.clone()])
     }
 
+    /// The number of bytes of a value.
+    pub fn bytes_per_value(&self) -> usize {
+        if self.are_floats() { size_of::<f32>() } else { 1 }
+    }
+
     /// Whether the values are floats.
     pub fn are_floats(&self) -> bool {
         matches!(self.values, Values::F32(_))

@@ -95,6 +95,14 @@ impl Architecture {
         self.costs(|cost| cost.multiplications)
     }
 
+    /// The number of multiplications to encode an image.
+    pub fn multiplications_of_encoder(&self) -> u128 {
+        let encoder = self.encoder();
+        let posterior = self.posterior(&encoder);
+        let costs = encoder.iter().chain(&posterior).map(|one| one.layer.cost().multiplications);
+        costs.fold(0, u128::saturating_add)
+    }
+
     /// The number of activations of one image, over all layers.
     pub fn activations(&self) -> u128 {
         self.costs(|cost| cost.outputs)
@@ -152,6 +160,7 @@ mod tests {
             let conv = architecture(conv, image);
             let colors = channels as u128;
             let encoder = 9 * colors * 4 * side + 9 * 4 * 8 * half + half * 8 * 2;
+            assert_eq!(conv.multiplications_of_encoder(), encoder);
             let decoder = 2 * half * 8 + 9 * 8 * 4 * half + 9 * 4 * colors * side;
             assert_eq!(conv.multiplications(), encoder + decoder);
             assert_eq!(conv.activations(), 4 * side + 8 * half + 2 + half * 8 + 4 * side + colors * side);

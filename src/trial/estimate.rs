@@ -1,6 +1,8 @@
 //! Estimates of the operations, memory and time that a trial needs, before it runs.
 
 use super::TrialError;
+use crate::data::Images;
+use crate::objective::Objective;
 use crate::plan::Trial;
 use crate::tensor::backend::{Backend, Host};
 use crate::train::measure::SECONDS;
@@ -18,8 +20,13 @@ const ACTIVATIONS: f64 = 10.0;
 /// Floating-point operations of a trial's training, computed from its layers: the backward pass counts as two forward passes.
 pub fn operations(trial: &Trial) -> f64 {
     let dataset = trial.dataset();
-    let passes = 3.0 * dataset.train.len() as f64 + dataset.validation.len() as f64;
-    2.0 * trial.architecture().multiplications() as f64 * passes * trial.spec().train.epochs as f64
+    let (train, validation) = (dataset.train.len() as f64, dataset.validation.len() as f64);
+    let architecture = trial.architecture();
+    // An objective that couples a batch encodes the images of the batch before.
+    let couples = trial.spec().objective.kind.couples();
+    let before = if couples { architecture.multiplications_of_encoder() as f64 } else { 0.0 };
+    let all = architecture.multiplications() as f64;
+    2.0 * (all * (3.0 * train + validation) + before * train) * trial.spec().train.epochs as f64
 }
 
 /// Approximate peak memory of a trial's process, in bytes.
@@ -33,7 +40,9 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let worked_on = 4.0 * images * architecture.activations() as f64 * ACTIVATIONS;
     // The weight gradients that each lane sums in arrays of its own.
     let of_thread = worked_on + if architecture.has_own_gradients() { weights } else { 0.0 };
-    let images = (trial.dataset().train.len() + trial.dataset().validation.len()) * architecture.image.values();
+    let splits = [&trial.dataset().train, &trial.dataset().validation];
+    let of_split = |images: &Images| images.len() * architecture.image.values() * images.bytes_per_value();
+    let images: usize = splits.into_iter().map(of_split).sum();
     PROCESS + images as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
 }
 

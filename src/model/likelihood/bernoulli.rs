@@ -1,6 +1,6 @@
 //! Independent Bernoulli distributions, one per value: binary cross-entropy.
 
-use super::{Likelihood, Support};
+use super::{Likelihood, Support, of_logits};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
@@ -80,17 +80,7 @@ impl RowOperation for Bernoulli {
 
     /// `dlogit += dnats (sigmoid(logit) - x)`.
     fn backward(&self, inputs: RowInputs<'_>, dresults: &[f32], gradients: RowGradients<'_>) {
-        let rows = inputs.each().zip(gradients.outputs.chunks_exact_mut(inputs.values().max(1))).zip(dresults);
-        for (((logits, x), dlogits), &dnats) in rows {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for ((dlogit, &logit), &x) in dlogits.iter_mut().zip(logits).zip(x) {
-                        *dlogit += dnats * (sigmoid(logit) - x);
-                    }
-                },
-            );
-        }
+        of_logits(inputs, dresults, gradients, sigmoid);
     }
 
     fn portable<D: Device<f32>, T: Tape<f32, D>>(

@@ -4,7 +4,7 @@
 //! the mean is A'(a) = 1/2 + (coth(h) - 1/h) / 2. Near 0, where these cancel, series of h are used; there are no
 //! approximations elsewhere.
 
-use super::{Likelihood, Support};
+use super::{Likelihood, Support, of_logits};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
@@ -183,17 +183,7 @@ impl RowOperation for ContinuousBernoulli {
 
     /// `dlogit += dnats (mean - x)`.
     fn backward(&self, inputs: RowInputs<'_>, dresults: &[f32], gradients: RowGradients<'_>) {
-        let rows = inputs.each().zip(gradients.outputs.chunks_exact_mut(inputs.values().max(1))).zip(dresults);
-        for (((logits, x), dlogits), &dnats) in rows {
-            vectorized(
-                #[inline(always)]
-                || {
-                    for ((dlogit, &logit), &x) in dlogits.iter_mut().zip(logits).zip(x) {
-                        *dlogit += dnats * (mean(logit) - x);
-                    }
-                },
-            );
-        }
+        of_logits(inputs, dresults, gradients, mean);
     }
 
     fn portable<D: Device<f32>, T: Tape<f32, D>>(

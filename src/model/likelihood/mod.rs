@@ -10,6 +10,7 @@ use crate::random::Stream;
 use crate::settings::{Choices, Keys, Kind, Word};
 use crate::tensor::backend::{Array, Backend, DeviceError, Parameter, RowGradients, RowInputs, RowOperation};
 use crate::tensor::dims::{Dim, Own};
+use crate::tensor::kernels::vectorized;
 use dfdx::tensor::{Tape, Tensor};
 use dfdx::tensor_ops::Device;
 
@@ -198,6 +199,22 @@ pub fn is_density(name: &str) -> bool {
 /// The default.
 pub(super) static BERNOULLI: Kind<LikelihoodKind> =
     Kind { word: Bernoulli::WORD, read: |_| LikelihoodKind::Bernoulli(Bernoulli) };
+
+/// The gradient of nats whose derivative by a logit is `mean(logit) - x`: adds `dnats (mean(logit) - x)`.
+#[inline(always)]
+fn of_logits(inputs: RowInputs<'_>, dresults: &[f32], gradients: RowGradients<'_>, mean: impl Fn(f32) -> f32) {
+    let rows = inputs.each().zip(gradients.outputs.chunks_exact_mut(inputs.values().max(1))).zip(dresults);
+    for (((logits, x), dlogits), &dnats) in rows {
+        vectorized(
+            #[inline(always)]
+            || {
+                for ((dlogit, &logit), &x) in dlogits.iter_mut().zip(logits).zip(x) {
+                    *dlogit += dnats * (mean(logit) - x);
+                }
+            },
+        );
+    }
+}
 
 /// The likelihood of a model, with its own numbers: from outputs of the decoder with the axis `O` and values with the axis `V`.
 pub struct LikelihoodHead<V: Dim, O: Dim, B: Backend> {
