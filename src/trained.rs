@@ -144,7 +144,7 @@ impl Trained {
             let channels = if stored.notes.contains_key(notes::CHANNELS) { size(notes::CHANNELS)? } else { 1 };
             let image = ImageShape { height: size(notes::HEIGHT)?, width: size(notes::WIDTH)?, channels };
             let interval = match stored.notes.get(notes::STORED) {
-                None => spec.data.stored,
+                None => spec.data.stored.unwrap_or(data::BYTES),
                 Some(written) => {
                     let (low, high) = written.split_once(' ')?;
                     [low.parse().ok()?, high.parse().ok()?]
@@ -182,7 +182,7 @@ impl Trained {
     /// They cannot be read, or have changed.
     pub fn with_its_images(self) -> Result<Trained, TrainedError> {
         // The trial was trained on these files, so the checks of how their values are stored are not repeated.
-        let data = data::DataSettings { is_stored_given: true, ..self.spec.data.clone() };
+        let data = data::DataSettings { stored: Some(self.worker.dataset.stored), ..self.spec.data.clone() };
         let dataset = Dataset::load(&data, Path::new("")).map_err(TrainedError::Own)?;
         if !dataset.has_hash(&self.record.data_hash) {
             return Err(TrainedError::Changed { folder: self.folder });
@@ -196,7 +196,7 @@ impl Trained {
     /// # Errors
     /// They cannot be read, or their shape or their values differ from those that the model was trained on.
     pub fn with_files(self, images: &Path, labels: Option<&Path>, most: usize) -> Result<Trained, TrainedError> {
-        let trained = (&self.spec.data, self.worker.dataset.stored, self.architecture.image);
+        let trained = (self.worker.dataset.stored, self.architecture.image);
         let read = Images::read_alike(trained, images, labels, most)?;
         self.with_images(read)
     }

@@ -97,6 +97,9 @@ fn metrics(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
     for split in Split::ALL {
         let last = trials.map(|trial| json!(trial.last(split)));
         let metrics = measure::all().filter(|metric| metric.is_of(split) && metric.kind != MetricKind::List);
+        // Metrics of objectives that neither trial has say nothing.
+        let is_known = |name: &str| last.iter().any(|row| !row[name].is_null());
+        let metrics = metrics.filter(|metric| !metric.is_optional || is_known(&metric.name));
         let names = metrics.filter(|metric| !metric.is_timing).map(|metric| &*metric.name);
         for name in ["epoch"].into_iter().chain(names) {
             rows.push((format!("{}_{name}", split.name()), [last[0][name].clone(), last[1][name].clone()]));

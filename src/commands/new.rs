@@ -44,7 +44,7 @@ const SHOWN: [&str; 10] = [
 /// The number of images that are read from the start of a file: enough for a batch, and to see the range of pixel values.
 const FIRST_IMAGES: usize = 1000;
 
-/// Write a spec to start from, with a comment for every key.
+/// Write a spec to start from, with a comment for every key that applies.
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
     /// The name of the experiment; the file is NAME.toml.

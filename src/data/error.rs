@@ -13,7 +13,7 @@ pub enum FileRole {
     Training,
     /// `data.test_images`.
     Test,
-    /// The images for a trained model, whose pixel values must match the images that it was trained on.
+    /// The images for a trained model, whose values must match those of the images that it was trained on.
     Trained,
 }
 
@@ -66,9 +66,8 @@ pub enum DataError {
     },
     /// Floats that are not from 0 to 1, without an interval.
     #[error(
-        "`{}` has the value {value} in image {image} (counted from 0), but floats must be from 0 to 1; if they have another \
-         interval, write it in `[data]`, such as `stored = [-1, 1]`",
-        file.display()
+        "`{}` has the value {value} in image {image} (counted from 0), but floats must be from 0 to 1; {}",
+        file.display(), interval_advice(*value)
     )]
     Floats {
         /// The spec key that names the images.
@@ -81,11 +80,10 @@ pub enum DataError {
         value: f64,
     },
     /// `data.stored` has values that bytes cannot have.
-    #[error(
-        "`data.stored` must be two whole numbers from 0 to 255, because `{}` holds bytes, found [{}, {}]",
-        file.display(), stored[0], stored[1]
-    )]
+    #[error("{}", stored_bytes(*role, file, *stored))]
     StoredBytes {
+        /// What the file is for.
+        role: FileRole,
         /// The file.
         file: PathBuf,
         /// The values.
@@ -216,6 +214,31 @@ fn given(validation: &Validation) -> String {
     match validation {
         Validation::Images(count) => grouped(count),
         Validation::Fraction(fraction) => fraction.to_string(),
+    }
+}
+
+fn stored_bytes(role: FileRole, file: &Path, [low, high]: [f64; 2]) -> String {
+    let file = file.display();
+    match role {
+        FileRole::Training | FileRole::Test => format!(
+            "`data.stored` must be two whole numbers from 0 to 255, because `{file}` holds bytes, found [{low}, {high}]"
+        ),
+        FileRole::Trained => format!(
+            "`{file}` holds bytes, but the model was trained on values from {low} to {high}; write the images as 32-bit floats with \
+             these values"
+        ),
+    }
+}
+
+/// What to do about a float that is not from 0 to 1.
+fn interval_advice(value: f64) -> &'static str {
+    match value {
+        -1.0..=1.0 => "if they have another interval, write it in `[data]`, such as `stored = [-1, 1]`",
+        0.0..=255.0 => "if they have another interval, write it in `[data]`, such as `stored = [0, 255]`",
+        _ if value.abs() < 1e5 => "if they have another interval, write it in `[data]`: `stored = [lowest, highest]`",
+        _ => {
+            "the file may be damaged, or written with another byte order: IDX files have the most significant byte first"
+        }
     }
 }
 

@@ -34,7 +34,7 @@ fn image(images: &Images, index: usize) -> [u8; IMAGE_BYTES] {
         }
         ValuesRef::F32(floats) => {
             one.update(b"f32");
-            floats.iter().for_each(|value| one.update(value.to_le_bytes()));
+            one.update(floats.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
         }
     }
     let hash: [u8; 32] = one.finalize().into();

@@ -1,7 +1,8 @@
 //! Images in memory: bytes or floats, with a shape and labels.
 
+use super::settings::{BYTES, UNIT};
 use super::source::{Layout, read_pair};
-use super::{DataError, DataSettings, FileRole, ImageShape, check_values};
+use super::{DataError, FileRole, ImageShape, check_values};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -112,20 +113,18 @@ impl Images {
     /// # Errors
     /// As [`Images::read`]; or the values do not match those that the model was trained on.
     pub fn read_alike(
-        (trained, stored, shape): (&DataSettings, [f64; 2], ImageShape),
+        (stored, shape): ([f64; 2], ImageShape),
         images: &Path,
         labels: Option<&Path>,
         most: usize,
     ) -> Result<Images, DataError> {
         let read = Images::read(images, labels, most, Some(shape))?;
-        let is_default = stored == super::settings::STORED;
-        let whole = match is_default && read.are_at_most_one() {
+        let whole = match stored == BYTES && read.are_at_most_one() {
             // The other images of the file can show that these are just dark.
             true => Images::read(images, None, usize::MAX, Some(shape))?,
             false => read.clone(),
         };
-        let trained = DataSettings { stored, is_stored_given: !is_default, ..trained.clone() };
-        check_values(&trained, &whole, (FileRole::Trained, "data.images", images), whole.len())?;
+        check_values((stored, false), &whole, (FileRole::Trained, "data.images", images), whole.len())?;
         Ok(read)
     }
 
@@ -186,6 +185,17 @@ impl Images {
         self.labels.as_ref().map(|labels| &labels[self.range.clone()])
     }
 
+    /// The interval of the values if `data.stored` is this: by default from 0 to 255 for bytes, from 0 to 1 for floats.
+    pub fn interval(&self, stored: Option<[f64; 2]>) -> [f64; 2] {
+        match stored {
+            // 0.1 in a spec is the float 0.1 of a file.
+            Some(stored) if self.are_floats() => stored.map(|end| f64::from(end as f32)),
+            Some(stored) => stored,
+            None if self.are_floats() => UNIT,
+            None => BYTES,
+        }
+    }
+
     /// The number of bytes of a value.
     pub fn bytes_per_value(&self) -> usize {
         if self.are_floats() { size_of::<f32>() } else { 1 }
@@ -207,7 +217,8 @@ impl Images {
         }
     }
 
-    /// The first value outside `stored`: the index of its image, and the value.
+    /// The first value outside `stored`: the index of its image, and the value. Floats are compared with `stored` rounded to
+    /// 32 bits.
     pub fn outside(&self, [low, high]: [f64; 2]) -> Option<(usize, f64)> {
         let (index, value) = match self.values() {
             ValuesRef::U8(bytes) => {
@@ -216,7 +227,8 @@ impl Images {
                 (index, f64::from(*bytes.get(index)?))
             }
             ValuesRef::F32(floats) => {
-                let index = find(floats, |value| !(low..=high).contains(&f64::from(value)))?;
+                let bounds = low as f32..=high as f32;
+                let index = find(floats, |value| !bounds.contains(&value))?;
                 (index, f64::from(*floats.get(index)?))
             }
         };
@@ -231,7 +243,8 @@ impl Images {
                 find(bytes, |value| value != low && value != high).is_some()
             }
             ValuesRef::F32(floats) => {
-                find(floats, |value| f64::from(value) != low && f64::from(value) != high).is_some()
+                let (low, high) = (low as f32, high as f32);
+                find(floats, |value| value != low && value != high).is_some()
             }
         }
     }

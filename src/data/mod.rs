@@ -11,7 +11,7 @@ mod source;
 pub use binarize::{Binarize, PixelMap};
 pub use error::{DataError, FileRole, ShapedFile};
 pub use images::{Images, Values, ValuesRef};
-pub use settings::{DataSettings, Validation};
+pub use settings::{BYTES, DataSettings, STORED_DOTTED, Validation};
 pub use shape::ImageShape;
 pub use source::{Loaded, Source};
 
@@ -29,8 +29,8 @@ pub struct Dataset {
     pub stored: [f64; 2],
     /// Whether any value is neither black nor white.
     pub is_grey: bool,
-    /// The hash of the images, 32 hex digits: a hash of the hashes of the images in order. It depends neither on the names and the compression of files
-    /// nor on labels, because training does not use labels.
+    /// The hash of the images, 32 hex digits: a hash of the hashes of the images in order. It depends neither on the names and
+    /// the compression of files nor on labels, because training does not use labels.
     pub hash: String,
 }
 
@@ -81,15 +81,15 @@ impl Files {
                 Some(limit) => images.slice(0..limit),
             },
         };
-        check_values(data, &train, (FileRole::Training, key, &file), count)?;
+        let (stored, is_given) = (train.interval(data.stored), data.stored.is_some());
+        check_values((stored, is_given), &train, (FileRole::Training, key, &file), count)?;
         let (train, validation) = match test {
             Some(Loaded { key, file, images: test, .. }) => {
-                check_values(data, &test, (FileRole::Test, key, &file), test.len())?;
+                check_values((stored, is_given), &test, (FileRole::Test, key, &file), test.len())?;
                 (train, test)
             }
             None => split(&train, data.validation)?,
         };
-        let stored = interval(data, [&train, &validation]);
         let is_grey = [&train, &validation].iter().any(|images| images.are_grey(stored));
         let hash = identity::of(&train, &validation);
         Ok(Dataset { train, validation, stored, is_grey, hash })
@@ -128,37 +128,22 @@ impl Files {
     }
 }
 
-/// The interval of the values of images that passed [`check_values`]. It depends on the values alone, not on whether the spec
-/// sets `stored`: floats from 0 to 1 have the interval from 0 to 1 unless `stored` is set to another one than the default.
-fn interval(data: &DataSettings, images: [&Images; 2]) -> [f64; 2] {
-    let is_default = data.stored == settings::STORED;
-    let are_unit = images.iter().all(|images| images.are_floats() && images.outside(settings::UNIT).is_none());
-    if is_default && are_unit { settings::UNIT } else { data.stored }
-}
-
-/// Checks that values are inside `stored`, and, if the spec does not set `stored`, that bytes are not just zeros and ones, and
-/// that floats are from 0 to 1. `count` is the number of images in the file.
+/// Checks that values are inside `stored`, and, if it is the default for bytes, that they are not just values from 0 to 1.
+/// `count` is the number of images in the file.
 fn check_values(
-    data: &DataSettings,
+    (stored, is_given): ([f64; 2], bool),
     images: &Images,
     (role, key, file): (FileRole, &'static str, &Path),
     count: usize,
 ) -> Result<(), DataError> {
     let file = || file.to_path_buf();
-    let stored = data.stored;
     // A `stored` in the wrong order is reported as a separate error.
     let is_interval = stored[0] < stored[1];
     if !images.are_floats() && is_interval && !settings::is_of_bytes(stored) {
-        return Err(DataError::StoredBytes { file: file(), stored });
-    }
-    if images.are_floats() && role != FileRole::Trained && !data.is_stored_given {
-        return match images.outside(settings::UNIT) {
-            Some((image, value)) => Err(DataError::Floats { key, file: file(), image, value }),
-            None => Ok(()),
-        };
+        return Err(DataError::StoredBytes { role, file: file(), stored });
     }
     match images.outside(stored) {
-        _ if !data.is_stored_given && images.are_at_most_one() => Err(DataError::ZerosAndOnes {
+        _ if !is_given && stored == settings::BYTES && images.are_at_most_one() => Err(DataError::ZerosAndOnes {
             key,
             role,
             file: file(),
@@ -166,6 +151,9 @@ fn check_values(
             images: images.len(),
             all: images.len() == count,
         }),
+        Some((image, value)) if !is_given && images.are_floats() && role != FileRole::Trained => {
+            Err(DataError::Floats { key, file: file(), image, value })
+        }
         Some((image, value)) if is_interval => Err(DataError::Outside { role, file: file(), image, value, stored }),
         _ => Ok(()),
     }

@@ -15,10 +15,9 @@ pub struct DataSettings {
     pub limit: Option<u64>,
     /// The training images to hold out for validation, if the source has no separate validation images.
     pub validation: Validation,
-    /// The values of black and white in the files; see [`Dataset::stored`](super::Dataset::stored) for those that are used.
-    pub stored: [f64; 2],
-    /// Whether the spec sets `stored`. If it does, images that seem to use other values are accepted.
-    pub is_stored_given: bool,
+    /// The values of black and white in the files, if the spec sets them: then images that seem to use other values are
+    /// accepted. [`Images::interval`](super::Images::interval) has the default.
+    pub stored: Option<[f64; 2]>,
     /// How grey pixels become zeros and ones.
     pub binarize: Binarize,
     /// The numbers to which the two values of `stored` are mapped.
@@ -51,8 +50,8 @@ const VALIDATION: Key = Key::new(
 .role(Role::Data);
 const STORED_KEY: Key = Key::new(
     "stored",
-    "The values of black and white in the files: `[0, 1]` for binary images. A value outside this range is an error. Files of \
-     floats have `[0, 1]` by default.",
+    "The values of black and white in the files: `[0, 1]` for binary images. A value outside this range is an error. The \
+     default for files of floats is `[0.0, 1.0]`.",
 )
 .hint("for bytes, use [0, 255] if white is 255, [0, 1] if white is 1")
 .example("[0, 1]");
@@ -64,8 +63,11 @@ const RANGE: Key =
         .also("pixel_range value_range normalize normalise normalization rescale")
         .example("[-1.0, 1.0]");
 
-/// The default of `data.stored`: all values of a byte. Floats have [`UNIT`] with it.
-pub(super) const STORED: [f64; 2] = [0.0, 255.0];
+/// The name of `data.stored` with its table.
+pub const STORED_DOTTED: &str = "data.stored";
+
+/// The interval of bytes without `data.stored`: all their values.
+pub const BYTES: [f64; 2] = [0.0, 255.0];
 
 /// The interval of floats without `data.stored`.
 pub(super) const UNIT: [f64; 2] = [0.0, 1.0];
@@ -85,10 +87,11 @@ impl DataSettings {
         let limit = keys.optional_whole(LIMIT, 1, Type::MOST);
         let validation = validation(keys, source.has_test_images());
         let is_stored_given = keys.is_written(STORED_KEY);
-        let stored = keys.pair(STORED_KEY, &Type::Number(Interval::ALL), STORED);
+        let stored = keys.pair(STORED_KEY, &Type::Number(Interval::ALL), BYTES);
+        let stored = is_stored_given.then_some(stored);
         let binarize = keys.choice(BINARIZE_KEY, &BINARIZE, &NONE);
         let range = keys.pair(RANGE, &Type::Number(Interval::ALL), [0.0, 1.0]);
-        let settings = DataSettings { source, limit, validation, stored, is_stored_given, binarize, range };
+        let settings = DataSettings { source, limit, validation, stored, binarize, range };
         settings.check(keys);
         settings
     }
@@ -97,7 +100,7 @@ impl DataSettings {
         let [low, high] = self.range;
         let message = || format!("`data.range` must be two numbers, the smaller one first, found [{low:?}, {high:?}]");
         keys.require((low as f32) < (high as f32), &["data.range"], message, "");
-        let [black, white] = self.stored;
+        let [black, white] = self.stored.unwrap_or(BYTES);
         let message = || format!("`data.stored` must be two numbers, the smaller one first, found [{black}, {white}]");
         keys.require(black < white, &["data.stored"], message, STORED_KEY.hint);
     }
@@ -112,8 +115,8 @@ impl PartialEq for DataSettings {
     fn eq(&self, other: &DataSettings) -> bool {
         // A derived implementation would move the source out of its `Arc`.
         let rest = |settings: &DataSettings| {
-            let DataSettings { source: _, limit, validation, stored, is_stored_given, binarize, range } = settings;
-            (*limit, *validation, *stored, *is_stored_given, *binarize, *range)
+            let DataSettings { source: _, limit, validation, stored, binarize, range } = settings;
+            (*limit, *validation, *stored, *binarize, *range)
         };
         *self.source == *other.source && rest(self) == rest(other)
     }

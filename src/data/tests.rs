@@ -38,8 +38,7 @@ impl Data {
         DataSettings {
             limit: self.limit,
             validation: self.validation.unwrap_or(settings.validation),
-            stored: self.stored.unwrap_or(settings.stored),
-            is_stored_given: self.stored.is_some(),
+            stored: self.stored,
             binarize: self.binarize.unwrap_or(settings.binarize),
             ..settings
         }
@@ -301,7 +300,7 @@ fn values_outside_of_what_is_stored_are_refused() {
 fn images_for_a_model_must_be_of_its_scale() {
     let folder = scales();
     let read = |file: &str, stored: Option<[f64; 2]>, most| {
-        let trained = (&idx("elsewhere").settings(), stored.unwrap_or(settings::STORED), ImageShape::grey(2, 2));
+        let trained = (stored.unwrap_or(settings::BYTES), ImageShape::grey(2, 2));
         Images::read_alike(trained, &folder.path().join(file), None, most)
             .map(|images| images.len())
             .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))

@@ -145,11 +145,11 @@ pub fn reference() -> String {
         };
         let shown = key.defaults();
         let defaults: Vec<String> = shown.iter().filter(|(text, _)| *text != "[]").map(default).collect();
-        let kinds: Vec<String> = key.kinds().iter().map(|kind| format!("`{kind}`")).collect();
+        let choices = key.applies_with();
         let is_by_kind = key.declared().any(|declared| declared.key.doc != key.doc());
-        let meaning = match kinds.is_empty() || is_by_kind {
+        let meaning = match choices.is_empty() || is_by_kind {
             true => key.meaning(),
-            false => format!("{}: {}", kinds.join(", "), key.meaning()),
+            false => format!("{choices}: {}", key.meaning()),
         };
         let words = key.kind().words();
         let words: Vec<String> =

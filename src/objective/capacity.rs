@@ -10,7 +10,7 @@ use crate::settings::{Interval, Key, Keys, Problem, Type, Word};
 use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, Codes, Combine, DeviceError};
 use crate::tensor::dims::{Batch, Latent};
 use crate::tensor::kernels::{kl, kl_backward};
-use crate::text::short;
+use crate::text::{counted, grouped, short};
 use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{Device, SumTo, TryAdd, TryMul, TrySub};
@@ -85,14 +85,26 @@ impl Loss for Capacity {
         Scheduled { capacity_nats: Some(self.nats(at)), ..Scheduled::default() }
     }
 
-    fn warnings(&self, at: At) -> Vec<Problem> {
-        if self.capacity <= NATS_PER_AXIS * at.latent as f64 {
-            return Vec::new();
+    fn warnings(&self, end: At) -> Vec<Problem> {
+        let mut warnings = Vec::new();
+        if self.capacity > NATS_PER_AXIS * end.latent as f64 {
+            let (capacity, latent) = (short(self.capacity), end.latent);
+            let message = format!("`objective.capacity` is {capacity} nats, much for `model.latent_dim` = {latent}");
+            let help = "one axis rarely carries more than 5 nats: the KL may never reach the capacity";
+            warnings.push(Problem::new(&["objective.capacity", "model.latent_dim"], message, help));
         }
-        let (capacity, latent) = (short(self.capacity), at.latent);
-        let message = format!("`objective.capacity` is {capacity} nats, much for `model.latent_dim` = {latent}");
-        let help = "one axis rarely carries more than 5 nats: the KL may never reach the capacity";
-        vec![Problem::new(&["objective.capacity", "model.latent_dim"], message, help)]
+        if self.steps > end.step {
+            let message = format!(
+                "`objective.capacity_steps` is {}, more than the {} of the training: the capacity ends at {} of {} nats",
+                grouped(self.steps),
+                counted(end.step, "step"),
+                short(self.nats(end)),
+                short(self.capacity)
+            );
+            let help = "set `capacity_steps` below the number of steps, or train for more epochs";
+            warnings.push(Problem::new(&["objective.capacity_steps", "train.epochs"], message, help));
+        }
+        warnings
     }
 }
 
@@ -151,5 +163,24 @@ impl CodeOperation for Distance {
         let nats: Tensor<(usize,), f32, D, T> = terms.try_mul(0.5 / images as f32)?.try_sum::<_, Axis<1>>()?;
         let mean: Tensor<(), f32, D, T> = nats.try_sum()?;
         mean.try_sub(self.capacity as f32)?.try_abs()?.try_mul(self.gamma as f32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capacity_that_cannot_be_reached_gives_a_warning() {
+        let end = At { step: 36, steps_per_epoch: 12, values: 784, latent: 2 };
+        let messages = |capacity: f64, steps: u64| {
+            let warnings = Capacity { gamma: 1.0, capacity, steps }.warnings(end);
+            warnings.into_iter().map(|warning| warning.message).collect::<Vec<_>>()
+        };
+        assert_eq!(messages(10.0, 36), Vec::<String>::new());
+        let large = "`objective.capacity` is 10.5 nats, much for `model.latent_dim` = 2";
+        assert_eq!(messages(10.5, 0), [large]);
+        let long = "`objective.capacity_steps` is 72, more than the 36 steps of the training: the capacity ends at 5 of 10 nats";
+        assert_eq!(messages(10.0, 72), [long]);
     }
 }

@@ -21,7 +21,7 @@ use std::fmt::Debug;
 /// A point of training, and the sizes that losses depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct At {
-    /// The number of steps so far.
+    /// The number of steps before it.
     pub step: u64,
     /// The number of steps per epoch.
     pub steps_per_epoch: u64,
@@ -85,8 +85,8 @@ pub trait Loss: Debug + Send + Sync {
         0.0
     }
 
-    /// Probable mistakes in its settings, for images and codes of these sizes; the step does not matter.
-    fn warnings(&self, _at: At) -> Vec<Problem> {
+    /// Probable mistakes in its settings, for a training that ends at `end`.
+    fn warnings(&self, _end: At) -> Vec<Problem> {
         Vec::new()
     }
 }
@@ -244,8 +244,8 @@ macro_rules! objectives {
                 match self { $(ObjectiveKind::$name(one) => one.warmup_epochs(),)+ }
             }
 
-            fn warnings(&self, at: At) -> Vec<Problem> {
-                match self { $(ObjectiveKind::$name(one) => one.warnings(at),)+ }
+            fn warnings(&self, end: At) -> Vec<Problem> {
+                match self { $(ObjectiveKind::$name(one) => one.warnings(end),)+ }
             }
         }
 

@@ -23,6 +23,8 @@ pub struct PortableLearner<D: PortableDevice> {
     moments: Vec<(&'static str, Vec<Flat<D>>)>,
     /// The gradient of each parameter.
     gradient: Vec<Flat<D>>,
+    /// The Euclidean norm of all gradients together.
+    norm: Tensor<(), f32, D>,
 }
 
 fn of_device<T, E: std::fmt::Debug>(result: Result<T, E>) -> Result<T, DeviceError> {
@@ -53,7 +55,8 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
         let moments = rule.moments().iter().map(|name| Ok((*name, Self::zeros(device, &ranges)?)));
         let moments = moments.collect::<Result<_, DeviceError>>()?;
         let (gradient, length) = (Self::zeros(device, &ranges)?, ranges.last().map_or(0, |last| last.end));
-        Ok(PortableLearner { device: device.clone(), length, rule, steps: 0, moments, gradient })
+        let norm = of_device(device.try_zeros_like(&()))?;
+        Ok(PortableLearner { device: device.clone(), length, rule, steps: 0, moments, gradient, norm })
     }
 
     fn gather(&mut self, _: &rayon::ThreadPool, lanes: Vec<Vec<Option<Flat<D>>>>) -> Result<(), DeviceError> {
@@ -69,11 +72,12 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
                 None => of_device(self.device.try_zeros_like(gradient.shape()))?,
             };
         }
+        self.norm = of_device(self.squares()?.try_sqrt())?;
         Ok(())
     }
 
     fn norm(&self) -> Result<Tensor<(), f32, D>, DeviceError> {
-        of_device(self.squares()?.try_sqrt())
+        Ok(self.norm.clone())
     }
 
     fn norms(norms: Vec<Tensor<(), f32, D>>) -> Result<Vec<f64>, DeviceError> {
@@ -94,7 +98,7 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
     ) -> Result<(), DeviceError> {
         if let Some(limit) = limit {
             // At most 1; a norm of 0 gives 1.
-            let factor = of_device(self.norm()?.try_recip())?;
+            let factor = of_device(self.norm.clone().try_recip())?;
             let factor = of_device(of_device(factor.try_mul(limit as f32))?.try_clamp(0.0, 1.0))?;
             for gradient in &mut self.gradient {
                 let factor: Flat<D> = of_device(factor.clone().try_broadcast_like(gradient.shape()))?;

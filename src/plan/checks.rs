@@ -47,8 +47,10 @@ pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
 /// Warnings: probable mistakes that do not prevent a run.
 pub(super) fn warnings(spec: &Spec, dataset: &Dataset, architecture: &Architecture) -> Vec<Problem> {
     let image = architecture.image;
-    let at = At { step: 0, steps_per_epoch: 1, values: image.values(), latent: architecture.latent };
-    let of_objective = spec.objective.kind.warnings(at);
+    let steps_per_epoch = (dataset.train.len() as u64).div_ceil(spec.train.batch_size);
+    let step = steps_per_epoch.saturating_mul(spec.train.epochs);
+    let end = At { step, steps_per_epoch, values: image.values(), latent: architecture.latent };
+    let of_objective = spec.objective.kind.warnings(end);
     narrow(architecture)
         .into_iter()
         .chain(of_objective)
@@ -90,7 +92,7 @@ fn grey(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     let message = "`model.likelihood = \"bernoulli\"` on grey pixels: this is not a likelihood of grey values, so `elbo_nats` is not \
                    a lower bound";
     let help = "this is common in tutorials; to compare nats with published results, set `data.binarize = \"dynamic\"` (or \
-                \"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood = \"gaussian\"`";
+                \"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood` to \"gaussian\" or \"continuous_bernoulli\"";
     (spec.model.likelihood.support() == Support::Bits && grey)
         .then(|| Problem::new(&["model.likelihood", "data.binarize"], message, help))
 }

@@ -26,7 +26,7 @@ const LABEL_BYTES: usize = 120;
 impl Trial {
     /// The trial of a spec on its images, or all errors, including the `problems` found before.
     pub(super) fn new(
-        spec: Spec,
+        mut spec: Spec,
         dataset: Result<Dataset, Vec<Problem>>,
         mut problems: Vec<Problem>,
         mut warnings: Vec<Problem>,
@@ -45,6 +45,7 @@ impl Trial {
             return Err(problems);
         }
         warnings.extend(checks::warnings(&spec, &dataset, &architecture));
+        spec.state_interval(dataset.train.interval(None));
         let id = id::id(NUMERICS, &dataset.hash, &id::determining(&spec, &architecture));
         Ok(Trial { id, spec, dataset, architecture, warnings })
     }

@@ -153,7 +153,7 @@ impl Grid {
                         gif::Frame { width, height, buffer, delay: 10, ..gif::Frame::default() }
                     }
                     // A palette of its own: the format has at most 256 colors.
-                    _ => gif::Frame { delay: 10, ..gif::Frame::from_rgb(width, height, &frame.values) },
+                    _ => gif::Frame { delay: 10, ..gif::Frame::from_rgb_speed(width, height, &frame.values, 10) },
                 };
                 encoder.write_frame(&frame).map_err(io::Error::other)?;
             }

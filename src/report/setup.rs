@@ -47,7 +47,12 @@ pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Valu
                 }),
             ]),
             "model" => rows.push(known(table, "parameters", &|trial| Some(trial.record.parameters.into()))),
-            "objective" => rows.push(row(table, "effective beta", effective_betas(trials, comparison.split))),
+            // Some objectives have none.
+            "objective" => rows.extend(
+                Some(effective_betas(trials, comparison.split))
+                    .filter(|betas| betas.is_empty() || !betas.iter().all(Value::is_null))
+                    .map(|betas| row(table, "effective beta", betas)),
+            ),
             _ => rows.extend(key_row(table, "seed", "seed", trials)),
         }
     }
@@ -108,7 +113,7 @@ fn training_images(trial: &ReportedTrial) -> Option<u64> {
 /// The values of the last epochs, only of trials that are done if there are any: other trials may still be in their warm-up.
 fn effective_betas(trials: &[ReportedTrial], split: Split) -> Vec<Value> {
     let beta = |trial: &ReportedTrial| {
-        let beta = trial.last(split)?.get(EFFECTIVE_BETA)?;
+        let Some(beta) = trial.last(split)?.get(EFFECTIVE_BETA) else { return Some(Value::Null) };
         // Rounded, since equal values can differ in their last digits.
         significant(beta, 6).parse::<f64>().ok().filter(|beta| beta.is_finite()).map(Value::from)
     };

@@ -178,6 +178,22 @@ impl KeyInfo {
         self.declared().filter_map(|declared| declared.conditions.last()).flat_map(|last| last.words.clone()).collect()
     }
 
+    /// The choices with which it applies, as Markdown; empty if it always applies.
+    pub fn applies_with(&self) -> String {
+        if self.kinds().is_empty() {
+            return String::new();
+        }
+        let choice = |(place, condition): (usize, &Condition)| {
+            let name = condition.chooser.rsplit_once('.').map_or(&*condition.chooser, |(_, name)| name);
+            let words = condition.words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+            // The first choice is usually of the key above in the same table.
+            if place == 0 { words } else { format!("{words} as `{name}`") }
+        };
+        let choices =
+            |declared: &Declared| declared.conditions.iter().enumerate().map(choice).collect::<Vec<_>>().join(" with ");
+        self.declared().map(choices).collect::<Vec<_>>().join(", ")
+    }
+
     /// Why it does not apply for these values: the deciding key, and the values of that key for which it would apply. `None`
     /// if it applies.
     pub fn unmet_condition(&self, value: impl Fn(&str) -> Option<String>) -> Option<(String, Vec<&'static str>)> {

@@ -86,7 +86,7 @@ pub struct Progress {
 pub struct Training<'a> {
     /// The seed of all random numbers.
     pub seed: u64,
-    /// The mapping of pixel values.
+    /// The mapping of values.
     pub data: &'a data::DataSettings,
     /// The images.
     pub dataset: &'a Dataset,
@@ -112,6 +112,19 @@ struct Step<B: Execute> {
     reports: Vec<B::Report>,
     /// The norm of the gradient before clipping.
     norm: <B::Learner as Learner<B>>::Norm,
+}
+
+/// The time of an epoch.
+struct Clock {
+    start: Instant,
+    /// Seconds before `start`, in other processes.
+    before: f64,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.before + self.start.elapsed().as_secs_f64()
+    }
 }
 
 /// A model in training. It stays on the thread that created it.
@@ -246,12 +259,12 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         let epoch = self.epoch + 1;
         let order = permutation(self.seed, epoch, self.worker.dataset.train.len() as u32);
         let mut tally = self.tally.take().unwrap_or_else(|| Tally::new(self.worker.latent()));
-        let before = tally.seconds;
+        let clock = Clock { start, before: tally.seconds };
         let mut waiting = Vec::new();
         let left = order.get(tally.seen..).unwrap_or_default();
         for indices in left.chunks(self.settings.batch_size as usize) {
             if stop.load(Ordering::Relaxed) {
-                if let Some(diverged) = self.collect(&mut waiting, &mut tally)? {
+                if let Some(diverged) = self.look(&mut waiting, &mut tally, &clock, progress)? {
                     return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
                 }
                 self.tally = (tally.seen > 0).then_some(tally);
@@ -265,28 +278,23 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
                 self.update()?;
             }
             if waiting.len() >= B::REPORT_STEPS || pause {
-                let diverged = self.collect(&mut waiting, &mut tally)?;
-                tally.seconds = before + start.elapsed().as_secs_f64();
-                if let Some(diverged) = diverged {
+                if let Some(diverged) = self.look(&mut waiting, &mut tally, &clock, progress)? {
                     return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
                 }
                 if B::REPORT_STEPS == 1 {
                     self.update()?;
                 }
-                let loss = loss_so_far(&tally.sums);
-                let images_per_second = tally.sums.images() / tally.seconds;
-                progress(Progress { epoch, step, loss, images_per_second });
             }
             if pause && tally.seen < order.len() {
                 self.tally = Some(tally);
                 return Ok(EpochEnd::Pause);
             }
         }
-        if let Some(diverged) = self.collect(&mut waiting, &mut tally)? {
+        if let Some(diverged) = self.look(&mut waiting, &mut tally, &clock, progress)? {
             return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
         }
         self.epoch = epoch;
-        tally.seconds = before + start.elapsed().as_secs_f64();
+        tally.seconds = clock.seconds();
         Ok(EpochEnd::Finished(self.row(epoch, self.steps(), self.last_step(), &tally.sums, tally.seconds)))
     }
 
@@ -380,6 +388,25 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             Some(codes) => self.objective.train_own(&mut self.own, &self.pool, &codes),
             None => Ok(()),
         }
+    }
+
+    /// Adds the steps that wait to the sums of the epoch, and reports the progress. Returns as [`Trainer::collect`].
+    fn look(
+        &self,
+        waiting: &mut Vec<Step<B>>,
+        tally: &mut Tally,
+        clock: &Clock,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Option<u64>, DeviceError> {
+        let Some(last) = waiting.last() else { return Ok(None) };
+        let step = last.step + 1;
+        let diverged = self.collect(waiting, tally)?;
+        tally.seconds = clock.seconds();
+        if diverged.is_none() {
+            let (loss, images) = (loss_so_far(&tally.sums), tally.sums.images());
+            progress(Progress { epoch: self.epoch + 1, step, loss, images_per_second: images / tally.seconds });
+        }
+        Ok(diverged)
     }
 
     /// Adds the reports of steps to the sums of the epoch. Returns the first step whose loss or gradient is not finite; it is the

@@ -8,7 +8,8 @@ use crate::tensor::backend::Backend;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// The state of training. It shares the arrays of the trainer, so it needs no memory until the next step.
+/// The state of training. On the host it shares the arrays of the trainer, so it needs no memory until the next step; on a device
+/// it is a copy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot<'a> {
     /// The weights, in the order of the model.

@@ -144,8 +144,12 @@ fn images_of_another_shape_are_refused() {
     workspace.write("spec.toml", spec("images = \"four\"", MLP));
     workspace.write("four", idx_of(&[10, 6, 5, 4], vec![7; 1200]));
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
-    let message = "error: `four` has the sizes 10 x 6 x 5 x 4, where the second or the last one is not 1 or 3: ";
+    let message = "error: `four` has the sizes 10 x 6 x 5 x 4, but the second or the last axis must have 1 or 3 channels, for \
+                   grey or red, green and blue; remove the alpha channel\n --> spec.toml:";
     assert!(outcome.status == Some(2) && outcome.stderr.starts_with(message), "{}", outcome.stderr);
+    workspace.write("spec.toml", spec("images = \"images\"\nlayout = \"nchw\"", MLP));
+    let outcome = workspace.vaex(&["plan", "spec.toml"]);
+    assert!(outcome.status == Some(2) && outcome.stderr.contains("| layout = \"nchw\"\n"), "{}", outcome.stderr);
 }
 
 #[test]
@@ -198,6 +202,11 @@ fn floats_of_another_interval_need_stored() {
     let folder = only(&workspace, "runs/color");
     let grid = Grid::read(&folder.join("images/reconstructions.png")).unwrap();
     assert_eq!(grid.values[3 * 4..][..3], [0, 200, 200]);
+    workspace.write("bytes", self::file(LAST));
+    let outcome = workspace.vaex(&["embed", folder.to_str().unwrap(), "--data", "bytes"]);
+    let message = "error: `bytes` holds bytes, but the model was trained on values from -1 to 1; write the images as 32-bit \
+                   floats with these values\n";
+    assert_eq!((outcome.status, &*outcome.stderr), (Some(2), message));
     // A number that is none is always refused.
     file[20..24].copy_from_slice(&f32::NAN.to_be_bytes());
     workspace.write("floats", &file);
@@ -205,6 +214,34 @@ fn floats_of_another_interval_need_stored() {
     let message = "error: `floats` has the value NaN in image 0 (counted from 0), outside `data.stored` = [-1, 1]; correct \
                    `data.stored` or the file\n";
     assert!(outcome.status == Some(2) && outcome.stderr.starts_with(message), "{}", outcome.stderr);
+}
+
+/// The spec of a trial states the interval of its images, and the default can be written out. Another interval is another trial.
+#[test]
+fn the_interval_of_floats_is_stated() {
+    let mut workspace = Workspace::with_spec(&spec("images = \"floats\"", MLP));
+    workspace.write("floats", floats());
+    workspace.succeed(&["run", "spec.toml"]);
+    let folder = only(&workspace, "runs/color");
+    let stated = std::fs::read_to_string(folder.join("spec.toml")).unwrap();
+    assert!(stated.contains("\nstored = [0.0, 1.0]\n"), "{stated}");
+    let id = |workspace: &mut Workspace, spec: &str| {
+        let plan: Value = serde_json::from_str(&workspace.succeed(&["plan", spec, "--json"])).unwrap();
+        plan["trials"][0]["trial"].clone()
+    };
+    let own = json(&folder.join("trial.json"))["trial"].clone();
+    assert_eq!(id(&mut workspace, &format!("{}/spec.toml", folder.display())), own);
+    workspace.write("spec.toml", spec("images = \"floats\"\nstored = [0, 1]", MLP));
+    assert_eq!(id(&mut workspace, "spec.toml"), own);
+    workspace.write("spec.toml", spec("images = \"floats\"\nstored = [0, 255]", MLP));
+    assert_ne!(id(&mut workspace, "spec.toml"), own);
+    // 0.1 in a spec is 0.1 in a file of floats.
+    let mut tenths = idx_of(&[COUNT as u32, 6, 5, 3], []);
+    tenths[2] = 0x0D;
+    tenths.extend(bytes(LAST).iter().flat_map(|byte| (if *byte > 40 { 0.9f32 } else { 0.1 }).to_be_bytes()));
+    workspace.write("floats", tenths);
+    workspace.write("spec.toml", spec("images = \"floats\"\nstored = [0.1, 0.9]", MLP));
+    workspace.succeed(&["run", "spec.toml"]);
 }
 
 #[test]

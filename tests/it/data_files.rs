@@ -304,7 +304,7 @@ warning: {GREY}
    |                                   ^^^^^^^^^^^
    |
    = help: this is common in tutorials; to compare nats with published results, set `data.binarize = \"dynamic\"` (or \
-\"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood = \"gaussian\"`
+\"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood` to \"gaussian\" or \"continuous_bernoulli\"
    = note: in 2 of 8 trials
 "
     );

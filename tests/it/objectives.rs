@@ -3,7 +3,7 @@
 
 use crate::data_files::idx_of;
 use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::{Cpu, Tape, Tensor};
+use dfdx::tensor::{Cpu, OwnedTape, Tape, Tensor};
 use dfdx::tensor_ops::{BroadcastTo, Device, MeanTo, SumTo, TryAdd, TryMul, TrySub};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -235,7 +235,10 @@ impl CodeOperation for Means {
             for image in 0..images {
                 let place = image * codes.latent + axis;
                 gradients.mean[place] += mean / images as f32;
-                gradients.log_variance[place] += 0.2 * all / images as f32;
+                // A plain autoencoder has none.
+                if let Some(gradient) = gradients.log_variance.get_mut(place) {
+                    *gradient += 0.2 * all / images as f32;
+                }
                 gradients.z[place] += (0.8 * z + self.critic[axis]) / images as f32;
             }
         }
@@ -379,14 +382,19 @@ fn the_noise_of_the_fixtures_is_that_of_training() {
 /// with the same bits.
 #[test]
 fn the_parameters_of_an_objective_are_resumed() {
+    are_resumed::<Host>();
+    are_resumed::<Portable<Cpu>>();
+}
+
+fn are_resumed<B: Execute<Device = Cpu>>() {
     let folder = tempfile::tempdir().unwrap();
     let spec = folder.path().join("spec.toml");
     let text =
         "[data]\nlimit = 60\n[model]\nfamily = \"mlp\"\nhidden = [6]\nlatent_dim = 3\n[train]\nbatch_size = 20\n";
     std::fs::write(&spec, text).unwrap();
     let trial = Plan::read(&spec, &[]).unwrap().trials()[0].clone();
-    let start = || Trainer::<Host, Probe>::with_objective(Cpu::default(), trial.training(), Probe, 1).unwrap();
-    let state = |trainer: &mut Trainer<Host, Probe>| {
+    let start = || Trainer::<B, Probe>::with_objective(Cpu::default(), trial.training(), Probe, 1).unwrap();
+    let state = |trainer: &mut Trainer<B, Probe>| {
         let snapshot = trainer.snapshot();
         (snapshot.weights.clone(), snapshot.own.clone())
     };
@@ -419,4 +427,74 @@ fn the_parameters_of_an_objective_are_resumed() {
     checkpoint::write_model(&path, &whole.snapshot(), "", vaex::data::ImageShape::grey(28, 28), [0.0, 255.0]).unwrap();
     let names = Stored::read_own(&path).unwrap().names();
     assert!(names.iter().all(|name| !name.starts_with("objective")), "{names:?}");
+}
+
+/// The sum over the axes of mean times sample.
+#[derive(Clone, Copy)]
+struct Product;
+
+impl CodeTerm for Product {
+    fn forward(&self, codes: CodeInputs<'_>, _: &[f32], results: &mut [f32]) {
+        let rows = codes.mean.chunks(codes.latent).zip(codes.z.chunks(codes.latent));
+        for (result, (mean, z)) in results.iter_mut().zip(rows) {
+            *result = mean.iter().zip(z).map(|(mean, z)| mean * z).sum();
+        }
+    }
+
+    fn backward(
+        &self,
+        codes: CodeInputs<'_>,
+        _: &[f32],
+        dresults: &[f32],
+        gradients: CodeGradients<'_>,
+        _: &mut [f32],
+    ) {
+        for (place, (mean, z)) in codes.mean.iter().zip(codes.z).enumerate() {
+            let dresult = dresults[place / codes.latent];
+            gradients.mean[place] += dresult * z;
+            gradients.z[place] += dresult * mean;
+        }
+    }
+
+    fn portable<D: Device<f32>, T: Tape<f32, D>>(
+        &self,
+        mean: Tensor<(usize, usize), f32, D, T>,
+        _: Option<Tensor<(usize, usize), f32, D, T>>,
+        z: Tensor<(usize, usize), f32, D, T>,
+        own: Tensor<(usize,), f32, D, T>,
+    ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
+        let nothing = own.try_mul(0.0)?.try_broadcast_like::<_, Axis<0>>(z.shape())?;
+        nothing.try_add(mean.try_mul(z)?)?.try_sum::<_, Axis<1>>()
+    }
+}
+
+/// The gradients of operations on the codes of a plain autoencoder, whose means and samples are one array: of [`Means`] with
+/// respect to both, and of [`Product`] with respect to the array.
+fn gradients_of_points<B: Execute<Device = Cpu>>(values: &[f32]) -> [Vec<f32>; 3] {
+    let device = Cpu::default();
+    let shape = (Batch(values.len() / 2), Latent(2));
+    let z = Array::<_, B>::new(&device, values.to_vec().into(), shape).unwrap();
+    let codes = Codes { mean: z.clone(), log_variance: None, z };
+    let of_batch = B::code_gradients(&Means { critic: vec![0.3, -0.2] }, &codes).unwrap();
+    let shared = B::leaf(&Array::<_, B>::new(&device, vec![1.0, 2.0].into(), (Own(2),)).unwrap()).unwrap();
+    let (term, tape) = B::code_term(&Product, &codes, &shared, OwnedTape::default()).unwrap().split_tape();
+    let total = B::total::<Batch, Latent, _>(vec![(term, RowWeight::Same(1.0))], Vec::new(), tape).unwrap();
+    let of_term = B::gradient_of(&mut B::backward(total).unwrap(), &codes.z).unwrap();
+    [of_batch.mean.to_vec(), of_batch.z.to_vec(), of_term.to_vec()]
+}
+
+#[test]
+fn the_gradients_of_the_codes_of_a_plain_autoencoder() {
+    let values = [0.5, -1.0, 2.0, 0.25, -0.75, 1.5];
+    let means = [[0.5 + 2.0 - 0.75, -1.0 + 0.25 + 1.5]; 3].concat().into_iter().map(|sum: f32| sum / 3.0);
+    let of_mean: Vec<f32> = means.clone().map(|mean| mean / 3.0).collect();
+    let of_z: Vec<f32> =
+        means.zip([0.3, -0.2].into_iter().cycle()).map(|(mean, critic)| (0.8 * mean + critic) / 3.0).collect();
+    let expected = [of_mean, of_z, values.map(|value| 2.0 * value).to_vec()];
+    for found in [gradients_of_points::<Host>(&values), gradients_of_points::<Portable<Cpu>>(&values)] {
+        for (found, expected) in found.iter().zip(&expected) {
+            let is_near = |(found, expected): (&f32, &f32)| (found - expected).abs() < 1e-6;
+            assert!(found.len() == 6 && found.iter().zip(expected).all(is_near), "{found:?}, not {expected:?}");
+        }
+    }
 }

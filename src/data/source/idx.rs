@@ -131,7 +131,8 @@ pub(in crate::data) fn read_pair(
     let file = folder.join(images.1);
     let array = read(images.0, &file, Content::Images)?;
     let count = array.sizes.first().copied().unwrap_or(0);
-    let (shape, is_turned) = shape_of(&file, &array.sizes, layout).map_err(|problem| problem.of_key(images.0))?;
+    let shape_key = if matches!(layout, Layout::Nhwc | Layout::Nchw) { "data.layout" } else { images.0 };
+    let (shape, is_turned) = shape_of(&file, &array.sizes, layout).map_err(|problem| problem.of_key(shape_key))?;
     let labels = match labels {
         (_, None) => None,
         (key, Some(labels)) => {
@@ -159,10 +160,16 @@ fn shape_of(file: &Path, sizes: &[usize], layout: Layout) -> Result<(ImageShape,
     let second = ImageShape { height: b, width: c, channels: a };
     let path = file.to_path_buf();
     let in_words = || sizes.iter().map(grouped).collect::<Vec<_>>().join(" x ");
-    let none = |which: &str| IdxError::Channels { path: path.clone(), sizes: in_words(), which: which.to_owned() };
+    let none = |needed, help| IdxError::Channels { path: path.clone(), sizes: in_words(), needed, help };
     match layout {
-        Layout::Nhwc if !are_channels(c) => Err(none("the last one")),
-        Layout::Nchw if !are_channels(a) => Err(none("the second one")),
+        Layout::Nhwc if !are_channels(c) => Err(none(
+            "with `layout = \"nhwc\"` the last axis must have 1 or 3 channels",
+            "correct `layout` or remove it",
+        )),
+        Layout::Nchw if !are_channels(a) => Err(none(
+            "with `layout = \"nchw\"` the second axis must have 1 or 3 channels",
+            "correct `layout` or remove it",
+        )),
         Layout::Nhwc => Ok((last, false)),
         Layout::Nchw => Ok((second, true)),
         Layout::OfShape(shape) if shape == last => Ok((last, false)),
@@ -170,8 +177,13 @@ fn shape_of(file: &Path, sizes: &[usize], layout: Layout) -> Result<(ImageShape,
         Layout::FromSizes | Layout::OfShape(_) => match (are_channels(a), are_channels(c)) {
             (false, true) => Ok((last, false)),
             (true, false) => Ok((second, true)),
+            // Neither reading has the shape of the model's images.
+            (true, true) if layout != Layout::FromSizes => Ok((last, false)),
             (true, true) => Err(IdxError::Layout { path: path.clone(), sizes: in_words() }),
-            (false, false) => Err(none("the second or the last one")),
+            (false, false) => Err(none(
+                "the second or the last axis must have 1 or 3 channels",
+                if [a, c].contains(&4) { "remove the alpha channel" } else { "change the order of the axes" },
+            )),
         },
     }
 }
@@ -182,8 +194,9 @@ fn values_of(array: Array, shape: ImageShape, is_turned: bool) -> Values {
         Element::U8 if is_turned => turned(&array.bytes, shape).into(),
         Element::U8 => array.bytes.into(),
         Element::F32 => {
-            let words = array.bytes.as_chunks().0;
-            let floats: Vec<f32> = words.iter().map(|word| f32::from_be_bytes(*word)).collect();
+            let floats: Vec<f32> = array.bytes.as_chunks().0.iter().map(|word| f32::from_be_bytes(*word)).collect();
+            // Two copies of large files are enough.
+            drop(array.bytes);
             if is_turned { turned(&floats, shape).into() } else { floats.into() }
         }
     }
@@ -229,15 +242,35 @@ mod tests {
             "`x` has the sizes 7 x 3 x 20 x 3, where the second or the last axis can have the channels; write \
              `layout = \"nhwc\"` in `[data]` if it is the last one, `layout = \"nchw\"` if it is the second one"
         );
-        let advice = "is not 1 or 3: four axes are (images, height, width, channels) or (images, channels, height, \
-                      width), for grey or red, green and blue";
-        for (sizes, layout, start) in [
-            ([7, 28, 20, 4], Layout::FromSizes, "28 x 20 x 4, where the second or the last one"),
-            ([7, 28, 20, 4], Layout::Nhwc, "28 x 20 x 4, where the last one"),
-            ([7, 28, 20, 3], Layout::Nchw, "28 x 20 x 3, where the second one"),
+        let colors = "axis must have 1 or 3 channels, for grey or red, green and blue";
+        for (sizes, layout, words, needed, help) in [
+            ([7, 28, 20, 4], Layout::FromSizes, "28 x 20 x 4", "the second or the last", "remove the alpha channel"),
+            (
+                [3, 28, 20, 7],
+                Layout::FromSizes,
+                "28 x 20 x 7",
+                "the second or the last",
+                "change the order of the axes",
+            ),
+            (
+                [7, 28, 20, 4],
+                Layout::Nhwc,
+                "28 x 20 x 4",
+                "with `layout = \"nhwc\"` the last",
+                "correct `layout` or remove it",
+            ),
+            (
+                [7, 28, 20, 3],
+                Layout::Nchw,
+                "28 x 20 x 3",
+                "with `layout = \"nchw\"` the second",
+                "correct `layout` or remove it",
+            ),
         ] {
-            assert_eq!(error(&sizes, layout), format!("`x` has the sizes 7 x {start} {advice}"));
+            let message = format!("`x` has the sizes {} x {words}, but {needed} {colors}; {help}", sizes[0]);
+            assert_eq!(error(&sizes, layout), message);
         }
+        assert_eq!(shape(&[7, 3, 20, 3], Layout::OfShape(rgb)), Ok((both, false)));
     }
 
     #[test]

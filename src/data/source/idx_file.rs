@@ -187,8 +187,7 @@ pub(in crate::data) enum IdxError {
     },
     /// No axis, or not the axis of `data.layout`, is an axis of channels.
     #[error(
-        "`{}` has the sizes {sizes}, where {which} is not 1 or 3: four axes are (images, height, width, channels) or (images, \
-         channels, height, width), for grey or red, green and blue",
+        "`{}` has the sizes {sizes}, but {needed}, for grey or red, green and blue; {help}",
         path.display()
     )]
     Channels {
@@ -196,8 +195,10 @@ pub(in crate::data) enum IdxError {
         path: PathBuf,
         /// The sizes of the axes, in words.
         sizes: String,
-        /// The axis, in words.
-        which: String,
+        /// The axis that must have 1 or 3 channels, in words.
+        needed: &'static str,
+        /// What to do.
+        help: &'static str,
     },
     /// Two axes can be the axis of channels.
     #[error(

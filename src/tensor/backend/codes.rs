@@ -56,7 +56,8 @@ pub trait CodeTerm: Copy + Send + Sync + 'static {
         down: &mut [f32],
     );
 
-    /// The same as [`CodeTerm::forward`] with dfdx's operations, from (Images, Latent) tensors to (Images).
+    /// The same as [`CodeTerm::forward`] with dfdx's operations, from (Images, Latent) tensors to (Images). The result must have
+    /// the tape of `own`, which comes from the operations before: start with it.
     ///
     /// # Errors
     /// The device failed.

@@ -11,6 +11,7 @@ impl Measure for CapacityNats {
         vec![Metric {
             board: Board::Schedule,
             is_optional: true,
+            is_curve: true,
             ..Metric::new("capacity_nats", MetricKind::Number, "nats", doc)
         }]
     }

@@ -16,7 +16,7 @@ pub(super) fn of(sums: &Sums, objective: &dyn objective::Loss, at: At) -> f64 {
 
 impl Measure for Loss {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "The loss, in the unit of `objective.reduction`, mean over images.";
+        let doc = "The loss, mean over images, in the unit of `objective.reduction` or in nats.";
         vec![Metric {
             title: "loss, in the objective's unit".into(),
             direction: Direction::Lower,

@@ -118,7 +118,9 @@ impl Sums {
 
     /// A number that identifies the list of measures and the number of sums of each.
     fn layout(&self) -> f64 {
-        let parts = entries(self.split).map(|entry| {
+        // Metrics without sums can be added without another layout.
+        let summed = entries(self.split).filter(|entry| entry.lengths(self.split, self.latent) != (0, 0));
+        let parts = summed.map(|entry| {
             let names: Vec<&str> = entry.metrics.iter().map(|metric| &*metric.name).collect();
             format!("{} {:?};", names.join(","), entry.lengths(self.split, self.latent))
         });

@@ -19,11 +19,12 @@ impl<D: PortableDevice> Combine for Portable<D> {
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
         let (batch, _) = codes.mean.shape();
         let attempt = || -> Result<_, D::Err> {
-            let [mean, log_variance, z] = flat_codes::<N, L, D, T>(codes)?;
+            let FlatCodes { mean, log_variance, z } = flat_codes(codes)?;
             let own = own.handle.clone().put_tape(tape).try_reshape_like(&(own.shape().0.size(),))?;
-            // The means and the samples are always there.
-            let (Some(mean), Some(z)) = (mean, z) else { return own.try_sum::<(), _>()?.try_broadcast_like(&(batch,)) };
-            term.portable(mean, log_variance, z, own)?.try_reshape_like(&(batch,))
+            // A plain autoencoder has one tensor as mean and as sample; dfdx needs two.
+            let z = if log_variance.is_none() { z.retaped::<T>().try_mul(1.0)? } else { z.retaped() };
+            let log_variance = log_variance.map(|log_variance| log_variance.retaped());
+            term.portable(mean.retaped(), log_variance, z, own)?.try_reshape_like(&(batch,))
         };
         attempt().map_err(DeviceError::from_device).map(array)
     }
@@ -32,17 +33,22 @@ impl<D: PortableDevice> Combine for Portable<D> {
         operation: &C,
         codes: &Codes<N, L, Self>,
     ) -> Result<Codes<N, L, Self>, DeviceError> {
+        let shape = codes.mean.shape();
         let attempt = || -> Result<_, D::Err> {
-            let [mean, log_variance, z] = flat_codes::<N, L, D, OwnedTape<f32, D>>(codes)?;
-            match (mean, z) {
-                (Some(mean), Some(z)) => operation.portable(mean, log_variance, z)?.try_backward().map(Some),
-                _ => Ok(None),
-            }
+            let FlatCodes { mean, log_variance, z } = flat_codes(codes)?;
+            // A plain autoencoder has one tensor as mean and as sample, each with its own gradient here.
+            let z = if log_variance.is_none() { z.try_mul(1.0)? } else { z };
+            let with_tape = |array: &Rows<D, NoneTape>| array.retaped::<OwnedTape<f32, D>>();
+            let term = operation.portable(with_tape(&mean), log_variance.as_ref().map(with_tape), with_tape(&z))?;
+            let mut gradients = term.try_backward()?;
+            let mut read = |array: &Rows<D, NoneTape>| -> Result<_, D::Err> {
+                gradients.get_or_alloc_mut(array)?;
+                gradients.get(array).try_reshape_like(&shape).map(self::array)
+            };
+            let log_variance = log_variance.as_ref().map(&mut read).transpose()?;
+            Ok(Codes { mean: read(&mean)?, log_variance, z: read(&z)? })
         };
-        let mut gradients = attempt().map_err(DeviceError::from_device)?.unwrap_or_else(Grads::<Self>::leaky);
-        let mut read = |array| Self::gradient_of(&mut gradients, array);
-        let log_variance = codes.log_variance.as_ref().map(&mut read).transpose()?;
-        Ok(Codes { mean: read(&codes.mean)?, log_variance, z: read(&codes.z)? })
+        attempt().map_err(DeviceError::from_device)
     }
 
     fn total<N: Dim, L: Dim, T: Tape<f32, D>>(
@@ -135,13 +141,17 @@ impl<D: PortableDevice> Combine for Portable<D> {
     }
 }
 
-/// Means, log-variances and samples as (Images, Latent), each with an empty tape.
-fn flat_codes<N: Dim, L: Dim, D: PortableDevice, T: Tape<f32, D>>(
-    codes: &Codes<N, L, Portable<D>>,
-) -> Result<[Option<Rows<D, T>>; 3], D::Err> {
+/// Codes as (Images, Latent).
+struct FlatCodes<D: PortableDevice> {
+    mean: Rows<D, NoneTape>,
+    log_variance: Option<Rows<D, NoneTape>>,
+    z: Rows<D, NoneTape>,
+}
+
+fn flat_codes<N: Dim, L: Dim, D: PortableDevice>(codes: &Codes<N, L, Portable<D>>) -> Result<FlatCodes<D>, D::Err> {
     let (batch, latent) = codes.mean.shape();
-    let flat = |array: &Array<(N, L), Portable<D>>| {
-        array.tensor.retaped::<T>().try_reshape_like(&(batch.size(), latent.size()))
-    };
-    Ok([Some(flat(&codes.mean)?), codes.log_variance.as_ref().map(flat).transpose()?, Some(flat(&codes.z)?)])
+    let flat =
+        |array: &Array<(N, L), Portable<D>>| array.tensor.clone().try_reshape_like(&(batch.size(), latent.size()));
+    let log_variance = codes.log_variance.as_ref().map(flat).transpose()?;
+    Ok(FlatCodes { mean: flat(&codes.mean)?, log_variance, z: flat(&codes.z)? })
 }

@@ -1,5 +1,5 @@
 //! The portable backend: the same operations, built from dfdx's own, on any of its devices. CUDA uses it, and on the
-//! CPU it is the reference for the kernels. Everything stays on the device; copies to it and from it are counted.
+//! CPU it is the reference for the kernels. Weights, gradients and codes stay on the device; copies to it and from it are counted.
 
 mod combine;
 
@@ -38,7 +38,7 @@ pub struct Copies {
 thread_local! {
     static COPIES: Cell<Copies> = const { Cell::new(Copies { up: 0, down: 0 }) };
     /// Tables of indices on the device. They depend on sizes only, so they are made once.
-    static TABLES: RefCell<HashMap<(Vec<Option<usize>>, usize, usize), Box<dyn Any>>> = RefCell::new(HashMap::new());
+    static TABLES: RefCell<HashMap<(Taps, Gather, usize), Box<dyn Any>>> = RefCell::new(HashMap::new());
 }
 
 /// The copies between the host and the device by this thread so far.
@@ -169,10 +169,14 @@ impl<D: PortableDevice> Backend for Portable<D> {
         let (batch, height, width, inputs) = x.shape();
         let outputs = weight.shape().3;
         let (out_height, out_width) = (S::side(height), S::side(width));
-        let taps = Taps::new((height.size(), width.size()), (out_height.size(), out_width.size()), S::STRIDE);
+        let taps = Taps {
+            larger: (height.size(), width.size()),
+            smaller: (out_height.size(), out_width.size()),
+            stride: S::STRIDE,
+        };
         let attempt = || -> Result<_, D::Err> {
             let columns =
-                gather(recorded(x), (batch.size(), height.size() * width.size(), inputs.size()), &taps.of_output())?;
+                gather(recorded(x), (batch.size(), taps.pixels(), inputs.size()), taps, Gather::ForPositions)?;
             let rows = batch.size() * out_height.size() * out_width.size();
             let columns: Rows<D, T> = columns.try_reshape_like(&(rows, 9 * inputs.size()))?;
             let weight = weight.handle.clone().try_reshape_like(&(9 * inputs.size(), outputs.size()))?;
@@ -194,7 +198,11 @@ impl<D: PortableDevice> Backend for Portable<D> {
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError> {
         let (batch, in_height, in_width, inputs) = x.shape();
         let outputs = weight.shape().2;
-        let taps = Taps::new((height.size(), width.size()), (in_height.size(), in_width.size()), S::STRIDE);
+        let taps = Taps {
+            larger: (height.size(), width.size()),
+            smaller: (in_height.size(), in_width.size()),
+            stride: S::STRIDE,
+        };
         let (positions, from) = (height.size() * width.size(), in_height.size() * in_width.size());
         let attempt = || -> Result<_, D::Err> {
             // Each position contributes to its nine taps ...
@@ -202,7 +210,7 @@ impl<D: PortableDevice> Backend for Portable<D> {
             let weight = weight.handle.clone().try_reshape_like(&(9 * outputs.size(), inputs.size()))?;
             let spread = rows.try_matmul(weight.try_permute::<(usize, usize), _>()?)?;
             // ... and each pixel sums its contributions.
-            let gathered = gather(spread, (batch.size(), 9 * from, outputs.size()), &taps.of_input())?;
+            let gathered = gather(spread, (batch.size(), 9 * from, outputs.size()), taps, Gather::ForPixels)?;
             let gathered = gathered.try_reshape_like(&(batch.size() * positions, 9usize, outputs.size()))?;
             let y = gathered.try_sum::<(usize, usize), Axis<1>>()?;
             let bias = bias.handle.clone().try_reshape_like(&(outputs.size(),))?;
@@ -332,16 +340,17 @@ fn activate<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
     activation.portable(x).map_err(DeviceError::from_device)
 }
 
-/// Picks the same rows of `x`, seen as (Batch, Rows, Columns), for each image; `None` picks zeros.
+/// Picks the same rows of `x`, seen as (Batch, Rows, Columns), for each image; a tap outside picks zeros.
 fn gather<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
     x: Tensor<S, f32, D, T>,
     (batch, rows, columns): (usize, usize, usize),
-    picks: &[Option<usize>],
+    taps: Taps,
+    gather: Gather,
 ) -> Result<Tensor<(usize, usize, usize), f32, D, T>, D::Err> {
     let device = x.device().clone();
     let zero: Tensor<_, f32, D, NoneTape> = device.try_zeros_like(&(batch, 1usize, columns))?;
     let x = (x.try_reshape_like(&(batch, rows, columns))?, zero).try_concat_along(Axis::<1>)?;
-    x.try_gather(table(&device, batch, rows, picks)?)
+    x.try_gather(table(&device, batch, rows, (taps, gather))?)
 }
 
 /// The indices of [`gather`] on the device.
@@ -349,29 +358,58 @@ fn table<D: Device<f32>>(
     device: &D,
     batch: usize,
     rows: usize,
-    picks: &[Option<usize>],
+    (taps, gather): (Taps, Gather),
 ) -> Result<Tensor<(usize, usize), usize, D>, D::Err> {
-    let key = (picks.to_vec(), batch, rows);
+    let key = (taps, gather, batch);
     let known = TABLES.with_borrow(|tables| tables.get(&key).and_then(|table| table.downcast_ref()).cloned());
     if let Some(known) = known {
         return Ok(known);
     }
+    let picks = match gather {
+        Gather::ForPositions => taps.of_output(),
+        Gather::ForPixels => taps.of_input(),
+    };
     let one: Vec<usize> = picks.iter().map(|pick| pick.unwrap_or(rows)).collect();
     count(batch * one.len(), 0);
     let table = device.try_tensor_from_vec(one.repeat(batch), (batch, picks.len()))?;
-    TABLES.with_borrow_mut(|tables| tables.insert(key, Box::new(table.clone())));
+    TABLES.with_borrow_mut(|tables| {
+        if tables.len() >= MOST_TABLES {
+            tables.clear();
+        }
+        tables.insert(key, Box::new(table.clone()))
+    });
     Ok(table)
 }
 
-/// For each position of the smaller grid, the pixel of the larger grid under each tap of a 3x3 filter.
+/// The most tables that a thread keeps: enough for the layers and batch sizes of a network.
+const MOST_TABLES: usize = 64;
+
+/// The 3x3 filters between a larger grid of pixels and a smaller grid of positions; both are height and width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Taps {
-    /// `[position][tap]`
-    pixels: Vec<[Option<usize>; 9]>,
-    larger: usize,
+    larger: (usize, usize),
+    smaller: (usize, usize),
+    stride: usize,
+}
+
+/// The direction of a gather.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Gather {
+    /// Pixels, for each position and tap: a convolution.
+    ForPositions,
+    /// Positions and taps, for each pixel: its adjoint.
+    ForPixels,
 }
 
 impl Taps {
-    fn new(larger: (usize, usize), smaller: (usize, usize), stride: usize) -> Taps {
+    /// The number of pixels.
+    fn pixels(&self) -> usize {
+        self.larger.0 * self.larger.1
+    }
+
+    /// For each position, the pixel under each tap.
+    fn under(&self) -> Vec<[Option<usize>; 9]> {
+        let Taps { larger, smaller, stride } = *self;
         let before = (padding(larger.0, smaller.0, stride), padding(larger.1, smaller.1, stride));
         let inside = |position: usize, tap: usize, before: usize, side: usize| {
             (position * stride + tap).checked_sub(before).filter(|pixel| *pixel < side)
@@ -382,19 +420,18 @@ impl Taps {
             Some(row * larger.1 + column)
         };
         let positions = 0..smaller.0 * smaller.1;
-        let pixels = positions.map(|position| std::array::from_fn(|tap| at(position, tap))).collect();
-        Taps { pixels, larger: larger.0 * larger.1 }
+        positions.map(|position| std::array::from_fn(|tap| at(position, tap))).collect()
     }
 
     /// The pixel for each position and tap: how a convolution gathers.
     fn of_output(&self) -> Vec<Option<usize>> {
-        self.pixels.concat()
+        self.under().concat()
     }
 
     /// For each pixel and tap, the index in (position, tap) that falls on it: how the adjoint gathers.
     fn of_input(&self) -> Vec<Option<usize>> {
-        let mut picks = vec![None; self.larger * 9];
-        for (position, taps) in self.pixels.iter().enumerate() {
+        let mut picks = vec![None; self.pixels() * 9];
+        for (position, taps) in self.under().iter().enumerate() {
             for (tap, pixel) in taps.iter().enumerate() {
                 if let Some(pixel) = pixel {
                     picks[pixel * 9 + tap] = Some(position * 9 + tap);
