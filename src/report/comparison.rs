@@ -177,8 +177,7 @@ fn telling_keys(trials: &[ReportedTrial]) -> BTreeSet<&str> {
 }
 
 /// The sort key of a setting: first what is not comparable (plain autoencoders last, densities after probabilities), then a
-/// number of
-/// which the lowest is best.
+/// number of which the lowest is best.
 fn rank(setting: &Setting, metric: &str, split: Split) -> ((bool, bool), f64) {
     let is_plain = setting.value("model.posterior").is_some_and(|posterior| posterior == "none");
     let kind =
