@@ -5,7 +5,7 @@ use super::comparison::{Comparison, Setting};
 use super::trial::DATA_HASH;
 use super::{Experiment, Report, ReportedTrial, json, setup};
 use crate::folder::TrialFolder;
-use crate::metrics::{MetricKind, Row, Split};
+use crate::metrics::{Metric, MetricKind, Row, Split};
 use crate::record::Grid;
 use crate::record::pictures::{PICTURES, Picture};
 use crate::text::{counted, filled};
@@ -95,7 +95,7 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
         "created": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         "places": places,
         "warnings": warnings,
-        "metrics": metrics(),
+        "metrics": metrics(experiments),
         "pictures": PICTURES.iter().map(|one| [one.name, one.doc]).collect::<Vec<_>>(),
         "experiments": experiments,
     });
@@ -113,7 +113,15 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
 }
 
 /// The metrics that the page shows: first the columns of the table in their order, then metrics that are only in charts.
-fn metrics() -> Vec<Value> {
+/// Metrics of objectives that no trial has are left out.
+fn metrics(experiments: &[Value]) -> Vec<Value> {
+    let has = |trial: &Value, name: &str| {
+        let of = |split: Split| trial["curves"][split.name()][name].as_array();
+        Split::ALL.into_iter().filter_map(of).flatten().any(|value| !value.is_null())
+    };
+    let trials = || experiments.iter().filter_map(|one| one["trials"].as_array()).flatten();
+    let is_known = |metric: &&Metric| !metric.is_optional || trials().any(|trial| has(trial, &metric.name));
+
     let of_table = columns().iter().map(|column| {
         let metric = measure::all().find(|metric| metric.column.is_some() && metric.name == column.name);
         json!({
@@ -128,7 +136,8 @@ fn metrics() -> Vec<Value> {
             "curve": metric.is_some_and(|metric| metric.is_curve),
         })
     });
-    let drawn = measure::all().filter(|metric| metric.column.is_none() && metric.is_curve).map(|metric| {
+    let drawn = measure::all().filter(|metric| metric.column.is_none() && metric.is_curve).filter(is_known);
+    let drawn = drawn.map(|metric| {
         json!({
             "name": metric.name,
             "title": metric.title,
@@ -346,4 +355,21 @@ fn urls(folder: &Path, tiles: usize, unreadable: &mut Vec<String>) -> Value {
         Some((name, format!("data:image/png;base64,{}", STANDARD.encode(png))))
     };
     PICTURES.iter().filter_map(url).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_of_objectives_that_no_trial_has_are_left_out() {
+        let names = |capacity: Value| -> Vec<String> {
+            let curves = json!({ "validation": { "loss": [1.0], "capacity_nats": [capacity] } });
+            let metrics = metrics(&[json!({ "trials": [{ "curves": curves }] })]);
+            metrics.iter().filter_map(|metric| metric["name"].as_str().map(str::to_owned)).collect()
+        };
+        let has = |names: &[String]| names.iter().any(|name| name == "capacity_nats");
+        assert!(has(&names(json!(2.0))) && !has(&names(Value::Null)));
+        assert!(names(Value::Null).iter().any(|name| name == "loss"));
+    }
 }

@@ -10,13 +10,10 @@ function showCurves(page) {
         ? "Each line is the mean over the seeds of a setting; the band goes from the lowest to the highest seed." : "",
         page.epoch_step > 1 ? `The chart has every ${page.epoch_step}th epoch and the last one; curves.parquet has all epochs.` : ""]
         .filter(Boolean).join(" "));
-    // Some metrics belong to an objective.
-    const metrics = CURVE_METRICS.filter((name) => page.trials.some(({ curves }) => splits.some((split) =>
-        curves?.[split]?.[name]?.some((value) => value !== null))));
-    let [metric, split] = [metrics.includes(page.sorted_by) ? page.sorted_by : metrics[0], splits.includes(page.split)
+    let [metric, split] = [CURVE_METRICS.includes(page.sorted_by) ? page.sorted_by : CURVE_METRICS[0], splits.includes(page.split)
         ? page.split : splits[0]];
     section.append(element("div", { class: "controls" },
-        select("metric", metrics.map((name) => [name, TITLES[name]]), metric,
+        select("metric", CURVE_METRICS.map((name) => [name, TITLES[name]]), metric,
             (chosen) => { metric = chosen; chart.update(); }),
         splits.length > 1 ? select("split", splits.map((name) => [name, name]), split,
             (chosen) => { split = chosen; chart.update(); }) : null));
