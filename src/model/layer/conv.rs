@@ -138,7 +138,33 @@ impl Describe for ConvLayer {
     }
 }
 
-/// A convolution with its weights, from `I` to `O` channels.
+/// A convolution with its weights, from `I` to `O` channels. A convolution of 3 channels takes images with 3 channels:
+///
+/// ```
+/// use dfdx::tensor::Cpu;
+/// use vaex::model::layer::Conv;
+/// use vaex::tensor::backend::{Activation, Array, Host};
+/// use vaex::tensor::dims::{Batch, Const, Half, Halving, Height, Width};
+///
+/// let (device, shape) = (Cpu::default(), (Batch(1), Height(2), Width(2), Const::<3>));
+/// let conv = Conv::<Const<3>, Const<5>, Halving, Host>::new(&device, Const, Const, Activation::Relu).unwrap();
+/// let image: Array<(Batch, Height, Width, Const<3>), Host> = Array::new(&device, vec![0.0; 4 * 3].into(), shape).unwrap();
+/// let map: Array<(Batch, Half<Height>, Half<Width>, Const<5>), Host> = conv.forward(image).unwrap();
+/// ```
+///
+/// Images with 1 channel do not compile:
+///
+/// ```compile_fail
+/// use dfdx::tensor::Cpu;
+/// use vaex::model::layer::Conv;
+/// use vaex::tensor::backend::{Activation, Array, Host};
+/// use vaex::tensor::dims::{Batch, Const, Half, Halving, Height, Width};
+///
+/// let (device, shape) = (Cpu::default(), (Batch(1), Height(2), Width(2), Const::<1>));
+/// let conv = Conv::<Const<3>, Const<5>, Halving, Host>::new(&device, Const, Const, Activation::Relu).unwrap();
+/// let image: Array<(Batch, Height, Width, Const<1>), Host> = Array::new(&device, vec![0.0; 4 * 1].into(), shape).unwrap();
+/// let map: Array<(Batch, Half<Height>, Half<Width>, Const<5>), Host> = conv.forward(image).unwrap();
+/// ```
 pub struct Conv<I: Dim, O: Dim, S: Stride, B: Backend> {
     weight: Parameter<(Filter, Filter, I, O), B>,
     bias: Parameter<(O,), B>,

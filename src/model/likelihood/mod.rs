@@ -217,6 +217,36 @@ fn of_logits(inputs: RowInputs<'_>, dresults: &[f32], gradients: RowGradients<'_
 }
 
 /// The likelihood of a model, with its own numbers: from outputs of the decoder with the axis `O` and values with the axis `V`.
+///
+/// ```
+/// use dfdx::tensor::Cpu;
+/// use vaex::data::ImageShape;
+/// use vaex::model::likelihood::{Bernoulli, LikelihoodHead, LikelihoodKind};
+/// use vaex::tensor::backend::{Array, Host};
+/// use vaex::tensor::dims::{Batch, Outputs, Values};
+///
+/// let (device, kind) = (Cpu::default(), LikelihoodKind::Bernoulli(Bernoulli));
+/// let head = LikelihoodHead::<Values, Outputs, Host>::new(&device, ImageShape::grey(2, 2), kind).unwrap();
+/// let x: Array<(Batch, Values), Host> = Array::new(&device, vec![0.0; 4].into(), (Batch(1), Values(4))).unwrap();
+/// let outputs: Array<(Batch, Outputs), Host> = Array::new(&device, vec![0.0; 4].into(), (Batch(1), Outputs(4))).unwrap();
+/// let nats: Array<(Batch,), Host> = head.nats(outputs, &x).unwrap();
+/// ```
+///
+/// Values are no outputs, although this likelihood has as many of both. This does not compile:
+///
+/// ```compile_fail
+/// use dfdx::tensor::Cpu;
+/// use vaex::data::ImageShape;
+/// use vaex::model::likelihood::{Bernoulli, LikelihoodHead, LikelihoodKind};
+/// use vaex::tensor::backend::{Array, Host};
+/// use vaex::tensor::dims::{Batch, Outputs, Values};
+///
+/// let (device, kind) = (Cpu::default(), LikelihoodKind::Bernoulli(Bernoulli));
+/// let head = LikelihoodHead::<Values, Outputs, Host>::new(&device, ImageShape::grey(2, 2), kind).unwrap();
+/// let x: Array<(Batch, Values), Host> = Array::new(&device, vec![0.0; 4].into(), (Batch(1), Values(4))).unwrap();
+/// let outputs: Array<(Batch, Values), Host> = Array::new(&device, vec![0.0; 4].into(), (Batch(1), Values(4))).unwrap();
+/// let nats: Array<(Batch,), Host> = head.nats(outputs, &x).unwrap();
+/// ```
 pub struct LikelihoodHead<V: Dim, O: Dim, B: Backend> {
     kind: LikelihoodKind,
     own: Option<(OwnParameter, Parameter<(Own,), B>)>,
