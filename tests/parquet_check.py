@@ -137,7 +137,7 @@ def check_trial(folder, record, row, curves):
         expected |= {field: moment(record.get(field)) for field in ("started", "ended")}
     for key, value in expected.items():
         # Keys that are a number or a word have columns of text.
-        if of_schema("trials.parquet").get(key) == "string" and isinstance(value, float):
+        if of_schema("trials.parquet").get(key) == "str" and isinstance(value, float):
             value = repr(value)
         if key not in row:
             if value is not None:
