@@ -120,7 +120,6 @@ pub fn initialize<B: Backend>(model: &mut impl Module<B>, initializer: Initializ
 /// The position of the gradient of each parameter in one array.
 pub struct GradientMap<B: Backend> {
     entries: Vec<(Range<usize>, B::GradientReader)>,
-    length: usize,
 }
 
 impl<B: Backend> GradientMap<B> {
@@ -132,12 +131,7 @@ impl<B: Backend> GradientMap<B> {
             length = range.end;
             entries.push((range, visit.parameter.gradient_reader()));
         });
-        GradientMap { entries, length }
-    }
-
-    /// The length of the array.
-    pub fn length(&self) -> usize {
-        self.length
+        GradientMap { entries }
     }
 
     /// The range of each parameter, in the order of the visit.

@@ -1,7 +1,7 @@
 //! The `[model]` table: the network, and the distributions of pixels and codes.
 
 use super::architecture::{Architecture, Network, PosteriorKind, PosteriorScale};
-use super::likelihood::{BERNOULLI, LIKELIHOODS, LikelihoodKind};
+use super::likelihood::{LIKELIHOODS, LikelihoodKind};
 use super::parameters::{GLOROT, INITIALIZERS, Initializer};
 use super::posterior::{GAUSSIAN_POSTERIOR, POSTERIORS};
 use super::{conv, mlp};
@@ -56,7 +56,7 @@ impl ModelSettings {
     pub fn read(keys: &mut Keys<'_>) -> ModelSettings {
         let latent_dim = keys.whole(LATENT_DIM, 1, Type::MOST, 2);
         let network = keys.choice(FAMILY, &FAMILIES, &conv::KIND);
-        let likelihood = keys.choice(LIKELIHOOD, &LIKELIHOODS, &BERNOULLI);
+        let likelihood = keys.choice(LIKELIHOOD, &LIKELIHOODS, LIKELIHOODS.0[0]);
         let is_variational = keys.choice(POSTERIOR, &POSTERIORS, &GAUSSIAN_POSTERIOR);
         let initializer = keys.choice(INITIALIZER, &INITIALIZERS, &GLOROT);
         ModelSettings { latent_dim, network, likelihood, is_variational, initializer }

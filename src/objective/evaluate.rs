@@ -108,14 +108,7 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     let outputs = model.decode(z.put_tape(of_decoder))?;
     let (recon_nats, of_decoder) = model.likelihood().nats(outputs, x)?.split_tape();
     let terms = RowTerms { recon_nats: &recon_nats, kl_nats: kl.as_ref() };
-    let RowWeights { recon, kl: of_kl, path } = match has_weights {
-        true => objective.row_weights(terms, weights)?,
-        false => RowWeights {
-            recon: RowWeight::Same(scale as f32),
-            kl: RowWeight::Same(scale as f32 * beta as f32),
-            path: None,
-        },
-    };
+    let RowWeights { recon, kl: of_kl, path } = objective.row_weights(terms, weights)?;
     let mut rows = Vec::new();
     let mut gradients = coupled.map_or(Vec::new(), |coupled| constants(&codes, coupled));
     let mut tape = of_decoder;

@@ -336,7 +336,7 @@ macro_rules! objectives {
             }
         }
 
-        /// The objectives that a spec can choose.
+        /// The objectives that a spec can choose; the first one is the default.
         static OBJECTIVES: Choices<ObjectiveKind> = Choices(&[
             $(&Kind {
                 word: <$name as Choose>::WORD,
@@ -350,10 +350,6 @@ objectives! {
     Beta in beta,
     Capacity in capacity,
 }
-
-/// The default.
-static BETA: Kind<ObjectiveKind> =
-    Kind { word: <Beta as Choose>::WORD, read: |keys| ObjectiveKind::Beta(<Beta as Choose>::read(keys)) };
 
 fn foreign() -> DeviceError {
     DeviceError::from_device("the parameters are those of another objective")

@@ -1,6 +1,6 @@
 //! The `[objective]` table: the loss and its unit.
 
-use super::{BETA, OBJECTIVES, ObjectiveKind};
+use super::{OBJECTIVES, ObjectiveKind};
 use crate::settings::{Key, Keys};
 
 /// The `[objective]` table.
@@ -17,6 +17,6 @@ const KIND: Key = Key::new("kind", "The objective that training minimizes.")
 impl ObjectiveSettings {
     /// Reads the table.
     pub fn read(keys: &mut Keys<'_>) -> ObjectiveSettings {
-        ObjectiveSettings { kind: keys.choice(KIND, &OBJECTIVES, &BETA) }
+        ObjectiveSettings { kind: keys.choice(KIND, &OBJECTIVES, OBJECTIVES.0[0]) }
     }
 }

@@ -174,7 +174,7 @@ macro_rules! likelihoods {
         const SUPPORTS: &[(&str, Support)] =
             &[$((<$name as Likelihood>::WORD.name, <$name as Likelihood>::SUPPORT)),+];
 
-        /// The likelihoods that a spec can choose.
+        /// The likelihoods that a spec can choose; the first one is the default.
         pub(super) static LIKELIHOODS: Choices<LikelihoodKind> = Choices(&[
             $(&Kind {
                 word: <$name as Likelihood>::WORD,
@@ -195,10 +195,6 @@ likelihoods! {
 pub fn is_density(name: &str) -> bool {
     SUPPORTS.iter().any(|(known, support)| *known == name && *support != Support::Bits)
 }
-
-/// The default.
-pub(super) static BERNOULLI: Kind<LikelihoodKind> =
-    Kind { word: Bernoulli::WORD, read: |_| LikelihoodKind::Bernoulli(Bernoulli) };
 
 /// The gradient of nats whose derivative by a logit is `mean(logit) - x`: adds `dnats (mean(logit) - x)`.
 #[inline(always)]
