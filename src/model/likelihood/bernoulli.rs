@@ -1,12 +1,12 @@
 //! Independent Bernoulli distributions, one per value: binary cross-entropy.
 
-use super::{Likelihood, Support, of_logits};
+use super::{Likelihood, Support, each_output, gradient_of_logits, nats_of_logits};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
 use crate::settings::{Keys, Word};
 use crate::tensor::backend::{RowGradients, RowInputs, RowOperation};
-use crate::tensor::kernels::{exp, ln_1p_of_unit, sigmoid, sum_of, vectorized};
+use crate::tensor::kernels::{exp, ln_1p_of_unit, sigmoid};
 use dfdx::shapes::Axis;
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{Device, SumTo, TryAdd, TryMul, TrySub};
@@ -14,6 +14,14 @@ use dfdx::tensor_ops::{Device, SumTo, TryAdd, TryMul, TrySub};
 /// One logit per value. Values between 0 and 1 count as probabilities.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bernoulli;
+
+/// softplus(logit) - x logit.
+#[inline(always)]
+fn nats(logit: f32, x: f32) -> f32 {
+    // max(logit, 0) - x logit, arranged so that nothing cancels for x in 0..=1.
+    let linear = if logit > 0.0 { logit * (1.0 - x) } else { -logit * x };
+    linear + ln_1p_of_unit(exp(-logit.abs()))
+}
 
 impl Likelihood for Bernoulli {
     const WORD: Word = Word {
@@ -33,12 +41,8 @@ impl Likelihood for Bernoulli {
         outputs
     }
 
-    fn expected_fast(&self, mut outputs: Vec<f32>) -> Vec<f32> {
-        vectorized(
-            #[inline(always)]
-            || outputs.iter_mut().for_each(|logit| *logit = sigmoid(*logit)),
-        );
-        outputs
+    fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
+        each_output(outputs, sigmoid)
     }
 
     fn draw(&self, outputs: Vec<f32>, _: &[f32], stream: &mut Stream) -> Vec<f32> {
@@ -61,26 +65,13 @@ impl Likelihood for Bernoulli {
 }
 
 impl RowOperation for Bernoulli {
-    /// The sum over the values of softplus(logit) - x logit.
     fn forward(&self, inputs: RowInputs<'_>, results: &mut [f32]) {
-        for ((logits, x), nats) in inputs.each().zip(results) {
-            vectorized(
-                #[inline(always)]
-                || {
-                    let sum = sum_of(logits, x, x, |logit, x, _| {
-                        // max(logit, 0) - x logit, arranged so that nothing cancels for x in 0..=1.
-                        let linear = if logit > 0.0 { logit * (1.0 - x) } else { -logit * x };
-                        linear + ln_1p_of_unit(exp(-logit.abs()))
-                    });
-                    *nats = sum as f32;
-                },
-            );
-        }
+        nats_of_logits(inputs, results, nats);
     }
 
     /// `dlogit += dnats (sigmoid(logit) - x)`.
     fn backward(&self, inputs: RowInputs<'_>, dresults: &[f32], gradients: RowGradients<'_>) {
-        of_logits(inputs, dresults, gradients, sigmoid);
+        gradient_of_logits(inputs, dresults, gradients, sigmoid);
     }
 
     fn portable<D: Device<f32>, T: Tape<f32, D>>(

@@ -4,13 +4,13 @@
 //! the mean is A'(a) = 1/2 + (coth(h) - 1/h) / 2. Near 0, where these cancel, series of h are used; there are no
 //! approximations elsewhere.
 
-use super::{Likelihood, Support, of_logits};
+use super::{Likelihood, Support, each_output, gradient_of_logits, nats_of_logits};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
 use crate::settings::{Keys, Word};
 use crate::tensor::backend::{RowGradients, RowInputs, RowOperation};
-use crate::tensor::kernels::{exp, ln, sum_of, vectorized};
+use crate::tensor::kernels::{exp, ln};
 use dfdx::shapes::Axis;
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{Device, SumTo, TryAdd, TryDiv, TryMul, TrySub};
@@ -106,12 +106,8 @@ impl Likelihood for ContinuousBernoulli {
         outputs
     }
 
-    fn expected_fast(&self, mut outputs: Vec<f32>) -> Vec<f32> {
-        vectorized(
-            #[inline(always)]
-            || outputs.iter_mut().for_each(|logit| *logit = mean(*logit)),
-        );
-        outputs
+    fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
+        each_output(outputs, mean)
     }
 
     fn draw(&self, mut outputs: Vec<f32>, _: &[f32], stream: &mut Stream) -> Vec<f32> {
@@ -173,17 +169,12 @@ impl Likelihood for ContinuousBernoulli {
 
 impl RowOperation for ContinuousBernoulli {
     fn forward(&self, inputs: RowInputs<'_>, results: &mut [f32]) {
-        for ((logits, x), result) in inputs.each().zip(results) {
-            vectorized(
-                #[inline(always)]
-                || *result = sum_of(logits, x, x, |logit, x, _| nats(logit, x)) as f32,
-            );
-        }
+        nats_of_logits(inputs, results, nats);
     }
 
     /// `dlogit += dnats (mean - x)`.
     fn backward(&self, inputs: RowInputs<'_>, dresults: &[f32], gradients: RowGradients<'_>) {
-        of_logits(inputs, dresults, gradients, mean);
+        gradient_of_logits(inputs, dresults, gradients, mean);
     }
 
     fn portable<D: Device<f32>, T: Tape<f32, D>>(

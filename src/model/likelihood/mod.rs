@@ -10,7 +10,7 @@ use crate::random::Stream;
 use crate::settings::{Choices, Keys, Kind, Word};
 use crate::tensor::backend::{Array, Backend, DeviceError, Parameter, RowGradients, RowInputs, RowOperation};
 use crate::tensor::dims::{Dim, Own};
-use crate::tensor::kernels::vectorized;
+use crate::tensor::kernels::{sum_of, vectorized};
 use dfdx::tensor::{Tape, Tensor};
 use dfdx::tensor_ops::Device;
 
@@ -196,9 +196,30 @@ pub fn is_density(name: &str) -> bool {
     SUPPORTS.iter().any(|(known, support)| *known == name && *support != Support::Bits)
 }
 
+/// The function of each output.
+#[inline(always)]
+fn each_output(mut outputs: Vec<f32>, function: impl Fn(f32) -> f32) -> Vec<f32> {
+    vectorized(
+        #[inline(always)]
+        || outputs.iter_mut().for_each(|output| *output = function(*output)),
+    );
+    outputs
+}
+
+/// The nats of each row: the sum over its values of `nats(logit, x)`.
+#[inline(always)]
+fn nats_of_logits(inputs: RowInputs<'_>, results: &mut [f32], nats: impl Fn(f32, f32) -> f32) {
+    for ((logits, x), result) in inputs.each().zip(results) {
+        vectorized(
+            #[inline(always)]
+            || *result = sum_of(logits, x, x, |logit, x, _| nats(logit, x)) as f32,
+        );
+    }
+}
+
 /// The gradient of nats whose derivative by a logit is `mean(logit) - x`: adds `dnats (mean(logit) - x)`.
 #[inline(always)]
-fn of_logits(inputs: RowInputs<'_>, dresults: &[f32], gradients: RowGradients<'_>, mean: impl Fn(f32) -> f32) {
+fn gradient_of_logits(inputs: RowInputs<'_>, dresults: &[f32], gradients: RowGradients<'_>, mean: impl Fn(f32) -> f32) {
     let rows = inputs.each().zip(gradients.outputs.chunks_exact_mut(inputs.values().max(1))).zip(dresults);
     for (((logits, x), dlogits), &dnats) in rows {
         vectorized(
