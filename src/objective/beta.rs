@@ -1,6 +1,6 @@
 //! The beta-VAE (Higgins et al. 2017): reconstruction and weighted KL; with weight 1 the ELBO. Without a KL, the plain autoencoder.
 
-use super::{At, Choose, Loss, MeanTerms, Objective, Scheduled, Weights};
+use super::{At, Choose, Loss, MeanTerms, Objective, Scheduled, Weights, weighted};
 use crate::model::architecture::PosteriorScale;
 use crate::model::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES};
 use crate::optimizer::Learn;
@@ -112,8 +112,7 @@ impl Loss for Beta {
 
     fn loss(&self, terms: MeanTerms, at: At) -> f64 {
         let Weights { scale, beta, .. } = self.weights(at);
-        let kl = if beta == 0.0 { 0.0 } else { beta * terms.kl_nats };
-        scale * (terms.recon_nats + kl)
+        scale * (terms.recon_nats + weighted(beta, terms.kl_nats))
     }
 
     fn scheduled(&self, at: At) -> Scheduled {

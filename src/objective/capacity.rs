@@ -3,7 +3,7 @@
 //! The loss is recon + gamma |KL - C|, where KL is the mean over the batch. Taking the absolute value of each image instead is
 //! another objective, which penalizes differences between images.
 
-use super::{At, Choose, Loss, MeanTerms, Objective, Scheduled, Weights};
+use super::{At, Choose, Loss, MeanTerms, Objective, Scheduled, Weights, weighted};
 use crate::model::GAUSSIAN_POSTERIOR;
 use crate::optimizer::Learn;
 use crate::settings::{Interval, Key, Keys, Problem, Type, Word};
@@ -75,10 +75,7 @@ impl Loss for Capacity {
     }
 
     fn loss(&self, terms: MeanTerms, at: At) -> f64 {
-        let distance = (terms.kl_nats - self.nats(at)).abs();
-        // A weight of 0 removes the term, even if the KL is infinite.
-        let penalty = if self.gamma == 0.0 { 0.0 } else { self.gamma * distance };
-        terms.recon_nats + penalty
+        terms.recon_nats + weighted(self.gamma, (terms.kl_nats - self.nats(at)).abs())
     }
 
     fn scheduled(&self, at: At) -> Scheduled {
@@ -125,6 +122,9 @@ impl Objective for Capacity {
         codes: &Codes<Batch, Latent, B>,
         at: At,
     ) -> Result<Option<Codes<Batch, Latent, B>>, DeviceError> {
+        if codes.log_variance.is_none() {
+            return Err(DeviceError::from_device("the objective `capacity` needs a distribution as posterior"));
+        }
         B::code_gradients(&Distance { gamma: self.gamma, capacity: self.nats(at) }, codes).map(Some)
     }
 }
@@ -156,7 +156,7 @@ impl CodeOperation for Distance {
     ) -> Result<Tensor<(), f32, D, T>, D::Err> {
         let images = mean.shape().0;
         let squares = mean.try_square()?;
-        // A distribution has log-variances.
+        // `couple` refuses codes without log-variances.
         let Some(log_variance) = log_variance else { return squares.try_sum() };
         let variance = log_variance.with_empty_tape().try_exp()?;
         let terms = log_variance.try_negate()?.try_add(squares)?.try_add(variance)?.try_sub(1.0)?;

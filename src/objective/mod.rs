@@ -58,6 +58,11 @@ pub struct MeanTerms {
     pub kl_nats: f64,
 }
 
+/// A term with its weight. A weight of 0 removes the term, even if it is infinite.
+fn weighted(weight: f64, nats: f64) -> f64 {
+    if weight == 0.0 { 0.0 } else { weight * nats }
+}
+
 /// What the metrics say about an objective at a point of training; `None` for what it does not have.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scheduled {
