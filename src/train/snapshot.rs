@@ -87,12 +87,24 @@ impl Snapshot<'_> {
 
 /// The name of an array of an optimizer: of the model, or of a group of parameters of the objective.
 fn name_in(group: Option<usize>, name: &str) -> String {
-    group.map_or_else(|| name.to_owned(), |group| format!("{OWN}.{group}.{name}"))
+    group.map_or_else(|| name.to_owned(), |group| format!("{}.{name}", path_of(group)))
 }
 
 /// The names of the parameters of a group of the objective begin with this.
 fn path_of(group: usize) -> String {
     format!("{OWN}.{group}")
+}
+
+/// Calls `visit` for each group of parameters of an objective, with its number.
+fn each_group<B: Learn>(
+    own: &mut impl OwnParameters<B>,
+    mut visit: impl FnMut(usize, &mut dyn Module<B>, &mut B::Learner),
+) {
+    let mut group = 0;
+    own.each(&mut |module, learner| {
+        visit(group, module, learner);
+        group += 1;
+    });
 }
 
 fn weights_of<B: Backend>(module: &mut dyn Module<B>, path: &str) -> Vec<Weight> {
@@ -109,12 +121,11 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     pub fn snapshot(&mut self) -> Snapshot<'_> {
         let position = self.position();
         let weights = weights_of(&mut self.worker.model, "");
-        let (mut own, mut moments, mut group) = (Vec::new(), Vec::new(), 0);
-        self.own.each(&mut |module, learner| {
+        let (mut own, mut moments) = (Vec::new(), Vec::new());
+        each_group(&mut self.own, |group, module, learner| {
             own.extend(weights_of(module, &path_of(group)));
             let arrays = learner.moments().into_iter();
             moments.extend(arrays.map(|(name, array)| (name_in(Some(group), name).into(), array.into_owned().into())));
-            group += 1;
         });
         moments.extend(self.learner.moments().into_iter().map(|(name, values)| (name.into(), values)));
         Snapshot { weights, own, moments, position }
@@ -124,13 +135,12 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     ///
     /// # Errors
     /// The snapshot is from a different model, objective or optimizer.
-    pub fn restore(&mut self, snapshot: Snapshot<'_>) -> Result<(), SnapshotError> {
+    pub fn restore(&mut self, mut snapshot: Snapshot<'_>) -> Result<(), SnapshotError> {
         let mut missing = snapshot.missing(&mut self.worker.model, "");
-        let (mut has_moments, mut group) = (snapshot.has_moments::<B>(&self.learner, None), 0);
-        self.own.each(&mut |module, learner| {
+        let mut has_moments = snapshot.has_moments::<B>(&self.learner, None);
+        each_group(&mut self.own, |group, module, learner| {
             missing = missing.take().or_else(|| snapshot.missing(module, &path_of(group)));
             has_moments = has_moments && snapshot.has_moments::<B>(learner, Some(group));
-            group += 1;
         });
         if let Some(name) = missing {
             return Err(SnapshotError::Weight(name));
@@ -144,24 +154,18 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         if !has_moments {
             return Err(SnapshotError::Optimizer);
         }
-        snapshot.set(&mut self.worker.model, "");
-        let mut group = 0;
-        self.own.each(&mut |module, _| {
-            snapshot.set(module, &path_of(group));
-            group += 1;
-        });
-        let mut moments = snapshot.moments;
+        let mut moments = std::mem::take(&mut snapshot.moments);
         let mut take = |group: Option<usize>, name: &str| {
             let name = name_in(group, name);
             let index = moments.iter().position(|(saved, _)| *saved == name)?;
             Some(moments.swap_remove(index).1.into_owned())
         };
-        // The parameters of the objective change once in each step, as the weights do.
+        snapshot.set(&mut self.worker.model, "");
         let mut is_restored = self.learner.restore(steps, &mut |name| take(None, name));
-        let mut group = 0;
-        self.own.each(&mut |_, learner| {
+        each_group(&mut self.own, |group, module, learner| {
+            snapshot.set(module, &path_of(group));
+            // The parameters of the objective change once in each step, as the weights do.
             is_restored = learner.restore(steps, &mut |name| take(Some(group), name)) && is_restored;
-            group += 1;
         });
         if !is_restored {
             return Err(SnapshotError::Optimizer);
