@@ -1,6 +1,6 @@
 //! Checks of a spec together with its images: errors and warnings.
 
-use super::Problem;
+use super::{Problem, Trial};
 use crate::data::{Binarize, Dataset};
 use crate::language::Spec;
 use crate::model::Architecture;
@@ -45,11 +45,10 @@ pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
 }
 
 /// Warnings: probable mistakes that do not prevent a run.
-pub(super) fn warnings(spec: &Spec, dataset: &Dataset, architecture: &Architecture) -> Vec<Problem> {
-    let image = architecture.image;
-    let steps_per_epoch = (dataset.train.len() as u64).div_ceil(spec.train.batch_size);
-    let step = steps_per_epoch.saturating_mul(spec.train.epochs);
-    let end = At { step, steps_per_epoch, values: image.values(), latent: architecture.latent };
+pub(super) fn warnings(trial: &Trial) -> Vec<Problem> {
+    let (spec, dataset, architecture) = (trial.spec(), trial.dataset(), trial.architecture());
+    let (values, latent) = (architecture.image.values(), architecture.latent);
+    let end = At { step: trial.steps(), steps_per_epoch: trial.steps_per_epoch(), values, latent };
     let of_objective = spec.objective.kind.warnings(end);
     narrow(architecture)
         .into_iter()

@@ -29,7 +29,7 @@ impl Trial {
         mut spec: Spec,
         dataset: Result<Dataset, Vec<Problem>>,
         mut problems: Vec<Problem>,
-        mut warnings: Vec<Problem>,
+        warnings: Vec<Problem>,
     ) -> Result<Trial, Vec<Problem>> {
         // Without images, the checks assume images of one pixel.
         let image = dataset.as_ref().map_or(ImageShape::grey(1, 1), |dataset| dataset.train.shape());
@@ -44,10 +44,12 @@ impl Trial {
         if !problems.is_empty() {
             return Err(problems);
         }
-        warnings.extend(checks::warnings(&spec, &dataset, &architecture));
         spec.state_interval(dataset.train.interval(None));
         let id = id::id(NUMERICS, &dataset.hash, &id::determining(&spec, &architecture));
-        Ok(Trial { id, spec, dataset, architecture, warnings })
+        let mut trial = Trial { id, spec, dataset, architecture, warnings };
+        let probable = checks::warnings(&trial);
+        trial.warnings.extend(probable);
+        Ok(trial)
     }
 
     /// The id: ten hexadecimal digits, equal for all trials with the same result.
@@ -126,7 +128,7 @@ impl Trial {
 
     /// The total number of steps.
     pub fn steps(&self) -> u64 {
-        self.steps_per_epoch() * self.spec.train.epochs
+        self.steps_per_epoch().saturating_mul(self.spec.train.epochs)
     }
 
     /// The values of the resolved spec, by dotted key.
