@@ -17,8 +17,8 @@ pub struct HostLearner {
     ranges: Vec<Range<usize>>,
     optimizer: Optimizer,
     gradient: Vec<f32>,
-    /// The sum of the squares of the gradient.
-    squares: f64,
+    /// The Euclidean norm of the gradient.
+    norm: f64,
 }
 
 impl Learner<Host> for HostLearner {
@@ -26,7 +26,7 @@ impl Learner<Host> for HostLearner {
 
     fn new(_: &<Host as Backend>::Device, ranges: Vec<Range<usize>>, rule: Arc<dyn Rule>) -> Result<Self, DeviceError> {
         let length = ranges.last().map_or(0, |last| last.end);
-        Ok(HostLearner { ranges, optimizer: Optimizer::new(rule, length), gradient: vec![0.0; length], squares: 0.0 })
+        Ok(HostLearner { ranges, optimizer: Optimizer::new(rule, length), gradient: vec![0.0; length], norm: 0.0 })
     }
 
     fn gather(&mut self, pool: &rayon::ThreadPool, lanes: Vec<Vec<Part>>) -> Result<(), DeviceError> {
@@ -45,12 +45,12 @@ impl Learner<Host> for HostLearner {
             sum_of_squares(gradient)
         };
         let squares: Vec<f64> = pool.install(|| tasks.into_par_iter().map(work).collect());
-        self.squares = squares.iter().sum();
+        self.norm = squares.iter().sum::<f64>().sqrt();
         Ok(())
     }
 
     fn norm(&self) -> Result<f64, DeviceError> {
-        Ok(self.squares.sqrt())
+        Ok(self.norm)
     }
 
     fn norms(norms: Vec<f64>) -> Result<Vec<f64>, DeviceError> {
@@ -64,11 +64,10 @@ impl Learner<Host> for HostLearner {
         rate: f64,
         limit: Option<f64>,
     ) -> Result<(), DeviceError> {
-        let norm = self.squares.sqrt();
         if let Some(limit) = limit
-            && norm > limit
+            && self.norm > limit
         {
-            let factor = (limit / norm) as f32;
+            let factor = (limit / self.norm) as f32;
             self.gradient.iter_mut().for_each(|value| *value *= factor);
         }
         let update = self.optimizer.begin(rate);

@@ -103,14 +103,15 @@ impl<D: PortableDevice> Report for Portable<D> {
         let (mut recon_nats, mut mean, mut log_variance) = (Vec::new(), Vec::new(), Vec::new());
         let mut sizes = Vec::new();
         for step in steps {
-            sizes.push(Vec::new());
+            let mut of_step = Vec::new();
             for pending in step.into_iter().flatten() {
                 let batch = pending.mean.shape().0;
-                sizes.iter_mut().last().into_iter().for_each(|sizes| sizes.push(batch.0));
+                of_step.push(batch.0);
                 recon_nats.push(pending.recon_nats.relabel((batch, Latent(1)))?);
                 mean.push(pending.mean);
                 log_variance.extend(pending.log_variance);
             }
+            sizes.push(of_step);
         }
         let down = |arrays: Vec<Array<(Batch, Latent), Self>>| -> Result<Vec<f32>, DeviceError> {
             if arrays.is_empty() { Ok(Vec::new()) } else { Ok(Self::stack_rows(&arrays)?.to_vec()) }
