@@ -72,8 +72,9 @@ class Machine:
     def __init__(self, vaex, python, cores, folder):
         self.vaex, self.python, self.cores, self.folder = vaex, python, cores, folder
         self.runs = self.started = 0
-        # A cache of compiled code for all rounds of this run, and for no other run.
-        self.variables = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(folder / "compiled")}
+        # Caches of compiled code and of prepared images for all rounds of this run, and for no other run.
+        caches = {"TORCHINDUCTOR_CACHE_DIR": str(folder / "compiled"), "VAEX_CACHE": str(folder / "cache")}
+        self.variables = {**os.environ, **caches}
 
     def start(self, command, stdin=subprocess.DEVNULL):
         """Starts a program. Its output can be read while it runs; its errors are written to a file."""

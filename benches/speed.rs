@@ -1,6 +1,7 @@
 //! The speed of the kernels and of whole training steps on one core, in GFLOP/s and relative to a plain matrix product
 //! on the same core. Operations are counted by definition: Winograd filtering needs fewer and can exceed 100 %. Also
-//! the time to write a set of pictures, relative to the training that it belongs to.
+//! the time to write a set of pictures, relative to the training that it belongs to, and the images per second of the
+//! sources that compute them.
 #![expect(clippy::print_stdout, clippy::expect_used, reason = "prints a table, or stops with an error")]
 
 use criterion::{Criterion, measurement::WallTime};
@@ -185,7 +186,12 @@ const PICTURES: &str = "a set of pictures: PNGs, three files, event log";
 fn pictures(bench: &mut Bench) {
     let plan = plan("[data]\nsource = \"fashion-mini\"\n");
     let images = &plan.trials()[0].dataset().train;
-    let numbers: Vec<f32> = images.values().bytes().unwrap_or_default().iter().map(|grey| f32::from(*grey)).collect();
+    let mut scratch = Vec::new();
+    let mut numbers: Vec<f32> = Vec::new();
+    for index in 0..400 {
+        let grey = images.image(index, &mut scratch).bytes().unwrap_or_default();
+        numbers.extend(grey.iter().map(|grey| f32::from(*grey)));
+    }
     let tiles: Vec<&[f32]> = numbers.chunks(28 * 28).collect();
     let range = [0.0, 255.0];
     let grids = [
@@ -203,6 +209,29 @@ fn pictures(bench: &mut Bench) {
         }
         events.flush().expect("cannot write the event log");
     });
+}
+
+/// Images of a pass over computed images.
+const COMPUTED: usize = 1000;
+
+/// Images of a source that computes them, in a random order, one after the other.
+fn computed(bench: &mut Bench, source: &str) {
+    let limit = COMPUTED + 1;
+    let plan = plan(&format!("[data]\nsource = \"{source}\"\nlimit = {limit}\nvalidation = 1\n"));
+    let images = &plan.trials()[0].dataset().train;
+    let mut scratch = Vec::new();
+    let mut pass = || {
+        for index in 0..COMPUTED {
+            black_box(images.image(index, &mut scratch));
+        }
+    };
+    // What the source computes once is not included.
+    pass();
+    bench.time(&computed_of(source), 0.0, pass);
+}
+
+fn computed_of(source: &str) -> String {
+    format!("{COMPUTED} random images of `{source}`")
 }
 
 /// Operations of a training step for one image: one product forward, and two backward except for the first layer.
@@ -250,8 +279,22 @@ fn main() {
         steps(&mut bench, "mlp", 20, batch, mlp);
     }
     pictures(&mut bench);
+    SOURCES.iter().for_each(|source| computed(&mut bench, source));
     print_table(&bench.measured);
     print_share_of_pictures(&bench.measured);
+    print_rates(&bench.measured);
+}
+
+/// The sources that compute their images.
+const SOURCES: [&str; 2] = ["sprites", "rooms"];
+
+/// Prints the images per second of the sources that compute them.
+fn print_rates(measured: &[Measured]) {
+    for source in SOURCES {
+        if let Some(pass) = measured.iter().find(|measured| measured.name == computed_of(source)) {
+            println!("{source}: {:.0} images/s on one core", COMPUTED as f64 / pass.nanoseconds * 1e9);
+        }
+    }
 }
 
 /// The time for pictures relative to ten epochs on the embedded images, which draw them after epochs 1, 2, 4, 8 and 10.

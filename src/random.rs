@@ -33,6 +33,16 @@ pub enum Purpose {
     Samples = 8,
     /// Values of `[sweep.random]`; the epoch is the sample, the index is a hash of the key.
     Sweep = 9,
+    /// Order of the pool of images before it is split, with `data.split_seed`.
+    Split = 10,
+    /// Noise that makes whole values continuous; the index is the image.
+    Dequantize = 11,
+    /// Which training images are mirrored in an epoch; the index is the image.
+    Flip = 12,
+    /// Noise that makes whole values of held-out images continuous, with [`HELD_OUT_SEED`]; the index is the image.
+    HeldOutDequantize = 13,
+    /// Pixels of test images, drawn once, with [`HELD_OUT_SEED`] and epoch 0; the index is the image.
+    TestBinarize = 14,
 }
 
 /// The seed of everything that must be the same in all trials, whatever their own seed: the pixels and the noise of
@@ -102,7 +112,11 @@ impl Stream {
 
 /// The order of an epoch: the numbers 0..count (Images), shuffled (Fisher-Yates) with [`Purpose::Order`].
 pub fn permutation(seed: u64, epoch: u64, count: u32) -> Vec<u32> {
-    let mut stream = Stream::new(seed, Purpose::Order, epoch, 0);
+    shuffled(Stream::new(seed, Purpose::Order, epoch, 0), count)
+}
+
+/// The numbers 0..count, shuffled (Fisher-Yates).
+pub fn shuffled(mut stream: Stream, count: u32) -> Vec<u32> {
     let mut order: Vec<u32> = (0..count).collect();
     for last in (1..order.len()).rev() {
         order.swap(last, stream.below(last as u64 + 1) as usize);

@@ -1,6 +1,6 @@
 //! A trained model, read from a trial folder, and the images that it is used on: the trial's validation images or others.
 
-use crate::data::{self, DataError, Dataset, ImageShape, Images, PixelMap};
+use crate::data::{self, DataError, Dataset, Files, ImageShape, Images, PixelMap};
 use crate::folder::{FileError, TrialFolder};
 use crate::language::{Spec, description, determines};
 use crate::metrics::Split;
@@ -10,7 +10,7 @@ use crate::model::{Architecture, BuildError, Model};
 use crate::random::{Purpose, Stream};
 use crate::record::checkpoint::{CheckpointError, Stored, notes};
 use crate::record::tables;
-use crate::record::trial::{Status, TrialRecord};
+use crate::record::trial::{Status, TrialRecord, current_keys};
 use crate::settings::Role;
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::measure::KL_AXIS_NATS;
@@ -85,6 +85,12 @@ pub enum TrainedError {
         /// The trial's folder.
         folder: PathBuf,
     },
+    /// The trial has no validation images.
+    #[error("{} has no validation images: give images with --data", folder.display())]
+    NoValidation {
+        /// The trial's folder.
+        folder: PathBuf,
+    },
     /// The computation failed.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -132,11 +138,12 @@ impl Trained {
         let version = stored.notes.get("version").cloned().unwrap_or_else(|| "of an unknown version".to_owned());
         let read = || -> Option<(Spec, Architecture, [f64; 2])> {
             let mut written = Spec::keys_of(stored.notes.get("spec")?).ok()?;
+            current_keys(&mut written, record.numerics);
             // The data files may have been moved since the model was written; the record has their current paths.
             for key in description().keys.iter().filter(|key| key.role() == Role::File) {
                 written.remove(&key.dotted);
-                let path = record.spec.get(&key.dotted).and_then(|path| path.as_str());
-                written.extend(path.map(|path| (key.dotted.clone(), toml::Value::String(path.to_owned()))));
+                let paths = record.spec.get(&key.dotted).and_then(|paths| toml::Value::try_from(paths).ok());
+                written.extend(paths.map(|paths| (key.dotted.clone(), paths)));
             }
             let (spec, found) = Spec::read(&written);
             let size = |name| stored.number(name).map(|size| size as usize);
@@ -161,9 +168,16 @@ impl Trained {
         }
         let mut model = Model::<Host>::new(&Default::default(), &architecture)?;
         stored.load(&mut model).map_err(TrainedError::Weights)?;
-        let none = Images::new(Vec::<u8>::new(), None, architecture.image);
-        let dataset =
-            Dataset { train: none.clone(), validation: none, stored: interval, is_grey: false, hash: String::new() };
+        let none = Images::new(Vec::<u8>::new(), architecture.image);
+        let dataset = Dataset {
+            train: none.clone(),
+            validation: none.clone(),
+            test: none,
+            stored: interval,
+            is_grey: false,
+            ordered_by: None,
+            hash: String::new(),
+        };
         let worker = Worker {
             device: Default::default(),
             map: GradientMap::new(&mut model),
@@ -180,24 +194,27 @@ impl Trained {
     ///
     /// # Errors
     /// They cannot be read, or have changed.
-    pub fn with_its_images(self) -> Result<Trained, TrainedError> {
+    pub fn with_its_images(self, files: &mut Files) -> Result<Trained, TrainedError> {
         // The trial was trained on these files, so the checks of how their values are stored are not repeated.
         let data = data::DataSettings { stored: Some(self.worker.dataset.stored), ..self.spec.data.clone() };
-        let dataset = Dataset::load(&data, Path::new("")).map_err(TrainedError::Own)?;
+        let dataset = files.dataset(&data, Path::new("")).map_err(TrainedError::Own)?;
         if !dataset.has_hash(&self.record.data_hash) {
             return Err(TrainedError::Changed { folder: self.folder });
+        }
+        if dataset.validation.is_empty() {
+            return Err(TrainedError::NoValidation { folder: self.folder });
         }
         self.with_images(dataset.validation)
     }
 
-    /// Uses the first images of an IDX file, at most `most`, and their labels if a file is given. Paths are relative to the
-    /// working directory.
+    /// Uses images of a file or folder, changed as those that the model was trained on, and their labels if a file is given.
+    /// Paths are relative to the working directory.
     ///
     /// # Errors
     /// They cannot be read, or their shape or their values differ from those that the model was trained on.
-    pub fn with_files(self, images: &Path, labels: Option<&Path>, most: usize) -> Result<Trained, TrainedError> {
+    pub fn with_files(self, files: &mut Files, images: &Path, labels: Option<&Path>) -> Result<Trained, TrainedError> {
         let trained = (self.worker.dataset.stored, self.architecture.image);
-        let read = Images::read_alike(trained, images, labels, most)?;
+        let read = files.images_alike(trained, &self.spec.data, images, labels)?;
         self.with_images(read)
     }
 

@@ -7,7 +7,7 @@
 mod planning;
 
 use libfuzzer_sys::fuzz_target;
-use planning::{folder, limited, plan, write};
+use planning::{BYTES, folder, limited, plan, write};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -25,7 +25,7 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| folder().keep());
 fuzz_target!(|bytes: &[u8]| {
     let spec = write(&FOLDER, bytes);
     let name = "the spec";
-    let document = limited((&spec, name), TIME, |_| 0, || Document::read(&spec, &[]));
+    let document = limited((&spec, name), TIME, |_| BYTES, || Document::read(&spec, &[]));
     if let Ok(document) = &document {
         let sweep = document.sweep();
         if sweep.count().is_some_and(|count| (TRIALS..=u128::from(sweep.limit)).contains(&count)) {

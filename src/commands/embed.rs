@@ -25,7 +25,7 @@ pub(super) struct EmbedArgs {
 impl Command for EmbedArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let format = self.output.format(&[Format::Parquet, Format::Csv])?;
-        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?, usize::MAX)?;
+        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?)?;
         let path = self.output.path("embeddings.parquet", &self.images)?;
         let count = trained.images().len();
         let indices: Vec<u32> = (0..count as u32).collect();
@@ -36,8 +36,18 @@ impl Command for EmbedArgs {
             |values: &[f32], axis: usize| values.iter().skip(axis).step_by(latent).copied().collect::<Vec<f32>>();
         let mut columns =
             vec![Column::new("image".into(), indices.iter().map(|index| i64::from(*index)).collect::<Vec<_>>())];
-        if let Some(labels) = trained.images().labels() {
-            columns.push(Column::new("label".into(), labels.iter().map(|label| i64::from(*label)).collect::<Vec<_>>()));
+        for column in trained.images().columns() {
+            let values = trained.images().values_of(column);
+            let name = free_name(&column.name, &columns);
+            columns.push(Column::new(
+                name.as_str().into(),
+                values.iter().map(|value| i64::from(*value)).collect::<Vec<_>>(),
+            ));
+            if column.names().is_some() {
+                let names: Vec<String> = values.iter().map(|value| column.name_of(*value).into_owned()).collect();
+                let name = free_name(&format!("{name}_name"), &columns);
+                columns.push(Column::new(name.into(), names));
+            }
         }
         columns.extend((0..latent).map(|index| column(&format!("mean_{index}"), axis(&posterior.mean, index))));
         if trained.has_prior() {
@@ -52,4 +62,18 @@ impl Command for EmbedArgs {
         }
         Ok(self.output.print_written(&trained, &[path], &format!("posteriors of {}", counted(count, "image"))))
     }
+}
+
+/// The name of a column of labels, which must differ from those of all others.
+fn free_name(name: &str, columns: &[Column]) -> String {
+    let starts = ["mean_", "deviation_", "recon_nats", "kl_nats"];
+    let is_taken = |name: &str| {
+        starts.iter().any(|start| name.starts_with(start))
+            || columns.iter().any(|column| column.name().as_str() == name)
+    };
+    let mut free = name.to_owned();
+    while is_taken(&free) {
+        free = format!("label_{free}");
+    }
+    free
 }

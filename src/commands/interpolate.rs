@@ -33,8 +33,7 @@ pub(super) struct InterpolateArgs {
 impl Command for InterpolateArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
-        let most = self.from.max(self.to).saturating_add(1);
-        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?, most)?;
+        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?)?;
         let path = self.output.path("interpolation.png", &self.images)?;
         let Encoded { inputs, posterior } = encoded(&trained, &[self.from, self.to])?;
         let (from, to) = posterior.mean.split_at(trained.architecture().latent);

@@ -4,8 +4,10 @@
 //! Commands use the helpers in `shared`, never another command.
 
 mod cancel;
+mod clean;
 mod command;
 mod completions;
+mod data;
 mod diff;
 mod embed;
 mod export;
@@ -50,6 +52,8 @@ const COMMANDS: &[Listed] = &[
     command::<embed::EmbedArgs>("embed"),
     command::<export::ExportArgs>("export"),
     command::<diff::DiffArgs>("diff"),
+    command::<data::DataArgs>("data"),
+    command::<clean::CleanArgs>("clean"),
     command::<tensorboard::TensorboardArgs>("tensorboard"),
     command::<completions::CompletionsArgs>("completions"),
     command::<man::ManArgs>("man"),

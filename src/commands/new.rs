@@ -2,8 +2,9 @@
 
 use super::command::Command;
 use super::shared::exit::DONE;
+use super::shared::prepared;
 use super::shared::print::say;
-use crate::data::{self, Dataset, Images};
+use crate::data::{self, DataError, Dataset};
 use crate::folder::write_whole;
 use crate::language::{Spec, description};
 use crate::settings::{Condition, Declared, KeyInfo, Role, Word, name_fault, written};
@@ -41,9 +42,6 @@ const SHOWN: [&str; 10] = [
     "train.learning_rate",
 ];
 
-/// The number of images that are read from the start of a file: enough for a batch, and to see the range of pixel values.
-const FIRST_IMAGES: usize = 1000;
-
 /// Write a spec to start from, with a comment for every key that applies.
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
@@ -52,7 +50,7 @@ pub(super) struct NewArgs {
     /// Network family.
     #[arg(long, default_value = "conv", value_parser = PossibleValuesParser::new(families()))]
     family: String,
-    /// An IDX file of training images [default: the embedded images].
+    /// A file or folder of images, as in `data.images` [default: the embedded images].
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
 }
@@ -79,7 +77,7 @@ impl Command for NewArgs {
         let mut batch = if self.family == "conv" { 32 } else { 100 };
         let dataset = match &self.data {
             None => Dataset::load(&data::DataSettings::default(), Path::new(""))?,
-            Some(images) => load_first(images, &mut values)?,
+            Some(images) => load(images, &mut values)?,
         };
         batch = dataset.train.len().min(batch);
         values.insert("train.batch_size".to_owned(), Value::Integer(batch as i64));
@@ -99,20 +97,18 @@ impl Command for NewArgs {
     }
 }
 
-/// Reads the first images of a file, and adds the values that the spec needs for it.
-fn load_first(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Result<Dataset> {
-    if !images.is_file() {
-        bail!("{} is not a file", images.display());
-    }
-    let first = Images::read(images, None, FIRST_IMAGES, None)?;
-    values.insert("data.source".to_owned(), Value::String("idx".to_owned()));
+/// Loads the images of a file or folder, and adds the values that the spec needs for them.
+fn load(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Result<Dataset> {
     values.insert("data.images".to_owned(), Value::String(images.to_string_lossy().into_owned()));
-    if !first.are_floats() && first.are_at_most_one() {
-        values.insert("data.stored".to_owned(), Value::Array(vec![Value::Integer(0), Value::Integer(1)]));
+    let mut files = prepared::files();
+    let mut of_spec = |values: &BTreeMap<String, Value>| files.dataset(&Spec::read(values).0.data, Path::new(""));
+    match of_spec(values) {
+        Err(DataError::ZerosAndOnes { .. }) => {
+            values.insert("data.stored".to_owned(), Value::Array(vec![Value::Integer(0), Value::Integer(1)]));
+            Ok(of_spec(values)?)
+        }
+        dataset => Ok(dataset?),
     }
-    let (spec, _) = Spec::read(values);
-    let data = data::DataSettings { limit: Some(first.len() as u64), ..spec.data };
-    Ok(Dataset::load(&data, Path::new(""))?)
 }
 
 /// The text of the file: all keys that apply, each with a comment. Keys that differ from their defaults, and keys that most

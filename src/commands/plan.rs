@@ -69,6 +69,12 @@ impl Command for PlanArgs {
         say(&table(&plan, &states, &times).fit(terminal::width()).to_string());
         let train = range(plan.selected().map(|trial| trial.dataset().train.len()));
         let validation = range(plan.selected().map(|trial| trial.dataset().validation.len()));
+        let has_test = plan.selected().any(|trial| !trial.dataset().test.is_empty());
+        let test = range(plan.selected().map(|trial| trial.dataset().test.len()));
+        let images = match has_test {
+            true => format!("{train} training, {validation} validation and {test} test images"),
+            false => format!("{train} training and {validation} validation images"),
+        };
         let (all, selected) = (plan.trials().len(), plan.selected().count());
         let of = if selected < all { format!(" of {all}") } else { String::new() };
         let trials = counted(selected, "trial");
@@ -78,7 +84,7 @@ impl Command for PlanArgs {
             }
             _ => String::new(),
         };
-        say(&format!("{}: {trials}{of}{same}, {train} training and {validation} validation images", plan.name()));
+        say(&format!("{}: {trials}{of}{same}, {images}", plan.name()));
         Ok(DONE)
     }
 
@@ -183,6 +189,7 @@ fn json(plan: &Plan, states: &BTreeMap<&str, &str>, times: &BTreeMap<&str, Durat
             "seconds": times.get(trial.id()).map(Duration::as_secs_f64),
             "training_images": trial.dataset().train.len(),
             "validation_images": trial.dataset().validation.len(),
+            "test_images": trial.dataset().test.len(),
             "spec_hash": trial.spec_hash(),
             "data_hash": trial.dataset().hash,
             "spec": trial.values(),

@@ -28,7 +28,7 @@ pub(super) struct ReconstructArgs {
 impl Command for ReconstructArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
-        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?, self.count)?;
+        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?)?;
         let path = self.output.path("reconstructions.png", &self.images)?;
         let indices: Vec<u32> = (0..self.count.min(trained.images().len()) as u32).collect();
         let encoded = trained.encode(&indices)?;

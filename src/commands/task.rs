@@ -6,6 +6,7 @@ use super::shared::print::say;
 use super::shared::progress::Progress;
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
+use crate::data::Cache;
 use crate::folder::SubmissionFolder;
 use crate::launch::{self, Options, cluster};
 use anyhow::Context;
@@ -41,7 +42,7 @@ impl Command for TaskArgs {
         let folder = cluster::trial_folder(&SubmissionFolder::new(&self.folder), self.number)?;
         let id =
             folder.id().with_context(|| format!("the name of {} does not end in an id", folder.path().display()))?;
-        let (plan, trial) = prepared_trial(&folder, id)?;
+        let (plan, trial) = prepared_trial(&folder, id, Cache::of_environment())?;
         say(&format!("trial {} on {}, process {}", trial.id(), crate::machine::host_name(), std::process::id()));
         let options = Options {
             runs: folder.path().to_path_buf(),

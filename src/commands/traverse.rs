@@ -61,7 +61,7 @@ impl Command for TraverseArgs {
             }
             None => (trained, vec![0.0; latent]),
             Some(image) => {
-                let trained = self.images.apply_to(trained, image.saturating_add(1))?;
+                let trained = self.images.apply_to(trained)?;
                 let start = encoded(&trained, &[image])?.posterior.mean;
                 (trained, start)
             }

@@ -5,6 +5,7 @@ use super::shared::exit::{DONE, FAILED, INTERRUPTED};
 use super::shared::print::{complain, explain, say};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
+use crate::data::Cache;
 use crate::folder::{self, TrialFolder};
 use crate::launch::lock::{self, Lock};
 use crate::launch::{DISK_FULL, LaunchError, stop_with_parent};
@@ -52,7 +53,7 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     let Some(_lock) = take(&args.folder, &mut emit)? else { return Ok(INTERRUPTED) };
     let folder = TrialFolder::new(&args.folder);
     let record = TrialRecord::read(&folder)?;
-    let (_, trial) = prepared_trial(&folder, &record.trial)?;
+    let (_, trial) = prepared_trial(&folder, &record.trial, Cache::of_environment().checking_values())?;
     if record.status == Status::Done && trial::fault(&folder, &record).is_none() {
         return Ok(DONE);
     }

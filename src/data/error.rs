@@ -1,17 +1,23 @@
 //! Errors in the images that a spec names.
 
-use super::{ImageShape, Validation};
+use super::ImageShape;
+use super::cache::CacheError;
+use super::format::FormatError;
+use super::split::Held;
 use crate::folder::FileError;
 use crate::text::{counted, grouped};
 use std::error::Error;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The role of an image file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileRole {
-    /// `data.images`.
+    /// The pool: `data.images`.
     Training,
-    /// `data.test_images`.
+    /// The source's own validation images.
+    Validation,
+    /// The source's own test images.
     Test,
     /// The images for a trained model, whose values must match those of the images that it was trained on.
     Trained,
@@ -56,28 +62,42 @@ pub enum DataError {
         /// Images in it.
         images: usize,
     },
-    /// The test images have a different shape or type.
+    /// Some images cannot be prepared.
+    #[error("{unprepared}")]
+    Images {
+        /// The spec key that names the images.
+        key: &'static str,
+        /// The images, and what is wrong with them.
+        unprepared: Unprepared,
+    },
+    /// The cache of prepared images cannot be used.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// A stratified split of images without labels.
+    #[error("`data.split` is \"stratified\", but the images have no labels; use \"random\", or add `labels`")]
+    NoLabels,
+    /// The validation or test images have a different shape or type.
     #[error("{}", other_shape(files))]
     Shape {
-        /// The spec key that names the test images.
+        /// The spec key that names the images.
         key: &'static str,
-        /// The files of test images and of training images.
+        /// The files of these images and of the pool.
         files: Box<[ShapedFile; 2]>,
     },
     /// Floats that are not from 0 to 1, without an interval.
     #[error(
-        "`{}` has the value {value} in image {image} (counted from 0), but floats must be from 0 to 1; {}",
-        file.display(), interval_advice(*value)
+        "`{}` has values from {low} to {high}, but floats must be from 0 to 1; {}",
+        file.display(), interval_advice(*low, *high)
     )]
     Floats {
         /// The spec key that names the images.
         key: &'static str,
         /// The file.
         file: PathBuf,
-        /// The index of the first image with such a value.
-        image: usize,
-        /// The value.
-        value: f64,
+        /// The smallest value.
+        low: f32,
+        /// The largest value.
+        high: f32,
     },
     /// `data.stored` has values that bytes cannot have.
     #[error("{}", stored_bytes(*role, file, *stored))]
@@ -90,7 +110,7 @@ pub enum DataError {
         stored: [f64; 2],
     },
     /// Only values from 0 to 1, although values up to 255 are expected.
-    #[error("{}", zeros_and_ones(*role, file, *are_floats, (!all).then_some(*images)))]
+    #[error("{}", zeros_and_ones(*role, file, *are_floats, (!all).then_some((*images, *are_first))))]
     ZerosAndOnes {
         /// The spec key that names the images.
         key: &'static str,
@@ -100,10 +120,12 @@ pub enum DataError {
         file: PathBuf,
         /// Whether the values are floats.
         are_floats: bool,
-        /// The number of images that are used, from the start of the file.
+        /// The number of images that are used.
         images: usize,
         /// Whether these are all images of the file.
         all: bool,
+        /// Whether these are the first images of the file; otherwise they are drawn at random.
+        are_first: bool,
     },
     /// A value outside `data.stored`.
     #[error("`{}` has the value {value} in image {image} (counted from 0), {}", file.display(), outside(*role, *stored))]
@@ -132,24 +154,48 @@ pub enum DataError {
         /// Images in it.
         images: usize,
     },
-    /// No images are left for training, or none for validation.
+    /// No images are left for training, or a fraction is less than one image.
     #[error(
-        "`data.validation` is {}, which holds out {} of {}; training and validation need at least 1 image each",
-        given(validation),
-        grouped(held),
-        counted(images, "image")
+        "`{key}` is {}, which holds out {} of {}; {}",
+        given(value), grouped(held), counted(images, "image"),
+        if *held == 0 { "it must hold out at least 1 image, or be 0" } else { "training needs at least 1 image" }
     )]
     Split {
+        /// The spec key.
+        key: &'static str,
         /// The value given.
-        validation: Validation,
+        value: Held,
         /// The number of images that it holds out.
         held: u64,
+        /// The number of images, after `limit`.
+        images: usize,
+    },
+    /// Validation and test images together leave no images for training.
+    #[error(
+        "`data.validation` holds out {} and `data.test` {} of {}; training needs at least 1 image",
+        grouped(validation),
+        grouped(test),
+        counted(images, "image")
+    )]
+    Splits {
+        /// The number of validation images.
+        validation: u64,
+        /// The number of test images.
+        test: u64,
         /// The number of images, after `limit`.
         images: usize,
     },
 }
 
 impl DataError {
+    /// The error of a file that this spec key names.
+    pub(super) fn of_format(key: &'static str, error: FormatError) -> DataError {
+        match error {
+            FormatError::File(error) => DataError::Unreadable { key, error },
+            FormatError::Content(problem) => DataError::Format { key, problem },
+        }
+    }
+
     /// The file that cannot be opened or read, if that is the error.
     pub fn unreadable_file(&self) -> Option<&FileError> {
         match self {
@@ -161,14 +207,16 @@ impl DataError {
     /// The dotted spec key that the error is about, for example `data.images`. It may be a key that is not in the spec.
     pub fn key(&self) -> &'static str {
         match self {
-            DataError::Unset => "data.source",
+            DataError::Unset | DataError::Cache(_) => "data.source",
+            DataError::NoLabels => "data.split",
             DataError::Unreadable { key, .. } | DataError::Format { key, .. } | DataError::LabelCount { key, .. } => {
                 key
             }
             DataError::ZerosAndOnes { key, .. } | DataError::Shape { key, .. } | DataError::Floats { key, .. } => key,
+            DataError::Images { key, .. } | DataError::Split { key, .. } => key,
             DataError::Outside { .. } | DataError::StoredBytes { .. } => "data.stored",
             DataError::Limit { .. } => "data.limit",
-            DataError::Split { .. } => "data.validation",
+            DataError::Splits { .. } => "data.validation",
         }
     }
 
@@ -177,10 +225,10 @@ impl DataError {
     pub fn keys(&self) -> Vec<&'static str> {
         let others: &[&'static str] = match self {
             DataError::ZerosAndOnes { .. } | DataError::Floats { .. } => &["data.source", "data.stored"],
-            DataError::Split { .. } => &["data.limit"],
-            DataError::StoredBytes { .. } | DataError::Outside { .. } | DataError::Limit { .. } | DataError::Unset => {
-                &[]
-            }
+            DataError::Split { .. } | DataError::Splits { .. } => &["data.limit"],
+            DataError::Images { .. } => &["data.size", "data.color"],
+            DataError::StoredBytes { .. } | DataError::Outside { .. } | DataError::Limit { .. } => &[],
+            DataError::Unset | DataError::Cache(_) | DataError::NoLabels => &[],
             _ => &["data.source"],
         };
         [&[self.key()], others].concat()
@@ -210,17 +258,44 @@ fn other_shape([test, train]: &[ShapedFile; 2]) -> String {
     )
 }
 
-fn given(validation: &Validation) -> String {
-    match validation {
-        Validation::Images(count) => grouped(count),
-        Validation::Fraction(fraction) => fraction.to_string(),
+fn given(held: &Held) -> String {
+    match held {
+        Held::Images(count) => grouped(count),
+        Held::Fraction(fraction) => fraction.to_string(),
+    }
+}
+
+/// Images that cannot be prepared.
+#[derive(Debug)]
+pub struct Unprepared {
+    /// The file or folder.
+    pub name: PathBuf,
+    /// The number of all images.
+    pub count: usize,
+    /// What is wrong with the first of them, each with its name.
+    pub faults: Vec<String>,
+    /// The number of images with faults that are not listed.
+    pub more: usize,
+}
+
+/// One fault as a sentence, several as a list.
+impl fmt::Display for Unprepared {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unprepared { name, count, faults, more } = self;
+        if let ([fault], 0) = (&**faults, more) {
+            return write!(to, "{fault}");
+        }
+        let number = faults.len() + more;
+        write!(to, "{} of the {} in `{}` cannot be used:", grouped(number), counted(count, "image"), name.display())?;
+        faults.iter().try_for_each(|fault| write!(to, "\n  {fault}"))?;
+        if *more > 0 { write!(to, "\n  and {} more", grouped(more)) } else { Ok(()) }
     }
 }
 
 fn stored_bytes(role: FileRole, file: &Path, [low, high]: [f64; 2]) -> String {
     let file = file.display();
     match role {
-        FileRole::Training | FileRole::Test => format!(
+        FileRole::Training | FileRole::Validation | FileRole::Test => format!(
             "`data.stored` must be two whole numbers from 0 to 255, because `{file}` holds bytes, found [{low}, {high}]"
         ),
         FileRole::Trained => format!(
@@ -230,32 +305,34 @@ fn stored_bytes(role: FileRole, file: &Path, [low, high]: [f64; 2]) -> String {
     }
 }
 
-/// What to do about a float that is not from 0 to 1.
-fn interval_advice(value: f64) -> &'static str {
-    match value {
-        -1.0..=1.0 => "if they have another interval, write it in `[data]`, such as `stored = [-1, 1]`",
-        0.0..=255.0 => "if they have another interval, write it in `[data]`, such as `stored = [0, 255]`",
-        _ if value.abs() < 1e5 => "if they have another interval, write it in `[data]`: `stored = [lowest, highest]`",
+/// What to do about floats that are not from 0 to 1.
+fn interval_advice(low: f32, high: f32) -> &'static str {
+    match low.abs().max(high.abs()) {
+        ..=1.0 => "if they have another interval, write it in `[data]`, such as `stored = [-1, 1]`",
+        ..=255.0 if low >= 0.0 => "if they have another interval, write it in `[data]`, such as `stored = [0, 255]`",
+        ..=1e5 => "if they have another interval, write it in `[data]`: `stored = [lowest, highest]`",
         _ => {
             "the file may be damaged, or written with another byte order: IDX files have the most significant byte first"
         }
     }
 }
 
-/// `images` is the number of images that are used; `None` if all are used.
-fn zeros_and_ones(role: FileRole, file: &Path, are_floats: bool, images: Option<usize>) -> String {
+/// `images` is the number of images that are used, and whether they are the first ones; `None` if all are used.
+fn zeros_and_ones(role: FileRole, file: &Path, are_floats: bool, images: Option<(usize, bool)>) -> String {
     let file = file.display();
     let what = match images {
         None => format!("`{file}` has"),
-        Some(1) => format!("the first image of `{file}` has"),
-        Some(count) => format!("the first {} of `{file}` have", counted(count, "image")),
+        Some((1, true)) => format!("the first image of `{file}` has"),
+        Some((count, true)) => format!("the first {} of `{file}` have", counted(count, "image")),
+        Some((1, false)) => format!("1 random image of `{file}` has"),
+        Some((count, false)) => format!("{} of `{file}` have", counted(count, "random image")),
     };
     let advice = match role {
         FileRole::Training => {
             "so vaex would read white as 1/255; write `stored = [0, 1]` in `[data]` if 1 is white, or \
              `stored = [0, 255]` if the images really are that dark"
         }
-        FileRole::Test => {
+        FileRole::Validation | FileRole::Test => {
             "unlike the training images; scale both to the same values, or write `stored = [0, 255]` in `[data]` if these \
              images really are that dark"
         }
@@ -267,7 +344,7 @@ fn zeros_and_ones(role: FileRole, file: &Path, are_floats: bool, images: Option<
 
 fn outside(role: FileRole, [low, high]: [f64; 2]) -> String {
     match role {
-        FileRole::Training | FileRole::Test => {
+        FileRole::Training | FileRole::Validation | FileRole::Test => {
             format!("outside `data.stored` = [{low}, {high}]; correct `data.stored` or the file")
         }
         FileRole::Trained => {

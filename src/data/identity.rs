@@ -3,12 +3,9 @@
 //! Each image is hashed separately, with its shape and the type of its values, so hashes of parts that were read before can
 //! be reused. Labels, paths and file formats are not part of the hash.
 
-use super::{ImageShape, Images, ValuesRef};
+use super::{ImageShape, Images};
 use crate::folder::hexadecimal;
 use sha2::{Digest, Sha256};
-
-/// The number of bytes of the hash of an image.
-const IMAGE_BYTES: usize = 16;
 
 /// The hash of the images of both splits: 32 hex digits.
 pub(super) fn of(train: &Images, validation: &Images) -> String {
@@ -16,29 +13,9 @@ pub(super) fn of(train: &Images, validation: &Images) -> String {
     all.update(b"vaex images 1");
     for images in [train, validation] {
         all.update((images.len() as u64).to_le_bytes());
-        (0..images.len()).for_each(|index| all.update(image(images, index)));
+        (0..images.len()).for_each(|index| all.update(images.hash(index)));
     }
     shortened(all)
-}
-
-/// The hash of an image: of its height, width and number of channels, the type of its values, and the values.
-fn image(images: &Images, index: usize) -> [u8; IMAGE_BYTES] {
-    let mut one = Sha256::new();
-    for size in images.shape().sizes() {
-        one.update((size as u64).to_le_bytes());
-    }
-    match images.image(index) {
-        ValuesRef::U8(bytes) => {
-            one.update(b"u8");
-            one.update(bytes);
-        }
-        ValuesRef::F32(floats) => {
-            one.update(b"f32");
-            one.update(floats.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
-        }
-    }
-    let hash: [u8; 32] = one.finalize().into();
-    std::array::from_fn(|byte| hash[byte])
 }
 
 /// The hashes that version 0.1.0, which read grey bytes only, saved for the same images: without labels, and with labels.
@@ -47,17 +24,18 @@ pub(super) fn earlier(splits: &[&Images]) -> Vec<String> {
         let mut all = Sha256::new();
         all.update(b"vaex data 1");
         for images in splits {
-            let (ImageShape { height, width, channels: 1 }, Some(bytes)) = (images.shape(), images.values().bytes())
-            else {
-                return None;
-            };
+            let ImageShape { height, width, channels: 1 } = images.shape() else { return None };
             for size in [images.len(), height, width] {
                 all.update((size as u64).to_le_bytes());
             }
-            all.update(bytes);
-            let labels = images.labels().filter(|_| with_labels);
+            let mut scratch = Vec::new();
+            for index in 0..images.len() {
+                all.update(images.image(index, &mut scratch).bytes()?);
+            }
+            let labels = images.columns().first().filter(|_| with_labels);
             all.update([u8::from(labels.is_some())]);
-            all.update(labels.unwrap_or_default());
+            let labels = labels.map(|column| images.values_of(column)).unwrap_or_default();
+            all.update(labels.into_iter().map(|label| label as u8).collect::<Vec<u8>>());
         }
         Some(shortened(all))
     };

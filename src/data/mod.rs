@@ -1,51 +1,81 @@
 //! The images of an experiment: loads, checks and splits them, and maps their values to the input of the network.
 
 mod binarize;
+mod cache;
+mod column;
 mod error;
+mod format;
 mod identity;
 mod images;
+mod picture;
+mod prepare;
 mod settings;
 mod shape;
 mod source;
+mod split;
+mod store;
+mod values;
 
 pub use binarize::{Binarize, PixelMap};
-pub use error::{DataError, FileRole, ShapedFile};
-pub use images::{Images, Values, ValuesRef};
-pub use settings::{BYTES, DataSettings, STORED_DOTTED, Validation};
+pub use cache::{Cache, CacheError, CachedFile};
+pub use column::Column;
+pub use error::{DataError, FileRole, ShapedFile, Unprepared};
+pub use images::Images;
+pub use picture::{Changes, Color, Crop};
+pub use prepare::Preparing;
+pub use settings::{DataSettings, STORED_DOTTED};
 pub use shape::ImageShape;
-pub use source::{Loaded, Source};
+pub use source::{Context, Loaded, NamedSource, Part, Presence, Reading, Source, named_sources};
+pub use split::{Held, SplitMethod};
+pub use values::{BYTES, Element, Extent, Values, ValuesRef};
 
-use std::path::Path;
+use crate::metrics::Split;
+use format::FormatError;
+use picture::Layout;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The files and folders that a path of a spec stands for, relative to the working directory; empty if there are none.
+pub fn input_files(path: &Path) -> Vec<PathBuf> {
+    let places = format::expand(Path::new(""), path).unwrap_or_default();
+    places.into_iter().map(|place| place.path).collect()
+}
 
 /// The images of an experiment.
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// The training images; at least one.
     pub train: Images,
-    /// The validation images, of the same shape; at least one.
+    /// The validation images, of the same shape; there may be none.
     pub validation: Images,
+    /// The test images, of the same shape; there may be none.
+    pub test: Images,
     /// The interval of the values of these images, which is mapped to `range`.
     pub stored: [f64; 2],
-    /// Whether any value is neither black nor white.
+    /// Whether any training or validation value is neither black nor white.
     pub is_grey: bool,
-    /// The hash of the images, 32 hex digits: a hash of the hashes of the images in order. It depends neither on the names and
-    /// the compression of files nor on labels, because training does not use labels.
+    /// The column by which the pool is ordered, if it is, and if images were cut from its end.
+    pub ordered_by: Option<String>,
+    /// The hash of the training and validation images, 32 hex digits: a hash of the hashes of the images in order. It depends
+    /// neither on the names and the format of files nor on labels, because training does not use labels.
     pub hash: String,
 }
 
 impl Dataset {
-    /// Loads and splits the images of `data`; relative paths are relative to `folder`.
-    ///
-    /// The first `limit` training images are used. The last of these are held out for validation, unless `test_images` is
-    /// set. A fraction is rounded to the nearest number of images.
-    ///
-    /// Only the part of a file that is used is read.
+    /// Loads and splits the images of `data`, as [`Files::dataset`], with the cache that the environment names.
     ///
     /// # Errors
-    /// A file cannot be read or is invalid; it has too few images; a value is outside `stored`.
+    /// As [`Files::dataset`].
     pub fn load(data: &DataSettings, folder: &Path) -> Result<Dataset, DataError> {
         Files::default().dataset(data, folder)
+    }
+
+    /// The images that pictures show, and their split: validation images, or training images if there are none.
+    pub fn shown(&self) -> (&Images, Split) {
+        match self.validation.is_empty() {
+            true => (&self.train, Split::Train),
+            false => (&self.validation, Split::Validation),
+        }
     }
 
     /// Whether these images have a hash that a trial saved, possibly with an earlier version of vaex.
@@ -54,121 +84,158 @@ impl Dataset {
     }
 }
 
-/// A cache of image files; each is kept as far as it was read.
-#[derive(Debug, Default)]
+/// Loads data sets, and keeps the images that were loaded for the next data set.
 pub struct Files {
-    read: Vec<(Arc<dyn Source>, Whole)>,
+    cache: Cache,
+    watch: Box<dyn FnMut(Preparing)>,
+    loaded: Vec<(String, Loaded)>,
 }
 
-/// The training images of a source, as many as were needed so far, and its test images.
-#[derive(Clone, Debug)]
-struct Whole {
-    training: Loaded,
-    test: Option<Loaded>,
+impl Default for Files {
+    /// With the cache that the environment names, and without a report of the progress.
+    fn default() -> Files {
+        Files::new(Cache::of_environment(), |_| {})
+    }
 }
 
 impl Files {
-    /// As [`Dataset::load`], for several datasets from the same files.
-    ///
-    /// # Errors
-    /// As [`Dataset::load`].
-    pub fn dataset(&mut self, data: &DataSettings, folder: &Path) -> Result<Dataset, DataError> {
-        let Whole { training: Loaded { key, file, count, images }, test } = self.whole(data, folder)?;
-        let train = match data.limit {
-            None => images,
-            Some(limit) => match usize::try_from(limit).ok().filter(|&limit| limit <= count) {
-                None => return Err(DataError::Limit { limit, file, images: count }),
-                Some(limit) => images.slice(0..limit),
-            },
-        };
-        let (stored, is_given) = (train.interval(data.stored), data.stored.is_some());
-        check_values((stored, is_given), &train, (FileRole::Training, key, &file), count)?;
-        let (train, validation) = match test {
-            Some(Loaded { key, file, images: test, .. }) => {
-                check_values((stored, is_given), &test, (FileRole::Test, key, &file), test.len())?;
-                (train, test)
-            }
-            None => split(&train, data.validation)?,
-        };
-        let is_grey = [&train, &validation].iter().any(|images| images.are_grey(stored));
-        let hash = identity::of(&train, &validation);
-        Ok(Dataset { train, validation, stored, is_grey, hash })
+    /// Prepared images are in `cache`; `watch` is told the progress of preparing them.
+    pub fn new(cache: Cache, watch: impl FnMut(Preparing) + 'static) -> Files {
+        Files { cache, watch: Box::new(watch), loaded: Vec::new() }
     }
 
-    fn whole(&mut self, data: &DataSettings, folder: &Path) -> Result<Whole, DataError> {
-        let mut most = data.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let known = self.read.iter().position(|(known, _)| **known == *data.source);
-        let earlier = known.and_then(|index| self.read.get(index)).map(|(_, whole)| whole);
-        if let Some(whole) = earlier {
-            if most.min(whole.training.count) <= whole.training.images.len() {
-                return Ok(whole.clone());
+    /// Loads and splits the images of `data`; relative paths are relative to `folder`.
+    ///
+    /// The pool is put in the order of `split`. Its first `limit` images are used. Test images are cut from its end, then
+    /// validation images. A split that the source has itself is used if the spec does not cut it from the pool.
+    ///
+    /// # Errors
+    /// A file cannot be read or is invalid; there are too few images; a value is outside `stored`.
+    pub fn dataset(&mut self, data: &DataSettings, folder: &Path) -> Result<Dataset, DataError> {
+        let Loaded { pool, validation, test } = self.loaded(data, folder)?;
+        let own = [
+            validation.filter(|_| data.validation.is_none()).map(|part| (part, FileRole::Validation)),
+            test.filter(|_| data.test.is_none()).map(|part| (part, FileRole::Test)),
+        ];
+        let arranged = split::arranged(&pool.images, data.split, data.split_seed)?;
+        let limited = match data.limit.map(usize::try_from) {
+            None => arranged,
+            Some(Ok(limit)) if limit <= arranged.len() => arranged.slice(0..limit),
+            Some(_) => {
+                let limit = data.limit.unwrap_or_default();
+                return Err(DataError::Limit { limit, file: pool.name, images: arranged.len() });
             }
-            // A limit that grew once may grow again: read more than needed.
-            most = most.max(2 * whole.training.images.len());
-        }
-        let training = data.source.training(folder, most)?;
-        let test = match earlier {
-            Some(whole) => whole.test.clone(),
-            None => data.source.test(folder)?,
         };
-        let kind = |loaded: &Loaded| (loaded.images.shape(), loaded.images.file_values().type_name());
-        if let Some(test) = test.as_ref().filter(|test| kind(test) != kind(&training)) {
-            let shaped = |loaded: &Loaded| {
-                let (shape, type_name) = kind(loaded);
-                ShapedFile { file: loaded.file.clone(), shape, type_name }
-            };
-            return Err(DataError::Shape { key: test.key, files: Box::new([shaped(test), shaped(&training)]) });
+        let nothing = Held::Images(0);
+        let held = data.validation.unwrap_or(if own[0].is_some() { nothing } else { settings::HELD_OUT });
+        let cut = split::cut(&limited, held, data.test.unwrap_or(nothing))?;
+        let is_cut = cut.train.len() < limited.len();
+        let is_tail = is_cut && data.split == SplitMethod::Tail;
+        let ordered_by = if is_tail { split::ordered_by(&limited) } else { None };
+        let (stored, is_given) = (limited.interval(data.stored), data.stored.is_some());
+        check_values((stored, is_given), (&limited, data.split), (FileRole::Training, &pool))?;
+        for (part, role) in own.iter().flatten() {
+            check_kind(part, &pool)?;
+            check_values((stored, is_given), (&part.images, SplitMethod::Tail), (*role, part))?;
         }
-        let whole = Whole { training, test };
-        match known.and_then(|index| self.read.get_mut(index)) {
-            Some(known) => known.1 = whole.clone(),
-            None => self.read.push((data.source.clone(), whole.clone())),
-        }
-        Ok(whole)
+        let [validation, test] = own.map(|part| part.map(|(part, _)| part.images));
+        let (train, validation) = (cut.train, validation.unwrap_or(cut.validation));
+        let test = test.unwrap_or(cut.test);
+        let is_grey = [&train, &validation].iter().any(|images| images.are_grey(stored));
+        let hash = identity::of(&train, &validation);
+        Ok(Dataset { train, validation, test, stored, is_grey, ordered_by, hash })
     }
+
+    /// The images of a source, loaded once.
+    ///
+    /// # Errors
+    /// A file cannot be read or is invalid.
+    pub fn loaded(&mut self, data: &DataSettings, folder: &Path) -> Result<Loaded, DataError> {
+        let name = format!("{folder:?} {:?} {:?}", data.source, data.changes);
+        if let Some((_, loaded)) = self.loaded.iter().find(|(known, _)| *known == name) {
+            return Ok(loaded.clone());
+        }
+        let mut context = Context { folder, changes: data.changes, cache: &self.cache, watch: &mut *self.watch };
+        let loaded = data.source.load(&mut context)?;
+        self.loaded.push((name, loaded.clone()));
+        Ok(loaded)
+    }
+
+    /// Images to use with a model that was trained on images of this shape, whose values were in the interval `stored`: those
+    /// of some files, changed as `data` says. Paths are relative to the working directory.
+    ///
+    /// # Errors
+    /// A file cannot be read or is invalid, or the values do not match those that the model was trained on.
+    pub fn images_alike(
+        &mut self,
+        (stored, shape): ([f64; 2], ImageShape),
+        data: &DataSettings,
+        images: &Path,
+        labels: Option<&Path>,
+    ) -> Result<Images, DataError> {
+        let mut changes = data.changes;
+        let Reading { layout, transpose } = data.source.reading();
+        // The shape is known only if nothing is changed.
+        let layout = if changes.are_none() && !transpose { Layout::OfShape(shape, layout.is_planar()) } else { layout };
+        changes.transpose ^= transpose;
+        let source: Arc<dyn Source> = source::given(images, labels, layout);
+        let data = DataSettings { source, changes, ..data.clone() };
+        let pool = self.loaded(&data, Path::new(""))?.pool;
+        if data.dequantize && pool.images.element() != Element::Byte {
+            let what = format!(
+                "has {}, but the model was trained with `dequantize`, which needs bytes; use the original images",
+                pool.images.element().name()
+            );
+            return Err(DataError::of_format(pool.key, FormatError::new(&pool.name, what)));
+        }
+        check_values((stored, false), (&pool.images, SplitMethod::Tail), (FileRole::Trained, &pool))?;
+        Ok(pool.images)
+    }
+}
+
+/// Checks that the images of a split have the shape and type of the pool.
+fn check_kind(part: &Part, pool: &Part) -> Result<(), DataError> {
+    let kind = |part: &Part| (part.images.shape(), part.images.element());
+    if kind(part) == kind(pool) {
+        return Ok(());
+    }
+    let shaped = |part: &Part| {
+        let (shape, element) = kind(part);
+        ShapedFile { file: part.name.clone(), shape, type_name: element.name() }
+    };
+    Err(DataError::Shape { key: part.key, files: Box::new([shaped(part), shaped(pool)]) })
 }
 
 /// Checks that values are inside `stored`, and, if it is the default for bytes, that they are not just values from 0 to 1.
-/// `count` is the number of images in the file.
+/// `images` are those of the part that are used, taken from it in the order of `split`.
 fn check_values(
     (stored, is_given): ([f64; 2], bool),
-    images: &Images,
-    (role, key, file): (FileRole, &'static str, &Path),
-    count: usize,
+    (images, split): (&Images, SplitMethod),
+    (role, part): (FileRole, &Part),
 ) -> Result<(), DataError> {
-    let file = || file.to_path_buf();
+    let (key, file) = (part.key, || part.name.clone());
+    let are_floats = images.element() == Element::Float;
     // A `stored` in the wrong order is reported as a separate error.
     let is_interval = stored[0] < stored[1];
-    if !images.are_floats() && is_interval && !settings::is_of_bytes(stored) {
+    if !are_floats && is_interval && !settings::is_of_bytes(stored) {
         return Err(DataError::StoredBytes { role, file: file(), stored });
     }
     match images.outside(stored) {
-        _ if !is_given && stored == settings::BYTES && images.are_at_most_one() => Err(DataError::ZerosAndOnes {
+        _ if !is_given && stored == BYTES && images.are_at_most_one() => Err(DataError::ZerosAndOnes {
             key,
             role,
             file: file(),
-            are_floats: images.are_floats(),
+            are_floats,
             images: images.len(),
-            all: images.len() == count,
+            all: images.len() == part.images.len(),
+            are_first: split == SplitMethod::Tail,
         }),
-        Some((image, value)) if !is_given && images.are_floats() && role != FileRole::Trained => {
-            Err(DataError::Floats { key, file: file(), image, value })
+        Some(_) if !is_given && are_floats && role != FileRole::Trained => {
+            let Extent { low, high, .. } = images.extent();
+            Err(DataError::Floats { key, file: file(), low, high })
         }
         Some((image, value)) if is_interval => Err(DataError::Outside { role, file: file(), image, value, stored }),
         _ => Ok(()),
-    }
-}
-
-/// Splits images into training and validation images.
-fn split(images: &Images, validation: Validation) -> Result<(Images, Images), DataError> {
-    let count = images.len();
-    let held = match validation {
-        Validation::Images(held) => held,
-        Validation::Fraction(fraction) => (fraction * count as f64).round() as u64,
-    };
-    match usize::try_from(held) {
-        Ok(held) if held > 0 && held < count => Ok((images.slice(0..count - held), images.slice(count - held..count))),
-        _ => Err(DataError::Split { validation, held, images: count }),
     }
 }
 

@@ -195,9 +195,10 @@ impl Spec {
         self.model.architecture(image, self.model.is_variational.then(|| self.objective.kind.posterior_scale()))
     }
 
-    /// States the interval of the values of images: `by_default` is that of their type, which applies if the spec sets none.
-    pub fn state_interval(&mut self, by_default: [f64; 2]) {
-        let stored = *self.data.stored.get_or_insert(by_default);
+    /// States the interval of the values of images of a type. In ids, bits differ from bytes by their interval.
+    pub fn state_interval(&mut self, stored: [f64; 2], element: data::Element) {
+        let stored = *self.data.stored.get_or_insert(stored);
+        let by_default = if element == data::Element::Bit { data::BYTES } else { element.interval() };
         if let Some(setting) = self.settings.iter_mut().find(|setting| setting.key == data::STORED_DOTTED) {
             setting.value = Value::Array(stored.map(Value::Float).into());
             setting.is_default = stored == by_default;

@@ -136,7 +136,8 @@ mod tests {
         assert_eq!(named_key("train.warmup"), Some("train.warmup_epochs"));
         assert_eq!(named_key("train.KL-Coef"), Some("objective.kl_weight"));
         let words = |key: &str| description().key(key).unwrap().kind().words();
-        assert_eq!(other_name(words("data.source"), "Fashion-MNIST"), Some("fashion-mini"));
+        assert_eq!(other_name(words("data.source"), "Fashion-MNIST"), Some("fashion-mnist"));
+        assert_eq!(other_name(words("data.source"), "Fashion_Mini"), Some("fashion-mini"));
         assert_eq!(other_name(words("train.schedule"), "none"), Some("constant"));
     }
 }

@@ -1,7 +1,7 @@
 //! Checks the values of keys by dotted name, and suggests what to write instead of an invalid value.
 
 use super::description;
-use crate::settings::{Advice, Fault, KeyInfo, Type};
+use crate::settings::{Advice, Fault, KeyInfo, Role, Type};
 use toml::Value;
 
 /// The type of a key; `None` if there is no such key.
@@ -14,9 +14,9 @@ pub(super) fn takes(key: &str, value: &Value) -> bool {
     kind_of(key).is_some_and(|kind| kind.takes(value))
 }
 
-/// Whether the values of a key are paths of files.
+/// Whether the values of a key are paths of files, or lists of paths.
 pub(super) fn is_path(key: &str) -> bool {
-    matches!(kind_of(key), Some(Type::Path))
+    description().key(key).is_some_and(|key| key.role() == Role::File)
 }
 
 /// What is wrong with a value of `key`, and what to write instead; `None` if it is valid.

@@ -1,7 +1,7 @@
 //! Checks of a spec together with its images: errors and warnings.
 
 use super::{Problem, Trial};
-use crate::data::{Binarize, Dataset};
+use crate::data::{Binarize, Dataset, Element};
 use crate::language::Spec;
 use crate::model::Architecture;
 use crate::model::layer::{ConvStride, DenseOutputs, Layer};
@@ -23,6 +23,13 @@ pub(super) fn batch(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     let message = format!("`train.batch_size` is {}{by_default}, but there are only {there}", grouped(size));
     let help = format!("set `train.batch_size` to {images} or less, or use more images");
     (size > images as u64).then(|| Problem::new(&keys, message, help))
+}
+
+/// An error if noise would be added to floats, which are continuous already.
+pub(super) fn dequantize(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
+    let are_floats = dataset.train.element() == Element::Float;
+    let message = "`data.dequantize` adds noise to whole values, but the images are 32-bit floats";
+    (spec.data.dequantize && are_floats).then(|| Problem::new(&["data.dequantize"], message, "remove `dequantize`"))
 }
 
 /// An error if the device needs a feature that this binary was built without. A model that was trained on another device can be
@@ -55,6 +62,7 @@ pub(super) fn warnings(trial: &Trial) -> Vec<Problem> {
         .chain(of_objective)
         .chain(strides(architecture))
         .chain(grey(spec, dataset))
+        .chain(ordered(dataset))
         .collect()
 }
 
@@ -87,11 +95,20 @@ fn strides(architecture: &Architecture) -> Option<Problem> {
 }
 
 fn grey(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
-    let grey = spec.data.binarize == Binarize::None && dataset.is_grey;
+    let grey = spec.data.binarize == Binarize::None && (dataset.is_grey || spec.data.dequantize);
     let message = "`model.likelihood = \"bernoulli\"` on grey pixels: this is not a likelihood of grey values, so `elbo_nats` is not \
                    a lower bound";
     let help = "this is common in tutorials; to compare nats with published results, set `data.binarize = \"dynamic\"` (or \
                 \"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood` to \"gaussian\" or \"continuous_bernoulli\"";
     (spec.model.likelihood.support() == Support::Bits && grey)
         .then(|| Problem::new(&["model.likelihood", "data.binarize"], message, help))
+}
+
+fn ordered(dataset: &Dataset) -> Option<Problem> {
+    let column = dataset.ordered_by.as_ref()?;
+    let message = format!(
+        "the images are in the order of their `{column}`, and the last ones are held out: they differ from the training images"
+    );
+    let help = "set `data.split` to \"random\" or \"stratified\"";
+    Some(Problem::new(&["data.split", "data.validation", "data.test", "data.images"], message, help))
 }

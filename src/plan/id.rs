@@ -99,13 +99,29 @@ mod tests {
         let same = [
             "tags = [\"a\"]\n[train]\ncheckpoint_steps = 5\n[log]\npictures_every = 3",
             "seed = 0\n[data]\nlimit = 500\nvalidation = 50\nstored = [0, 255]\nbinarize = \"none\"",
-            "[data]\nsource = \"idx\"\nimages = \"a\"\nlabels = \"b\"\ntest_images = \"c\"\ntest_labels = \"d\"",
+            "[data]\nsource = \"idx\"\nimages = \"a\"\nlabels = \"b\"\nvalidation_images = \"c\"\nvalidation_labels = \"d\"",
+            "[data]\nimages = [\"a\", \"b\"]\nlabels = \"c\"\nvalidation = 5\ntest_images = \"d\"\ntest_labels = \"e\"",
+            "[data]\nlimit = 90\nsplit = \"stratified\"\nsplit_seed = 3\nvalidation = 0\ntest = 0.2",
+            // What changes the images is in their hash.
+            "[data]\nimages = \"a\"\nlayout = \"nhwc\"\ntranspose = true\ncrop = \"center\"\ncolor = \"gray\"\nsize = 28",
             // The same network and training, written out.
             "[model]\nfamily = \"conv\"\nhidden = [32]\nchannels = [32, 64, 64, 64]\nstrides = [1, 2, 1, 1]\n\
              [train]\noptimizer = \"adam\"\nbeta1 = 0.9\nepsilon = 1e-8\nlearning_rate = 0.001\nwarmup_epochs = 0",
         ];
         for text in same {
             assert_eq!(id_of(text), plain, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_changes_the_inputs_of_training_is_in_the_id() {
+        let plain = id_of("[model]\nlikelihood = \"gaussian\"");
+        let ids = ["flip = true", "dequantize = true", "flip = true\ndequantize = true", "binarize = \"static\""]
+            .map(|keys| id_of(&format!("[data]\n{keys}\n[model]\nlikelihood = \"gaussian\"")));
+        let different: std::collections::BTreeSet<&String> = ids.iter().chain([&plain]).collect();
+        assert_eq!(different.len(), 5, "{ids:?}");
+        for keys in ["flip = false", "dequantize = false"] {
+            assert_eq!(id_of(&format!("[data]\n{keys}\n[model]\nlikelihood = \"gaussian\"")), plain);
         }
     }
 

@@ -13,6 +13,7 @@ pub use id::NUMERICS;
 pub use resolve::{ResolvedPoint, Resolver};
 pub use trial::{Trial, value_text};
 
+use crate::data::Files;
 use crate::folder::FileError;
 use crate::language::diagnostics::{Diagnostics, Location};
 use crate::language::{Document, Override, ReadError};
@@ -73,10 +74,18 @@ impl Plan {
     /// # Errors
     /// The file cannot be read, or there are errors in it or in the data; all of them are reported together.
     pub fn read(path: &Path, overrides: &[Override]) -> Result<Plan, PlanError> {
+        Plan::with_files(path, overrides, Files::default())
+    }
+
+    /// As [`Plan::read`], with images from `files`.
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub fn with_files(path: &Path, overrides: &[Override], files: Files) -> Result<Plan, PlanError> {
         let document = Document::read(path, overrides)?;
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let folder = path.parent().unwrap_or(Path::new("."));
-        Ok(grid::plan(Resolver::new(document, &stem, folder))?)
+        Ok(grid::plan(Resolver::new(document, &stem, folder, files))?)
     }
 
     /// The warnings.

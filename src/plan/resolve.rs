@@ -30,9 +30,9 @@ pub struct ResolvedPoint {
 }
 
 impl Resolver {
-    /// A resolver for a document; paths in it are relative to `folder`.
-    pub fn new(document: Document, stem: &str, folder: &Path) -> Resolver {
-        let datasets = Datasets { folder: folder.to_path_buf(), files: Files::default(), loaded: Vec::new() };
+    /// A resolver for a document; paths in it are relative to `folder`. `files` loads the images.
+    pub fn new(document: Document, stem: &str, folder: &Path, files: Files) -> Resolver {
+        let datasets = Datasets { folder: folder.to_path_buf(), files, loaded: Vec::new() };
         Resolver { document: Arc::new(document), stem: stem.to_owned(), datasets }
     }
 
@@ -68,20 +68,29 @@ impl Resolver {
         let mut problems = Vec::new();
         let is_path = |key: &str| description().key(key).is_some_and(|key| key.role() == Role::File);
         let mut any = false;
+        if let Some(folder) = spec.data.source.data_dir(&self.datasets.folder).as_deref().and_then(Path::to_str) {
+            written.insert("data.data_dir".to_owned(), Value::String(folder.to_owned()));
+        }
         for (key, value) in written.iter_mut().filter(|(key, _)| is_path(key)) {
-            let Some(path) = value.as_str() else { continue };
-            let path = self.datasets.folder.join(path);
-            let path = std::path::absolute(&path).unwrap_or(path);
-            match path.to_str() {
-                Some(text) => *value = Value::String(text.to_owned()),
-                // The saved spec of a trial contains the path, and a spec must be UTF-8.
-                None => {
-                    let message = format!("the path of `{key}` is not UTF-8 text: {}", path.display());
-                    let keys = description().key(key).map(|key| key.dotted.as_str());
-                    problems.push(Problem::new(&Vec::from_iter(keys), message, "rename the folder or the file"));
+            let values = match value {
+                Value::Array(values) => values.iter_mut().collect(),
+                value => vec![value],
+            };
+            for value in values {
+                let Some(path) = value.as_str() else { continue };
+                let path = self.datasets.folder.join(path);
+                let path = std::path::absolute(&path).unwrap_or(path);
+                match path.to_str() {
+                    Some(text) => *value = Value::String(text.to_owned()),
+                    // The saved spec of a trial contains the path, and a spec must be UTF-8.
+                    None => {
+                        let message = format!("the path of `{key}` is not UTF-8 text: {}", path.display());
+                        let keys = description().key(key).map(|key| key.dotted.as_str());
+                        problems.push(Problem::new(&Vec::from_iter(keys), message, "rename the folder or the file"));
+                    }
                 }
+                any = true;
             }
-            any = true;
         }
         (if any { Spec::read(&written).0 } else { spec }, problems)
     }
@@ -119,9 +128,6 @@ fn unreadable(error: &DataError) -> Option<(String, &'static str)> {
             format!("the file of `{key}` does not exist: {path}"),
             "a path in a spec is relative to the folder of the spec; a path in `--set` is relative to the working directory",
         )),
-        ErrorKind::IsADirectory => {
-            Some((format!("`{key}` is a folder, not a file: {path}"), "set it to the path of a file"))
-        }
         _ => None,
     }
 }
@@ -136,7 +142,13 @@ struct Datasets {
 impl Datasets {
     fn get(&mut self, data: &DataSettings) -> Result<Dataset, Vec<Problem>> {
         // Binarization and range do not change the stored images.
-        let data = DataSettings { binarize: Binarize::None, range: [0.0, 1.0], ..data.clone() };
+        let data = DataSettings {
+            binarize: Binarize::None,
+            range: [0.0, 1.0],
+            dequantize: false,
+            flip: false,
+            ..data.clone()
+        };
         if let Some((_, result)) = self.loaded.iter().find(|(known, _)| *known == data) {
             return result.clone();
         }

@@ -41,10 +41,11 @@ impl Trial {
             Err(of_data) => return Err(of_data.into_iter().chain(problems).collect()),
         };
         problems.extend(checks::batch(&spec, &dataset));
+        problems.extend(checks::dequantize(&spec, &dataset));
         if !problems.is_empty() {
             return Err(problems);
         }
-        spec.state_interval(dataset.train.interval(None));
+        spec.state_interval(dataset.stored, dataset.train.element());
         let id = id::id(NUMERICS, &dataset.hash, &id::determining(&spec, &architecture));
         let mut trial = Trial { id, spec, dataset, architecture, warnings };
         let probable = checks::warnings(&trial);

@@ -21,8 +21,8 @@ pub struct Points<'a> {
     pub codes: &'a [f32],
     /// Number of latent axes.
     pub latent: usize,
-    /// The labels of the images, if there are any.
-    pub labels: Option<&'a [u8]>,
+    /// The labels and factors of the images: the name of each column, and its value for each image.
+    pub columns: &'a [(String, Vec<String>)],
     /// The images, (Images, Height, Width, Channels).
     pub images: &'a [f32],
     /// The shape of an image.
@@ -55,9 +55,19 @@ impl Points<'_> {
             "embeddings {{\n  tensor_name: \"posterior mean\"\n  tensor_path: \"{}\"\n",
             TrialFolder::PROJECTOR_CODES
         );
-        if let Some(labels) = self.labels {
-            let labels: String =
-                labels.iter().take(self.codes.len() / self.latent).map(|label| format!("{label}\n")).collect();
+        if !self.columns.is_empty() {
+            let plain = |text: &String| text.replace(['\t', '\n', '\r'], " ");
+            let row = |cells: Vec<String>| cells.join("\t") + "\n";
+            // TensorBoard expects names only if there are several columns.
+            let names = match self.columns {
+                [_] => String::new(),
+                all => row(all.iter().map(|(name, _)| plain(name)).collect()),
+            };
+            let of_image = |image: usize| {
+                let cell = |(_, values): &(String, Vec<String>)| values.get(image).map(plain).unwrap_or_default();
+                row(self.columns.iter().map(cell).collect())
+            };
+            let labels = (0..self.codes.len() / self.latent).map(of_image).fold(names, |text, row| text + &row);
             write_whole(&folder.projector_labels(), labels.as_bytes())?;
             let _ = writeln!(config, "  metadata_path: \"{}\"", TrialFolder::PROJECTOR_LABELS);
         }

@@ -62,6 +62,9 @@ pub struct TrialRecord {
     /// Number of validation images; absent in records of earlier versions.
     #[serde(default)]
     pub validation_images: Option<u64>,
+    /// Number of test images; absent in records of earlier versions.
+    #[serde(default)]
+    pub test_images: Option<u64>,
     /// Height of the images in pixels; absent in records of earlier versions.
     #[serde(default)]
     pub height: Option<u64>,
@@ -120,6 +123,19 @@ fn first_numerics() -> u64 {
     1
 }
 
+/// Gives the keys of a resolved spec their present names. In version 0.1.0, which has numerics 1, `test_images` was the
+/// validation split, and replaced `validation`.
+pub fn current_keys<V>(spec: &mut BTreeMap<String, V>, numerics: u64) {
+    if numerics > 1 || !spec.contains_key("data.test_images") {
+        return;
+    }
+    spec.remove("data.validation");
+    for [old, new] in [["data.test_images", "data.validation_images"], ["data.test_labels", "data.validation_labels"]] {
+        let value = spec.remove(old);
+        spec.extend(value.map(|value| (new.to_owned(), value)));
+    }
+}
+
 /// Seconds since 1970.
 pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
@@ -136,7 +152,11 @@ impl TrialRecord {
         if !SealPlace::First.holds(&bytes) {
             return Err(folder::damaged(&path));
         }
-        serde_json::from_slice(&bytes).map_err(|error| {
+        let read = serde_json::from_slice(&bytes).map(|mut record: TrialRecord| {
+            current_keys(&mut record.spec, record.numerics);
+            record
+        });
+        read.map_err(|error| {
             // The checksum is correct, so a version of vaex with other fields wrote it.
             let version = serde_json::from_slice(&bytes)
                 .ok()
@@ -159,5 +179,31 @@ impl TrialRecord {
         let mut bytes = bytes.map_err(FileError::at("write", &path))?;
         SealPlace::First.seal(&mut bytes).map_err(FileError::at("write", &path))?;
         write_whole(&path, &bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn test_images_of_the_first_version_are_validation_images() {
+        let keys = |pairs: &[(&str, &str)]| -> BTreeMap<String, serde_json::Value> {
+            pairs.iter().map(|(key, value)| (format!("data.{key}"), json!(value))).collect()
+        };
+        let earlier = [("images", "a"), ("test_images", "b"), ("test_labels", "c"), ("validation", "0.1")];
+        let mut spec = keys(&earlier);
+        current_keys(&mut spec, 1);
+        assert_eq!(spec, keys(&[("images", "a"), ("validation_images", "b"), ("validation_labels", "c")]));
+        // A second reading changes nothing, and neither does one of a record of this version, or of images without test images.
+        let again = spec.clone();
+        current_keys(&mut spec, 1);
+        assert_eq!(spec, again);
+        for (pairs, numerics) in [(&earlier[..], 2), (&[("images", "a"), ("validation", "0.1")], 1)] {
+            let mut spec = keys(pairs);
+            current_keys(&mut spec, numerics);
+            assert_eq!(spec, keys(pairs));
+        }
     }
 }

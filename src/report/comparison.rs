@@ -94,8 +94,12 @@ impl<'a> Comparison<'a> {
         comparison
     }
 
-    /// The best trial of the best setting that has a trial with the metric.
+    /// The best trial of the best setting that has a trial with the metric; `None` without validation metrics, because training
+    /// metrics select the trial that fits its own images best.
     pub(super) fn best(&self) -> Option<&'a ReportedTrial> {
+        if self.split == Split::Train {
+            return None;
+        }
         let (name, sign) = (self.sorted_by, sign(self.sorted_by)?);
         self.settings.iter().find_map(|setting| {
             let values = setting.done().filter_map(|trial| Some((sign * trial.last(self.split)?.get(name)?, trial)));

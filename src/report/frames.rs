@@ -107,6 +107,7 @@ fn key_column(key: &str, kind: ColumnType, trials: &[&ReportedTrial]) -> Column 
     let values = || trials.iter().map(|trial| trial.record.spec.get(key).unwrap_or(&Value::Null));
     let lists = || values().map(|value| value.as_array().map(|list| list.iter()));
     match kind {
+        ColumnType::Bool => typed(key, values(), Value::as_bool),
         ColumnType::Integer => typed(key, values(), Value::as_i64),
         ColumnType::Float => tables::numbers(key, values().map(Value::as_f64)),
         ColumnType::String => typed(key, values(), text),

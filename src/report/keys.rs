@@ -6,6 +6,7 @@ use crate::settings::{Role, Type};
 /// The type of the values of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ColumnType {
+    Bool,
     Integer,
     Float,
     String,
@@ -18,6 +19,7 @@ impl ColumnType {
     /// The column type for a key's type. A number or a word is text; a count or a fraction is a number.
     fn of(kind: Type) -> ColumnType {
         match kind {
+            Type::Bool => ColumnType::Bool,
             Type::Whole { .. } => ColumnType::Integer,
             Type::Number(_) => ColumnType::Float,
             Type::List(inner, _) | Type::Pair(inner) => match ColumnType::of(*inner) {
@@ -43,17 +45,18 @@ pub(super) fn key_columns() -> impl Iterator<Item = (&'static str, ColumnType)> 
 
 #[cfg(test)]
 mod tests {
-    use super::ColumnType::{self, Float, Floats, Integer, Integers, String, Strings};
+    use super::ColumnType::{self, Bool, Float, Floats, Integer, Integers, String, Strings};
     use super::key_columns;
 
     #[test]
     fn columns_have_the_types_of_their_keys() {
         let of = |key: &str| key_columns().find(|(name, _)| *name == key).map(|(_, kind)| kind);
-        let expected: [(&str, ColumnType); 9] = [
+        let expected: [(&str, ColumnType); 10] = [
             ("name", String),
             ("tags", Strings),
             ("seed", Integer),
             ("data.images", String),
+            ("data.flip", Bool),
             ("data.validation", Float),
             ("data.range", Floats),
             ("model.hidden", Integers),

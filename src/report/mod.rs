@@ -25,6 +25,7 @@ pub use trial::{Cell, ReportedTrial};
 use crate::folder::{ExperimentFolder, FileError, TrialFolder, write_whole};
 use crate::launch::Frozen;
 use crate::record::tables;
+use crate::record::trial::Status;
 use comparison::Comparison;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -186,10 +187,17 @@ impl Report {
         json::report(self)
     }
 
-    /// The best trial of the best setting; `None` if there are several experiments, or no trial is done.
+    /// The best trial of the best setting; `None` if there are several experiments, or no trial is done and has validation
+    /// metrics.
     pub fn best(&self) -> Option<&ReportedTrial> {
         let [experiment] = &*self.experiments else { return None };
         Comparison::of(experiment).best()
+    }
+
+    /// Whether a trial is done that has no validation images.
+    pub fn lacks_validation(&self) -> bool {
+        let records = self.experiments.iter().flat_map(|one| &one.trials).map(|trial| &trial.record);
+        records.into_iter().any(|record| record.status == Status::Done && record.validation_images == Some(0))
     }
 
     /// Whether the metrics of all trials are comparable.

@@ -38,6 +38,7 @@ pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Valu
             "data" => rows.extend([
                 known(table, "training images", &|trial| training_images(trial).map(Value::from)),
                 known(table, "validation images", &|trial| trial.record.validation_images.map(Value::from)),
+                known(table, "test images", &|trial| trial.record.test_images.map(Value::from)),
                 known(table, "height × width", &|trial| {
                     let record = &trial.record;
                     let channels =

@@ -159,6 +159,11 @@ impl<'a> Keys<'a> {
         self.take(key, Type::Number(range), None)?.as_float()
     }
 
+    /// `true` or `false`; by default `false`.
+    pub fn boolean(&mut self, key: Key) -> bool {
+        self.take(key, Type::Bool, Some(Value::Boolean(false))) == Some(Value::Boolean(true))
+    }
+
     /// A whole number.
     pub fn whole(&mut self, key: Key, least: u64, most: u64, default: u64) -> u64 {
         let value = self.take(key, Type::Whole { least, most }, Some(whole(default)));
@@ -206,6 +211,17 @@ impl<'a> Keys<'a> {
     /// The path of a file; `None` if not written.
     pub fn optional_path(&mut self, key: Key) -> Option<PathBuf> {
         self.take(key, Type::Path, None)?.as_str().map(PathBuf::from)
+    }
+
+    /// Paths of files: one, or a list; `None` if not written.
+    pub fn optional_paths(&mut self, key: Key) -> Option<Vec<PathBuf>> {
+        const PATHS: Type =
+            Type::OneOf(&[Type::Path, Type::List(&Type::Path, 1)], "a path in quotes, or a list of them");
+        let path = |value: &Value| value.as_str().map(PathBuf::from);
+        match self.take(key, PATHS, None)? {
+            Value::Array(values) => Some(values.iter().filter_map(path).collect()),
+            value => Some(path(&value).into_iter().collect()),
+        }
     }
 
     /// A value of any type; `None` if it is not written and has no default.

@@ -94,6 +94,8 @@ pub enum Type {
     Name,
     /// The path of a file.
     Path,
+    /// `true` or `false`.
+    Bool,
     /// A whole number.
     Whole {
         /// The smallest.
@@ -178,7 +180,7 @@ impl Type {
         let fault = |expected: String| Some(Fault { element: None, expected, is_range: false, help: None });
         let range = |expected: String| Some(Fault { element: None, expected, is_range: true, help: None });
         let found = match (self, value) {
-            (Type::Text | Type::Path, Value::String(_)) => None,
+            (Type::Text | Type::Path, Value::String(_)) | (Type::Bool, Value::Boolean(_)) => None,
             (Type::Name, Value::String(name)) => name_fault(name).and_then(|expected| range(expected.to_owned())),
             // A whole number that is too large for TOML is read as a number.
             (Type::Whole { most, .. }, Value::Float(number)) if *number >= LARGEST as f64 => {
@@ -230,6 +232,7 @@ impl Type {
         match self {
             Type::Text | Type::Name => "text in quotes".to_owned(),
             Type::Path => "a path in quotes".to_owned(),
+            Type::Bool => "true or false".to_owned(),
             Type::Whole { .. } => format!("a whole number, {}", self.range().unwrap_or_default()),
             Type::Number(_) => "a number".to_owned(),
             Type::Word(words) => match &*words.names() {
@@ -327,6 +330,7 @@ impl Type {
     pub fn in_words(&self) -> String {
         match self {
             Type::Text | Type::Name | Type::Path => "text".to_owned(),
+            Type::Bool => "true or false".to_owned(),
             Type::Whole { least, most } if least == most => least.to_string(),
             Type::Whole { least: 0, most: LARGEST } => "whole number".to_owned(),
             Type::Whole { .. } => format!("whole number, {}", self.range().unwrap_or_default()),
@@ -347,6 +351,7 @@ impl Type {
     pub fn schema(&self) -> serde_json::Value {
         match self {
             Type::Text | Type::Path => json!({ "type": "string" }),
+            Type::Bool => json!({ "type": "boolean" }),
             Type::Name => json!({
                 "type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*$",
             }),

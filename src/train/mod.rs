@@ -36,6 +36,9 @@ use std::time::Instant;
 use tally::Tally;
 use worker::{BatchCodes, LaneTask};
 
+/// How many batches are read ahead.
+const BATCHES_AHEAD: usize = 4;
+
 /// Why training cannot start or continue.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
@@ -262,7 +265,12 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         let clock = Clock { start, before: tally.seconds };
         let mut waiting = Vec::new();
         let left = order.get(tally.seen..).unwrap_or_default();
-        for indices in left.chunks(self.settings.batch_size as usize) {
+        let mut batches = left.chunks(self.settings.batch_size as usize);
+        // The images of the next batches are read while this one is computed.
+        batches.clone().take(BATCHES_AHEAD).for_each(|batch| self.worker.dataset.train.read_ahead(batch));
+        let mut later = batches.clone().skip(BATCHES_AHEAD);
+        for indices in batches.by_ref() {
+            later.next().into_iter().for_each(|batch| self.worker.dataset.train.read_ahead(batch));
             if stop.load(Ordering::Relaxed) {
                 if let Some(diverged) = self.look(&mut waiting, &mut tally, &clock, progress)? {
                     return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
@@ -298,18 +306,22 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         Ok(EpochEnd::Finished(self.row(epoch, self.steps(), self.last_step(), &tally.sums, tally.seconds)))
     }
 
-    /// Computes the metrics of the validation images with the current weights. The noise is always the same.
+    /// Computes the metrics of the validation images with the current weights; `None` if there are none. The noise is always the
+    /// same.
     ///
     /// # Errors
     /// The device failed.
-    pub fn validate(&self) -> Result<Row, DeviceError> {
+    pub fn validate(&self) -> Result<Option<Row>, DeviceError> {
+        if self.worker.dataset.validation.is_empty() {
+            return Ok(None);
+        }
         let start = Instant::now();
         let images: Vec<u32> = (0..self.worker.dataset.validation.len() as u32).collect();
         let micro_batches: Vec<&[u32]> = images.chunks(self.micro_batch).collect();
         let parts = B::execute(&self.pool, &self.worker, micro_batches, Worker::measure)?;
         let mut sums = Sums::new(Split::Validation, self.worker.latent());
         parts.iter().for_each(|part| sums.add(part));
-        Ok(self.row(self.epoch, self.steps(), self.last_step(), &sums, start.elapsed().as_secs_f64()))
+        Ok(Some(self.row(self.epoch, self.steps(), self.last_step(), &sums, start.elapsed().as_secs_f64())))
     }
 
     /// The metrics of an epoch of training that ends at a step.
@@ -431,23 +443,27 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         Ok(None)
     }
 
-    /// The first `count` validation images and their reconstructions from the posterior mean, both (Images, Values), in
+    /// The first images of those that pictures show, at most `count`.
+    fn shown(&self, count: usize) -> Vec<u32> {
+        (0..count.min(self.worker.dataset.shown().0.len()) as u32).collect()
+    }
+
+    /// The first `count` validation images (training images if there are none) and their reconstructions from the posterior mean, both (Images, Values), in
     /// `data.range`.
     ///
     /// # Errors
     /// The device failed.
     pub fn reconstruct(&self, count: usize) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
-        let indices: Vec<u32> = (0..count.min(self.worker.dataset.validation.len()) as u32).collect();
-        let Encoded { inputs, posterior } = self.worker.encode(&indices)?;
+        let Encoded { inputs, posterior } = self.worker.encode(&self.shown(count))?;
         Ok((inputs, self.decode(&posterior.mean)?))
     }
 
-    /// The first `count` validation images and their posteriors.
+    /// The first `count` validation images (training images if there are none) and their posteriors.
     ///
     /// # Errors
     /// The device failed.
     pub fn encode(&self, count: usize) -> Result<Encoded, DeviceError> {
-        let indices: Vec<u32> = (0..count.min(self.worker.dataset.validation.len()) as u32).collect();
+        let indices = self.shown(count);
         let parts = indices.chunks(self.micro_batch).collect();
         Ok(Encoded::joined(B::execute(&self.pool, &self.worker, parts, Worker::encode)?))
     }

@@ -160,9 +160,10 @@ impl<B: Combine> Worker<B> {
         Ok(sums)
     }
 
-    /// Validation images and their posteriors.
+    /// Images that pictures show, and their posteriors.
     pub(crate) fn encode(&self, indices: &[u32]) -> Result<Encoded, DeviceError> {
-        let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
+        let (images, split) = self.dataset.shown();
+        let x = self.images(images, indices, split, 0)?;
         let inputs = x.to_vec();
         Ok(Encoded { inputs, posterior: Posterior::of(self.model.encode(x)?) })
     }

@@ -1,7 +1,6 @@
 //! Estimates of the operations, memory and time that a trial needs, before it runs.
 
 use super::TrialError;
-use crate::data::Images;
 use crate::objective::Objective;
 use crate::plan::Trial;
 use crate::tensor::backend::{Backend, Host};
@@ -40,10 +39,7 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let worked_on = 4.0 * images * architecture.activations() as f64 * ACTIVATIONS;
     // The weight gradients that each lane sums in arrays of its own.
     let of_thread = worked_on + if architecture.has_own_gradients() { weights } else { 0.0 };
-    let splits = [&trial.dataset().train, &trial.dataset().validation];
-    let of_split = |images: &Images| images.len() * architecture.image.values() * images.bytes_per_value();
-    let images: usize = splits.into_iter().map(of_split).sum();
-    PROCESS + images as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
+    PROCESS + trial.dataset().train.bytes_in_memory() as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
 }
 
 /// Estimated duration of a trial on the CPU, measured by training it for `moment`.
@@ -63,7 +59,7 @@ pub fn duration(trial: &Trial, threads: usize, moment: Duration) -> Result<Durat
             break;
         }
     }
-    let validation = trainer.validate()?.get(SECONDS).unwrap_or(f64::NAN);
+    let validation = trainer.validate()?.map_or(0.0, |row| row.get(SECONDS).unwrap_or(f64::NAN));
     let epoch = trial.dataset().train.len() as f64 / images_per_second + validation;
     Ok(Duration::try_from_secs_f64(epoch * trial.spec().train.epochs as f64).unwrap_or(Duration::MAX))
 }

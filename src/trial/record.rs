@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// A new record of a trial that has not started.
 pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord {
     let commit = env!("VAEX_GIT_COMMIT");
-    let Dataset { train, validation, .. } = trial.dataset();
+    let Dataset { train, validation, test, .. } = trial.dataset();
     TrialRecord {
         checksum: String::new(),
         trial: trial.id().to_owned(),
@@ -23,6 +23,7 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         parameters: trial.architecture().parameters() as u64,
         train_images: Some(train.len() as u64),
         validation_images: Some(validation.len() as u64),
+        test_images: Some(test.len() as u64),
         height: Some(train.shape().height as u64),
         width: Some(train.shape().width as u64),
         channels: Some(train.shape().channels as u64),

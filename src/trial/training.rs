@@ -55,12 +55,12 @@ impl<B: Execute> Session<'_, '_, B> {
                 EpochEnd::Finished(metrics) => {
                     let validation = self.trainer.validate()?;
                     // The last step can have a finite loss, but leave weights that are not finite.
-                    let fault = [&metrics, &validation].into_iter().find(|row| !row.is_finite()).map(not_finite);
-                    if let Some(what) = fault {
-                        return self.diverged(vec![metrics, validation], &what);
+                    let rows: Vec<Row> = [metrics].into_iter().chain(validation).collect();
+                    if let Some(what) = rows.iter().find(|row| !row.is_finite()).map(not_finite) {
+                        return self.diverged(rows, &what);
                     }
-                    self.past.rows.extend([metrics.clone(), validation.clone()]);
-                    self.tell(&TrainingEvent::Epoch { train: &metrics, validation: &validation })?;
+                    self.past.rows.extend(rows.iter().cloned());
+                    self.tell(&TrainingEvent::Epoch { train: &rows[0], validation: rows.get(1) })?;
                 }
             }
         }

@@ -135,8 +135,10 @@ fn images_of_another_shape_are_refused() {
     let outcome = workspace.vaex(&["embed", folder.to_str().unwrap(), "--data", "grey"]);
     let message = "error: the images are 6x5, but the model was trained on 6x5x3\n";
     assert_eq!((outcome.status, &*outcome.stderr), (Some(2), message));
-    workspace
-        .write("spec.toml", spec("images = \"images\"\ntest_images = \"grey\"", MLP).replace("validation = 4\n", ""));
+    workspace.write(
+        "spec.toml",
+        spec("images = \"images\"\nvalidation_images = \"grey\"", MLP).replace("validation = 4\n", ""),
+    );
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
     let message =
         "error: `grey` holds images of 6x5, but `images` holds images of 6x5x3; both must have the same shape\n";
@@ -144,8 +146,8 @@ fn images_of_another_shape_are_refused() {
     workspace.write("spec.toml", spec("images = \"four\"", MLP));
     workspace.write("four", idx_of(&[10, 6, 5, 4], vec![7; 1200]));
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
-    let message = "error: `four` has the sizes 10 x 6 x 5 x 4, but the second or the last axis must have 1 or 3 channels, for \
-                   grey or red, green and blue; remove the alpha channel\n --> spec.toml:";
+    let message = "error: `four` has images of the sizes 6 x 5 x 4, but the first or the last axis must have 1 or 3 channels, \
+                   for grey or red, green and blue; remove the alpha channel\n --> spec.toml:";
     assert!(outcome.status == Some(2) && outcome.stderr.starts_with(message), "{}", outcome.stderr);
     workspace.write("spec.toml", spec("images = \"images\"\nlayout = \"nchw\"", MLP));
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
@@ -194,8 +196,8 @@ fn floats_of_another_interval_need_stored() {
     file.extend(bytes(LAST).iter().flat_map(|byte| (f32::from(*byte) / 127.5 - 1.0).to_be_bytes()));
     workspace.write("floats", &file);
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
-    let message = "error: `floats` has the value -1 in image 0 (counted from 0), but floats must be from 0 to 1; if they \
-                   have another interval, write it in `[data]`, such as `stored = [-1, 1]`\n";
+    let message = "error: `floats` has values from -1 to 0.8039216, but floats must be from 0 to 1; if they have another \
+                   interval, write it in `[data]`, such as `stored = [-1, 1]`\n";
     assert!(outcome.status == Some(2) && outcome.stderr.starts_with(message), "{}", outcome.stderr);
     workspace.write("spec.toml", spec("images = \"floats\"\nstored = [-1, 1]", MLP));
     workspace.succeed(&["run", "spec.toml"]);
@@ -211,8 +213,7 @@ fn floats_of_another_interval_need_stored() {
     file[20..24].copy_from_slice(&f32::NAN.to_be_bytes());
     workspace.write("floats", &file);
     let outcome = workspace.vaex(&["plan", "spec.toml"]);
-    let message = "error: `floats` has the value NaN in image 0 (counted from 0), outside `data.stored` = [-1, 1]; correct \
-                   `data.stored` or the file\n";
+    let message = "error: image 0 of `floats` has the value NaN; all values must be finite numbers\n";
     assert!(outcome.status == Some(2) && outcome.stderr.starts_with(message), "{}", outcome.stderr);
 }
 

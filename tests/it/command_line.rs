@@ -79,10 +79,10 @@ fn a_plan_is_a_table_of_trials() {
 const TABLE: &str = concat!(
     "trial       objective.kl_weight  seed  parameters  steps  GFLOP    memory  state\n",
     "────────────────────────────────────────────────────────────────────────────────\n",
-    "4514e80804  0.5                  0          26004      6   0.02  56.42 MB  new\n",
-    "47c433fafd  0.5                  1          26004      6   0.02  56.42 MB  new\n",
-    "3e45ecd3af  1                    0          26004      6   0.02  56.42 MB  new\n",
-    "07b759d046  1                    1          26004      6   0.02  56.42 MB  new\n",
+    "4514e80804  0.5                  0          26004      6   0.02  57.94 MB  new\n",
+    "47c433fafd  0.5                  1          26004      6   0.02  57.94 MB  new\n",
+    "3e45ecd3af  1                    0          26004      6   0.02  57.94 MB  new\n",
+    "07b759d046  1                    1          26004      6   0.02  57.94 MB  new\n",
     "spec: 4 trials, 54 training and 6 validation images\n",
 );
 
@@ -265,10 +265,15 @@ fn the_documented_specs_are_valid() {
     let pages = page("README.md") + &page("docs/search.md");
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
     let blocks: Vec<&str> = pages.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.len(), 2);
+    assert_eq!(blocks.len(), 3);
     for block in blocks {
         assert!(schema.is_valid(&as_json(block)), "{block}");
-        let workspace = Workspace::with_spec(block);
+        let mut workspace = Workspace::with_spec(block);
+        // The pictures that a spec names: more than a batch of them.
+        workspace.create_folder("photos");
+        for picture in 0..160u8 {
+            workspace.write(&format!("photos/{picture}.pgm"), [b"P5 2 2 255\n", &[picture; 4][..]].concat());
+        }
         let outcome = workspace.vaex(&["plan", "spec.toml"]);
         assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
     }

@@ -1,12 +1,13 @@
 //! Compares losses and gradients with PyTorch's autograd, on both backends. tests/fixtures/make_fixtures.py creates the
 //! fixtures.
 
+use crate::harness::plan;
 use dfdx::tensor::Cpu;
 use std::path::{Path, PathBuf};
 use vaex::model::Model;
 use vaex::model::parameters::{GradientMap, Module};
 use vaex::objective::{At, FromBatch, Loss, MeanTerms, Weights, learn, measure};
-use vaex::plan::{Plan, Trial};
+use vaex::plan::Trial;
 use vaex::record::checkpoint::Stored;
 use vaex::tensor::backend::{Array, Combine, Host, Portable};
 use vaex::tensor::dims::Batch;
@@ -30,7 +31,7 @@ fn trial(fixture: &Stored) -> Trial {
     let data = "[data]\nsource = \"idx\"\nimages = \"images.idx\"\nlayout = \"nhwc\"\nvalidation = 1\n[train]\nbatch_size = 1\n";
     let spec = folder.path().join("fixture.toml");
     std::fs::write(&spec, format!("{data}{}", fixture.notes["spec"])).unwrap();
-    Plan::read(&spec, &[]).unwrap().trials()[0].clone()
+    plan(&spec, &[]).trials()[0].clone()
 }
 
 /// Largest difference, relative to the largest expected value.

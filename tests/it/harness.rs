@@ -7,6 +7,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
+use vaex::data::{Cache, Files};
+use vaex::language::Override;
+use vaex::plan::Plan;
 use walkdir::WalkDir;
 
 /// The built program.
@@ -15,6 +18,8 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vaex");
 /// A fresh working directory; it is removed on drop.
 pub(crate) struct Workspace {
     folder: TempDir,
+    /// Where the program keeps prepared images.
+    cache: TempDir,
     written: BTreeSet<PathBuf>,
 }
 
@@ -29,7 +34,8 @@ pub(crate) struct Outcome {
 
 impl Workspace {
     pub(crate) fn new() -> Workspace {
-        Workspace { folder: tempfile::tempdir().unwrap(), written: BTreeSet::new() }
+        let [folder, cache] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        Workspace { folder, cache, written: BTreeSet::new() }
     }
 
     /// A workspace with `spec.toml`.
@@ -55,10 +61,21 @@ impl Workspace {
 
     /// A command that runs the program here, without a terminal.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = default_signals(PROGRAM);
-        command.args(arguments).current_dir(self.folder.path());
+        let mut command = self.shell(default_signals(PROGRAM));
+        command.args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// A command that starts the program here, directly or in a script.
+    pub(crate) fn shell(&self, mut command: Command) -> Command {
+        command.current_dir(self.folder.path()).env("VAEX_CACHE", self.cache.path());
+        command
+    }
+
+    /// The folder of prepared images.
+    pub(crate) fn cache(&self) -> &Path {
+        self.cache.path()
     }
 
     /// Runs the program and removes the warning about grey pixels: most tests train on grey images with the default
@@ -197,6 +214,12 @@ pub(crate) fn default_signals(program: &str) -> Command {
     let mut command = Command::new("/usr/bin/env");
     command.arg("--default-signal=HUP,INT,TERM").arg(program);
     command
+}
+
+/// The plan of a spec. Its prepared images are in a folder that is removed at once: they stay until the plan is dropped.
+pub(crate) fn plan(spec: &Path, overrides: &[Override]) -> Plan {
+    let cache = tempfile::tempdir().unwrap();
+    Plan::with_files(spec, overrides, Files::new(Cache::in_folder(cache.path()), |_| {})).unwrap()
 }
 
 /// The content of a JSON file.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod cache;
 mod cluster;
 mod color;
 mod command_line;
@@ -11,6 +12,7 @@ mod divergence;
 mod earlier;
 mod faults;
 mod folding;
+mod formats;
 mod gradients;
 mod harness;
 mod models;
@@ -19,8 +21,10 @@ mod optimizers;
 mod output;
 mod plan_output;
 mod processes;
+mod real_data;
 mod runs;
 mod shapes;
+mod splits;
 mod structure;
 mod sweeps;
 mod tensorboard;

@@ -1,7 +1,7 @@
 //! Gradients of objectives on whole batches, by one step of training: compared with PyTorch's, on both backends, with several
 //! numbers of threads and sizes of micro-batches. tests/fixtures/make_batches.py creates the fixtures.
 
-use crate::data_files::idx_of;
+use crate::{data_files::idx_of, harness::plan};
 use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{Cpu, OwnedTape, Tape, Tensor};
 use dfdx::tensor_ops::{BroadcastTo, Device, MeanTo, SumTo, TryAdd, TryMul, TrySub};
@@ -13,7 +13,7 @@ use vaex::model::parameters::Module;
 use vaex::model::{Code, Vae};
 use vaex::objective::{At, Loss, MeanTerms, Objective, Owned, RowTerms, RowWeights, Scheduled, Weights};
 use vaex::optimizer::{Learn, OPTIMIZERS, Rule};
-use vaex::plan::{Plan, Trial};
+use vaex::plan::Trial;
 use vaex::random::{Purpose, Stream};
 use vaex::record::checkpoint::{self, History, Stored};
 use vaex::settings::Keys;
@@ -284,13 +284,13 @@ fn trial(fixture: &Stored, batch: usize) -> Trial {
     let idx = idx_of(&[batch as u32, sizes[0], sizes[1], sizes[2]], images);
     std::fs::write(folder.path().join("images"), idx).unwrap();
     let spec = format!(
-        "[data]\nsource = \"idx\"\nimages = \"images\"\ntest_images = \"images\"\nlayout = \"nhwc\"\nstored = [0, 255]\n\
+        "[data]\nsource = \"idx\"\nimages = \"images\"\nvalidation_images = \"images\"\nlayout = \"nhwc\"\nstored = [0, 255]\n\
          [train]\nbatch_size = {batch}\noptimizer = \"sgd\"\nlearning_rate = {RATE:?}\n{}",
         fixture.notes["spec"]
     );
     let path = folder.path().join("spec.toml");
     std::fs::write(&path, spec).unwrap();
-    Plan::read(&path, &[]).unwrap().trials()[0].clone()
+    plan(&path, &[]).trials()[0].clone()
 }
 
 /// The loss and the new weights after a step from the weights of a fixture.
@@ -392,7 +392,7 @@ fn are_resumed<B: Execute<Device = Cpu>>() {
     let text =
         "[data]\nlimit = 60\n[model]\nfamily = \"mlp\"\nhidden = [6]\nlatent_dim = 3\n[train]\nbatch_size = 20\n";
     std::fs::write(&spec, text).unwrap();
-    let trial = Plan::read(&spec, &[]).unwrap().trials()[0].clone();
+    let trial = plan(&spec, &[]).trials()[0].clone();
     let start = || Trainer::<B, Probe>::with_objective(Cpu::default(), trial.training(), Probe, 1).unwrap();
     let state = |trainer: &mut Trainer<B, Probe>| {
         let snapshot = trainer.snapshot();
@@ -413,7 +413,7 @@ fn are_resumed<B: Execute<Device = Cpu>>() {
                 stop.store(progress.step == leave_after, std::sync::atomic::Ordering::Relaxed);
             };
             if let EpochEnd::Interrupted = trainer.train_epoch(&stop, leave).unwrap() {
-                let rows = vec![whole.validate().unwrap(); 2 * trainer.epoch() as usize];
+                let rows = vec![whole.validate().unwrap().unwrap(); 2 * trainer.epoch() as usize];
                 let past = History { rows, ..History::default() };
                 checkpoint::write_checkpoint(&path, &trainer.snapshot(), "a trial", &past).unwrap();
                 trainer = start();

@@ -13,8 +13,8 @@ fn a_signal_that_was_ignored_stays_ignored() {
         // Long enough for the signals to arrive during training.
         let workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 400"));
         let script = format!("trap '' {name}; exec \"$0\" run spec.toml --threads 1");
-        let mut command = Command::new("sh");
-        command.args(["-c", &script, PROGRAM]).current_dir(workspace.path("")).stdout(Stdio::null());
+        let mut command = workspace.shell(Command::new("sh"));
+        command.args(["-c", &script, PROGRAM]).stdout(Stdio::null());
         let mut run = command.spawn().unwrap();
         wait_for("a trial", || !children(run.id()).is_empty() && workspace.path("runs/long/plan.json").exists());
         let trial = children(run.id())[0];
@@ -56,8 +56,8 @@ fn a_replaced_program_keeps_training() {
     let mut workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 8\n[sweep]\nseeds = 4"));
     let program = workspace.path("vaex");
     std::fs::copy(PROGRAM, &program).unwrap();
-    let mut run = Command::new(&program);
-    run.args(["run", "spec.toml", "--jobs", "1"]).current_dir(workspace.path("")).stdout(Stdio::null());
+    let mut run = workspace.shell(Command::new(&program));
+    run.args(["run", "spec.toml", "--jobs", "1"]).stdout(Stdio::null());
     let mut run = run.spawn().unwrap();
     wait_for("a trial", || !children(run.id()).is_empty());
     workspace.write("other", "#!/bin/sh\nexit 7\n");
@@ -92,8 +92,8 @@ fn a_full_disk_stops_the_sweep() {
         return;
     }
     let workspace = Workspace::with_spec(&TINY.replace("[0.5, 1.0]", "[0.5, 1.0]\nseed = [0, 1, 2]"));
-    let mut script = Command::new("unshare");
-    script.args(["-rm", "sh", "-c", FULL, PROGRAM, "1400"]).current_dir(workspace.path(""));
+    let mut script = workspace.shell(Command::new("unshare"));
+    script.args(["-rm", "sh", "-c", FULL, PROGRAM, "1400"]);
     let output = script.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let read = |name: &str| std::fs::read_to_string(workspace.path(name)).unwrap();

@@ -399,10 +399,10 @@ fn a_new_file_can_be_planned_and_is_never_overwritten() {
     for (arguments, message) in [
         (&["one"][..], "one.toml already exists; choose another name, or remove the file"),
         (&["a/b"], "the name must be a folder name without slashes, line breaks and a leading dot, found \"a/b\""),
-        (&["five", "--data", "nowhere"], "nowhere is not a file"),
+        (&["five", "--data", "nowhere"], "cannot read nowhere: No such file or directory (os error 2)"),
         (
             &["five", "--data", "text"],
-            "`text` is not an IDX file: it begins with the bytes 6E 6F 20 69, not with 00 00 08; use an IDX file",
+            "`text` has no format that vaex reads: it begins with the bytes 6E 6F 20 69; see `vaex data --help`",
         ),
     ] {
         let outcome = workspace.vaex(&[&["new"], arguments].concat());

@@ -1,12 +1,13 @@
 //! Training through the library: the same bits for any number of threads, and close results on both backends.
 
+use crate::harness::plan;
 use dfdx::tensor::Cpu;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vaex::language::Override;
 use vaex::metrics::Row;
 use vaex::model::parameters::Module;
 use vaex::model::{Model, parameters};
-use vaex::plan::{Plan, Trial};
+use vaex::plan::Trial;
 use vaex::record::checkpoint::{self, History};
 use vaex::tensor::backend::{Host, Portable, copies};
 use vaex::train::{EpochEnd, Execute, Progress, Trainer};
@@ -16,12 +17,16 @@ const CONV: &str = "[data]\nlimit = 60\n[model]\nchannels = [3, 5]\nstrides = [1
 const MLP: &str = "[data]\nlimit = 80\nbinarize = \"dynamic\"\n[model]\nfamily = \"mlp\"\nhidden = [20, 9]\n\
     activation = \"tanh\"\nlatent_dim = 3\n[train]\nbatch_size = 33\nclip_norm = 50.0\n";
 
+/// Training images with noise, which are mirrored at random.
+const NOISY: &str = "[data]\nlimit = 60\ndequantize = true\nflip = true\n[model]\nfamily = \"mlp\"\nhidden = [9]\n\
+    latent_dim = 2\nlikelihood = \"gaussian\"\n[train]\nbatch_size = 17\n";
+
 fn trial(spec: &str, overrides: &[&str]) -> Trial {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("spec.toml");
     std::fs::write(&path, spec).unwrap();
     let overrides: Vec<Override> = overrides.iter().map(|text| Override::Set((*text).to_owned())).collect();
-    Plan::read(&path, &overrides).unwrap().trials()[0].clone()
+    plan(&path, &overrides).trials()[0].clone()
 }
 
 /// Weights and rows after some epochs.
@@ -33,7 +38,7 @@ fn train<B: Execute>(device: B::Device, trial: &Trial, threads: usize, epochs: u
             EpochEnd::Finished(metrics) => rows.push(metrics),
             other => panic!("{other:?}"),
         }
-        rows.push(trainer.validate().unwrap());
+        rows.extend(trainer.validate().unwrap());
     }
     (weights(trainer.model()), rows.into_iter().map(Row::without_timing).collect())
 }
@@ -67,7 +72,7 @@ fn held_out_images_are_measured_alike_whatever_the_seed() {
             visit.parameter.set(own.to_vec());
             rest = after;
         });
-        let rows = [one, other].map(|trainer| trainer.validate().unwrap());
+        let rows = [one, other].map(|trainer| trainer.validate().unwrap().unwrap());
         let [one, other] = rows.map(Row::without_timing);
         assert_eq!(one, other, "{binarize}");
     }
@@ -79,7 +84,7 @@ const WALKTHROUGH: &str = "[data]\nlimit = 60\n[model]\n[train]\nlearning_rate =
 #[test]
 fn the_bits_do_not_depend_on_the_number_of_threads() {
     // 54, 72 and 54 images: with each batch size the last batch is smaller.
-    for (spec, batch_sizes) in [(CONV, [7, 33, 50]), (MLP, [7, 33, 50]), (WALKTHROUGH, [7, 33, 50])] {
+    for (spec, batch_sizes) in [CONV, MLP, NOISY, WALKTHROUGH].map(|spec| (spec, [7, 33, 50])) {
         for batch_size in batch_sizes {
             let trial = trial(spec, &[&format!("train.batch_size={batch_size}")]);
             let run = |threads| {
@@ -100,7 +105,7 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
 
 #[test]
 fn both_backends_take_the_same_course() {
-    for spec in [CONV, MLP] {
+    for spec in [CONV, MLP, NOISY] {
         // Adam turns rounding errors of small gradients into whole steps; plain SGD does not.
         let trial =
             trial(spec, &["train.optimizer=\"sgd\"", "train.learning_rate=0.001", "model.likelihood=\"gaussian\""]);
@@ -272,7 +277,7 @@ fn without_a_kl_weight_an_infinite_kl_does_no_harm() {
 #[test]
 fn training_goes_on_from_any_step_with_the_same_bits() {
     // 54 or 72 images make 4 or 3 steps per epoch; the last batch is smaller.
-    for (spec, steps) in [(CONV, 8), (MLP, 6)] {
+    for (spec, steps) in [(CONV, 8), (MLP, 6), (NOISY, 8)] {
         let trial = trial(spec, &["train.optimizer=\"adam\""]);
         let (expected_weights, expected_rows) = train::<Host>(Cpu::default(), &trial, 1, 2);
         let folder = tempfile::tempdir().unwrap();
@@ -284,7 +289,7 @@ fn training_goes_on_from_any_step_with_the_same_bits() {
             while trainer.epoch() < 2 {
                 let leave = &mut |progress: Progress| stop.store(progress.step == leave_after, Ordering::Relaxed);
                 match trainer.train_epoch(&stop, leave).unwrap() {
-                    EpochEnd::Finished(metrics) => rows.extend([metrics, trainer.validate().unwrap()]),
+                    EpochEnd::Finished(metrics) => rows.extend([metrics, trainer.validate().unwrap().unwrap()]),
                     EpochEnd::Interrupted => {
                         let past = History { rows, ..History::default() };
                         checkpoint::write_checkpoint(&path, &trainer.snapshot(), "a trial", &past).unwrap();

@@ -1,5 +1,5 @@
-//! Plans specs with random changes, to find unexpected mistakes. Nothing may panic, hang or take much memory; the
-//! resolved spec of a plan must describe the same trial.
+//! Plans specs and reads files of images with random changes, to find unexpected mistakes. Nothing may panic, hang or take
+//! much memory; the resolved spec of a plan must describe the same trial.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, and prints the number of mutations"
 )]
 
+mod data;
 mod planning;
 
 use planning::{folder, plan, write};

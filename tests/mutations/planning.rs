@@ -5,6 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use vaex::data::{Cache, Files};
 use vaex::plan::{Plan, PlanError};
 
 /// Counts the bytes that each thread allocates.
@@ -43,7 +44,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Bytes that planning a spec of a few hundred bytes may take, in addition to the images.
-const BYTES: isize = 64 << 20;
+pub(crate) const BYTES: isize = 64 << 20;
 /// Bytes for each trial of a sweep.
 const BYTES_OF_TRIAL: isize = 20_000;
 
@@ -67,19 +68,18 @@ pub(crate) fn write(folder: &Path, bytes: &[u8]) -> PathBuf {
     spec
 }
 
-/// Runs `work` on a spec, called `name` in messages, within the limits, which are higher for more `trials`.
+/// Runs `work` on a file, called `name` in messages, within limits of time and of `memory`, in bytes.
 pub(crate) fn limited<T>(
     (path, name): (&Path, &str),
     time: Duration,
-    trials: impl Fn(&T) -> usize,
+    memory: impl Fn(&T) -> isize,
     work: impl FnOnce() -> T,
 ) -> T {
     let (before, start) = (TAKEN.get(), Instant::now());
     MOST.set(before);
     let result = work();
     let taken = MOST.get() - before;
-    let allowed = BYTES + trials(&result) as isize * BYTES_OF_TRIAL;
-    assert!(taken < allowed, "{name} takes {taken} bytes:\n{}", text(path));
+    assert!(taken < memory(&result), "{name} takes {taken} bytes:\n{}", text(path));
     assert!(start.elapsed() < time, "{name} hangs:\n{}", text(path));
     result
 }
@@ -91,13 +91,16 @@ fn text(path: &Path) -> String {
 /// Plans a spec, called `name` in messages; returns the number of its trials.
 pub(crate) fn plan(path: &Path, name: &str, time: Duration) -> Option<usize> {
     let trials = |plan: &Result<Plan, PlanError>| plan.as_ref().map_or(0, |plan| plan.trials().len());
-    match limited((path, name), time, trials, || Plan::read(path, &[])) {
+    let memory = |plan: &_| BYTES + trials(plan) as isize * BYTES_OF_TRIAL;
+    let cache = path.with_file_name("cache");
+    let read = |path: &Path| Plan::with_files(path, &[], Files::new(Cache::in_folder(&cache), |_| {}));
+    match limited((path, name), time, memory, || read(path)) {
         Ok(plan) => {
             can_be_shown(&plan);
             let trial = &plan.trials()[plan.trials().len() / 2];
             let again = path.with_file_name("again.toml");
             std::fs::write(&again, trial.toml()).unwrap();
-            let resolved = Plan::read(&again, &[]).unwrap_or_else(|error| panic!("{name}: {error}\n{}", text(path)));
+            let resolved = read(&again).unwrap_or_else(|error| panic!("{name}: {error}\n{}", text(path)));
             let [resolved] = resolved.trials() else { panic!("{name} is not one trial:\n{}", text(path)) };
             assert_eq!((resolved.id(), resolved.toml()), (trial.id(), trial.toml()), "{name}:\n{}", text(path));
             Some(plan.trials().len())

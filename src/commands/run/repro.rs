@@ -6,6 +6,7 @@ use crate::commands::shared::print::say;
 use crate::commands::shared::progress::{Progress, say_event};
 use crate::commands::shared::signals::{self, STOP};
 use crate::commands::shared::trial::prepared_trial;
+use crate::data::Cache;
 use crate::folder::TrialFolder;
 use crate::launch::{self, Options};
 use crate::metrics::Row;
@@ -35,7 +36,7 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
             "{folder} was trained by vaex {version}, and this version of vaex does not give bit-identical results; see CHANGELOG.md"
         );
     }
-    let (plan, _) = prepared_trial(&files, &record.trial)?;
+    let (plan, _) = prepared_trial(&files, &record.trial, Cache::of_environment())?;
     if record.status != Status::Done {
         bail!("{} is {}; only a trial that is done can be verified", folder.display(), record.status.name());
     }

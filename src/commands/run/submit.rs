@@ -205,11 +205,9 @@ fn event(state: &State, eta: Option<f64>) -> serde_json::Value {
 
 fn line(state: &State, label: &str, eta: Option<f64>) -> String {
     let loss = |row: &Row| row.get(LOSS);
-    let losses =
-        state.last(Split::Train).and_then(loss).zip(state.last(Split::Validation).and_then(loss)).map(|losses| {
-            let [train, validation] = <[f64; 2]>::from(losses).map(|loss| significant(loss, 5));
-            format!(", epoch {}/{}, loss {train}, validation {validation}", state.epoch(), state.epochs)
-        });
+    let [train, validation] = Split::ALL.map(|split| state.last(split).and_then(loss).map(|loss| significant(loss, 5)));
+    let validation = validation.map(|loss| format!(", validation {loss}")).unwrap_or_default();
+    let losses = train.map(|loss| format!(", epoch {}/{}, loss {loss}{validation}", state.epoch(), state.epochs));
     let left =
         state.phase.is_pending().then(|| format!(", ETA {} (all trials: {})", brief(state.eta_seconds), brief(eta)));
     let error = state.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();

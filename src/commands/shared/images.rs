@@ -1,5 +1,6 @@
 //! The images that a command gives to a trained model.
 
+use super::prepared;
 use crate::train::Encoded;
 use crate::trained::Trained;
 use anyhow::bail;
@@ -8,20 +9,21 @@ use std::path::PathBuf;
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct ImagesArgs {
-    /// IDX file of images; default: the validation images of the trial.
-    #[arg(long, value_name = "FILE")]
+    /// Images, as in `data.images`: a file, a folder, or an array in a file; default: the validation images of the trial.
+    #[arg(long, value_name = "PATH")]
     pub(crate) data: Option<PathBuf>,
-    /// IDX file of their labels.
-    #[arg(long, value_name = "FILE", requires = "data")]
+    /// The file of their labels.
+    #[arg(long, value_name = "PATH", requires = "data")]
     pub(crate) labels: Option<PathBuf>,
 }
 
 impl ImagesArgs {
-    /// The model with its input images. At most `max_images` images of a file are read, from its start.
-    pub(crate) fn apply_to(&self, trained: Trained, max_images: usize) -> anyhow::Result<Trained> {
+    /// The model with its input images.
+    pub(crate) fn apply_to(&self, trained: Trained) -> anyhow::Result<Trained> {
+        let mut files = prepared::checked_files();
         Ok(match &self.data {
-            Some(images) => trained.with_files(images, self.labels.as_deref(), max_images)?,
-            None => trained.with_its_images()?,
+            Some(images) => trained.with_files(&mut files, images, self.labels.as_deref())?,
+            None => trained.with_its_images(&mut files)?,
         })
     }
 }

@@ -6,6 +6,7 @@ pub(super) mod images;
 pub(super) mod numbers;
 pub(super) mod output;
 pub(super) mod picture;
+pub(super) mod prepared;
 pub(super) mod print;
 pub(super) mod progress;
 pub(super) mod report;

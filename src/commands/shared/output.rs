@@ -3,6 +3,7 @@
 use super::exit::DONE;
 use super::images::ImagesArgs;
 use super::print::say;
+use crate::data::input_files;
 use crate::folder::TrialFolder;
 use crate::trained::Trained;
 use anyhow::{Context, bail};
@@ -86,12 +87,13 @@ pub(crate) fn destination(path: &Path, inputs: &ImagesArgs) -> anyhow::Result<Pa
             bail!("{shown} is in a trial folder, where only `vaex run` writes; choose another folder");
         }
     }
-    let is_read = [&inputs.data, &inputs.labels]
-        .into_iter()
-        .flatten()
-        .any(|input| input.canonicalize().ok().as_ref() == Some(&real));
-    if is_read {
+    let read = [&inputs.data, &inputs.labels].into_iter().flatten().flat_map(|input| input_files(input));
+    let read: Vec<PathBuf> = read.filter_map(|input| input.canonicalize().ok()).collect();
+    if read.contains(&real) {
         bail!("{shown} is an input of this command; choose another name");
+    }
+    if let Some(folder) = read.iter().find(|input| input.is_dir() && real.starts_with(input)) {
+        bail!("{shown} is in the folder of the images, {}; choose another folder", folder.display());
     }
     Ok(if path.is_symlink() { real } else { path.to_path_buf() })
 }

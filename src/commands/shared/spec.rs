@@ -1,6 +1,7 @@
 //! The arguments of commands that read a spec: overrides of keys, and the selection of trials.
 
 use super::numbers::up_to_a_million;
+use super::prepared;
 use crate::language::Override;
 use crate::plan::Plan;
 use crate::settings::Words;
@@ -29,7 +30,7 @@ pub(crate) struct SpecArgs {
 impl SpecArgs {
     /// The plan of a spec file, with its selected trials.
     pub(crate) fn plan(&self, path: &Path) -> anyhow::Result<Plan> {
-        let mut plan = Plan::read(path, &self.overrides())?;
+        let mut plan = Plan::with_files(path, &self.overrides(), prepared::files())?;
         plan.select(&self.only, self.limit).map_err(anyhow::Error::msg)?;
         Ok(plan)
     }

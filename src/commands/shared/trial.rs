@@ -1,6 +1,7 @@
 //! The trial that a command uses: given by its folder, by the start of its id, or as the best trial of an experiment.
 
 use super::print::complain;
+use crate::data::{Cache, Files};
 use crate::folder::{TrialFolder, exists};
 use crate::plan::{Plan, Trial};
 use crate::report;
@@ -33,7 +34,12 @@ impl TrialChoice {
             if report.experiments.len() > 1 {
                 bail!("{given} has {} experiments; give the folder of one of them", report.experiments.len());
             }
-            let none = || format!("{given} has no trial that is done");
+            let none = || match report.lacks_validation() {
+                true => format!(
+                    "{given} has no validation images, so no trial is the best one: give the folder or the id of a trial"
+                ),
+                false => format!("{given} has no trial that is done"),
+            };
             return report.best().map(|trial| trial.folder.clone()).with_context(none);
         }
         folder(&self.trial, &self.runs).map_err(|error| match self.trial.is_dir() {
@@ -92,9 +98,9 @@ pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The plan of the spec in a trial folder, and its only trial, which must have the given id.
-pub(crate) fn prepared_trial(folder: &TrialFolder, id: &str) -> anyhow::Result<(Plan, Trial)> {
+pub(crate) fn prepared_trial(folder: &TrialFolder, id: &str, cache: Cache) -> anyhow::Result<(Plan, Trial)> {
     let path = folder.spec();
-    let plan = Plan::read(&path, &[])?;
+    let plan = Plan::with_files(&path, &[], Files::new(cache, |_| {}))?;
     match plan.trials() {
         [trial] if trial.id() == id => Ok((plan.clone(), trial.clone())),
         _ => bail!(

@@ -201,14 +201,12 @@ impl Reader {
         Some(format!("write `{} = {list}` in `[sweep.grid]`", dotted(&key)))
     }
 
-    /// Makes the path of a file absolute, unless the value is in the main spec file.
+    /// Makes the paths of files absolute, unless the value is in the main spec file.
     fn placed(&self, source: usize, key: &str, value: toml::Value) -> toml::Value {
         let folder = if self.is_argument(source) { self.working.as_ref() } else { self.folders.get(&source) };
-        match (&value, folder) {
-            (toml::Value::String(path), Some(folder)) if is_path(key) => {
-                toml::Value::String(folder.join(path).to_string_lossy().into_owned())
-            }
-            _ => value,
+        match folder.filter(|_| is_path(key)) {
+            Some(folder) => in_folder(folder, value),
+            None => value,
         }
     }
 
@@ -321,6 +319,17 @@ impl Reader {
             faulty: self.faulty,
             faults: self.faults,
         }
+    }
+}
+
+/// A path, or a list of paths, in this folder.
+fn in_folder(folder: &Path, value: toml::Value) -> toml::Value {
+    match value {
+        toml::Value::String(path) => toml::Value::String(folder.join(path).to_string_lossy().into_owned()),
+        toml::Value::Array(paths) => {
+            toml::Value::Array(paths.into_iter().map(|path| in_folder(folder, path)).collect())
+        }
+        other => other,
     }
 }
 

@@ -48,6 +48,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         parameters: 550_629,
         train_images: Some(1800),
         validation_images: Some(200),
+        test_images: Some(0),
         height: Some(28),
         width: Some(28),
         channels: Some(1),

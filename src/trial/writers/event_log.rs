@@ -28,7 +28,7 @@ impl<B: Execute> Writer<B> for Scalars {
             }
             TrainingEvent::Epoch { train, validation } => {
                 session.log.add(|log| log.metrics(train));
-                session.log.add(|log| log.metrics(validation));
+                session.log.add(|log| validation.iter().try_for_each(|row| log.metrics(row)));
             }
             TrainingEvent::Diverged { rows } => {
                 session.log.add(|log| rows.iter().try_for_each(|row| log.metrics(row)));

@@ -24,8 +24,8 @@ impl<B: Execute> Writer<B> for Listener {
                 epoch: train.epoch,
                 step: train.step,
                 loss: finite_loss(train),
-                validation_loss: finite_loss(validation),
-                metrics: named([train, validation]),
+                validation_loss: validation.and_then(finite_loss),
+                metrics: named([train].into_iter().chain(validation)),
                 images_per_second: train.get(IMAGES_PER_SECOND).and_then(finite),
             }),
             _ => {}

@@ -27,8 +27,8 @@ pub(super) enum TrainingEvent<'a> {
     Epoch {
         /// Metrics of the training images.
         train: &'a Row,
-        /// Metrics of the validation images.
-        validation: &'a Row,
+        /// Metrics of the validation images, if there are any.
+        validation: Option<&'a Row>,
     },
     /// Training ended because something is not finite.
     Diverged {

@@ -88,7 +88,7 @@ fn check(case: &str) -> Result<(), String> {
 type BinaryFile = (&'static str, &'static str, fn() -> Vec<u8>);
 
 /// The case, name and content of binary files.
-const BINARY_FILES: [BinaryFile; 13] = [
+const BINARY_FILES: [BinaryFile; 22] = [
     ("gzip_bomb", "images.gz", || gzip(&idx(&[10, 4, 4], 64 << 20))),
     ("idx_file_that_claims_2_to_the_40_bytes", "images.idx", || idx(&[1 << 20, 1 << 10, 1 << 10], 100)),
     ("idx_file_that_ends_early", "images.idx", || idx(&[10, 4, 4], 100)),
@@ -98,8 +98,17 @@ const BINARY_FILES: [BinaryFile; 13] = [
     ("labels_of_other_images", "images.idx", || idx(&[10, 4, 4], 160)),
     ("labels_of_other_images", "labels.idx", || idx(&[9], 9)),
     ("limit_larger_than_the_file", "images.idx", || idx(&[10, 4, 4], 160)),
+    ("stratified_split_without_labels", "images.idx", || idx(&[10, 4, 4], 160)),
+    ("test_count_and_files", "images.idx", || idx(&[10, 4, 4], 160)),
+    ("test_count_and_files", "test.idx", || idx(&[5, 4, 4], 80)),
     ("test_images_of_other_sides", "images.idx", || idx(&[10, 4, 4], 160)),
     ("test_images_of_other_sides", "test.idx", || idx(&[5, 4, 5], 100)),
+    ("test_images_without_validation", "images.idx", || idx(&[200, 4, 4], 3200)),
+    ("test_images_without_validation", "test.idx", || idx(&[5, 4, 4], 80)),
     ("test_labels_without_test_images", "images.idx", || idx(&[10, 4, 4], 160)),
     ("test_labels_without_test_images", "labels.idx", || idx(&[9], 9)),
+    ("validation_count_and_files", "images.idx", || idx(&[10, 4, 4], 160)),
+    ("validation_count_and_files", "test.idx", || idx(&[5, 4, 4], 80)),
+    ("validation_images_of_other_sides", "images.idx", || idx(&[10, 4, 4], 160)),
+    ("validation_images_of_other_sides", "test.idx", || idx(&[5, 4, 5], 100)),
 ];

@@ -65,9 +65,9 @@ fn fill(rooms: impl Iterator<Item = u64>) {
     let (mut tried, mut failed, mut recorded) = (0, 0, 0);
     for room in rooms {
         let folder = format!("room{room}");
-        let mut script = Command::new("unshare");
+        let mut script = workspace.shell(Command::new("unshare"));
         script.args(["-rm", "sh", "-c", SCRIPT, "sh", &room.to_string(), &folder]).arg(PROGRAM);
-        let output = script.current_dir(workspace.path("")).output().unwrap();
+        let output = script.output().unwrap();
         let read = |name: &str| std::fs::read_to_string(workspace.path(&format!("{folder}/{name}"))).unwrap();
         assert!(output.status.success(), "{room}: {output:?}");
         tried += 1;
@@ -198,8 +198,8 @@ fn a_process_that_exceeds_the_file_size_limit_is_one_failed_trial() {
 /// A run whose files have at most `blocks` blocks of 512 bytes.
 fn limited(workspace: &Workspace, before: &str, blocks: u64) -> Outcome {
     let script = format!("{before}ulimit -f {blocks}; exec \"$0\" run spec.toml");
-    let mut command = Command::new("sh");
-    let output = command.args(["-c", &script]).arg(PROGRAM).current_dir(workspace.path("")).output().unwrap();
+    let mut command = workspace.shell(Command::new("sh"));
+    let output = command.args(["-c", &script]).arg(PROGRAM).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Outcome { status: output.status.code(), stdout: text(output.stdout), stderr: without_grey(&text(output.stderr)) }
 }

@@ -43,9 +43,8 @@ fn a_read_only_folder_is_reported_before_anything_starts() {
     let script = "set -e; mkdir runs; mount -t tmpfs tmpfs runs; \"$0\" run spec.toml > before; mount -o remount,ro runs; \
         code=0; \"$0\" run spec.toml > said 2>&1 || code=$?; echo $code >> said; \
         \"$0\" report runs > report 2>&1; echo $? >> report";
-    let mut command = Command::new("unshare");
-    let output =
-        command.args(["-rm", "sh", "-c", script]).arg(PROGRAM).current_dir(workspace.path("")).output().unwrap();
+    let mut command = workspace.shell(Command::new("unshare"));
+    let output = command.args(["-rm", "sh", "-c", script]).arg(PROGRAM).output().unwrap();
     if !workspace.path("before").exists() {
         eprintln!("skipped: no disk can be mounted here");
         return;
@@ -227,7 +226,8 @@ fn a_trial_that_runs_out_of_memory_is_one_failed_trial() {
     let spec = TINY.replace("\"objective.kl_weight\" = [0.5, 1.0]", "\"model.hidden\" = [[16], [200000]]");
     let workspace = Workspace::with_spec(&spec.replace("hidden = [16]\n", ""));
     let script = "ulimit -v 2000000; exec \"$0\" run spec.toml --threads 1 --jobs 1";
-    let output = Command::new("sh").args(["-c", script]).arg(PROGRAM).current_dir(workspace.path("")).output().unwrap();
+    let mut command = workspace.shell(Command::new("sh"));
+    let output = command.args(["-c", script]).arg(PROGRAM).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
     let records: Vec<TrialRecord> = workspace

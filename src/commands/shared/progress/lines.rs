@@ -40,10 +40,11 @@ pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &
         Event::Warning { text } => format!("warning: {text}"),
         Event::Started { epochs_done, steps_done, note, .. } => started(*epochs_done, *steps_done, note.as_deref()),
         Event::Epoch { epoch, loss, validation_loss, images_per_second, .. } => format!(
-            "epoch {epoch}/{}, loss {}, validation {}, {}, ETA {} (all trials: {})",
+            "epoch {epoch}/{}, loss {}{}, {}, ETA {} (all trials: {})",
             trial.spec().train.epochs,
             number(*loss),
-            number(*validation_loss),
+            // A trial whose metrics are not finite has no such event, so without a loss there are no validation images.
+            validation_loss.map(|loss| format!(", validation {}", significant(loss, 5))).unwrap_or_default(),
             speed(*images_per_second),
             brief(work.time_left_of(trial).map(|left| left.as_secs_f64())),
             brief(work.time_left().map(|left| left.as_secs_f64())),

@@ -1,0 +1,1 @@
+"""The makers of the test files: one module per family of formats. `make_formats.py` runs them."""
