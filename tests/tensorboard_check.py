@@ -272,7 +272,7 @@ class Check:
             codes = np.loadtxt(trial.folder / "embedding" / "codes.tsv", ndmin=2, dtype=np.float32)
             if numbers.size != codes.size or not np.array_equal(numbers, codes.ravel()):
                 self.wrong(f"{trial.run}: the projector has different numbers from codes.tsv")
-            labels = self.board.raw("data/plugin/projector/metadata", **query).decode().split()
+            labels = self.board.raw("data/plugin/projector/metadata", **query).decode().splitlines()
             if len(labels) != len(codes):
                 self.wrong(f"{trial.run}: the projector has {len(labels)} labels for {len(codes)} points")
             sprite = Image.open(io.BytesIO(self.board.raw("data/plugin/projector/sprite_image", **query)))
