@@ -48,13 +48,15 @@ def plan(vaex: str, spec: Path, cache: Path) -> float:
 def memory(vaex: str, spec: Path, cache: Path, jobs: int) -> None:
     """Prints the proportional set sizes of several trials that train at the same time."""
     environment = os.environ | {"VAEX_CACHE": str(cache)}
-    run = [vaex, "run", str(spec), "--jobs", str(jobs), "--threads", "1", "--set", f"seed={list(range(jobs))}"]
+    sweep = spec.with_name("memory.toml")
+    sweep.write_text(spec.read_text() + f"[sweep]\nseeds = {jobs}\n")
+    run = [vaex, "run", str(sweep), "--jobs", str(jobs), "--threads", "1"]
     with tempfile.TemporaryDirectory() as runs, subprocess.Popen(
         run + ["--runs", runs], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         time.sleep(30)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        for child in children:
+        tasks = Path(f"/proc/{process.pid}/task").glob("*/children")
+        for child in " ".join(task.read_text() for task in tasks).split():
             parts = {"all": 0, "prepared images": 0}
             is_prepared = False
             for line in Path(f"/proc/{child}/smaps").read_text().splitlines():
