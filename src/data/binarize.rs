@@ -129,20 +129,14 @@ impl PixelMap {
     }
 
     /// Adds noise from 0 to 1 to whole values: the interval from `black` to `white` + 1 is mapped to the range.
-    fn spread(&self, mut stream: Stream, image: &[u8], out: &mut [f32]) {
+    fn spread(&self, stream: Stream, image: &[u8], out: &mut [f32]) {
         let ([low, high], [black, white]) = (self.range.map(f64::from), self.stored);
         let scale = (high - low) / (white - black + 1.0);
-        let mut bytes = [0; 2 * CHUNK];
-        for (out, image) in out.chunks_mut(CHUNK).zip(image.chunks(CHUNK)) {
-            let bytes = &mut bytes[..2 * image.len()];
-            stream.fill_bytes(bytes);
-            let (draws, _) = bytes.as_chunks();
-            for ((out, &value), &draw) in out.iter_mut().zip(image).zip(draws) {
-                // The middle of one of 2^16 equal parts, so that the noise is symmetric and below 1.
-                let noise = (f64::from(u16::from_le_bytes(draw)) + 0.5) / 65_536.0;
-                *out = (low + scale * (f64::from(value) - black + noise)) as f32;
-            }
-        }
+        drawn(stream, image, out, |value, draw| {
+            // The middle of one of 2^16 equal parts, so that the noise is symmetric and below 1.
+            let noise = (f64::from(draw) + 0.5) / 65_536.0;
+            (low + scale * (f64::from(value) - black + noise)) as f32
+        });
     }
 
     /// The result for each byte, without random draws.
@@ -179,17 +173,21 @@ impl PixelMap {
         (65_536.0 * (value - black) / (white - black)).round() as u32
     }
 
-    fn draw<V: Copy>(&self, mut stream: Stream, image: &[V], ones: impl Fn(V) -> u32, out: &mut [f32]) {
+    fn draw<V: Copy>(&self, stream: Stream, image: &[V], ones: impl Fn(V) -> u32, out: &mut [f32]) {
         let [low, high] = self.range;
-        let mut bytes = [0; 2 * CHUNK];
-        for (out, image) in out.chunks_mut(CHUNK).zip(image.chunks(CHUNK)) {
-            let bytes = &mut bytes[..2 * image.len()];
-            stream.fill_bytes(bytes);
-            let (draws, _) = bytes.as_chunks();
-            for ((out, &value), &draw) in out.iter_mut().zip(image).zip(draws) {
-                let is_one = u32::from(u16::from_le_bytes(draw)) < ones(value);
-                *out = if is_one { high } else { low };
-            }
+        drawn(stream, image, out, |value, draw| if u32::from(draw) < ones(value) { high } else { low });
+    }
+}
+
+/// Computes each result from a value and a draw of 16 bits.
+fn drawn<V: Copy>(mut stream: Stream, image: &[V], out: &mut [f32], result: impl Fn(V, u16) -> f32) {
+    let mut bytes = [0; 2 * CHUNK];
+    for (out, image) in out.chunks_mut(CHUNK).zip(image.chunks(CHUNK)) {
+        let bytes = &mut bytes[..2 * image.len()];
+        stream.fill_bytes(bytes);
+        let (draws, _) = bytes.as_chunks();
+        for ((out, &value), &draw) in out.iter_mut().zip(image).zip(draws) {
+            *out = result(value, u16::from_le_bytes(draw));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Zip and tar archives of pictures in folders.
 
-use super::collection::{Collection, checked_member, common_folder, encoded, is_metadata, is_picture, parts, visible};
+use super::collection::{
+    Collection, checked_member, common_folder, encoded, is_metadata, is_picture, place_parts, visible,
+};
 use super::zip_file::{self, MEMBER_LIMIT, ZipFile};
 use super::{BLOCK_BYTES, Block, Format, FormatError, Place, PlaceParts, Reader, Start, Wish};
 use crate::data::column::{RawColumn, RawValues};
@@ -118,15 +120,7 @@ fn listed(members: &dyn Members, place: &Place) -> Result<(String, Vec<String>),
 
 fn archive_parts(open: Open, place: &Place) -> Result<PlaceParts, FormatError> {
     let (folder, paths) = listed(&*open(&place.path, Purpose::List)?, place)?;
-    let one = |part: String| place.with_key(&format!("{folder}{part}"));
-    Ok(match parts(&place.path, &paths)? {
-        None => PlaceParts { training: place.clone(), validation: None, test: None },
-        Some([training, validation, test]) => PlaceParts {
-            training: training.map_or_else(|| place.clone(), one),
-            validation: validation.map(one),
-            test: test.map(one),
-        },
-    })
+    place_parts(place, &paths, |part| place.with_key(&format!("{folder}{part}")))
 }
 
 fn archive_images(open: Open, place: &Place) -> Result<Box<dyn Reader>, FormatError> {

@@ -3,7 +3,7 @@
 //! As torchvision's `ImageFolder`: the folders below the top are classes, numbered in the order of their names. As Hugging
 //! Face's `imagefolder`: metadata.csv or metadata.jsonl has further columns, by `file_name`.
 
-use super::{Encoded, FormatError};
+use super::{Encoded, FormatError, Place, PlaceParts};
 use crate::data::column::{RawColumn, RawValues};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -72,11 +72,25 @@ fn part_of(folder: &str) -> Option<usize> {
     PARTS.iter().position(|names| names.contains(&&*folder.to_lowercase()))
 }
 
-/// The folders of the parts below a folder, training first: `None` if there is no folder of training images.
+/// The places of the parts of a folder that has these files; `place_of` gives the place of a folder in it.
 ///
 /// # Errors
-/// There is a file of metadata beside the folders.
-pub(super) fn parts(name: &Path, paths: &[String]) -> Result<Option<[Option<String>; 3]>, FormatError> {
+/// There are other folders, or a file of metadata, beside those of the parts.
+pub(super) fn place_parts(
+    place: &Place,
+    paths: &[String],
+    place_of: impl Fn(String) -> Place,
+) -> Result<PlaceParts, FormatError> {
+    let [training, validation, test] = parts(&place.path, paths)?.unwrap_or_default();
+    Ok(PlaceParts {
+        training: training.map_or_else(|| place.clone(), &place_of),
+        validation: validation.map(&place_of),
+        test: test.map(&place_of),
+    })
+}
+
+/// The folders of the parts below a folder, training first: `None` if there is no folder of training images.
+fn parts(name: &Path, paths: &[String]) -> Result<Option<[Option<String>; 3]>, FormatError> {
     let folders: BTreeSet<&str> = paths
         .iter()
         .filter(|path| is_picture(Path::new(path)))

@@ -1,6 +1,6 @@
 //! Folders of pictures, and single pictures.
 
-use super::collection::{Collection, is_picture, parts, visible};
+use super::collection::{Collection, is_picture, place_parts, visible};
 use super::{Block, Encoded, Format, FormatError, Place, PlaceParts, Reader, Start, Wish};
 use crate::data::column::RawColumn;
 use crate::data::picture::is_picture_start;
@@ -33,15 +33,7 @@ impl Format for Folder {
     }
 
     fn parts(&self, place: &Place) -> Result<PlaceParts, FormatError> {
-        let one = |folder: String| Place::new(place.path.join(folder), None);
-        Ok(match parts(&place.path, &paths(&place.path)?)? {
-            None => PlaceParts { training: place.clone(), validation: None, test: None },
-            Some([training, validation, test]) => PlaceParts {
-                training: training.map_or_else(|| place.clone(), one),
-                validation: validation.map(one),
-                test: test.map(one),
-            },
-        })
+        place_parts(place, &paths(&place.path)?, |folder| Place::new(place.path.join(folder), None))
     }
 
     fn images(&self, place: &Place, _: &Wish) -> Result<Box<dyn Reader>, FormatError> {
