@@ -1,8 +1,8 @@
 //! IDX, the file format of MNIST: plain or gzipped.
 
 use super::array::{ArrayReader, bytes_or_floats};
-use super::idx_file::{Array, Content, Element as IdxElement, IdxError, read_file};
-use super::{Format, FormatError, Place, Reader, Start, Wish};
+use super::idx_file::{Array, Content, Element as IdxElement, IdxError, Stream, read_file};
+use super::{Block, Format, FormatError, Place, Reader, Start, Wish};
 use crate::data::column::{RawColumn, RawValues};
 use crate::data::values::{Element, Values};
 
@@ -25,25 +25,50 @@ impl Format for Idx {
 
     fn images(&self, place: &Place, _: &Wish) -> Result<Box<dyn Reader>, FormatError> {
         no_key(place)?;
-        let array = read_file(&place.path, Content::Images, usize::MAX)?;
-        let (axes, element) = (array.sizes[1..].to_vec(), array.element);
-        Ok(Box::new(match element {
-            IdxElement::U8 => ArrayReader::new(axes, Values::U8(array.bytes), Element::Byte),
+        let stream = Stream::open(&place.path)?;
+        match stream.element {
+            IdxElement::U8 | IdxElement::F32 | IdxElement::F64 => Ok(Box::new(Images { stream })),
+            // All values together decide whether they are bytes.
             IdxElement::I8 | IdxElement::I16 | IdxElement::I32 => {
+                let array = read_file(&place.path, Content::Images, usize::MAX)?;
                 let (values, element) = bytes_or_floats(array.numbers().map(|number| number as f32).collect());
-                ArrayReader::new(axes, values, element)
+                Ok(Box::new(ArrayReader::new(array.sizes[1..].to_vec(), values, element)))
             }
-            IdxElement::F32 | IdxElement::F64 => {
-                let floats = array.numbers().map(|number| number as f32).collect();
-                ArrayReader::new(axes, Values::F32(floats), Element::Float)
-            }
-        }))
+        }
     }
 
     fn labels(&self, place: &Place) -> Result<Vec<RawColumn>, FormatError> {
         no_key(place)?;
         let array = read_file(&place.path, Content::Labels, usize::MAX)?;
         Ok(columns(&array))
+    }
+}
+
+/// The images of a file of bytes or floats.
+struct Images {
+    stream: Stream,
+}
+
+impl Reader for Images {
+    fn count(&self) -> Option<usize> {
+        self.stream.sizes.first().copied()
+    }
+
+    fn next(&mut self, most: usize) -> Result<Option<Block>, FormatError> {
+        let array = self.stream.next(most)?;
+        if array.bytes.is_empty() {
+            return Ok(None);
+        }
+        let (values, element) = match array.element {
+            IdxElement::U8 => (Values::U8(array.bytes), Element::Byte),
+            _ => (Values::F32(array.numbers().map(|number| number as f32).collect()), Element::Float),
+        };
+        let axes = self.stream.sizes[1..].to_vec();
+        Ok(Some(Block::Array { axes, values, element }))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(Vec<RawColumn>, Vec<String>), FormatError> {
+        Ok((Vec::new(), Vec::new()))
     }
 }
 

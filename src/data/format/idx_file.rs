@@ -1,14 +1,16 @@
 //! Reads IDX files, the file format of MNIST: plain or gzipped, with elements of any type.
 
+mod error;
+
+pub(in crate::data) use error::IdxError;
+
+use self::error::LIMIT;
 use crate::folder::FileError;
-use crate::text::{counted, grouped};
+use crate::text::grouped;
 use flate2::bufread::GzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
-
-/// The maximum number of decompressed bytes: 8 GiB.
-const LIMIT: u64 = 8 << 30;
 
 /// The maximum compression ratio of a gzipped file. Images of one grey value compress by a factor of a thousand, photographs
 /// and digits by much less. Up to [`BOMB_FLOOR`] decompressed bytes, any ratio is allowed.
@@ -110,117 +112,6 @@ impl Array {
     }
 }
 
-/// Why an IDX file cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::data) enum IdxError {
-    /// The file cannot be opened or read.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// It is not an IDX file.
-    #[error("`{}` is not an IDX file: it begins with the bytes {}, not with 00 00 08; use an IDX file", path.display(), hex(*found))]
-    NotIdx {
-        /// The file.
-        path: PathBuf,
-        /// Its first bytes, after decompression.
-        found: [u8; 4],
-    },
-    /// Labels are not whole numbers.
-    #[error("`{}` holds floats, but labels are whole numbers; choose another file", path.display())]
-    FloatLabels {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The wrong number of axes: images have three or four, labels one or two.
-    #[error("`{}` has {}, {wanted}{hint}", path.display(), counted(found, "dimension"))]
-    Dimensions {
-        /// The file.
-        path: PathBuf,
-        /// The number of axes, byte 3 of the file.
-        found: u8,
-        /// The expected number of axes, in words.
-        wanted: &'static str,
-        /// The probable cause.
-        hint: &'static str,
-    },
-    /// An axis has size 0.
-    #[error("`{}` holds no {what}: its header gives the size {sizes}; choose another file", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-        /// `images` or `labels`.
-        what: &'static str,
-        /// The sizes of the axes, in words.
-        sizes: String,
-    },
-    /// It has more data than vaex reads.
-    #[error(
-        "the header of `{}` gives {sizes} bytes, more than the maximum of {} (8 GiB); if that is right, split the file",
-        path.display(), grouped(LIMIT)
-    )]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The sizes of the axes, in words.
-        sizes: String,
-    },
-    /// The file ends inside its header.
-    #[error(
-        "`{}` ends after {}, inside its {header}-byte header; download it again", path.display(), counted(found, "byte")
-    )]
-    NoHeader {
-        /// The file.
-        path: PathBuf,
-        /// The number of bytes that are there, after decompression.
-        found: usize,
-        /// The number of bytes of a header of this content.
-        header: usize,
-    },
-    /// The file ends too early.
-    #[error(
-        "`{}` ends after {} of {} bytes; download it again", path.display(), grouped(found), grouped(expected)
-    )]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// The number of bytes that are there, after decompression, including the header.
-        found: u64,
-        /// The number of bytes according to the header, including the header.
-        expected: u64,
-    },
-    /// The file is longer than its header says.
-    #[error(
-        "`{}` is longer than the {} bytes that its header gives; download it again", path.display(), grouped(expected)
-    )]
-    Trailing {
-        /// The file.
-        path: PathBuf,
-        /// The number of bytes according to the header, including the header.
-        expected: u64,
-    },
-    /// The compression ratio is too high.
-    #[error(
-        "the header of `{}` gives {} bytes, but the gzip file has only {} bytes, too few for images; if that is right, \
-         decompress the file",
-        path.display(), grouped(*claimed), grouped(*stored)
-    )]
-    Bomb {
-        /// The file.
-        path: PathBuf,
-        /// The number of bytes according to the header.
-        claimed: u64,
-        /// The number of bytes of the file.
-        stored: u64,
-    },
-    /// The compressed data are damaged.
-    #[error("`{}` is a damaged gzip file ({reason}); download it again", path.display())]
-    Gzip {
-        /// The file.
-        path: PathBuf,
-        /// The error of the decoder.
-        reason: io::Error,
-    },
-}
-
 /// Reads the first images or labels, at most `most`, of the IDX file at `path`.
 ///
 /// The rest is not read. If the file is not gzipped, its length must be right.
@@ -257,11 +148,64 @@ fn read_into(
     (&mut input).take(2).read_to_end(&mut start).map_err(FileError::at("read", path))?;
     let gzipped = start == [0x1f, 0x8b];
     let input = Cursor::new(start).chain(input);
+    let path = path.to_path_buf();
     if gzipped {
         Source { path, gzipped, stored, input: Inflate::new(input) }.array(content, most, bytes)
     } else {
         Source { path, gzipped, stored, input }.array(content, most, bytes)
     }
+}
+
+/// A file of images that is read block by block, so that it may be larger than the memory.
+pub(in crate::data) struct Stream {
+    source: Source<Box<dyn Read + Send>>,
+    pub(in crate::data) element: Element,
+    /// The sizes of the axes of the file, each at least 1.
+    pub(in crate::data) sizes: Vec<usize>,
+    /// The number of bytes of all elements, and of those that were read.
+    claimed: u64,
+    read: u64,
+}
+
+impl Stream {
+    /// Opens a file of images.
+    pub(in crate::data) fn open(path: &Path) -> Result<Stream, IdxError> {
+        let file = File::open(path).map_err(FileError::at("read", path))?;
+        let stored = file.metadata().map_err(FileError::at("read", path))?.len();
+        let mut input = BufReader::with_capacity(1 << 16, file);
+        let gzipped = input.fill_buf().map_err(FileError::at("read", path))?.starts_with(&[0x1f, 0x8b]);
+        let input: Box<dyn Read + Send> = if gzipped { Box::new(Inflate::new(input)) } else { Box::new(input) };
+        let mut source = Source { path: path.to_path_buf(), gzipped, stored, input };
+        let Claim { element, sizes, claimed, .. } = source.claim(Content::Images, usize::MAX, u64::MAX)?;
+        Ok(Stream { source, element, sizes, claimed, read: 0 })
+    }
+
+    /// The next images, at most `most`; an array without bytes at the end.
+    pub(in crate::data) fn next(&mut self, most: usize) -> Result<Array, IdxError> {
+        let image = self.claimed / self.sizes.first().map_or(1, |images| (*images).max(1) as u64);
+        let wanted = image.saturating_mul(most as u64).min(self.claimed - self.read);
+        let mut bytes = Vec::new();
+        self.source.fill(&mut bytes, wanted)?;
+        self.read += bytes.len() as u64;
+        let header = header_bytes(self.sizes.len()) as u64;
+        if (bytes.len() as u64) < wanted {
+            let path = self.source.path.clone();
+            return Err(IdxError::Truncated { path, found: header + self.read, expected: header + self.claimed });
+        }
+        if self.read == self.claimed && wanted > 0 {
+            self.source.end(header + self.claimed)?;
+        }
+        Ok(Array { sizes: self.sizes.clone(), element: self.element, bytes })
+    }
+}
+
+/// What a header says, checked as far as the size of the file allows it.
+struct Claim {
+    element: Element,
+    sizes: Vec<usize>,
+    /// The number of bytes of all elements, and of those that are used.
+    claimed: u64,
+    used: u64,
 }
 
 /// Decompresses the members of a gzip file in order. Zeros after a member are padding, which tapes and some tools write;
@@ -317,18 +261,18 @@ fn skip_zeros(input: &mut impl BufRead) -> io::Result<bool> {
 }
 
 /// The bytes of an IDX file, after decompression.
-struct Source<'a, Input> {
-    path: &'a Path,
+struct Source<Input> {
+    path: PathBuf,
     gzipped: bool,
     /// The size of the file in bytes; 0 if not known.
     stored: u64,
     input: Input,
 }
 
-impl<Input: Read> Source<'_, Input> {
-    /// Reads the first `most` entries of the first axis into `bytes`. Returns the type of the elements and the sizes of the axes.
-    fn array(mut self, content: Content, most: usize, bytes: &mut Vec<u8>) -> Result<(Element, Vec<usize>), IdxError> {
-        let path = self.path.to_path_buf();
+impl<Input: Read> Source<Input> {
+    /// Reads the header of a file of which `most` entries of the first axis are used, with at most `limit` bytes.
+    fn claim(&mut self, content: Content, most: usize, limit: u64) -> Result<Claim, IdxError> {
+        let path = self.path.clone();
         let (element, sizes) = self.header(content)?;
         let in_words = || sizes.iter().map(grouped).collect::<Vec<_>>().join(" x ");
         if sizes.contains(&0) {
@@ -341,7 +285,7 @@ impl<Input: Read> Source<'_, Input> {
         let count = sizes.first().copied().unwrap_or(0);
         let used = product(sizes.get(1..).unwrap_or_default()).saturating_mul(u128::from(count).min(most as u128));
         let (claimed, used) = match (u64::try_from(product(&sizes)), u64::try_from(used)) {
-            (Ok(claimed), Ok(used)) if used <= LIMIT => (claimed, used),
+            (Ok(claimed), Ok(used)) if used <= limit => (claimed, used),
             _ => return Err(IdxError::TooLarge { path, sizes: in_words() }),
         };
         if self.gzipped && used > self.stored.saturating_mul(BOMB_RATIO).max(BOMB_FLOOR) {
@@ -356,22 +300,35 @@ impl<Input: Read> Source<'_, Input> {
                 false => IdxError::Trailing { path, expected },
             });
         }
+        let sizes = sizes.iter().map(|&size| size as usize).collect();
+        Ok(Claim { element, sizes, claimed, used })
+    }
+
+    /// Reads the first `most` entries of the first axis into `bytes`. Returns the type of the elements and the sizes of the axes.
+    fn array(mut self, content: Content, most: usize, bytes: &mut Vec<u8>) -> Result<(Element, Vec<usize>), IdxError> {
+        let Claim { element, sizes, claimed, used } = self.claim(content, most, LIMIT)?;
+        let header = header_bytes(sizes.len()) as u64;
+        let expected = header.saturating_add(claimed);
         // Reserve memory for all data that can be there, to avoid copies; a failed reservation shows when reading. The
         // content of a gzipped file is not known yet, so at most `BOMB_FLOOR` bytes are reserved for it.
         let room = if self.gzipped { self.stored.saturating_mul(16).min(BOMB_FLOOR) } else { self.stored };
         let _ = bytes.try_reserve_exact(used.min(room) as usize);
         self.fill(bytes, used)?;
         if (bytes.len() as u64) < used {
-            return Err(IdxError::Truncated { path, found: header + bytes.len() as u64, expected });
+            return Err(IdxError::Truncated { path: self.path, found: header + bytes.len() as u64, expected });
         }
-        let found = (element, sizes.iter().map(|&size| size as usize).collect());
-        if used < claimed {
-            return Ok(found);
+        if used == claimed {
+            self.end(expected)?;
         }
+        Ok((element, sizes))
+    }
+
+    /// Checks that nothing follows the elements; `expected` is the number of bytes of the file.
+    fn end(&mut self, expected: u64) -> Result<(), IdxError> {
         // Reading beyond the end also makes the decoder check the last checksum.
         match (&mut self.input).take(1).read_to_end(&mut Vec::new()) {
-            Ok(0) => Ok(found),
-            Ok(_) => Err(IdxError::Trailing { path, expected }),
+            Ok(0) => Ok(()),
+            Ok(_) => Err(IdxError::Trailing { path: self.path.clone(), expected }),
             Err(error) => Err(self.failed(error)),
         }
     }
@@ -382,7 +339,7 @@ impl<Input: Read> Source<'_, Input> {
         self.fill(&mut header, 4)?;
         let (mut element, mut axes) = (Element::U8, if content == Content::Images { 3 } else { 1 });
         if let &[a, b, c, dimensions] = header.as_slice() {
-            element = check_magic(self.path, [a, b, c, dimensions], content)?;
+            element = check_magic(&self.path, [a, b, c, dimensions], content)?;
             axes = usize::from(dimensions);
             self.fill(&mut header, (header_bytes(axes) - 4) as u64)?;
         }
@@ -409,7 +366,7 @@ impl<Input: Read> Source<'_, Input> {
         if self.gzipped && matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof) {
             IdxError::Gzip { path: self.path.to_path_buf(), reason: error }
         } else {
-            FileError::at("read", self.path)(error).into()
+            FileError::at("read", &self.path)(error).into()
         }
     }
 }
@@ -438,11 +395,6 @@ fn check_magic(path: &Path, found: [u8; 4], content: Content) -> Result<Element,
         _ => "; choose another file",
     };
     Err(IdxError::Dimensions { path, found: dimensions, wanted: content.shape(), hint })
-}
-
-/// The bytes as text, for example `89 50 4E 47`.
-fn hex(bytes: [u8; 4]) -> String {
-    bytes.map(|byte| format!("{byte:02X}")).join(" ")
 }
 
 #[cfg(test)]

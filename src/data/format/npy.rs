@@ -3,14 +3,15 @@
 use super::array::{Array, Numbers};
 use super::named::{chosen, labels_of, parts_of};
 use super::zip_file::{ZipFile, is_zip};
-use super::{Format, FormatError, Place, PlaceParts, Reader, Start, Wish};
+use super::{Block, Format, FormatError, Place, PlaceParts, Reader, Start, Wish};
 use crate::data::column::RawColumn;
+use crate::data::values::{Element, Values};
 use crate::folder::FileError;
 use crate::text::grouped;
 use npyz::{DType, NpyFile, Order, TypeChar};
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest number of bytes of an array.
 const LIMIT: u64 = 16 << 30;
@@ -39,7 +40,13 @@ impl Format for Npy {
     }
 
     fn images(&self, place: &Place, _: &Wish) -> Result<Box<dyn Reader>, FormatError> {
-        Ok(Box::new(read_npy(place)?.images(&place.path)?))
+        let (input, bytes) = open_npy(place)?;
+        let file = checked(&place.path, input, Some(bytes), u64::MAX)?;
+        match Stream::of(&place.path, file) {
+            Some(stream) => Ok(Box::new(stream?)),
+            // Other arrays are read as a whole, because all values decide on their type or their order.
+            None => Ok(Box::new(read_npy(place)?.images(&place.path)?)),
+        }
     }
 
     fn labels(&self, place: &Place) -> Result<Vec<RawColumn>, FormatError> {
@@ -106,13 +113,19 @@ fn names(file: &ZipFile) -> Vec<String> {
     names.iter().filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect()
 }
 
-fn read_npy(place: &Place) -> Result<Array, FormatError> {
+/// Opens an npy file; also its size in bytes.
+fn open_npy(place: &Place) -> Result<(BufReader<File>, u64), FormatError> {
     if let Some(key) = &place.key {
         return Err(FormatError::new(&place.path, format!("is an npy file, which has one array; remove `:{key}`")));
     }
     let file = File::open(&place.path).map_err(FileError::at("read", &place.path))?;
     let bytes = file.metadata().map_err(FileError::at("read", &place.path))?.len();
-    array(&place.path, BufReader::with_capacity(1 << 16, file), Some(bytes))
+    Ok((BufReader::with_capacity(1 << 16, file), bytes))
+}
+
+fn read_npy(place: &Place) -> Result<Array, FormatError> {
+    let (input, bytes) = open_npy(place)?;
+    array(&place.path, input, Some(bytes))
 }
 
 /// An array of an npz file.
@@ -171,15 +184,23 @@ fn checked_header(mut input: impl Read) -> std::io::Result<(impl Read, u64)> {
     Ok((Cursor::new(start).chain(input), bytes))
 }
 
-/// Reads an array of which all bytes are there: `bytes` is the size of the file.
-fn array(path: &Path, input: impl Read, bytes: Option<u64>) -> Result<Array, FormatError> {
-    let damaged = |error: std::io::Error| {
-        let text = error.to_string();
-        match text.contains("Object") || text.contains("|O") {
-            true => FormatError::new(path, "has Python objects, which vaex does not read; save a plain array"),
-            false => FormatError::new(path, format!("is not a valid npy array ({text}); save it again")),
-        }
-    };
+/// What is wrong with an array, in words.
+fn damaged(path: &Path, error: &std::io::Error) -> FormatError {
+    let text = error.to_string();
+    match text.contains("Object") || text.contains("|O") {
+        true => FormatError::new(path, "has Python objects, which vaex does not read; save a plain array"),
+        false => FormatError::new(path, format!("is not a valid npy array ({text}); save it again")),
+    }
+}
+
+/// Opens an array of which all bytes are there, at most `most`: `bytes` is the size of the file.
+fn checked<R: Read>(
+    path: &Path,
+    input: R,
+    bytes: Option<u64>,
+    most: u64,
+) -> Result<NpyFile<impl Read + use<R>>, FormatError> {
+    let damaged = |error: std::io::Error| damaged(path, &error);
     let (input, header) = checked_header(input).map_err(damaged)?;
     let bytes = bytes.map(|bytes| bytes.saturating_sub(header));
     let file = NpyFile::new(input).map_err(damaged)?;
@@ -192,7 +213,7 @@ fn array(path: &Path, input: impl Read, bytes: Option<u64>) -> Result<Array, For
     let needed = count.and_then(|count| count.checked_mul(size.max(1)));
     match (needed, bytes) {
         (None, _) => return Err(too_large(path, &axes)),
-        (Some(needed), _) if needed > LIMIT => return Err(too_large(path, &axes)),
+        (Some(needed), _) if needed > most => return Err(too_large(path, &axes)),
         (Some(needed), Some(bytes)) if needed > bytes => {
             let what = format!(
                 "ends after {} bytes of values, but its header gives an array of {} bytes; save it again",
@@ -208,6 +229,18 @@ fn array(path: &Path, input: impl Read, bytes: Option<u64>) -> Result<Array, For
         let sizes = axes.iter().map(grouped).collect::<Vec<_>>().join(" x ");
         return Err(FormatError::new(path, format!("is an empty array ({sizes})")));
     }
+    Ok(file)
+}
+
+/// Reads an array of which all bytes are there: `bytes` is the size of the file.
+fn array(path: &Path, input: impl Read, bytes: Option<u64>) -> Result<Array, FormatError> {
+    let file = checked(path, input, bytes, LIMIT)?;
+    let damaged = |error: std::io::Error| damaged(path, &error);
+    let axes: Vec<usize> = file.shape().iter().map(|size| *size as usize).collect();
+    let DType::Plain(kind) = file.dtype() else {
+        return Err(FormatError::new(path, "has records, but vaex reads arrays of numbers; save one column of them"));
+    };
+    let size = kind.size_field();
     let is_fortran = file.order() == Order::Fortran;
     let numbers = match (kind.type_char(), size) {
         (TypeChar::Bool, _) => {
@@ -234,6 +267,83 @@ fn array(path: &Path, input: impl Read, bytes: Option<u64>) -> Result<Array, For
     };
     let numbers = if is_fortran { numbers.row_major(&axes) } else { numbers };
     Ok(Array { axes, numbers })
+}
+
+/// The elements of a file, one by one.
+enum Elements {
+    Bytes(Box<dyn Iterator<Item = std::io::Result<u8>> + Send>),
+    Floats(Box<dyn Iterator<Item = std::io::Result<f32>> + Send>),
+}
+
+/// Gives the images of a file block by block as they are read, so that the file may be larger than the memory.
+struct Stream {
+    path: PathBuf,
+    /// The sizes of the axes of one image.
+    axes: Vec<usize>,
+    count: usize,
+    given: usize,
+    elements: Elements,
+    element: Element,
+}
+
+impl Stream {
+    /// The images of a file of bytes, booleans or floats in C order; `None` for another one.
+    fn of<R: Read + Send + 'static>(path: &Path, file: NpyFile<R>) -> Option<Result<Stream, FormatError>> {
+        let sizes: Vec<usize> = file.shape().iter().map(|size| *size as usize).collect();
+        let (DType::Plain(kind), [count, axes @ ..]) = (file.dtype(), &*sizes) else { return None };
+        if file.order() == Order::Fortran || axes.is_empty() {
+            return None;
+        }
+        let (elements, element) = match (kind.type_char(), kind.size_field()) {
+            (TypeChar::Bool, _) => {
+                (file.data::<bool>().map(|all| bytes(all.map(|one| one.map(u8::from)))), Element::Bit)
+            }
+            (TypeChar::Uint, 1) => (file.data::<u8>().map(bytes), Element::Byte),
+            (TypeChar::Float, 4) => (file.data::<f32>().map(floats), Element::Float),
+            (TypeChar::Float, 8) => {
+                (file.data::<f64>().map(|all| floats(all.map(|one| one.map(|value| value as f32)))), Element::Float)
+            }
+            _ => return None,
+        };
+        let elements = elements.map_err(|error| damaged(path, &std::io::Error::other(error.to_string())));
+        Some(elements.map(|elements| {
+            let (path, axes) = (path.to_path_buf(), axes.to_vec());
+            Stream { path, axes, count: *count, given: 0, elements, element }
+        }))
+    }
+}
+
+fn bytes(all: impl Iterator<Item = std::io::Result<u8>> + Send + 'static) -> Elements {
+    Elements::Bytes(Box::new(all))
+}
+
+fn floats(all: impl Iterator<Item = std::io::Result<f32>> + Send + 'static) -> Elements {
+    Elements::Floats(Box::new(all))
+}
+
+impl Reader for Stream {
+    fn count(&self) -> Option<usize> {
+        Some(self.count)
+    }
+
+    fn next(&mut self, most: usize) -> Result<Option<Block>, FormatError> {
+        let images = most.min(self.count - self.given);
+        if images == 0 {
+            return Ok(None);
+        }
+        self.given += images;
+        let size = images * self.axes.iter().product::<usize>();
+        let values = match &mut self.elements {
+            Elements::Bytes(all) => all.take(size).collect::<std::io::Result<Vec<u8>>>().map(Values::U8),
+            Elements::Floats(all) => all.take(size).collect::<std::io::Result<Vec<f32>>>().map(Values::F32),
+        };
+        let values = values.map_err(|error| damaged(&self.path, &error))?;
+        Ok(Some(Block::Array { axes: self.axes.clone(), values, element: self.element }))
+    }
+
+    fn finish(self: Box<Self>) -> Result<(Vec<RawColumn>, Vec<String>), FormatError> {
+        Ok((Vec::new(), Vec::new()))
+    }
 }
 
 fn too_large(path: &Path, axes: &[usize]) -> FormatError {
