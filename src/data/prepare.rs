@@ -164,8 +164,11 @@ impl Request<'_> {
         let mut text = format!("{VERSION} {:?} {:?} {:?}\n", self.layout, self.changes, self.naming);
         for (place, format) in self.images.iter().zip(formats) {
             text.push_str(&format!("{} {:?}\n", format.name(), place.key));
-            for file in format.files(place).map_err(|error| self.error(error))? {
-                text.push_str(&stamp(&file).map_err(|error| self.error(error.into()))?);
+            let files = format.files(place).map_err(|error| self.error(error))?;
+            // In parallel: a folder may have a million files.
+            let stamps: Vec<Result<String, FileError>> = files.par_iter().map(|file| stamp(file)).collect();
+            for stamp in stamps {
+                text.push_str(&stamp.map_err(|error| self.error(error.into()))?);
             }
         }
         for place in self.labels {
@@ -292,7 +295,12 @@ fn append(columns: &mut Vec<RawColumn>, of_file: Vec<RawColumn>, is_first: bool)
 fn stamp(path: &Path) -> Result<String, FileError> {
     let metadata = std::fs::metadata(path).map_err(FileError::at("read", path))?;
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    // Most paths are absolute already: a folder may have a million of them.
+    let whole = if path.is_absolute() {
+        path.to_path_buf()
+    } else {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+    };
     Ok(format!("{} {} {:?} {}\n", whole.display(), metadata.len(), modified, inode(&metadata)))
 }
 

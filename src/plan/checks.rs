@@ -25,11 +25,12 @@ pub(super) fn batch(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     (size > images as u64).then(|| Problem::new(&keys, message, help))
 }
 
-/// An error if noise would be added to floats, which are continuous already.
+/// An error if noise would be added to floats, which are continuous already, or to bits.
 pub(super) fn dequantize(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
-    let are_floats = dataset.train.element() == Element::Float;
-    let message = "`data.dequantize` adds noise to whole values, but the images are 32-bit floats";
-    (spec.data.dequantize && are_floats).then(|| Problem::new(&["data.dequantize"], message, "remove `dequantize`"))
+    let element = dataset.train.element();
+    let message = format!("`data.dequantize` adds noise to bytes, but the images have {}", element.name());
+    (spec.data.dequantize && element != Element::Byte)
+        .then(|| Problem::new(&["data.dequantize"], message, "remove `dequantize`"))
 }
 
 /// An error if the device needs a feature that this binary was built without. A model that was trained on another device can be

@@ -3,7 +3,7 @@
 #![expect(clippy::print_stderr, reason = "skipped tests print why")]
 
 use crate::data_files::idx_of;
-use crate::harness::{Outcome, PROGRAM, Workspace};
+use crate::harness::{Outcome, PROGRAM, Workspace, json};
 use crate::runs::{only, same_bits};
 use serde_json::Value;
 use std::fs::Permissions;
@@ -90,6 +90,32 @@ fn changed_images_are_another_trial() {
     assert_ne!(after, before);
     workspace.write("images", greys(40));
     assert_eq!(id(&workspace), before);
+}
+
+/// As on another machine, which has other files under the same paths.
+#[test]
+fn a_trial_does_not_train_on_other_images() {
+    let mut workspace = workspace();
+    workspace.succeed(&["run", "spec.toml"]);
+    let folder = only(&workspace, "runs/tiny");
+    let hash = json(&folder.join("trial.json"))["data_hash"].as_str().unwrap().to_owned();
+    workspace.write("images", greys(41));
+    // A trial stops when its standard input is closed.
+    let mut trial = workspace.command(&["trial", folder.to_str().unwrap(), "--threads", "1"]);
+    let mut child = trial.stdin(Stdio::piped()).spawn().unwrap();
+    let input = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let start = format!(
+        "error: the images that {} names are not those that the trial was planned with: their hash is ",
+        folder.join("spec.toml").display()
+    );
+    let end = format!(
+        ", but was {hash}; restore them, or run the experiment again with the images that are there, which makes a new trial\n"
+    );
+    let is_whole = stderr.starts_with(&start) && stderr.ends_with(&end);
+    assert!(output.status.code() == Some(2) && is_whole, "{stderr}");
 }
 
 #[test]

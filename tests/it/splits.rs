@@ -156,7 +156,7 @@ error: `data.dequantize` and `data.binarize` are both set: one makes values cont
     };
     workspace.write("spec.toml", of("dequantize = true"));
     let message = "\
-error: `data.dequantize` adds noise to whole values, but the images are 32-bit floats
+error: `data.dequantize` adds noise to bytes, but the images have 32-bit floats
  --> spec.toml:4:14
   |
 4 | dequantize = true

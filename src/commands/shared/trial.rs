@@ -4,6 +4,7 @@ use super::print::complain;
 use crate::data::{Cache, Files};
 use crate::folder::{TrialFolder, exists};
 use crate::plan::{Plan, Trial};
+use crate::record::trial::TrialRecord;
 use crate::report;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -101,11 +102,24 @@ pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
 pub(crate) fn prepared_trial(folder: &TrialFolder, id: &str, cache: Cache) -> anyhow::Result<(Plan, Trial)> {
     let path = folder.spec();
     let plan = Plan::with_files(&path, &[], Files::new(cache, |_| {}))?;
-    match plan.trials() {
-        [trial] if trial.id() == id => Ok((plan.clone(), trial.clone())),
-        _ => bail!(
-            "{} now has another trial id than {id}: the spec or its images changed, or an earlier version of vaex computed the id",
-            path.display()
-        ),
+    let [trial] = plan.trials() else { bail!("{} has another number of trials than one", path.display()) };
+    if trial.id() == id {
+        return Ok((plan.clone(), trial.clone()));
     }
+    // A task on another machine may find other files under the same paths.
+    if let Ok(record) = TrialRecord::read(folder)
+        && !trial.dataset().has_hash(&record.data_hash)
+    {
+        bail!(
+            "the images that {} names are not those that the trial was planned with: their hash is {}, but was {}; restore them, \
+             or run the experiment again with the images that are there, which makes a new trial",
+            path.display(),
+            trial.dataset().hash,
+            record.data_hash
+        );
+    }
+    bail!(
+        "{} now has another trial id than {id}: the spec changed, or an earlier version of vaex computed the id",
+        path.display()
+    )
 }
