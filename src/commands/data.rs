@@ -19,7 +19,7 @@ use crate::text::{counted, grouped, short};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use toml::Value;
 
@@ -144,6 +144,23 @@ impl DataArgs {
     }
 }
 
+/// The keys that change what is shown.
+const SHOWN: [&str; 13] = [
+    "source",
+    "images",
+    "labels",
+    "validation_images",
+    "validation_labels",
+    "test_images",
+    "test_labels",
+    "layout",
+    "transpose",
+    "size",
+    "crop",
+    "color",
+    "data_dir",
+];
+
 /// The key and the value of `KEY=VALUE`.
 fn assigned(assignment: &str) -> anyhow::Result<(String, Value)> {
     let (key, value) = assignment.split_once('=').with_context(|| {
@@ -155,6 +172,11 @@ fn assigned(assignment: &str) -> anyhow::Result<(String, Value)> {
     let info = info.with_context(|| format!("`{key}` is not a key of `[data]`; docs/spec.md lists them"))?;
     let parsed = format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v"));
     let value = parsed.unwrap_or_else(|| Value::String(value.to_owned()));
+    if !SHOWN.contains(&info.name()) {
+        bail!(
+            "`{key}` does not change the images of the files, which are what `vaex data` shows; try it with `vaex plan`"
+        );
+    }
     match info.kind().takes(&value) {
         true => Ok((key.clone(), info.kind().canonical(&value))),
         false => bail!("`{key}` must be {}, found {value}", info.kind().in_words()),
@@ -198,7 +220,11 @@ fn as_text(loaded: &Loaded) -> String {
         ));
     }
     for column in pool.images.columns() {
-        let mut line = format!("{:<11}{}: {}", "column", column.name, counted(column.size, "value"));
+        let values: BTreeSet<u32> = pool.images.values_of(column).iter().copied().collect();
+        let mut line = format!("{:<11}{}: {}", "column", column.name, counted(values.len(), "value"));
+        if let (None, Some(first), Some(last)) = (column.names(), values.first(), values.last()) {
+            line.push_str(&format!(" ({first} to {last})"));
+        }
         if let Some(names) = column.names() {
             let more = if names.len() > NAMES { ", ..." } else { "" };
             let shown: Vec<&str> = names.iter().take(NAMES).map(String::as_str).collect();

@@ -1,7 +1,7 @@
 //! Image files as they occur in practice: labels that are added later, bits, padding, large files of which only a part is
 //! used, and pixel scales that are too large for a network.
 
-use crate::harness::{Workspace, gzip, json};
+use crate::harness::{Workspace, gzip, json, without_preparing};
 use crate::runs::only;
 use serde_json::{Value, json as value};
 use std::fs::File;
@@ -187,10 +187,9 @@ fn in_little_memory(workspace: &Workspace, arguments: &[&str]) -> String {
     let mut command = workspace.shell(std::process::Command::new("sh"));
     command.args(["-c", "ulimit -v 1500000 && exec \"$@\"", "sh", crate::harness::PROGRAM]).args(arguments);
     let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
     // It takes about a second.
-    let stderr: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("preparing the images of ")).collect();
-    assert_eq!((output.status.code(), stderr), (Some(0), vec![]), "{arguments:?}");
+    let stderr = without_preparing(&String::from_utf8_lossy(&output.stderr));
+    assert_eq!((output.status.code(), &*stderr), (Some(0), ""), "{arguments:?}");
     String::from_utf8(output.stdout).unwrap()
 }
 

@@ -78,11 +78,11 @@ impl Workspace {
         self.cache.path()
     }
 
-    /// Runs the program and removes the warning about grey pixels: most tests train on grey images with the default
-    /// likelihood.
+    /// Runs the program and removes the warning about grey pixels, because most tests train on grey images with the default
+    /// likelihood, and what it says about images whose preparation takes more than a second.
     pub(crate) fn vaex(&self, arguments: &[&str]) -> Outcome {
         let outcome = self.vaex_in_full(arguments);
-        Outcome { stderr: without_grey(&outcome.stderr), ..outcome }
+        Outcome { stderr: without_grey(&without_preparing(&outcome.stderr)), ..outcome }
     }
 
     pub(crate) fn vaex_in_full(&self, arguments: &[&str]) -> Outcome {
@@ -184,6 +184,12 @@ pub(crate) fn untimed(said: &str) -> String {
     let time = |line: &str| line.split_once(' ').filter(|(time, _)| is_time(time)).map(|(_, rest)| rest.to_owned());
     let lines: Vec<String> = said.split('\n').map(|line| time(line).unwrap_or_else(|| line.to_owned())).collect();
     lines.join("\n")
+}
+
+/// Removes the lines about images that take a while to prepare.
+pub(crate) fn without_preparing(messages: &str) -> String {
+    let is_kept = |line: &&str| !line.starts_with("preparing the images of ");
+    messages.split_inclusive('\n').filter(is_kept).collect()
 }
 
 /// Removes the warning about grey pixels: the message, its location and help, and the empty line after it.

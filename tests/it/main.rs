@@ -7,6 +7,7 @@ mod cluster;
 mod color;
 mod command_line;
 mod data_files;
+mod data_hints;
 mod digits;
 mod divergence;
 mod earlier;

@@ -5,8 +5,10 @@ use super::named::{chosen, labels_of, parts_of};
 use super::zip_file::is_bomb;
 use super::{BLOCK_BYTES, Block, Format, FormatError, Place, PlaceParts, Reader, START_BYTES, Start, Wish};
 use crate::data::column::RawColumn;
+use crate::folder::FileError;
 use crate::text::grouped;
 use hdf5_pure::{DType, Dataset, Error, File, Group};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The largest number of bytes that are read at once.
@@ -73,7 +75,8 @@ impl Format for Hdf5 {
         } else {
             (fitting.min(1024) / chunk_rows.max(1)).max(1) * chunk_rows.max(1)
         };
-        Ok(Box::new(Images { path: place.path, file, name, shape, block, given: 0, columns }))
+        let notes = matlab_note(&place.path)?.into_iter().collect();
+        Ok(Box::new(Images { path: place.path, file, name, shape, block, given: 0, columns, notes }))
     }
 
     fn labels(&self, place: &Place) -> Result<Vec<RawColumn>, FormatError> {
@@ -89,6 +92,20 @@ impl Format for Hdf5 {
         };
         columns(&place.path, &file, &name)
     }
+}
+
+/// A note on files of MATLAB 7.3, which are HDF5 with the axes in reverse order.
+fn matlab_note(path: &Path) -> Result<Option<String>, FormatError> {
+    let mut start = Vec::new();
+    let file = std::fs::File::open(path).map_err(FileError::at("read", path))?;
+    file.take(10).read_to_end(&mut start).map_err(FileError::at("read", path))?;
+    let note = || {
+        format!(
+            "`{}` is a MATLAB file, whose axes are in reverse order; if its pictures lie on their side, set `transpose = true`",
+            path.display()
+        )
+    };
+    Ok((start == b"MATLAB 7.3").then(note))
 }
 
 /// The place with the path of its array without the slash at the start.
@@ -226,6 +243,8 @@ struct Images {
     block: u64,
     given: u64,
     columns: Vec<RawColumn>,
+    /// What the user should know about the file.
+    notes: Vec<String>,
 }
 
 impl Reader for Images {
@@ -246,6 +265,6 @@ impl Reader for Images {
     }
 
     fn finish(self: Box<Self>) -> Result<(Vec<RawColumn>, Vec<String>), FormatError> {
-        Ok((self.columns, Vec::new()))
+        Ok((self.columns, self.notes))
     }
 }

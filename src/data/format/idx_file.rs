@@ -293,8 +293,8 @@ impl<Input: Read> Source<Input> {
         }
         let header = header_bytes(sizes.len()) as u64;
         let expected = header.saturating_add(claimed);
-        // If the file is not gzipped, its size shows whether the rest is there.
-        if used < claimed && !self.gzipped && self.stored > 0 && self.stored != expected {
+        // If the file is not gzipped, its size shows whether everything is there.
+        if !self.gzipped && self.stored > 0 && self.stored != expected {
             return Err(match self.stored < expected {
                 true => IdxError::Truncated { path, found: self.stored, expected },
                 false => IdxError::Trailing { path, expected },

@@ -35,8 +35,10 @@ pub(in crate::data) enum LayoutError {
     Either,
     /// Rows of numbers in color, whose order is not known.
     Rows,
-    /// Rows of numbers without height and width.
-    Flat,
+    /// Rows of numbers without height and width, or with others than these.
+    Flat(Option<[usize; 2]>),
+    /// One number per image.
+    One,
     /// Too many or too few axes.
     Axes,
 }
@@ -57,10 +59,18 @@ impl LayoutError {
                 "has {sizes} numbers per image, three for each pixel; write `layout = \"nhwc\"` in `[data]` if the channels of a \
                  pixel are together, `layout = \"nchw\"` if all values of a channel are together"
             ),
-            LayoutError::Flat => format!(
-                "has {sizes} numbers per image, which are not a square; write the height and width in `[data]`, such as \
-                 `size = [28, 20]`"
+            LayoutError::Flat(None) => {
+                let [height, width] = nearly_square(axes.iter().product());
+                format!(
+                    "has {sizes} numbers per image, which are not a square; write the height and width in `[data]`, such as \
+                     `size = [{height}, {width}]`"
+                )
+            }
+            LayoutError::Flat(Some([height, width])) => format!(
+                "has {sizes} numbers per image, but `size` in `[data]` is {height} x {width}, which are {}",
+                grouped(height * width)
             ),
+            LayoutError::One => "has one number per image: labels or other values, but no picture".to_owned(),
             LayoutError::Axes => format!(
                 "has images with {} axes ({sizes}), but images have height, width, and possibly channels",
                 axes.len()
@@ -134,6 +144,7 @@ fn flat(layout: Layout, length: usize, size: Option<[usize; 2]>) -> Result<(Imag
         return Ok((shape, is_planar));
     }
     match size {
+        _ if length == 1 => Err(LayoutError::One),
         Some([height, width]) if height * width == length => Ok((ImageShape::grey(height, width), false)),
         Some([height, width]) if 3 * height * width == length => {
             let shape = ImageShape { height, width, channels: 3 };
@@ -144,8 +155,14 @@ fn flat(layout: Layout, length: usize, size: Option<[usize; 2]>) -> Result<(Imag
             }
         }
         _ if length.isqrt().pow(2) == length => Ok((ImageShape::grey(length.isqrt(), length.isqrt()), false)),
-        _ => Err(LayoutError::Flat),
+        _ => Err(LayoutError::Flat(size)),
     }
+}
+
+/// The height and width with this product that are nearest to each other.
+fn nearly_square(product: usize) -> [usize; 2] {
+    let height = (1..=product.isqrt()).rev().find(|height| product.is_multiple_of(*height)).unwrap_or(1);
+    [height, product / height]
 }
 
 /// From (Channels, Height, Width) to (Height, Width, Channels).

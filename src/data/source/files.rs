@@ -31,6 +31,8 @@ pub(super) struct Files {
     images: FileSet,
     validation: Option<FileSet>,
     test: Option<FileSet>,
+    /// Whether images with parts are an error: the files are not of a spec, so it is not clear which part is meant.
+    are_whole: bool,
 }
 
 /// The images of one split, with the spec keys that name the files of images and of labels.
@@ -109,7 +111,7 @@ fn read(keys: &mut Keys<'_>, name: &str, format: Option<&'static dyn Format>) ->
         "add a line like images = \"train-images-idx3-ubyte.gz\"",
     );
     match images {
-        Some(images) => Arc::new(Files { format, layout, images, validation, test }),
+        Some(images) => Arc::new(Files { format, layout, images, validation, test, are_whole: false }),
         None => Arc::new(Unset),
     }
 }
@@ -118,7 +120,7 @@ fn read(keys: &mut Keys<'_>, name: &str, format: Option<&'static dyn Format>) ->
 pub(in crate::data) fn given(images: &Path, labels: Option<&Path>, layout: Layout) -> Arc<dyn Source> {
     let labels = labels.map(Path::to_path_buf).into_iter().collect();
     let images = FileSet { keys: ["data.images", "data.labels"], images: vec![images.to_path_buf()], labels };
-    Arc::new(Files { format: None, layout, images, validation: None, test: None })
+    Arc::new(Files { format: None, layout, images, validation: None, test: None, are_whole: true })
 }
 
 /// A source whose images the spec does not name, which is an error of the spec.
@@ -134,7 +136,7 @@ impl Source for Unset {
 impl Files {
     /// Files of any format.
     pub(super) fn new(images: FileSet, validation: Option<FileSet>, test: Option<FileSet>) -> Files {
-        Files { format: None, layout: Layout::FromSizes, images, validation, test }
+        Files { format: None, layout: Layout::FromSizes, images, validation, test, are_whole: false }
     }
 
     /// The first file of images.
@@ -147,8 +149,11 @@ impl Files {
     /// # Errors
     /// As [`Source::load`].
     pub(super) fn load_named(&self, context: &mut Context<'_>, naming: Naming) -> Result<Loaded, DataError> {
-        let Files { format, layout, images, validation, test } = self;
-        let parts = images.parts(context.folder)?;
+        let Files { format, layout, images, validation, test, are_whole } = self;
+        let parts = match are_whole {
+            true => Expansion { training: images.whole(context.folder)?, validation: None, test: None },
+            false => images.parts(context.folder)?,
+        };
         let mut part = |keys, images: &Expanded, labels: &Expanded| {
             let (layout, changes, format) = (*layout, context.changes, *format);
             let request = Request { keys, images, labels, layout, changes, format, naming };
