@@ -43,6 +43,14 @@ pub enum Purpose {
     HeldOutDequantize = 13,
     /// Pixels of test images, drawn once, with [`HELD_OUT_SEED`] and epoch 0; the index is the image.
     TestBinarize = 14,
+    /// Draws of a step for terms that couple its batch; the epoch is the step.
+    BatchTerms = 15,
+    /// Draws for terms that couple a batch of held-out images, with [`HELD_OUT_SEED`]; the epoch is the batch.
+    HeldOutBatchTerms = 16,
+    /// Weights of parameters of an objective; the index is the tensor.
+    ObjectiveWeights = 17,
+    /// Order of the training images in the second batches of an epoch.
+    SecondOrder = 18,
 }
 
 /// The seed of everything that must be the same in all trials, whatever their own seed: the pixels and the noise of

@@ -158,7 +158,7 @@ impl Trained {
                 }
             };
             let fits = (1..VALUE_LIMIT).contains(&image.values());
-            (found.problems.is_empty() && fits).then(|| (spec.clone(), spec.architecture(image), interval))
+            (found.problems.is_empty() && fits).then(|| (spec.clone(), spec.architecture(image, interval), interval))
         };
         let Some((spec, architecture, interval)) = read() else { return Err(TrainedError::Version { path, version }) };
         let values = spec.values();
@@ -266,8 +266,13 @@ impl Trained {
         &self.worker.dataset.validation
     }
 
-    /// Whether there is a prior to sample codes from: a plain autoencoder has none.
+    /// Whether there is a prior to sample codes from: most plain autoencoders have none.
     pub fn has_prior(&self) -> bool {
+        self.spec.has_prior()
+    }
+
+    /// Whether codes have a distribution: those of a plain autoencoder are points.
+    pub fn is_variational(&self) -> bool {
         self.architecture.posterior != PosteriorKind::None
     }
 
@@ -331,6 +336,6 @@ impl Trained {
     }
 
     fn micro_batch(&self) -> usize {
-        micro_batch::<Host>(&self.architecture, BATCH)
+        micro_batch::<Host>(&self.architecture, BATCH, 1)
     }
 }

@@ -7,8 +7,8 @@ of several sizes,
 - the reconstructions of vaex (images/reconstructions.safetensors: `input` and `reconstruction`, in the data's range) with
   the output of decoder.onnx for the mean of encoder.onnx;
 - the posteriors that `vaex embed` writes with those of encoder.onnx;
-- `log_var` of the decoder with model.safetensors or the spec;
-- `mean` of a continuous Bernoulli likelihood with its definition, also for large logits.
+- `log_var` or `log_scale` of the decoder, if all images have the same, with model.safetensors or the spec;
+- `mean` of a continuous Bernoulli and of a discretized logistic likelihood with its definition, also for large outputs.
 Then it changes each array of the weights in turn: it reverses the array, and adds 0.1 to an array with one axis, because
 the numbers of such an array may all be equal. The comparison must detect each change. Exit status 0 if all values agree to
 1e-4 (relative for values above 1) and every change is detected, else 1.
@@ -28,6 +28,8 @@ from onnx import numpy_helper
 from safetensors.numpy import load_file
 
 LIMIT = 1e-4
+# Outputs of the decoder that are the same for all images, unless the decoder computes them.
+SCALES = {"log_var": "model.variance", "log_scale": "model.scale"}
 
 
 def outputs(session, x, sizes):
@@ -39,7 +41,7 @@ def outputs(session, x, sizes):
         for output, values in zip(session.get_outputs(), session.run(None, {name: batch})):
             found.setdefault(output.name, []).append(values)
         at, turn = at + len(batch), turn + 1
-    return {name: values[0] if name == "log_var" and values[0].ndim == 1 else np.concatenate(values)
+    return {name: values[0] if name in SCALES and values[0].ndim == 1 else np.concatenate(values)
             for name, values in found.items()}
 
 
@@ -57,9 +59,10 @@ def reference(trial, embeddings, spec):
         known["deviation"] = column("deviation")
     if spec["model.likelihood"] == "bernoulli":
         known["logits"] = stored["reconstruction"]
-    elif spec["model.likelihood"] == "gaussian":
-        learned = load_file(Path(trial) / "model.safetensors").get("likelihood.log_var")
-        known["log_var"] = np.log([spec["model.variance"]]) if learned is None else learned
+    for name, key in SCALES.items():
+        if spec.get(key) not in (None, "decoder", "optimal_per_image"):
+            learned = load_file(Path(trial) / "model.safetensors").get(f"likelihood.{name}")
+            known[name] = np.log([spec[key]]) if learned is None else learned
     return stored["input"], known
 
 
@@ -72,8 +75,7 @@ def computed(encoder, decoder, x, deviation):
         found["deviation"] = np.exp(posterior["log_var"] * {"exp(log_var / 2)": 0.5, "exp(log_var)": 1}[deviation])
     if "probabilities" in pixels:
         found["logits"] = 1 / (1 + np.exp(-pixels["logits"]))
-    if "log_var" in pixels:
-        found["log_var"] = pixels["log_var"]
+    found.update({name: pixels[name] for name in SCALES if name in pixels and pixels[name].ndim == 1})
     return found
 
 
@@ -88,6 +90,20 @@ def formula(decoder, latent):
     defined = np.where(near, 0.5 + a / 12 - a**3 / 720, -1 / np.expm1(-safe) - 1 / np.where(near, 1, a))
     assert np.abs(a).max() > 20 and near.any()
     return np.abs(mean - defined).max()
+
+
+def cut_mean(decoder, latent, range_of_data):
+    """The largest difference of the mean of a discretized logistic likelihood from its definition, an integral, with codes of
+    many sizes."""
+    stream = np.random.default_rng(0)
+    codes = stream.normal(size=(50, latent)) * 10.0 ** stream.uniform(-3, 2, size=(50, 1))
+    names = ["location", "log_scale", "mean"]
+    location, log_scale, mean = (a.astype(np.float64) for a in decoder.run(names, {"z": codes.astype(np.float32)}))
+    places = np.linspace(-1, 1, 4001)
+    location, log_scale = location[:, ::37], np.broadcast_to(log_scale, location.shape)[:, ::37]
+    above = 0.5 * (1 + np.tanh(0.5 * (location[..., None] - places) / np.exp(log_scale)[..., None]))
+    low, high = range_of_data
+    return np.abs(mean[:, ::37] - low - (high - low) * np.trapezoid(above, places) / 2).max()
 
 
 def differences(found, known):
@@ -125,6 +141,9 @@ def check(vaex, trial, folder):
     found = differences(computed(encoder, decoder, x, deviation), known)
     if spec["model.likelihood"] == "continuous_bernoulli":
         found["formula"] = formula(decoder, spec["model.latent_dim"])
+    # The scale of each channel is not an array of the same axes.
+    if spec["model.likelihood"] == "discretized_logistic" and spec["model.scale"] != "per_channel":
+        found["formula"] = cut_mean(decoder, spec["model.latent_dim"], spec["data.range"])
     worst = max(found.values())
     varied = ", ".join(f"{key}={spec[key]}" for key in ("model.family", "model.likelihood", "model.posterior"))
     print(f"{Path(trial).name} ({varied}): largest difference {worst:.1e} (limit {LIMIT:.0e})")

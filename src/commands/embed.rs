@@ -50,7 +50,7 @@ impl Command for EmbedArgs {
             }
         }
         columns.extend((0..latent).map(|index| column(&format!("mean_{index}"), axis(&posterior.mean, index))));
-        if trained.has_prior() {
+        if trained.is_variational() {
             let name = |index: usize| format!("deviation_{index}");
             columns.extend((0..latent).map(|index| column(&name(index), axis(&posterior.deviation, index))));
             columns.push(column("kl_nats", kl_nats));

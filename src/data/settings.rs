@@ -77,7 +77,7 @@ const SPLIT: Key = Key::new(
     "split",
     "Which images of the pool are held out. The default of generated sources is `random`, of all others `tail`.",
 )
-.also("split_method shuffle")
+.also("split_method")
 .example("\"random\"")
 .role(Role::Data);
 const SPLIT_SEED: Key = Key::new("split_seed", "The seed of the split; it does not depend on `seed`.")

@@ -78,7 +78,7 @@ mod tests {
                     likelihood = \"gaussian\"\nvariance = \"per_pixel\"\n[objective]\nposterior_scale = \"log_std\"";
         let (spec, found) = Spec::read(&Spec::keys_of(spec).unwrap());
         assert_eq!(found.problems, []);
-        spec.architecture(ImageShape { height: 5, width: 4, channels: 3 })
+        spec.architecture(ImageShape { height: 5, width: 4, channels: 3 }, crate::data::BYTES)
     }
 
     const SHAPES: [(&str, &[usize]); 17] = [

@@ -2,9 +2,10 @@
 
 use super::sweep;
 use crate::data;
-use crate::model::likelihood::Support;
+use crate::model::likelihood::{Grid, Support};
 use crate::model::{self, Architecture};
 use crate::objective::{self, Loss};
+use crate::optimizer::Scaling;
 use crate::settings::{Description, Found, Key, Keys, ResolvedKey, Role, Type, as_json, written};
 use crate::text::{grouped, short};
 use crate::train;
@@ -190,9 +191,15 @@ impl Spec {
         Ok(keys)
     }
 
-    /// The architecture for images of this shape.
-    pub fn architecture(&self, image: data::ImageShape) -> Architecture {
-        self.model.architecture(image, self.model.is_variational.then(|| self.objective.kind.posterior_scale()))
+    /// Whether there is a prior to sample codes from: most plain autoencoders have none.
+    pub fn has_prior(&self) -> bool {
+        self.model.is_variational || self.objective.kind.has_prior()
+    }
+
+    /// The architecture for images of this shape, whose values are in the interval `stored`.
+    pub fn architecture(&self, image: data::ImageShape, stored: [f64; 2]) -> Architecture {
+        let grid = Grid::new(stored, self.data.range);
+        self.model.architecture(image, grid, self.model.is_variational.then(|| self.objective.kind.posterior_scale()))
     }
 
     /// States the interval of the values of images of a type. In ids, bits differ from bytes by their interval.
@@ -246,20 +253,33 @@ impl Spec {
         let (likelihood, [low, high]) = (self.model.likelihood, self.data.range);
         let (title, support) = (likelihood.title(), likelihood.support());
         keys.require(
-            support == Support::Line || self.data.is_unit(),
+            matches!(support, Support::Line | Support::Levels) || self.data.is_unit(),
             &["data.range", "model.likelihood"],
             || format!("a {title} likelihood needs data in [0, 1], but `data.range` is [{low:?}, {high:?}]"),
             "remove `data.range`, or set `model.likelihood = \"gaussian\"`",
         );
-        let binary = self.data.binarize != data::Binarize::None;
+        let (binary, name) = (self.data.binarize != data::Binarize::None, likelihood.name());
+        let needs_levels = support == Support::Levels;
         keys.warn(
-            support == Support::Bits || !binary,
+            support == Support::Bits || needs_levels || !binary,
             &["model.likelihood", "data.binarize"],
-            || format!("`model.likelihood = \"{}\"` on binarized pixels", likelihood.name()),
+            || format!("`model.likelihood = \"{name}\"` on binarized pixels"),
             &format!(
                 "on two pixel values, a {title} density has no upper bound: set `model.likelihood = \"bernoulli\"`, or \
                  `data.binarize = \"none\"`"
             ),
+        );
+        keys.require(
+            !needs_levels || !binary,
+            &["data.binarize", "model.likelihood"],
+            || format!("a {title} likelihood needs whole values, but `data.binarize` makes them 0 or 1"),
+            "remove `data.binarize`, or set `model.likelihood = \"bernoulli\"`",
+        );
+        keys.require(
+            !needs_levels || !self.data.dequantize,
+            &["data.dequantize", "model.likelihood"],
+            || format!("a {title} likelihood needs whole values, but `data.dequantize` makes them continuous"),
+            "remove `data.dequantize`, or set `model.likelihood = \"gaussian\"`",
         );
         let warmup = self.objective.kind.warmup_epochs();
         let epochs = self.train.epochs;
@@ -302,7 +322,7 @@ impl Spec {
         let usual = rates.usual;
         let large =
             (rate > rates.large).then(|| format!(" ({} is large for `{name}`; usual values are {usual})", short(rate)));
-        let clip = train.clip_norm.is_none().then_some(", or set `train.clip_norm`");
+        let clip = (train.scaling == Scaling::None).then_some(", or set `train.clip_norm`");
         let (cause, large, clip) = (cause.unwrap_or_default(), large.unwrap_or_default(), clip.unwrap_or_default());
         format!("{cause}try a smaller `train.learning_rate`{large}{clip}")
     }

@@ -143,7 +143,7 @@ mod tests {
         let written = table.into_iter().map(|(key, value)| (format!("model.{key}"), value)).collect();
         let (settings, found) = Keys::read(&written, |keys| keys.table("model", "", "", ModelSettings::read));
         assert_eq!(found.problems, []);
-        settings.architecture(image, None)
+        settings.architecture(image, Default::default(), None)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The `[model]` table: the network, and the distributions of pixels and codes.
 
 use super::architecture::{Architecture, Network, PosteriorKind, PosteriorScale};
-use super::likelihood::{LIKELIHOODS, LikelihoodKind};
+use super::likelihood::{Grid, LIKELIHOODS, LikelihoodKind};
 use super::parameters::{GLOROT, INITIALIZERS, Initializer};
 use super::posterior::{GAUSSIAN_POSTERIOR, POSTERIORS};
 use super::{conv, mlp};
@@ -62,13 +62,14 @@ impl ModelSettings {
         ModelSettings { latent_dim, network, likelihood, is_variational, initializer }
     }
 
-    /// The model for images of this shape, with this scale of the posterior; `None` for a plain autoencoder.
-    pub fn architecture(&self, image: ImageShape, scale: Option<PosteriorScale>) -> Architecture {
+    /// The model for images of this shape with values in these places, with this scale of the posterior; `None` for a plain
+    /// autoencoder.
+    pub fn architecture(&self, image: ImageShape, grid: Grid, scale: Option<PosteriorScale>) -> Architecture {
         Architecture {
             image,
             latent: usize::try_from(self.latent_dim).unwrap_or(usize::MAX),
             network: self.network.clone(),
-            likelihood: self.likelihood,
+            likelihood: self.likelihood.on(image.channels, grid),
             posterior: scale.map_or(PosteriorKind::None, PosteriorKind::Gaussian),
             initializer: self.initializer,
         }

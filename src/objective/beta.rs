@@ -1,10 +1,13 @@
 //! The beta-VAE (Higgins et al. 2017): reconstruction and weighted KL; with weight 1 the ELBO. Without a KL, the plain autoencoder.
 
-use super::{At, Choose, Loss, MeanTerms, Objective, Scheduled, Weights, weighted};
+use super::free_bits::{FLOORED_KL_NATS, FreeBits};
+use super::importance::SAMPLES;
+use super::kl::Kl;
+use super::{At, BatchCodes, Choose, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
 use crate::model::architecture::PosteriorScale;
 use crate::model::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES};
 use crate::optimizer::Learn;
-use crate::settings::{Choices, Interval, Key, Keys, Kind, Problem, Word};
+use crate::settings::{Choices, Key, Keys, Kind, Problem, Word};
 use crate::tensor::backend::{Combine, DeviceError};
 use crate::text::short;
 
@@ -12,19 +15,20 @@ use crate::text::short;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Beta {
     /// The KL term; a plain autoencoder has none.
-    kl: Option<Kl>,
+    kl: Option<KlTerm>,
     /// The unit of the loss.
     reduction: Reduction,
 }
 
 /// The KL term.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Kl {
+struct KlTerm {
     /// Its weight, in the unit of the reduction.
-    weight: f64,
-    /// The number of epochs over which the weight rises linearly from 0.
-    warmup_epochs: f64,
+    weight: Kl,
+    free_bits: Option<FreeBits>,
     posterior_scale: PosteriorScale,
+    /// The number of samples per image, whose reconstructions are averaged.
+    samples: u64,
 }
 
 /// The unit of the loss.
@@ -45,15 +49,6 @@ static MEAN: Kind<Reduction> = Kind::new(
 .also("avg average");
 static REDUCTIONS: Choices<Reduction> = Choices(&[&SUM, &MEAN]);
 
-const KL_WEIGHT: Key = Key::new("kl_weight", "The weight of the KL term, in the unit of `reduction`.")
-    .also("beta beta_vae kl_beta beta_kl kl_coef kl_coeff kl_coefficient kl_scale kl_lambda lambda_kl kld_weight weight_kl")
-    .example("0.5");
-const KL_WARMUP_EPOCHS: Key = Key::new(
-    "kl_warmup_epochs",
-    "The number of epochs over which the KL weight rises linearly, from 0 in the first step.",
-)
-.also("warmup annealing anneal kl_warmup beta_warmup anneal_epochs annealing_epochs kl_anneal kl_annealing kl_anneal_epochs beta_annealing")
-.example("5");
 const REDUCTION: Key = Key::new("reduction", "The unit of the loss and of `kl_weight`.").example("\"mean\"");
 const POSTERIOR_SCALE: Key = Key::new(
     "posterior_scale",
@@ -68,12 +63,15 @@ impl Choose for Beta {
         also: "vae elbo beta_vae betavae standard",
     };
 
+    const TERMS: &'static [&'static Term] = &[&FLOORED_KL_NATS];
+
     fn read(keys: &mut Keys<'_>) -> Beta {
         let gaussian = GAUSSIAN_POSTERIOR.word.name;
-        let kl = keys.only(keys.is_word("model.posterior", gaussian), "model.posterior", &[gaussian], |keys| Kl {
-            weight: keys.number(KL_WEIGHT, Interval::NOT_NEGATIVE, 1.0),
-            warmup_epochs: keys.number(KL_WARMUP_EPOCHS, Interval::NOT_NEGATIVE, 0.0),
+        let kl = keys.only(keys.is_word("model.posterior", gaussian), "model.posterior", &[gaussian], |keys| KlTerm {
+            weight: Kl::read(keys),
+            free_bits: FreeBits::read(keys),
             posterior_scale: keys.choice(POSTERIOR_SCALE, &POSTERIOR_SCALES, &LOG_VAR),
+            samples: keys.whole(SAMPLES, 1, 1 << 16, 1),
         });
         Beta { kl, reduction: keys.choice(REDUCTION, &REDUCTIONS, &SUM) }
     }
@@ -84,11 +82,22 @@ impl Choose for Beta {
 }
 
 impl Beta {
-    /// The KL weight, in the unit of the reduction, after this number of epochs: linear warm-up from 0.
-    fn kl_weight(&self, epochs: f64) -> f64 {
-        // A plain autoencoder has no KL term.
-        let Some(Kl { weight, warmup_epochs, .. }) = self.kl else { return 0.0 };
-        if epochs < warmup_epochs { weight * epochs / warmup_epochs } else { weight }
+    /// The KL weight, in the unit of the reduction. A plain autoencoder has no KL term.
+    fn kl_weight(&self, at: At) -> f64 {
+        self.kl.map_or(0.0, |kl| kl.weight.at(at.epochs()))
+    }
+
+    /// Both weights of an image: `scale * (recon_nats + beta * kl_nats)`, for every reduction.
+    fn both(&self, at: At) -> Weights {
+        let scale = match self.reduction {
+            Reduction::Sum => 1.0,
+            Reduction::Mean => 1.0 / at.values as f64,
+        };
+        Weights { scale, beta: self.effective_beta(self.kl_weight(at), at), term: 0.0 }
+    }
+
+    fn free_bits(&self) -> Option<FreeBits> {
+        self.kl.and_then(|kl| kl.free_bits)
     }
 
     /// The weight of the KL term relative to the reconstruction term, both in nats.
@@ -100,33 +109,39 @@ impl Beta {
     }
 }
 
-/// For every reduction, the loss of an image is `scale * (recon_nats + beta * kl_nats)`.
 impl Loss for Beta {
     fn weights(&self, at: At) -> Weights {
-        let scale = match self.reduction {
-            Reduction::Sum => 1.0,
-            Reduction::Mean => 1.0 / at.values as f64,
-        };
-        Weights { scale, beta: self.effective_beta(self.kl_weight(at.epochs()), at), term: 0.0 }
+        let both = self.both(at);
+        // With free bits, the KL is a term that couples the batch.
+        if self.free_bits().is_some() { Weights { beta: 0.0, ..both } } else { both }
     }
 
-    fn loss(&self, terms: MeanTerms, at: At) -> f64 {
-        let Weights { scale, beta, .. } = self.weights(at);
-        scale * (terms.recon_nats + weighted(beta, terms.kl_nats))
+    fn loss(&self, terms: MeanTerms<'_>, at: At) -> f64 {
+        let Weights { scale, beta, .. } = self.both(at);
+        let kl = if self.free_bits().is_some() { terms.own(0) } else { terms.kl_nats };
+        scale * (terms.recon_nats + weighted(beta, kl))
+    }
+
+    fn samples(&self) -> usize {
+        self.kl.map_or(1, |kl| kl.samples as usize)
+    }
+
+    fn terms(&self) -> &'static [&'static Term] {
+        if self.free_bits().is_some() { Self::TERMS } else { &[] }
     }
 
     fn scheduled(&self, at: At) -> Scheduled {
-        let kl_weight = self.kl_weight(at.epochs());
+        let kl_weight = self.kl_weight(at);
         let effective_beta = self.effective_beta(kl_weight, at);
         Scheduled { kl_weight: Some(kl_weight), effective_beta: Some(effective_beta), capacity_nats: None }
     }
 
     fn warmup_epochs(&self) -> f64 {
-        self.kl.map_or(0.0, |kl| kl.warmup_epochs)
+        self.kl.map_or(0.0, |kl| kl.weight.warmup_epochs())
     }
 
     fn warnings(&self, at: At) -> Vec<Problem> {
-        let Some(weight) = self.kl.map(|kl| kl.weight).filter(|weight| *weight > 0.0) else { return Vec::new() };
+        let Some(weight) = self.kl.map(|kl| kl.weight.weight).filter(|weight| *weight > 0.0) else { return Vec::new() };
         let beta = self.effective_beta(weight, at);
         if (0.01..=100.0).contains(&beta) {
             return Vec::new();
@@ -143,5 +158,20 @@ impl Objective for Beta {
 
     fn own<B: Learn + Combine>(&self, _: &B::Device, _: usize, _: u64) -> Result<(), DeviceError> {
         Ok(())
+    }
+
+    fn couples(&self) -> bool {
+        self.free_bits().is_some()
+    }
+
+    fn couple<B: Learn + Combine>(
+        &self,
+        (): &(),
+        codes: BatchCodes<'_, B>,
+        at: At,
+        _: Draws,
+    ) -> Result<Option<Coupled<B>>, DeviceError> {
+        let Weights { scale, beta, .. } = self.both(at);
+        self.free_bits().map(|free_bits| Coupled::of(&free_bits.term(scale * beta), codes.own)).transpose()
     }
 }

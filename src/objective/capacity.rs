@@ -3,17 +3,16 @@
 //! The loss is recon + gamma |KL - C|, where KL is the mean over the batch. Taking the absolute value of each image instead is
 //! another objective, which penalizes differences between images.
 
-use super::{At, Choose, Loss, MeanTerms, Objective, Scheduled, Weights, weighted};
-use crate::model::GAUSSIAN_POSTERIOR;
+use super::kl::needs_distribution;
+use super::{At, BatchCodes, Choose, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Weights, weighted};
 use crate::optimizer::Learn;
 use crate::settings::{Interval, Key, Keys, Problem, Type, Word};
-use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, Codes, Combine, DeviceError};
-use crate::tensor::dims::{Batch, Latent};
+use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, Combine, DeviceError};
 use crate::tensor::kernels::{kl, kl_backward};
 use crate::text::{counted, grouped, short};
 use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
-use dfdx::tensor_ops::{Device, SumTo, TryAdd, TryMul, TrySub};
+use dfdx::tensor_ops::{Device, ReshapeTo, SumTo, TryAdd, TryMul, TrySub};
 
 /// Its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,7 +36,7 @@ const CAPACITY_STEPS: Key =
         .example("10_000");
 
 /// The KL in nats that one axis rarely exceeds.
-const NATS_PER_AXIS: f64 = 5.0;
+const NATS_PER_AXIS: f64 = 8.0;
 
 impl Choose for Capacity {
     const WORD: Word = Word {
@@ -48,12 +47,7 @@ impl Choose for Capacity {
     };
 
     fn read(keys: &mut Keys<'_>) -> Capacity {
-        keys.require(
-            keys.is_word("model.posterior", GAUSSIAN_POSTERIOR.word.name),
-            &["objective.kind", "model.posterior"],
-            || "`objective.kind = \"capacity\"` needs a KL, but `model.posterior` is \"none\"".to_owned(),
-            "set `model.posterior = \"gaussian\"`, or `objective.kind = \"beta\"`",
-        );
+        needs_distribution(keys, Self::WORD.name);
         Capacity {
             gamma: keys.number(GAMMA, Interval::NOT_NEGATIVE, 1000.0),
             capacity: keys.number(CAPACITY, Interval::NOT_NEGATIVE, 25.0),
@@ -74,7 +68,7 @@ impl Loss for Capacity {
         Weights { scale: 1.0, beta: 0.0, term: 0.0 }
     }
 
-    fn loss(&self, terms: MeanTerms, at: At) -> f64 {
+    fn loss(&self, terms: MeanTerms<'_>, at: At) -> f64 {
         terms.recon_nats + weighted(self.gamma, (terms.kl_nats - self.nats(at)).abs())
     }
 
@@ -87,7 +81,7 @@ impl Loss for Capacity {
         if self.capacity > NATS_PER_AXIS * end.latent as f64 {
             let (capacity, latent) = (short(self.capacity), end.latent);
             let message = format!("`objective.capacity` is {capacity} nats, much for `model.latent_dim` = {latent}");
-            let help = "one axis rarely carries more than 5 nats: the KL may never reach the capacity";
+            let help = "one axis rarely carries more than 8 nats: the KL may never reach the capacity";
             warnings.push(Problem::new(&["objective.capacity", "model.latent_dim"], message, help));
         }
         if self.steps > end.step {
@@ -118,25 +112,30 @@ impl Objective for Capacity {
 
     fn couple<B: Learn + Combine>(
         &self,
-        (): &mut (),
-        codes: &Codes<Batch, Latent, B>,
+        (): &(),
+        codes: BatchCodes<'_, B>,
         at: At,
-    ) -> Result<Option<Codes<Batch, Latent, B>>, DeviceError> {
-        if codes.log_variance.is_none() {
+        _: Draws,
+    ) -> Result<Option<Coupled<B>>, DeviceError> {
+        if codes.own.log_variance.is_none() {
             return Err(DeviceError::from_device("the objective `capacity` needs a distribution as posterior"));
         }
-        B::code_gradients(&Distance { gamma: self.gamma, capacity: self.nats(at) }, codes).map(Some)
+        Coupled::of(&Distance { gamma: self.gamma, capacity: self.nats(at) }, codes.own).map(Some)
     }
 }
 
-/// gamma |KL - C|, with the mean KL of a batch.
+/// |KL - C|, with the mean KL of a batch, and its weight.
 struct Distance {
     gamma: f64,
     capacity: f64,
 }
 
 impl CodeOperation for Distance {
-    fn gradients(&self, codes: CodeInputs<'_>, gradients: CodeGradients<'_>) {
+    fn weights(&self) -> Vec<f32> {
+        vec![self.gamma as f32]
+    }
+
+    fn gradients(&self, codes: CodeInputs<'_>, gradients: CodeGradients<'_>) -> Vec<f64> {
         let images = codes.mean.len() / codes.latent.max(1);
         let mut nats = vec![0.0; images];
         kl(codes.latent, codes.mean, codes.log_variance, &mut nats);
@@ -146,6 +145,7 @@ impl CodeOperation for Distance {
         let weights = vec![(self.gamma * sign / images as f64) as f32; images];
         let CodeGradients { mean: dmean, log_variance: dlog_variance, .. } = gradients;
         kl_backward(codes.latent, codes.mean, codes.log_variance, &weights, dmean, dlog_variance);
+        vec![(mean - self.capacity).abs()]
     }
 
     fn portable<D: Device<f32>, T: Tape<f32, D>>(
@@ -153,16 +153,16 @@ impl CodeOperation for Distance {
         mean: Tensor<(usize, usize), f32, D, T>,
         log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
         _: Tensor<(usize, usize), f32, D, T>,
-    ) -> Result<Tensor<(), f32, D, T>, D::Err> {
+    ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
         let images = mean.shape().0;
         let squares = mean.try_square()?;
         // `couple` refuses codes without log-variances.
-        let Some(log_variance) = log_variance else { return squares.try_sum() };
+        let Some(log_variance) = log_variance else { return squares.try_sum::<(usize,), Axis<1>>() };
         let variance = log_variance.with_empty_tape().try_exp()?;
         let terms = log_variance.try_negate()?.try_add(squares)?.try_add(variance)?.try_sub(1.0)?;
         let nats: Tensor<(usize,), f32, D, T> = terms.try_mul(0.5 / images as f32)?.try_sum::<_, Axis<1>>()?;
         let mean: Tensor<(), f32, D, T> = nats.try_sum()?;
-        mean.try_sub(self.capacity as f32)?.try_abs()?.try_mul(self.gamma as f32)
+        mean.try_sub(self.capacity as f32)?.try_abs()?.try_reshape_like(&(1,))
     }
 }
 
@@ -172,14 +172,14 @@ mod tests {
 
     #[test]
     fn a_capacity_that_cannot_be_reached_gives_a_warning() {
-        let end = At { step: 36, steps_per_epoch: 12, values: 784, latent: 2 };
+        let end = At { step: 36, steps_per_epoch: 12, images: 60, values: 784, latent: 2 };
         let messages = |capacity: f64, steps: u64| {
             let warnings = Capacity { gamma: 1.0, capacity, steps }.warnings(end);
             warnings.into_iter().map(|warning| warning.message).collect::<Vec<_>>()
         };
         assert_eq!(messages(10.0, 36), Vec::<String>::new());
-        let large = "`objective.capacity` is 10.5 nats, much for `model.latent_dim` = 2";
-        assert_eq!(messages(10.5, 0), [large]);
+        let large = "`objective.capacity` is 16.5 nats, much for `model.latent_dim` = 2";
+        assert_eq!(messages(16.5, 0), [large]);
         let long = "`objective.capacity_steps` is 72, more than the 36 steps of the training: the capacity ends at 5 of 10 nats";
         assert_eq!(messages(10.0, 72), [long]);
     }

@@ -1,24 +1,52 @@
 //! The terms of images, and their gradients.
+//!
+//! Rows are images or, with several samples per image, the samples of the first image, then those of the second, and so on.
 
+use super::sampled_kl::SampledKl;
 use super::{Objective, RowTerms, RowWeights, Weights};
 use crate::model::{Code, Vae};
 use crate::tensor::backend::{Array, Backend, Codes, Combine, DeviceError, Grads, Parameter, RowWeight};
 use crate::tensor::dims::{Dim, Own};
 use dfdx::tensor::{NoneTape, OwnedTape, Tape};
 
+/// How codes are drawn, and which KL they need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The number of samples per image, at least 1.
+    pub samples: usize,
+    /// The KL.
+    pub kl: KlForm,
+}
+
+/// A KL of posterior and prior.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KlForm {
+    /// Not needed, and not computed: an infinite KL times 0 is NaN, and so is its gradient.
+    None,
+    /// In closed form, one per image.
+    Closed,
+    /// log q(z|x) - log p(z), one per sample.
+    Sampled {
+        /// Whether only the path through the samples has a gradient: not the density of the posterior by its own parameters.
+        by_path: bool,
+    },
+}
+
 /// The terms of some images.
-pub struct Terms<N: Dim, L: Dim, O: Dim, B: Backend> {
-    /// -log p(x|z) of each image, nats, `(N)`.
+pub struct Measured<N: Dim, L: Dim, O: Dim, B: Backend> {
+    /// -log p(x|z), nats, `(Rows)`.
     pub recon_nats: Array<(N,), B>,
+    /// The sampled KL, nats, `(Rows)`; `None` unless [`Form`] asks for it.
+    pub kl_nats: Option<Array<(N,), B>>,
     /// The codes.
     pub codes: Codes<N, L, B>,
     /// The `scale` of a [`Code::Gaussian`]; not used for a plain autoencoder.
     pub deviation_scale: f32,
-    /// The outputs of the decoder.
+    /// The outputs of the decoder, (Rows, Outputs).
     pub outputs: Array<(N, O), B>,
 }
 
-/// The terms of images `(N, V)` with noise `(N, L)`, without gradients.
+/// The terms of images `(N, V)` with noise `(Rows, L)`, without gradients.
 ///
 /// # Errors
 /// The device failed.
@@ -26,40 +54,67 @@ pub fn measure<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     model: &Vae<V, H, L, O, B>,
     x: &Array<(N, V), B>,
     noise: &Array<(N, L), B>,
-) -> Result<Terms<N, L, O, B>, DeviceError> {
-    let (codes, deviation_scale, _, tape) = encode(model, x, noise, false, NoneTape)?;
+    form: Form,
+) -> Result<Measured<N, L, O, B>, DeviceError> {
+    let Encoded { codes, scale, kl, tape } = encode(model, x, noise, form, NoneTape)?;
     let (outputs, tape) = model.decode(codes.z.clone().put_tape(tape))?.split_tape();
-    let (recon_nats, _) = model.likelihood().nats(outputs.clone().put_tape(tape), x)?.split_tape();
-    Ok(Terms { recon_nats, codes, deviation_scale, outputs })
+    let x = repeated(x, form.samples)?;
+    let (recon_nats, _) = model.likelihood().nats(outputs.clone().put_tape(tape), &x)?.split_tape();
+    let kl_nats = kl.filter(|_| matches!(form.kl, KlForm::Sampled { .. }));
+    Ok(Measured { recon_nats, kl_nats, codes, deviation_scale: scale, outputs })
 }
 
-/// Codes, the scale of the deviation, the KL of each image if it is needed, and the tape.
-type Encoded<N, L, B, T> = (Codes<N, L, B>, f32, Option<Array<(N,), B>>, T);
+/// Each row of an array as often as there are samples.
+fn repeated<N: Dim, L: Dim, B: Combine>(x: &Array<(N, L), B>, samples: usize) -> Result<Array<(N, L), B>, DeviceError> {
+    if samples == 1 { Ok(x.clone()) } else { B::repeat_rows(x.clone(), samples) }
+}
+
+/// The codes of images.
+pub(crate) struct Encoded<N: Dim, L: Dim, B: Backend, T> {
+    /// The samples have a row for each sample, the posteriors one for each image.
+    pub(crate) codes: Codes<N, L, B>,
+    /// The scale of the deviation.
+    scale: f32,
+    /// The KL that the form asks for.
+    kl: Option<Array<(N,), B>>,
+    tape: T,
+}
 
 /// Encodes images, with all operations recorded.
 pub(crate) fn encode<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape<f32, B::Device>>(
     model: &Vae<V, H, L, O, B>,
     x: &Array<(N, V), B>,
     noise: &Array<(N, L), B>,
-    needs_kl: bool,
+    form: Form,
     tape: T,
 ) -> Result<Encoded<N, L, B, T>, DeviceError> {
     match model.encode(x.clone().put_tape(tape))? {
         Code::Point(code) => {
             let (code, tape) = code.split_tape();
-            Ok((Codes { mean: code.clone(), log_variance: None, z: code }, 1.0, None, tape))
+            let codes = Codes { mean: code.clone(), log_variance: None, z: code };
+            Ok(Encoded { codes, scale: 1.0, kl: None, tape })
         }
         Code::Gaussian { mean, log_variance, scale } => {
             let (log_variance, mut tape) = log_variance.split_tape();
             let mut kl = None;
-            // If it is not needed, it is not computed: an infinite KL times 0 is NaN, and so is its gradient.
-            if needs_kl {
+            if form.kl == KlForm::Closed {
                 let (nats, after) = B::kl(&mean, log_variance.clone().put_tape(tape))?.split_tape();
                 (kl, tape) = (Some(nats), after);
             }
-            let z = B::reparameterize(&mean, log_variance.clone().put_tape(tape), noise, scale)?;
-            let (z, tape) = z.split_tape();
-            Ok((Codes { mean, log_variance: Some(log_variance), z }, scale, kl, tape))
+            // The posterior of each sample.
+            let (mut mean_of, mut log_variance_of) = (mean.clone(), log_variance.clone());
+            if form.samples > 1 {
+                (mean_of, tape) = B::repeat_rows(mean_of.put_tape(tape), form.samples)?.split_tape();
+                (log_variance_of, tape) = B::repeat_rows(log_variance_of.put_tape(tape), form.samples)?.split_tape();
+            }
+            let z = B::reparameterize(&mean_of, log_variance_of.clone().put_tape(tape), noise, scale)?;
+            let (z, mut tape) = z.split_tape();
+            if let KlForm::Sampled { by_path } = form.kl {
+                let codes = Codes { mean: mean_of, log_variance: Some(log_variance_of), z: z.clone() };
+                let (nats, after) = SampledKl { by_path }.of(&codes, tape)?.split_tape();
+                (kl, tape) = (Some(nats), after);
+            }
+            Ok(Encoded { codes: Codes { mean, log_variance: Some(log_variance), z }, scale, kl, tape })
         }
     }
 }
@@ -76,13 +131,15 @@ pub struct FromBatch<'a, N: Dim, L: Dim, B: Backend> {
 
 /// The terms of a micro-batch of training images that the metrics need.
 pub struct Learned<N: Dim, L: Dim, B: Backend> {
-    /// -log p(x|z) of each image, nats, `(N)`.
+    /// -log p(x|z), nats, `(Rows)`.
     pub recon_nats: Array<(N,), B>,
+    /// The sampled KL, nats, `(Rows)`; `None` unless [`Form`] asks for it.
+    pub kl_nats: Option<Array<(N,), B>>,
     /// The codes.
     pub codes: Codes<N, L, B>,
 }
 
-/// Computes the terms of images `(N, V)` with noise `(N, L)` and gives the gradients of their part of the mean loss to `read`,
+/// Computes the terms of images `(N, V)` with noise `(Rows, L)` and gives the gradients of their part of the mean loss to `read`,
 /// once or twice.
 ///
 /// # Errors
@@ -96,8 +153,10 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     read: &mut dyn FnMut(&mut Grads<B>) -> Result<(), DeviceError>,
 ) -> Result<Learned<N, L, B>, DeviceError> {
     let FromBatch { weights, coupled, shared } = from_batch;
-    let Weights { scale, beta, term: of_term } = weights;
-    let (codes, _, kl, mut tape) = encode(model, x, noise, beta != 0.0, OwnedTape::default())?;
+    let Weights { scale, term: of_term, .. } = weights;
+    let form = objective.form(weights);
+    let Encoded { codes, kl, mut tape, .. } = encode(model, x, noise, form, OwnedTape::default())?;
+    let x = repeated(x, form.samples)?;
     let mut term = None;
     if let Some(shared) = shared {
         (term, tape) = objective.term(&codes, shared, tape)?;
@@ -106,7 +165,7 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     // With weights for the path through the code, the decoder has a tape of its own, which ends at the code.
     let (of_encoder, of_decoder) = if has_weights { (Some(tape), OwnedTape::default()) } else { (None, tape) };
     let outputs = model.decode(z.put_tape(of_decoder))?;
-    let (recon_nats, of_decoder) = model.likelihood().nats(outputs, x)?.split_tape();
+    let (recon_nats, of_decoder) = model.likelihood().nats(outputs, &x)?.split_tape();
     let terms = RowTerms { recon_nats: &recon_nats, kl_nats: kl.as_ref() };
     let RowWeights { recon, kl: of_kl, path } = objective.row_weights(terms, weights)?;
     let mut rows = Vec::new();
@@ -126,11 +185,12 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     } else {
         rows.push((recon_nats.clone(), recon));
     }
-    rows.extend(kl.map(|kl| (kl, of_kl)));
+    rows.extend(kl.clone().map(|kl| (kl, of_kl)));
     rows.extend(term.map(|term| (term, RowWeight::Same((scale * of_term) as f32))));
     let total = B::total(rows, gradients, tape)?;
     read(&mut B::backward(total)?)?;
-    Ok(Learned { recon_nats, codes })
+    let kl_nats = kl.filter(|_| matches!(form.kl, KlForm::Sampled { .. }));
+    Ok(Learned { recon_nats, kl_nats, codes })
 }
 
 /// Codes with their constant gradients.

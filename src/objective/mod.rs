@@ -1,20 +1,33 @@
 //! The loss, in nats and in the unit that the spec chooses. Each objective has a file and a line in `objectives!`.
 
+mod batch;
+mod covariance;
+mod densities;
+mod discriminator;
+mod estimator;
 mod evaluate;
+mod free_bits;
+mod importance;
+mod kl;
+mod mmd;
 mod own;
+mod sampled_kl;
 mod settings;
+mod term;
 
+pub use batch::{BatchCodes, Coupled, Draws, RowTerms, RowValues, RowWeights};
 pub(crate) use evaluate::encode;
-pub use evaluate::{FromBatch, Learned, Terms, learn, measure};
+pub use evaluate::{Form, FromBatch, KlForm, Learned, Measured, learn, measure};
 pub use own::{OwnParameters, Owned};
 pub use settings::ObjectiveSettings;
+pub use term::Term;
 
 use crate::model::Vae;
 use crate::model::architecture::PosteriorScale;
 use crate::optimizer::Learn;
 use crate::settings::{Choices, Keys, Kind, Problem, Word};
 use crate::tensor::backend::{Array, Codes, Combine, DeviceError, Parameter, RowWeight};
-use crate::tensor::dims::{Batch, Dim, Latent, Own};
+use crate::tensor::dims::{Dim, Own};
 use dfdx::tensor::Tape;
 use std::fmt::Debug;
 
@@ -25,6 +38,8 @@ pub struct At {
     pub step: u64,
     /// The number of steps per epoch.
     pub steps_per_epoch: u64,
+    /// The number of images of the split.
+    pub images: usize,
     /// The number of values of an image.
     pub values: usize,
     /// The number of latent axes.
@@ -49,13 +64,22 @@ pub struct Weights {
     pub term: f64,
 }
 
-/// The mean terms of images, nats.
+/// The mean terms of images.
 #[derive(Clone, Copy, Debug)]
-pub struct MeanTerms {
-    /// -log p(x|z).
+pub struct MeanTerms<'a> {
+    /// -log p(x|z), nats.
     pub recon_nats: f64,
-    /// KL(q(z|x) || N(0, I)).
+    /// KL(q(z|x) || N(0, I)), nats.
     pub kl_nats: f64,
+    /// The objective's own terms, in the order of [`Loss::terms`].
+    pub own: &'a [f64],
+}
+
+impl MeanTerms<'_> {
+    /// An own term, by its place in [`Loss::terms`]; NaN if it was not measured.
+    fn own(&self, place: usize) -> f64 {
+        self.own.get(place).copied().unwrap_or(f64::NAN)
+    }
 }
 
 /// A term with its weight. A weight of 0 removes the term, even if it is infinite.
@@ -74,13 +98,46 @@ pub struct Scheduled {
     pub capacity_nats: Option<f64>,
 }
 
+impl Scheduled {
+    /// Of an objective in nats that has a KL with this weight.
+    fn of_kl(weight: f64) -> Scheduled {
+        Scheduled { kl_weight: Some(weight), effective_beta: Some(weight), capacity_nats: None }
+    }
+}
+
 /// The loss of an objective, from mean terms.
 pub trait Loss: Debug + Send + Sync {
     /// The weights of the terms of an image.
     fn weights(&self, at: At) -> Weights;
 
-    /// The mean loss of images, from their mean terms. Own terms of images are not part of it.
-    fn loss(&self, terms: MeanTerms, at: At) -> f64;
+    /// The mean loss of images, from their mean terms.
+    fn loss(&self, terms: MeanTerms<'_>, at: At) -> f64;
+
+    /// Its own terms that the metrics report.
+    fn terms(&self) -> &'static [&'static Term] {
+        &[]
+    }
+
+    /// Whether codes are drawn to the prior without a KL, so that there is one even for a plain autoencoder.
+    fn has_prior(&self) -> bool {
+        false
+    }
+
+    /// The number of codes that are drawn for an image.
+    fn samples(&self) -> usize {
+        1
+    }
+
+    /// How codes are drawn, and which KL they need, with these weights.
+    fn form(&self, weights: Weights) -> Form {
+        let kl = if weights.beta == 0.0 { KlForm::None } else { KlForm::Closed };
+        Form { samples: self.samples(), kl }
+    }
+
+    /// The sums over some images of its own terms that are of single images; empty if it has none.
+    fn row_terms(&self, _rows: RowValues<'_>) -> Vec<f64> {
+        Vec::new()
+    }
 
     /// What the metrics say about it.
     fn scheduled(&self, at: At) -> Scheduled;
@@ -94,25 +151,6 @@ pub trait Loss: Debug + Send + Sync {
     fn warnings(&self, _end: At) -> Vec<Problem> {
         Vec::new()
     }
-}
-
-/// The weights of images, from their terms.
-pub struct RowWeights<N: Dim, B: Combine> {
-    /// Of the reconstruction.
-    pub recon: RowWeight<N, B>,
-    /// Of the KL.
-    pub kl: RowWeight<N, B>,
-    /// Factors of the gradient of the reconstruction with respect to the code, `(N)`: with them, the path through the code has
-    /// other weights than the parameters of the decoder.
-    pub path: Option<Array<(N,), B>>,
-}
-
-/// The terms of the images of a micro-batch, nats.
-pub struct RowTerms<'a, N: Dim, B: Combine> {
-    /// -log p(x|z), `(N)`.
-    pub recon_nats: &'a Array<(N,), B>,
-    /// The KL, `(N)`; `None` if its weight is 0.
-    pub kl_nats: Option<&'a Array<(N,), B>>,
 }
 
 /// An objective: the loss, and how a step computes its gradient. Terms of one image are computed in the micro-batch of the image.
@@ -138,13 +176,19 @@ pub trait Objective: Loss + Clone + 'static {
         false
     }
 
-    /// The gradients of the terms that couple the images of a batch, with respect to their codes, in the unit of the mean loss.
+    /// Whether a step also needs the codes of a second batch: [`BatchCodes::second`].
+    fn needs_second_batch(&self) -> bool {
+        false
+    }
+
+    /// The terms that couple the images of a batch, and their gradients.
     fn couple<B: Learn + Combine>(
         &self,
-        _own: &mut Self::Own<B>,
-        _codes: &Codes<Batch, Latent, B>,
+        _own: &Self::Own<B>,
+        _codes: BatchCodes<'_, B>,
         _at: At,
-    ) -> Result<Option<Codes<Batch, Latent, B>>, DeviceError> {
+        _draws: Draws,
+    ) -> Result<Option<Coupled<B>>, DeviceError> {
         Ok(None)
     }
 
@@ -153,7 +197,8 @@ pub trait Objective: Loss + Clone + 'static {
         &self,
         _own: &mut Self::Own<B>,
         _pool: &rayon::ThreadPool,
-        _codes: &Codes<Batch, Latent, B>,
+        _codes: BatchCodes<'_, B>,
+        _draws: Draws,
     ) -> Result<(), DeviceError> {
         Ok(())
     }
@@ -189,7 +234,9 @@ pub trait Objective: Loss + Clone + 'static {
         _terms: RowTerms<'_, N, B>,
         weights: Weights,
     ) -> Result<RowWeights<N, B>, DeviceError> {
-        let [recon, kl] = [1.0, weights.beta].map(|factor| RowWeight::Same(weights.scale as f32 * factor as f32));
+        let share = weights.scale / self.samples() as f64;
+        let [recon, kl] = [(share, 1.0), (weights.scale, weights.beta)]
+            .map(|(scale, factor)| RowWeight::Same(scale as f32 * factor as f32));
         Ok(RowWeights { recon, kl, path: None })
     }
 }
@@ -198,6 +245,9 @@ pub trait Objective: Loss + Clone + 'static {
 trait Choose: Objective {
     /// Its name in a spec.
     const WORD: Word;
+
+    /// All own terms that it can have.
+    const TERMS: &'static [&'static Term] = &[];
 
     /// Reads its own keys.
     fn read(keys: &mut Keys<'_>) -> Self;
@@ -237,8 +287,28 @@ macro_rules! objectives {
                 match self { $(ObjectiveKind::$name(one) => one.weights(at),)+ }
             }
 
-            fn loss(&self, terms: MeanTerms, at: At) -> f64 {
+            fn loss(&self, terms: MeanTerms<'_>, at: At) -> f64 {
                 match self { $(ObjectiveKind::$name(one) => one.loss(terms, at),)+ }
+            }
+
+            fn terms(&self) -> &'static [&'static Term] {
+                match self { $(ObjectiveKind::$name(one) => one.terms(),)+ }
+            }
+
+            fn has_prior(&self) -> bool {
+                match self { $(ObjectiveKind::$name(one) => one.has_prior(),)+ }
+            }
+
+            fn samples(&self) -> usize {
+                match self { $(ObjectiveKind::$name(one) => one.samples(),)+ }
+            }
+
+            fn form(&self, weights: Weights) -> Form {
+                match self { $(ObjectiveKind::$name(one) => one.form(weights),)+ }
+            }
+
+            fn row_terms(&self, rows: RowValues<'_>) -> Vec<f64> {
+                match self { $(ObjectiveKind::$name(one) => one.row_terms(rows),)+ }
             }
 
             fn scheduled(&self, at: At) -> Scheduled {
@@ -286,14 +356,19 @@ macro_rules! objectives {
                 match self { $(ObjectiveKind::$name(one) => one.couples(),)+ }
             }
 
+            fn needs_second_batch(&self) -> bool {
+                match self { $(ObjectiveKind::$name(one) => one.needs_second_batch(),)+ }
+            }
+
             fn couple<B: Learn + Combine>(
                 &self,
-                own: &mut OwnOfKind<B>,
-                codes: &Codes<Batch, Latent, B>,
+                own: &OwnOfKind<B>,
+                codes: BatchCodes<'_, B>,
                 at: At,
-            ) -> Result<Option<Codes<Batch, Latent, B>>, DeviceError> {
+                draws: Draws,
+            ) -> Result<Option<Coupled<B>>, DeviceError> {
                 match (self, own) {
-                    $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.couple(own, codes, at),)+
+                    $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.couple(own, codes, at, draws),)+
                     _ => Err(foreign()),
                 }
             }
@@ -302,10 +377,11 @@ macro_rules! objectives {
                 &self,
                 own: &mut OwnOfKind<B>,
                 pool: &rayon::ThreadPool,
-                codes: &Codes<Batch, Latent, B>,
+                codes: BatchCodes<'_, B>,
+                draws: Draws,
             ) -> Result<(), DeviceError> {
                 match (self, own) {
-                    $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.train_own(own, pool, codes),)+
+                    $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.train_own(own, pool, codes, draws),)+
                     _ => Err(foreign()),
                 }
             }
@@ -341,6 +417,9 @@ macro_rules! objectives {
             }
         }
 
+        /// The own terms of all objectives; several objectives may have the same.
+        const ALL_TERMS: &[&[&Term]] = &[$(<$name as Choose>::TERMS,)+];
+
         /// The objectives that a spec can choose; the first one is the default.
         static OBJECTIVES: Choices<ObjectiveKind> = Choices(&[
             $(&Kind {
@@ -354,6 +433,27 @@ macro_rules! objectives {
 objectives! {
     Beta in beta,
     Capacity in capacity,
+    BetaTc in beta_tc,
+    Factor in factor,
+    DipI in dip_i,
+    DipIi in dip_ii,
+    Info in info,
+    Wae in wae,
+    Iwae in iwae,
+    Miwae in miwae,
+    Ciwae in ciwae,
+    Piwae in piwae,
+}
+
+/// The own terms of all objectives, each once.
+pub fn all_terms() -> Vec<&'static Term> {
+    let mut all: Vec<&'static Term> = Vec::new();
+    for term in ALL_TERMS.iter().copied().flatten() {
+        if !all.iter().any(|one| one.name == term.name) {
+            all.push(term);
+        }
+    }
+    all
 }
 
 fn foreign() -> DeviceError {

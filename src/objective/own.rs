@@ -1,7 +1,7 @@
 //! Parameters that an objective has in addition to those of the model, with their own optimizer.
 
 use crate::model::parameters::{GradientMap, Module};
-use crate::optimizer::{Learn, Learner, Rule};
+use crate::optimizer::{Learn, Learner, Rule, Scaling};
 use crate::tensor::backend::{DeviceError, Grads};
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl<B: Learn, M: Module<B>> Owned<B, M> {
         let mut parts = Vec::new();
         self.map.read(&mut gradients, &mut parts)?;
         self.learner.gather(pool, vec![parts])?;
-        self.learner.update(pool, &mut self.module, self.rate, None)
+        self.learner.update(pool, &mut self.module, self.rate, Scaling::None)
     }
 }
 

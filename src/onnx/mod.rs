@@ -9,6 +9,7 @@ use messages::{
     Type, Value,
 };
 use prost::Message;
+use std::ops::Range;
 
 /// ONNX's operator set of 2021, which all current runtimes support.
 const OPSET: i64 = 15;
@@ -93,9 +94,50 @@ impl<'a> Graph<'a> {
 
     /// Adds a node without attributes; its output becomes the last value. Returns the name of the output.
     pub fn apply(&mut self, operator: &str, input: &[&str]) -> String {
+        self.with(operator, input, &[])
+    }
+
+    /// As [`Graph::apply`], with attributes.
+    pub fn with(&mut self, operator: &str, input: &[&str], attributes: &[Number]) -> String {
         let output = format!("{}_{}", operator.to_lowercase(), self.nodes.len());
-        self.node(operator, input.iter().map(|name| (*name).to_owned()).collect(), &output, &[]);
+        self.node(operator, input.iter().map(|name| (*name).to_owned()).collect(), &output, attributes);
         output
+    }
+
+    /// Adds a number to the graph. Returns its name.
+    pub fn number(&mut self, value: f32) -> String {
+        let name = format!("number_{}", self.constants.len());
+        self.constant(&name, &[], &[value])
+    }
+
+    /// Adds an array of whole numbers to the graph. Returns its name.
+    pub fn whole_numbers(&mut self, values: &[i64]) -> String {
+        let name = format!("whole_{}", self.constants.len());
+        self.constants.push(Tensor {
+            dims: vec![values.len() as i64],
+            data_type: INT64,
+            name: name.clone(),
+            raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        });
+        name
+    }
+
+    /// Every `step`-th element of a range of an axis; the result becomes the last value. Returns its name.
+    pub fn slice(&mut self, from: &str, axis: i64, range: Range<i64>, step: i64) -> String {
+        let [start, end, axis, step] = [range.start, range.end, axis, step].map(|one| self.whole_numbers(&[one]));
+        self.apply("Slice", &[from, &start, &end, &axis, &step])
+    }
+
+    /// Changes the sizes; one of them may be -1. The result becomes the last value. Returns its name.
+    pub fn reshape(&mut self, from: &str, sizes: &[i64]) -> String {
+        let sizes = self.whole_numbers(sizes);
+        self.apply("Reshape", &[from, &sizes])
+    }
+
+    /// Repeats an array with one axis; the result becomes the last value. Returns its name.
+    pub fn tile(&mut self, from: &str, times: usize) -> String {
+        let times = self.whole_numbers(&[times as i64]);
+        self.apply("Tile", &[from, &times])
     }
 
     /// Adds a node whose first input is the last value; its output becomes the last value.
@@ -119,9 +161,9 @@ impl<'a> Graph<'a> {
             let ImageShape { height, width, channels } = shape;
             if channels == 1 {
                 // The order of the values is the same.
-                self.reshape([1, height, width]);
+                self.reshape_map([1, height, width]);
             } else {
-                self.reshape([height, width, channels]);
+                self.reshape_map([height, width, channels]);
                 self.then("Transpose", Vec::new(), &[Number::Integers("perm", &[0, 3, 1, 2])]);
             }
         }
@@ -142,16 +184,11 @@ impl<'a> Graph<'a> {
         self.then("Flatten", Vec::new(), &[Number::Integer("axis", 1)]);
     }
 
-    fn reshape(&mut self, sizes: [usize; 3]) {
+    /// Reshapes the last value to (batch, ...).
+    fn reshape_map(&mut self, sizes: [usize; 3]) {
         let sizes: Vec<i64> = std::iter::once(-1).chain(sizes.map(|size| size as i64)).collect();
-        let name = format!("shape_{}", self.nodes.len());
-        self.constants.push(Tensor {
-            dims: vec![4],
-            data_type: INT64,
-            name: name.clone(),
-            raw_data: sizes.iter().flat_map(|size| size.to_le_bytes()).collect(),
-        });
-        self.then("Reshape", vec![name], &[]);
+        let last = self.last();
+        self.reshape(&last, &sizes);
     }
 
     /// Makes the last value rows and gives it this name, as an output of the graph: (batch, values).

@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba 2015), and AdamW's update with weight decay.
 
-use super::{Arrays, Change, EPSILON, Rates, Register, Rule, UpdateStep};
+use super::{Arrays, Change, EPSILON, INITIAL_MEAN_SQUARE, Rates, Register, Rule, UpdateStep};
 use crate::settings::{Interval, Key, Keys, Kind};
 use crate::tensor::backend::DeviceError;
 use crate::tensor::kernels::vectorized;
@@ -23,6 +23,7 @@ pub(super) struct Adam {
     beta1: f64,
     beta2: f64,
     epsilon: f32,
+    initial_mean_square: f32,
     pub(super) weight_decay: f32,
 }
 
@@ -34,6 +35,7 @@ impl Adam {
             beta1: keys.number(BETA1, Interval::SHARE, 0.9),
             beta2: keys.number(BETA2, Interval::SHARE, 0.999),
             epsilon: keys.number(EPSILON, Interval::POSITIVE, 1e-8) as f32,
+            initial_mean_square: keys.number(INITIAL_MEAN_SQUARE, Interval::NOT_NEGATIVE, 0.0) as f32,
             weight_decay: 0.0,
         }
     }
@@ -46,6 +48,10 @@ impl Rule for Adam {
 
     fn moments(&self) -> &'static [&'static str] {
         &["mean", "mean_square"]
+    }
+
+    fn initial(&self) -> [f32; 2] {
+        [0.0, self.initial_mean_square]
     }
 
     fn rates(&self) -> Rates {

@@ -1,6 +1,6 @@
 //! Training on the host: gradients and arrays in host memory, shared among threads.
 
-use super::{Learner, Optimizer, Rule};
+use super::{Learner, Optimizer, Rule, Scaling};
 use crate::model::parameters::Module;
 use crate::tensor::backend::{Backend, DeviceError, Host, Part, put_sum, whole_rows};
 use crate::tensor::kernels::sum_of_squares;
@@ -19,6 +19,11 @@ pub struct HostLearner {
     gradient: Vec<f32>,
     /// The Euclidean norm of the gradient.
     norm: f64,
+}
+
+fn scale(gradient: &mut [f32], factor: f64) {
+    let factor = factor as f32;
+    gradient.iter_mut().for_each(|value| *value *= factor);
 }
 
 impl Learner<Host> for HostLearner {
@@ -62,13 +67,20 @@ impl Learner<Host> for HostLearner {
         pool: &rayon::ThreadPool,
         module: &mut dyn Module<Host>,
         rate: f64,
-        limit: Option<f64>,
+        scaling: Scaling,
     ) -> Result<(), DeviceError> {
-        if let Some(limit) = limit
-            && self.norm > limit
-        {
-            let factor = (limit / self.norm) as f32;
-            self.gradient.iter_mut().for_each(|value| *value *= factor);
+        match scaling {
+            Scaling::ClipTo(limit) if self.norm > limit => scale(&mut self.gradient, limit / self.norm),
+            Scaling::ClipTo(_) | Scaling::None => {}
+            Scaling::EachToOne => {
+                for range in self.ranges.clone() {
+                    let Some(gradient) = self.gradient.get_mut(range) else { continue };
+                    let norm = sum_of_squares(gradient).sqrt();
+                    if norm > 0.0 {
+                        scale(gradient, 1.0 / norm);
+                    }
+                }
+            }
         }
         let update = self.optimizer.begin(rate);
         let (optimizer, gradient, mut offset) = (&mut self.optimizer, &self.gradient, 0);

@@ -21,6 +21,17 @@ impl<D: PortableDevice> Learn for Portable<D> {
     type Learner = super::portable::PortableLearner<D>;
 }
 
+/// How a gradient is scaled before the weights are changed by it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Scaling {
+    /// Not at all.
+    None,
+    /// If its norm is larger, to this norm.
+    ClipTo(f64),
+    /// The gradient of each tensor to the norm 1; a gradient of 0 stays.
+    EachToOne,
+}
+
 /// The state of the training of a module: the sum of its gradients, and the arrays of the optimizer.
 pub trait Learner<B: Backend>: Sized {
     /// The norm of a gradient, possibly still on the device.
@@ -41,13 +52,13 @@ pub trait Learner<B: Backend>: Sized {
     /// Copies norms to the host.
     fn norms(norms: Vec<Self::Norm>) -> Result<Vec<f64>, DeviceError>;
 
-    /// Changes the parameters of the module by the gradient. A gradient whose norm is above `limit` is scaled down to it.
+    /// Changes the parameters of the module by the gradient, after it was scaled.
     fn update(
         &mut self,
         pool: &rayon::ThreadPool,
         module: &mut dyn Module<B>,
         rate: f64,
-        limit: Option<f64>,
+        scaling: Scaling,
     ) -> Result<(), DeviceError>;
 
     /// The number of updates.

@@ -12,7 +12,7 @@ mod sgd;
 
 pub(crate) use adam::KIND as ADAM;
 pub use host::HostLearner;
-pub use learner::{Learn, Learner};
+pub use learner::{Learn, Learner, Scaling};
 pub use portable::PortableLearner;
 
 use crate::settings::{Choices, Key};
@@ -34,6 +34,14 @@ const EPSILON: Key = Key::new(
 .also("eps adam_eps")
 .example("1e-6");
 
+/// `train.initial_mean_square`, which several rules have.
+const INITIAL_MEAN_SQUARE: Key = Key::new(
+    "initial_mean_square",
+    "The running mean of the squared gradient before the first step; some published runs start it at 1.",
+)
+.also("initial_accumulator_value initial_second_moment")
+.example("1.0");
+
 /// An update rule, without state.
 pub trait Rule: Debug + Send + Sync {
     /// Its name in a spec.
@@ -41,6 +49,11 @@ pub trait Rule: Debug + Send + Sync {
 
     /// The names of the arrays that it keeps between steps; at most two. Each has the length of all parameters.
     fn moments(&self) -> &'static [&'static str];
+
+    /// The values of these arrays at the start of training.
+    fn initial(&self) -> [f32; 2] {
+        [0.0; 2]
+    }
 
     /// The suitable learning rates.
     fn rates(&self) -> Rates;
@@ -147,7 +160,8 @@ pub struct Optimizer {
 impl Optimizer {
     /// The optimizer at the start of training, for this number of parameters.
     pub fn new(rule: Arc<dyn Rule>, length: usize) -> Optimizer {
-        let moments = rule.moments().iter().map(|name| (*name, vec![0.0; length])).collect();
+        let moments =
+            rule.moments().iter().zip(rule.initial()).map(|(name, value)| (*name, vec![value; length])).collect();
         Optimizer { rule, moments, steps: 0 }
     }
 

@@ -1,6 +1,6 @@
 //! Training on a device of dfdx: gradients and the arrays of the optimizer stay on it.
 
-use super::{Arrays, Change, Learner, Register, Rule, UpdateStep};
+use super::{Arrays, Change, Learner, Register, Rule, Scaling, UpdateStep};
 use crate::model::parameters::Module;
 use crate::tensor::backend::{AnyTensor, Backend, DeviceError, Portable, PortableDevice};
 use dfdx::shapes::{HasShape, Shape};
@@ -52,7 +52,11 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
     type Norm = Tensor<(), f32, D>;
 
     fn new(device: &D, ranges: Vec<Range<usize>>, rule: Arc<dyn Rule>) -> Result<Self, DeviceError> {
-        let moments = rule.moments().iter().map(|name| Ok((*name, Self::zeros(device, &ranges)?)));
+        let filled = |value: f32| -> Result<Vec<Flat<D>>, DeviceError> {
+            let zeros = Self::zeros(device, &ranges)?;
+            zeros.into_iter().map(|zeros| of_device(zeros.try_add(value))).collect()
+        };
+        let moments = rule.moments().iter().zip(rule.initial()).map(|(name, value)| Ok((*name, filled(value)?)));
         let moments = moments.collect::<Result<_, DeviceError>>()?;
         let (gradient, length) = (Self::zeros(device, &ranges)?, ranges.last().map_or(0, |last| last.end));
         let norm = of_device(device.try_zeros_like(&()))?;
@@ -94,15 +98,29 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
         _: &rayon::ThreadPool,
         module: &mut dyn Module<Portable<D>>,
         rate: f64,
-        limit: Option<f64>,
+        scaling: Scaling,
     ) -> Result<(), DeviceError> {
-        if let Some(limit) = limit {
-            // At most 1; a norm of 0 gives 1.
-            let factor = of_device(self.norm.clone().try_recip())?;
-            let factor = of_device(of_device(factor.try_mul(limit as f32))?.try_clamp(0.0, 1.0))?;
-            for gradient in &mut self.gradient {
-                let factor: Flat<D> = of_device(factor.clone().try_broadcast_like(gradient.shape()))?;
-                *gradient = of_device(gradient.clone().try_mul(factor))?;
+        let scaled = |gradient: &Flat<D>, factor: Tensor<(), f32, D>| -> Result<Flat<D>, DeviceError> {
+            let factor: Flat<D> = of_device(factor.try_broadcast_like(gradient.shape()))?;
+            of_device(gradient.clone().try_mul(factor))
+        };
+        match scaling {
+            Scaling::None => {}
+            Scaling::ClipTo(limit) => {
+                // At most 1; a norm of 0 gives 1.
+                let factor = of_device(self.norm.clone().try_recip())?;
+                let factor = of_device(of_device(factor.try_mul(limit as f32))?.try_clamp(0.0, 1.0))?;
+                for gradient in &mut self.gradient {
+                    *gradient = scaled(gradient, factor.clone())?;
+                }
+            }
+            Scaling::EachToOne => {
+                for gradient in &mut self.gradient {
+                    let squares: Tensor<(), f32, D> = of_device(of_device(gradient.clone().try_square())?.try_sum())?;
+                    // A gradient of 0 stays.
+                    let norm = of_device(of_device(squares.try_sqrt())?.try_clamp(f32::MIN_POSITIVE, f32::MAX))?;
+                    *gradient = scaled(gradient, of_device(norm.try_recip())?)?;
+                }
             }
         }
         self.steps += 1;

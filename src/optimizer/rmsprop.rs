@@ -1,6 +1,6 @@
 //! RMSprop (Tieleman and Hinton 2012).
 
-use super::{Arrays, Change, EPSILON, Rates, Register, Rule, UpdateStep};
+use super::{Arrays, Change, EPSILON, INITIAL_MEAN_SQUARE, Rates, Register, Rule, UpdateStep};
 use crate::settings::{Interval, Key, Keys, Kind};
 use crate::tensor::backend::DeviceError;
 use crate::tensor::kernels::vectorized;
@@ -18,11 +18,14 @@ const RHO: Key = Key::new("rho", "The decay rate of the running mean of the squa
 struct Rmsprop {
     rho: f32,
     epsilon: f32,
+    initial_mean_square: f32,
 }
 
 fn read(keys: &mut Keys<'_>) -> Arc<dyn Rule> {
     let rho = keys.number(RHO, Interval::SHARE, 0.9) as f32;
-    Arc::new(Rmsprop { rho, epsilon: keys.number(EPSILON, Interval::POSITIVE, 1e-7) as f32 })
+    let epsilon = keys.number(EPSILON, Interval::POSITIVE, 1e-7) as f32;
+    let initial_mean_square = keys.number(INITIAL_MEAN_SQUARE, Interval::NOT_NEGATIVE, 0.0) as f32;
+    Arc::new(Rmsprop { rho, epsilon, initial_mean_square })
 }
 
 impl Rule for Rmsprop {
@@ -32,6 +35,10 @@ impl Rule for Rmsprop {
 
     fn moments(&self) -> &'static [&'static str] {
         &["mean_square"]
+    }
+
+    fn initial(&self) -> [f32; 2] {
+        [self.initial_mean_square, 0.0]
     }
 
     fn rates(&self) -> Rates {

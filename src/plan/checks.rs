@@ -33,6 +33,18 @@ pub(super) fn dequantize(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
         .then(|| Problem::new(&["data.dequantize"], message, "remove `dequantize`"))
 }
 
+/// An error if the images have values or channels that the likelihood does not support.
+pub(super) fn likelihood(architecture: &Architecture, dataset: &Dataset) -> Option<Problem> {
+    let likelihood = architecture.likelihood;
+    if let Some([message, help]) = likelihood.refusal(architecture.image.channels) {
+        return Some(Problem::new(&["model.likelihood"], message, help));
+    }
+    let are_floats = dataset.train.element() == Element::Float;
+    let message = format!("a {} likelihood needs whole values, but the images are 32-bit floats", likelihood.title());
+    let help = "set `model.likelihood` to \"gaussian\" or \"laplace\", or use images whose values are bytes";
+    (likelihood.support() == Support::Levels && are_floats).then(|| Problem::new(&["model.likelihood"], message, help))
+}
+
 /// An error if the device needs a feature that this binary was built without. A model that was trained on another device can be
 /// used without it.
 pub(super) fn device(spec: &Spec) -> Option<Problem> {
@@ -56,7 +68,13 @@ pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
 pub(super) fn warnings(trial: &Trial) -> Vec<Problem> {
     let (spec, dataset, architecture) = (trial.spec(), trial.dataset(), trial.architecture());
     let (values, latent) = (architecture.image.values(), architecture.latent);
-    let end = At { step: trial.steps(), steps_per_epoch: trial.steps_per_epoch(), values, latent };
+    let end = At {
+        step: trial.steps(),
+        steps_per_epoch: trial.steps_per_epoch(),
+        images: trial.dataset().train.len(),
+        values,
+        latent,
+    };
     let of_objective = spec.objective.kind.warnings(end);
     narrow(architecture)
         .into_iter()

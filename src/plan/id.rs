@@ -81,7 +81,7 @@ mod tests {
         written.insert("name".to_owned(), toml::Value::String("golden".to_owned()));
         let (spec, found) = Spec::read(&written);
         assert_eq!(found.problems, []);
-        id(2, DATA, &determining(&spec, &spec.architecture(ImageShape::grey(28, 28))))
+        id(2, DATA, &determining(&spec, &spec.architecture(ImageShape::grey(28, 28), crate::data::BYTES)))
     }
 
     #[test]

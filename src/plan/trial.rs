@@ -1,7 +1,7 @@
 //! One trial: a resolved spec, its images and its network.
 
 use super::{NUMERICS, Problem, checks, id};
-use crate::data::{Dataset, ImageShape};
+use crate::data::{BYTES, Dataset, ImageShape};
 use crate::folder::digest;
 use crate::language::Spec;
 use crate::model::Architecture;
@@ -32,8 +32,9 @@ impl Trial {
         warnings: Vec<Problem>,
     ) -> Result<Trial, Vec<Problem>> {
         // Without images, the checks assume images of one pixel.
-        let image = dataset.as_ref().map_or(ImageShape::grey(1, 1), |dataset| dataset.train.shape());
-        let architecture = spec.architecture(image);
+        let (image, stored) =
+            dataset.as_ref().map_or((ImageShape::grey(1, 1), BYTES), |dataset| (dataset.train.shape(), dataset.stored));
+        let architecture = spec.architecture(image, stored);
         problems.extend(checks::device(&spec));
         problems.extend(checks::parameters(&architecture));
         let dataset = match dataset {
@@ -42,6 +43,7 @@ impl Trial {
         };
         problems.extend(checks::batch(&spec, &dataset));
         problems.extend(checks::dequantize(&spec, &dataset));
+        problems.extend(checks::likelihood(&architecture, &dataset));
         if !problems.is_empty() {
             return Err(problems);
         }

@@ -7,7 +7,7 @@ use super::trial::DATA_HASH;
 use super::{Experiment, ReportedTrial};
 use crate::language::{description, determines};
 use crate::metrics::Split;
-use crate::model::likelihood;
+use crate::model::likelihood::{self, NatsOf};
 use crate::plan::value_text;
 use crate::record::trial::Status;
 use crate::settings::Role;
@@ -182,10 +182,10 @@ fn telling_keys(trials: &[ReportedTrial]) -> BTreeSet<&str> {
 
 /// The sort key of a setting: first what is not comparable (plain autoencoders last, densities after probabilities), then a
 /// number of which the lowest is best.
-fn rank(setting: &Setting, metric: &str, split: Split) -> ((bool, bool), f64) {
+fn rank(setting: &Setting, metric: &str, split: Split) -> ((bool, NatsOf), f64) {
     let is_plain = setting.value("model.posterior").is_some_and(|posterior| posterior == "none");
-    let kind =
-        (is_plain, setting.value("model.likelihood").and_then(Value::as_str).is_some_and(likelihood::is_density));
+    let nats = setting.value("model.likelihood").and_then(Value::as_str).and_then(likelihood::nats_of);
+    let kind = (is_plain, nats.unwrap_or(NatsOf::Bits));
     // NaN and missing values are last.
     (kind, setting.mean(metric, split).zip(sign(metric)).map_or(f64::NAN, |(mean, sign)| sign * mean))
 }
@@ -195,9 +195,11 @@ fn cautions(differing: &BTreeSet<&str>, trials: &[ReportedTrial]) -> Vec<String>
     let of_pixels = |key: &&str| key.starts_with("data.") && !is_found_by_hash(key);
     let data = data_hashes(trials).len() > 1 || differing.iter().any(of_pixels);
     let likelihoods = trials.iter().filter_map(|trial| trial.record.spec.get("model.likelihood")?.as_str());
-    let kinds: BTreeSet<bool> = likelihoods.map(likelihood::is_density).collect();
+    let kinds: BTreeSet<NatsOf> = likelihoods.filter_map(likelihood::nats_of).collect();
+    let titles: Vec<&str> = kinds.into_iter().map(NatsOf::title).collect();
+    let of_likelihoods = format!("likelihoods are not comparable ({}): sorted separately", titles.join(" and "));
     let cautions = [
-        (kinds.len() > 1, "likelihoods are not comparable (probability and density): sorted separately"),
+        (titles.len() > 1, of_likelihoods.as_str()),
         (
             differing.contains("model.posterior"),
             "trials with posterior none have no KL: their {elbo} is only the reconstruction, not a bound; sorted last",

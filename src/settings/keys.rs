@@ -161,7 +161,13 @@ impl<'a> Keys<'a> {
 
     /// `true` or `false`; by default `false`.
     pub fn boolean(&mut self, key: Key) -> bool {
-        self.take(key, Type::Bool, Some(Value::Boolean(false))) == Some(Value::Boolean(true))
+        self.boolean_or(key, false)
+    }
+
+    /// `true` or `false`.
+    pub fn boolean_or(&mut self, key: Key, default: bool) -> bool {
+        let value = self.take(key, Type::Bool, Some(Value::Boolean(default)));
+        value.and_then(|value| value.as_bool()).unwrap_or(default)
     }
 
     /// A whole number.
@@ -185,6 +191,12 @@ impl<'a> Keys<'a> {
     pub fn optional_wholes(&mut self, key: Key, list: Type) -> Option<Vec<u64>> {
         let written = self.take(key, list, None)?;
         Some(as_wholes(Some(written)))
+    }
+
+    /// A list of numbers; empty if not written.
+    pub fn numbers(&mut self, key: Key, list: Type) -> Vec<f64> {
+        let value = self.take(key, list, None);
+        value.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_float).collect()
     }
 
     /// Two numbers.

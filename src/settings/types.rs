@@ -26,6 +26,10 @@ impl Interval {
     pub const NOT_NEGATIVE: Interval = Interval { least: 0.0, ..Interval::ALL };
     /// 0 or more and below 1.
     pub const SHARE: Interval = Interval { most: 1.0, below: true, ..Interval::NOT_NEGATIVE };
+    /// From 0 to 1.
+    pub const UNIT: Interval = Interval { most: 1.0, ..Interval::NOT_NEGATIVE };
+    /// At most 1.
+    pub const AT_MOST_ONE: Interval = Interval { most: 1.0, ..Interval::ALL };
     /// Above 0 and below 1.
     pub const FRACTION: Interval = Interval { above: true, ..Interval::SHARE };
 

@@ -45,6 +45,10 @@ axes! {
     Latent,
     /// Trained numbers of a likelihood, for example one variance for the model, or one for each value of an image.
     Own,
+    /// Outputs of a discriminator.
+    Logits,
+    /// Terms of an objective that couple the images of a batch.
+    Terms,
 }
 
 /// The side of a feature map after a convolution with stride 2: half of `D`, rounded up.

@@ -1,7 +1,7 @@
 //! How backends run the tasks of workers.
 
 use super::report::Report;
-use super::worker::{BatchCodes, Lane, LaneTask, Worker};
+use super::worker::{Lane, LaneTask, StepCodes, Worker};
 use crate::objective::Objective;
 use crate::tensor::backend::{DeviceError, Host, Portable, PortableDevice};
 use rayon::prelude::*;
@@ -27,7 +27,7 @@ pub trait Execute: Report {
         worker: &Worker<Self>,
         micro_batches: &[&[u32]],
         epoch: u64,
-    ) -> Result<Vec<BatchCodes<Self>>, DeviceError>;
+    ) -> Result<Vec<StepCodes<Self>>, DeviceError>;
 
     /// Runs the task for each item. The results are in the order of the items.
     ///
@@ -37,7 +37,7 @@ pub trait Execute: Report {
         pool: &rayon::ThreadPool,
         worker: &Worker<Self>,
         items: Vec<I>,
-        task: fn(&Worker<Self>, I) -> Result<R, DeviceError>,
+        task: impl Fn(&Worker<Self>, I) -> Result<R, DeviceError> + Sync,
     ) -> Result<Vec<R>, DeviceError>;
 }
 
@@ -55,7 +55,7 @@ impl Execute for Host {
         worker: &Worker<Host>,
         micro_batches: &[&[u32]],
         epoch: u64,
-    ) -> Result<Vec<BatchCodes<Host>>, DeviceError> {
+    ) -> Result<Vec<StepCodes<Host>>, DeviceError> {
         pool.install(|| micro_batches.par_iter().map(|indices| worker.codes(indices, epoch)).collect())
     }
 
@@ -63,7 +63,7 @@ impl Execute for Host {
         pool: &rayon::ThreadPool,
         worker: &Worker<Self>,
         items: Vec<I>,
-        task: fn(&Worker<Self>, I) -> Result<R, DeviceError>,
+        task: impl Fn(&Worker<Self>, I) -> Result<R, DeviceError> + Sync,
     ) -> Result<Vec<R>, DeviceError> {
         pool.install(|| items.into_par_iter().map(|item| task(worker, item)).collect())
     }
@@ -84,7 +84,7 @@ impl<D: PortableDevice> Execute for Portable<D> {
         worker: &Worker<Self>,
         micro_batches: &[&[u32]],
         epoch: u64,
-    ) -> Result<Vec<BatchCodes<Self>>, DeviceError> {
+    ) -> Result<Vec<StepCodes<Self>>, DeviceError> {
         micro_batches.iter().map(|indices| worker.codes(indices, epoch)).collect()
     }
 
@@ -92,7 +92,7 @@ impl<D: PortableDevice> Execute for Portable<D> {
         _: &rayon::ThreadPool,
         worker: &Worker<Self>,
         items: Vec<I>,
-        task: fn(&Worker<Self>, I) -> Result<R, DeviceError>,
+        task: impl Fn(&Worker<Self>, I) -> Result<R, DeviceError> + Sync,
     ) -> Result<Vec<R>, DeviceError> {
         items.into_iter().map(|item| task(worker, item)).collect()
     }

@@ -1,6 +1,7 @@
 //! Training. A batch is split into micro-batches, which worker threads compute. Gradients are summed in a fixed order, so
 //! the results do not depend on the number of threads.
 
+mod apply;
 mod execute;
 pub mod measure;
 mod report;
@@ -23,18 +24,18 @@ use crate::metrics::{Row, Split};
 use crate::model::architecture::Architecture;
 use crate::model::parameters::{self, GradientMap};
 use crate::model::{BuildError, Model};
-use crate::objective::{self, At, Objective, ObjectiveKind, Weights};
+use crate::objective::{self, At, BatchCodes, Draws, Objective, ObjectiveKind, Weights};
 use crate::optimizer::Learner;
-use crate::random::{Purpose, Stream, permutation};
-use crate::tensor::backend::DeviceError;
-use crate::tensor::dims::{Batch, Own};
+use crate::random::{Purpose, Stream, permutation, shuffled};
+use crate::tensor::backend::{Array, DeviceError};
+use crate::tensor::dims::{Batch, Own, Terms};
 use dfdx::tensor::OwnedTape;
 use measure::{End, Sums, TrainingStep, loss_of, loss_so_far};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tally::Tally;
-use worker::{BatchCodes, LaneTask};
+use worker::{LaneTask, StepCodes};
 
 /// How many batches are read ahead.
 const BATCHES_AHEAD: usize = 4;
@@ -115,6 +116,8 @@ struct Step<B: Execute> {
     reports: Vec<B::Report>,
     /// The norm of the gradient before clipping.
     norm: <B::Learner as Learner<B>>::Norm,
+    /// The objective's own terms.
+    terms: Option<Array<(Terms,), B>>,
 }
 
 /// The time of an epoch.
@@ -144,8 +147,8 @@ pub struct Trainer<B: Execute, J: Objective = ObjectiveKind> {
     pool: rayon::ThreadPool,
     micro_batch: usize,
     epoch: u64,
-    /// The codes of the last batch, if the objective needs them.
-    codes: Option<BatchCodes<B>>,
+    /// The codes of the last batch and of its second batch, if the objective needs them.
+    codes: Option<(StepCodes<B>, Option<StepCodes<B>>)>,
     /// The sums of an unfinished epoch.
     tally: Option<Tally>,
     /// Keeps the trainer on the thread that created it. That thread is part of the pool, so work from another thread would wait
@@ -185,11 +188,11 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         Ok(Trainer {
             learner: B::Learner::new(&device, map.ranges().collect(), train.optimizer.clone())?,
             own: objective.own(&device, architecture.latent, seed)?,
-            objective,
             schedule: Schedule::new(train),
             steps_per_epoch: training.steps_per_epoch(),
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
-            micro_batch: micro_batch::<B>(architecture, train.batch_size as usize),
+            micro_batch: micro_batch::<B>(architecture, train.batch_size as usize, objective.samples()),
+            objective,
             epoch: 0,
             codes: None,
             tally: None,
@@ -241,7 +244,8 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     /// The point of training of a step; steps count from 0.
     fn at(&self, step: u64) -> At {
         let (values, latent) = (self.worker.model.values().0, self.worker.latent());
-        At { step, steps_per_epoch: self.steps_per_epoch, values, latent }
+        let images = self.worker.dataset.train.len();
+        At { step, steps_per_epoch: self.steps_per_epoch, images, values, latent }
     }
 
     /// The last step.
@@ -249,7 +253,8 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         self.steps().saturating_sub(1)
     }
 
-    /// Trains one epoch, or continues an unfinished one. The order of the images depends on the seed and the epoch only.
+    /// Trains one epoch, or continues an unfinished one. The order of the images depends on the seed and the epoch only, or is that of
+    /// the data.
     ///
     /// # Errors
     /// The device failed.
@@ -260,12 +265,20 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     ) -> Result<EpochEnd, DeviceError> {
         let start = Instant::now();
         let epoch = self.epoch + 1;
-        let order = permutation(self.seed, epoch, self.worker.dataset.train.len() as u32);
+        let images = self.worker.dataset.train.len() as u32;
+        let order = if self.settings.shuffle { permutation(self.seed, epoch, images) } else { (0..images).collect() };
         let mut tally = self.tally.take().unwrap_or_else(|| Tally::new(self.worker.latent()));
         let clock = Clock { start, before: tally.seconds };
         let mut waiting = Vec::new();
         let left = order.get(tally.seen..).unwrap_or_default();
-        let mut batches = left.chunks(self.settings.batch_size as usize);
+        let size = self.settings.batch_size as usize;
+        let mut batches = left.chunks(size);
+        // The second batches are another order of the same images.
+        let others = match self.objective.needs_second_batch() {
+            true => shuffled(Stream::new(self.seed, Purpose::SecondOrder, epoch, 0), images),
+            false => Vec::new(),
+        };
+        let mut seconds = others.get(tally.seen..).unwrap_or_default().chunks(size);
         // The images of the next batches are read while this one is computed.
         batches.clone().take(BATCHES_AHEAD).for_each(|batch| self.worker.dataset.train.read_ahead(batch));
         let mut later = batches.clone().skip(BATCHES_AHEAD);
@@ -278,7 +291,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
                 self.tally = (tally.seen > 0).then_some(tally);
                 return Ok(EpochEnd::Interrupted);
             }
-            waiting.push(self.gradient(indices, epoch)?);
+            waiting.push(self.gradient(indices, seconds.next(), epoch)?);
             let step = self.steps() + 1;
             let pause = self.settings.checkpoint_steps.is_some_and(|steps| step.is_multiple_of(steps));
             // The host looks at each step before it changes the weights; a device gets further steps without waiting for them.
@@ -306,22 +319,20 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         Ok(EpochEnd::Finished(self.row(epoch, self.steps(), self.last_step(), &tally.sums, tally.seconds)))
     }
 
-    /// Computes the metrics of the validation images with the current weights; `None` if there are none. The noise is always the
-    /// same.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn validate(&self) -> Result<Option<Row>, DeviceError> {
-        if self.worker.dataset.validation.is_empty() {
-            return Ok(None);
-        }
-        let start = Instant::now();
-        let images: Vec<u32> = (0..self.worker.dataset.validation.len() as u32).collect();
-        let micro_batches: Vec<&[u32]> = images.chunks(self.micro_batch).collect();
-        let parts = B::execute(&self.pool, &self.worker, micro_batches, Worker::measure)?;
-        let mut sums = Sums::new(Split::Validation, self.worker.latent());
-        parts.iter().for_each(|part| sums.add(part));
-        Ok(Some(self.row(self.epoch, self.steps(), self.last_step(), &sums, start.elapsed().as_secs_f64())))
+    /// The own terms of the objective in each batch, which are the first ones of its terms. One copy from the device for all; none
+    /// if the objective reports no terms.
+    fn named(&self, batches: &[Array<(Terms,), B>]) -> Result<Vec<Vec<f64>>, DeviceError> {
+        let own = self.objective.terms().len();
+        let Some(first) = batches.first().filter(|_| own > 0) else { return Ok(Vec::new()) };
+        let all = first.shape().0;
+        let rows = batches.iter().map(|terms| terms.clone().relabel((Batch(1), all))).collect::<Result<Vec<_>, _>>()?;
+        let values = B::stack_rows(&rows)?.to_vec();
+        Ok(values.chunks(all.0).map(|terms| terms.iter().take(own).copied().map(f64::from).collect()).collect())
+    }
+
+    /// Where the draws of a step come from; steps count from 0.
+    fn draws(&self, step: u64) -> Draws {
+        Draws { seed: self.seed, purpose: Purpose::BatchTerms, batch: step }
     }
 
     /// The metrics of an epoch of training that ends at a step.
@@ -335,26 +346,32 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         let to_come = if split == Split::Train { train_images - sums.images() as u64 } else { 0 };
         let images_seen = epoch * train_images - to_come;
         let mut row = Row::new(epoch, split, steps, images_seen);
-        let (at, learning_rate) = (self.at(at), self.rate(at));
-        End { sums, seconds, objective: &self.objective, at, learning_rate }.fill(&mut row);
+        let (at, learning_rate, bits_offset) = (self.at(at), self.rate(at), self.worker.bits_offset());
+        End { sums, seconds, objective: &self.objective, at, learning_rate, bits_offset }.fill(&mut row);
         row
     }
 
     /// Computes the gradient of the mean loss of a batch. The next call of [`Trainer::update`] uses it.
-    fn gradient(&mut self, indices: &[u32], epoch: u64) -> Result<Step<B>, DeviceError> {
+    fn gradient(&mut self, indices: &[u32], second: Option<&[u32]>, epoch: u64) -> Result<Step<B>, DeviceError> {
         let step = self.steps();
         let at = self.at(step);
         let weights = self.objective.weights(at);
         let weights = Weights { scale: weights.scale / indices.len() as f64, ..weights };
         let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
         let coupled = if self.objective.couples() {
-            let codes = worker::stack(B::codes(&self.pool, &self.worker, &micro_batches, epoch)?)?;
-            let coupled = self.objective.couple(&mut self.own, &codes, at)?;
-            self.codes = Some(codes);
+            let encode = |indices: &[u32]| {
+                let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
+                worker::stack(B::codes(&self.pool, &self.worker, &micro_batches, epoch)?)
+            };
+            let (codes, other) = (encode(indices)?, second.map(encode).transpose()?);
+            let both = BatchCodes { own: &codes, second: other.as_ref() };
+            let coupled = self.objective.couple(&self.own, both, at, self.draws(step))?;
+            self.codes = Some((codes, other));
             coupled
         } else {
             None
         };
+        let (coupled, terms) = coupled.map(|coupled| (coupled.gradients, coupled.terms)).unzip();
         let shared = self.objective.share(&self.worker.model, &self.worker.device, OwnedTape::default())?;
         let (shared, tape) = shared.map(|shared| shared.split_tape()).unzip();
         let leaf = shared.as_ref().map(B::leaf).transpose()?;
@@ -388,16 +405,20 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             parts.push(own);
         }
         self.learner.gather(&self.pool, parts)?;
-        Ok(Step { step, reports, norm: self.learner.norm()? })
+        Ok(Step { step, reports, norm: self.learner.norm()?, terms })
     }
 
     /// Changes the weights by the gradient.
     fn update(&mut self) -> Result<(), DeviceError> {
-        let rate = self.rate(self.steps());
-        self.learner.update(&self.pool, &mut self.worker.model, rate, self.settings.clip_norm)?;
+        let step = self.steps();
+        let rate = self.rate(step);
+        self.learner.update(&self.pool, &mut self.worker.model, rate, self.settings.scaling)?;
         // With the codes of the weights before the update, as the step computed them.
         match self.codes.take() {
-            Some(codes) => self.objective.train_own(&mut self.own, &self.pool, &codes),
+            Some((codes, other)) => {
+                let (draws, codes) = (self.draws(step), BatchCodes { own: &codes, second: other.as_ref() });
+                self.objective.train_own(&mut self.own, &self.pool, codes, draws)
+            }
             None => Ok(()),
         }
     }
@@ -425,13 +446,19 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     /// last one in the sums.
     fn collect(&self, steps: &mut Vec<Step<B>>, tally: &mut Tally) -> Result<Option<u64>, DeviceError> {
         let (mut norms, mut reported) = (Vec::new(), Vec::new());
-        for Step { step, reports, norm } in steps.drain(..) {
+        let mut coupled = Vec::new();
+        for Step { step, reports, norm, terms } in steps.drain(..) {
             norms.push(norm);
             reported.push((step, reports));
+            coupled.extend(terms);
         }
-        let (steps, reports): (Vec<u64>, Vec<_>) = reported.into_iter().unzip();
-        let (norms, sums) = (B::Learner::norms(norms)?, B::collect(self.worker.latent(), reports)?);
-        for ((step, sums), norm) in steps.into_iter().zip(sums).zip(norms) {
+        let mut coupled = self.named(&coupled)?.into_iter();
+        let (steps, reports): (Vec<_>, Vec<_>) = reported.into_iter().unzip();
+        let (norms, sums) = (B::Learner::norms(norms)?, B::collect(&self.objective, self.worker.latent(), reports)?);
+        for ((step, mut sums), norm) in steps.into_iter().zip(sums).zip(norms) {
+            if let Some(terms) = coupled.next() {
+                sums.add_terms(sums.images(), &terms);
+            }
             let loss = loss_of(&sums, &self.objective, self.at(step));
             tally.seen += sums.images() as usize;
             tally.sums.add(&sums);
@@ -442,53 +469,11 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         }
         Ok(None)
     }
-
-    /// The first images of those that pictures show, at most `count`.
-    fn shown(&self, count: usize) -> Vec<u32> {
-        (0..count.min(self.worker.dataset.shown().0.len()) as u32).collect()
-    }
-
-    /// The first `count` validation images (training images if there are none) and their reconstructions from the posterior mean, both (Images, Values), in
-    /// `data.range`.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn reconstruct(&self, count: usize) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
-        let Encoded { inputs, posterior } = self.worker.encode(&self.shown(count))?;
-        Ok((inputs, self.decode(&posterior.mean)?))
-    }
-
-    /// The first `count` validation images (training images if there are none) and their posteriors.
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn encode(&self, count: usize) -> Result<Encoded, DeviceError> {
-        let indices = self.shown(count);
-        let parts = indices.chunks(self.micro_batch).collect();
-        Ok(Encoded::joined(B::execute(&self.pool, &self.worker, parts, Worker::encode)?))
-    }
-
-    /// The expected values, (Codes, Values), of codes (Codes, Latent).
-    ///
-    /// # Errors
-    /// The device failed.
-    pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
-        let parts = codes.chunks(self.micro_batch * self.worker.latent()).collect();
-        let parts = B::execute(&self.pool, &self.worker, parts, Worker::decode)?;
-        Ok(parts.concat())
-    }
-
-    /// Codes from the prior, (count, Latent). They depend only on the seed.
-    pub fn prior_codes(&self, count: usize) -> Vec<f32> {
-        let mut codes = vec![0.0; count * self.worker.latent()];
-        Stream::new(self.seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
-        codes
-    }
 }
 
 /// The number of images in a micro-batch: at most the limit of the backend. If the backend has several lanes, at most half a
-/// batch, so that two threads have work.
-pub fn micro_batch<B: Execute>(architecture: &Architecture, batch_size: usize) -> usize {
+/// batch, so that two threads have work. With several samples per image, as many images have that number of codes.
+pub fn micro_batch<B: Execute>(architecture: &Architecture, batch_size: usize, samples: usize) -> usize {
     let share = if B::LANES > 1 { batch_size.div_ceil(2) } else { batch_size };
-    B::micro_batch(architecture.has_own_gradients()).min(share).max(1)
+    (B::micro_batch(architecture.has_own_gradients()) / samples.max(1)).min(share).max(1)
 }

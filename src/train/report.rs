@@ -2,6 +2,7 @@
 
 use super::measure::{self, MeasuredBatch, Sums};
 use crate::metrics::Split;
+use crate::objective::{Loss, RowValues};
 use crate::optimizer::Learn;
 use crate::tensor::backend::{Array, Backend, Combine, DeviceError, Host, Portable, PortableDevice};
 use crate::tensor::dims::{Batch, Latent};
@@ -18,13 +19,13 @@ pub trait Report: Learn + Combine {
     fn no_report(latent: usize) -> Self::Report;
 
     /// Adds a micro-batch of training images to a report.
-    fn report(report: &mut Self::Report, terms: MicroBatch<'_, Self>);
+    fn report(report: &mut Self::Report, objective: &dyn Loss, terms: MicroBatch<'_, Self>);
 
     /// The sums of the metrics of each step, from the reports of its lanes.
     ///
     /// # Errors
     /// The device failed.
-    fn collect(latent: usize, steps: Vec<Vec<Self::Report>>) -> Result<Vec<Sums>, DeviceError>;
+    fn collect(objective: &dyn Loss, latent: usize, steps: Vec<Vec<Self::Report>>) -> Result<Vec<Sums>, DeviceError>;
 }
 
 /// The values of an array; none if there is none.
@@ -32,23 +33,44 @@ pub(super) fn values<B: Backend>(array: Option<&Array<(Batch, Latent), B>>) -> V
     array.map_or(Vec::new(), |array| array.to_vec())
 }
 
+/// The means of the values of the samples of each image: (Samples) to (Images).
+pub(super) fn means_of_samples(values: Vec<f32>, images: usize) -> Vec<f32> {
+    let samples = values.len() / images.max(1);
+    if samples < 2 {
+        return values;
+    }
+    let mean = |samples: &[f32]| samples.iter().map(|value| f64::from(*value)).sum::<f64>() / samples.len() as f64;
+    values.chunks(samples).map(|samples| mean(samples) as f32).collect()
+}
+
 /// The terms of a micro-batch of training images.
 pub struct MicroBatch<'a, B: Backend> {
-    /// -log p(x|z) of each image, nats, (Images).
+    /// -log p(x|z) of each sample, nats, (Rows).
     pub(super) recon_nats: &'a Array<(Batch,), B>,
+    /// The sampled KL of each sample, nats, (Rows); `None` if the objective does not need it.
+    pub(super) kl_nats: Option<&'a Array<(Batch,), B>>,
     /// Posterior means, (Images, Latent).
     pub(super) mean: &'a Array<(Batch, Latent), B>,
     /// Posterior log-variances, (Images, Latent); `None` for a plain autoencoder.
     pub(super) log_variance: Option<&'a Array<(Batch, Latent), B>>,
 }
 
-impl<B: Backend> MicroBatch<'_, B> {
+/// The terms of a micro-batch on the host.
+struct HostTerms<'a> {
+    recon_nats: &'a [f32],
+    kl_nats: &'a [f32],
+    mean: &'a [f32],
+    log_variance: &'a [f32],
+}
+
+impl HostTerms<'_> {
     /// Adds the micro-batch to the sums of the metrics of training.
-    fn measure(&self, sums: &mut Sums) {
-        let log_variance = values(self.log_variance);
+    fn measure(&self, objective: &dyn Loss, latent: usize, sums: &mut Sums) {
+        let HostTerms { recon_nats, kl_nats, mean, log_variance } = *self;
+        sums.add_terms(1.0, &objective.row_terms(RowValues { recon_nats, kl_nats }));
+        let recon_nats = means_of_samples(recon_nats.to_vec(), mean.len() / latent.max(1));
         // No metric of training needs the values of images.
-        let decoded = measure::Decoded::default;
-        sums.measure(&MeasuredBatch::new(&self.recon_nats.to_vec(), &self.mean.to_vec(), &log_variance, &decoded));
+        sums.measure(&MeasuredBatch::new(&recon_nats, mean, log_variance, &measure::Decoded::default));
     }
 }
 
@@ -62,11 +84,15 @@ impl Report for Host {
         Sums::new(Split::Train, latent)
     }
 
-    fn report(report: &mut Sums, terms: MicroBatch<'_, Host>) {
-        terms.measure(report);
+    fn report(report: &mut Sums, objective: &dyn Loss, terms: MicroBatch<'_, Host>) {
+        let (recon_nats, mean) = (terms.recon_nats.to_vec(), terms.mean.to_vec());
+        let kl_nats = terms.kl_nats.map_or(Vec::new(), |nats| nats.to_vec());
+        let log_variance = values(terms.log_variance);
+        let terms = HostTerms { recon_nats: &recon_nats, kl_nats: &kl_nats, mean: &mean, log_variance: &log_variance };
+        terms.measure(objective, report.latent(), report);
     }
 
-    fn collect(latent: usize, steps: Vec<Vec<Sums>>) -> Result<Vec<Sums>, DeviceError> {
+    fn collect(_: &dyn Loss, latent: usize, steps: Vec<Vec<Sums>>) -> Result<Vec<Sums>, DeviceError> {
         let of_step = |lanes: Vec<Sums>| {
             let mut sums = Sums::new(Split::Train, latent);
             lanes.iter().for_each(|lane| sums.add(lane));
@@ -79,6 +105,7 @@ impl Report for Host {
 /// The terms of a micro-batch on the device.
 pub struct Pending<B: Backend> {
     recon_nats: Array<(Batch,), B>,
+    kl_nats: Option<Array<(Batch,), B>>,
     mean: Array<(Batch, Latent), B>,
     log_variance: Option<Array<(Batch, Latent), B>>,
 }
@@ -92,22 +119,28 @@ impl<D: PortableDevice> Report for Portable<D> {
         Vec::new()
     }
 
-    fn report(report: &mut Vec<Pending<Self>>, terms: MicroBatch<'_, Self>) {
-        let MicroBatch { recon_nats, mean, log_variance } = terms;
-        let (recon_nats, mean, log_variance) = (recon_nats.clone(), mean.clone(), log_variance.cloned());
-        report.push(Pending { recon_nats, mean, log_variance });
+    fn report(report: &mut Vec<Pending<Self>>, _: &dyn Loss, terms: MicroBatch<'_, Self>) {
+        let MicroBatch { recon_nats, kl_nats, mean, log_variance } = terms;
+        let (recon_nats, mean) = (recon_nats.clone(), mean.clone());
+        report.push(Pending { recon_nats, kl_nats: kl_nats.cloned(), mean, log_variance: log_variance.cloned() });
     }
 
-    fn collect(latent: usize, steps: Vec<Vec<Vec<Pending<Self>>>>) -> Result<Vec<Sums>, DeviceError> {
-        // One copy from the device for each of the three arrays, whatever the number of steps.
-        let (mut recon_nats, mut mean, mut log_variance) = (Vec::new(), Vec::new(), Vec::new());
+    fn collect(
+        objective: &dyn Loss,
+        latent: usize,
+        steps: Vec<Vec<Vec<Pending<Self>>>>,
+    ) -> Result<Vec<Sums>, DeviceError> {
+        // One copy from the device for each of the arrays, whatever the number of steps.
+        let (mut recon_nats, mut kl_nats, mut mean, mut log_variance) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let mut sizes = Vec::new();
         for step in steps {
             let mut of_step = Vec::new();
             for pending in step.into_iter().flatten() {
-                let batch = pending.mean.shape().0;
-                of_step.push(batch.0);
-                recon_nats.push(pending.recon_nats.relabel((batch, Latent(1)))?);
+                let rows = pending.recon_nats.shape().0;
+                of_step.push((pending.mean.shape().0.0, rows.0));
+                recon_nats.push(pending.recon_nats.relabel((rows, Latent(1)))?);
+                kl_nats.extend(pending.kl_nats.map(|nats| nats.relabel((rows, Latent(1)))).transpose()?);
                 mean.push(pending.mean);
                 log_variance.extend(pending.log_variance);
             }
@@ -116,18 +149,21 @@ impl<D: PortableDevice> Report for Portable<D> {
         let down = |arrays: Vec<Array<(Batch, Latent), Self>>| -> Result<Vec<f32>, DeviceError> {
             if arrays.is_empty() { Ok(Vec::new()) } else { Ok(Self::stack_rows(&arrays)?.to_vec()) }
         };
-        let (recon_nats, mean, log_variance) = (down(recon_nats)?, down(mean)?, down(log_variance)?);
-        let (mut all, mut first) = (Vec::new(), 0);
+        let (recon_nats, kl_nats) = (down(recon_nats)?, down(kl_nats)?);
+        let (mean, log_variance) = (down(mean)?, down(log_variance)?);
+        let (mut all, mut first, mut first_row) = (Vec::new(), 0, 0);
         for step in sizes {
             let mut sums = Sums::new(Split::Train, latent);
-            for images in step {
-                let rows = first..first + images;
-                let codes = rows.start * latent..rows.end * latent;
-                first = rows.end;
-                let log_variance = log_variance.get(codes.clone()).unwrap_or_default();
-                let batch =
-                    MeasuredBatch::new(&recon_nats[rows], &mean[codes], log_variance, &measure::Decoded::default);
-                sums.measure(&batch);
+            for (images, rows) in step {
+                let (codes, rows) = (first * latent..(first + images) * latent, first_row..first_row + rows);
+                (first, first_row) = (first + images, rows.end);
+                let terms = HostTerms {
+                    recon_nats: &recon_nats[rows.clone()],
+                    kl_nats: kl_nats.get(rows).unwrap_or_default(),
+                    mean: &mean[codes.clone()],
+                    log_variance: log_variance.get(codes).unwrap_or_default(),
+                };
+                terms.measure(objective, latent, &mut sums);
             }
             all.push(sums);
         }

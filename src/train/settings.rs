@@ -1,7 +1,7 @@
 //! The `[train]` table: optimizer, learning rate, number of epochs and device.
 
 use super::schedule::{CONSTANT, Course, SCHEDULES};
-use crate::optimizer::{ADAM, OPTIMIZERS, Rule};
+use crate::optimizer::{ADAM, OPTIMIZERS, Rule, Scaling};
 use crate::settings::{Choices, Interval, Key, Keys, Kind, Role, Type};
 use std::sync::Arc;
 
@@ -20,8 +20,10 @@ pub struct TrainSettings {
     pub schedule: Arc<dyn Course>,
     /// The number of epochs over which the learning rate rises linearly.
     pub warmup_epochs: f64,
-    /// Gradients with a larger norm are scaled down to this norm.
-    pub clip_norm: Option<f64>,
+    /// Whether the order of the images is drawn again in each epoch.
+    pub shuffle: bool,
+    /// How gradients are scaled.
+    pub scaling: Scaling,
     /// The number of steps between two checkpoints, in addition to the checkpoint after each epoch.
     pub checkpoint_steps: Option<u64>,
     /// The device to train on.
@@ -75,6 +77,18 @@ const CLIP_NORM: Key = Key::new(
          max_grad_norm",
 )
 .example("1.0");
+const NORMALIZE_GRADIENT: Key = Key::new(
+    "normalize_gradient",
+    "Whether the gradient of each tensor is divided by its Euclidean norm, as the VampPrior's authors do.",
+)
+.also("norm_grad grad_normalization gradient_normalization")
+.example("true");
+const SHUFFLE: Key = Key::new(
+    "shuffle",
+    "Whether the order of the training images is drawn again in each epoch; otherwise it is that of the data.",
+)
+.also("shuffling random_order")
+.example("false");
 const CHECKPOINT_STEPS: Key = Key::new(
     "checkpoint_steps",
     "The number of steps between two checkpoints, in addition to the checkpoint after each epoch.",
@@ -98,6 +112,10 @@ impl TrainSettings {
         let schedule = keys.choice(SCHEDULE, &SCHEDULES, &CONSTANT);
         let warmup_epochs = keys.number(WARMUP_EPOCHS, Interval::NOT_NEGATIVE, 0.0);
         let clip_norm = keys.optional_number(CLIP_NORM, Interval::POSITIVE);
+        let normalizes = keys.boolean(NORMALIZE_GRADIENT);
+        let message = || "`train.clip_norm` and `train.normalize_gradient` are both set".to_owned();
+        keys.require(!normalizes || clip_norm.is_none(), &["train.clip_norm"], message, "remove one of them");
+        let shuffle = keys.boolean_or(SHUFFLE, true);
         let checkpoint_steps = keys.optional_whole(CHECKPOINT_STEPS, 1, Type::MOST);
         let device = keys.choice(DEVICE, &DEVICES, &CPU);
         let (rate, rates) = (learning_rate, optimizer.rates());
@@ -118,7 +136,12 @@ impl TrainSettings {
             learning_rate,
             schedule,
             warmup_epochs,
-            clip_norm,
+            shuffle,
+            scaling: match clip_norm {
+                Some(norm) => Scaling::ClipTo(norm),
+                None if normalizes => Scaling::EachToOne,
+                None => Scaling::None,
+            },
             checkpoint_steps,
             device,
         }

@@ -1,12 +1,13 @@
 //! The work of worker threads: forward and backward passes of micro-batches. The model is shared and read-only.
 
 use super::measure::{self, MeasuredBatch, Sums, axis_nats};
-use super::report::{MicroBatch, Report, values};
-use crate::data::{Dataset, Images, PixelMap};
+use super::report::{MicroBatch, Report, means_of_samples, values};
+use crate::data::{Binarize, Dataset, Images, PixelMap};
 use crate::metrics::Split;
+use crate::model::likelihood::Support;
 use crate::model::parameters::GradientMap;
 use crate::model::{Model, Posterior};
-use crate::objective::{self, FromBatch, Learned, Objective, Weights};
+use crate::objective::{self, Form, FromBatch, KlForm, Learned, Loss, Objective, RowValues, Weights};
 use crate::random::{HELD_OUT_SEED, Purpose};
 use crate::tensor::backend::{Array, Backend, Codes, Combine, DeviceError, Grads, NoiseKey, Parameter};
 use crate::tensor::dims::{Batch, Latent, Own, Values};
@@ -75,20 +76,21 @@ pub struct LaneTask<'a, B: Report, J> {
     /// The weights of the terms, divided by the number of images of the batch.
     pub(super) weights: Weights,
     /// The gradients of the terms that couple the batch.
-    pub(super) coupled: Option<&'a BatchCodes<B>>,
+    pub(super) coupled: Option<&'a StepCodes<B>>,
     /// The values that the step shares.
     pub(super) shared: Option<&'a Parameter<(Own,), B>>,
 }
 
-/// The codes of a batch, or gradients with respect to them.
-pub(super) type BatchCodes<B> = Codes<Batch, Latent, B>;
+/// The codes of the batch of a step, or gradients with respect to them.
+pub(super) type StepCodes<B> = Codes<Batch, Latent, B>;
 
 impl<B: Report> Worker<B> {
     /// The codes of a micro-batch of training images.
-    pub(super) fn codes(&self, indices: &[u32], epoch: u64) -> Result<BatchCodes<B>, DeviceError> {
+    pub(super) fn codes(&self, indices: &[u32], epoch: u64) -> Result<StepCodes<B>, DeviceError> {
         let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
-        let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch)?;
-        Ok(objective::encode(&self.model, &x, &noise, false, NoneTape)?.0)
+        let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch, 1)?;
+        let form = Form { samples: 1, kl: KlForm::None };
+        Ok(objective::encode(&self.model, &x, &noise, form, NoneTape)?.codes)
     }
 
     /// The forward and backward passes of micro-batches of training images.
@@ -101,7 +103,7 @@ impl<B: Report> Worker<B> {
             let rows = next..next + indices.len();
             next = rows.end;
             let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
-            let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch)?;
+            let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch, objective.samples())?;
             let coupled = coupled.map(|coupled| take_rows(coupled, rows)).transpose()?;
             let (parts, of_shared) = (&mut lane.parts, &mut lane.shared);
             let mut read = |gradients: &mut Grads<B>| {
@@ -112,22 +114,23 @@ impl<B: Report> Worker<B> {
             };
             let from_batch = FromBatch { weights, coupled, shared };
             let learned = objective::learn(objective, &self.model, &x, &noise, from_batch, &mut read)?;
-            let Learned { recon_nats, codes: Codes { mean, log_variance, .. } } = &learned;
-            B::report(&mut lane.report, MicroBatch { recon_nats, mean, log_variance: log_variance.as_ref() });
+            let Learned { recon_nats, kl_nats, codes: Codes { mean, log_variance, .. } } = &learned;
+            let (kl_nats, log_variance) = (kl_nats.as_ref(), log_variance.as_ref());
+            B::report(&mut lane.report, objective, MicroBatch { recon_nats, kl_nats, mean, log_variance });
         }
         Ok(lane)
     }
 }
 
 /// Some rows of the codes of a batch.
-fn take_rows<B: Report>(codes: &BatchCodes<B>, rows: Range<usize>) -> Result<BatchCodes<B>, DeviceError> {
+fn take_rows<B: Report>(codes: &StepCodes<B>, rows: Range<usize>) -> Result<StepCodes<B>, DeviceError> {
     let take = |array: &Array<(Batch, Latent), B>| B::take_rows(array, rows.clone());
     let log_variance = codes.log_variance.as_ref().map(take).transpose()?;
     Ok(Codes { mean: take(&codes.mean)?, log_variance, z: take(&codes.z)? })
 }
 
 /// The codes of several micro-batches below each other.
-pub(super) fn stack<B: Report>(parts: Vec<BatchCodes<B>>) -> Result<BatchCodes<B>, DeviceError> {
+pub(super) fn stack<B: Report>(parts: Vec<StepCodes<B>>) -> Result<StepCodes<B>, DeviceError> {
     let (mut mean, mut log_variance, mut z) = (Vec::new(), Vec::new(), Vec::new());
     for part in parts {
         mean.push(part.mean);
@@ -138,26 +141,93 @@ pub(super) fn stack<B: Report>(parts: Vec<BatchCodes<B>>) -> Result<BatchCodes<B
     Ok(Codes { mean: B::stack_rows(&mean)?, log_variance, z: B::stack_rows(&z)? })
 }
 
+/// The rows of the first sample of each image.
+fn first_samples(rows: Vec<f32>, images: usize, samples: usize) -> Vec<f32> {
+    if samples < 2 {
+        return rows;
+    }
+    let row = (rows.len() / (images * samples).max(1)).max(1);
+    rows.chunks(row).step_by(samples).flatten().copied().collect()
+}
+
+/// The codes of held-out images, row-major.
+#[derive(Debug, Default)]
+pub(super) struct HostCodes {
+    /// (Images, Latent)
+    mean: Vec<f32>,
+    /// (Images, Latent); empty for a plain autoencoder.
+    log_variance: Vec<f32>,
+    /// (Images, Latent)
+    z: Vec<f32>,
+}
+
+impl HostCodes {
+    /// Appends the codes of more images.
+    pub(super) fn extend(&mut self, more: HostCodes) {
+        self.mean.extend(more.mean);
+        self.log_variance.extend(more.log_variance);
+        self.z.extend(more.z);
+    }
+
+    /// The codes of some images, on a device.
+    pub(super) fn rows<B: Backend>(
+        &self,
+        device: &B::Device,
+        rows: Range<usize>,
+        latent: Latent,
+    ) -> Result<StepCodes<B>, DeviceError> {
+        let places = rows.start * latent.0..rows.end * latent.0;
+        let shape = (Batch(rows.len()), latent);
+        let array = |values: &[f32]| Array::new(device, Buffer::copy_of(&values[places.clone()]), shape);
+        let log_variance = (!self.log_variance.is_empty()).then(|| array(&self.log_variance)).transpose()?;
+        Ok(Codes { mean: array(&self.mean)?, log_variance, z: array(&self.z)? })
+    }
+}
+
 impl<B: Combine> Worker<B> {
     /// The number of latent axes.
     pub(super) fn latent(&self) -> usize {
         self.model.latent().0
     }
 
-    /// The forward pass of a micro-batch of validation images.
-    pub(super) fn measure(&self, indices: &[u32]) -> Result<Sums, DeviceError> {
+    /// What is added to the bits per value of the ELBO to get those of whole values: 0 for
+    /// probabilities; `None` if the likelihood gives neither their probability nor a density of dequantized values.
+    pub(super) fn bits_offset(&self) -> Option<f64> {
+        let likelihood = self.model.likelihood().kind();
+        let PixelMap { binarize, stored, range: [low, high], dequantize, .. } = self.pixels;
+        match likelihood.support() {
+            _ if !likelihood.is_distribution() => None,
+            Support::Levels => Some(0.0),
+            Support::Bits => {
+                let is_grey = dequantize || binarize == Binarize::None && self.dataset.is_grey;
+                (!is_grey).then_some(0.0)
+            }
+            Support::Unit | Support::Line => dequantize.then(|| {
+                let levels = stored[1] - stored[0] + 1.0;
+                (levels / (f64::from(high) - f64::from(low))).log2()
+            }),
+        }
+    }
+
+    /// The forward pass of a micro-batch of validation images: sums of the metrics, and codes.
+    pub(super) fn measure(&self, objective: &dyn Loss, indices: &[u32]) -> Result<(Sums, HostCodes), DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
-        let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
-        let terms = objective::measure(&self.model, &x, &noise)?;
+        let form = objective.form(Weights { scale: 1.0, beta: 0.0, term: 0.0 });
+        let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0, form.samples)?;
+        let terms = objective::measure(&self.model, &x, &noise, form)?;
         let mut sums = Sums::new(Split::Validation, self.latent());
         let decoded = || {
-            let expected = self.model.likelihood().kind().expected_fast(terms.outputs.to_vec());
-            measure::Decoded { inputs: x.to_vec(), expected }
+            let expected = self.model.likelihood().expected_fast(terms.outputs.to_vec());
+            // Of the first sample of each image.
+            measure::Decoded { inputs: x.to_vec(), expected: first_samples(expected, indices.len(), form.samples) }
         };
-        let Codes { mean, log_variance, .. } = &terms.codes;
+        let Codes { mean, log_variance, z } = &terms.codes;
         let (mean, log_variance) = (mean.to_vec(), values(log_variance.as_ref()));
-        sums.measure(&MeasuredBatch::new(&terms.recon_nats.to_vec(), &mean, &log_variance, &decoded));
-        Ok(sums)
+        let (recon_nats, kl_nats) = (terms.recon_nats.to_vec(), terms.kl_nats.map_or(Vec::new(), |nats| nats.to_vec()));
+        sums.add_terms(1.0, &objective.row_terms(RowValues { recon_nats: &recon_nats, kl_nats: &kl_nats }));
+        let recon_nats = means_of_samples(recon_nats, indices.len());
+        sums.measure(&MeasuredBatch::new(&recon_nats, &mean, &log_variance, &decoded));
+        Ok((sums, HostCodes { mean, log_variance, z: z.to_vec() }))
     }
 
     /// Images that pictures show, and their posteriors.
@@ -171,8 +241,8 @@ impl<B: Combine> Worker<B> {
     /// The metrics of single validation images, computed as in [`Worker::measure`].
     pub(crate) fn measure_each(&self, indices: &[u32]) -> Result<Measured, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
-        let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0)?;
-        let terms = objective::measure(&self.model, &x, &noise)?;
+        let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0, 1)?;
+        let terms = objective::measure(&self.model, &x, &noise, Form { samples: 1, kl: KlForm::None })?;
         let Codes { mean, log_variance, .. } = &terms.codes;
         let (latent, mean, log_variance) = (self.latent(), mean.to_vec(), values(log_variance.as_ref()));
         let kl_nats = mean.chunks(latent).zip(log_variance.chunks(latent)).map(|(mean, log_variance)| {
@@ -188,7 +258,7 @@ impl<B: Combine> Worker<B> {
     pub(crate) fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let shape = (Batch(codes.len() / self.latent()), self.model.latent());
         let z = Array::new(&self.device, Buffer::copy_of(codes), shape)?;
-        Ok(self.model.likelihood().kind().expected(self.model.decode(z)?.to_vec()))
+        Ok(self.model.likelihood().expected(self.model.decode(z)?.to_vec()))
     }
 
     fn images(
@@ -204,15 +274,16 @@ impl<B: Combine> Worker<B> {
         Array::new(&self.device, values, shape)
     }
 
-    /// The noise depends on the image, not on its batch or thread.
+    /// The noise of the samples of images depends on the image, not on its batch or thread.
     fn noise(
         &self,
         indices: &[u32],
         seed: u64,
         purpose: Purpose,
         epoch: u64,
+        samples: usize,
     ) -> Result<Array<(Batch, Latent), B>, DeviceError> {
-        let shape = (Batch(indices.len()), self.model.latent());
-        B::noise(&self.device, NoiseKey { seed, purpose, epoch }, indices, shape)
+        let shape = (Batch(indices.len() * samples), self.model.latent());
+        B::noise(&self.device, NoiseKey { seed, purpose, epoch, samples }, indices, shape)
     }
 }

@@ -1,7 +1,7 @@
 //! Estimates of the operations, memory and time that a trial needs, before it runs.
 
 use super::TrialError;
-use crate::objective::Objective;
+use crate::objective::{Loss, Objective};
 use crate::plan::Trial;
 use crate::tensor::backend::{Backend, Host};
 use crate::train::measure::SECONDS;
@@ -24,7 +24,10 @@ pub fn operations(trial: &Trial) -> f64 {
     // An objective that couples a batch encodes the images of the batch before.
     let couples = trial.spec().objective.kind.couples();
     let before = if couples { architecture.multiplications_of_encoder() as f64 } else { 0.0 };
-    let all = architecture.multiplications() as f64;
+    // The decoder has a code for each sample.
+    let encoder = architecture.multiplications_of_encoder() as f64;
+    let samples = trial.spec().objective.kind.samples() as f64;
+    let all = encoder + samples * (architecture.multiplications() as f64 - encoder);
     2.0 * (all * (3.0 * train + validation) + before * train) * trial.spec().train.epochs as f64
 }
 
@@ -35,8 +38,9 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let moments = train.optimizer.moments().len() as f64;
     // Weights, gradient and moments; while a checkpoint is read or written, up to two copies of the weights and moments.
     let kept = weights * (2.0 + moments + 2.0 * (1.0 + moments));
-    let images = micro_batch::<Host>(architecture, train.batch_size as usize) as f64;
-    let worked_on = 4.0 * images * architecture.activations() as f64 * ACTIVATIONS;
+    let samples = trial.spec().objective.kind.samples();
+    let images = micro_batch::<Host>(architecture, train.batch_size as usize, samples) as f64;
+    let worked_on = 4.0 * images * samples as f64 * architecture.activations() as f64 * ACTIVATIONS;
     // The weight gradients that each lane sums in arrays of its own.
     let of_thread = worked_on + if architecture.has_own_gradients() { weights } else { 0.0 };
     PROCESS + trial.dataset().train.bytes_in_memory() as f64 + kept + threads.min(Host::LANES) as f64 * of_thread

@@ -21,6 +21,7 @@ mod objectives;
 mod optimizers;
 mod output;
 mod plan_output;
+mod probe;
 mod processes;
 mod real_data;
 mod runs;

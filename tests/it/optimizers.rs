@@ -14,7 +14,17 @@ fn ten_steps_of_each_rule_agree_with_pytorch() {
     let cases: Vec<Value> = serde_json::from_str(include_str!("../fixtures/optimizers.json")).unwrap();
     assert!(cases.len() >= 6);
     for case in cases {
-        let keys = ["optimizer", "learning_rate", "momentum", "rho", "beta1", "beta2", "epsilon", "weight_decay"];
+        let keys = [
+            "optimizer",
+            "learning_rate",
+            "momentum",
+            "rho",
+            "beta1",
+            "beta2",
+            "epsilon",
+            "weight_decay",
+            "initial_mean_square",
+        ];
         let written = keys.iter().filter_map(|key| {
             let value = case.get(*key).filter(|value| !value.is_null())?;
             Some((format!("train.{key}"), toml::Value::try_from(value).unwrap()))

@@ -112,7 +112,7 @@ fn architecture(channels: usize) -> Architecture {
     let spec = "name = \"small\"\n[model]\nfamily = \"mlp\"\nhidden = [5]\nlatent_dim = 2";
     let (spec, found) = Spec::read(&Spec::keys_of(spec).unwrap());
     assert!(found.problems.is_empty());
-    spec.architecture(ImageShape { height: 4, width: 3, channels })
+    spec.architecture(ImageShape { height: 4, width: 3, channels }, [0.0, 255.0])
 }
 
 #[test]

@@ -230,11 +230,18 @@ fn every_optimizer_takes_the_same_course_on_a_device() {
         ("adam", Some(epsilon)),
         ("adamw", Some(epsilon)),
         ("adagrad", Some(epsilon)),
+        ("adam", Some("train.initial_mean_square=1")),
+        ("rmsprop", Some("train.initial_mean_square=1")),
+        ("sgd", Some("train.normalize_gradient=true")),
     ];
     for (optimizer, key) in rules {
         let chosen = format!("train.optimizer=\"{optimizer}\"");
-        let keys: Vec<&str> = [chosen.as_str(), "train.clip_norm=1"].into_iter().chain(key).collect();
-        let trial = trial(MLP, &keys);
+        // Gradients are either clipped or normalized.
+        let clips = key != Some("train.normalize_gradient=true");
+        let keys: Vec<&str> =
+            [chosen.as_str()].into_iter().chain(clips.then_some("train.clip_norm=1")).chain(key).collect();
+        let spec = if clips { MLP.to_owned() } else { MLP.replace("clip_norm = 50.0\n", "") };
+        let trial = trial(&spec, &keys);
         let (kernels, _) = train::<Host>(Cpu::default(), &trial, 1, 2);
         let (portable, _) = train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 2);
         let largest = kernels.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));

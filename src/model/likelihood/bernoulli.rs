@@ -36,17 +36,17 @@ impl Likelihood for Bernoulli {
         Bernoulli
     }
 
-    fn expected(&self, mut outputs: Vec<f32>) -> Vec<f32> {
+    fn expected(&self, mut outputs: Vec<f32>, _: &[f32]) -> Vec<f32> {
         outputs.iter_mut().for_each(|logit| *logit = 1.0 / (1.0 + (-*logit).exp()));
         outputs
     }
 
-    fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
+    fn expected_fast(&self, outputs: Vec<f32>, _: &[f32]) -> Vec<f32> {
         each_output(outputs, sigmoid)
     }
 
-    fn draw(&self, outputs: Vec<f32>, _: &[f32], stream: &mut Stream) -> Vec<f32> {
-        self.expected(outputs).into_iter().map(|one| f32::from(u8::from(stream.uniform() < one))).collect()
+    fn draw(&self, outputs: Vec<f32>, own: &[f32], stream: &mut Stream) -> Vec<f32> {
+        self.expected(outputs, own).into_iter().map(|one| f32::from(u8::from(stream.uniform() < one))).collect()
     }
 
     fn onnx(&self, image: ImageShape, graph: &mut Graph<'_>) -> Result<(), ExportError> {

@@ -11,7 +11,7 @@ use crate::random::Stream;
 use crate::settings::{Keys, Word};
 use crate::tensor::backend::{RowGradients, RowInputs, RowOperation};
 use crate::tensor::kernels::{exp, ln};
-use dfdx::shapes::Axis;
+use dfdx::shapes::{Axis, Shape};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{Device, SumTo, TryAdd, TryDiv, TryMul, TrySub};
 
@@ -48,7 +48,7 @@ fn polynomial<const N: usize>(coefficients: [f32; N], x: f32) -> f32 {
 
 /// A(a) - a x, the negative logarithm of the density.
 #[inline(always)]
-fn nats(logit: f32, x: f32) -> f32 {
+pub(super) fn nats(logit: f32, x: f32) -> f32 {
     let size = logit.abs();
     let square = 0.25 * logit * logit;
     let near = logit * (0.5 - x) + square * polynomial(LN_SINHC, square);
@@ -60,7 +60,7 @@ fn nats(logit: f32, x: f32) -> f32 {
 
 /// The mean, A'(a), with a relative error up to 5e-7.
 #[inline(always)]
-fn mean(logit: f32) -> f32 {
+pub(super) fn mean(logit: f32) -> f32 {
     let (size, square) = (logit.abs(), 0.25 * logit * logit);
     let near = 0.5 + 0.25 * logit * (polynomial(COTH[0], square) / polynomial(COTH[1], square));
     let small = exp(-size);
@@ -88,6 +88,26 @@ fn quantile(logit: f64, share: f64) -> f64 {
     if logit > -1e-6 { share } else { ((share * logit.exp_m1()).ln_1p() / logit).min(1.0) }
 }
 
+/// ln(sinh(h) / h) of h = `size` / 2, for sizes of at least 0, with dfdx's operations.
+pub(super) fn ln_sinhc<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
+    size: Tensor<S, f32, D, T>,
+) -> Result<Tensor<S, f32, D, T>, D::Err> {
+    // There is no choice by element: the value of the size that is cut to the interval of the series, and the growth beyond it.
+    // The gradient of what is cut is 0.
+    let square = size.with_empty_tape().try_clamp(0.0, NEAR)?.try_square()?.try_mul(0.25)?;
+    let [first, .., last] = LN_SINHC;
+    let mut series = square.with_empty_tape().try_mul(last)?;
+    for coefficient in LN_SINHC[1..LN_SINHC.len() - 1].iter().rev() {
+        series = series.try_add(*coefficient)?.try_mul(square.with_empty_tape())?;
+    }
+    let series = series.try_add(first)?.try_mul(square)?;
+    let size = size.try_clamp(NEAR, f32::MAX)?;
+    let share = size.with_empty_tape().try_negate()?.try_exp()?.try_negate()?.try_add(1.0)?;
+    let share = share.try_div(size.with_empty_tape())?.try_ln()?;
+    let end = 0.5 * NEAR + ((1.0 - (-NEAR).exp()) / NEAR).ln();
+    size.try_mul(0.5)?.try_add(share)?.try_sub(end)?.try_add(series)
+}
+
 impl Likelihood for ContinuousBernoulli {
     const WORD: Word = Word {
         name: "continuous_bernoulli",
@@ -101,12 +121,12 @@ impl Likelihood for ContinuousBernoulli {
         ContinuousBernoulli
     }
 
-    fn expected(&self, mut outputs: Vec<f32>) -> Vec<f32> {
+    fn expected(&self, mut outputs: Vec<f32>, _: &[f32]) -> Vec<f32> {
         outputs.iter_mut().for_each(|logit| *logit = exact_mean(f64::from(*logit)) as f32);
         outputs
     }
 
-    fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
+    fn expected_fast(&self, outputs: Vec<f32>, _: &[f32]) -> Vec<f32> {
         each_output(outputs, mean)
     }
 
@@ -183,23 +203,8 @@ impl RowOperation for ContinuousBernoulli {
         _: Option<Tensor<(usize,), f32, D, T>>,
         x: Tensor<(usize, usize), f32, D>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
-        // There is no choice by element: the value of the logit that is cut to the interval of the series, and the growth beyond
-        // it. The gradient of what is cut is 0.
         let linear = logits.with_empty_tape().try_mul(x.try_negate()?.try_add(0.5)?)?;
-        let size = logits.try_abs()?;
-        let square = size.with_empty_tape().try_clamp(0.0, NEAR)?.try_square()?.try_mul(0.25)?;
-        let [first, .., last] = LN_SINHC;
-        let mut series = square.with_empty_tape().try_mul(last)?;
-        for coefficient in LN_SINHC[1..LN_SINHC.len() - 1].iter().rev() {
-            series = series.try_add(*coefficient)?.try_mul(square.with_empty_tape())?;
-        }
-        let series = series.try_add(first)?.try_mul(square)?;
-        let size = size.try_clamp(NEAR, f32::MAX)?;
-        let share = size.with_empty_tape().try_negate()?.try_exp()?.try_negate()?.try_add(1.0)?;
-        let share = share.try_div(size.with_empty_tape())?.try_ln()?;
-        let end = 0.5 * NEAR + ((1.0 - (-NEAR).exp()) / NEAR).ln();
-        let beyond = size.try_mul(0.5)?.try_add(share)?.try_sub(end)?;
-        beyond.try_add(series)?.try_add(linear)?.try_sum::<(usize,), Axis<1>>()
+        ln_sinhc(logits.try_abs()?)?.try_add(linear)?.try_sum::<(usize,), Axis<1>>()
     }
 }
 

@@ -1,7 +1,15 @@
 //! Likelihoods p(x|z): distributions of the values of an image. Each has a file and a line in `likelihoods!`.
 
+mod grid;
+mod location_scale;
+mod logistic;
+mod scale;
 #[cfg(test)]
 mod tests;
+
+pub use gaussian::VarianceKind;
+pub use grid::Grid;
+pub use scale::Scale;
 
 use super::parameters::{Module, Visit, Visitor};
 use crate::data::ImageShape;
@@ -13,6 +21,7 @@ use crate::tensor::dims::{Dim, Own};
 use crate::tensor::kernels::{sum_of, vectorized};
 use dfdx::tensor::{Tape, Tensor};
 use dfdx::tensor_ops::Device;
+use std::sync::Arc;
 
 /// The likelihood of the values of an image: its negative logarithm in nats is an operation on rows. The outputs of the
 /// decoder are in the order of the pixels; the order of the numbers of a pixel is up to the likelihood.
@@ -27,6 +36,22 @@ trait Likelihood: RowOperation {
     /// Reads its own keys.
     fn read(keys: &mut Keys<'_>) -> Self;
 
+    /// The same likelihood, of images with this number of channels and values in these places.
+    #[must_use]
+    fn on(self, _channels: usize, _grid: Grid) -> Self {
+        self
+    }
+
+    /// Why images with this number of channels have no such likelihood, and what to do; `None` if they have one.
+    fn refusal(&self, _channels: usize) -> Option<[String; 2]> {
+        None
+    }
+
+    /// Whether it is a distribution of the values given a code. Otherwise its parameters depend on the values too.
+    fn is_distribution(&self) -> bool {
+        true
+    }
+
     /// The number of outputs of the decoder for a pixel with this number of channels.
     fn outputs(&self, channels: usize) -> usize {
         channels
@@ -37,12 +62,13 @@ trait Likelihood: RowOperation {
         None
     }
 
-    /// The expected values of images: from outputs of the decoder (Images, Outputs) to (Images, Values).
-    fn expected(&self, outputs: Vec<f32>) -> Vec<f32>;
+    /// The expected values of images: from outputs of the decoder (Images, Outputs) and the likelihood's own numbers to
+    /// (Images, Values).
+    fn expected(&self, outputs: Vec<f32>, own: &[f32]) -> Vec<f32>;
 
     /// As [`Likelihood::expected`], by the vector instructions of the kernels.
-    fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
-        self.expected(outputs)
+    fn expected_fast(&self, outputs: Vec<f32>, own: &[f32]) -> Vec<f32> {
+        self.expected(outputs, own)
     }
 
     /// Draws the values of images: from outputs of the decoder (Images, Outputs) and the likelihood's own numbers to
@@ -62,6 +88,8 @@ trait Likelihood: RowOperation {
 pub enum Support {
     /// 0 and 1. Numbers between them count as the probability of 1.
     Bits,
+    /// Whole levels, each with a probability.
+    Levels,
     /// Numbers from 0 to 1, with a density.
     Unit,
     /// All numbers, with a density.
@@ -109,6 +137,22 @@ macro_rules! likelihoods {
                 match self { $(LikelihoodKind::$name(_) => <$name as Likelihood>::SUPPORT,)+ }
             }
 
+            /// The same likelihood, of images with this number of channels and values in these places.
+            #[must_use]
+            pub fn on(self, channels: usize, grid: Grid) -> LikelihoodKind {
+                match self { $(LikelihoodKind::$name(one) => LikelihoodKind::$name(one.on(channels, grid)),)+ }
+            }
+
+            /// Why images with this number of channels have no such likelihood, and what to do; `None` if they have one.
+            pub fn refusal(&self, channels: usize) -> Option<[String; 2]> {
+                match self { $(LikelihoodKind::$name(one) => one.refusal(channels),)+ }
+            }
+
+            /// Whether it is a distribution of the values given a code. Otherwise its parameters depend on the values too.
+            pub fn is_distribution(&self) -> bool {
+                match self { $(LikelihoodKind::$name(one) => one.is_distribution(),)+ }
+            }
+
             /// The number of outputs of the decoder for a pixel with this number of channels.
             pub fn outputs(&self, channels: usize) -> usize {
                 match self { $(LikelihoodKind::$name(one) => one.outputs(channels),)+ }
@@ -119,14 +163,15 @@ macro_rules! likelihoods {
                 match self { $(LikelihoodKind::$name(one) => one.parameter(image),)+ }
             }
 
-            /// The expected values of images: from outputs of the decoder (Images, Outputs) to (Images, Values).
-            pub fn expected(&self, outputs: Vec<f32>) -> Vec<f32> {
-                match self { $(LikelihoodKind::$name(one) => one.expected(outputs),)+ }
+            /// The expected values of images: from outputs of the decoder (Images, Outputs) and the likelihood's own numbers to
+            /// (Images, Values).
+            pub fn expected(&self, outputs: Vec<f32>, own: &[f32]) -> Vec<f32> {
+                match self { $(LikelihoodKind::$name(one) => one.expected(outputs, own),)+ }
             }
 
             /// As [`LikelihoodKind::expected`], by the vector instructions of the kernels: to a relative error of 2e-6.
-            pub fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
-                match self { $(LikelihoodKind::$name(one) => one.expected_fast(outputs),)+ }
+            pub fn expected_fast(&self, outputs: Vec<f32>, own: &[f32]) -> Vec<f32> {
+                match self { $(LikelihoodKind::$name(one) => one.expected_fast(outputs, own),)+ }
             }
 
             /// Draws the values of images: from outputs of the decoder (Images, Outputs) and the likelihood's own numbers to
@@ -188,12 +233,54 @@ likelihoods! {
     Bernoulli in bernoulli,
     Gaussian in gaussian,
     ContinuousBernoulli in continuous_bernoulli,
+    Laplace in laplace,
+    DiscretizedLogistic in discretized_logistic,
+    LogisticMixture in logistic_mixture,
 }
 
-/// Whether the nats of the likelihood with this name in a spec are those of a density, not of a probability: they depend on the
-/// unit of the values.
-pub fn is_density(name: &str) -> bool {
-    SUPPORTS.iter().any(|(known, support)| *known == name && *support != Support::Bits)
+/// What the nats of a likelihood are those of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NatsOf {
+    /// The probability of bits.
+    Bits,
+    /// The probability of levels.
+    Levels,
+    /// A density, which depends on the unit of the values.
+    Density,
+}
+
+impl NatsOf {
+    /// Its name in messages.
+    pub fn title(self) -> &'static str {
+        match self {
+            NatsOf::Bits => "probability",
+            NatsOf::Levels => "probability of levels",
+            NatsOf::Density => "density",
+        }
+    }
+}
+
+/// What the nats of the likelihood with this name in a spec are those of; `None` for unknown names.
+pub fn nats_of(name: &str) -> Option<NatsOf> {
+    let (_, support) = SUPPORTS.iter().find(|(known, _)| *known == name)?;
+    Some(match support {
+        Support::Bits => NatsOf::Bits,
+        Support::Levels => NatsOf::Levels,
+        Support::Unit | Support::Line => NatsOf::Density,
+    })
+}
+
+/// The sum of the terms of the values, from the location and the logarithm of the scale of each, for tests.
+#[cfg(test)]
+fn exact_sum(outputs: &[f64], own: &[f64], x: &[f64], is_of_decoder: bool, term: impl Fn([f64; 2], f64) -> f64) -> f64 {
+    let both = |place: usize| {
+        if is_of_decoder {
+            [outputs[2 * place], outputs[2 * place + 1]]
+        } else {
+            [outputs[place], own[place % own.len()]]
+        }
+    };
+    x.iter().enumerate().map(|(place, x)| term(both(place), *x)).sum()
 }
 
 /// The function of each output.
@@ -285,6 +372,20 @@ impl<V: Dim, O: Dim, B: Backend> LikelihoodHead<V, O, B> {
             }
         };
         Ok(LikelihoodHead { kind, own, axes: std::marker::PhantomData })
+    }
+
+    /// The expected values of images: from outputs of the decoder (Images, Outputs) to (Images, Values).
+    pub fn expected(&self, outputs: Vec<f32>) -> Vec<f32> {
+        self.kind.expected(outputs, &self.own_values())
+    }
+
+    /// As [`LikelihoodHead::expected`], by the vector instructions of the kernels.
+    pub fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
+        self.kind.expected_fast(outputs, &self.own_values())
+    }
+
+    fn own_values(&self) -> Arc<Vec<f32>> {
+        self.own.as_ref().map_or_else(Arc::default, |(_, parameter)| parameter.values())
     }
 
     /// Its kind and settings.

@@ -12,7 +12,7 @@ pub struct Codes<N: Dim, L: Dim, B: Backend> {
     pub mean: Array<(N, L), B>,
     /// Posterior log-variances, `(N, L)`; `None` for a plain autoencoder.
     pub log_variance: Option<Array<(N, L), B>>,
-    /// Samples, `(N, L)`.
+    /// Samples, `(N, L)`: one for each image, or several with a row for each, those of the first image first.
     pub z: Array<(N, L), B>,
 }
 
@@ -70,13 +70,16 @@ pub trait CodeTerm: Copy + Send + Sync + 'static {
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err>;
 }
 
-/// A term of the loss that couples the images of a batch: from all codes of a batch to a number, whose gradients are needed. It is
-/// computed twice: on the host, and with dfdx's operations on any device.
+/// Terms of the loss that couple the images of a batch: from all codes of a batch to some numbers, of whose weighted sum the
+/// gradients are needed. They are computed twice: on the host, and with dfdx's operations on any device.
 pub trait CodeOperation {
-    /// Adds the gradients.
-    fn gradients(&self, codes: CodeInputs<'_>, gradients: CodeGradients<'_>);
+    /// The weight of each term; at least one.
+    fn weights(&self) -> Vec<f32>;
 
-    /// The term itself, from (Images, Latent) tensors, recorded on their tapes.
+    /// The terms. Adds the gradients of their weighted sum.
+    fn gradients(&self, codes: CodeInputs<'_>, gradients: CodeGradients<'_>) -> Vec<f64>;
+
+    /// The terms, `(Terms)`, from (Images, Latent) tensors, recorded on their tapes.
     ///
     /// # Errors
     /// The device failed.
@@ -85,5 +88,5 @@ pub trait CodeOperation {
         mean: Tensor<(usize, usize), f32, D, T>,
         log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
         z: Tensor<(usize, usize), f32, D, T>,
-    ) -> Result<Tensor<(), f32, D, T>, D::Err>;
+    ) -> Result<Tensor<(usize,), f32, D, T>, D::Err>;
 }

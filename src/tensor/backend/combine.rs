@@ -1,7 +1,7 @@
 //! What objectives need of a backend in addition to the operations of models: terms with weights, and codes of whole batches.
 
 use super::{Array, Backend, CodeOperation, CodeTerm, Codes, DeviceError, Grads, Parameter};
-use crate::tensor::dims::{Batch, Dim};
+use crate::tensor::dims::{Batch, Dim, Terms};
 use dfdx::shapes::Shape;
 use dfdx::tensor::Tape;
 use std::ops::Range;
@@ -16,19 +16,25 @@ pub enum RowWeight<N: Dim, B: Backend> {
 
 /// Operations that combine terms of images to the value to differentiate.
 pub trait Combine: Backend {
-    /// A term of each image that depends on its code and on shared numbers: `(N)`. All codes may be on the tape.
+    /// A term of each row that depends on its code and on shared numbers, if there are any: `(N)`. All codes may be on the tape.
     fn code_term<C: CodeTerm, N: Dim, L: Dim, P: Dim, T: Tape<f32, Self::Device>>(
         term: &C,
         codes: &Codes<N, L, Self>,
-        own: &Parameter<(P,), Self>,
+        own: Option<&Parameter<(P,), Self>>,
         tape: T,
     ) -> Result<Array<(N,), Self, T>, DeviceError>;
 
-    /// The gradients of a term that couples the images of a batch, with respect to their codes.
+    /// Each row `times` times, one after another: `(N, L)` to `(times N, L)`.
+    fn repeat_rows<N: Dim, L: Dim, T: Tape<f32, Self::Device>>(
+        rows: Array<(N, L), Self, T>,
+        times: usize,
+    ) -> Result<Array<(N, L), Self, T>, DeviceError>;
+
+    /// The gradients of the weighted sum of terms that couple the images of a batch, with respect to their codes; and the terms.
     fn code_gradients<C: CodeOperation, N: Dim, L: Dim>(
         operation: &C,
         codes: &Codes<N, L, Self>,
-    ) -> Result<Codes<N, L, Self>, DeviceError>;
+    ) -> Result<(Codes<N, L, Self>, Array<(Terms,), Self>), DeviceError>;
 
     /// The sum of all terms times their weights, the value to differentiate: of rows `(N)`, and of any arrays with constant
     /// gradients of the same shape.

@@ -147,13 +147,17 @@ pub struct NoiseKey {
     pub purpose: Purpose,
     /// The epoch.
     pub epoch: u64,
+    /// The number of samples per image.
+    pub samples: usize,
 }
 
 impl NoiseKey {
-    /// Fills rows of noise (Images, Latent): each depends on its image, not on its batch or thread.
+    /// Fills rows of noise (Samples, Latent), those of the first image first: each depends on its image and on its number among
+    /// the samples of the image, not on its batch or thread, nor on the number of samples.
     pub fn fill(self, images: &[u32], latent: usize, noise: &mut [f32]) {
-        for (image, noise) in images.iter().zip(noise.chunks_mut(latent.max(1))) {
-            Stream::new(self.seed, self.purpose, self.epoch, u64::from(*image)).fill_normal(noise);
+        for (image, noise) in images.iter().zip(noise.chunks_mut(self.samples.max(1) * latent.max(1))) {
+            let mut stream = Stream::new(self.seed, self.purpose, self.epoch, u64::from(*image));
+            noise.chunks_mut(latent.max(1)).for_each(|sample| stream.fill_normal(sample));
         }
     }
 }
@@ -287,7 +291,7 @@ pub trait Backend: 'static + Sized {
         shape: S,
     ) -> Result<Array<S, Self>, DeviceError>;
 
-    /// Noise of the standard normal distribution for some images: `(N, L)`.
+    /// Noise of the standard normal distribution for the samples of some images: `(N, L)`.
     fn noise<N: Dim, L: Dim>(
         device: &Self::Device,
         key: NoiseKey,

@@ -23,7 +23,7 @@ mod sum;
 mod winograd;
 
 pub use activation::{ACTIVATIONS, Activation, OnnxNode, RELU};
-pub(crate) use elementary::{exp, ln, ln_1p_of_unit, sigmoid};
+pub(crate) use elementary::{exp, ln, ln_1p_of_unit, sigmoid, tanh};
 pub use scratch::Buffer;
 pub(crate) use scratch::with_scratch;
 #[cfg(test)]

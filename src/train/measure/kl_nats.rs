@@ -20,6 +20,11 @@ pub(super) fn mean(sums: &Sums) -> f64 {
     sums.mean(NAME, 0)
 }
 
+/// Whether any image has a KL: those of a plain autoencoder have none.
+pub(super) fn is_measured(sums: &Sums) -> bool {
+    sums.of(NAME).get(1).is_some_and(|with_kl| *with_kl > 0.0)
+}
+
 impl Measure for KlNats {
     fn metrics(&self) -> Vec<Metric> {
         let doc = "KL(q(z|x) || N(0, I)), nats per image: summed over latent axes, mean over images.";

@@ -11,7 +11,8 @@ pub(super) struct Loss;
 
 /// Mean loss over the images.
 pub(super) fn of(sums: &Sums, objective: &dyn objective::Loss, at: At) -> f64 {
-    objective.loss(MeanTerms { recon_nats: recon_nats::mean(sums), kl_nats: kl_nats::mean(sums) }, at)
+    let own = sums.own_terms();
+    objective.loss(MeanTerms { recon_nats: recon_nats::mean(sums), kl_nats: kl_nats::mean(sums), own: &own }, at)
 }
 
 impl Measure for Loss {

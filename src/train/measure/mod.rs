@@ -3,6 +3,7 @@
 
 mod active_units;
 mod batch;
+mod bits_per_dim;
 mod capacity_nats;
 mod effective_beta;
 mod elbo_nats;
@@ -16,6 +17,7 @@ mod mse;
 mod recon_nats;
 mod seconds;
 mod sums;
+mod terms;
 
 pub use batch::{Decoded, MeasuredBatch};
 pub use effective_beta::EFFECTIVE_BETA;
@@ -29,7 +31,7 @@ pub(super) use kl_nats::axis_nats;
 pub use sums::Sums;
 
 use crate::metrics::{Metric, Row, Split, Value};
-use crate::objective::{At, Loss};
+use crate::objective::{self, At, Loss};
 use std::sync::LazyLock;
 
 /// Every measure, in the order of the tables' columns.
@@ -39,6 +41,7 @@ const MEASURES: &[&dyn Measure] = &[
     &recon_nats::ReconNats,
     &kl_nats::KlNats,
     &mse::Mse,
+    &bits_per_dim::BitsPerDim,
     &active_units::ActiveUnits,
     &effective_beta::EffectiveBeta,
     &kl_weight::KlWeight,
@@ -96,6 +99,9 @@ pub(super) struct End<'a> {
     pub(super) at: At,
     /// Learning rate at the last step.
     pub(super) learning_rate: f64,
+    /// What is added to the bits of a value to get those of a whole value: 0 for a probability, the bits of a unit of the data for
+    /// a density of dequantized values; `None` if the likelihood is neither.
+    pub(super) bits_offset: Option<f64>,
 }
 
 impl End<'_> {
@@ -135,7 +141,8 @@ static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         metrics.extend(error);
         Entry { measure, metrics }
     };
-    MEASURES.iter().copied().map(entry).collect()
+    let terms = objective::all_terms().into_iter().map(|term| term as &dyn Measure);
+    MEASURES.iter().copied().chain(terms).map(entry).collect()
 });
 
 impl Entry {
@@ -225,8 +232,9 @@ mod tests {
             keys.table("model", "", "", ModelSettings::read);
             keys.table("objective", "", "", ObjectiveSettings::read)
         });
-        let at = At { step: 0, steps_per_epoch: 1, values: 4, latent: 2 };
-        let end = End { sums, seconds: 0.5, objective: &settings.kind, at, learning_rate: 0.1 };
+        let at = At { step: 0, steps_per_epoch: 1, images: 2, values: 4, latent: 2 };
+        let bits_offset = Some(8.0);
+        let end = End { sums, seconds: 0.5, objective: &settings.kind, at, learning_rate: 0.1, bits_offset };
         let mut row = Row::new(1, split, 1, 2);
         end.fill(&mut row);
         row
@@ -245,6 +253,8 @@ mod tests {
             assert!((row.list("kl_axis_nats")[0] - 0.5).abs() < 1e-12);
             assert_eq!(get("active_units"), 1.0, "variances are 1 and 0.0025");
             assert_eq!(get("elbo_nats"), -get("recon_nats") - get("kl_nats"));
+            // 4 values in an image.
+            assert!((get("bits_per_dim") - (4.50125 / (4.0 * std::f64::consts::LN_2) + 8.0)).abs() < 1e-9);
             assert!((get("loss") - (4.0 + 2.0 * 0.50125)).abs() < 1e-9);
             // Both KLs are equal: the ELBO's deviation is that of 3 and 5, 2 / sqrt(2).
             assert!((get("elbo_nats_se") - 1.0).abs() < 1e-9);
@@ -266,7 +276,9 @@ mod tests {
         assert_eq!(validation.get("grad_norm"), None);
         for row in [&train, &validation] {
             let names: Vec<&str> = row.values().map(|(metric, _)| &*metric.name).collect();
-            let has = |one: &&Metric| one.is_of(row.split) && one.name != "capacity_nats";
+            let terms = objective::all_terms();
+            let is_own = |name: &str| name == "capacity_nats" || terms.iter().any(|term| term.name == name);
+            let has = |one: &&Metric| one.is_of(row.split) && !is_own(&one.name);
             let expected: Vec<&str> = all().filter(has).map(|one| &*one.name).collect();
             assert_eq!(names, expected);
         }
@@ -279,6 +291,7 @@ mod tests {
         sums.measure(&MeasuredBatch::new(&[1.0], &[0.5, 0.5], &[], &|| Decoded::default()));
         let row = row(&sums, Split::Train);
         assert_eq!((row.get("kl_nats"), row.value("kl_axis_nats")), (Some(0.0), Some(&Value::List(Vec::new()))));
+        assert_eq!(row.get("bits_per_dim"), None);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct Sums {
     latent: usize,
     images: f64,
     values: Vec<f64>,
+    /// The objective's own terms, each the sum over batches of its value times the images of the batch; empty before the first.
+    terms: Vec<f64>,
 }
 
 /// The number of sums for a standard error: of the values, and of their squares.
@@ -28,7 +30,7 @@ impl Sums {
     pub(in crate::train) fn new(split: Split, latent: usize) -> Sums {
         let lengths = entries(split).map(|entry| entry.lengths(split, latent));
         let length = lengths.map(|(own, moments)| own + moments).sum();
-        Sums { split, latent, images: 0.0, values: vec![0.0; length] }
+        Sums { split, latent, images: 0.0, values: vec![0.0; length], terms: Vec::new() }
     }
 
     /// Calls `give` for each measure with its own sums and with the sums for its standard error.
@@ -66,6 +68,28 @@ impl Sums {
     pub(in crate::train) fn add(&mut self, other: &Sums) {
         self.images += other.images;
         self.values.iter_mut().zip(&other.values).for_each(|(value, other)| *value += other);
+        self.add_terms(1.0, &other.terms);
+    }
+
+    /// Adds the objective's own terms of a batch of this number of images.
+    pub(in crate::train) fn add_terms(&mut self, images: f64, terms: &[f64]) {
+        self.terms.resize(self.terms.len().max(terms.len()), 0.0);
+        self.terms.iter_mut().zip(terms).for_each(|(sum, term)| *sum += images * term);
+    }
+
+    /// The means over the images of the objective's own terms.
+    pub(super) fn own_terms(&self) -> Vec<f64> {
+        self.terms.iter().map(|sum| sum / self.images).collect()
+    }
+
+    /// The mean of an own term; NaN if it was not added.
+    pub(super) fn own_term(&self, place: usize) -> f64 {
+        self.terms.get(place).map_or(f64::NAN, |sum| sum / self.images)
+    }
+
+    /// The number of latent axes.
+    pub(in crate::train) fn latent(&self) -> usize {
+        self.latent
     }
 
     /// The split of the images.
@@ -128,16 +152,16 @@ impl Sums {
         u32::from_str_radix(&digits, 16).map_or(f64::NAN, f64::from)
     }
 
-    /// The sums as numbers, for [`Sums::from_numbers`].
+    /// The sums as numbers, for [`Sums::from_numbers`]; the own terms of the objective come last.
     pub(in crate::train) fn numbers(&self) -> Vec<f64> {
-        [self.layout(), self.images].into_iter().chain(self.values.iter().copied()).collect()
+        [self.layout(), self.images].into_iter().chain(self.values.iter().chain(&self.terms).copied()).collect()
     }
 
     /// The inverse of [`Sums::numbers`]; `None` if the numbers are of other measures or of another number of latent axes.
     pub(in crate::train) fn from_numbers(split: Split, latent: usize, numbers: &[f64]) -> Option<Sums> {
         let &[layout, images, ref values @ ..] = numbers else { return None };
         let empty = Sums::new(split, latent);
-        let fits = empty.layout() == layout && empty.values.len() == values.len();
-        fits.then(|| Sums { images, values: values.to_vec(), ..empty })
+        let (values, terms) = values.split_at_checked(empty.values.len())?;
+        (empty.layout() == layout).then(|| Sums { images, values: values.to_vec(), terms: terms.to_vec(), ..empty })
     }
 }

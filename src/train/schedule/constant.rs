@@ -15,7 +15,7 @@ fn read(_: &mut Keys<'_>) -> Arc<dyn Course> {
 struct Constant;
 
 impl Course for Constant {
-    fn factor(&self, _: Times) -> f64 {
-        1.0
+    fn rate(&self, _: Times, learning_rate: f64) -> f64 {
+        learning_rate
     }
 }

@@ -18,10 +18,10 @@ fn read(_: &mut Keys<'_>) -> Arc<dyn Course> {
 struct Cosine;
 
 impl Course for Cosine {
-    fn factor(&self, Times { done, epochs, warmup_epochs }: Times) -> f64 {
+    fn rate(&self, Times { done, epochs, warmup_epochs }: Times, learning_rate: f64) -> f64 {
         // The decrease starts after the warm-up, so the full rate is reached.
         let (fallen, fall) = (done - warmup_epochs, epochs - warmup_epochs);
         let share = if fall > 0.0 { (fallen / fall).clamp(0.0, 1.0) } else { 0.0 };
-        0.5 * (1.0 + (std::f64::consts::PI * share).cos())
+        learning_rate * (0.5 * (1.0 + (std::f64::consts::PI * share).cos()))
     }
 }

@@ -2,6 +2,7 @@
 
 mod constant;
 mod cosine;
+mod listed;
 mod step;
 
 pub(super) use constant::KIND as CONSTANT;
@@ -12,12 +13,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// The schedules that a spec can choose.
-pub static SCHEDULES: Choices<Arc<dyn Course>> = Choices(&[&constant::KIND, &step::KIND, &cosine::KIND]);
+pub static SCHEDULES: Choices<Arc<dyn Course>> = Choices(&[&constant::KIND, &step::KIND, &cosine::KIND, &listed::KIND]);
 
 /// A schedule without the warm-up.
 pub trait Course: Debug + Send + Sync {
-    /// The factor of `learning_rate`.
-    fn factor(&self, times: Times) -> f64;
+    /// The learning rate, from `learning_rate`.
+    fn rate(&self, times: Times, learning_rate: f64) -> f64;
 
     /// Warnings for a training with this number of epochs.
     fn warnings(&self, _epochs: u64) -> Vec<Problem> {
@@ -62,7 +63,7 @@ impl Schedule {
     pub fn rate(&self, step: u64, steps_per_epoch: u64) -> f64 {
         let done = step as f64 / steps_per_epoch as f64;
         let times = Times { done, epochs: self.epochs, warmup_epochs: self.warmup_epochs };
-        let scheduled = self.rate * self.course.factor(times);
+        let scheduled = self.course.rate(times, self.rate);
         let risen = (step + 1) as f64 / (self.warmup_epochs * steps_per_epoch as f64);
         scheduled * risen.min(1.0)
     }
@@ -88,6 +89,14 @@ mod tests {
         let schedule = schedule("learning_rate = 1.0\nschedule = \"step\"\nmilestones = [1, 3]\ngamma = 0.5");
         let rates: Vec<f64> = (0..8).map(|step| schedule.rate(step, 2)).collect();
         assert_eq!(rates, [1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25]);
+    }
+
+    #[test]
+    fn listed_rates_apply_from_their_epochs_on() {
+        let schedule =
+            schedule("learning_rate = 1e-3\nschedule = \"listed\"\nrate_epochs = [1, 3]\nrates = [5e-4, 1e-4]");
+        let rates: Vec<f64> = (0..8).map(|step| schedule.rate(step, 2)).collect();
+        assert_eq!(rates, [1e-3, 1e-3, 5e-4, 5e-4, 5e-4, 5e-4, 1e-4, 1e-4]);
     }
 
     #[test]

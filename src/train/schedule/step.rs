@@ -38,9 +38,9 @@ fn read(keys: &mut Keys<'_>) -> Arc<dyn Course> {
 }
 
 impl Course for StepCourse {
-    fn factor(&self, Times { done, .. }: Times) -> f64 {
+    fn rate(&self, Times { done, .. }: Times, learning_rate: f64) -> f64 {
         let passed = self.milestones.iter().filter(|epoch| done >= **epoch as f64).count();
-        self.gamma.powf(passed as f64)
+        learning_rate * self.gamma.powf(passed as f64)
     }
 
     fn warnings(&self, epochs: u64) -> Vec<Problem> {

@@ -3,7 +3,6 @@
 use super::pictures_due::{PicturesDue, pictures_due};
 use super::{TrainingEvent, Writer};
 use crate::folder::{FileError, TrialFolder, write_whole};
-use crate::model::architecture::PosteriorKind;
 use crate::plan::Trial;
 use crate::record::Grid;
 use crate::record::checkpoint::Arrays;
@@ -68,8 +67,8 @@ fn draw<B: Execute>(
 
     let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, values), tiles(&reconstructions, values));
     let mut pictures = vec![(RECONSTRUCTIONS.name, Grid::pairs(image, columns, &inputs, &reconstructions, range))];
-    // A plain autoencoder has no prior.
-    if architecture.posterior != PosteriorKind::None {
+    // Most plain autoencoders have no prior.
+    if trial.spec().has_prior() {
         let columns = side(SAMPLES_SIDE);
         let samples = trainer.decode(&trainer.prior_codes(columns * columns))?;
         pictures.push((SAMPLES.name, Grid::tiles(image, columns, tiles(&samples, values), range)));

@@ -85,10 +85,18 @@ fn check(case: &str) -> Result<(), String> {
     assert.try_eq(Some(&"printed"), Data::text(printed), expected).map_err(|difference| format!("{case}: {difference}"))
 }
 
+/// An IDX file of 32-bit floats.
+fn floats() -> Vec<u8> {
+    let mut file = idx(&[10, 4, 4], 640);
+    file[2] = 0x0D;
+    file
+}
+
 type BinaryFile = (&'static str, &'static str, fn() -> Vec<u8>);
 
 /// The case, name and content of binary files.
-const BINARY_FILES: [BinaryFile; 22] = [
+const BINARY_FILES: [BinaryFile; 24] = [
+    ("discretized_logistic_of_floats", "images.idx", floats),
     ("gzip_bomb", "images.gz", || gzip(&idx(&[10, 4, 4], 64 << 20))),
     ("idx_file_that_claims_2_to_the_40_bytes", "images.idx", || idx(&[1 << 20, 1 << 10, 1 << 10], 100)),
     ("idx_file_that_ends_early", "images.idx", || idx(&[10, 4, 4], 100)),
@@ -98,6 +106,7 @@ const BINARY_FILES: [BinaryFile; 22] = [
     ("labels_of_other_images", "images.idx", || idx(&[10, 4, 4], 160)),
     ("labels_of_other_images", "labels.idx", || idx(&[9], 9)),
     ("limit_larger_than_the_file", "images.idx", || idx(&[10, 4, 4], 160)),
+    ("logistic_mixture_of_two_channels", "images.idx", || idx(&[10, 4, 4, 2], 320)),
     ("stratified_split_without_labels", "images.idx", || idx(&[10, 4, 4], 160)),
     ("test_count_and_files", "images.idx", || idx(&[10, 4, 4], 160)),
     ("test_count_and_files", "test.idx", || idx(&[5, 4, 4], 80)),

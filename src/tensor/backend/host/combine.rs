@@ -4,7 +4,7 @@ use super::{Host, HostTensor, Slot, add, put, slot, take_or_zeros};
 use crate::tensor::backend::{
     Array, CodeGradients, CodeInputs, CodeOperation, CodeTerm, Codes, Combine, DeviceError, Grads, Parameter, RowWeight,
 };
-use crate::tensor::dims::{Batch, Dim};
+use crate::tensor::dims::{Batch, Dim, Terms};
 use crate::tensor::kernels::Buffer;
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Cpu, CpuError, NoneTape, Tape};
@@ -15,42 +15,77 @@ impl Combine for Host {
     fn code_term<C: CodeTerm, N: Dim, L: Dim, P: Dim, T: Tape<f32, Cpu>>(
         term: &C,
         codes: &Codes<N, L, Self>,
-        own: &Parameter<(P,), Self>,
+        own: Option<&Parameter<(P,), Self>>,
         mut tape: T,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
         let (batch, _) = codes.mean.shape();
         let arrays = CodeArrays::of(codes);
-        let (own_values, own) = (own.handle.values.clone(), own.handle.sum.clone());
+        let own_values = own.map_or_else(Default::default, |own| own.handle.values.clone());
+        let own = own.map(|own| own.handle.sum.clone());
         let mut results = Buffer::new(batch.size());
         term.forward(arrays.inputs(), &own_values, &mut results);
         let results = codes.mean.tensor.next(results, (batch,))?;
         let (term, slot) = (*term, results.slot.clone());
         tape.add_backward_op(move |gradients| {
             let dresults = take_or_zeros(gradients, &slot, batch.size())?;
-            let mut down = take_or_zeros(gradients, &own, own_values.len())?;
+            let mut down = match &own {
+                Some(own) => take_or_zeros(gradients, own, own_values.len())?,
+                None => Buffer::default(),
+            };
             let [mut dmean, mut dlog_variance, mut dz] = arrays.take_gradients(gradients)?;
             let into = CodeGradients { mean: &mut dmean, log_variance: &mut dlog_variance, z: &mut dz };
             term.backward(arrays.inputs(), &own_values, &dresults, into, &mut down);
-            put(gradients, &own, down)?;
+            if let Some(own) = &own {
+                put(gradients, own, down)?;
+            }
             arrays.put_gradients(gradients, [dmean, dlog_variance, dz])
         });
         Ok(Array { tensor: results, tape })
     }
 
+    fn repeat_rows<N: Dim, L: Dim, T: Tape<f32, Cpu>>(
+        rows: Array<(N, L), Self, T>,
+        times: usize,
+    ) -> Result<Array<(N, L), Self, T>, DeviceError> {
+        let Array { tensor: rows, mut tape } = rows;
+        let (count, length) = (rows.shape.0.size(), rows.shape.1.size());
+        let more = N::from_size(count * times).ok_or_else(|| DeviceError::from_device("rows of a constant number"))?;
+        let mut repeated = Buffer::new(count * times * length);
+        for (row, copies) in rows.values.chunks(length).zip(repeated.chunks_mut(times * length)) {
+            copies.chunks_mut(length).for_each(|copy| copy.copy_from_slice(row));
+        }
+        let repeated = rows.next(repeated, (more, rows.shape.1))?;
+        let (from, to) = (rows.slot.clone(), repeated.slot.clone());
+        tape.add_backward_op(move |gradients| {
+            let copies = take_or_zeros(gradients, &to, count * times * length)?;
+            let mut sums = Buffer::filled(count * length, 0.0);
+            for (sum, copies) in sums.chunks_mut(length).zip(copies.chunks(times * length)) {
+                for copy in copies.chunks(length) {
+                    sum.iter_mut().zip(copy).for_each(|(sum, value)| *sum += value);
+                }
+            }
+            add(gradients, &from, sums)
+        });
+        Ok(Array { tensor: repeated, tape })
+    }
+
     fn code_gradients<C: CodeOperation, N: Dim, L: Dim>(
         operation: &C,
         codes: &Codes<N, L, Self>,
-    ) -> Result<Codes<N, L, Self>, DeviceError> {
+    ) -> Result<(Codes<N, L, Self>, Array<(Terms,), Self>), DeviceError> {
         let inputs = CodeArrays::of(codes);
         let zeros = |length: usize| Buffer::filled(length, 0.0);
         let [mut mean, mut log_variance, mut z] =
             [inputs.mean.len(), inputs.log_variance.as_ref().map_or(0, |values| values.len()), inputs.z.len()]
                 .map(zeros);
         let into = CodeGradients { mean: &mut mean, log_variance: &mut log_variance, z: &mut z };
-        operation.gradients(inputs.inputs(), into);
+        let terms = operation.gradients(inputs.inputs(), into);
+        let terms: Vec<f32> = terms.into_iter().map(|term| term as f32).collect();
+        let count = (Terms(terms.len()),);
+        let terms = Array { tensor: codes.mean.tensor.next(terms.into(), count)?, tape: NoneTape };
         let like = |values| Ok(Array { tensor: codes.mean.tensor.next(values, codes.mean.shape())?, tape: NoneTape });
         let log_variance = codes.log_variance.as_ref().map(|_| like(log_variance)).transpose()?;
-        Ok(Codes { mean: like(mean)?, log_variance, z: like(z)? })
+        Ok((Codes { mean: like(mean)?, log_variance, z: like(z)? }, terms))
     }
 
     fn total<N: Dim, L: Dim, T: Tape<f32, Cpu>>(

@@ -4,9 +4,9 @@ use super::{Portable, PortableDevice, Rows, array};
 use crate::tensor::backend::{
     Array, CodeOperation, CodeTerm, Codes, Combine, DeviceError, Grads, Parameter, RowWeight,
 };
-use crate::tensor::dims::{Batch, Dim};
+use crate::tensor::dims::{Batch, Dim, Terms};
 use dfdx::shapes::{Axis, HasShape, Shape};
-use dfdx::tensor::{NoneTape, OwnedTape, PutTape, Tape, Tensor};
+use dfdx::tensor::{NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor};
 use dfdx::tensor_ops::{Backward, BroadcastTo, ReshapeTo, SumTo, TryAdd, TryConcatAlong, TryMul};
 use std::ops::Range;
 
@@ -14,13 +14,16 @@ impl<D: PortableDevice> Combine for Portable<D> {
     fn code_term<C: CodeTerm, N: Dim, L: Dim, P: Dim, T: Tape<f32, D>>(
         term: &C,
         codes: &Codes<N, L, Self>,
-        own: &Parameter<(P,), Self>,
+        own: Option<&Parameter<(P,), Self>>,
         tape: T,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
         let (batch, _) = codes.mean.shape();
         let attempt = || -> Result<_, D::Err> {
             let FlatCodes { mean, log_variance, z } = flat_codes(codes)?;
-            let own = own.handle.clone().put_tape(tape).try_reshape_like(&(own.shape().0.size(),))?;
+            let own = match own {
+                Some(own) => own.handle.clone().put_tape(tape).try_reshape_like(&(own.shape().0.size(),))?,
+                None => mean.device().clone().try_zeros_like(&(1,))?.put_tape(tape),
+            };
             // A plain autoencoder has one tensor as mean and as sample; dfdx needs two.
             let z = if log_variance.is_none() { z.retaped::<T>().try_mul(1.0)? } else { z.retaped() };
             let log_variance = log_variance.map(|log_variance| log_variance.retaped());
@@ -29,24 +32,46 @@ impl<D: PortableDevice> Combine for Portable<D> {
         attempt().map_err(DeviceError::from_device).map(array)
     }
 
+    fn repeat_rows<N: Dim, L: Dim, T: Tape<f32, D>>(
+        rows: Array<(N, L), Self, T>,
+        times: usize,
+    ) -> Result<Array<(N, L), Self, T>, DeviceError> {
+        let (count, length) = rows.shape();
+        let more =
+            N::from_size(count.size() * times).ok_or_else(|| DeviceError::from_device("rows of a constant number"))?;
+        let flat = (count.size(), length.size());
+        let attempt = || -> Result<_, D::Err> {
+            let rows: Rows<D, T> = rows.tensor.put_tape(rows.tape).try_reshape_like(&flat)?;
+            let copies = rows.try_broadcast_like::<_, Axis<1>>(&(flat.0, times, flat.1))?;
+            copies.try_reshape_like(&(more, length))
+        };
+        attempt().map_err(DeviceError::from_device).map(array)
+    }
+
     fn code_gradients<C: CodeOperation, N: Dim, L: Dim>(
         operation: &C,
         codes: &Codes<N, L, Self>,
-    ) -> Result<Codes<N, L, Self>, DeviceError> {
+    ) -> Result<(Codes<N, L, Self>, Array<(Terms,), Self>), DeviceError> {
         let shape = codes.mean.shape();
         let attempt = || -> Result<_, D::Err> {
             let FlatCodes { mean, log_variance, z } = flat_codes(codes)?;
             // A plain autoencoder has one tensor as mean and as sample, each with its own gradient here.
             let z = if log_variance.is_none() { z.try_mul(1.0)? } else { z };
             let with_tape = |array: &Rows<D, NoneTape>| array.retaped::<OwnedTape<f32, D>>();
-            let term = operation.portable(with_tape(&mean), log_variance.as_ref().map(with_tape), with_tape(&z))?;
-            let mut gradients = term.try_backward()?;
+            let terms = operation.portable(with_tape(&mean), log_variance.as_ref().map(with_tape), with_tape(&z))?;
+            let (terms, tape) = terms.split_tape();
+            let weights = operation.weights();
+            let weights = terms.device().clone().try_tensor_from_vec(weights, *terms.shape())?;
+            let total: Tensor<(), f32, D, _> = terms.clone().put_tape(tape).try_mul(weights)?.try_sum()?;
+            let mut gradients = total.try_backward()?;
             let mut read = |array: &Rows<D, NoneTape>| -> Result<_, D::Err> {
                 gradients.get_or_alloc_mut(array)?;
                 gradients.get(array).try_reshape_like(&shape).map(self::array)
             };
             let log_variance = log_variance.as_ref().map(&mut read).transpose()?;
-            Ok(Codes { mean: read(&mean)?, log_variance, z: read(&z)? })
+            let count = (Terms(terms.shape().0),);
+            let terms = self::array(terms.try_reshape_like(&count)?);
+            Ok((Codes { mean: read(&mean)?, log_variance, z: read(&z)? }, terms))
         };
         attempt().map_err(DeviceError::from_device)
     }

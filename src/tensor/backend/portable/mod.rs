@@ -68,9 +68,9 @@ pub trait PortableDevice: Device<f32> + HasErr {
 /// The host as a device: its memory is that of the generator.
 impl PortableDevice for Cpu {
     fn noise(&self, key: NoiseKey, images: &[u32], latent: usize) -> Result<Rows<Cpu, NoneTape>, CpuError> {
-        let mut noise = vec![0.0; images.len() * latent];
+        let mut noise = vec![0.0; images.len() * key.samples * latent];
         key.fill(images, latent, &mut noise);
-        self.try_tensor_from_vec(noise, (images.len(), latent))
+        self.try_tensor_from_vec(noise, (images.len() * key.samples, latent))
     }
 }
 
@@ -78,10 +78,10 @@ impl PortableDevice for Cpu {
 #[cfg(feature = "cuda")]
 impl PortableDevice for dfdx::tensor::Cuda {
     fn noise(&self, key: NoiseKey, images: &[u32], latent: usize) -> Result<Rows<Self, NoneTape>, Self::Err> {
-        let mut noise = vec![0.0; images.len() * latent];
+        let mut noise = vec![0.0; images.len() * key.samples * latent];
         key.fill(images, latent, &mut noise);
         count(noise.len(), 0);
-        self.try_tensor_from_vec(noise, (images.len(), latent))
+        self.try_tensor_from_vec(noise, (images.len() * key.samples, latent))
     }
 }
 

@@ -152,6 +152,7 @@ activations! {
     Relu in relu,
     Tanh in tanh,
     LeakyRelu in leaky_relu,
+    LeakyRelu02 in leaky_relu_02,
 }
 
 fn finish_by<F: Function>(values: &mut [f32]) {

@@ -1,0 +1,141 @@
+//! The weighted KL term that several objectives have, and the schedule of its weight.
+
+use crate::model::GAUSSIAN_POSTERIOR;
+use crate::settings::{Choices, Interval, Key, Keys, Kind};
+
+/// The KL term.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Kl {
+    /// Its largest weight.
+    pub(super) weight: f64,
+    schedule: Schedule,
+}
+
+/// How the weight changes during training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Schedule {
+    Constant,
+    /// The number of epochs over which the weight rises linearly, and whether it changes with each step or only with each epoch.
+    Linear(f64, Rise),
+    /// The number of epochs of a cycle.
+    Cyclical(f64),
+}
+
+/// When a weight that rises changes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rise {
+    Step,
+    Epoch,
+}
+
+/// The share of a cycle in which the weight rises.
+const RISE_SHARE: f64 = 0.5;
+
+pub(super) const KL_WEIGHT: Key = Key::new(
+    "kl_weight",
+    "The weight of the KL term; for `beta` in the unit of `reduction`.",
+)
+.also("beta beta_vae kl_beta beta_kl kl_coef kl_coeff kl_coefficient kl_scale kl_lambda lambda_kl kld_weight weight_kl")
+.example("0.5");
+const KL_SCHEDULE: Key = Key::new("kl_schedule", "How the KL weight changes during training.")
+    .also("annealing_schedule anneal_function kl_annealing_schedule beta_schedule")
+    .example("\"cyclical\"");
+const KL_WARMUP_EPOCHS: Key = Key::new(
+    "kl_warmup_epochs",
+    "The number of epochs over which the KL weight rises linearly, from 0 in the first step.",
+)
+.also("warmup annealing anneal kl_warmup beta_warmup anneal_epochs annealing_epochs kl_anneal kl_annealing kl_anneal_epochs beta_annealing")
+.example("5");
+const KL_CYCLE_EPOCHS: Key =
+    Key::new("kl_cycle_epochs", "The number of epochs of a cycle of the KL weight.").also("cycle_length").example("10");
+
+const KL_WARMUP_BY: Key = Key::new("kl_warmup_by", "When the KL weight changes in its warm-up.")
+    .also("warmup_unit kl_warmup_unit")
+    .example("\"epoch\"");
+
+static BY_STEP: Kind<Rise> = Kind::new("step", "In each step: it is 0 in the first one.", |_| Rise::Step).also("steps");
+static BY_EPOCH: Kind<Rise> = Kind::new(
+    "epoch",
+    "In each epoch: in epoch n of a warm-up of m epochs it is n / m of `kl_weight`, as the VampPrior's authors do.",
+    |_| Rise::Epoch,
+)
+.also("epochs");
+static RISES: Choices<Rise> = Choices(&[&BY_STEP, &BY_EPOCH]);
+
+static CONSTANT: Kind<Schedule> = Kind::new("constant", "Always `kl_weight`.", |_| Schedule::Constant).also("none off");
+static LINEAR: Kind<Schedule> = Kind::new(
+    "linear",
+    "Rises linearly from 0 over `kl_warmup_epochs`, then `kl_weight`; without `kl_warmup_epochs`, always `kl_weight`.",
+    |keys| {
+        let epochs = keys.number(KL_WARMUP_EPOCHS, Interval::NOT_NEGATIVE, 0.0);
+        Schedule::Linear(epochs, keys.choice(KL_WARMUP_BY, &RISES, &BY_STEP))
+    },
+)
+.also("warmup monotonic");
+static CYCLICAL: Kind<Schedule> = Kind::new(
+    "cyclical",
+    "In each cycle, rises linearly from 0 over its first half, then `kl_weight` (Fu et al. 2019).",
+    |keys| Schedule::Cyclical(keys.number(KL_CYCLE_EPOCHS, Interval::POSITIVE, 10.0)),
+)
+.also("cyclic cycle");
+static SCHEDULES: Choices<Schedule> = Choices(&[&LINEAR, &CONSTANT, &CYCLICAL]);
+
+impl Kl {
+    /// Reads its keys.
+    pub(super) fn read(keys: &mut Keys<'_>) -> Kl {
+        let weight = keys.number(KL_WEIGHT, Interval::NOT_NEGATIVE, 1.0);
+        Kl { weight, schedule: keys.choice(KL_SCHEDULE, &SCHEDULES, &LINEAR) }
+    }
+
+    /// The weight after this number of epochs.
+    pub(super) fn at(&self, epochs: f64) -> f64 {
+        match self.schedule {
+            Schedule::Linear(warmup, Rise::Step) if epochs < warmup => self.weight * epochs / warmup,
+            Schedule::Linear(warmup, Rise::Epoch) => self.weight * ((epochs.floor() + 1.0) / warmup).min(1.0),
+            Schedule::Cyclical(cycle) => self.weight * (epochs % cycle / cycle / RISE_SHARE).min(1.0),
+            Schedule::Linear(_, Rise::Step) | Schedule::Constant => self.weight,
+        }
+    }
+
+    /// The number of epochs over which the weight rises at the start of training.
+    pub(super) fn warmup_epochs(&self) -> f64 {
+        match self.schedule {
+            Schedule::Constant => 0.0,
+            Schedule::Linear(warmup, _) => warmup,
+            Schedule::Cyclical(cycle) => cycle * RISE_SHARE,
+        }
+    }
+}
+
+/// Adds an error if an objective with a KL is used with a plain autoencoder. `name` is the objective's.
+pub(super) fn needs_distribution(keys: &mut Keys<'_>, name: &str) {
+    keys.require(
+        keys.is_word("model.posterior", GAUSSIAN_POSTERIOR.word.name),
+        &["objective.kind", "model.posterior"],
+        || format!("`objective.kind = \"{name}\"` needs a distribution of codes, but `model.posterior` is \"none\""),
+        "set `model.posterior = \"gaussian\"`, or `objective.kind = \"beta\"`",
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_follow_their_schedules() {
+        let at = |schedule, epochs| Kl { weight: 2.0, schedule }.at(epochs);
+        assert_eq!(
+            [0.0, 1.0, 4.0, 9.0].map(|epochs| at(Schedule::Linear(4.0, Rise::Step), epochs)),
+            [0.0, 0.5, 2.0, 2.0]
+        );
+        // VampPrior: epoch / warm-up from epoch 1, constant within an epoch.
+        let by_epoch = [0.0, 0.9, 1.0, 3.5, 9.0].map(|epochs| at(Schedule::Linear(4.0, Rise::Epoch), epochs));
+        assert_eq!(by_epoch, [0.5, 0.5, 1.0, 2.0, 2.0]);
+        assert_eq!(at(Schedule::Linear(0.0, Rise::Step), 0.0), 2.0);
+        assert_eq!(at(Schedule::Linear(0.0, Rise::Epoch), 0.0), 2.0);
+        assert_eq!(at(Schedule::Constant, 0.0), 2.0);
+        // Fu et al. 2019: tau = (t mod cycle) / cycle, and the weight min(1, tau / 0.5).
+        let cyclical = [0.0, 2.5, 5.0, 9.0, 10.0, 12.5].map(|epochs| at(Schedule::Cyclical(10.0), epochs));
+        assert_eq!(cyclical, [0.0, 1.0, 2.0, 2.0, 0.0, 1.0]);
+    }
+}

@@ -1,0 +1,101 @@
+//! A model in training, applied to images: metrics of validation images, reconstructions, codes and samples.
+
+use super::measure::Sums;
+use super::worker::HostCodes;
+use super::{Encoded, Execute, Trainer, Worker};
+use crate::metrics::{Row, Split};
+use crate::objective::{At, BatchCodes, Coupled, Draws, Loss, Objective};
+use crate::random::{HELD_OUT_SEED, Purpose, Stream};
+use crate::tensor::backend::DeviceError;
+use std::time::Instant;
+
+impl<B: Execute, J: Objective> Trainer<B, J> {
+    /// Computes the metrics of the validation images with the current weights; `None` if there are none. The noise is always the
+    /// same.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn validate(&self) -> Result<Option<Row>, DeviceError> {
+        if self.worker.dataset.validation.is_empty() {
+            return Ok(None);
+        }
+        let start = Instant::now();
+        let images: Vec<u32> = (0..self.worker.dataset.validation.len() as u32).collect();
+        let micro_batches: Vec<&[u32]> = images.chunks(self.micro_batch).collect();
+        let tasks = micro_batches.into_iter().map(|images| (&self.objective as &dyn Loss, images)).collect();
+        let measure = |worker: &Worker<B>, (objective, images): (&dyn Loss, &[u32])| worker.measure(objective, images);
+        let parts = B::execute(&self.pool, &self.worker, tasks, measure)?;
+        let mut sums = Sums::new(Split::Validation, self.worker.latent());
+        let mut all = HostCodes::default();
+        for (part, codes) in parts {
+            sums.add(&part);
+            all.extend(codes);
+        }
+        self.measure_coupled(&mut sums, &all)?;
+        Ok(Some(self.row(self.epoch, self.steps(), self.last_step(), &sums, start.elapsed().as_secs_f64())))
+    }
+
+    /// Adds the own terms of the objective that couple a batch: of held-out images in batches of the size of training. Their
+    /// draws are always the same.
+    fn measure_coupled(&self, sums: &mut Sums, codes: &HostCodes) -> Result<(), DeviceError> {
+        if self.objective.terms().is_empty() || !self.objective.couples() {
+            return Ok(());
+        }
+        let (images, size) = (self.worker.dataset.validation.len(), self.settings.batch_size as usize);
+        let at = At { images, ..self.at(self.last_step()) };
+        for (batch, first) in (0..images).step_by(size).enumerate() {
+            let rows = first..images.min(first + size);
+            let count = rows.len() as f64;
+            let codes = codes.rows::<B>(&self.worker.device, rows, self.worker.model.latent())?;
+            let draws = Draws { seed: HELD_OUT_SEED, purpose: Purpose::HeldOutBatchTerms, batch: batch as u64 };
+            if let Some(Coupled { terms, .. }) =
+                self.objective.couple(&self.own, BatchCodes { own: &codes, second: None }, at, draws)?
+            {
+                self.named(&[terms])?.iter().for_each(|terms| sums.add_terms(count, terms));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first images of those that pictures show, at most `count`.
+    fn shown(&self, count: usize) -> Vec<u32> {
+        (0..count.min(self.worker.dataset.shown().0.len()) as u32).collect()
+    }
+
+    /// The first `count` validation images (training images if there are none) and their reconstructions from the posterior mean, both (Images, Values), in
+    /// `data.range`.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn reconstruct(&self, count: usize) -> Result<(Vec<f32>, Vec<f32>), DeviceError> {
+        let Encoded { inputs, posterior } = self.worker.encode(&self.shown(count))?;
+        Ok((inputs, self.decode(&posterior.mean)?))
+    }
+
+    /// The first `count` validation images (training images if there are none) and their posteriors.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn encode(&self, count: usize) -> Result<Encoded, DeviceError> {
+        let indices = self.shown(count);
+        let parts = indices.chunks(self.micro_batch).collect();
+        Ok(Encoded::joined(B::execute(&self.pool, &self.worker, parts, Worker::encode)?))
+    }
+
+    /// The expected values, (Codes, Values), of codes (Codes, Latent).
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
+        let parts = codes.chunks(self.micro_batch * self.worker.latent()).collect();
+        let parts = B::execute(&self.pool, &self.worker, parts, Worker::decode)?;
+        Ok(parts.concat())
+    }
+
+    /// Codes from the prior, (count, Latent). They depend only on the seed.
+    pub fn prior_codes(&self, count: usize) -> Vec<f32> {
+        let mut codes = vec![0.0; count * self.worker.latent()];
+        Stream::new(self.seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
+        codes
+    }
+}
