@@ -7,7 +7,7 @@ use crate::model::{self, Architecture};
 use crate::objective::{self, Loss};
 use crate::optimizer::Scaling;
 use crate::settings::{Description, Found, Key, Keys, ResolvedKey, Role, Type, as_json, written};
-use crate::text::{grouped, short};
+use crate::text::short;
 use crate::train;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -280,17 +280,6 @@ impl Spec {
             &["data.dequantize", "model.likelihood"],
             || format!("a {title} likelihood needs whole values, but `data.dequantize` makes them continuous"),
             "remove `data.dequantize`, or set `model.likelihood = \"gaussian\"`",
-        );
-        let warmup = self.objective.kind.warmup_epochs();
-        let epochs = self.train.epochs;
-        keys.warn(
-            warmup < epochs as f64 || warmup == 0.0,
-            &["objective.kl_warmup_epochs"],
-            || {
-                let (warmup, epochs) = (short(warmup), grouped(epochs));
-                format!("`objective.kl_warmup_epochs` ({warmup}) is not less than `train.epochs` ({epochs})")
-            },
-            "the KL weight reaches `objective.kl_weight` at the end, or never",
         );
         let far = self.far_range();
         keys.warn(

@@ -1,7 +1,7 @@
 //! What objectives get of a batch and of its rows, and what they give back.
 
 use crate::random::{Purpose, Stream};
-use crate::tensor::backend::{Array, CodeOperation, Codes, Combine, DeviceError, RowWeight};
+use crate::tensor::backend::{Array, Backend, CodeOperation, Codes, Combine, DeviceError, RowWeight};
 use crate::tensor::dims::{Batch, Dim, Latent, Terms};
 
 /// Where the random numbers of a batch come from.
@@ -38,22 +38,56 @@ impl<'a, B: Combine> BatchCodes<'a, B> {
     }
 }
 
+/// Gradients with respect to codes; `None` for those that are 0.
+pub struct CodeParts<N: Dim, L: Dim, B: Backend> {
+    /// With respect to the means.
+    pub mean: Option<Array<(N, L), B>>,
+    /// With respect to the log-variances.
+    pub log_variance: Option<Array<(N, L), B>>,
+    /// With respect to the samples; only for objectives with one sample per image.
+    pub z: Option<Array<(N, L), B>>,
+}
+
 /// What the coupled terms of a batch give.
 pub struct Coupled<B: Combine> {
     /// The gradients of their weighted sum with respect to the codes, in the unit of the mean loss.
-    pub gradients: Codes<Batch, Latent, B>,
+    pub gradients: CodeParts<Batch, Latent, B>,
     /// Their values; the first ones are those of [`Loss::terms`](super::Loss::terms).
     pub terms: Array<(Terms,), B>,
 }
 
 impl<B: Combine> Coupled<B> {
-    /// The terms of an operation.
-    pub(super) fn of(
+    /// The terms of an operation on posteriors.
+    pub(super) fn of_posteriors(
         operation: &impl CodeOperation,
         codes: &Codes<Batch, Latent, B>,
     ) -> Result<Coupled<B>, DeviceError> {
-        let (gradients, terms) = B::code_gradients(operation, codes)?;
-        Ok(Coupled { gradients, terms })
+        if codes.log_variance.is_none() {
+            return Err(DeviceError::from_device("the objective needs a distribution as posterior"));
+        }
+        let (Codes { mean, log_variance, .. }, terms) = B::code_gradients(operation, codes)?;
+        Ok(Coupled { gradients: CodeParts { mean: Some(mean), log_variance, z: None }, terms })
+    }
+
+    /// The terms of an operation on posteriors and samples.
+    pub(super) fn of_all(
+        operation: &impl CodeOperation,
+        codes: &Codes<Batch, Latent, B>,
+    ) -> Result<Coupled<B>, DeviceError> {
+        if codes.log_variance.is_none() {
+            return Err(DeviceError::from_device("the objective needs a distribution as posterior"));
+        }
+        let (Codes { mean, log_variance, z }, terms) = B::code_gradients(operation, codes)?;
+        Ok(Coupled { gradients: CodeParts { mean: Some(mean), log_variance, z: Some(z) }, terms })
+    }
+
+    /// The terms of an operation on samples.
+    pub(super) fn of_samples(
+        operation: &impl CodeOperation,
+        codes: &Codes<Batch, Latent, B>,
+    ) -> Result<Coupled<B>, DeviceError> {
+        let (Codes { z, .. }, terms) = B::code_gradients(operation, codes)?;
+        Ok(Coupled { gradients: CodeParts { mean: None, log_variance: None, z: Some(z) }, terms })
     }
 }
 

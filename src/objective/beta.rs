@@ -136,20 +136,18 @@ impl Loss for Beta {
         Scheduled { kl_weight: Some(kl_weight), effective_beta: Some(effective_beta), capacity_nats: None }
     }
 
-    fn warmup_epochs(&self) -> f64 {
-        self.kl.map_or(0.0, |kl| kl.weight.warmup_epochs())
-    }
-
     fn warnings(&self, at: At) -> Vec<Problem> {
-        let Some(weight) = self.kl.map(|kl| kl.weight.weight).filter(|weight| *weight > 0.0) else { return Vec::new() };
+        let mut warnings = self.kl.map_or(Vec::new(), |kl| kl.weight.warnings(at.epochs()));
+        let Some(weight) = self.kl.map(|kl| kl.weight.weight).filter(|weight| *weight > 0.0) else { return warnings };
         let beta = self.effective_beta(weight, at);
         if (0.01..=100.0).contains(&beta) {
-            return Vec::new();
+            return warnings;
         }
         let digits: f64 = format!("{beta:.2e}").parse().unwrap_or(beta);
         let message = format!("`objective.kl_weight` of {} gives an effective beta of {}", short(weight), short(digits));
         let help = "effective beta: the weight of the KL term relative to the reconstruction, both in nats; 1 gives the ELBO";
-        vec![Problem::new(&["objective.kl_weight"], message, help)]
+        warnings.push(Problem::new(&["objective.kl_weight"], message, help));
+        warnings
     }
 }
 
@@ -172,6 +170,6 @@ impl Objective for Beta {
         _: Draws,
     ) -> Result<Option<Coupled<B>>, DeviceError> {
         let Weights { scale, beta, .. } = self.both(at);
-        self.free_bits().map(|free_bits| Coupled::of(&free_bits.term(scale * beta), codes.own)).transpose()
+        self.free_bits().map(|free_bits| Coupled::of_posteriors(&free_bits.term(scale * beta), codes.own)).transpose()
     }
 }

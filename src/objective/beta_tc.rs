@@ -58,6 +58,8 @@ impl Choose for BetaTc {
 
     const TERMS: &'static [&'static Term] = &[&MI_NATS, &TC_NATS, &DWKL_NATS];
 
+    const DEPENDS_ON_SIZES: bool = true;
+
     fn read(keys: &mut Keys<'_>) -> BetaTc {
         needs_distribution(keys, Self::WORD.name);
         let weights = [
@@ -106,6 +108,6 @@ impl Objective for BetaTc {
         at: At,
         _: Draws,
     ) -> Result<Option<Coupled<B>>, DeviceError> {
-        Coupled::of(&Densities { weights: self.weights, estimator: self.estimator, images: at.images }, codes.own).map(Some)
+        Coupled::of_all(&Densities { weights: self.weights, estimator: self.estimator, images: at.images }, codes.own).map(Some)
     }
 }

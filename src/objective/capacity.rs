@@ -117,10 +117,7 @@ impl Objective for Capacity {
         at: At,
         _: Draws,
     ) -> Result<Option<Coupled<B>>, DeviceError> {
-        if codes.own.log_variance.is_none() {
-            return Err(DeviceError::from_device("the objective `capacity` needs a distribution as posterior"));
-        }
-        Coupled::of(&Distance { gamma: self.gamma, capacity: self.nats(at) }, codes.own).map(Some)
+        Coupled::of_posteriors(&Distance { gamma: self.gamma, capacity: self.nats(at) }, codes.own).map(Some)
     }
 }
 

@@ -4,7 +4,7 @@
 use super::kl::{Kl, needs_distribution};
 use super::{At, BatchCodes, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
 use crate::optimizer::Learn;
-use crate::settings::{Interval, Key, Keys};
+use crate::settings::{Interval, Key, Keys, Problem};
 use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, Combine, DeviceError};
 use dfdx::shapes::{Axes2, Axis, HasShape};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
@@ -71,8 +71,8 @@ impl<const HAS_VARIANCES: bool> Loss for Dip<HAS_VARIANCES> {
         Scheduled::of_kl(self.kl.at(at.epochs()))
     }
 
-    fn warmup_epochs(&self) -> f64 {
-        self.kl.warmup_epochs()
+    fn warnings(&self, end: At) -> Vec<Problem> {
+        self.kl.warnings(end.epochs())
     }
 }
 
@@ -94,7 +94,7 @@ impl<const HAS_VARIANCES: bool> Objective for Dip<HAS_VARIANCES> {
         _: At,
         _: Draws,
     ) -> Result<Option<Coupled<B>>, DeviceError> {
-        Coupled::of(&Covariance { weights: self.weights, has_variances: HAS_VARIANCES }, codes.own).map(Some)
+        Coupled::of_posteriors(&Covariance { weights: self.weights, has_variances: HAS_VARIANCES }, codes.own).map(Some)
     }
 }
 

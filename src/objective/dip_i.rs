@@ -16,6 +16,8 @@ impl Choose for DipI {
 
     const TERMS: &'static [&'static Term] = &DIP_TERMS;
 
+    const DEPENDS_ON_SIZES: bool = true;
+
     fn read(keys: &mut Keys<'_>) -> DipI {
         Dip::read_as(Self::WORD.name, keys, [10.0, 100.0])
     }

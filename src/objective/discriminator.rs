@@ -73,11 +73,6 @@ impl<B: Learn + Combine> OwnDiscriminator<B> {
         Array::new(&self.device, values.into(), shape)
     }
 
-    /// An array of zeros on its device.
-    pub(super) fn zeros(&self, shape: (Batch, Latent)) -> Result<Array<(Batch, Latent), B>, DeviceError> {
-        self.array(vec![0.0; shape.0.0 * shape.1.0], shape)
-    }
-
     fn logits<T: Tape<f32, B::Device>>(
         &self,
         z: &Array<(Batch, Latent), B>,

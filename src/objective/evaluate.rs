@@ -3,7 +3,7 @@
 //! Rows are images or, with several samples per image, the samples of the first image, then those of the second, and so on.
 
 use super::sampled_kl::SampledKl;
-use super::{Objective, RowTerms, RowWeights, Weights};
+use super::{CodeParts, Objective, RowTerms, RowWeights, Weights};
 use crate::model::{Code, Vae};
 use crate::tensor::backend::{Array, Backend, Codes, Combine, DeviceError, Grads, Parameter, RowWeight};
 use crate::tensor::dims::{Dim, Own};
@@ -124,7 +124,7 @@ pub struct FromBatch<'a, N: Dim, L: Dim, B: Backend> {
     /// The weights of the terms, divided by the number of images of the batch.
     pub weights: Weights,
     /// The gradients of the terms that couple the batch, with respect to the codes of the micro-batch.
-    pub coupled: Option<Codes<N, L, B>>,
+    pub coupled: Option<CodeParts<N, L, B>>,
     /// The shared values.
     pub shared: Option<&'a Parameter<(Own,), B>>,
 }
@@ -196,9 +196,10 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
 /// Codes with their constant gradients.
 fn constants<N: Dim, L: Dim, B: Combine>(
     codes: &Codes<N, L, B>,
-    gradients: Codes<N, L, B>,
+    gradients: CodeParts<N, L, B>,
 ) -> Vec<(Array<(N, L), B>, Array<(N, L), B>)> {
-    let log_variance = codes.log_variance.clone().zip(gradients.log_variance);
-    let ends = [(codes.mean.clone(), gradients.mean), (codes.z.clone(), gradients.z)];
-    ends.into_iter().chain(log_variance).collect()
+    let CodeParts { mean, log_variance, z } = gradients;
+    let mean = mean.map(|gradient| (codes.mean.clone(), gradient));
+    let z = z.map(|gradient| (codes.z.clone(), gradient));
+    mean.into_iter().chain(z).chain(codes.log_variance.clone().zip(log_variance)).collect()
 }

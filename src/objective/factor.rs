@@ -6,10 +6,10 @@
 use super::beta_tc::TC_NATS;
 use super::kl::{Kl, needs_distribution};
 use super::discriminator::{Judged, OwnDiscriminator};
-use super::{At, BatchCodes, Choose, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
+use super::{At, BatchCodes, Choose, CodeParts, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
 use crate::optimizer::Learn;
 use crate::random::shuffled;
-use crate::settings::{Choices, Interval, Key, Keys, Kind, Word};
+use crate::settings::{Choices, Interval, Key, Keys, Kind, Problem, Word};
 use crate::tensor::backend::{Array, Codes, Combine, DeviceError};
 use crate::tensor::dims::{Batch, Latent};
 
@@ -71,12 +71,14 @@ impl Choose for Factor {
 
     const TERMS: &'static [&'static Term] = &[&TC_NATS, &DISCRIMINATOR_ACCURACY, &DISCRIMINATOR_NATS];
 
+    const DEPENDS_ON_SIZES: bool = true;
+
     fn read(keys: &mut Keys<'_>) -> Factor {
         needs_distribution(keys, Self::WORD.name);
         Factor {
             kl: Kl::read(keys),
             gamma: keys.number(GAMMA, Interval::NOT_NEGATIVE, 35.0),
-            rate: keys.number(DISCRIMINATOR_LEARNING_RATE, Interval::NOT_NEGATIVE, 1e-4),
+            rate: keys.number(DISCRIMINATOR_LEARNING_RATE, Interval::POSITIVE, 1e-4),
             permuted: keys.choice(PERMUTE, &PERMUTED, &SAME),
         }
     }
@@ -99,8 +101,8 @@ impl Loss for Factor {
         Scheduled::of_kl(self.kl.at(at.epochs()))
     }
 
-    fn warmup_epochs(&self) -> f64 {
-        self.kl.warmup_epochs()
+    fn warnings(&self, end: At) -> Vec<Problem> {
+        self.kl.warnings(end.epochs())
     }
 }
 
@@ -133,10 +135,7 @@ impl Objective for Factor {
     ) -> Result<Option<Coupled<B>>, DeviceError> {
         let independent = permuted(own, codes.other(), draws)?;
         let Judged { gradient: z, terms } = own.judge(&codes.own.z, &independent, self.gamma)?;
-        let zeros = |like: &Array<(Batch, Latent), B>| own.zeros(like.shape());
-        let log_variance = codes.own.log_variance.as_ref().map(zeros).transpose()?;
-        let gradients = Codes { mean: zeros(&codes.own.mean)?, log_variance, z };
-        Ok(Some(Coupled { gradients, terms }))
+        Ok(Some(Coupled { gradients: CodeParts { mean: None, log_variance: None, z: Some(z) }, terms }))
     }
 
     fn train_own<B: Learn + Combine>(

@@ -11,6 +11,7 @@ use crate::optimizer::Learn;
 use crate::settings::{Choices, Interval, Key, Keys, Kind};
 use crate::tensor::backend::{Combine, DeviceError, Parameter, RowGradients, RowInputs, RowOperation, RowWeight};
 use crate::tensor::dims::{Dim, Features, Own};
+use crate::text::grouped;
 use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{Tape, Tensor};
 use dfdx::tensor_ops::{Device, ReshapeTo, SumTo, TryAdd, TryDiv, TryMul};
@@ -82,15 +83,25 @@ static ESS: Term = Term {
 };
 pub(super) static IMPORTANCE_TERMS: [&Term; 2] = [&BOUND_NATS, &ESS];
 
+/// The largest number of samples per image: the weights of a sample are computed from all of them.
+const MOST: u64 = 4096;
+
 /// The smallest weight of a sample for the decoder. The weight for the encoder is given relative to it, so it must not be 0.
-const LEAST: f32 = 1e-30;
+const LEAST: f32 = 1e-15;
 
 impl<const FAMILY: u8> Importance<FAMILY> {
     /// Reads the keys of the objective `name`; `samples` and `groups` are defaults.
     pub(super) fn read_as(name: &str, keys: &mut Keys<'_>, [samples, groups]: [u64; 2]) -> Self {
         needs_distribution(keys, name);
         let samples = keys.whole(SAMPLES, 1, 1 << 16, samples);
-        let groups = if [MIWAE, PIWAE].contains(&FAMILY) { keys.whole(GROUPS, 1, 1 << 16, groups) } else { 1 };
+        let is_grouped = [MIWAE, PIWAE].contains(&FAMILY);
+        let groups = if is_grouped { keys.whole(GROUPS, 1, 1 << 16, groups) } else { 1 };
+        let all = samples.saturating_mul(groups);
+        let message = || format!("`objective.samples` and `objective.groups` give {} samples per image", grouped(all));
+        let most = format!("use at most {} together", grouped(MOST));
+        let names: &[&'static str] =
+            if is_grouped { &["objective.samples", "objective.groups"] } else { &["objective.samples"] };
+        keys.require(all <= MOST, names, message, &most);
         let elbo_share = if FAMILY == CIWAE { keys.number(ELBO_SHARE, Interval::UNIT, 0.5) } else { 0.0 };
         Importance { samples, groups, elbo_share, gradient: keys.choice(GRADIENT, &GRADIENTS, &STANDARD) }
     }
@@ -198,16 +209,14 @@ impl<const FAMILY: u8> Objective for Importance<FAMILY> {
         let is_squared = self.gradient == Gradient::Dreg;
         let (decoder, encoder) =
             (self.shares(self.groups_of_decoder(), false), self.shares(self.groups as usize, is_squared));
-        Ok(RowWeights {
-            recon: RowWeight::Each(of(decoder, weights.scale, None)?),
-            kl: RowWeight::Each(of(encoder, weights.scale, None)?),
-            path: Some(of(encoder, 1.0, Some(decoder))?),
-        })
+        let path = if encoder == decoder { None } else { Some(of(encoder, 1.0, Some(decoder))?) };
+        let recon = RowWeight::Each(of(decoder, weights.scale, None)?);
+        Ok(RowWeights { recon, kl: RowWeight::Each(of(encoder, weights.scale, None)?), path })
     }
 }
 
 /// The shares of the samples of an image.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Shares {
     /// The number of groups, each with shares that sum to 1 over their number.
     groups: usize,

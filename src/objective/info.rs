@@ -32,6 +32,8 @@ impl Choose for Info {
 
     const TERMS: &'static [&'static Term] = &[&MMD];
 
+    const DEPENDS_ON_SIZES: bool = true;
+
     fn read(keys: &mut Keys<'_>) -> Info {
         needs_distribution(keys, Self::WORD.name);
         let alpha = keys.number(ALPHA, Interval::AT_MOST_ONE, 0.0);
@@ -93,6 +95,6 @@ impl Objective for Info {
         draws: Draws,
     ) -> Result<Option<Coupled<B>>, DeviceError> {
         let (Batch(batch), Latent(latent)) = codes.own.z.shape();
-        Coupled::of(&self.discrepancy.term(self.mmd_weight(), (batch, latent), draws), codes.own).map(Some)
+        Coupled::of_samples(&self.discrepancy.term(self.mmd_weight(), (batch, latent), draws), codes.own).map(Some)
     }
 }

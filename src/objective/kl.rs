@@ -1,7 +1,8 @@
 //! The weighted KL term that several objectives have, and the schedule of its weight.
 
 use crate::model::GAUSSIAN_POSTERIOR;
-use crate::settings::{Choices, Interval, Key, Keys, Kind};
+use crate::settings::{Choices, Interval, Key, Keys, Kind, Problem};
+use crate::text::{grouped, short};
 
 /// The KL term.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +43,7 @@ const KL_SCHEDULE: Key = Key::new("kl_schedule", "How the KL weight changes duri
     .example("\"cyclical\"");
 const KL_WARMUP_EPOCHS: Key = Key::new(
     "kl_warmup_epochs",
-    "The number of epochs over which the KL weight rises linearly, from 0 in the first step.",
+    "The number of epochs over which the KL weight rises linearly.",
 )
 .also("warmup annealing anneal kl_warmup beta_warmup anneal_epochs annealing_epochs kl_anneal kl_annealing kl_anneal_epochs beta_annealing")
 .example("5");
@@ -97,12 +98,25 @@ impl Kl {
         }
     }
 
-    /// The number of epochs over which the weight rises at the start of training.
-    pub(super) fn warmup_epochs(&self) -> f64 {
+    /// Probable mistakes, for a training of this number of epochs.
+    pub(super) fn warnings(&self, epochs: f64) -> Vec<Problem> {
+        let in_words = grouped(epochs.round() as u64);
         match self.schedule {
-            Schedule::Constant => 0.0,
-            Schedule::Linear(warmup, _) => warmup,
-            Schedule::Cyclical(cycle) => cycle * RISE_SHARE,
+            Schedule::Linear(warmup, _) if warmup > 0.0 && warmup >= epochs => {
+                let warmup = short(warmup);
+                let message =
+                    format!("`objective.kl_warmup_epochs` ({warmup}) is not less than `train.epochs` ({in_words})");
+                let help = "the KL weight reaches `objective.kl_weight` at the end, or never";
+                vec![Problem::new(&["objective.kl_warmup_epochs"], message, help)]
+            }
+            Schedule::Cyclical(cycle) if 2.0 * cycle > epochs => {
+                let cycle = short(cycle);
+                let message =
+                    format!("`objective.kl_cycle_epochs` is {cycle}, so {in_words} epochs have fewer than two cycles");
+                let help = "set `kl_cycle_epochs` to a fraction of the epochs, or `kl_schedule = \"linear\"`";
+                vec![Problem::new(&["objective.kl_cycle_epochs", "objective.kl_schedule"], message, help)]
+            }
+            Schedule::Constant | Schedule::Linear(..) | Schedule::Cyclical(_) => Vec::new(),
         }
     }
 }

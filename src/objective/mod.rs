@@ -15,7 +15,7 @@ mod sampled_kl;
 mod settings;
 mod term;
 
-pub use batch::{BatchCodes, Coupled, Draws, RowTerms, RowValues, RowWeights};
+pub use batch::{BatchCodes, CodeParts, Coupled, Draws, RowTerms, RowValues, RowWeights};
 pub(crate) use evaluate::encode;
 pub use evaluate::{Form, FromBatch, KlForm, Learned, Measured, learn, measure};
 pub use own::{OwnParameters, Owned};
@@ -142,11 +142,6 @@ pub trait Loss: Debug + Send + Sync {
     /// What the metrics say about it.
     fn scheduled(&self, at: At) -> Scheduled;
 
-    /// The number of epochs over which its weights rise at the start of training.
-    fn warmup_epochs(&self) -> f64 {
-        0.0
-    }
-
     /// Probable mistakes in its settings, for a training that ends at `end`.
     fn warnings(&self, _end: At) -> Vec<Problem> {
         Vec::new()
@@ -249,6 +244,10 @@ trait Choose: Objective {
     /// All own terms that it can have.
     const TERMS: &'static [&'static Term] = &[];
 
+    /// Whether its loss depends on the sizes of batch and code in a way that has nothing to do with the quality of a model: such
+    /// losses are not comparable.
+    const DEPENDS_ON_SIZES: bool = false;
+
     /// Reads its own keys.
     fn read(keys: &mut Keys<'_>) -> Self;
 
@@ -313,10 +312,6 @@ macro_rules! objectives {
 
             fn scheduled(&self, at: At) -> Scheduled {
                 match self { $(ObjectiveKind::$name(one) => one.scheduled(at),)+ }
-            }
-
-            fn warmup_epochs(&self) -> f64 {
-                match self { $(ObjectiveKind::$name(one) => one.warmup_epochs(),)+ }
             }
 
             fn warnings(&self, end: At) -> Vec<Problem> {
@@ -415,6 +410,11 @@ macro_rules! objectives {
             ) -> Result<RowWeights<N, B>, DeviceError> {
                 match self { $(ObjectiveKind::$name(one) => one.row_weights(terms, weights),)+ }
             }
+        }
+
+        /// Whether the loss of an objective, by its name in a spec, depends on the sizes of batch and code.
+        pub fn depends_on_sizes(name: &str) -> bool {
+            $((<$name as Choose>::WORD.name == name && <$name as Choose>::DEPENDS_ON_SIZES))||+
         }
 
         /// The own terms of all objectives; several objectives may have the same.

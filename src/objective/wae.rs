@@ -26,6 +26,8 @@ impl Choose for Wae {
 
     const TERMS: &'static [&'static Term] = &[&MMD];
 
+    const DEPENDS_ON_SIZES: bool = true;
+
     fn read(keys: &mut Keys<'_>) -> Wae {
         Wae { discrepancy: Discrepancy::read(keys, 10.0) }
     }
@@ -72,6 +74,6 @@ impl Objective for Wae {
         draws: Draws,
     ) -> Result<Option<Coupled<B>>, DeviceError> {
         let (Batch(batch), Latent(latent)) = codes.own.z.shape();
-        Coupled::of(&self.discrepancy.term(self.discrepancy.weight, (batch, latent), draws), codes.own).map(Some)
+        Coupled::of_samples(&self.discrepancy.term(self.discrepancy.weight, (batch, latent), draws), codes.own).map(Some)
     }
 }

@@ -39,7 +39,7 @@ const INITIAL_MEAN_SQUARE: Key = Key::new(
     "initial_mean_square",
     "The running mean of the squared gradient before the first step; some published runs start it at 1.",
 )
-.also("initial_accumulator_value initial_second_moment")
+.also("initial_second_moment")
 .example("1.0");
 
 /// An update rule, without state.

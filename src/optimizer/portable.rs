@@ -5,7 +5,7 @@ use crate::model::parameters::Module;
 use crate::tensor::backend::{AnyTensor, Backend, DeviceError, Portable, PortableDevice};
 use dfdx::shapes::{HasShape, Shape};
 use dfdx::tensor::Tensor;
-use dfdx::tensor_ops::{BroadcastTo, SumTo, TryAdd, TryDiv, TryMul, TryStack};
+use dfdx::tensor_ops::{BroadcastTo, MaxTo, SumTo, TryAdd, TryDiv, TryMul, TryStack};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -116,10 +116,14 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
             }
             Scaling::EachToOne => {
                 for gradient in &mut self.gradient {
-                    let squares: Tensor<(), f32, D> = of_device(of_device(gradient.clone().try_square())?.try_sum())?;
+                    // Relative to the largest value, whose square may be too small or too large for a number.
+                    let largest: Tensor<(), f32, D> = of_device(of_device(gradient.clone().try_abs())?.try_max())?;
+                    let largest = of_device(largest.try_clamp(f32::MIN_POSITIVE, f32::MAX))?;
+                    let relative = scaled(gradient, of_device(largest.try_recip())?)?;
+                    let squares: Tensor<(), f32, D> = of_device(of_device(relative.clone().try_square())?.try_sum())?;
                     // A gradient of 0 stays.
-                    let norm = of_device(of_device(squares.try_sqrt())?.try_clamp(f32::MIN_POSITIVE, f32::MAX))?;
-                    *gradient = scaled(gradient, of_device(norm.try_recip())?)?;
+                    let norm = of_device(of_device(squares.try_sqrt())?.try_clamp(0.5, f32::MAX))?;
+                    *gradient = scaled(&relative, of_device(norm.try_recip())?)?;
                 }
             }
         }

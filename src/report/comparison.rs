@@ -8,6 +8,7 @@ use super::{Experiment, ReportedTrial};
 use crate::language::{description, determines};
 use crate::metrics::Split;
 use crate::model::likelihood::{self, NatsOf};
+use crate::objective;
 use crate::plan::value_text;
 use crate::record::trial::Status;
 use crate::settings::Role;
@@ -139,6 +140,11 @@ impl<'a> Comparison<'a> {
     fn why_not_loss(&self, differing: &BTreeSet<&str>) -> Option<String> {
         let decides =
             |key: &&&str| key.starts_with("objective.") || ["model.likelihood", "model.posterior"].contains(*key);
+        let of_sizes = |key: &&&str| ["train.batch_size", "model.latent_dim"].contains(*key);
+        let has_sizes = self.settings.iter().flat_map(|setting| &setting.trials).any(|trial| {
+            trial.value("objective.kind").and_then(Value::as_str).is_some_and(objective::depends_on_sizes)
+        });
+        let decides = |key: &&&str| decides(key) || has_sizes && of_sizes(key);
         let keys: Vec<&str> = differing.iter().filter(decides).copied().collect();
         // Only varied keys are named, not keys that merely follow from them.
         let varied: Vec<&str> = keys.iter().copied().filter(|key| self.varied.contains(key)).collect();

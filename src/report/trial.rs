@@ -6,7 +6,7 @@ use crate::folder::{FileError, TrialFolder};
 use crate::metrics::{Metric, Row, Split};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
-use crate::train::measure::LOSS;
+use crate::train::measure::{CAPACITY_NATS, KL_WEIGHT, LOSS};
 use crate::trial;
 use serde_json::Value;
 use std::io;
@@ -82,9 +82,19 @@ impl ReportedTrial {
         self.metrics.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch)
     }
 
-    /// The first validation row with the lowest finite loss; `None` if there is none.
+    /// The first validation row with the lowest finite loss, among the epochs with the full KL weight and capacity; `None` if there
+    /// is none.
     pub fn best(&self) -> Option<&Row> {
-        let losses = self.validation().filter_map(|row| Some((row.get(LOSS).filter(|loss| loss.is_finite())?, row)));
+        // While a weight or a capacity rises, losses are those of other objectives.
+        let risen = [KL_WEIGHT, CAPACITY_NATS].map(|name| {
+            let values = self.validation().filter_map(|row| row.get(name));
+            (name, values.fold(f64::NEG_INFINITY, f64::max) * (1.0 - 1e-9))
+        });
+        let is_full = |row: &&Row| risen.iter().all(|(name, most)| row.get(name).is_none_or(|value| value >= *most));
+        let losses = self
+            .validation()
+            .filter(is_full)
+            .filter_map(|row| Some((row.get(LOSS).filter(|loss| loss.is_finite())?, row)));
         losses.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, row)| row)
     }
 

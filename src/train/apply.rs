@@ -4,7 +4,7 @@ use super::measure::Sums;
 use super::worker::HostCodes;
 use super::{Encoded, Execute, Trainer, Worker};
 use crate::metrics::{Row, Split};
-use crate::objective::{At, BatchCodes, Coupled, Draws, Loss, Objective};
+use crate::objective::{BatchCodes, Coupled, Draws, Loss, Objective};
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use crate::tensor::backend::DeviceError;
 use std::time::Instant;
@@ -22,9 +22,9 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         let start = Instant::now();
         let images: Vec<u32> = (0..self.worker.dataset.validation.len() as u32).collect();
         let micro_batches: Vec<&[u32]> = images.chunks(self.micro_batch).collect();
-        let tasks = micro_batches.into_iter().map(|images| (&self.objective as &dyn Loss, images)).collect();
-        let measure = |worker: &Worker<B>, (objective, images): (&dyn Loss, &[u32])| worker.measure(objective, images);
-        let parts = B::execute(&self.pool, &self.worker, tasks, measure)?;
+        let objective = (&self.objective as &dyn Loss, self.objective.couples());
+        let measure = |worker: &Worker<B>, images: &[u32]| worker.measure(objective, images);
+        let parts = B::execute(&self.pool, &self.worker, micro_batches, measure)?;
         let mut sums = Sums::new(Split::Validation, self.worker.latent());
         let mut all = HostCodes::default();
         for (part, codes) in parts {
@@ -42,7 +42,8 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             return Ok(());
         }
         let (images, size) = (self.worker.dataset.validation.len(), self.settings.batch_size as usize);
-        let at = At { images, ..self.at(self.last_step()) };
+        // The estimators of the objective stand for all training images here too, so that both losses are comparable.
+        let at = self.at(self.last_step());
         for (batch, first) in (0..images).step_by(size).enumerate() {
             let rows = first..images.min(first + size);
             let count = rows.len() as f64;

@@ -7,7 +7,7 @@ use crate::metrics::Split;
 use crate::model::likelihood::Support;
 use crate::model::parameters::GradientMap;
 use crate::model::{Model, Posterior};
-use crate::objective::{self, Form, FromBatch, KlForm, Learned, Loss, Objective, RowValues, Weights};
+use crate::objective::{self, CodeParts, Form, FromBatch, KlForm, Learned, Loss, Objective, RowValues, Weights};
 use crate::random::{HELD_OUT_SEED, Purpose};
 use crate::tensor::backend::{Array, Backend, Codes, Combine, DeviceError, Grads, NoiseKey, Parameter};
 use crate::tensor::dims::{Batch, Latent, Own, Values};
@@ -76,12 +76,12 @@ pub struct LaneTask<'a, B: Report, J> {
     /// The weights of the terms, divided by the number of images of the batch.
     pub(super) weights: Weights,
     /// The gradients of the terms that couple the batch.
-    pub(super) coupled: Option<&'a StepCodes<B>>,
+    pub(super) coupled: Option<&'a CodeParts<Batch, Latent, B>>,
     /// The values that the step shares.
     pub(super) shared: Option<&'a Parameter<(Own,), B>>,
 }
 
-/// The codes of the batch of a step, or gradients with respect to them.
+/// The codes of the batch of a step.
 pub(super) type StepCodes<B> = Codes<Batch, Latent, B>;
 
 impl<B: Report> Worker<B> {
@@ -122,11 +122,16 @@ impl<B: Report> Worker<B> {
     }
 }
 
-/// Some rows of the codes of a batch.
-fn take_rows<B: Report>(codes: &StepCodes<B>, rows: Range<usize>) -> Result<StepCodes<B>, DeviceError> {
-    let take = |array: &Array<(Batch, Latent), B>| B::take_rows(array, rows.clone());
-    let log_variance = codes.log_variance.as_ref().map(take).transpose()?;
-    Ok(Codes { mean: take(&codes.mean)?, log_variance, z: take(&codes.z)? })
+/// Some rows of the gradients of a batch.
+fn take_rows<B: Report>(
+    gradients: &CodeParts<Batch, Latent, B>,
+    rows: Range<usize>,
+) -> Result<CodeParts<Batch, Latent, B>, DeviceError> {
+    let take = |array: &Option<Array<(Batch, Latent), B>>| {
+        array.as_ref().map(|array| B::take_rows(array, rows.clone())).transpose()
+    };
+    let CodeParts { mean, log_variance, z } = gradients;
+    Ok(CodeParts { mean: take(mean)?, log_variance: take(log_variance)?, z: take(z)? })
 }
 
 /// The codes of several micro-batches below each other.
@@ -209,17 +214,21 @@ impl<B: Combine> Worker<B> {
         }
     }
 
-    /// The forward pass of a micro-batch of validation images: sums of the metrics, and codes.
-    pub(super) fn measure(&self, objective: &dyn Loss, indices: &[u32]) -> Result<(Sums, HostCodes), DeviceError> {
+    /// The forward pass of a micro-batch of validation images: sums of the metrics, and the codes if the objective couples a batch.
+    pub(super) fn measure(
+        &self,
+        (objective, couples): (&dyn Loss, bool),
+        indices: &[u32],
+    ) -> Result<(Sums, HostCodes), DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let form = objective.form(Weights { scale: 1.0, beta: 0.0, term: 0.0 });
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0, form.samples)?;
         let terms = objective::measure(&self.model, &x, &noise, form)?;
         let mut sums = Sums::new(Split::Validation, self.latent());
         let decoded = || {
-            let expected = self.model.likelihood().expected_fast(terms.outputs.to_vec());
             // Of the first sample of each image.
-            measure::Decoded { inputs: x.to_vec(), expected: first_samples(expected, indices.len(), form.samples) }
+            let outputs = first_samples(terms.outputs.to_vec(), indices.len(), form.samples);
+            measure::Decoded { inputs: x.to_vec(), expected: self.model.likelihood().expected_fast(outputs) }
         };
         let Codes { mean, log_variance, z } = &terms.codes;
         let (mean, log_variance) = (mean.to_vec(), values(log_variance.as_ref()));
@@ -227,7 +236,11 @@ impl<B: Combine> Worker<B> {
         sums.add_terms(1.0, &objective.row_terms(RowValues { recon_nats: &recon_nats, kl_nats: &kl_nats }));
         let recon_nats = means_of_samples(recon_nats, indices.len());
         sums.measure(&MeasuredBatch::new(&recon_nats, &mean, &log_variance, &decoded));
-        Ok((sums, HostCodes { mean, log_variance, z: z.to_vec() }))
+        if !couples {
+            return Ok((sums, HostCodes::default()));
+        }
+        let z = first_samples(z.to_vec(), indices.len(), form.samples);
+        Ok((sums, HostCodes { mean, log_variance, z }))
     }
 
     /// Images that pictures show, and their posteriors.

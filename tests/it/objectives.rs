@@ -27,7 +27,7 @@ fn fixtures() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/batches");
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    assert_eq!(paths.len(), (6 + 27) * 4);
+    assert_eq!(paths.len(), (6 + 30) * 4);
     paths
 }
 
@@ -200,6 +200,7 @@ fn objectives_are_resumed() {
         "kl_schedule = \"cyclical\"\nkl_cycle_epochs = 1.5",
         "free_bits = 0.1",
         "samples = 2",
+        "samples = 2\nfree_bits = 0.1",
         "kind = \"capacity\"",
         "kind = \"beta_tc\"",
         "kind = \"factor\"",

@@ -8,7 +8,8 @@ use vaex::model::layer::Dense;
 use vaex::model::parameters::Module;
 use vaex::model::{Code, Vae};
 use vaex::objective::{
-    At, BatchCodes, Coupled, Draws, Loss, MeanTerms, Objective, Owned, RowTerms, RowWeights, Scheduled, Weights,
+    At, BatchCodes, CodeParts, Coupled, Draws, Loss, MeanTerms, Objective, Owned, RowTerms, RowWeights, Scheduled,
+    Weights,
 };
 use vaex::optimizer::{Learn, OPTIMIZERS, Rule};
 use vaex::settings::Keys;
@@ -69,7 +70,7 @@ impl Objective for Probe {
         let weight = RowWeight::Same(1.0 / batch.0 as f32);
         let total = B::total(vec![(said, weight)], vec![(codes.z.clone(), z)], tape)?;
         let z = B::gradient_of(&mut B::backward(total)?, &codes.z)?;
-        Ok(Some(Coupled { gradients: Codes { mean, log_variance, z }, terms }))
+        Ok(Some(Coupled { gradients: CodeParts { mean: Some(mean), log_variance, z: Some(z) }, terms }))
     }
 
     fn train_own<B: Learn + Combine>(

@@ -270,7 +270,8 @@ struct Source<Input> {
 }
 
 impl<Input: Read> Source<Input> {
-    /// Reads the header of a file of which `most` entries of the first axis are used, with at most `limit` bytes.
+    /// Reads the header of a file of which `most` entries of the first axis are used, with at most `limit` bytes; without a limit
+    /// the file is read block by block, and its size is checked first.
     fn claim(&mut self, content: Content, most: usize, limit: u64) -> Result<Claim, IdxError> {
         let path = self.path.clone();
         let (element, sizes) = self.header(content)?;
@@ -293,8 +294,8 @@ impl<Input: Read> Source<Input> {
         }
         let header = header_bytes(sizes.len()) as u64;
         let expected = header.saturating_add(claimed);
-        // If the file is not gzipped, its size shows whether everything is there.
-        if !self.gzipped && self.stored > 0 && self.stored != expected {
+        // If the file is not gzipped, its size shows whether the rest is there.
+        if (used < claimed || limit == u64::MAX) && !self.gzipped && self.stored > 0 && self.stored != expected {
             return Err(match self.stored < expected {
                 true => IdxError::Truncated { path, found: self.stored, expected },
                 false => IdxError::Trailing { path, expected },

@@ -3,6 +3,9 @@
 use super::{End, Measure};
 use crate::metrics::{Board, Metric, MetricKind, Value};
 
+/// The name of the capacity.
+pub const CAPACITY_NATS: &str = "capacity_nats";
+
 pub(super) struct CapacityNats;
 
 impl Measure for CapacityNats {
@@ -12,7 +15,7 @@ impl Measure for CapacityNats {
             board: Board::Schedule,
             is_optional: true,
             is_curve: true,
-            ..Metric::new("capacity_nats", MetricKind::Number, "nats", doc)
+            ..Metric::new(CAPACITY_NATS, MetricKind::Number, "nats", doc)
         }]
     }
 

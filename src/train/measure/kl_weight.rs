@@ -3,6 +3,9 @@
 use super::{End, Measure};
 use crate::metrics::{Board, Metric, MetricKind, Value};
 
+/// The name of the weight of the KL.
+pub const KL_WEIGHT: &str = "kl_weight";
+
 pub(super) struct KlWeight;
 
 impl Measure for KlWeight {
@@ -11,7 +14,7 @@ impl Measure for KlWeight {
         vec![Metric {
             board: Board::Schedule,
             is_optional: true,
-            ..Metric::new("kl_weight", MetricKind::Number, "", doc)
+            ..Metric::new(KL_WEIGHT, MetricKind::Number, "", doc)
         }]
     }
 

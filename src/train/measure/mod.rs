@@ -20,10 +20,12 @@ mod sums;
 mod terms;
 
 pub use batch::{Decoded, MeasuredBatch};
+pub use capacity_nats::CAPACITY_NATS;
 pub use effective_beta::EFFECTIVE_BETA;
 pub use elbo_nats::ELBO_NATS;
 pub use images_per_second::IMAGES_PER_SECOND;
 pub use kl_nats::KL_AXIS_NATS;
+pub use kl_weight::KL_WEIGHT;
 pub use loss::LOSS;
 pub use seconds::SECONDS;
 

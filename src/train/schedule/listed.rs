@@ -21,6 +21,9 @@ const RATES: Key =
 const LIST_THEM: &str =
     "list epochs and rates of the same number, for example rate_epochs = [30, 50] and rates = [5e-4, 2e-4]";
 
+/// A number of epochs: before it, `learning_rate` applies.
+const FROM_1: Type = Type::Whole { least: 1, most: Type::MOST };
+
 #[derive(Debug)]
 struct Listed {
     /// Epochs, and the rates from them on.
@@ -28,7 +31,7 @@ struct Listed {
 }
 
 fn read(keys: &mut Keys<'_>) -> Arc<dyn Course> {
-    let epochs = keys.optional_wholes(RATE_EPOCHS, Type::List(&Type::WHOLE, 1)).unwrap_or_default();
+    let epochs = keys.optional_wholes(RATE_EPOCHS, Type::List(&FROM_1, 1)).unwrap_or_default();
     let rates = keys.numbers(RATES, Type::List(&Type::Number(Interval::POSITIVE), 1));
     let names = ["train.rates", "train.rate_epochs", "train.schedule"];
     let message = || {
