@@ -1,11 +1,12 @@
 //! The family `conv`: encoder and decoder of convolutions. The defaults are the network of `experiments/walkthrough.toml`.
 
 use super::architecture::Network;
-use super::layer::{ConvLayer, ConvStride, ConvTransposeLayer, DenseLayer, DenseOutputs, Layer, Named};
+use super::layer::{ConvLayer, ConvTransposeLayer, DenseLayer, DenseOutputs, Layer, Named};
 use super::shared_keys;
 use crate::data::ImageShape;
 use crate::settings::{Key, Keys, Kind, Role, Type};
 use crate::tensor::backend::Activation;
+use crate::tensor::dims::Window;
 use crate::text::counted;
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ const STRIDES: Key = Key::new(
 #[derive(Debug)]
 struct ConvNetwork {
     /// The channels and the stride of each convolution of the encoder; at least one.
-    convs: Vec<(usize, ConvStride)>,
+    convs: Vec<(usize, usize)>,
     /// The sizes of the dense layers between the convolutions and the heads.
     hidden: Vec<usize>,
 }
@@ -73,9 +74,7 @@ fn read(keys: &mut Keys<'_>) -> Arc<dyn Network> {
         || format!("`model.activation = \"{}\"` needs `model.family = \"mlp\"`", activation.name()),
         "remove it, or set `model.family` to \"mlp\"",
     );
-    let stride = |stride: &u64| if *stride == 2 { ConvStride::Two } else { ConvStride::One };
-    let channels = shared_keys::sizes(&channels).into_iter();
-    let convs = channels.zip(&strides).map(|(channels, s)| (channels, stride(s))).collect();
+    let convs = shared_keys::sizes(&channels).into_iter().zip(shared_keys::sizes(&strides)).collect();
     Arc::new(ConvNetwork { convs, hidden: shared_keys::sizes(&hidden) })
 }
 
@@ -83,8 +82,9 @@ impl ConvNetwork {
     /// The convolutions of the encoder.
     fn convolutions(&self, image: ImageShape) -> Vec<ConvLayer> {
         let mut inputs = image;
-        let mut convolution = |(channels, stride): &(usize, ConvStride)| {
-            let layer = ConvLayer { inputs, channels: *channels, stride: *stride, activation: Activation::Relu };
+        let mut convolution = |(channels, stride): &(usize, usize)| {
+            let window = Window::same(3, *stride);
+            let layer = ConvLayer { inputs, channels: *channels, window, activation: Activation::Relu };
             inputs = Layer::Conv(layer).outputs();
             layer
         };
@@ -109,18 +109,19 @@ impl Network for ConvNetwork {
         let dense = DenseLayer { inputs: latent, outputs: DenseOutputs::Map(map), activation: Activation::Relu };
         let mut layers = vec![Named::new("dense", Layer::Dense(dense))];
         let mut channels = map.channels;
-        let halvings = convolutions.iter().enumerate().rev().filter(|(_, conv)| conv.stride == ConvStride::Two);
+        let halvings = convolutions.iter().enumerate().rev().filter(|(_, conv)| conv.window.stride == 2);
         for (index, (first, conv)) in halvings.enumerate() {
             // Back to the shape of the input of the convolution; the output layer gives the channels of the outputs.
             let shape = if first == 0 { conv.inputs.with_channels(conv.channels) } else { conv.inputs };
-            let layer = ConvTransposeLayer { inputs: channels, outputs: shape, activation: Activation::Relu };
+            let window = Window::same(3, 2);
+            let layer = ConvTransposeLayer { inputs: channels, outputs: shape, window, activation: Activation::Relu };
             layers.push(Named::new(format!("conv_transpose.{index}"), Layer::ConvTranspose(layer)));
             channels = shape.channels;
         }
         let output = ConvLayer {
             inputs: outputs.with_channels(channels),
             channels: outputs.channels,
-            stride: ConvStride::One,
+            window: Window::same(3, 1),
             activation: Activation::Identity,
         };
         layers.push(Named::new(Named::OUTPUT, Layer::Conv(output)));

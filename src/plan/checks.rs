@@ -4,7 +4,7 @@ use super::{Problem, Trial};
 use crate::data::{Binarize, Dataset, Element};
 use crate::language::Spec;
 use crate::model::Architecture;
-use crate::model::layer::{ConvStride, DenseOutputs, Layer};
+use crate::model::layer::{DenseOutputs, Layer};
 use crate::model::likelihood::Support;
 use crate::objective::{At, Loss};
 use crate::text::{counted, grouped};
@@ -83,7 +83,7 @@ fn narrow(architecture: &Architecture) -> Option<Problem> {
 
 fn strides(architecture: &Architecture) -> Option<Problem> {
     let halves = |layer| match layer {
-        Layer::Conv(conv) => (conv.stride == ConvStride::Two).then_some(conv.inputs.pixels()),
+        Layer::Conv(conv) => (conv.window.stride == 2).then_some(conv.inputs.pixels()),
         _ => None,
     };
     let pixels: Vec<usize> = architecture.encoder().into_iter().filter_map(|one| halves(one.layer)).collect();

@@ -118,7 +118,6 @@ layers! {
     ConvTranspose(ConvTransposeLayer) in conv_transpose,
 }
 
-pub use conv::ConvStride;
 pub use dense::DenseOutputs;
 
 /// A layer of a network, with its name in the network.

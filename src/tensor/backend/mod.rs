@@ -17,16 +17,13 @@ pub use portable::{AnyTensor, Copies, Portable, PortableDevice, copies};
 pub use rows::{RowGradients, RowInputs, RowOperation};
 
 use crate::random::{Purpose, Stream};
-use crate::tensor::dims::{Const, Dim, Stride};
+use crate::tensor::dims::{Dim, Kernel, Window, Windows};
 use crate::tensor::kernels::Buffer;
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Gradients, HasErr, NoneTape, OwnedTape, Tape};
 use dfdx::tensor_ops::Device;
 use std::fmt;
 use std::sync::Arc;
-
-/// The side of the filter of every convolution.
-pub type Filter = Const<3>;
 
 /// An array of shape `S` on a backend's device, with or without a tape that records operations.
 #[derive(Debug)]
@@ -214,24 +211,24 @@ pub trait Backend: 'static + Sized {
         input_gradient: bool,
     ) -> Result<Array<(N, O), Self, T>, DeviceError>;
 
-    /// A 3x3 convolution with TensorFlow's SAME padding: `(N, H, W, I)` to `(N, H', W', O)`.
-    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Self::Device>>(
+    /// A convolution: `(N, H, W, I)` to `(N, H', W', O)`.
+    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Device>>(
         x: Array<(N, H, W, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, I, O), Self>,
+        weight: &Parameter<(Kernel, Kernel, I, O), Self>,
         bias: &Parameter<(O,), Self>,
-        stride: S,
+        window: Window,
         activation: Activation,
         input_gradient: bool,
-    ) -> Result<Array<(N, S::Side<H>, S::Side<W>, O), Self, T>, DeviceError>;
+    ) -> Result<Array<(N, Windows<H>, Windows<W>, O), Self, T>, DeviceError>;
 
     /// The exact adjoint of [`Backend::conv`], with a bias and an activation: `(N, H', W', I)` to `(N, H, W, O)`, where
-    /// `sides` is `(H, W)`. The weight is that of the convolution: `(3, 3, O, I)`.
-    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Self::Device>>(
-        x: Array<(N, S::Side<H>, S::Side<W>, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, O, I), Self>,
+    /// `sides` is `(H, W)`. The weight is that of the convolution: `(kernel, kernel, O, I)`.
+    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Device>>(
+        x: Array<(N, Windows<H>, Windows<W>, I), Self, T>,
+        weight: &Parameter<(Kernel, Kernel, O, I), Self>,
         bias: &Parameter<(O,), Self>,
         sides: (H, W),
-        stride: S,
+        window: Window,
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError>;
 

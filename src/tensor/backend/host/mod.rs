@@ -9,10 +9,9 @@ mod combine;
 
 use super::gradient::{Rows, put_sum};
 use super::{
-    Activation, Array, Backend, DeviceError, Filter, Grads, NoiseKey, Parameter, Part, RowGradients, RowInputs,
-    RowOperation,
+    Activation, Array, Backend, DeviceError, Grads, NoiseKey, Parameter, Part, RowGradients, RowInputs, RowOperation,
 };
-use crate::tensor::dims::{Dim, Stride};
+use crate::tensor::dims::{Dim, Kernel, Window, Windows};
 use crate::tensor::kernels::{self, Accumulate, Buffer, ConvShape, DenseShape};
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, PutTape, Tape, Tensor, ZerosTensor};
@@ -129,20 +128,20 @@ impl Backend for Host {
         Ok(Array { tensor: y, tape })
     }
 
-    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Cpu>>(
+    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Cpu>>(
         x: Array<(N, H, W, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, I, O), Self>,
+        weight: &Parameter<(Kernel, Kernel, I, O), Self>,
         bias: &Parameter<(O,), Self>,
-        _: S,
+        window: Window,
         activation: Activation,
         input_gradient: bool,
-    ) -> Result<Array<(N, S::Side<H>, S::Side<W>, O), Self, T>, DeviceError> {
+    ) -> Result<Array<(N, Windows<H>, Windows<W>, O), Self, T>, DeviceError> {
         let Array { tensor: x, mut tape } = x;
         let ((batch, height, width, inputs), outputs) = (x.shape, weight.shape().3);
-        let shape = conv_shape::<S>(batch, (height, width), inputs, outputs);
+        let shape = conv_shape(batch, (height, width), inputs, outputs, window);
         let mut y = Buffer::new(shape.batch * shape.out_height() * shape.out_width() * shape.outputs);
         kernels::conv(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, &mut y);
-        let y = x.next(y, (batch, S::side(height), S::side(width), outputs))?;
+        let y = x.next(y, (batch, window.along(height), window.along(width), outputs))?;
         let layer = Layer::new(x, &y, weight, bias, input_gradient);
         tape.add_backward_op(move |gradients| {
             layer.backward(gradients, shape.outputs, |weight, x, y, dy, dx, dweight, dbias| {
@@ -152,17 +151,17 @@ impl Backend for Host {
         Ok(Array { tensor: y, tape })
     }
 
-    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Cpu>>(
-        x: Array<(N, S::Side<H>, S::Side<W>, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, O, I), Self>,
+    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Cpu>>(
+        x: Array<(N, Windows<H>, Windows<W>, I), Self, T>,
+        weight: &Parameter<(Kernel, Kernel, O, I), Self>,
         bias: &Parameter<(O,), Self>,
         sides: (H, W),
-        _: S,
+        window: Window,
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError> {
         let Array { tensor: x, mut tape } = x;
         let ((batch, _, _, inputs), outputs) = (x.shape, weight.shape().2);
-        let shape = conv_shape::<S>(batch, sides, outputs, inputs);
+        let shape = conv_shape(batch, sides, outputs, inputs, window);
         let mut y = Buffer::new(shape.batch * shape.height * shape.width * shape.inputs);
         kernels::conv_transpose(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, &mut y);
         let y = x.next(y, (batch, sides.0, sides.1, outputs))?;
@@ -335,11 +334,12 @@ impl RowArrays {
     }
 }
 
-fn conv_shape<S: Stride>(
+fn conv_shape(
     batch: impl Dim,
     sides: (impl Dim, impl Dim),
     inputs: impl Dim,
     outputs: impl Dim,
+    window: Window,
 ) -> ConvShape {
     ConvShape {
         batch: batch.size(),
@@ -347,7 +347,7 @@ fn conv_shape<S: Stride>(
         width: sides.1.size(),
         inputs: inputs.size(),
         outputs: outputs.size(),
-        stride: S::STRIDE,
+        window,
     }
 }
 
