@@ -34,15 +34,17 @@ pub mod architecture;
 mod conv;
 pub mod layer;
 pub mod likelihood;
+mod lists;
 mod mlp;
 pub mod parameters;
 pub mod posterior;
+mod presets;
 mod settings;
 mod shared_keys;
 
 pub use architecture::Architecture;
 pub use likelihood::{LikelihoodHead, LikelihoodKind};
-pub use parameters::Initializer;
+pub use parameters::{Initializer, OutputBias};
 pub use posterior::{Code, Posterior};
 pub(crate) use posterior::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES};
 pub use settings::ModelSettings;
@@ -50,7 +52,7 @@ pub use settings::ModelSettings;
 use crate::tensor::backend::{Array, Backend, DeviceError};
 use crate::tensor::dims::{Dim, Hidden, Latent, Outputs, Values};
 use dfdx::tensor::Tape;
-use layer::Stack;
+use layer::{Named, Stack};
 use parameters::{Module, Visitor};
 use posterior::PosteriorHeads;
 
@@ -89,7 +91,7 @@ impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
         let latent = L::from_size(architecture.latent).ok_or(BuildError::Sizes)?;
         let encoder = Stack::new(device, &architecture.encoder(), values, true)?.ok_or(BuildError::Sizes)?;
         let decoder = Stack::new(device, &architecture.decoder(), latent, false)?.ok_or(BuildError::Sizes)?;
-        let posterior = PosteriorHeads::new(device, encoder.outputs(), latent, architecture.posterior)?;
+        let posterior = PosteriorHeads::new(device, encoder.outputs(), latent, architecture)?;
         let likelihood = LikelihoodHead::new(device, architecture.image, architecture.likelihood)?;
         Ok(Vae { encoder, posterior, decoder, likelihood, values, latent })
     }
@@ -129,6 +131,31 @@ impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
         z: Array<(N, L), B, T>,
     ) -> Result<Array<(N, O), B, T>, DeviceError> {
         self.decoder.forward(z)
+    }
+}
+
+impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
+    /// Sets the biases of the last layer of the decoder to the outputs whose expected values are this image, (Values). Those of a
+    /// convolution, one for each channel, are from the mean of the channel.
+    pub fn set_output_bias(&mut self, architecture: &Architecture, mean: &[f32]) {
+        let (image, kind) = (architecture.image, architecture.likelihood);
+        let of_pixels = |mean: &[f32]| -> Vec<f32> {
+            mean.chunks(image.channels).flat_map(|pixel| kind.outputs_of_mean(pixel)).collect()
+        };
+        self.decoder.visit("decoder", &mut |visit| {
+            if visit.name != format!("decoder.{}.bias", Named::OUTPUT) {
+                return;
+            }
+            if visit.parameter.length() == architecture.outputs().values() {
+                visit.parameter.set(of_pixels(mean));
+            } else {
+                let channel = |channel: usize| {
+                    let values = mean.iter().skip(channel).step_by(image.channels).map(|value| f64::from(*value));
+                    (values.sum::<f64>() / image.pixels() as f64) as f32
+                };
+                visit.parameter.set(of_pixels(&(0..image.channels).map(channel).collect::<Vec<_>>()));
+            }
+        });
     }
 }
 

@@ -1,12 +1,14 @@
 //! The posterior q(z|x), with its parameters.
 
-use super::architecture::{PosteriorKind, PosteriorScale};
+use super::architecture::{Architecture, PosteriorKind, PosteriorScale};
 use super::layer::Dense;
 use super::parameters::{Module, Visitor};
 use crate::settings::{Choices, Kind};
-use crate::tensor::backend::{Activation, Array, Backend, DeviceError};
+use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Operands, Pointwise};
 use crate::tensor::dims::Dim;
-use dfdx::tensor::Tape;
+use dfdx::shapes::Shape;
+use dfdx::tensor::{Tape, Tensor};
+use dfdx::tensor_ops::Device;
 
 /// A posterior that is a distribution.
 pub(crate) static GAUSSIAN_POSTERIOR: Kind<bool> =
@@ -81,18 +83,20 @@ impl Posterior {
 pub struct PosteriorHeads<H: Dim, L: Dim, B: Backend> {
     mean: Dense<H, L, B>,
     log_variance: Option<(Dense<H, L, B>, f32)>,
+    bounds: Option<Bounds>,
 }
 
 impl<H: Dim, L: Dim, B: Backend> PosteriorHeads<H, L, B> {
     /// Layers with all weights 0.
-    pub fn new(device: &B::Device, hidden: H, latent: L, kind: PosteriorKind) -> Result<Self, DeviceError> {
+    pub fn new(device: &B::Device, hidden: H, latent: L, architecture: &Architecture) -> Result<Self, DeviceError> {
         let head = || Dense::new(device, hidden, latent, Activation::Identity);
-        let log_variance = match kind {
+        let log_variance = match architecture.posterior {
             PosteriorKind::Gaussian(PosteriorScale::LogVar) => Some((head()?, 0.5)),
             PosteriorKind::Gaussian(PosteriorScale::LogStd) => Some((head()?, 1.0)),
             PosteriorKind::None => None,
         };
-        Ok(PosteriorHeads { mean: head()?, log_variance })
+        let bounds = architecture.log_var_bounds.map(|bounds| Bounds(bounds.map(|bound| bound as f32)));
+        Ok(PosteriorHeads { mean: head()?, log_variance, bounds })
     }
 
     /// `(N, H)` to the posterior of each image.
@@ -106,6 +110,10 @@ impl<H: Dim, L: Dim, B: Backend> PosteriorHeads<H, L, B> {
         let (hidden, tape) = hidden.split_tape();
         let (mean, tape) = self.mean.forward(hidden.clone().put_tape(tape))?.split_tape();
         let log_variance = log_variance.forward(hidden.put_tape(tape))?;
+        let log_variance = match &self.bounds {
+            Some(bounds) => B::pointwise(bounds, log_variance, None)?,
+            None => log_variance,
+        };
         Ok(Code::Gaussian { mean, log_variance, scale: *scale })
     }
 }
@@ -116,5 +124,31 @@ impl<H: Dim, L: Dim, B: Backend> Module<B> for PosteriorHeads<H, L, B> {
         if let Some((log_variance, _)) = &mut self.log_variance {
             log_variance.visit(&format!("{path}.log_var"), visitor);
         }
+    }
+}
+
+/// min(max(a, least), greatest); NaN stays NaN. The gradient is 0 at the bounds and beyond them, as that of PyTorch's `hardtanh`.
+#[derive(Clone, Copy, Debug)]
+struct Bounds([f32; 2]);
+
+impl Pointwise for Bounds {
+    fn forward(&self, operands: Operands<'_>, results: &mut [f32]) {
+        let [least, most] = self.0;
+        results.iter_mut().zip(operands.a).for_each(|(result, a)| *result = a.clamp(least, most));
+    }
+
+    fn backward(&self, operands: Operands<'_>, dresults: &[f32], da: &mut [f32], _: &mut [f32]) {
+        let [least, most] = self.0;
+        for ((da, &a), dresult) in da.iter_mut().zip(operands.a).zip(dresults) {
+            *da += if a > least && a < most { *dresult } else { 0.0 };
+        }
+    }
+
+    fn portable<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
+        &self,
+        a: Tensor<S, f32, D, T>,
+        _: Option<Tensor<S, f32, D>>,
+    ) -> Result<Tensor<S, f32, D, T>, D::Err> {
+        a.try_clamp(self.0[0], self.0[1])
     }
 }

@@ -4,7 +4,7 @@ use super::{Problem, Trial};
 use crate::data::{Binarize, Dataset, Element};
 use crate::language::Spec;
 use crate::model::Architecture;
-use crate::model::layer::{DenseOutputs, Layer};
+use crate::model::layer::{DenseLayer, DenseOutputs, GatedDenseLayer, Layer};
 use crate::model::likelihood::Support;
 use crate::objective::{At, Loss};
 use crate::text::{counted, grouped};
@@ -47,8 +47,21 @@ pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
     let found = if parameters < 1 << 100 { grouped(parameters) } else { "more than 10^30".to_owned() };
     let most = grouped(PARAMETER_LIMIT);
     let message = format!("the model would have {found} parameters, more than the maximum of {most}");
-    let keys = ["model.hidden", "model.channels", "model.latent_dim"];
+    let keys = ["model.hidden", "model.channels", "model.encoder", "model.decoder", "model.latent_dim"];
     (parameters > PARAMETER_LIMIT).then(|| Problem::new(&keys, message, "use fewer or smaller layers"))
+}
+
+/// The maximum number of activations of one image.
+const ACTIVATION_LIMIT: u128 = 1_000_000_000;
+
+/// An error if the layers of the model have more activations than the maximum.
+pub(super) fn activations(architecture: &Architecture) -> Option<Problem> {
+    let activations = architecture.activations();
+    let found = if activations < 1 << 100 { grouped(activations) } else { "more than 10^30".to_owned() };
+    let most = grouped(ACTIVATION_LIMIT);
+    let message = format!("the layers would have {found} outputs for one image, more than the maximum of {most}");
+    let keys = ["model.encoder", "model.decoder", "model.channels", "model.hidden"];
+    (activations > ACTIVATION_LIMIT).then(|| Problem::new(&keys, message, "use fewer channels or smaller feature maps"))
 }
 
 /// Warnings: probable mistakes that do not prevent a run.
@@ -68,17 +81,15 @@ pub(super) fn warnings(trial: &Trial) -> Vec<Problem> {
 
 fn narrow(architecture: &Architecture) -> Option<Problem> {
     let units = |layer| match layer {
-        Layer::Dense(dense) => match dense.outputs {
-            DenseOutputs::Units(units) => Some(units),
-            DenseOutputs::Map(_) => None,
-        },
+        Layer::Dense(DenseLayer { outputs: DenseOutputs::Units(units), .. })
+        | Layer::GatedDense(GatedDenseLayer { outputs: DenseOutputs::Units(units), .. }) => Some(units),
         _ => None,
     };
     let latent = architecture.latent;
     let narrowest = architecture.encoder().into_iter().filter_map(|one| units(one.layer)).min()?;
     let message = format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer");
     let help = "the narrowest hidden layer limits the information that the codes carry";
-    (latent > narrowest).then(|| Problem::new(&["model.latent_dim", "model.hidden"], message, help))
+    (latent > narrowest).then(|| Problem::new(&["model.latent_dim", "model.hidden", "model.encoder"], message, help))
 }
 
 fn strides(architecture: &Architecture) -> Option<Problem> {
@@ -91,7 +102,7 @@ fn strides(architecture: &Architecture) -> Option<Problem> {
     let (halvings, enough) = (pixels.len(), pixels.iter().filter(|pixels| **pixels > 1).count());
     let message = format!("the image is 1x1 after {enough} of {halvings} strides of 2");
     let help = "the other strides of 2 have no effect on the size: set them to 1, or remove these convolutions";
-    (halvings > enough).then(|| Problem::new(&["model.strides", "model.channels"], message, help))
+    (halvings > enough).then(|| Problem::new(&["model.strides", "model.channels", "model.encoder"], message, help))
 }
 
 fn grey(spec: &Spec, dataset: &Dataset) -> Option<Problem> {

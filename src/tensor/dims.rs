@@ -146,3 +146,50 @@ impl Window {
         Windows { size: self.count(side.size()), along: PhantomData }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A transposed convolution gives a side on which the convolution has as many windows as the side that it came from.
+    #[test]
+    fn sides_and_windows_are_inverse() {
+        for (kernel, stride, rows) in
+            (1..8).flat_map(|k| [1, 2].into_iter().flat_map(move |s| (0..=k).map(move |p| (k, s, p))))
+        {
+            let padding = if rows < kernel { Padding::Rows(rows) } else { Padding::Same };
+            let window = Window { kernel, stride, padding };
+            for count in 1..20 {
+                let side = window.side(count);
+                if side == 0 {
+                    continue;
+                }
+                // PyTorch's output padding, less than the stride, changes nothing.
+                let more = if padding == Padding::Same { 0 } else { stride - 1 };
+                assert_eq!([window.count(side), window.count(side + more)], [count; 2], "{window:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn windows_are_those_of_tensorflow_and_pytorch() {
+        let rows = |kernel, stride, rows| Window { kernel, stride, padding: Padding::Rows(rows) };
+        // Computed with TensorFlow's and PyTorch's formulas by hand: side, windows, rows of zeros before.
+        for (window, side, count, before) in [
+            (Window::same(4, 2), 64, 32, 1),
+            (Window::same(4, 2), 7, 4, 1),
+            (Window::same(2, 2), 64, 32, 0),
+            (Window::same(2, 1), 5, 5, 0),
+            (Window::same(7, 2), 9, 5, 3),
+            (rows(4, 2, 1), 28, 14, 1),
+            (rows(4, 2, 1), 7, 3, 1),
+            (rows(4, 1, 0), 4, 1, 0),
+            (rows(4, 1, 0), 3, 0, 0),
+            (rows(3, 2, 1), 7, 4, 1),
+        ] {
+            assert_eq!((window.count(side), window.before(side)), (count, before), "{window:?} on {side}");
+        }
+        assert!(rows(4, 2, 1).is_same(28) && !rows(4, 2, 1).is_same(7) && rows(3, 1, 1).is_same(7));
+        assert_eq!([Window::same(4, 2).side(7), rows(3, 2, 1).side(4), rows(4, 1, 0).side(1)], [14, 7, 4]);
+    }
+}

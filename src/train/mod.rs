@@ -20,6 +20,7 @@ pub use worker::{Encoded, Measured};
 
 use crate::data::{self, Dataset, PixelMap};
 use crate::metrics::{Row, Split};
+use crate::model::OutputBias;
 use crate::model::architecture::Architecture;
 use crate::model::parameters::{self, GradientMap};
 use crate::model::{BuildError, Model};
@@ -177,6 +178,10 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         let Training { seed, data, dataset, architecture, train, .. } = training;
         let mut model = Model::<B>::new(&device, architecture)?;
         parameters::initialize(&mut model, architecture.initializer, seed);
+        let pixels = PixelMap::new(data, dataset.stored, seed);
+        if architecture.output_bias == OutputBias::Data {
+            model.set_output_bias(architecture, &pixels.mean(&dataset.train));
+        }
         let map = GradientMap::new(&mut model);
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads);
         // The current thread joins the pool, so that no step waits for another thread to wake up. A thread can join only one
@@ -194,14 +199,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             codes: None,
             tally: None,
             stays: PhantomData,
-            worker: Worker {
-                pixels: PixelMap::new(data, dataset.stored, seed),
-                dataset: dataset.clone(),
-                seed,
-                device,
-                model,
-                map,
-            },
+            worker: Worker { pixels, dataset: dataset.clone(), seed, device, model, map },
             seed,
             settings: train.clone(),
         })

@@ -16,6 +16,7 @@ mod formats;
 mod gradients;
 mod harness;
 mod models;
+mod networks;
 mod objectives;
 mod optimizers;
 mod output;

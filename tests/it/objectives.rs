@@ -49,7 +49,7 @@ impl Objective for Probe {
     fn own<B: Learn + Combine>(&self, device: &B::Device, latent: usize, _: u64) -> Result<Self::Own<B>, DeviceError> {
         let mut critic = Dense::new(device, Latent(latent), Own(1), Activation::Identity)?;
         critic.visit("", &mut |visit| {
-            if visit.fans.is_some() {
+            if visit.fans.is_some_and(|fans| !fans.is_bias) {
                 visit.parameter.set((1..=latent).map(|axis| 0.1 * axis as f32).collect());
             }
         });
@@ -68,7 +68,7 @@ impl Objective for Probe {
     ) -> Result<Option<Codes<Batch, Latent, B>>, DeviceError> {
         let mut critic = Vec::new();
         own.module.visit("", &mut |visit| {
-            if visit.fans.is_some() {
+            if visit.fans.is_some_and(|fans| !fans.is_bias) {
                 critic = visit.parameter.values().to_vec();
             }
         });
@@ -424,7 +424,7 @@ fn are_resumed<B: Execute<Device = Cpu>>() {
         assert!(state(&mut trainer) == expected, "after step {leave_after}");
     }
     // The model's own file is without them.
-    checkpoint::write_model(&path, &whole.snapshot(), "", vaex::data::ImageShape::grey(28, 28), [0.0, 255.0]).unwrap();
+    checkpoint::write_model(&path, &whole.snapshot(), "", trial.architecture(), [0.0, 255.0]).unwrap();
     let names = Stored::read_own(&path).unwrap().names();
     assert!(names.iter().all(|name| !name.starts_with("objective")), "{names:?}");
 }

@@ -1,9 +1,11 @@
 //! Convolutions.
 
-use super::{Cost, Describe, Forward, visit_weight_and_bias};
+use super::listed::{self, COUNT_OR_OUTPUT, ListedKind, Misfit, Size, WrittenLayer};
+use super::{Cost, Describe, Forward, Layer, visit_weight_and_bias};
 use crate::data::ImageShape;
 use crate::model::parameters::{Fans, Module, Visitor};
 use crate::onnx::{ExportError, Graph, Number};
+use crate::settings::Key;
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Parameter};
 use crate::tensor::dims::{Channels, Dim, Features, Height, Kernel, Padding, Width, Window, Windows};
 use dfdx::tensor::Tape;
@@ -20,6 +22,54 @@ pub struct ConvLayer {
     pub window: Window,
     /// The function that is applied to each output.
     pub activation: Activation,
+}
+
+/// The kind in lists.
+pub(super) static KIND: ListedKind = ListedKind {
+    key: Key::new("conv", "A convolution: the number of its output channels, or \"output\".")
+        .also("conv2d convolution convolutional")
+        .example("32"),
+    read: |keys, by_default| {
+        let size = listed::size(keys, KIND.key, COUNT_OR_OUTPUT);
+        let window = listed::window(keys);
+        Box::new(Written { size, window, activation: listed::activation(keys, size, by_default) })
+    },
+};
+
+/// A convolution of a list.
+#[derive(Debug)]
+struct Written {
+    size: Size,
+    window: Window,
+    activation: Activation,
+}
+
+impl Size {
+    /// The number of channels.
+    pub(super) fn channels(self, outputs: ImageShape) -> usize {
+        match self {
+            Size::Count(channels) => channels,
+            Size::Map(shape) => shape.channels,
+            Size::Output => outputs.channels,
+        }
+    }
+}
+
+impl WrittenLayer for Written {
+    fn place(&self, inputs: ImageShape, outputs: ImageShape) -> Result<Layer, Misfit> {
+        let channels = self.size.channels(outputs);
+        let layer = ConvLayer { inputs, channels, window: self.window, activation: self.activation };
+        if layer.outputs().pixels() == 0 {
+            let (kernel, sides) = (self.window.kernel, inputs.with_channels(1));
+            let message = format!("a window of {kernel}x{kernel} does not fit into a feature map of {sides}");
+            return Err(Misfit::new(message, "use a smaller `kernel`, more `padding`, or fewer strides of 2 before it"));
+        }
+        Ok(Layer::Conv(layer))
+    }
+
+    fn is_output(&self) -> bool {
+        self.size == Size::Output
+    }
 }
 
 /// The cost of a convolution or transposed convolution: each weight is used once per pixel of the smaller feature map.
@@ -205,7 +255,7 @@ impl<I: Dim, O: Dim, B: Backend> Module<B> for Conv<I, O, B> {
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
         let (height, width, inputs, outputs) = self.weight.shape();
         let taps = height.size() * width.size();
-        let fans = Fans { inputs: taps * inputs.size(), outputs: taps * outputs.size() };
+        let fans = Fans::new(taps * inputs.size(), taps * outputs.size());
         visit_weight_and_bias(path, &mut self.weight, &mut self.bias, fans, visitor);
     }
 }

@@ -1,10 +1,12 @@
 //! Transposed convolutions.
 
 use super::conv::{add_to_graph, canonical, cost, pads};
-use super::{Cost, Describe, Forward, visit_weight_and_bias};
+use super::listed::{self, COUNT_OR_OUTPUT, ListedKind, Misfit, Size, WrittenLayer};
+use super::{Cost, Describe, Forward, Layer, visit_weight_and_bias};
 use crate::data::ImageShape;
 use crate::model::parameters::{Fans, Module, Visitor};
 use crate::onnx::{ExportError, Graph, Number};
+use crate::settings::Key;
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Parameter};
 use crate::tensor::dims::{Channels, Dim, Features, Height, Kernel, Padding, Width, Window, Windows};
 use dfdx::tensor::Tape;
@@ -21,6 +23,65 @@ pub struct ConvTransposeLayer {
     pub window: Window,
     /// The function that is applied to each output.
     pub activation: Activation,
+}
+
+/// The kind in lists.
+pub(super) static KIND: ListedKind = ListedKind {
+    key: Key::new("conv_transpose", "A transposed convolution: the number of its output channels, or \"output\".")
+        .also("deconv conv2d_transpose conv_transpose2d convtranspose2d transposed_conv")
+        .example("32"),
+    read: |keys, by_default| {
+        let size = listed::size(keys, KIND.key, COUNT_OR_OUTPUT);
+        let window = listed::window(keys);
+        let more = keys.whole(OUTPUT_PADDING, 0, 1, 0) as usize;
+        keys.require(
+            more == 0 || window.padding != Padding::Same,
+            &[],
+            || "`output_padding` needs a number as `padding`".to_owned(),
+            "remove it: with `padding = \"same\"` the sides are exactly multiplied by the stride",
+        );
+        keys.require(
+            more < window.stride,
+            &[],
+            || format!("`output_padding` is {more}, but `stride` is {}: it must be less", window.stride),
+            "remove it, or set `stride` to 2",
+        );
+        Box::new(Written { size, window, more, activation: listed::activation(keys, size, by_default) })
+    },
+};
+
+const OUTPUT_PADDING: Key = Key::new(
+    "output_padding",
+    "Rows and columns that are added after the result, as in PyTorch: with stride 2, windows determine the sides up to one row.",
+)
+.example("1");
+
+/// A transposed convolution of a list.
+#[derive(Debug)]
+struct Written {
+    size: Size,
+    window: Window,
+    /// Rows and columns that are added after the result.
+    more: usize,
+    activation: Activation,
+}
+
+impl WrittenLayer for Written {
+    fn place(&self, inputs: ImageShape, outputs: ImageShape) -> Result<Layer, Misfit> {
+        let side = |count: usize| self.window.side(count).saturating_add(self.more);
+        let (height, width) = (side(inputs.height), side(inputs.width));
+        let shape = ImageShape { height, width, channels: self.size.channels(outputs) };
+        if shape.pixels() == 0 {
+            let message = format!("no pixels of a feature map of {} are left", inputs.with_channels(1));
+            return Err(Misfit::new(message, "use less `padding` or a larger `kernel`"));
+        }
+        let (inputs, window, activation) = (inputs.channels, self.window, self.activation);
+        Ok(Layer::ConvTranspose(ConvTransposeLayer { inputs, outputs: shape, window, activation }))
+    }
+
+    fn is_output(&self) -> bool {
+        self.size == Size::Output
+    }
 }
 
 impl ConvTransposeLayer {
@@ -120,7 +181,9 @@ impl<I: Dim, O: Dim, B: Backend> Module<B> for ConvTranspose<I, O, B> {
         let (height, width, outputs, inputs) = self.weight.shape();
         let taps = height.size() * width.size();
         // As for stride 1; with stride 2, only a quarter of these inputs reaches a unit.
-        let fans = Fans { inputs: taps * inputs.size(), outputs: taps * outputs.size() };
+        let (inputs, outputs) = (taps * inputs.size(), taps * outputs.size());
+        // PyTorch takes the axes of the weight as those of a convolution.
+        let fans = Fans { pytorch: outputs, ..Fans::new(inputs, outputs) };
         visit_weight_and_bias(path, &mut self.weight, &mut self.bias, fans, visitor);
     }
 }

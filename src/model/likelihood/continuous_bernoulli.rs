@@ -4,7 +4,7 @@
 //! the mean is A'(a) = 1/2 + (coth(h) - 1/h) / 2. Near 0, where these cancel, series of h are used; there are no
 //! approximations elsewhere.
 
-use super::{Likelihood, Support, each_output, gradient_of_logits, nats_of_logits};
+use super::{Likelihood, MEANS, Support, each_output, gradient_of_logits, nats_of_logits};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
@@ -108,6 +108,20 @@ impl Likelihood for ContinuousBernoulli {
 
     fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
         each_output(outputs, mean)
+    }
+
+    /// By bisection: the mean grows with the logit.
+    fn outputs_of_mean(&self, mean: &[f32]) -> Vec<f32> {
+        let logit = |mean: f32| {
+            let (mut low, mut high) = (-1024.0, 1024.0);
+            for _ in 0..48 {
+                let middle = 0.5 * (low + high);
+                let is_below = self.expected(vec![middle]).first().is_some_and(|found| *found < mean);
+                if is_below { low = middle } else { high = middle }
+            }
+            low
+        };
+        mean.iter().map(|mean| logit(mean.clamp(MEANS[0], MEANS[1]))).collect()
     }
 
     fn draw(&self, mut outputs: Vec<f32>, _: &[f32], stream: &mut Stream) -> Vec<f32> {

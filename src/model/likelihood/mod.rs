@@ -45,6 +45,14 @@ trait Likelihood: RowOperation {
         self.expected(outputs)
     }
 
+    /// Outputs of the decoder for a pixel whose expected values are `mean`, one for each channel. Other numbers of the likelihood
+    /// are 0.
+    fn outputs_of_mean(&self, mean: &[f32]) -> Vec<f32> {
+        let mut outputs = vec![0.0; self.outputs(mean.len())];
+        outputs.iter_mut().zip(mean).for_each(|(output, mean)| *output = *mean);
+        outputs
+    }
+
     /// Draws the values of images: from outputs of the decoder (Images, Outputs) and the likelihood's own numbers to
     /// (Images, Values).
     fn draw(&self, outputs: Vec<f32>, own: &[f32], stream: &mut Stream) -> Vec<f32>;
@@ -124,6 +132,12 @@ macro_rules! likelihoods {
                 match self { $(LikelihoodKind::$name(one) => one.expected(outputs),)+ }
             }
 
+            /// Outputs of the decoder for a pixel whose expected values are `mean`, one for each channel. Other numbers of the
+            /// likelihood are 0.
+            pub fn outputs_of_mean(&self, mean: &[f32]) -> Vec<f32> {
+                match self { $(LikelihoodKind::$name(one) => one.outputs_of_mean(mean),)+ }
+            }
+
             /// As [`LikelihoodKind::expected`], by the vector instructions of the kernels: to a relative error of 2e-6.
             pub fn expected_fast(&self, outputs: Vec<f32>) -> Vec<f32> {
                 match self { $(LikelihoodKind::$name(one) => one.expected_fast(outputs),)+ }
@@ -195,6 +209,9 @@ likelihoods! {
 pub fn is_density(name: &str) -> bool {
     SUPPORTS.iter().any(|(known, support)| *known == name && *support != Support::Bits)
 }
+
+/// Means of values in [0, 1], from which logits are computed: at 0 and 1 a logit is infinite (Burda et al. 2016).
+const MEANS: [f32; 2] = [0.001, 0.999];
 
 /// The function of each output.
 #[inline(always)]

@@ -181,3 +181,18 @@ fn draws_have_the_expected_value_as_their_mean() {
         }
     }
 }
+
+#[test]
+fn outputs_of_a_mean_have_it_as_their_expected_values() {
+    for kind in kinds() {
+        for mean in [[0.01, 0.5, 0.9], [0.3, 0.499_9, 0.98]] {
+            let outputs = kind.outputs_of_mean(&mean);
+            assert_eq!(outputs.len(), kind.outputs(3));
+            for (found, mean) in kind.expected(outputs).iter().zip(mean) {
+                assert!((found - mean).abs() < 1e-5, "{}: {found}, not {mean}", kind.name());
+            }
+        }
+        // The logits of 0 and 1 are finite.
+        assert!(kind.outputs_of_mean(&[0.0, 1.0]).iter().all(|output| output.is_finite()));
+    }
+}

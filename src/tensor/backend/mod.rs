@@ -4,6 +4,7 @@ mod codes;
 mod combine;
 mod gradient;
 mod host;
+mod pointwise;
 mod portable;
 mod rows;
 
@@ -13,6 +14,7 @@ pub use combine::{Combine, RowWeight};
 pub(crate) use gradient::whole_rows;
 pub use gradient::{Part, put_sum};
 pub use host::Host;
+pub use pointwise::{Operands, Pointwise};
 pub use portable::{AnyTensor, Copies, Portable, PortableDevice, copies};
 pub use rows::{RowGradients, RowInputs, RowOperation};
 
@@ -231,6 +233,13 @@ pub trait Backend: 'static + Sized {
         window: Window,
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError>;
+
+    /// An operation on the values at the same place of one or two arrays; the tape is that of `a`.
+    fn pointwise<P: Pointwise, S: Shape, T: Tape<f32, Self::Device>>(
+        operation: &P,
+        a: Array<S, Self, T>,
+        b: Option<&Array<S, Self>>,
+    ) -> Result<Array<S, Self, T>, DeviceError>;
 
     /// An operation on rows, such as a likelihood: from outputs `(N, O)` and values `(N, V)` to one number per row. `own` are the
     /// operation's own numbers, and whether their gradient is needed.

@@ -22,7 +22,7 @@ mod simd;
 mod sum;
 mod winograd;
 
-pub use activation::{ACTIVATIONS, Activation, OnnxNode, RELU};
+pub use activation::{ACTIVATIONS, Activation, IDENTITY, LAYER_ACTIVATIONS, OnnxFormula, OnnxStep, RELU};
 pub(crate) use elementary::{exp, ln, ln_1p_of_unit, sigmoid};
 pub use scratch::Buffer;
 pub(crate) use scratch::with_scratch;

@@ -46,6 +46,11 @@ pub(crate) fn activations() -> impl Strategy<Value = Activation> {
     proptest::sample::select(Activation::ALL)
 }
 
+/// Activations whose derivative is a function of their value.
+pub(crate) fn activations_by_value() -> impl Strategy<Value = Activation> {
+    activations().prop_filter("by value", |activation| !activation.needs_argument())
+}
+
 pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(value)).collect()
 }

@@ -3,7 +3,7 @@
 
 mod combine;
 
-use super::{Activation, Array, Backend, DeviceError, Grads, NoiseKey, Parameter, RowOperation};
+use super::{Activation, Array, Backend, DeviceError, Grads, NoiseKey, Parameter, Pointwise, RowOperation};
 use crate::tensor::dims::{Dim, Kernel, Window, Windows};
 use crate::tensor::kernels::Buffer;
 use dfdx::shapes::{Axis, HasShape, Shape};
@@ -212,6 +212,15 @@ impl<D: PortableDevice> Backend for Portable<D> {
             y.try_add(bias)?.try_reshape_like(&(batch, height, width, outputs))
         };
         activate(attempt().map_err(DeviceError::from_device)?, activation).map(array)
+    }
+
+    fn pointwise<P: Pointwise, S: Shape, T: Tape<f32, D>>(
+        operation: &P,
+        a: Array<S, Self, T>,
+        b: Option<&Array<S, Self>>,
+    ) -> Result<Array<S, Self, T>, DeviceError> {
+        let b = b.map(|b| b.tensor.clone());
+        operation.portable(recorded(a), b).map_err(DeviceError::from_device).map(array)
     }
 
     fn rows<R: RowOperation, N: Dim, O: Dim, V: Dim, P: Dim, T: Tape<f32, D>>(

@@ -1,6 +1,6 @@
 //! max(x, 0.01 x): negative values are multiplied by 0.01 (Maas et al. 2013).
 
-use super::{Function, OnnxNode};
+use super::{Function, OnnxFormula, OnnxStep};
 use crate::settings::Word;
 use dfdx::shapes::Shape;
 use dfdx::tensor::{PutTape, SplitTape, Tape, Tensor};
@@ -13,7 +13,7 @@ pub(super) struct LeakyRelu;
 
 impl Function for LeakyRelu {
     const WORD: Word = Word { name: "leaky_relu", doc: "max(x, 0.01 x)", also: "leakyrelu lrelu" };
-    const ONNX: OnnxNode = OnnxNode { operator: "LeakyRelu", attributes: &[("alpha", SLOPE)] };
+    const ONNX: OnnxFormula = OnnxFormula::of(&[OnnxStep::Operator("LeakyRelu", &[("alpha", SLOPE)])]);
 
     #[inline(always)]
     fn value(x: f32) -> f32 {
