@@ -76,6 +76,9 @@ pub(super) struct ListedNetwork {
 /// Reads both lists; `None` if neither is written.
 pub(super) fn read(keys: &mut Keys<'_>) -> Option<Arc<dyn Network>> {
     let (encoder, decoder) = (keys.value(ENCODER, LAYERS, None), keys.value(DECODER, LAYERS, None));
+    if keys.is_describing() {
+        shared_keys::activation(keys);
+    }
     let (written, missing) = match (&encoder, &decoder) {
         (None, None) => return None,
         (Some(_), Some(_)) => ("", ""),
