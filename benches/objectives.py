@@ -2,11 +2,12 @@
 """Measures what each objective costs beside `beta`, and beside PyTorch, and prints a Markdown table.
 
     cargo build --release
-    python3 benches/objectives.py --python venv/bin/python [--models conv,mlp] [--batches 64,128] [--rounds 5]
+    python3 benches/objectives.py --python venv/bin/python [--models conv,burgess,mlp] [--batches 64,128] [--rounds 5]
 
 Needs a Python with torch and numpy; the peer is this program itself with `--peer`, which trains the models of torch_vae.py in
-float32 with fused Adam, the formulas written as people write them. In each round every objective is trained once by vaex and
-once by PyTorch, in turn. A cost is the time of a step relative to `beta` of the same program and round. Two threads, latent size 10.
+float32 with fused Adam, the formulas written as people write them; convolutions in both layouts, of which the faster one counts. In
+each round every objective is trained once by vaex and once by PyTorch, in turn. A cost is the time of a step relative to `beta` of
+the same program and round. Two threads, latent size 10.
 """
 import argparse
 import json
@@ -33,13 +34,16 @@ OBJECTIVES = {
     "free bits": {"free_bits": 0.1},
     "iwae, 5 samples": {"kind": "iwae", "samples": 5},
     "iwae, 5 samples, dreg": {"kind": "iwae", "samples": 5, "gradient": "dreg"},
+    "mixture of 10": {"model.prior": "mixture", "model.components": 10},
+    "vamp of 50": {"model.prior": "vamp", "model.components": 50},
 }
 MODELS = {
     "conv": {"family": "conv", "channels": [32, 64, 64, 64], "strides": [1, 2, 1, 1], "hidden": [32]},
+    "burgess": {"preset": "burgess"},
     "mlp": {"family": "mlp", "hidden": [500]},
 }
 # Epochs of 1,792 embedded images, for some seconds.
-EPOCHS = {"conv": 2, "mlp": 20}
+EPOCHS = {"conv": 2, "burgess": 3, "mlp": 20}
 
 
 def toml(value):
@@ -48,10 +52,12 @@ def toml(value):
 
 def by_vaex(vaex, folder, model, batch, keys):
     """Training images per second of the last epoch."""
-    lines = ["name = \"one\"", "[data]", "limit = 1992", "validation = 200", "[model]", f"latent_dim = {LATENT}"]
-    lines += [f"{key} = {toml(value)}" for key, value in MODELS[model].items()]
+    size = ["size = 32"] if model == "burgess" else []
+    lines = ["name = \"one\"", "[data]", "limit = 1992", "validation = 200", *size, "[model]", f"latent_dim = {LATENT}"]
+    of_model = {key.removeprefix("model."): value for key, value in keys.items() if key.startswith("model.")}
+    lines += [f"{key} = {toml(value)}" for key, value in (MODELS[model] | of_model).items()]
     lines += ["[train]", f"batch_size = {batch}", f"epochs = {EPOCHS[model]}", "[objective]"]
-    lines += [f"{key} = {toml(value)}" for key, value in keys.items()]
+    lines += [f"{key} = {toml(value)}" for key, value in keys.items() if not key.startswith("model.")]
     (folder / "one.toml").write_text("\n".join(lines) + "\n")
     runs = folder / f"runs-{time.monotonic_ns()}"
     command = [vaex, "run", folder / "one.toml", "--runs", runs, "--jobs", "1", "--threads", "2", "--json"]
@@ -71,7 +77,7 @@ def peer():
     """Answers lines `MODEL BATCH OBJECTIVE` with images per second."""
     import torch
     import torch.nn.functional as F
-    from torch_vae import SHAPES, Conv, Mlp, timed, values
+    from torch_vae import SHAPES, Burgess, Conv, Mlp, timed, values
 
     torch.set_num_threads(2)
 
@@ -91,12 +97,24 @@ def peer():
         return within - 2 * kernel(z, prior).mean()
 
     def decode(network, z):
-        return network.decode(z) if isinstance(network, Conv) else network.out(F.relu(network.dec(z)))
+        return network.out(F.relu(network.dec(z))) if isinstance(network, Mlp) else network.decode(z)
+
+    def encode(network, x):
+        hidden = F.relu(network.enc(x)) if isinstance(network, Mlp) else network.encode(x)
+        return network.mean(hidden), network.log_var(hidden)
+
+    def log_prior(network, z, keys):
+        """The log-density of a learned prior."""
+        if keys["model.prior"] == "vamp":
+            mean, log_var = encode(network, F.hardtanh(network.pseudo_inputs, 0.0, 1.0))
+            log_weights = torch.full((len(mean),), -math.log(len(mean)))
+        else:
+            mean, log_var, log_weights = network.prior_mean, network.prior_log_var, network.prior_logits.log_softmax(0)
+        return torch.logsumexp(log_weights + log_normal(z[:, None], mean, log_var).sum(2), 1)
 
     def loss_of(network, x, keys):
         kind, batch = keys.get("kind", "beta"), len(x)
-        hidden = network.encode(x) if isinstance(network, Conv) else F.relu(network.enc(x))
-        mean, log_var = network.mean(hidden), network.log_var(hidden)
+        mean, log_var = encode(network, x)
         nats = lambda logits, x: F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
         if kind == "iwae":
             k = keys["samples"]
@@ -112,6 +130,8 @@ def peer():
             return -(torch.logsumexp(log_w, 1) - math.log(k)).mean()
         z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
         recon = nats(decode(network, z), x).mean()
+        if "model.prior" in keys:
+            return recon + (log_normal(z, mean, log_var).sum(1) - log_prior(network, z, keys)).mean()
         axes = 0.5 * (mean**2 + log_var.exp() - log_var - 1)
         kl = axes.sum(1).mean()
         if kind == "capacity":
@@ -147,14 +167,21 @@ def peer():
             return recon + axes.mean(0).clamp(min=keys["free_bits"]).sum()
         return recon + kl
 
-    networks = {}
-    for line in sys.stdin:
-        model, batch, name = line.strip().split(" ", 2)
-        batch, keys = int(batch), OBJECTIVES[name]
-        if model not in networks:
-            torch.manual_seed(0)
-            networks[model] = Mlp(LATENT) if model == "mlp" else Conv(LATENT, False, *SHAPES[model])
-        network = networks[model]
+    def network_of(model, channels_last, keys):
+        torch.manual_seed(0)
+        kind = {"mlp": lambda: Mlp(LATENT), "burgess": lambda: Burgess(LATENT, channels_last)}
+        network = kind.get(model, lambda: Conv(LATENT, channels_last, *SHAPES[model]))()
+        count = keys.get("model.components")
+        if keys.get("model.prior") == "vamp":
+            network.pseudo_inputs = torch.nn.Parameter(0.05 + 0.01 * torch.randn(count, values(model)))
+        elif count:
+            network.prior_mean = torch.nn.Parameter(0.5 * torch.randn(count, LATENT))
+            network.prior_log_var = torch.nn.Parameter(torch.zeros(count, LATENT))
+            network.prior_logits = torch.nn.Parameter(torch.zeros(count))
+        return network.to(memory_format=torch.channels_last) if channels_last else network
+
+    def rate(model, batch, channels_last, keys, seconds):
+        network = network_of(model, channels_last, keys)
         optimizer = torch.optim.Adam(network.parameters(), 1e-4, fused=True)
         x = torch.rand(batch, values(model))
 
@@ -165,7 +192,12 @@ def peer():
             optimizer.step()
             return loss.item()
 
-        print(batch / median(timed(step, 2.0)), flush=True)
+        return batch / median(timed(step, seconds))
+
+    for line in sys.stdin:
+        model, batch, name = line.strip().split(" ", 2)
+        layouts = [False] if model == "mlp" else [False, True]
+        print(max(rate(model, int(batch), layout, OBJECTIVES[name], 1.5) for layout in layouts), flush=True)
 
 
 def main():
@@ -173,7 +205,7 @@ def main():
     parser.add_argument("--peer", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--vaex", default=ROOT / "target/release/vaex")
     parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--models", default="conv,mlp")
+    parser.add_argument("--models", default="conv,burgess,mlp")
     parser.add_argument("--batches", default="64,128")
     parser.add_argument("--objectives", default=";".join(OBJECTIVES))
     parser.add_argument("--rounds", type=int, default=5)

@@ -13,6 +13,7 @@ use vaex::folder::write_whole;
 use vaex::plan::Plan;
 use vaex::record::{Grid, tensorboard::EventWriter};
 use vaex::tensor::backend::Host;
+use vaex::tensor::dims::Window;
 use vaex::tensor::kernels::{self, Accumulate, Activation, ConvShape, DenseShape};
 use vaex::train::Trainer;
 
@@ -248,8 +249,14 @@ fn main() {
         .sample_size(SAMPLES);
     let mut bench = Bench { criterion, measured: Vec::new() };
     peak(&mut bench);
-    let shape =
-        |side, inputs, outputs, stride| ConvShape { batch: IMAGES, height: side, width: side, inputs, outputs, stride };
+    let shape = |side, inputs, outputs, stride| ConvShape {
+        batch: IMAGES,
+        height: side,
+        width: side,
+        inputs,
+        outputs,
+        window: Window::same(3, stride),
+    };
     convolution(&mut bench, "conv 1 to 32, 28x28", shape(28, 1, 32, 1), false, false);
     convolution(&mut bench, "conv 32 to 64, 28x28, stride 2", shape(28, 32, 64, 2), false, true);
     convolution(&mut bench, "conv 64 to 64, 14x14", shape(14, 64, 64, 1), false, true);

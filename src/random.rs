@@ -51,6 +51,8 @@ pub enum Purpose {
     ObjectiveWeights = 17,
     /// Order of the training images in the second batches of an epoch.
     SecondOrder = 18,
+    /// Initial parameters of a learned prior.
+    Prior = 19,
 }
 
 /// The seed of everything that must be the same in all trials, whatever their own seed: the pixels and the noise of

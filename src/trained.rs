@@ -7,13 +7,12 @@ use crate::metrics::Split;
 use crate::model::architecture::PosteriorKind;
 use crate::model::parameters::GradientMap;
 use crate::model::{Architecture, BuildError, Model};
-use crate::random::{Purpose, Stream};
 use crate::record::checkpoint::{CheckpointError, Stored, notes};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord, current_keys};
 use crate::settings::Role;
 use crate::tensor::backend::{DeviceError, Host};
-use crate::train::measure::KL_AXIS_NATS;
+use crate::train::measure::{KL_AXIS_NATS, MEAN_VARIANCE_AXIS};
 use crate::train::{Encoded, Execute, Measured, Worker, micro_batch};
 use crate::trial;
 use std::path::{Path, PathBuf};
@@ -276,28 +275,37 @@ impl Trained {
         self.architecture.posterior != PosteriorKind::None
     }
 
-    /// The latent axes and their KL, the largest first. A plain autoencoder has no KL: its axes are in their own order.
+    /// The latent axes and their KL, the largest first. Without a KL for each axis, the axes are ordered by the variance of their
+    /// posterior means.
     ///
     /// # Errors
     /// The trial's metrics cannot be read.
     pub fn axes_by_kl(&self) -> Result<Vec<(usize, Option<f64>)>, TrainedError> {
         let rows = tables::read_metrics(&TrialFolder::new(&self.folder).metrics())?;
-        let kl = rows
-            .iter()
-            .rfind(|row| row.split == Split::Validation)
-            .map(|row| row.list(KL_AXIS_NATS).to_vec())
-            .unwrap_or_default();
+        let last_of = |split| rows.iter().rfind(|row| row.split == split);
+        let last = last_of(Split::Validation).or_else(|| last_of(Split::Train));
+        let list = |name| last.map(|row| row.list(name).to_vec()).unwrap_or_default();
+        let (kl, variances) = (list(KL_AXIS_NATS), list(MEAN_VARIANCE_AXIS));
+        let size = |axis: usize| kl.get(axis).or(variances.get(axis)).copied().unwrap_or(0.0);
         let mut axes: Vec<_> = (0..self.architecture.latent).map(|axis| (axis, kl.get(axis).copied())).collect();
-        axes.sort_by(|(_, one), (_, other)| other.unwrap_or(0.0).total_cmp(&one.unwrap_or(0.0)));
+        axes.sort_by(|(one, _), (other, _)| size(*other).total_cmp(&size(*one)));
         Ok(axes)
     }
 
-    /// Samples codes from the prior, (count, Latent), and multiplies each number by `temperature`.
-    pub fn prior_codes(&self, count: usize, seed: u64, temperature: f32) -> Vec<f32> {
-        let mut codes = vec![0.0; count * self.architecture.latent];
-        Stream::new(seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
-        codes.iter_mut().for_each(|code| *code *= temperature);
-        codes
+    /// Samples codes from the prior, (count, Latent); `temperature` multiplies their standard deviations.
+    ///
+    /// # Errors
+    /// The computation failed.
+    pub fn prior_codes(&self, count: usize, seed: u64, temperature: f32) -> Result<Vec<f32>, TrainedError> {
+        Ok(self.worker.prior_codes(count, seed, temperature)?)
+    }
+
+    /// The mean and the standard deviation of each axis of a learned prior; `None` for the standard normal distribution.
+    ///
+    /// # Errors
+    /// The computation failed.
+    pub fn prior_axes(&self) -> Result<Option<Vec<[f32; 2]>>, TrainedError> {
+        Ok(self.worker.prior_axes()?)
     }
 
     /// Decodes codes, (Codes, Latent), to expected values, (Codes, Values).
@@ -326,7 +334,9 @@ impl Trained {
     pub fn measure(&self, images: &[u32]) -> Result<Measured, TrainedError> {
         let parts = images.chunks(self.micro_batch()).collect();
         let mut all = Measured::default();
-        for part in Host::execute(&self.pool, &self.worker, parts, Worker::measure_each)? {
+        let prior = self.worker.prior()?;
+        let measure = |worker: &Worker<Host>, images: &[u32]| worker.measure_each(prior.as_deref(), images);
+        for part in Host::execute(&self.pool, &self.worker, parts, measure)? {
             let Measured { posterior, recon_nats, kl_nats } = part;
             all.posterior.extend(posterior);
             all.recon_nats.extend(recon_nats);

@@ -145,7 +145,8 @@ def check(vaex, trial, folder):
     if spec["model.likelihood"] == "discretized_logistic" and spec["model.scale"] != "per_channel":
         found["formula"] = cut_mean(decoder, spec["model.latent_dim"], spec["data.range"])
     worst = max(found.values())
-    varied = ", ".join(f"{key}={spec[key]}" for key in ("model.family", "model.likelihood", "model.posterior"))
+    keys = ("model.family", "model.preset", "model.likelihood", "model.posterior")
+    varied = ", ".join(f"{key}={spec[key]}" for key in keys if key in spec)
     print(f"{Path(trial).name} ({varied}): largest difference {worst:.1e} (limit {LIMIT:.0e})")
     if not worst <= LIMIT:
         print(f"onnx_check: {trial}: {found}", file=sys.stderr)

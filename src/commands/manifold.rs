@@ -37,12 +37,13 @@ impl Command for ManifoldArgs {
         }
         check_picture_size(&trained, self.side * self.side)?;
         let path = self.output.path("manifold.png", &ImagesArgs::default())?;
-        let values = trained.decode(&manifold_codes(self.side).concat())?;
+        let values = trained.decode(&manifold_codes(self.side, trained.prior_axes()?.as_deref()))?;
         grid(&trained, self.side, &tiles(&trained, &values)).write(&path)?;
         Ok(self.output.print_written(
             &trained,
             &[path],
-            "codes at quantiles of the prior; the first axis from left to right, the second from bottom to top",
+            "codes at quantiles of the prior (of a learned one: of a Gaussian with its means and deviations); the first axis from left to \
+             right, the second from bottom to top",
         ))
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct SampleArgs {
     /// Number of images.
     #[arg(short = 'n', long, default_value = "64", value_parser = count, allow_negative_numbers = true)]
     count: usize,
-    /// Standard deviation of the codes, which are sampled from N(0, T^2).
+    /// Factor of the standard deviations of the prior that codes are sampled from: N(0, T^2) for the standard prior.
     #[arg(long, default_value = "1.0", value_name = "T", value_parser = not_negative, allow_negative_numbers = true)]
     temperature: f32,
     /// Seed of the codes.
@@ -53,7 +53,7 @@ impl Command for SampleArgs {
                 path.display()
             );
         }
-        let codes = trained.prior_codes(self.count, self.seed, self.temperature);
+        let codes = trained.prior_codes(self.count, self.seed, self.temperature)?;
         let values = trained.decode(&codes)?;
         grid(&trained, square(self.count), &tiles(&trained, &values)).write(&path)?;
         let mut files = vec![path];

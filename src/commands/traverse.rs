@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 pub(super) struct TraverseArgs {
     #[command(flatten)]
     trial: TrialChoice,
-    /// Start from the code of this image and change one axis per row; default: start from the zero vector, the mean of the prior.
+    /// Start from the code of this image and change one axis per row; default: start from the mean of the prior.
     #[arg(long, value_name = "I", value_parser = index, allow_negative_numbers = true)]
     image: Option<usize>,
     #[command(flatten)]
@@ -25,10 +25,10 @@ pub(super) struct TraverseArgs {
     /// Number of codes per row.
     #[arg(long, default_value = "11", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
     steps: usize,
-    /// Change each axis from -R to R.
+    /// Change each axis from -R to R; with a learned prior, in its standard deviations around its mean.
     #[arg(long, default_value = "3.0", value_name = "R", value_parser = not_negative, allow_negative_numbers = true)]
     range: f32,
-    /// Maximum number of axes; those with the largest KL are drawn.
+    /// Maximum number of axes; those with the largest KL are drawn (with a learned prior, with the largest variance of the means).
     #[arg(long, default_value = "32", value_name = "N", value_parser = count, allow_negative_numbers = true)]
     axes: usize,
     /// Write an animation with one frame per step and one tile per axis, as a .png or .gif file.
@@ -59,18 +59,23 @@ impl Command for TraverseArgs {
             None if self.images.data.is_some() => {
                 bail!("--data needs --image, the number of the image to start from")
             }
-            None => (trained, vec![0.0; latent]),
+            None => {
+                let start = trained.prior_axes()?.map(|axes| axes.iter().map(|[mean, _]| *mean).collect());
+                (trained, start.unwrap_or_else(|| vec![0.0; latent]))
+            }
             Some(image) => {
                 let trained = self.images.apply_to(trained)?;
                 let start = encoded(&trained, &[image])?.posterior.mean;
                 (trained, start)
             }
         };
+        let of_prior = trained.prior_axes()?;
         let codes = axes.iter().flat_map(|(axis, _)| {
             let start = &start;
+            let [mean, deviation] = of_prior.as_ref().map_or([0.0, 1.0], |axes| axes[*axis]);
             along(self.range, self.steps).flat_map(move |value| {
                 let mut code = start.clone();
-                code[*axis] = value;
+                code[*axis] = mean + deviation * value;
                 code
             })
         });
@@ -97,7 +102,8 @@ impl Command for TraverseArgs {
         };
         let order = axes.iter().map(named).collect::<Vec<_>>().join(", ");
         let tile = if self.animate { "tile" } else { "row" };
-        let what = format!("one {tile} per latent axis, from -{r} to {r}: {order}", r = self.range);
+        let unit = if of_prior.is_some() { " standard deviations of the prior" } else { "" };
+        let what = format!("one {tile} per latent axis, from -{r} to {r}{unit}: {order}", r = self.range);
         let left_out = if axes.len() < latent {
             format!("; {} of {latent} axes are not shown, see --axes", latent - axes.len())
         } else {

@@ -73,6 +73,18 @@ impl PixelMap {
         PixelMap { binarize, stored, range, dequantize, flip, seed }
     }
 
+    /// The mean of training images as the first epoch sees them: (Values).
+    pub fn mean(&self, images: &Images) -> Vec<f32> {
+        let values = images.shape().values();
+        let (mut sums, mut image) = (vec![0.0; values], vec![0.0; values]);
+        for index in 0..images.len() as u32 {
+            self.fill(images, &[index], Split::Train, 0, &mut image);
+            sums.iter_mut().zip(&image).for_each(|(sum, value)| *sum += f64::from(*value));
+        }
+        let count = images.len().max(1) as f64;
+        sums.into_iter().map(|sum: f64| (sum / count) as f32).collect()
+    }
+
     /// Fills `out` (Indices, Height, Width, Channels), row-major, with the images of these indices, in their order.
     ///
     /// A drawn value uses 16 bits of the random stream of its image. The probability of 1 is the position of the value in

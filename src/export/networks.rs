@@ -1,6 +1,6 @@
 //! Encoder and decoder as ONNX graphs.
 
-use crate::model::architecture::{Architecture, PosteriorKind, PosteriorScale};
+use crate::model::architecture::{Architecture, LOG_VAR_HEAD, PosteriorKind, PosteriorScale};
 use crate::model::layer;
 use crate::onnx::{ExportError, Graph, Weights};
 
@@ -25,6 +25,10 @@ pub fn encoder(
     for head in architecture.posterior(&layers) {
         graph.go_back_to(hidden.clone());
         layer::onnx(std::slice::from_ref(&head), "posterior", &mut graph)?;
+        if let Some([least, most]) = architecture.log_var_bounds.filter(|_| head.name == LOG_VAR_HEAD) {
+            graph.with_number("Max", least as f32);
+            graph.with_number("Min", most as f32);
+        }
         graph.output(&head.name, architecture.latent);
     }
     Ok(graph.finish("encoder", all_notes(architecture, notes)))

@@ -1,19 +1,20 @@
 //! The family `conv`: encoder and decoder of convolutions. The defaults are the network of `experiments/walkthrough.toml`.
 
 use super::architecture::Network;
-use super::layer::{ConvLayer, ConvStride, ConvTransposeLayer, DenseLayer, DenseOutputs, Layer, Named};
+use super::layer::{ConvLayer, ConvTransposeLayer, DenseLayer, DenseOutputs, Layer, Named};
 use super::shared_keys;
 use crate::data::ImageShape;
 use crate::settings::{Key, Keys, Kind, Role, Type};
 use crate::tensor::backend::Activation;
+use crate::tensor::dims::Window;
 use crate::text::counted;
 use std::sync::Arc;
 
 /// The family in a spec.
 pub(super) static KIND: Kind<Arc<dyn Network>> = Kind::new(
     "conv",
-    "3x3 convolutions with TensorFlow's SAME padding, and transposed convolutions in the decoder, all with `relu`. The defaults \
-     are the network of experiments/walkthrough.toml.",
+    "3x3 convolutions with TensorFlow's SAME padding, and transposed convolutions in the decoder, all with `activation`. The \
+     defaults are the network of experiments/walkthrough.toml.",
     read,
 )
 .also("cnn convnet convolution convolutional conv2d dcgan");
@@ -22,11 +23,12 @@ const HIDDEN: Key = Key {
     doc: "The sizes of the dense layers between the convolutions and the outputs of the encoder.",
     ..shared_keys::HIDDEN
 };
-const CHANNELS: Key = Key::new("channels", "The number of output channels of each convolution of the encoder.")
-    .also("filters n_filters num_filters conv_channels feature_maps")
-    .example("[16, 32]")
-    .role(Role::Network);
-const STRIDES: Key = Key::new(
+pub(super) const CHANNELS: Key =
+    Key::new("channels", "The number of output channels of each convolution of the encoder.")
+        .also("filters n_filters num_filters conv_channels feature_maps")
+        .example("[16, 32]")
+        .role(Role::Network);
+pub(super) const STRIDES: Key = Key::new(
     "strides",
     "The stride of each convolution: 2 halves height and width, 1 keeps them. For each convolution with stride 2, the decoder \
      has one transposed convolution, back to the input channels of that convolution (to its output channels if it is the first \
@@ -39,9 +41,11 @@ const STRIDES: Key = Key::new(
 #[derive(Debug)]
 struct ConvNetwork {
     /// The channels and the stride of each convolution of the encoder; at least one.
-    convs: Vec<(usize, ConvStride)>,
+    convs: Vec<(usize, usize)>,
     /// The sizes of the dense layers between the convolutions and the heads.
     hidden: Vec<usize>,
+    /// The activation function of all layers but the last.
+    activation: Activation,
 }
 
 fn read(keys: &mut Keys<'_>) -> Arc<dyn Network> {
@@ -67,24 +71,17 @@ fn read(keys: &mut Keys<'_>) -> Arc<dyn Network> {
         "write one number of channels and one stride for each convolution",
     );
     let activation = shared_keys::activation(keys);
-    keys.require(
-        activation == Activation::Relu,
-        &["model.activation", "model.family"],
-        || format!("`model.activation = \"{}\"` needs `model.family = \"mlp\"`", activation.name()),
-        "remove it, or set `model.family` to \"mlp\"",
-    );
-    let stride = |stride: &u64| if *stride == 2 { ConvStride::Two } else { ConvStride::One };
-    let channels = shared_keys::sizes(&channels).into_iter();
-    let convs = channels.zip(&strides).map(|(channels, s)| (channels, stride(s))).collect();
-    Arc::new(ConvNetwork { convs, hidden: shared_keys::sizes(&hidden) })
+    let convs = shared_keys::sizes(&channels).into_iter().zip(shared_keys::sizes(&strides)).collect();
+    Arc::new(ConvNetwork { convs, hidden: shared_keys::sizes(&hidden), activation })
 }
 
 impl ConvNetwork {
     /// The convolutions of the encoder.
     fn convolutions(&self, image: ImageShape) -> Vec<ConvLayer> {
         let mut inputs = image;
-        let mut convolution = |(channels, stride): &(usize, ConvStride)| {
-            let layer = ConvLayer { inputs, channels: *channels, stride: *stride, activation: Activation::Relu };
+        let mut convolution = |(channels, stride): &(usize, usize)| {
+            let window = Window::same(3, *stride);
+            let layer = ConvLayer { inputs, channels: *channels, window, activation: self.activation };
             inputs = Layer::Conv(layer).outputs();
             layer
         };
@@ -98,29 +95,30 @@ impl Network for ConvNetwork {
         let mut layers: Vec<Named> =
             convolutions.enumerate().map(|(index, layer)| Named::new(format!("conv.{index}"), layer)).collect();
         let features = layers.last().map_or(image, |last| last.layer.outputs()).values();
-        layers.extend(shared_keys::dense_layers(features, self.hidden.iter().copied(), Activation::Relu));
+        layers.extend(shared_keys::dense_layers(features, self.hidden.iter().copied(), self.activation));
         layers
     }
 
-    fn decoder(&self, latent: usize, outputs: ImageShape) -> Vec<Named> {
+    fn decoder(&self, _: ImageShape, latent: usize, outputs: ImageShape) -> Vec<Named> {
         // The number of channels of the image does not change the shapes after the first convolution.
         let convolutions = self.convolutions(outputs);
         let map = convolutions.last().map_or(outputs, |last| Layer::Conv(*last).outputs());
-        let dense = DenseLayer { inputs: latent, outputs: DenseOutputs::Map(map), activation: Activation::Relu };
+        let dense = DenseLayer { inputs: latent, outputs: DenseOutputs::Map(map), activation: self.activation };
         let mut layers = vec![Named::new("dense", Layer::Dense(dense))];
         let mut channels = map.channels;
-        let halvings = convolutions.iter().enumerate().rev().filter(|(_, conv)| conv.stride == ConvStride::Two);
+        let halvings = convolutions.iter().enumerate().rev().filter(|(_, conv)| conv.window.stride == 2);
         for (index, (first, conv)) in halvings.enumerate() {
             // Back to the shape of the input of the convolution; the output layer gives the channels of the outputs.
             let shape = if first == 0 { conv.inputs.with_channels(conv.channels) } else { conv.inputs };
-            let layer = ConvTransposeLayer { inputs: channels, outputs: shape, activation: Activation::Relu };
+            let window = Window::same(3, 2);
+            let layer = ConvTransposeLayer { inputs: channels, outputs: shape, window, activation: self.activation };
             layers.push(Named::new(format!("conv_transpose.{index}"), Layer::ConvTranspose(layer)));
             channels = shape.channels;
         }
         let output = ConvLayer {
             inputs: outputs.with_channels(channels),
             channels: outputs.channels,
-            stride: ConvStride::One,
+            window: Window::same(3, 1),
             activation: Activation::Identity,
         };
         layers.push(Named::new(Named::OUTPUT, Layer::Conv(output)));

@@ -37,7 +37,7 @@ impl Network for MlpNetwork {
         shared_keys::dense_layers(image.values(), self.hidden.iter().copied(), self.activation)
     }
 
-    fn decoder(&self, latent: usize, outputs: ImageShape) -> Vec<Named> {
+    fn decoder(&self, _: ImageShape, latent: usize, outputs: ImageShape) -> Vec<Named> {
         let mut layers = shared_keys::dense_layers(latent, self.hidden.iter().rev().copied(), self.activation);
         let hidden = layers.last().map_or(latent, |last| last.layer.outputs().values());
         layers.push(Named::new(Named::OUTPUT, Layer::Dense(DenseLayer::linear(hidden, outputs.values()))));

@@ -31,28 +31,33 @@
 //! ```
 
 pub mod architecture;
+mod code;
 mod conv;
 pub mod layer;
 pub mod likelihood;
+mod lists;
 mod mlp;
 pub mod parameters;
 pub mod posterior;
+mod presets;
+pub mod prior;
 mod settings;
 mod shared_keys;
 
 pub use architecture::Architecture;
+pub use code::{Code, Posterior};
 pub use likelihood::{LikelihoodHead, LikelihoodKind};
-pub use parameters::Initializer;
-pub use posterior::{Code, Posterior};
+pub use parameters::{Initializer, OutputBias};
 pub(crate) use posterior::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES};
 pub use settings::ModelSettings;
 
-use crate::tensor::backend::{Array, Backend, DeviceError};
-use crate::tensor::dims::{Dim, Hidden, Latent, Outputs, Values};
+use crate::tensor::backend::{Array, Backend, Combine, DeviceError};
+use crate::tensor::dims::{Dim, Hidden, Latent, Outputs, Own, Values};
 use dfdx::tensor::Tape;
-use layer::Stack;
+use layer::{Named, Stack};
 use parameters::{Module, Visitor};
 use posterior::PosteriorHeads;
+use prior::{PriorHead, Start};
 
 /// A variational autoencoder or a plain autoencoder, for images with `V` values, hidden values `H`, codes with `L` axes and
 /// `O` outputs of the decoder, whose meaning is that of the likelihood.
@@ -61,6 +66,7 @@ pub struct Vae<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> {
     posterior: PosteriorHeads<H, L, B>,
     decoder: Stack<L, O, B>,
     likelihood: LikelihoodHead<V, O, B>,
+    prior: PriorHead<V, L, B>,
     values: V,
     latent: L,
 }
@@ -87,11 +93,14 @@ impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
     pub fn new(device: &B::Device, architecture: &Architecture) -> Result<Self, BuildError> {
         let values = V::from_size(architecture.image.values()).ok_or(BuildError::Sizes)?;
         let latent = L::from_size(architecture.latent).ok_or(BuildError::Sizes)?;
-        let encoder = Stack::new(device, &architecture.encoder(), values, true)?.ok_or(BuildError::Sizes)?;
+        // Images of the data need no gradient, but images of the prior do.
+        let on_data = !architecture.prior.encodes();
+        let encoder = Stack::new(device, &architecture.encoder(), values, on_data)?.ok_or(BuildError::Sizes)?;
         let decoder = Stack::new(device, &architecture.decoder(), latent, false)?.ok_or(BuildError::Sizes)?;
-        let posterior = PosteriorHeads::new(device, encoder.outputs(), latent, architecture.posterior)?;
+        let posterior = PosteriorHeads::new(device, encoder.outputs(), latent, architecture)?;
         let likelihood = LikelihoodHead::new(device, architecture.image, architecture.likelihood)?;
-        Ok(Vae { encoder, posterior, decoder, likelihood, values, latent })
+        let prior = architecture.prior.build(device, values, latent)?;
+        Ok(Vae { encoder, posterior, decoder, likelihood, prior, values, latent })
     }
 
     /// The axis of the values of an image.
@@ -107,6 +116,32 @@ impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
     /// p(x|z).
     pub fn likelihood(&self) -> &LikelihoodHead<V, O, B> {
         &self.likelihood
+    }
+
+    /// The numbers that determine the density of the prior, recorded, as [`prior::MixtureNumbers`] has them; `None` for the standard
+    /// normal distribution.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn components<T: Tape<f32, B::Device>>(
+        &self,
+        device: &B::Device,
+        tape: T,
+    ) -> Result<Option<Array<(Own,), B, T>>, DeviceError>
+    where
+        B: Combine,
+    {
+        self.prior.components(self, device, tape)
+    }
+
+    /// The images whose posteriors the components of the prior are, (Components, Values); empty if they are none.
+    pub fn pseudo_inputs(&self) -> Vec<f32> {
+        self.prior.pictures()
+    }
+
+    /// Sets the parameters of the prior to their initial values.
+    pub fn initialize_prior(&mut self, start: Start<'_>) {
+        self.prior.initialize(start);
     }
 
     /// q(z|x) of images `(N, V)`.
@@ -132,11 +167,37 @@ impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
     }
 }
 
+impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
+    /// Sets the biases of the last layer of the decoder to the outputs whose expected values are this image, (Values). Those of a
+    /// convolution, one for each channel, are from the mean of the channel.
+    pub fn set_output_bias(&mut self, architecture: &Architecture, mean: &[f32]) {
+        let (image, kind) = (architecture.image, architecture.likelihood);
+        let of_pixels = |mean: &[f32]| -> Vec<f32> {
+            mean.chunks(image.channels).flat_map(|pixel| kind.outputs_of_mean(pixel)).collect()
+        };
+        self.decoder.visit("decoder", &mut |visit| {
+            if visit.name != format!("decoder.{}.bias", Named::OUTPUT) {
+                return;
+            }
+            if visit.parameter.length() == architecture.outputs().values() {
+                visit.parameter.set(of_pixels(mean));
+            } else {
+                let channel = |channel: usize| {
+                    let values = mean.iter().skip(channel).step_by(image.channels).map(|value| f64::from(*value));
+                    (values.sum::<f64>() / image.pixels() as f64) as f32
+                };
+                visit.parameter.set(of_pixels(&(0..image.channels).map(channel).collect::<Vec<_>>()));
+            }
+        });
+    }
+}
+
 impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Module<B> for Vae<V, H, L, O, B> {
     fn visit(&mut self, _: &str, visitor: &mut Visitor<'_, B>) {
         self.encoder.visit("encoder", visitor);
         self.posterior.visit("posterior", visitor);
         self.decoder.visit("decoder", visitor);
         self.likelihood.visit("likelihood", visitor);
+        self.prior.visit("prior", visitor);
     }
 }

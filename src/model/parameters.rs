@@ -7,31 +7,81 @@ use dfdx::shapes::Shape;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The distribution of the initial weights; biases start at zero.
+/// The distribution of the initial weights; biases start at zero, except with `PyTorch`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initializer {
     /// Uniform in ±sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010.
     Glorot,
     /// Uniform in ±sqrt(6 / fan_in): He et al. 2015.
     He,
+    /// Normal with variance 2 / (fan_in + fan_out).
+    GlorotNormal,
+    /// Normal with variance 2 / fan_in.
+    HeNormal,
+    /// Uniform in ±1 / sqrt(fan_in), weights and biases, with PyTorch's fan-in.
+    PyTorch,
 }
 
 pub(super) static GLOROT: Kind<Initializer> =
     Kind::new("glorot", "Uniform in ±sqrt(6 / (fan_in + fan_out)): Glorot and Bengio 2010.", |_| Initializer::Glorot)
-        .also("xavier xavier_uniform");
+        .also("xavier xavier_uniform glorot_uniform");
 static HE: Kind<Initializer> = Kind::new("he", "Uniform in ±sqrt(6 / fan_in): He et al. 2015.", |_| Initializer::He)
-    .also("kaiming kaiming_uniform");
+    .also("kaiming kaiming_uniform he_uniform");
+static GLOROT_NORMAL: Kind<Initializer> =
+    Kind::new("glorot_normal", "Normal with variance 2 / (fan_in + fan_out).", |_| Initializer::GlorotNormal)
+        .also("xavier_normal");
+static HE_NORMAL: Kind<Initializer> =
+    Kind::new("he_normal", "Normal with variance 2 / fan_in.", |_| Initializer::HeNormal).also("kaiming_normal");
+static PYTORCH: Kind<Initializer> = Kind::new(
+    "pytorch",
+    "PyTorch's default: weights and biases uniform in ±1 / sqrt(fan_in), where a transposed convolution has the fan-in \
+     kernel² · channels of its output.",
+    |_| Initializer::PyTorch,
+)
+.also("torch default");
 
 /// The initializers that a spec can choose.
-pub(super) static INITIALIZERS: Choices<Initializer> = Choices(&[&GLOROT, &HE]);
+pub(super) static INITIALIZERS: Choices<Initializer> = Choices(&[&GLOROT, &HE, &GLOROT_NORMAL, &HE_NORMAL, &PYTORCH]);
 
-/// Fan-in and fan-out, from which initializers compute the scale of the weights.
+/// The initial biases of the last layer of the decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputBias {
+    /// Those of the initializer.
+    Initializer,
+    /// The outputs whose expected values are the mean of the training images.
+    Data,
+}
+
+/// The biases of the last layer that a spec can choose.
+pub(super) static OUTPUT_BIASES: Choices<OutputBias> = Choices(&[
+    &Kind::new("initializer", "As all biases.", |_| OutputBias::Initializer),
+    &Kind::new(
+        "data",
+        "The outputs whose expected values are the mean training image (of a convolution: the mean of each channel): its logits, \
+         or the mean itself; zero for other numbers of the likelihood.",
+        |_| OutputBias::Data,
+    )
+    .also("mean"),
+]);
+
+/// Fan-in and fan-out of a layer, from which initializers compute the scale of its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fans {
     /// Fan-in: the number of inputs of a unit.
     pub inputs: usize,
     /// Fan-out: the number of outputs that an input affects.
     pub outputs: usize,
+    /// The fan-in that PyTorch's default initialization uses.
+    pub pytorch: usize,
+    /// Whether the parameter is the bias of the layer.
+    pub is_bias: bool,
+}
+
+impl Fans {
+    /// The fans of a weight whose fan-in PyTorch computes in the same way.
+    pub fn new(inputs: usize, outputs: usize) -> Fans {
+        Fans { inputs, outputs, pytorch: inputs, is_bias: false }
+    }
 }
 
 /// A parameter of any shape.
@@ -80,7 +130,7 @@ impl<S: Shape, B: Backend> AnyParameter<B> for Parameter<S, B> {
 pub struct Visit<'a, B: Backend> {
     /// Its stable dotted name: `encoder.conv.0.weight`.
     pub name: String,
-    /// The fans of weights; `None` for biases and other parameters that start at zero.
+    /// The fans of weights and biases of layers; `None` for other parameters, which start at zero.
     pub fans: Option<Fans>,
     /// The parameter.
     pub parameter: &'a mut dyn AnyParameter<B>,
@@ -108,13 +158,34 @@ pub fn initialize<B: Backend>(model: &mut impl Module<B>, initializer: Initializ
     model.visit("", &mut |visit| {
         let mut stream = Stream::new(seed, Purpose::Weights, 0, index);
         index += 1;
-        let limit = visit.fans.map_or(0.0, |fans| match initializer {
-            Initializer::Glorot => (6.0 / (fans.inputs + fans.outputs) as f32).sqrt(),
-            Initializer::He => (6.0 / fans.inputs as f32).sqrt(),
-        });
-        let draws = (0..visit.parameter.length()).map(|_| limit * (2.0 * stream.uniform() - 1.0));
-        visit.parameter.set(draws.collect());
+        let length = visit.parameter.length();
+        visit.parameter.set(initializer.draw(visit.fans, length, &mut stream));
     });
+}
+
+impl Initializer {
+    fn draw(self, fans: Option<Fans>, length: usize, stream: &mut Stream) -> Vec<f32> {
+        let weight = fans.filter(|fans| !fans.is_bias);
+        let limit = match self {
+            Initializer::Glorot => weight.map(|fans| (6.0 / (fans.inputs + fans.outputs) as f32).sqrt()),
+            Initializer::He => weight.map(|fans| (6.0 / fans.inputs as f32).sqrt()),
+            Initializer::PyTorch => fans.map(|fans| (1.0 / fans.pytorch as f32).sqrt()),
+            Initializer::GlorotNormal | Initializer::HeNormal => {
+                let variance = weight.map_or(0.0, |fans| match self {
+                    Initializer::GlorotNormal => 2.0 / (fans.inputs + fans.outputs) as f32,
+                    _ => 2.0 / fans.inputs as f32,
+                });
+                let mut values = vec![0.0; length];
+                if weight.is_some() {
+                    stream.fill_normal(&mut values);
+                    values.iter_mut().for_each(|value| *value *= variance.sqrt());
+                }
+                return values;
+            }
+        };
+        let limit = limit.unwrap_or(0.0);
+        (0..length).map(|_| limit * (2.0 * stream.uniform() - 1.0)).collect()
+    }
 }
 
 /// The position of the gradient of each parameter in one array.
@@ -147,5 +218,55 @@ impl<B: Backend> GradientMap<B> {
     pub fn read(&self, gradients: &mut Grads<B>, parts: &mut Vec<B::Part>) -> Result<(), DeviceError> {
         parts.resize_with(self.entries.len(), B::Part::default);
         self.entries.iter().zip(parts).try_for_each(|((_, read), part)| B::add_part(part, read(gradients)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FANS: Fans = Fans { inputs: 8, outputs: 24, pytorch: 16, is_bias: false };
+
+    fn drawn(initializer: Initializer, fans: Option<Fans>) -> Vec<f32> {
+        initializer.draw(fans, 20_000, &mut Stream::new(3, Purpose::Weights, 0, 0))
+    }
+
+    /// The standard deviation and the largest absolute value.
+    fn spread(values: &[f32]) -> (f64, f64) {
+        let square = values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>() / values.len() as f64;
+        let largest = values.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+        (square.sqrt(), f64::from(largest))
+    }
+
+    #[test]
+    fn weights_have_the_variance_of_their_fans() {
+        let glorot = (2.0 / 32.0f64).sqrt();
+        let he = (2.0 / 8.0f64).sqrt();
+        // A uniform distribution in ±limit has the standard deviation limit / sqrt(3).
+        let pytorch = (1.0 / 16.0f64).sqrt() / 3f64.sqrt();
+        for (initializer, deviation, is_uniform) in [
+            (Initializer::Glorot, glorot, true),
+            (Initializer::GlorotNormal, glorot, false),
+            (Initializer::He, he, true),
+            (Initializer::HeNormal, he, false),
+            (Initializer::PyTorch, pytorch, true),
+        ] {
+            let (found, largest) = spread(&drawn(initializer, Some(FANS)));
+            // Five standard errors.
+            assert!((found / deviation - 1.0).abs() < 0.025, "{initializer:?}: {found}, not {deviation}");
+            let limit = deviation * 3f64.sqrt();
+            assert_eq!(largest <= 1.000_001 * limit, is_uniform, "{initializer:?}: {largest}, limit {limit}");
+        }
+    }
+
+    #[test]
+    fn only_pytorch_draws_biases() {
+        let bias = Some(Fans { is_bias: true, ..FANS });
+        use Initializer::{Glorot, GlorotNormal, He, HeNormal, PyTorch};
+        for initializer in [Glorot, GlorotNormal, He, HeNormal, PyTorch] {
+            let (_, largest) = spread(&drawn(initializer, bias));
+            assert_eq!(largest > 0.0, initializer == Initializer::PyTorch, "{initializer:?}");
+            assert_eq!(spread(&drawn(initializer, None)).1, 0.0, "{initializer:?}: a parameter without fans");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The posterior q(z|x), with its parameters.
 
-use super::architecture::{PosteriorKind, PosteriorScale};
+use super::architecture::{Architecture, PosteriorKind, PosteriorScale};
+use super::code::{Bounds, Code};
 use super::layer::Dense;
 use super::parameters::{Module, Visitor};
 use crate::settings::{Choices, Kind};
@@ -30,69 +31,24 @@ static LOG_STD: Kind<PosteriorScale> = Kind::new(
 /// The scales of a Gaussian posterior that a spec can choose.
 pub(crate) static POSTERIOR_SCALES: Choices<PosteriorScale> = Choices(&[&LOG_VAR, &LOG_STD]);
 
-/// The posterior of a batch of images. The tape is in the last tensor.
-pub enum Code<N: Dim, L: Dim, B: Backend, T> {
-    /// N(mean, std^2) per latent axis.
-    Gaussian {
-        /// Means, `(N, L)`.
-        mean: Array<(N, L), B>,
-        /// Log-variances, `(N, L)`.
-        log_variance: Array<(N, L), B, T>,
-        /// The standard deviation when sampling is exp(scale * log_variance): 1/2, or 1 with `posterior_scale = "log_std"`.
-        scale: f32,
-    },
-    /// Points, `(N, L)`.
-    Point(Array<(N, L), B, T>),
-}
-
-/// The posteriors of several images, row-major.
-#[derive(Clone, Debug, Default)]
-pub struct Posterior {
-    /// Means, (Images, Latent).
-    pub mean: Vec<f32>,
-    /// The standard deviations when sampling, (Images, Latent); empty for a plain autoencoder.
-    pub deviation: Vec<f32>,
-}
-
-impl Posterior {
-    /// Copies a code from the device.
-    pub fn of<N: Dim, L: Dim, B: Backend, T: Tape<f32, B::Device>>(code: Code<N, L, B, T>) -> Posterior {
-        match code {
-            Code::Gaussian { mean, log_variance, scale } => {
-                Posterior::new(mean.to_vec(), &log_variance.to_vec(), scale)
-            }
-            Code::Point(mean) => Posterior { mean: mean.to_vec(), deviation: Vec::new() },
-        }
-    }
-
-    /// From means and log-variances, both (Images, Latent), and the `scale` of a [`Code::Gaussian`].
-    pub(crate) fn new(mean: Vec<f32>, log_variance: &[f32], scale: f32) -> Posterior {
-        Posterior { mean, deviation: log_variance.iter().map(|log_variance| (scale * log_variance).exp()).collect() }
-    }
-
-    /// Appends the posteriors of more images.
-    pub(crate) fn extend(&mut self, further: Posterior) {
-        self.mean.extend(further.mean);
-        self.deviation.extend(further.deviation);
-    }
-}
-
 /// The output layers of the encoder: `(N, H)` to a [`Code`].
 pub struct PosteriorHeads<H: Dim, L: Dim, B: Backend> {
     mean: Dense<H, L, B>,
     log_variance: Option<(Dense<H, L, B>, f32)>,
+    bounds: Option<Bounds>,
 }
 
 impl<H: Dim, L: Dim, B: Backend> PosteriorHeads<H, L, B> {
     /// Layers with all weights 0.
-    pub fn new(device: &B::Device, hidden: H, latent: L, kind: PosteriorKind) -> Result<Self, DeviceError> {
+    pub fn new(device: &B::Device, hidden: H, latent: L, architecture: &Architecture) -> Result<Self, DeviceError> {
         let head = || Dense::new(device, hidden, latent, Activation::Identity);
-        let log_variance = match kind {
+        let log_variance = match architecture.posterior {
             PosteriorKind::Gaussian(PosteriorScale::LogVar) => Some((head()?, 0.5)),
             PosteriorKind::Gaussian(PosteriorScale::LogStd) => Some((head()?, 1.0)),
             PosteriorKind::None => None,
         };
-        Ok(PosteriorHeads { mean: head()?, log_variance })
+        let bounds = architecture.log_var_bounds.map(|bounds| Bounds(bounds.map(|bound| bound as f32)));
+        Ok(PosteriorHeads { mean: head()?, log_variance, bounds })
     }
 
     /// `(N, H)` to the posterior of each image.
@@ -106,6 +62,10 @@ impl<H: Dim, L: Dim, B: Backend> PosteriorHeads<H, L, B> {
         let (hidden, tape) = hidden.split_tape();
         let (mean, tape) = self.mean.forward(hidden.clone().put_tape(tape))?.split_tape();
         let log_variance = log_variance.forward(hidden.put_tape(tape))?;
+        let log_variance = match &self.bounds {
+            Some(bounds) => B::pointwise(bounds, log_variance, None)?,
+            None => log_variance,
+        };
         Ok(Code::Gaussian { mean, log_variance, scale: *scale })
     }
 }

@@ -2,11 +2,13 @@
 
 use super::architecture::{Architecture, Network, PosteriorKind, PosteriorScale};
 use super::likelihood::{Grid, LIKELIHOODS, LikelihoodKind};
-use super::parameters::{GLOROT, INITIALIZERS, Initializer};
+use super::parameters::{GLOROT, INITIALIZERS, Initializer, OUTPUT_BIASES, OutputBias};
 use super::posterior::{GAUSSIAN_POSTERIOR, POSTERIORS};
-use super::{conv, mlp};
+use super::prior::{PRIORS, PriorKind};
+use super::{conv, lists, mlp, presets, shared_keys};
 use crate::data::ImageShape;
-use crate::settings::{Choices, Key, Keys, Role, Type};
+use crate::settings::{Choices, Interval, Key, Keys, Role, Type};
+use crate::tensor::backend::Activation;
 use std::sync::Arc;
 
 /// The `[model]` table.
@@ -20,8 +22,14 @@ pub struct ModelSettings {
     pub likelihood: LikelihoodKind,
     /// Whether q(z|x) is a distribution; `false` for a plain autoencoder.
     pub is_variational: bool,
+    /// p(z).
+    pub prior: PriorKind,
+    /// The bounds of the log-variance of the posterior; `None` if it has none.
+    pub log_var_bounds: Option<[f64; 2]>,
     /// The distribution of the initial weights.
     pub initializer: Initializer,
+    /// The initial biases of the last layer of the decoder.
+    pub output_bias: OutputBias,
 }
 
 /// The kinds of networks.
@@ -46,20 +54,70 @@ const LIKELIHOOD: Key = Key::new("likelihood", "p(x|z), the distribution of pixe
 const POSTERIOR: Key = Key::new("posterior", "q(z|x), the distribution of codes given an image.")
     .also("encoder_dist encoder_distribution")
     .example("\"none\"");
+const PRIOR: Key = Key::new("prior", "p(z), the distribution of codes.")
+    .also("prior_type prior_distribution latent_prior p_z")
+    .example("\"vamp\"");
 const INITIALIZER: Key =
-    Key::new("initializer", "The distribution of the initial weights, which is uniform; biases start at zero.")
+    Key::new("initializer", "The distribution of the initial weights; biases start at zero, except with `pytorch`.")
         .also("init weight_init kernel_initializer")
         .example("\"he\"");
+const LOG_VAR_BOUNDS: Key = Key::new(
+    "log_var_bounds",
+    "The least and the greatest log-variance of the posterior: the second output of the encoder is clipped to them (hardtanh), as in \
+     VampPrior's [-6, 2]. By default it is not clipped.",
+)
+.also("log_var_range logvar_bounds hardtanh clip_log_var")
+.example("[-6.0, 2.0]");
+const OUTPUT_BIAS: Key = Key::new("output_bias", "The initial biases of the last layer of the decoder.")
+    .also("decoder_bias bias_init output_bias_init")
+    .example("\"data\"");
 
 impl ModelSettings {
     /// Reads the table.
     pub fn read(keys: &mut Keys<'_>) -> ModelSettings {
+        let preset = presets::read(keys);
         let latent_dim = keys.whole(LATENT_DIM, 1, Type::MOST, 2);
-        let network = keys.choice(FAMILY, &FAMILIES, &conv::KIND);
+        let listed = lists::read(keys);
+        let network = network(keys, preset, listed);
         let likelihood = keys.choice(LIKELIHOOD, &LIKELIHOODS, LIKELIHOODS.0[0]);
         let is_variational = keys.choice(POSTERIOR, &POSTERIORS, &GAUSSIAN_POSTERIOR);
+        let bounds = keys.only(is_variational, "model.posterior", &[GAUSSIAN_POSTERIOR.word.name], |keys| {
+            const RANGE: Type = Type::Pair(&Type::Number(Interval::ALL));
+            let both = keys.value(LOG_VAR_BOUNDS, RANGE, None)?;
+            let bounds = [0, 1].map(|place| both.get(place).and_then(toml::Value::as_float).unwrap_or_default());
+            keys.require(
+                bounds[0] < bounds[1],
+                &["model.log_var_bounds"],
+                || {
+                    format!(
+                        "`model.log_var_bounds` is [{:?}, {:?}]: the first number must be less",
+                        bounds[0], bounds[1]
+                    )
+                },
+                "write the least log-variance, then the greatest",
+            );
+            Some(bounds)
+        });
+        let prior = keys.choice(PRIOR, &PRIORS, PRIORS.0[0]);
+        keys.require(
+            is_variational || !prior.encodes(),
+            &["model.prior", "model.posterior"],
+            || format!("`model.prior = \"{}\"` needs a distribution as posterior", prior.name()),
+            "remove `model.posterior = \"none\"`, or set `model.prior` to \"standard\" or \"mixture\"",
+        );
         let initializer = keys.choice(INITIALIZER, &INITIALIZERS, &GLOROT);
-        ModelSettings { latent_dim, network, likelihood, is_variational, initializer }
+        let output_bias = keys.choice(OUTPUT_BIAS, &OUTPUT_BIASES, OUTPUT_BIASES.0[0]);
+        let log_var_bounds = bounds.flatten();
+        ModelSettings {
+            latent_dim,
+            network,
+            likelihood,
+            is_variational,
+            prior,
+            log_var_bounds,
+            initializer,
+            output_bias,
+        }
     }
 
     /// The model for images of this shape with values in these places, with this scale of the posterior; `None` for a plain
@@ -71,7 +129,42 @@ impl ModelSettings {
             network: self.network.clone(),
             likelihood: self.likelihood.on(image.channels, grid),
             posterior: scale.map_or(PosteriorKind::None, PosteriorKind::Gaussian),
+            prior: self.prior.on(grid.range()),
+            log_var_bounds: self.log_var_bounds,
             initializer: self.initializer,
+            output_bias: self.output_bias,
         }
+    }
+}
+
+/// The network of a preset, of lists of layers, or of a family.
+fn network(keys: &mut Keys<'_>, preset: Option<presets::Chosen>, listed: Option<Arc<dyn Network>>) -> Arc<dyn Network> {
+    let instead = match (preset, &listed) {
+        (Some(_), _) => "model.preset",
+        (None, Some(_)) => "model.encoder",
+        (None, None) => return keys.choice(FAMILY, &FAMILIES, &conv::KIND),
+    };
+    let others = [
+        (FAMILY, "model.family"),
+        (conv::CHANNELS, "model.channels"),
+        (conv::STRIDES, "model.strides"),
+        (shared_keys::HIDDEN, "model.hidden"),
+    ];
+    let lists = [(lists::ENCODER, "model.encoder"), (lists::DECODER, "model.decoder")];
+    for (key, dotted) in others.into_iter().chain(lists.into_iter().filter(|_| preset.is_some())) {
+        let is_written = keys.is_written(key);
+        keys.require(
+            !is_written,
+            &[dotted],
+            || format!("`{dotted}` and `{instead}` exclude each other"),
+            "remove one of them: a family, a preset and lists of layers each give the whole network",
+        );
+    }
+    match (preset, listed) {
+        (None, Some(listed)) => listed,
+        // With both, the lists are an error.
+        (Some(preset), Some(_)) => preset.network(Activation::Relu),
+        (Some(preset), None) => preset.network(shared_keys::activation(keys)),
+        (None, None) => keys.choice(FAMILY, &FAMILIES, &conv::KIND),
     }
 }

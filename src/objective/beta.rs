@@ -1,14 +1,13 @@
 //! The beta-VAE (Higgins et al. 2017): reconstruction and weighted KL; with weight 1 the ELBO. Without a KL, the plain autoencoder.
 
-use super::free_bits::{FLOORED_KL_NATS, FreeBits};
+use super::coupling::Coupling;
+use super::free_bits::{FLOORED_KL_NATS, Floored, FreeBits};
 use super::importance::SAMPLES;
-use super::kl::Kl;
-use super::{At, BatchCodes, Choose, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
+use super::kl::{Kl, is_prior_learned, needs_standard_prior};
+use super::{At, Choose, Draws, Loss, MeanTerms, RowValues, Scheduled, Term, Weights, weighted};
 use crate::model::architecture::PosteriorScale;
 use crate::model::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES};
-use crate::optimizer::Learn;
 use crate::settings::{Choices, Key, Keys, Kind, Problem, Word};
-use crate::tensor::backend::{Combine, DeviceError};
 use crate::text::short;
 
 /// Its settings.
@@ -29,6 +28,8 @@ struct KlTerm {
     posterior_scale: PosteriorScale,
     /// The number of samples per image, whose reconstructions are averaged.
     samples: u64,
+    /// Whether the KL is that of samples, because the prior is learned.
+    is_sampled: bool,
 }
 
 /// The unit of the loss.
@@ -72,12 +73,55 @@ impl Choose for Beta {
             free_bits: FreeBits::read(keys),
             posterior_scale: keys.choice(POSTERIOR_SCALE, &POSTERIOR_SCALES, &LOG_VAR),
             samples: keys.whole(SAMPLES, 1, 1 << 16, 1),
+            is_sampled: is_prior_learned(keys),
         });
+        check_prior(keys, kl);
         Beta { kl, reduction: keys.choice(REDUCTION, &REDUCTIONS, &SUM) }
     }
 
     fn posterior_scale(&self) -> PosteriorScale {
         self.kl.map_or(PosteriorScale::LogVar, |kl| kl.posterior_scale)
+    }
+}
+
+/// Adds errors for what a learned prior does not allow.
+fn check_prior(keys: &mut Keys<'_>, kl: Option<KlTerm>) {
+    let Some(kl) = kl else {
+        return needs_standard_prior(
+            keys,
+            &["model.prior", "model.posterior"],
+            "`objective.kind = \"beta\"` with `model.posterior = \"none\"`",
+            "it has no KL, so nothing trains the prior",
+            "remove `model.prior` or `model.posterior`, or use `objective.kind = \"wae\"`",
+        );
+    };
+    if kl.posterior_scale == PosteriorScale::LogStd {
+        needs_standard_prior(
+            keys,
+            &["objective.posterior_scale", "model.prior"],
+            "`objective.posterior_scale = \"log_std\"`",
+            "the KL of a learned prior is that of the codes as they are sampled",
+            "remove `posterior_scale` or `model.prior`",
+        );
+    }
+    if kl.free_bits.is_some_and(FreeBits::is_per_axis) {
+        needs_standard_prior(
+            keys,
+            &["objective.free_bits_per", "objective.free_bits", "model.prior"],
+            "a floor of each latent axis (`free_bits_per = \"axis\"`, the default)",
+            "the KL of a learned prior is no sum over the axes",
+            "set `objective.free_bits_per` to \"image\" or \"total\"",
+        );
+    }
+    let is_of_batch = kl.free_bits.is_some_and(|free_bits| !free_bits.is_per_axis() && free_bits.of_images().is_none());
+    if is_of_batch && kl.samples > 1 {
+        needs_standard_prior(
+            keys,
+            &["objective.samples", "objective.free_bits_per", "model.prior"],
+            "`objective.free_bits_per = \"total\"` with several samples",
+            "the KL of the batch would be that of its first samples",
+            "set `objective.free_bits_per = \"image\"`, or remove `samples`",
+        );
     }
 }
 
@@ -93,11 +137,16 @@ impl Beta {
             Reduction::Sum => 1.0,
             Reduction::Mean => 1.0 / at.values as f64,
         };
-        Weights { scale, beta: self.effective_beta(self.kl_weight(at), at), term: 0.0 }
+        Weights { scale, beta: self.effective_beta(self.kl_weight(at), at) }
     }
 
     fn free_bits(&self) -> Option<FreeBits> {
         self.kl.and_then(|kl| kl.free_bits)
+    }
+
+    /// The floor, if it is one of the sampled KL of each image.
+    fn floor_of_images(&self) -> Option<f64> {
+        self.kl.filter(|kl| kl.is_sampled)?.free_bits?.of_images()
     }
 
     /// The weight of the KL term relative to the reconstruction term, both in nats.
@@ -112,8 +161,8 @@ impl Beta {
 impl Loss for Beta {
     fn weights(&self, at: At) -> Weights {
         let both = self.both(at);
-        // With free bits, the KL is a term that couples the batch.
-        if self.free_bits().is_some() { Weights { beta: 0.0, ..both } } else { both }
+        // With free bits, the KL is a term that couples the batch, unless each image has weights.
+        if self.is_coupled() { Weights { beta: 0.0, ..both } } else { both }
     }
 
     fn loss(&self, terms: MeanTerms<'_>, at: At) -> f64 {
@@ -128,6 +177,13 @@ impl Loss for Beta {
 
     fn terms(&self) -> &'static [&'static Term] {
         if self.free_bits().is_some() { Self::TERMS } else { &[] }
+    }
+
+    fn row_terms(&self, rows: RowValues<'_>) -> Vec<f64> {
+        let Some(floor) = self.floor_of_images() else { return Vec::new() };
+        let samples = self.samples();
+        let mean = |nats: &[f32]| nats.iter().map(|nats| f64::from(*nats)).sum::<f64>() / samples as f64;
+        vec![rows.kl_nats.chunks(samples).map(|nats| mean(nats).max(floor)).sum()]
     }
 
     fn scheduled(&self, at: At) -> Scheduled {
@@ -151,25 +207,24 @@ impl Loss for Beta {
     }
 }
 
-impl Objective for Beta {
-    type Own<B: Learn + Combine> = ();
+impl Coupling for Beta {
+    type Operation = Floored;
 
-    fn own<B: Learn + Combine>(&self, _: &B::Device, _: usize, _: u64) -> Result<(), DeviceError> {
-        Ok(())
+    fn is_coupled(&self) -> bool {
+        self.free_bits().is_some() && self.floor_of_images().is_none()
     }
 
-    fn couples(&self) -> bool {
-        self.free_bits().is_some()
-    }
-
-    fn couple<B: Learn + Combine>(
-        &self,
-        (): &(),
-        codes: BatchCodes<'_, B>,
-        at: At,
-        _: Draws,
-    ) -> Result<Option<Coupled<B>>, DeviceError> {
+    fn operation(&self, _: usize, at: At, _: Draws) -> Option<Floored> {
         let Weights { scale, beta, .. } = self.both(at);
-        self.free_bits().map(|free_bits| Coupled::of_posteriors(&free_bits.term(scale * beta), codes.own)).transpose()
+        self.free_bits().map(|free_bits| free_bits.term(scale * beta))
+    }
+
+    fn of_mean_kl(&self, kl_nats: f64, at: At) -> Option<[f64; 2]> {
+        let [nats, slope] = self.free_bits()?.of_mean_kl(kl_nats);
+        Some([nats, slope * self.both(at).beta])
+    }
+
+    fn floor_of_images(&self) -> Option<f64> {
+        Beta::floor_of_images(self)
     }
 }

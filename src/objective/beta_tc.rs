@@ -3,13 +3,12 @@
 //! Mutual information of image and code, total correlation of the axes of the code, and dimension-wise KL. Their sum is the KL of
 //! the sampled codes, whatever the estimator.
 
+use super::coupling::Coupling;
 use super::densities::Densities;
 use super::estimator::{self, Estimator, MIXTURE, STRATIFIED, WEIGHTED};
-use super::kl::needs_distribution;
-use super::{At, BatchCodes, Choose, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights};
-use crate::optimizer::Learn;
-use crate::settings::{Interval, Key, Keys, Word};
-use crate::tensor::backend::{Combine, DeviceError};
+use super::kl::{needs_distribution, needs_standard_prior, one_axis};
+use super::{At, Choose, Draws, Loss, MeanTerms, Scheduled, Term, Weights};
+use crate::settings::{Interval, Key, Keys, Problem, Word};
 
 /// Its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +61,8 @@ impl Choose for BetaTc {
 
     fn read(keys: &mut Keys<'_>) -> BetaTc {
         needs_distribution(keys, Self::WORD.name);
+        let because = "the dimension-wise KL is that from one distribution for each axis";
+        needs_standard_prior(keys, &["objective.kind", "model.prior"], "`objective.kind = \"beta_tc\"`", because, "remove `model.prior`, or set `objective.kind = \"factor\"`");
         let weights = [
             keys.number(MI_WEIGHT, Interval::NOT_NEGATIVE, 1.0),
             keys.number(TC_WEIGHT, Interval::NOT_NEGATIVE, 6.0),
@@ -73,7 +74,7 @@ impl Choose for BetaTc {
 
 impl Loss for BetaTc {
     fn weights(&self, _: At) -> Weights {
-        Weights { scale: 1.0, beta: 0.0, term: 0.0 }
+        Weights { scale: 1.0, beta: 0.0 }
     }
 
     fn loss(&self, terms: MeanTerms<'_>, _: At) -> f64 {
@@ -88,26 +89,16 @@ impl Loss for BetaTc {
     fn scheduled(&self, _: At) -> Scheduled {
         Scheduled::default()
     }
+
+    fn warnings(&self, end: At) -> Vec<Problem> {
+        one_axis(end).into_iter().collect()
+    }
 }
 
-impl Objective for BetaTc {
-    type Own<B: Learn + Combine> = ();
+impl Coupling for BetaTc {
+    type Operation = Densities;
 
-    fn own<B: Learn + Combine>(&self, _: &B::Device, _: usize, _: u64) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    fn couples(&self) -> bool {
-        true
-    }
-
-    fn couple<B: Learn + Combine>(
-        &self,
-        (): &(),
-        codes: BatchCodes<'_, B>,
-        at: At,
-        _: Draws,
-    ) -> Result<Option<Coupled<B>>, DeviceError> {
-        Coupled::of_all(&Densities { weights: self.weights, estimator: self.estimator, images: at.images }, codes.own).map(Some)
+    fn operation(&self, _: usize, at: At, _: Draws) -> Option<Densities> {
+        Some(Densities { weights: self.weights, estimator: self.estimator, images: at.images })
     }
 }

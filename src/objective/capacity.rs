@@ -3,16 +3,16 @@
 //! The loss is recon + gamma |KL - C|, where KL is the mean over the batch. Taking the absolute value of each image instead is
 //! another objective, which penalizes differences between images.
 
-use super::kl::needs_distribution;
-use super::{At, BatchCodes, Choose, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Weights, weighted};
-use crate::optimizer::Learn;
+use super::coupling::Coupling;
+use super::kl::{needs_distribution, warn_of_untrained_prior};
+use super::{At, Choose, Draws, Loss, MeanTerms, Scheduled, Weights, weighted};
 use crate::settings::{Interval, Key, Keys, Problem, Type, Word};
-use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, Combine, DeviceError};
+use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, kl_of_axes};
 use crate::tensor::kernels::{kl, kl_backward};
 use crate::text::{counted, grouped, short};
 use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
-use dfdx::tensor_ops::{Device, ReshapeTo, SumTo, TryAdd, TryMul, TrySub};
+use dfdx::tensor::{Tape, Tensor};
+use dfdx::tensor_ops::{Device, ReshapeTo, SumTo, TryMul, TrySub};
 
 /// Its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,8 +48,10 @@ impl Choose for Capacity {
 
     fn read(keys: &mut Keys<'_>) -> Capacity {
         needs_distribution(keys, Self::WORD.name);
+        let gamma = keys.number(GAMMA, Interval::NOT_NEGATIVE, 1000.0);
+        warn_of_untrained_prior(keys, "objective.gamma", gamma);
         Capacity {
-            gamma: keys.number(GAMMA, Interval::NOT_NEGATIVE, 1000.0),
+            gamma,
             capacity: keys.number(CAPACITY, Interval::NOT_NEGATIVE, 25.0),
             steps: keys.whole(CAPACITY_STEPS, 0, Type::MOST, 100_000),
         }
@@ -65,7 +67,7 @@ impl Capacity {
 
 impl Loss for Capacity {
     fn weights(&self, _: At) -> Weights {
-        Weights { scale: 1.0, beta: 0.0, term: 0.0 }
+        Weights { scale: 1.0, beta: 0.0 }
     }
 
     fn loss(&self, terms: MeanTerms<'_>, at: At) -> f64 {
@@ -99,35 +101,37 @@ impl Loss for Capacity {
     }
 }
 
-impl Objective for Capacity {
-    type Own<B: Learn + Combine> = ();
+impl Coupling for Capacity {
+    type Operation = Distance;
 
-    fn own<B: Learn + Combine>(&self, _: &B::Device, _: usize, _: u64) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    fn couples(&self) -> bool {
+    fn is_coupled(&self) -> bool {
         self.gamma != 0.0
     }
 
-    fn couple<B: Learn + Combine>(
-        &self,
-        (): &(),
-        codes: BatchCodes<'_, B>,
-        at: At,
-        _: Draws,
-    ) -> Result<Option<Coupled<B>>, DeviceError> {
-        Coupled::of_posteriors(&Distance { gamma: self.gamma, capacity: self.nats(at) }, codes.own).map(Some)
+    fn operation(&self, _: usize, at: At, _: Draws) -> Option<Distance> {
+        Some(Distance { gamma: self.gamma, capacity: self.nats(at) })
+    }
+
+    fn of_mean_kl(&self, kl_nats: f64, at: At) -> Option<[f64; 2]> {
+        let distance = kl_nats - self.nats(at);
+        Some([distance.abs(), self.gamma * sign(distance)])
     }
 }
 
+/// The derivative of the absolute value; at 0 it is between both signs, 0.
+fn sign(value: f64) -> f64 {
+    if value == 0.0 { 0.0 } else { value.signum() }
+}
+
 /// |KL - C|, with the mean KL of a batch, and its weight.
-struct Distance {
+pub(super) struct Distance {
     gamma: f64,
     capacity: f64,
 }
 
 impl CodeOperation for Distance {
+    const HAS_SAMPLES: bool = false;
+
     fn weights(&self) -> Vec<f32> {
         vec![self.gamma as f32]
     }
@@ -137,9 +141,7 @@ impl CodeOperation for Distance {
         let mut nats = vec![0.0; images];
         kl(codes.latent, codes.mean, codes.log_variance, &mut nats);
         let mean = nats.iter().map(|nats| f64::from(*nats)).sum::<f64>() / images as f64;
-        // At the capacity, the derivative is between both signs: 0.
-        let sign = if mean == self.capacity { 0.0 } else { (mean - self.capacity).signum() };
-        let weights = vec![(self.gamma * sign / images as f64) as f32; images];
+        let weights = vec![(self.gamma * sign(mean - self.capacity) / images as f64) as f32; images];
         let CodeGradients { mean: dmean, log_variance: dlog_variance, .. } = gradients;
         kl_backward(codes.latent, codes.mean, codes.log_variance, &weights, dmean, dlog_variance);
         vec![(mean - self.capacity).abs()]
@@ -150,15 +152,13 @@ impl CodeOperation for Distance {
         mean: Tensor<(usize, usize), f32, D, T>,
         log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
         _: Tensor<(usize, usize), f32, D, T>,
+        _: Option<Tensor<(usize,), f32, D, T>>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
         let images = mean.shape().0;
-        let squares = mean.try_square()?;
-        // `couple` refuses codes without log-variances.
-        let Some(log_variance) = log_variance else { return squares.try_sum::<(usize,), Axis<1>>() };
-        let variance = log_variance.with_empty_tape().try_exp()?;
-        let terms = log_variance.try_negate()?.try_add(squares)?.try_add(variance)?.try_sub(1.0)?;
-        let nats: Tensor<(usize,), f32, D, T> = terms.try_mul(0.5 / images as f32)?.try_sum::<_, Axis<1>>()?;
-        let mean: Tensor<(), f32, D, T> = nats.try_sum()?;
+        // The objective needs a distribution.
+        let Some(log_variance) = log_variance else { return mean.try_square()?.try_sum::<(usize,), Axis<1>>() };
+        let nats = kl_of_axes(mean, log_variance)?;
+        let mean: Tensor<(), f32, D, T> = nats.try_mul(1.0 / images as f32)?.try_sum()?;
         mean.try_sub(self.capacity as f32)?.try_abs()?.try_reshape_like(&(1,))
     }
 }

@@ -1,11 +1,11 @@
 //! The distance of the covariance of codes from the identity, and the objectives with it: DIP-VAE I and II (Kumar et al. 2018,
 //! equations 6 and 7).
 
-use super::kl::{Kl, needs_distribution};
-use super::{At, BatchCodes, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
-use crate::optimizer::Learn;
+use super::coupling::Coupling;
+use super::kl::{Kl, needs_distribution, needs_standard_prior};
+use super::{At, Draws, Loss, MeanTerms, Scheduled, Term, Weights, weighted};
 use crate::settings::{Interval, Key, Keys, Problem};
-use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, Combine, DeviceError};
+use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation};
 use dfdx::shapes::{Axes2, Axis, HasShape};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{BroadcastTo, Device, MeanTo, PermuteTo, SumTo, TryAdd, TryMatMul, TryMul, TryStack, TrySub};
@@ -46,6 +46,15 @@ impl<const HAS_VARIANCES: bool> Dip<HAS_VARIANCES> {
     /// Reads the keys of the objective `name`; `default` are the weights.
     pub(super) fn read_as(name: &str, keys: &mut Keys<'_>, default: [f64; 2]) -> Self {
         needs_distribution(keys, name);
+        let because = "it draws the covariance of the codes to the identity, that of the standard prior";
+        let what = format!("`objective.kind = \"{name}\"`");
+        needs_standard_prior(
+            keys,
+            &["objective.kind", "model.prior"],
+            &what,
+            because,
+            "remove `model.prior`, or use another objective",
+        );
         let kl = Kl::read(keys);
         let weight = |keys: &mut Keys<'_>, key, default| keys.number(key, Interval::NOT_NEGATIVE, default);
         let weights = [weight(keys, COVARIANCE_WEIGHT, default[0]), weight(keys, VARIANCE_WEIGHT, default[1])];
@@ -55,7 +64,7 @@ impl<const HAS_VARIANCES: bool> Dip<HAS_VARIANCES> {
 
 impl<const HAS_VARIANCES: bool> Loss for Dip<HAS_VARIANCES> {
     fn weights(&self, at: At) -> Weights {
-        Weights { scale: 1.0, beta: self.kl.at(at.epochs()), term: 0.0 }
+        Weights { scale: 1.0, beta: self.kl.at(at.epochs()) }
     }
 
     fn loss(&self, terms: MeanTerms<'_>, at: At) -> f64 {
@@ -76,36 +85,24 @@ impl<const HAS_VARIANCES: bool> Loss for Dip<HAS_VARIANCES> {
     }
 }
 
-impl<const HAS_VARIANCES: bool> Objective for Dip<HAS_VARIANCES> {
-    type Own<B: Learn + Combine> = ();
+impl<const HAS_VARIANCES: bool> Coupling for Dip<HAS_VARIANCES> {
+    type Operation = Covariance;
 
-    fn own<B: Learn + Combine>(&self, _: &B::Device, _: usize, _: u64) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    fn couples(&self) -> bool {
-        true
-    }
-
-    fn couple<B: Learn + Combine>(
-        &self,
-        (): &(),
-        codes: BatchCodes<'_, B>,
-        _: At,
-        _: Draws,
-    ) -> Result<Option<Coupled<B>>, DeviceError> {
-        Coupled::of_posteriors(&Covariance { weights: self.weights, has_variances: HAS_VARIANCES }, codes.own).map(Some)
+    fn operation(&self, _: usize, _: At, _: Draws) -> Option<Covariance> {
+        Some(Covariance { weights: self.weights, has_variances: HAS_VARIANCES })
     }
 }
 
 /// The squares of the covariance of a batch off its diagonal, and the squared distances of its diagonal from 1.
-struct Covariance {
+pub(super) struct Covariance {
     weights: [f64; 2],
     /// Whether the mean variances of the posteriors are part of it: type II.
     has_variances: bool,
 }
 
 impl CodeOperation for Covariance {
+    const HAS_SAMPLES: bool = false;
+
     fn weights(&self) -> Vec<f32> {
         self.weights.map(|weight| weight as f32).into()
     }
@@ -161,6 +158,7 @@ impl CodeOperation for Covariance {
         mean: Tensor<(usize, usize), f32, D, T>,
         log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
         _: Tensor<(usize, usize), f32, D, T>,
+        _: Option<Tensor<(usize,), f32, D, T>>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
         let (images, latent) = *mean.shape();
         let center: Tensor<(usize,), f32, D, T> = mean.with_empty_tape().try_mean::<_, Axis<0>>()?;
@@ -198,11 +196,11 @@ mod tests {
         let place = |index: usize| ((index / 2) as f64, (index % 2) as f64);
         let mean: Vec<f32> = (0..8).map(place).map(|(b, d)| (1.0 + b + 2.0 * d).sin() as f32).collect();
         let log_variance: Vec<f32> = (0..8).map(place).map(|(b, d)| (-1.0 + 0.3 * (b - d).cos()) as f32).collect();
-        let codes = CodeInputs { latent: 2, mean: &mean, log_variance: &log_variance, z: &mean };
+        let codes = CodeInputs { latent: 2, mean: &mean, log_variance: &log_variance, z: &mean, own: &[] };
         for (weights, has_variances, expected) in [([10.0, 100.0], false, 96.894380624), ([10.0; 2], true, 1.844956273)]
         {
             let [mut a, mut b, mut c] = [const { [0.0; 8] }; 3];
-            let into = CodeGradients { mean: &mut a, log_variance: &mut b, z: &mut c };
+            let into = CodeGradients { mean: &mut a, log_variance: &mut b, z: &mut c, own: &mut [] };
             let found = Covariance { weights, has_variances }.gradients(codes, into);
             let sum = weights[0] * found[0] + weights[1] * found[1];
             assert!((sum - expected).abs() < 1e-5, "{sum} is not {expected}");

@@ -5,29 +5,24 @@
 //! axes (Chen et al. 2018, appendix C). Each row of W sums to 1, except for minibatch weights.
 
 use super::estimator::Estimator;
-use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation};
+use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, by_axis};
 use crate::tensor::kernels::{exp, vectorized};
 use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{BroadcastTo, Device, LogSumExpTo, MeanTo, SumTo, TryAdd, TryMul, TryStack, TrySub};
 
-/// The logarithm of the weight of posterior `i` for code `j`, in a batch of this size from this number of images.
-fn log_weight(estimator: Estimator, [j, i]: [usize; 2], batch: usize, images: usize) -> f64 {
+/// The logarithms of the weights that posteriors have for a code: that of its own image, that of the next image of the batch, and
+/// each other one; in a batch of this size from this number of images.
+fn log_weights(estimator: Estimator, batch: usize, images: usize) -> [f64; 3] {
     let (count, all) = (batch as f64, images as f64);
     match estimator {
-        Estimator::Mixture => -count.ln(),
+        Estimator::Mixture => [-count.ln(); 3],
         Estimator::Stratified if batch > 1 => {
             let others = count - 1.0;
-            if i == j {
-                -all.ln()
-            } else if i == (j + 1) % batch {
-                // The images that the others of the batch do not stand for.
-                ((all - others) / (all * others)).ln()
-            } else {
-                -others.ln()
-            }
+            // The next image also stands for those that the others of the batch do not stand for.
+            [-all.ln(), ((all - others) / (all * others)).ln(), -others.ln()]
         }
-        _ => -(count * all).ln(),
+        _ => [-(count * all).ln(); 3],
     }
 }
 
@@ -46,14 +41,19 @@ const LN_2_PI: f32 = 1.837_877_1;
 impl Densities {
     /// The logarithms of the weights, (Codes, Posteriors).
     fn log_weights(&self, batch: usize) -> Vec<f32> {
-        let one = |place: usize| log_weight(self.estimator, [place / batch, place % batch], batch, self.images) as f32;
-        (0..batch * batch).map(one).collect()
+        let [own, next, other] = log_weights(self.estimator, batch, self.images).map(|weight| weight as f32);
+        let mut all = vec![other; batch * batch];
+        for (j, row) in all.chunks_mut(batch).enumerate() {
+            row[(j + 1) % batch] = next;
+            row[j] = own;
+        }
+        all
     }
 }
 
 /// The largest of some numbers and, after it, the sum of exp(number - largest); the numbers become those exponentials.
 #[inline(always)]
-fn exponentials(values: &mut [f32]) -> (f32, f32) {
+pub(super) fn exponentials(values: &mut [f32]) -> (f32, f32) {
     const LANES: usize = 16;
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
@@ -81,7 +81,7 @@ fn exponentials(values: &mut [f32]) -> (f32, f32) {
 
 /// The sum of some numbers, side by side in a fixed order.
 #[inline(always)]
-fn sum_of_lanes(values: &[f32]) -> f32 {
+pub(super) fn sum_of_lanes(values: &[f32]) -> f32 {
     let (chunks, rest) = values.as_chunks::<16>();
     let mut sums = [0.0; 16];
     for chunk in chunks {
@@ -109,6 +109,7 @@ impl CodeOperation for Densities {
         mean: Tensor<(usize, usize), f32, D, T>,
         log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
         z: Tensor<(usize, usize), f32, D, T>,
+        _: Option<Tensor<(usize,), f32, D, T>>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
         let (batch, latent) = *z.shape();
         let cube = (batch, batch, latent);
@@ -161,10 +162,7 @@ impl Densities {
         let (of_whole, of_axis) = (((of_tc - of_mi) * each) as f32, ((of_dwkl - of_tc) * each) as f32);
         let (of_own, of_z) = ((of_mi * each) as f32, (of_dwkl * each) as f32);
         // By axis, so that loops over the posteriors are over consecutive numbers.
-        let by_axis = |values: &[f32]| -> Vec<f32> {
-            (0..latent).flat_map(|axis| values.iter().skip(axis).step_by(latent).copied()).collect()
-        };
-        let (mean, log_variance) = (by_axis(codes.mean), by_axis(codes.log_variance));
+        let (mean, log_variance) = (by_axis(latent, codes.mean), by_axis(latent, codes.log_variance));
         let precision: Vec<f32> = log_variance.iter().map(|log_variance| exp(-log_variance)).collect();
         let (mut dmean, mut dlog_variance) = (vec![0.0; mean.len()], vec![0.0; mean.len()]);
         let log_weights = self.log_weights(batch);
@@ -249,7 +247,7 @@ mod tests {
         let z: Vec<f64> = (0..mean.len()).map(|i| mean[i] + (log_variance[i] / 2.0).exp() * noise[i]).collect();
         let single = |values: &[f64]| values.iter().map(|value| *value as f32).collect::<Vec<f32>>();
         let (mean, log_variance, z) = (single(&mean), single(&log_variance), single(&z));
-        let codes = CodeInputs { latent, mean: &mean, log_variance: &log_variance, z: &z };
+        let codes = CodeInputs { latent, mean: &mean, log_variance: &log_variance, z: &z, own: &[] };
         let expected = [
             (Estimator::Weighted, [5.372554, 4.666650, -8.765559]),
             (Estimator::Mixture, [0.767384, 0.061480, 0.444781]),
@@ -258,7 +256,7 @@ mod tests {
         for (estimator, expected) in expected {
             let mut zeros = [vec![0.0; z.len()], vec![0.0; z.len()], vec![0.0; z.len()]];
             let [dmean, dlog_variance, dz] = &mut zeros;
-            let into = CodeGradients { mean: dmean, log_variance: dlog_variance, z: dz };
+            let into = CodeGradients { mean: dmean, log_variance: dlog_variance, z: dz, own: &mut [] };
             let found = Densities { weights: [1.0; 3], estimator, images: 100 }.gradients(codes, into);
             for (found, expected) in found.iter().zip(expected) {
                 assert!((found - expected).abs() < 2e-6, "{estimator:?}: {found} is not {expected}");
@@ -271,11 +269,9 @@ mod tests {
     #[test]
     fn rows_of_stratified_weights_sum_to_one() {
         for batch in [2, 3, 7, 64] {
-            for j in 0..batch {
-                let weight = |i| log_weight(Estimator::Stratified, [j, i], batch, 1000).exp();
-                let sum: f64 = (0..batch).map(weight).sum();
-                assert!((sum - 1.0).abs() < 1e-12, "{batch}: {sum}");
-            }
+            let [own, next, other] = log_weights(Estimator::Stratified, batch, 1000).map(f64::exp);
+            let sum = own + next + other * (batch - 2) as f64;
+            assert!((sum - 1.0).abs() < 1e-12, "{batch}: {sum}");
         }
     }
 }

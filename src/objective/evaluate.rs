@@ -2,10 +2,10 @@
 //!
 //! Rows are images or, with several samples per image, the samples of the first image, then those of the second, and so on.
 
-use super::sampled_kl::SampledKl;
+use super::sampled_kl::{GradientsOf, SampledKl};
 use super::{CodeParts, Objective, RowTerms, RowWeights, Weights};
 use crate::model::{Code, Vae};
-use crate::tensor::backend::{Array, Backend, Codes, Combine, DeviceError, Grads, Parameter, RowWeight};
+use crate::tensor::backend::{Array, Backend, Codes, Combine, DeviceError, Grads, Parameter};
 use crate::tensor::dims::{Dim, Own};
 use dfdx::tensor::{NoneTape, OwnedTape, Tape};
 
@@ -16,6 +16,17 @@ pub struct Form {
     pub samples: usize,
     /// The KL.
     pub kl: KlForm,
+}
+
+impl Form {
+    /// The same for a prior of which only the density is known, if `is_learned`: the KL is that of samples.
+    #[must_use]
+    pub fn for_prior(self, is_learned: bool) -> Form {
+        match self.kl {
+            KlForm::None | KlForm::Closed if is_learned => Form { kl: KlForm::Sampled { by_path: false }, ..self },
+            _ => self,
+        }
+    }
 }
 
 /// A KL of posterior and prior.
@@ -46,7 +57,7 @@ pub struct Measured<N: Dim, L: Dim, O: Dim, B: Backend> {
     pub outputs: Array<(N, O), B>,
 }
 
-/// The terms of images `(N, V)` with noise `(Rows, L)`, without gradients.
+/// The terms of images `(N, V)` with noise `(Rows, L)`, without gradients. `prior` are the numbers of a learned prior.
 ///
 /// # Errors
 /// The device failed.
@@ -55,8 +66,10 @@ pub fn measure<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     x: &Array<(N, V), B>,
     noise: &Array<(N, L), B>,
     form: Form,
+    prior: Option<&Parameter<(Own,), B>>,
 ) -> Result<Measured<N, L, O, B>, DeviceError> {
-    let Encoded { codes, scale, kl, tape } = encode(model, x, noise, form, NoneTape)?;
+    let prior = PriorNumbers::measured(prior);
+    let Encoded { codes, scale, kl, tape, .. } = encode(model, x, noise, form, prior, NoneTape)?;
     let (outputs, tape) = model.decode(codes.z.clone().put_tape(tape))?.split_tape();
     let x = repeated(x, form.samples)?;
     let (recon_nats, _) = model.likelihood().nats(outputs.clone().put_tape(tape), &x)?.split_tape();
@@ -75,9 +88,25 @@ pub(crate) struct Encoded<N: Dim, L: Dim, B: Backend, T> {
     pub(crate) codes: Codes<N, L, B>,
     /// The scale of the deviation.
     scale: f32,
+    /// The posterior of each sample.
+    posteriors: Option<[Array<(N, L), B>; 2]>,
     /// The KL that the form asks for.
     kl: Option<Array<(N,), B>>,
     tape: T,
+}
+
+/// The numbers of a learned prior, and what its sampled KL has gradients for.
+pub(crate) struct PriorNumbers<'a, B: Backend> {
+    own: Option<&'a Parameter<(Own,), B>>,
+    /// `None` if it has none.
+    gradients: Option<GradientsOf>,
+}
+
+impl<'a, B: Combine> PriorNumbers<'a, B> {
+    /// For measuring: without gradients.
+    pub(crate) fn measured(own: Option<&'a Parameter<(Own,), B>>) -> PriorNumbers<'a, B> {
+        PriorNumbers { own, gradients: None }
+    }
 }
 
 /// Encodes images, with all operations recorded.
@@ -86,13 +115,14 @@ pub(crate) fn encode<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape
     x: &Array<(N, V), B>,
     noise: &Array<(N, L), B>,
     form: Form,
+    prior: PriorNumbers<'_, B>,
     tape: T,
 ) -> Result<Encoded<N, L, B, T>, DeviceError> {
     match model.encode(x.clone().put_tape(tape))? {
         Code::Point(code) => {
             let (code, tape) = code.split_tape();
             let codes = Codes { mean: code.clone(), log_variance: None, z: code };
-            Ok(Encoded { codes, scale: 1.0, kl: None, tape })
+            Ok(Encoded { codes, scale: 1.0, posteriors: None, kl: None, tape })
         }
         Code::Gaussian { mean, log_variance, scale } => {
             let (log_variance, mut tape) = log_variance.split_tape();
@@ -109,12 +139,24 @@ pub(crate) fn encode<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape
             }
             let z = B::reparameterize(&mean_of, log_variance_of.clone().put_tape(tape), noise, scale)?;
             let (z, mut tape) = z.split_tape();
+            let mut posteriors = None;
             if let KlForm::Sampled { by_path } = form.kl {
+                let components = SampledKl::components_of(prior.own, mean.shape().1.size());
                 let codes = Codes { mean: mean_of, log_variance: Some(log_variance_of), z: z.clone() };
-                let (nats, after) = SampledKl { by_path }.of(&codes, tape)?.split_tape();
-                (kl, tape) = (Some(nats), after);
+                let sampled = |of| SampledKl { components, by_path, of };
+                kl = Some(match prior.gradients {
+                    // Not recorded: the gradient of an infinite KL times 0 is NaN.
+                    None => sampled(GradientsOf::All).nats(&codes, prior.own, NoneTape)?,
+                    Some(of) => {
+                        let (nats, after) = sampled(of).nats(&codes, prior.own, tape)?.split_tape();
+                        tape = after;
+                        nats
+                    }
+                });
+                posteriors = codes.log_variance.map(|log_variance| [codes.mean, log_variance]);
             }
-            Ok(Encoded { codes: Codes { mean, log_variance: Some(log_variance), z }, scale, kl, tape })
+            let codes = Codes { mean, log_variance: Some(log_variance), z };
+            Ok(Encoded { codes, scale, posteriors, kl, tape })
         }
     }
 }
@@ -125,8 +167,8 @@ pub struct FromBatch<'a, N: Dim, L: Dim, B: Backend> {
     pub weights: Weights,
     /// The gradients of the terms that couple the batch, with respect to the codes of the micro-batch.
     pub coupled: Option<CodeParts<N, L, B>>,
-    /// The shared values.
-    pub shared: Option<&'a Parameter<(Own,), B>>,
+    /// The numbers of a learned prior.
+    pub prior: Option<&'a Parameter<(Own,), B>>,
 }
 
 /// The terms of a micro-batch of training images that the metrics need.
@@ -152,22 +194,30 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     from_batch: FromBatch<'_, N, L, B>,
     read: &mut dyn FnMut(&mut Grads<B>) -> Result<(), DeviceError>,
 ) -> Result<Learned<N, L, B>, DeviceError> {
-    let FromBatch { weights, coupled, shared } = from_batch;
-    let Weights { scale, term: of_term, .. } = weights;
-    let form = objective.form(weights);
-    let Encoded { codes, kl, mut tape, .. } = encode(model, x, noise, form, OwnedTape::default())?;
+    let FromBatch { weights, coupled, prior } = from_batch;
+    let form = objective.form(weights.beta != 0.0).for_prior(prior.is_some());
+    let (has_weights, is_kl_sampled) = (objective.has_row_weights(), matches!(form.kl, KlForm::Sampled { .. }));
+    let (has_kl, has_own) = (weights.beta != 0.0, objective.has_prior_weights());
+    let gradients = has_kl.then_some(if has_own { GradientsOf::Codes } else { GradientsOf::All });
+    let numbers = PriorNumbers { own: prior, gradients };
+    let Encoded { codes, posteriors, kl, mut tape, .. } = encode(model, x, noise, form, numbers, OwnedTape::default())?;
     let x = repeated(x, form.samples)?;
-    let mut term = None;
-    if let Some(shared) = shared {
-        (term, tape) = objective.term(&codes, shared, tape)?;
+    // The parameters of the prior have other weights than the codes.
+    let mut minus_log_prior = None;
+    if let Some((own, [mean, log_variance])) = prior.filter(|_| has_kl && has_own).zip(posteriors) {
+        let samples = Codes { mean, log_variance: Some(log_variance), z: codes.z.clone() };
+        let components = SampledKl::components_of(prior, samples.z.shape().1.size());
+        let term = SampledKl { components, by_path: false, of: GradientsOf::Prior };
+        let (nats, after) = term.nats(&samples, Some(own), tape)?.split_tape();
+        (minus_log_prior, tape) = (Some(nats), after);
     }
-    let (has_weights, z) = (objective.has_row_weights(), codes.z.clone());
+    let z = codes.z.clone();
     // With weights for the path through the code, the decoder has a tape of its own, which ends at the code.
     let (of_encoder, of_decoder) = if has_weights { (Some(tape), OwnedTape::default()) } else { (None, tape) };
     let outputs = model.decode(z.put_tape(of_decoder))?;
     let (recon_nats, of_decoder) = model.likelihood().nats(outputs, &x)?.split_tape();
-    let terms = RowTerms { recon_nats: &recon_nats, kl_nats: kl.as_ref() };
-    let RowWeights { recon, kl: of_kl, path } = objective.row_weights(terms, weights)?;
+    let terms = RowTerms { recon_nats: &recon_nats, kl_nats: kl.as_ref(), is_kl_sampled };
+    let RowWeights { recon, kl: of_kl, path, prior: of_prior } = objective.row_weights(terms, weights)?;
     let mut rows = Vec::new();
     let mut gradients = coupled.map_or(Vec::new(), |coupled| constants(&codes, coupled));
     let mut tape = of_decoder;
@@ -185,11 +235,11 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     } else {
         rows.push((recon_nats.clone(), recon));
     }
-    rows.extend(kl.clone().map(|kl| (kl, of_kl)));
-    rows.extend(term.map(|term| (term, RowWeight::Same((scale * of_term) as f32))));
+    rows.extend(minus_log_prior.zip(of_prior));
+    rows.extend(kl.clone().filter(|_| has_kl).map(|kl| (kl, of_kl)));
     let total = B::total(rows, gradients, tape)?;
     read(&mut B::backward(total)?)?;
-    let kl_nats = kl.filter(|_| matches!(form.kl, KlForm::Sampled { .. }));
+    let kl_nats = kl.filter(|_| is_kl_sampled);
     Ok(Learned { recon_nats, kl_nats, codes })
 }
 

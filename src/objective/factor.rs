@@ -4,7 +4,7 @@
 //! discriminator learns to tell codes from codes whose axes were permuted over the batch; the encoder gets no gradient from that.
 
 use super::beta_tc::TC_NATS;
-use super::kl::{Kl, needs_distribution};
+use super::kl::{Kl, needs_distribution, one_axis};
 use super::discriminator::{Judged, OwnDiscriminator};
 use super::{At, BatchCodes, Choose, CodeParts, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
 use crate::optimizer::Learn;
@@ -86,7 +86,7 @@ impl Choose for Factor {
 
 impl Loss for Factor {
     fn weights(&self, at: At) -> Weights {
-        Weights { scale: 1.0, beta: self.kl.at(at.epochs()), term: 0.0 }
+        Weights { scale: 1.0, beta: self.kl.at(at.epochs()) }
     }
 
     fn loss(&self, terms: MeanTerms<'_>, at: At) -> f64 {
@@ -102,7 +102,7 @@ impl Loss for Factor {
     }
 
     fn warnings(&self, end: At) -> Vec<Problem> {
-        self.kl.warnings(end.epochs())
+        self.kl.warnings(end.epochs()).into_iter().chain(one_axis(end)).collect()
     }
 }
 
@@ -128,6 +128,7 @@ impl Objective for Factor {
 
     fn couple<B: Learn + Combine>(
         &self,
+        _: &B::Device,
         own: &OwnDiscriminator<B>,
         codes: BatchCodes<'_, B>,
         _: At,
@@ -135,7 +136,7 @@ impl Objective for Factor {
     ) -> Result<Option<Coupled<B>>, DeviceError> {
         let independent = permuted(own, codes.other(), draws)?;
         let Judged { gradient: z, terms } = own.judge(&codes.own.z, &independent, self.gamma)?;
-        Ok(Some(Coupled { gradients: CodeParts { mean: None, log_variance: None, z: Some(z) }, terms }))
+        Ok(Some(Coupled { gradients: CodeParts { mean: None, log_variance: None, z: Some(z) }, prior: None, terms, kl_weight: None }))
     }
 
     fn train_own<B: Learn + Combine>(

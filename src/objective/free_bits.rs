@@ -2,9 +2,10 @@
 
 use super::Term;
 use crate::settings::{Choices, Interval, Key, Keys, Kind};
-use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation};
+use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, kl_of_axes};
+use crate::tensor::kernels::kl_of_axis;
 use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
+use dfdx::tensor::{Tape, Tensor};
 use dfdx::tensor_ops::{Device, MeanTo, ReshapeTo, SumTo, TryAdd, TryMul, TrySub};
 
 /// The KL with its floor.
@@ -61,6 +62,21 @@ impl FreeBits {
         (nats > 0.0).then_some(FreeBits { nats, per })
     }
 
+    /// Whether each latent axis has a floor.
+    pub(super) fn is_per_axis(self) -> bool {
+        self.per == Per::Axis
+    }
+
+    /// The floor of the KL of each image, nats; `None` if something else has one.
+    pub(super) fn of_images(self) -> Option<f64> {
+        (self.per == Per::Image).then_some(self.nats)
+    }
+
+    /// The mean KL of a batch with its floor, and the derivative.
+    pub(super) fn of_mean_kl(self, kl_nats: f64) -> [f64; 2] {
+        if kl_nats > self.nats { [kl_nats, 1.0] } else { [self.nats, 0.0] }
+    }
+
     /// The term of a batch, with its weight in the loss.
     pub(super) fn term(self, weight: f64) -> Floored {
         Floored { free_bits: self, weight }
@@ -85,6 +101,8 @@ impl Floored {
 }
 
 impl CodeOperation for Floored {
+    const HAS_SAMPLES: bool = false;
+
     fn weights(&self) -> Vec<f32> {
         vec![self.weight as f32]
     }
@@ -101,9 +119,7 @@ impl CodeOperation for Floored {
         let per_place = if self.free_bits.per == Per::Image { 1.0 } else { 1.0 / images as f64 };
         let mut nats = vec![0.0; groups];
         for (place, (mean, log_variance)) in codes.mean.iter().zip(codes.log_variance).enumerate() {
-            let (mean, log_variance) = (f64::from(*mean), f64::from(*log_variance));
-            let one = 0.5 * (mean * mean + (log_variance.exp_m1() - log_variance));
-            nats[self.group(place, latent)] += one * per_place;
+            nats[self.group(place, latent)] += kl_of_axis(*mean, *log_variance) * per_place;
         }
         let floor = self.free_bits.nats;
         for (place, (mean, log_variance)) in codes.mean.iter().zip(codes.log_variance).enumerate() {
@@ -121,13 +137,12 @@ impl CodeOperation for Floored {
         mean: Tensor<(usize, usize), f32, D, T>,
         log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
         _: Tensor<(usize, usize), f32, D, T>,
+        _: Option<Tensor<(usize,), f32, D, T>>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
         let images = mean.shape().0 as f32;
-        let squares = mean.try_square()?;
         // The objective needs a distribution.
-        let Some(log_variance) = log_variance else { return squares.try_sum::<(usize,), Axis<1>>() };
-        let variance = log_variance.with_empty_tape().try_exp()?;
-        let nats = log_variance.try_negate()?.try_add(squares)?.try_add(variance)?.try_sub(1.0)?.try_mul(0.5)?;
+        let Some(log_variance) = log_variance else { return mean.try_square()?.try_sum::<(usize,), Axis<1>>() };
+        let nats = kl_of_axes(mean, log_variance)?;
         let sums: Tensor<(usize,), f32, D, T> = match self.free_bits.per {
             Per::Axis => nats.try_mean::<_, Axis<0>>()?,
             Per::Image => nats.try_sum::<_, Axis<1>>()?,

@@ -5,12 +5,13 @@
 //! weighted by their shares w_s / sum w. The doubly reparameterized gradient of the encoder has the squares of these shares, and only
 //! the path through the samples (Tucker et al. 2018).
 
+use super::batch::samples_of_image;
 use super::kl::needs_distribution;
 use super::{At, Form, KlForm, Loss, MeanTerms, Objective, RowTerms, RowValues, RowWeights, Scheduled, Term, Weights};
 use crate::optimizer::Learn;
 use crate::settings::{Choices, Interval, Key, Keys, Kind};
 use crate::tensor::backend::{Combine, DeviceError, Parameter, RowGradients, RowInputs, RowOperation, RowWeight};
-use crate::tensor::dims::{Dim, Features, Own};
+use crate::tensor::dims::{Dim, Own};
 use crate::text::grouped;
 use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{Tape, Tensor};
@@ -115,6 +116,12 @@ impl<const FAMILY: u8> Importance<FAMILY> {
         if FAMILY == PIWAE { 1 } else { self.groups as usize }
     }
 
+    /// The weights of samples that decoder and encoder use.
+    fn both_shares(&self) -> [Shares; 2] {
+        let is_squared = self.gradient == Gradient::Dreg;
+        [self.shares(self.groups_of_decoder(), false), self.shares(self.groups as usize, is_squared)]
+    }
+
     /// The weights of samples that one of both parts uses.
     fn shares(&self, groups: usize, is_squared: bool) -> Shares {
         Shares { groups, elbo_share: self.elbo_share, is_squared }
@@ -135,7 +142,7 @@ fn log_mean(values: &[f64]) -> (f64, f64) {
 
 impl<const FAMILY: u8> Loss for Importance<FAMILY> {
     fn weights(&self, _: At) -> Weights {
-        Weights { scale: 1.0, beta: 1.0, term: 0.0 }
+        Weights { scale: 1.0, beta: 1.0 }
     }
 
     fn loss(&self, terms: MeanTerms<'_>, _: At) -> f64 {
@@ -154,7 +161,7 @@ impl<const FAMILY: u8> Loss for Importance<FAMILY> {
         self.all()
     }
 
-    fn form(&self, _: Weights) -> Form {
+    fn form(&self, _: bool) -> Form {
         Form { samples: self.all(), kl: KlForm::Sampled { by_path: self.gradient == Gradient::Dreg } }
     }
 
@@ -185,33 +192,32 @@ impl<const FAMILY: u8> Objective for Importance<FAMILY> {
         true
     }
 
+    fn has_prior_weights(&self) -> bool {
+        let [decoder, encoder] = self.both_shares();
+        decoder != encoder
+    }
+
     fn row_weights<N: Dim, B: Combine>(
         &self,
         terms: RowTerms<'_, N, B>,
         weights: Weights,
     ) -> Result<RowWeights<N, B>, DeviceError> {
         let all = self.all();
-        let (rows,) = terms.recon_nats.shape();
         let Some(kl_nats) = terms.kl_nats else {
             return Err(DeviceError::from_device("importance weights need a distribution as posterior"));
         };
-        // (Rows, All samples of the row's image)
-        let groups = |nats: &crate::tensor::backend::Array<(N,), B>| {
-            let images =
-                N::from_size(rows.size() / all).ok_or_else(|| DeviceError::from_device("rows of a constant number"))?;
-            B::repeat_rows(nats.clone().relabel((images, Features(all)))?, all)
-        };
-        let (recon, kl) = (groups(terms.recon_nats)?, groups(kl_nats)?);
+        let (recon, kl) = (samples_of_image(terms.recon_nats, all)?, samples_of_image(kl_nats, all)?);
         let of = |shares: Shares, scale: f64, over: Option<Shares>| {
             let operation = Weigh { shares, over, scale: scale as f32 };
             B::rows(&operation, recon.clone(), None::<(&Parameter<(Own,), B>, bool)>, &kl)
         };
-        let is_squared = self.gradient == Gradient::Dreg;
-        let (decoder, encoder) =
-            (self.shares(self.groups_of_decoder(), false), self.shares(self.groups as usize, is_squared));
+        let [decoder, encoder] = self.both_shares();
         let path = if encoder == decoder { None } else { Some(of(encoder, 1.0, Some(decoder))?) };
-        let recon = RowWeight::Each(of(decoder, weights.scale, None)?);
-        Ok(RowWeights { recon, kl: RowWeight::Each(of(encoder, weights.scale, None)?), path })
+        let recon = of(decoder, weights.scale, None)?;
+        let kl = if encoder == decoder { recon.clone() } else { of(encoder, weights.scale, None)? };
+        // The prior is a part of the generative model, as the decoder is.
+        let prior = path.is_some().then(|| RowWeight::Each(recon.clone()));
+        Ok(RowWeights { recon: RowWeight::Each(recon), kl: RowWeight::Each(kl), path, prior })
     }
 }
 

@@ -2,13 +2,11 @@
 //!
 //! The loss is recon + (1 - alpha) KL + (alpha + lambda - 1) MMD.
 
+use super::coupling::Coupling;
 use super::kl::needs_distribution;
-use super::mmd::{Discrepancy, MMD};
-use super::{At, BatchCodes, Choose, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
-use crate::optimizer::Learn;
+use super::mmd::{BatchDiscrepancy, Discrepancy, MMD};
+use super::{At, Choose, Draws, Loss, MeanTerms, Scheduled, Term, Weights, weighted};
 use crate::settings::{Interval, Key, Keys, Word};
-use crate::tensor::backend::{Combine, DeviceError};
-use crate::tensor::dims::{Batch, Latent};
 use crate::text::short;
 
 /// Its settings.
@@ -60,7 +58,7 @@ impl Info {
 
 impl Loss for Info {
     fn weights(&self, _: At) -> Weights {
-        Weights { scale: 1.0, beta: 1.0 - self.alpha, term: 0.0 }
+        Weights { scale: 1.0, beta: 1.0 - self.alpha }
     }
 
     fn loss(&self, terms: MeanTerms<'_>, _: At) -> f64 {
@@ -76,25 +74,10 @@ impl Loss for Info {
     }
 }
 
-impl Objective for Info {
-    type Own<B: Learn + Combine> = ();
+impl Coupling for Info {
+    type Operation = BatchDiscrepancy;
 
-    fn own<B: Learn + Combine>(&self, _: &B::Device, _: usize, _: u64) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    fn couples(&self) -> bool {
-        true
-    }
-
-    fn couple<B: Learn + Combine>(
-        &self,
-        (): &(),
-        codes: BatchCodes<'_, B>,
-        _: At,
-        draws: Draws,
-    ) -> Result<Option<Coupled<B>>, DeviceError> {
-        let (Batch(batch), Latent(latent)) = codes.own.z.shape();
-        Coupled::of_samples(&self.discrepancy.term(self.mmd_weight(), (batch, latent), draws), codes.own).map(Some)
+    fn operation(&self, batch: usize, at: At, draws: Draws) -> Option<BatchDiscrepancy> {
+        Some(self.discrepancy.term(self.mmd_weight(), (batch, at.latent), draws))
     }
 }

@@ -1,6 +1,8 @@
 //! The weighted KL term that several objectives have, and the schedule of its weight.
 
+use super::At;
 use crate::model::GAUSSIAN_POSTERIOR;
+use crate::model::prior::STANDARD_PRIOR;
 use crate::settings::{Choices, Interval, Key, Keys, Kind, Problem};
 use crate::text::{grouped, short};
 
@@ -69,7 +71,14 @@ static LINEAR: Kind<Schedule> = Kind::new(
     "Rises linearly from 0 over `kl_warmup_epochs`, then `kl_weight`; without `kl_warmup_epochs`, always `kl_weight`.",
     |keys| {
         let epochs = keys.number(KL_WARMUP_EPOCHS, Interval::NOT_NEGATIVE, 0.0);
-        Schedule::Linear(epochs, keys.choice(KL_WARMUP_BY, &RISES, &BY_STEP))
+        let rise = keys.choice(KL_WARMUP_BY, &RISES, &BY_STEP);
+        keys.require(
+            epochs > 0.0 || rise == Rise::Step,
+            &["objective.kl_warmup_by", "objective.kl_warmup_epochs"],
+            || "`objective.kl_warmup_by` is set, but `objective.kl_warmup_epochs` is 0".to_owned(),
+            "set `kl_warmup_epochs` to the length of the warm-up",
+        );
+        Schedule::Linear(epochs, rise)
     },
 )
 .also("warmup monotonic");
@@ -85,6 +94,7 @@ impl Kl {
     /// Reads its keys.
     pub(super) fn read(keys: &mut Keys<'_>) -> Kl {
         let weight = keys.number(KL_WEIGHT, Interval::NOT_NEGATIVE, 1.0);
+        warn_of_untrained_prior(keys, "objective.kl_weight", weight);
         Kl { weight, schedule: keys.choice(KL_SCHEDULE, &SCHEDULES, &LINEAR) }
     }
 
@@ -121,6 +131,13 @@ impl Kl {
     }
 }
 
+/// A warning if an objective with a total correlation has only one latent axis.
+pub(super) fn one_axis(at: At) -> Option<Problem> {
+    let message = "`model.latent_dim` is 1: the total correlation of a single axis is 0".to_owned();
+    let help = "set `model.latent_dim` to 2 or more, or `objective.kind = \"beta\"`";
+    (at.latent == 1).then(|| Problem::new(&["model.latent_dim", "objective.kind"], message, help))
+}
+
 /// Adds an error if an objective with a KL is used with a plain autoencoder. `name` is the objective's.
 pub(super) fn needs_distribution(keys: &mut Keys<'_>, name: &str) {
     keys.require(
@@ -129,6 +146,25 @@ pub(super) fn needs_distribution(keys: &mut Keys<'_>, name: &str) {
         || format!("`objective.kind = \"{name}\"` needs a distribution of codes, but `model.posterior` is \"none\""),
         "set `model.posterior = \"gaussian\"`, or `objective.kind = \"beta\"`",
     );
+}
+
+/// Whether the prior is learned, so that its KL has no closed form.
+pub(super) fn is_prior_learned(keys: &Keys<'_>) -> bool {
+    !keys.is_word("model.prior", STANDARD_PRIOR.name)
+}
+
+/// Adds an error if the prior is learned although `what`, as these keys set it, needs the standard one: `because` says why, `help` what
+/// to do.
+pub(super) fn needs_standard_prior(keys: &mut Keys<'_>, names: &[&'static str], what: &str, because: &str, help: &str) {
+    let is_standard = !is_prior_learned(keys);
+    keys.require(is_standard, names, || format!("{what} needs the standard normal prior: {because}"), help);
+}
+
+/// Adds a warning if the prior is learned, but the term that trains it has the weight 0. `name` is the key of the weight.
+pub(super) fn warn_of_untrained_prior(keys: &mut Keys<'_>, name: &'static str, weight: f64) {
+    let is_trained = !is_prior_learned(keys) || weight > 0.0;
+    let message = || format!("`{name}` is 0, so nothing trains the learned prior");
+    keys.warn(is_trained, &[name, "model.prior"], message, "set a weight above 0, or remove `model.prior`");
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
-//! The maximum mean discrepancy between the codes of a batch and draws from the standard normal prior (Gretton et al. 2012).
+//! The maximum mean discrepancy between the codes of a batch and draws from the prior (Gretton et al. 2012).
 
 use super::estimator::{self, BIASED, Estimator, UNBIASED};
 use super::{Draws, Term};
+use crate::model::prior::{self, MixtureNumbers};
+use crate::random::Stream;
 use crate::settings::{Choices, Interval, Key, Keys, Kind};
-use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation};
+use crate::tensor::backend::{CodeGradients, CodeInputs, CodeOperation, by_axis};
 use crate::tensor::kernels::{exp, vectorized};
 use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
-use dfdx::tensor_ops::{BroadcastTo, Device, ReshapeTo, SumTo, TryAdd, TryMul, TrySub};
+use dfdx::tensor_ops::{BroadcastTo, Device, GatherTo, ReshapeTo, SumTo, TryAdd, TryMul, TrySub};
 
 /// The discrepancy of a batch.
 pub(super) static MMD: Term = Term {
@@ -106,9 +108,9 @@ impl Discrepancy {
 
     /// The term of a batch of this size, with this weight in the loss.
     pub(super) fn term(self, weight: f64, (batch, latent): (usize, usize), draws: Draws) -> BatchDiscrepancy {
-        let mut prior = vec![0.0; batch * latent];
-        draws.stream(0).fill_normal(&mut prior);
-        BatchDiscrepancy { settings: self, weight, prior }
+        let mut noise = vec![0.0; batch * latent];
+        draws.stream(0).fill_normal(&mut noise);
+        BatchDiscrepancy { settings: self, weight, noise, picks: draws.stream(1) }
     }
 }
 
@@ -116,8 +118,10 @@ impl Discrepancy {
 pub(super) struct BatchDiscrepancy {
     settings: Discrepancy,
     weight: f64,
-    /// Draws from the prior, (Images, Latent).
-    prior: Vec<f32>,
+    /// Standard normal numbers, (Images, Latent), from which codes of the prior are made.
+    noise: Vec<f32>,
+    /// What the components of a learned prior are drawn by.
+    picks: Stream,
 }
 
 /// The weights of the pairs of codes, or of draws, and of a code with a draw.
@@ -142,10 +146,10 @@ impl BatchDiscrepancy {
         let batch = codes.z.len() / latent;
         let Pairs { within, across, has_self } = self.pairs(batch);
         // By axis, so that loops over the codes are over consecutive numbers.
-        let by_axis = |values: &[f32]| -> Vec<f32> {
-            (0..latent).flat_map(|axis| values.iter().skip(axis).step_by(latent).copied()).collect()
-        };
-        let (z, prior) = (by_axis(codes.z), by_axis(&self.prior));
+        let mut drawn = self.noise.clone();
+        let own = Some(codes.own).filter(|own| !own.is_empty());
+        let chosen = prior::draw(own, latent, &mut drawn, &mut self.picks.clone(), 1.0);
+        let (z, of_prior) = (by_axis(latent, codes.z), by_axis(latent, &drawn));
         let (mut squared, mut derivatives) = (vec![0.0; batch], vec![0.0; batch]);
         // The sum of the kernel of a code with the others; its derivatives by the squared distances are left behind.
         let mut row = |code: &[f32], others: &[f32], own: Option<usize>, derivatives: &mut [f32]| -> f64 {
@@ -164,26 +168,46 @@ impl BatchDiscrepancy {
             squared.iter().map(|value| f64::from(*value)).sum()
         };
         let mut total = 0.0;
-        for (i, code) in self.prior.chunks(latent).enumerate() {
-            total += within * row(code, &prior, Some(i), &mut derivatives);
+        // Adds the derivative of a code's part of the sum.
+        let add = |gradient: &mut [f32], code: &[f32], others: &[f32], derivatives: &[f32], factor: f64| {
+            let factor = (2.0 * factor * self.weight) as f32;
+            for ((gradient, value), others) in gradient.iter_mut().zip(code).zip(others.chunks(batch)) {
+                let pairs = derivatives.iter().zip(others);
+                *gradient += factor * pairs.map(|(derivative, other)| derivative * (value - other)).sum::<f32>();
+            }
+        };
+        // With respect to the draws of a learned prior, (Images, Latent).
+        let mut dprior = vec![0.0; if chosen.is_empty() { 0 } else { drawn.len() }];
+        for (i, code) in drawn.chunks(latent).enumerate() {
+            total += within * row(code, &of_prior, Some(i), &mut derivatives);
+            if let Some(gradient) = dprior.get_mut(i * latent..(i + 1) * latent) {
+                add(gradient, code, &of_prior, &derivatives, 2.0 * within);
+                row(code, &z, None, &mut derivatives);
+                add(gradient, code, &z, &derivatives, -across);
+            }
         }
         for (i, code) in codes.z.chunks(latent).enumerate() {
+            let gradient = &mut gradients.z[i * latent..(i + 1) * latent];
             // Both orders of a pair have the same distance.
-            for (others, own, weight, orders) in [(&z, Some(i), within, 2.0), (&prior, None, -across, 1.0)] {
+            for (others, own, weight, orders) in [(&z, Some(i), within, 2.0), (&of_prior, None, -across, 1.0)] {
                 total += weight * row(code, others, own, &mut derivatives);
-                let factor = (2.0 * orders * weight * self.weight) as f32;
-                let axes = gradients.z[i * latent..(i + 1) * latent].iter_mut().zip(code).zip(others.chunks(batch));
-                for ((dz, value), others) in axes {
-                    let pairs = derivatives.iter().zip(others);
-                    *dz += factor * pairs.map(|(derivative, other)| derivative * (value - other)).sum::<f32>();
-                }
+                add(gradient, code, others, &derivatives, orders * weight);
             }
+        }
+        // A draw is mean + exp(log_variance / 2) noise.
+        for (place, gradient) in dprior.iter().enumerate() {
+            let of_mean = chosen[place / latent] * latent + place % latent;
+            let of_log_variance = (codes.own.len() - codes.own.len() / (2 * latent + 1)) / 2 + of_mean;
+            gradients.own[of_mean] += gradient;
+            gradients.own[of_log_variance] += gradient * 0.5 * (drawn[place] - codes.own[of_mean]);
         }
         vec![total]
     }
 }
 
 impl CodeOperation for BatchDiscrepancy {
+    const HAS_POSTERIORS: bool = false;
+
     fn weights(&self) -> Vec<f32> {
         vec![self.weight as f32]
     }
@@ -200,12 +224,17 @@ impl CodeOperation for BatchDiscrepancy {
         _: Tensor<(usize, usize), f32, D, T>,
         _: Option<Tensor<(usize, usize), f32, D, T>>,
         z: Tensor<(usize, usize), f32, D, T>,
+        own: Option<Tensor<(usize,), f32, D, T>>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
         let (batch, latent) = *z.shape();
         let (square, size) = ((batch, batch), 2.0 * latent as f32);
         let Pairs { within, across, has_self } = self.pairs(batch);
         let device = z.device().clone();
-        let prior = device.try_tensor_from_vec(self.prior.clone(), (batch, latent))?;
+        let noise = device.try_tensor_from_vec(self.noise.clone(), (batch, latent))?;
+        let prior = match own {
+            Some(own) => self.portable_draws(own, noise)?,
+            None => noise.retaped::<T>(),
+        };
         let others = if has_self { 1.0 } else { 0.0 };
         let mask = (0..batch * batch).map(|place| if place % (batch + 1) == 0 { others } else { 1.0 }).collect();
         let mask = device.try_tensor_from_vec(mask, square)?;
@@ -230,16 +259,40 @@ impl CodeOperation for BatchDiscrepancy {
         let total =
             |kernels: Tensor<(usize, usize), f32, D, T>| -> Result<Tensor<(), f32, D, T>, D::Err> { kernels.try_sum() };
         let own = kernels(z.with_empty_tape(), z.with_empty_tape())?.try_mul(mask.clone())?;
-        let of_prior = kernels(prior.retaped::<T>(), prior.retaped::<T>())?.try_mul(mask)?;
-        let between = kernels(z, prior.retaped::<T>())?;
+        let of_prior = kernels(prior.with_empty_tape(), prior.with_empty_tape())?.try_mul(mask)?;
+        let between = kernels(z, prior)?;
         let within = total(own.try_add(of_prior)?)?.try_mul(within as f32)?;
         within.try_sub(total(between)?.try_mul(across as f32)?)?.try_reshape_like(&(1,))
+    }
+}
+
+impl BatchDiscrepancy {
+    /// Draws from a learned prior with these numbers, (Images, Latent).
+    fn portable_draws<D: Device<f32>, T: Tape<f32, D>>(
+        &self,
+        own: Tensor<(usize,), f32, D, T>,
+        noise: Tensor<(usize, usize), f32, D>,
+    ) -> Result<Tensor<(usize, usize), f32, D, T>, D::Err> {
+        let (batch, latent) = *noise.shape();
+        let numbers = own.as_vec();
+        let components = MixtureNumbers::of(&numbers, latent);
+        let (chosen, size) = (components.pick(batch, &mut self.picks.clone()), components.mean.len());
+        let places: Vec<usize> =
+            (0..batch * latent).map(|place| chosen[place / latent] * latent + place % latent).collect();
+        let of_log_variance = places.iter().map(|place| size + place).collect();
+        let device = noise.device().clone();
+        let [places, of_log_variance] =
+            [places, of_log_variance].map(|places| device.try_tensor_from_vec(places, (batch * latent,)));
+        let means = own.with_empty_tape().try_gather(places?)?.try_reshape_like(&(batch, latent))?;
+        let log_variances = own.try_gather(of_log_variance?)?.try_reshape_like(&(batch, latent))?;
+        log_variances.try_mul(0.5)?.try_exp()?.try_mul(noise)?.try_add(means)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Purpose;
 
     /// Computed by numpy in double precision, with draws of the prior that it chose.
     #[test]
@@ -256,7 +309,7 @@ mod tests {
             -0.276_893_62,
         ];
         let prior: Vec<f32> = (0..8).map(place).map(|(b, d)| (2.0 * b + d + 0.5).cos() as f32).collect();
-        let codes = CodeInputs { latent: 2, mean: &z, log_variance: &[], z: &z };
+        let codes = CodeInputs { latent: 2, mean: &z, log_variance: &[], z: &z, own: &[] };
         for (kernel, expected) in [
             (Kernel::ImqSum, [-0.160172449, 1.126064976]),
             (Kernel::Imq, [-0.044329650, 0.122504142]),
@@ -264,9 +317,10 @@ mod tests {
         ] {
             for (estimator, expected) in [Estimator::Unbiased, Estimator::Biased].into_iter().zip(expected) {
                 let settings = Discrepancy { weight: 1.0, kernel, estimator };
-                let term = BatchDiscrepancy { settings, weight: 1.0, prior: prior.clone() };
+                let picks = Stream::new(0, Purpose::BatchTerms, 0, 1);
+                let term = BatchDiscrepancy { settings, weight: 1.0, noise: prior.clone(), picks };
                 let (mut mean, mut dz) = ([0.0; 8], [0.0; 8]);
-                let into = CodeGradients { mean: &mut mean, log_variance: &mut [], z: &mut dz };
+                let into = CodeGradients { mean: &mut mean, log_variance: &mut [], z: &mut dz, own: &mut [] };
                 let found = term.gradients(codes, into);
                 assert!((found[0] - expected).abs() < 2e-6, "{kernel:?} {estimator:?}: {} is not {expected}", found[0]);
             }

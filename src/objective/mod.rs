@@ -1,6 +1,7 @@
 //! The loss, in nats and in the unit that the spec chooses. Each objective has a file and a line in `objectives!`.
 
 mod batch;
+mod coupling;
 mod covariance;
 mod densities;
 mod discriminator;
@@ -16,19 +17,17 @@ mod settings;
 mod term;
 
 pub use batch::{BatchCodes, CodeParts, Coupled, Draws, RowTerms, RowValues, RowWeights};
-pub(crate) use evaluate::encode;
 pub use evaluate::{Form, FromBatch, KlForm, Learned, Measured, learn, measure};
+pub(crate) use evaluate::{PriorNumbers, encode};
 pub use own::{OwnParameters, Owned};
 pub use settings::ObjectiveSettings;
 pub use term::Term;
 
-use crate::model::Vae;
 use crate::model::architecture::PosteriorScale;
 use crate::optimizer::Learn;
 use crate::settings::{Choices, Keys, Kind, Problem, Word};
-use crate::tensor::backend::{Array, Codes, Combine, DeviceError, Parameter, RowWeight};
-use crate::tensor::dims::{Dim, Own};
-use dfdx::tensor::Tape;
+use crate::tensor::backend::{Combine, DeviceError};
+use crate::tensor::dims::Dim;
 use std::fmt::Debug;
 
 /// A point of training, and the sizes that losses depend on.
@@ -60,8 +59,6 @@ pub struct Weights {
     pub scale: f64,
     /// The weight of the KL relative to the reconstruction. 0 removes it, even if the KL is infinite.
     pub beta: f64,
-    /// The weight of the objective's own term of an image, relative to the reconstruction.
-    pub term: f64,
 }
 
 /// The mean terms of images.
@@ -69,7 +66,7 @@ pub struct Weights {
 pub struct MeanTerms<'a> {
     /// -log p(x|z), nats.
     pub recon_nats: f64,
-    /// KL(q(z|x) || N(0, I)), nats.
+    /// KL(q(z|x) || p(z)), nats.
     pub kl_nats: f64,
     /// The objective's own terms, in the order of [`Loss::terms`].
     pub own: &'a [f64],
@@ -128,9 +125,9 @@ pub trait Loss: Debug + Send + Sync {
         1
     }
 
-    /// How codes are drawn, and which KL they need, with these weights.
-    fn form(&self, weights: Weights) -> Form {
-        let kl = if weights.beta == 0.0 { KlForm::None } else { KlForm::Closed };
+    /// How codes are drawn, and which KL they need; `has_kl` if the KL has a weight.
+    fn form(&self, has_kl: bool) -> Form {
+        let kl = if has_kl { KlForm::Closed } else { KlForm::None };
         Form { samples: self.samples(), kl }
     }
 
@@ -179,6 +176,7 @@ pub trait Objective: Loss + Clone + 'static {
     /// The terms that couple the images of a batch, and their gradients.
     fn couple<B: Learn + Combine>(
         &self,
+        _device: &B::Device,
         _own: &Self::Own<B>,
         _codes: BatchCodes<'_, B>,
         _at: At,
@@ -198,41 +196,23 @@ pub trait Objective: Loss + Clone + 'static {
         Ok(())
     }
 
-    /// Values that all micro-batches of a step share, recorded on the tape. Their gradients come back from the micro-batches.
-    fn share<V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape<f32, B::Device>>(
-        &self,
-        _model: &Vae<V, H, L, O, B>,
-        _device: &B::Device,
-        _tape: T,
-    ) -> Result<Option<Array<(Own,), B, T>>, DeviceError> {
-        Ok(None)
-    }
-
-    /// Its own term of each image, from the codes and the shared values; only called if there are shared values.
-    fn term<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Device>>(
-        &self,
-        _codes: &Codes<N, L, B>,
-        _shared: &Parameter<(Own,), B>,
-        tape: T,
-    ) -> Result<(Option<Array<(N,), B>>, T), DeviceError> {
-        Ok((None, tape))
-    }
-
     /// Whether images have weights of their own: [`Objective::row_weights`].
     fn has_row_weights(&self) -> bool {
+        false
+    }
+
+    /// Whether [`RowWeights::prior`] differs from the weights of the KL.
+    fn has_prior_weights(&self) -> bool {
         false
     }
 
     /// The weights of images; `weights` are those that all would have.
     fn row_weights<N: Dim, B: Combine>(
         &self,
-        _terms: RowTerms<'_, N, B>,
+        terms: RowTerms<'_, N, B>,
         weights: Weights,
     ) -> Result<RowWeights<N, B>, DeviceError> {
-        let share = weights.scale / self.samples() as f64;
-        let [recon, kl] = [(share, 1.0), (weights.scale, weights.beta)]
-            .map(|(scale, factor)| RowWeight::Same(scale as f32 * factor as f32));
-        Ok(RowWeights { recon, kl, path: None })
+        Ok(RowWeights::of_terms(&terms, weights, self.samples()))
     }
 }
 
@@ -302,8 +282,8 @@ macro_rules! objectives {
                 match self { $(ObjectiveKind::$name(one) => one.samples(),)+ }
             }
 
-            fn form(&self, weights: Weights) -> Form {
-                match self { $(ObjectiveKind::$name(one) => one.form(weights),)+ }
+            fn form(&self, has_kl: bool) -> Form {
+                match self { $(ObjectiveKind::$name(one) => one.form(has_kl),)+ }
             }
 
             fn row_terms(&self, rows: RowValues<'_>) -> Vec<f64> {
@@ -357,13 +337,14 @@ macro_rules! objectives {
 
             fn couple<B: Learn + Combine>(
                 &self,
+                device: &B::Device,
                 own: &OwnOfKind<B>,
                 codes: BatchCodes<'_, B>,
                 at: At,
                 draws: Draws,
             ) -> Result<Option<Coupled<B>>, DeviceError> {
                 match (self, own) {
-                    $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.couple(own, codes, at, draws),)+
+                    $((ObjectiveKind::$name(one), OwnOfKind::$name(own)) => one.couple(device, own, codes, at, draws),)+
                     _ => Err(foreign()),
                 }
             }
@@ -381,26 +362,12 @@ macro_rules! objectives {
                 }
             }
 
-            fn share<V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape<f32, B::Device>>(
-                &self,
-                model: &Vae<V, H, L, O, B>,
-                device: &B::Device,
-                tape: T,
-            ) -> Result<Option<Array<(Own,), B, T>>, DeviceError> {
-                match self { $(ObjectiveKind::$name(one) => one.share(model, device, tape),)+ }
-            }
-
-            fn term<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Device>>(
-                &self,
-                codes: &Codes<N, L, B>,
-                shared: &Parameter<(Own,), B>,
-                tape: T,
-            ) -> Result<(Option<Array<(N,), B>>, T), DeviceError> {
-                match self { $(ObjectiveKind::$name(one) => one.term(codes, shared, tape),)+ }
-            }
-
             fn has_row_weights(&self) -> bool {
                 match self { $(ObjectiveKind::$name(one) => one.has_row_weights(),)+ }
+            }
+
+            fn has_prior_weights(&self) -> bool {
+                match self { $(ObjectiveKind::$name(one) => one.has_prior_weights(),)+ }
             }
 
             fn row_weights<N: Dim, B: Combine>(

@@ -3,12 +3,11 @@
 //! The loss is recon + lambda MMD, without a KL. The authors' cost of 0.05 times the squared distance is the reconstruction of a
 //! Gaussian likelihood with the variance 10, up to a constant.
 
-use super::mmd::{Discrepancy, MMD};
-use super::{At, BatchCodes, Choose, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
-use crate::optimizer::Learn;
+use super::coupling::Coupling;
+use super::kl::warn_of_untrained_prior;
+use super::mmd::{BatchDiscrepancy, Discrepancy, MMD};
+use super::{At, Choose, Draws, Loss, MeanTerms, Scheduled, Term, Weights, weighted};
 use crate::settings::{Keys, Word};
-use crate::tensor::backend::{Combine, DeviceError};
-use crate::tensor::dims::{Batch, Latent};
 
 /// Its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,13 +28,15 @@ impl Choose for Wae {
     const DEPENDS_ON_SIZES: bool = true;
 
     fn read(keys: &mut Keys<'_>) -> Wae {
-        Wae { discrepancy: Discrepancy::read(keys, 10.0) }
+        let discrepancy = Discrepancy::read(keys, 10.0);
+        warn_of_untrained_prior(keys, "objective.mmd_weight", discrepancy.weight);
+        Wae { discrepancy }
     }
 }
 
 impl Loss for Wae {
     fn weights(&self, _: At) -> Weights {
-        Weights { scale: 1.0, beta: 0.0, term: 0.0 }
+        Weights { scale: 1.0, beta: 0.0 }
     }
 
     fn loss(&self, terms: MeanTerms<'_>, _: At) -> f64 {
@@ -55,25 +56,10 @@ impl Loss for Wae {
     }
 }
 
-impl Objective for Wae {
-    type Own<B: Learn + Combine> = ();
+impl Coupling for Wae {
+    type Operation = BatchDiscrepancy;
 
-    fn own<B: Learn + Combine>(&self, _: &B::Device, _: usize, _: u64) -> Result<(), DeviceError> {
-        Ok(())
-    }
-
-    fn couples(&self) -> bool {
-        true
-    }
-
-    fn couple<B: Learn + Combine>(
-        &self,
-        (): &(),
-        codes: BatchCodes<'_, B>,
-        _: At,
-        draws: Draws,
-    ) -> Result<Option<Coupled<B>>, DeviceError> {
-        let (Batch(batch), Latent(latent)) = codes.own.z.shape();
-        Coupled::of_samples(&self.discrepancy.term(self.discrepancy.weight, (batch, latent), draws), codes.own).map(Some)
+    fn operation(&self, batch: usize, at: At, draws: Draws) -> Option<BatchDiscrepancy> {
+        Some(self.discrepancy.term(self.discrepancy.weight, (batch, at.latent), draws))
     }
 }

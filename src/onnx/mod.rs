@@ -3,7 +3,7 @@
 mod messages;
 
 use crate::data::ImageShape;
-use crate::tensor::kernels::{Activation, OnnxNode};
+use crate::tensor::kernels::{Activation, OnnxFormula, OnnxStep};
 use messages::{
     Attribute, Dimension, Entry, FLOAT, INT, INT64, INTS, Model, Node, OperatorSet, Shape, Size, Tensor, TensorType,
     Type, Value,
@@ -149,10 +149,27 @@ impl<'a> Graph<'a> {
 
     /// Applies an activation function to the last value.
     pub fn activate(&mut self, activation: Activation) {
-        if let Some(OnnxNode { operator, attributes }) = activation.onnx() {
-            let attributes: Vec<Number> = attributes.iter().map(|(name, value)| Number::Float(name, *value)).collect();
-            self.then(operator, Vec::new(), &attributes);
+        let Some(OnnxFormula { steps, times_argument }) = activation.onnx() else { return };
+        let argument = self.last();
+        for step in steps {
+            match *step {
+                OnnxStep::Operator(operator, attributes) => {
+                    let attributes: Vec<Number> =
+                        attributes.iter().map(|(name, value)| Number::Float(name, *value)).collect();
+                    self.then(operator, Vec::new(), &attributes);
+                }
+                OnnxStep::WithNumber(operator, number) => self.with_number(operator, number),
+            }
         }
+        if times_argument {
+            self.then("Mul", vec![argument], &[]);
+        }
+    }
+
+    /// Adds a node whose inputs are the last value and a number.
+    pub fn with_number(&mut self, operator: &str, number: f32) {
+        let number = self.constant(&format!("number_{}", self.nodes.len()), &[], &[number]);
+        self.then(operator, vec![number], &[]);
     }
 
     /// Makes the last value a feature map (batch, channels, height, width). Rows are in the order height, width, channel.

@@ -3,10 +3,11 @@
 use super::{Problem, Trial};
 use crate::data::{Binarize, Dataset, Element};
 use crate::language::Spec;
-use crate::model::Architecture;
-use crate::model::layer::{ConvStride, DenseOutputs, Layer};
+use crate::model::layer::{DenseLayer, DenseOutputs, GatedDenseLayer, Layer};
 use crate::model::likelihood::Support;
+use crate::model::{Architecture, OutputBias};
 use crate::objective::{At, Loss};
+use crate::tensor::backend::Activation;
 use crate::text::{counted, grouped};
 use crate::train::Device;
 
@@ -60,8 +61,39 @@ pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
     let found = if parameters < 1 << 100 { grouped(parameters) } else { "more than 10^30".to_owned() };
     let most = grouped(PARAMETER_LIMIT);
     let message = format!("the model would have {found} parameters, more than the maximum of {most}");
-    let keys = ["model.hidden", "model.channels", "model.latent_dim"];
+    let of_prior = architecture.prior.parameters(architecture.image.values(), architecture.latent);
+    if parameters > PARAMETER_LIMIT && of_prior > PARAMETER_LIMIT / 2 {
+        return Some(Problem::new(&["model.components", "model.prior"], message, "use fewer components"));
+    }
+    let keys = ["model.hidden", "model.channels", "model.encoder", "model.decoder", "model.latent_dim"];
     (parameters > PARAMETER_LIMIT).then(|| Problem::new(&keys, message, "use fewer or smaller layers"))
+}
+
+/// An error if the initial biases of the output layer should come from the data, but the layer has none that give expected values.
+pub(super) fn output_bias(architecture: &Architecture) -> Option<Problem> {
+    let activation = match architecture.decoder().last()?.layer {
+        Layer::Dense(layer) => Some(layer.activation),
+        Layer::Conv(layer) => Some(layer.activation),
+        Layer::ConvTranspose(layer) => Some(layer.activation),
+        Layer::GatedDense(_) | Layer::Residual(_) => None,
+    };
+    let is_wrong = architecture.output_bias == OutputBias::Data && activation != Some(Activation::Identity);
+    let message = "`model.output_bias = \"data\"` needs an output layer with a bias and without an activation";
+    let help = "remove `output_bias`, or use `conv`, `conv_transpose` or `dense` with `activation = \"none\"` as the last layer";
+    is_wrong.then(|| Problem::new(&["model.output_bias", "model.decoder"], message, help))
+}
+
+/// The maximum number of activations of one image.
+const ACTIVATION_LIMIT: u128 = 1_000_000_000;
+
+/// An error if the layers of the model have more activations than the maximum.
+pub(super) fn activations(architecture: &Architecture) -> Option<Problem> {
+    let activations = architecture.activations();
+    let found = if activations < 1 << 100 { grouped(activations) } else { "more than 10^30".to_owned() };
+    let most = grouped(ACTIVATION_LIMIT);
+    let message = format!("the layers would have {found} outputs for one image, more than the maximum of {most}");
+    let keys = ["model.encoder", "model.decoder", "model.channels", "model.hidden"];
+    (activations > ACTIVATION_LIMIT).then(|| Problem::new(&keys, message, "use fewer channels or smaller feature maps"))
 }
 
 /// Warnings: probable mistakes that do not prevent a run.
@@ -87,22 +119,20 @@ pub(super) fn warnings(trial: &Trial) -> Vec<Problem> {
 
 fn narrow(architecture: &Architecture) -> Option<Problem> {
     let units = |layer| match layer {
-        Layer::Dense(dense) => match dense.outputs {
-            DenseOutputs::Units(units) => Some(units),
-            DenseOutputs::Map(_) => None,
-        },
+        Layer::Dense(DenseLayer { outputs: DenseOutputs::Units(units), .. })
+        | Layer::GatedDense(GatedDenseLayer { outputs: DenseOutputs::Units(units), .. }) => Some(units),
         _ => None,
     };
     let latent = architecture.latent;
     let narrowest = architecture.encoder().into_iter().filter_map(|one| units(one.layer)).min()?;
     let message = format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer");
     let help = "the narrowest hidden layer limits the information that the codes carry";
-    (latent > narrowest).then(|| Problem::new(&["model.latent_dim", "model.hidden"], message, help))
+    (latent > narrowest).then(|| Problem::new(&["model.latent_dim", "model.hidden", "model.encoder"], message, help))
 }
 
 fn strides(architecture: &Architecture) -> Option<Problem> {
     let halves = |layer| match layer {
-        Layer::Conv(conv) => (conv.stride == ConvStride::Two).then_some(conv.inputs.pixels()),
+        Layer::Conv(conv) => (conv.window.stride == 2).then_some(conv.inputs.pixels()),
         _ => None,
     };
     let pixels: Vec<usize> = architecture.encoder().into_iter().filter_map(|one| halves(one.layer)).collect();
@@ -110,7 +140,7 @@ fn strides(architecture: &Architecture) -> Option<Problem> {
     let (halvings, enough) = (pixels.len(), pixels.iter().filter(|pixels| **pixels > 1).count());
     let message = format!("the image is 1x1 after {enough} of {halvings} strides of 2");
     let help = "the other strides of 2 have no effect on the size: set them to 1, or remove these convolutions";
-    (halvings > enough).then(|| Problem::new(&["model.strides", "model.channels"], message, help))
+    (halvings > enough).then(|| Problem::new(&["model.strides", "model.channels", "model.encoder"], message, help))
 }
 
 fn grey(spec: &Spec, dataset: &Dataset) -> Option<Problem> {

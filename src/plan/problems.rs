@@ -93,11 +93,19 @@ pub(super) fn is_hidden(document: &Document, choice: &[&Point], problem: &Proble
     })
 }
 
+/// The location of the element that a problem is about, in the list of its first key; `None` if a sweep varies the key.
+fn element_of(document: &Document, choice: &[&Point], problem: &Problem) -> Option<Location> {
+    let key = problem.keys.first()?;
+    let is_swept = choice.iter().flat_map(|point| point.iter()).any(|assignment| assignment.key == *key);
+    if is_swept { None } else { document.entry(key)?.elements.get(problem.element?).cloned() }
+}
+
 /// The diagnostic of a problem, with the location of the value that it is about.
 pub(super) fn locate(document: &Document, choice: &[&Point], problem: &Problem) -> Option<Diagnostic> {
     if is_hidden(document, choice, problem) {
         return None;
     }
-    let location = problem.keys.iter().find_map(|key| place_of(document, choice, key));
+    let location = element_of(document, choice, problem);
+    let location = location.or_else(|| problem.keys.iter().find_map(|key| place_of(document, choice, key)));
     Some(Diagnostic { help: problem.help.clone(), ..Diagnostic::new(location, problem.message.as_str()) })
 }

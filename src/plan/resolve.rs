@@ -46,7 +46,10 @@ impl Resolver {
         let mut written = self.document.with_values(values);
         written.entry("name".to_owned()).or_insert_with(|| Value::String(self.stem.clone()));
         let (spec, found) = Spec::read(&written);
-        let unused = unused(&written, &spec);
+        let mut unused = unused(&written, &spec);
+        // What is already an error needs no second message.
+        let is_error = |key: &&str| found.problems.iter().any(|problem| problem.keys.contains(key));
+        unused.retain(|one| !one.keys.first().is_some_and(is_error));
         ResolvedPoint { spec, found, unused, written }
     }
 

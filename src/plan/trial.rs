@@ -41,6 +41,12 @@ impl Trial {
             Ok(dataset) => dataset,
             Err(of_data) => return Err(of_data.into_iter().chain(problems).collect()),
         };
+        let misfits = architecture.misfits();
+        if misfits.is_empty() && checks::parameters(&architecture).is_none() {
+            problems.extend(checks::activations(&architecture));
+        }
+        problems.extend(misfits);
+        problems.extend(checks::output_bias(&architecture));
         problems.extend(checks::batch(&spec, &dataset));
         problems.extend(checks::dequantize(&spec, &dataset));
         problems.extend(checks::likelihood(&architecture, &dataset));
@@ -146,9 +152,11 @@ impl Trial {
         let values = self.values();
         let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
         let parts = varied.iter().filter_map(|key| {
-            let value = value_text(Some(values.get(key)?));
-            // `[64, 32]` as 64x32.
-            let value = value.trim_matches(['[', ']']).replace(',', "x");
+            let value = match values.get(key)? {
+                Value::Array(layers) if layers.iter().any(Value::is_object) => format!("{}_layers", layers.len()),
+                // `[64, 32]` as 64x32.
+                value => value_text(Some(value)).trim_matches(['[', ']']).replace(',', "x"),
+            };
             Some(format!("{}_{value}", last(key)))
         });
         let mut label = parts.collect::<Vec<_>>().join(",");

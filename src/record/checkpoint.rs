@@ -1,8 +1,8 @@
 //! Weights and training state as safetensors files.
 
-use crate::data::ImageShape;
 use crate::folder::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
 use crate::metrics::Row;
+use crate::model::Architecture;
 use crate::model::parameters::Module;
 use crate::plan::NUMERICS;
 use crate::record::tables;
@@ -236,13 +236,15 @@ pub fn write_model(
     path: &Path,
     snapshot: &Snapshot<'_>,
     spec: &str,
-    image: ImageShape,
+    architecture: &Architecture,
     [low, high]: [f64; 2],
 ) -> Result<(), CheckpointError> {
+    let image = architecture.image;
     let notes = [
         ("format", "vaex".to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("spec", spec.to_owned()),
+        ("layers", architecture.described().to_string()),
         (notes::HEIGHT, image.height.to_string()),
         (notes::WIDTH, image.width.to_string()),
         (notes::CHANNELS, image.channels.to_string()),

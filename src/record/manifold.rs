@@ -4,11 +4,19 @@
 ///
 /// The inverse cumulative distribution function of the prior N(0, I) at a linear grid over the open unit square,
 /// (i + 1/2) / side, as in figure 4 of Kingma and Welling (arXiv 1312.6114). The first latent axis increases to the right,
-/// the second one upwards, as in a scatter plot of posterior means.
-pub fn manifold_codes(side: usize) -> Vec<[f32; 2]> {
+/// the second one upwards, as in a scatter plot of posterior means. For a learned prior, `axes` are the mean and the standard deviation
+/// of each axis: the quantiles are those of the normal distributions with them. Codes are (side * side, 2).
+pub fn manifold_codes(side: usize, axes: Option<&[[f32; 2]]>) -> Vec<f32> {
     let ticks: Vec<f32> =
         (0..side).map(|index| standard_normal_quantile((index as f64 + 0.5) / side as f64) as f32).collect();
-    ticks.iter().rev().flat_map(|&second| ticks.iter().map(move |&first| [first, second])).collect()
+    let mut codes: Vec<f32> =
+        ticks.iter().rev().flat_map(|&second| ticks.iter().flat_map(move |&first| [first, second])).collect();
+    for (place, code) in codes.iter_mut().enumerate() {
+        if let Some([mean, deviation]) = axes.and_then(|axes| axes.get(place % 2)) {
+            *code = mean + deviation * *code;
+        }
+    }
+    codes
 }
 
 /// Inverse of the cumulative distribution function of N(0, 1); infinite at 0 and 1, NaN outside.
@@ -140,8 +148,9 @@ mod tests {
     #[test]
     fn the_manifold_grows_to_the_right_and_upwards() {
         let (low, high) = (-0.674_489_75, 0.674_489_75);
-        assert_eq!(manifold_codes(2), [[low, high], [high, high], [low, low], [high, low]]);
-        assert_eq!(manifold_codes(1), [[0.0, 0.0]]);
-        assert!(manifold_codes(0).is_empty());
+        assert_eq!(manifold_codes(2, None), [low, high, high, high, low, low, high, low]);
+        assert_eq!(manifold_codes(1, None), [0.0, 0.0]);
+        assert_eq!(manifold_codes(1, Some(&[[2.0, 0.5], [-1.0, 3.0]])), [2.0, -1.0]);
+        assert!(manifold_codes(0, None).is_empty());
     }
 }

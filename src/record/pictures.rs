@@ -35,5 +35,13 @@ pub const MANIFOLD: Picture = Picture {
     rows_per_tile: 1,
 };
 
+/// The images that a VampPrior has learned.
+pub const PSEUDO_INPUTS: Picture = Picture {
+    name: "pseudo_inputs",
+    doc: "The first learned images of a VampPrior, whose posteriors are the components of the prior.",
+    spread: false,
+    rows_per_tile: 1,
+};
+
 /// All pictures, in the order in which they are shown.
-pub const PICTURES: [Picture; 3] = [RECONSTRUCTIONS, SAMPLES, MANIFOLD];
+pub const PICTURES: [Picture; 4] = [RECONSTRUCTIONS, SAMPLES, MANIFOLD, PSEUDO_INPUTS];

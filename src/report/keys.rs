@@ -30,9 +30,15 @@ impl ColumnType {
             Type::OneOf(kinds, _) if kind.words().is_empty() && kinds.iter().all(|kind| kind.takes_numbers().1) => {
                 ColumnType::Float
             }
-            Type::Text | Type::Name | Type::Path | Type::Word(_) | Type::OneOf(..) | Type::Table | Type::Tables => {
-                ColumnType::String
-            }
+            Type::Text
+            | Type::Name
+            | Type::Path
+            | Type::Word(_)
+            | Type::OneOf(..)
+            | Type::Table
+            | Type::Tables
+            // Layers as JSON.
+            | Type::Parts(_) => ColumnType::String,
         }
     }
 }

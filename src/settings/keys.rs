@@ -15,13 +15,21 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// The element of the list that the first key has as its value; `None` for the whole value.
+    pub element: Option<usize>,
 }
 
 impl Problem {
     /// A problem and what to do about it; `help` may be empty.
     pub fn new(keys: &[&'static str], message: impl Into<String>, help: impl Into<String>) -> Problem {
         let help = Some(help.into()).filter(|help| !help.is_empty());
-        Problem { keys: keys.to_vec(), message: message.into(), help }
+        Problem { keys: keys.to_vec(), message: message.into(), help, element: None }
+    }
+
+    /// The same, about an element of the list that the first key has as its value.
+    #[must_use]
+    pub fn at(self, element: usize) -> Problem {
+        Problem { element: Some(element), ..self }
     }
 }
 
@@ -43,6 +51,8 @@ pub struct Keys<'a> {
     table: &'static str,
     /// The written values. `None` to describe the keys: every kind is visited, and each key has its default value.
     written: Option<&'a BTreeMap<String, Value>>,
+    /// Values of keys that were not written, which a preset states.
+    stated: BTreeMap<String, Value>,
     found: Found,
     described: Described,
 }
@@ -83,10 +93,12 @@ impl<'a> Keys<'a> {
     }
 
     fn new(written: Option<&'a BTreeMap<String, Value>>) -> Keys<'a> {
-        Keys { table: "", written, found: Found::default(), described: Described::default() }
+        let (found, described) = (Found::default(), Described::default());
+        Keys { table: "", written, stated: BTreeMap::new(), found, described }
     }
 
-    fn is_describing(&self) -> bool {
+    /// Whether the keys are described: every kind is visited.
+    pub fn is_describing(&self) -> bool {
         self.written.is_none()
     }
 
@@ -248,6 +260,27 @@ impl<'a> Keys<'a> {
         }
     }
 
+    /// States the values of keys of the current table: each is used where the key is not written. Ids and tables have them as if
+    /// they were written.
+    pub fn state(&mut self, values: impl IntoIterator<Item = (String, Value)>) {
+        let values: Vec<(String, Value)> =
+            values.into_iter().map(|(name, value)| (self.dotted(&name), value)).collect();
+        self.stated.extend(values);
+    }
+
+    /// The number of errors that are about one of these dotted keys so far.
+    pub fn problems_of(&self, keys: &[&str]) -> usize {
+        let is_about = |problem: &&Problem| problem.keys.iter().any(|key| keys.contains(key));
+        self.found.problems.iter().filter(is_about).count()
+    }
+
+    /// Adds an error.
+    pub fn add_problem(&mut self, problem: Problem) {
+        if !self.is_describing() {
+            self.found.problems.push(problem);
+        }
+    }
+
     /// Whether this key of the current table was written.
     pub fn is_written(&self, key: Key) -> bool {
         self.written.is_some_and(|written| written.contains_key(&self.dotted(key.name)))
@@ -291,7 +324,7 @@ impl<'a> Keys<'a> {
             self.described.declared.push(Declared { key, dotted, kind, default: default_value, conditions });
             return default;
         };
-        let value = written.get(&dotted).and_then(|value| {
+        let value = written.get(&dotted).or_else(|| self.stated.get(&dotted)).and_then(|value| {
             if let Some(fault) = kind.fault(value) {
                 // The values of a spec were already checked, with their locations. This one is a default, such as the name of
                 // the file, or comes from a file that another program wrote.
@@ -300,7 +333,7 @@ impl<'a> Keys<'a> {
                     Some(Advice::Text(text)) => Some(text),
                     Some(Advice::ListOfValues) | None => None,
                 };
-                self.found.problems.push(Problem { keys: Vec::new(), message, help });
+                self.found.problems.push(Problem { keys: Vec::new(), message, help, element: None });
                 return None;
             }
             Some(kind.canonical(value))

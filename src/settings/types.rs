@@ -117,10 +117,21 @@ pub enum Type {
     Pair(&'static Type),
     /// Any of several types; the first that accepts the value is used. The text describes all of them, after "must be".
     OneOf(&'static [Type], &'static str),
+    /// A list of inline tables, whose keys another module reads.
+    Parts(&'static dyn Parts),
     /// A table that the reader of specs reads itself.
     Table,
     /// A list of such tables.
     Tables,
+}
+
+/// The inline tables of a list.
+pub trait Parts: Sync {
+    /// What an element is, in the singular, with an example: `a layer, such as { conv = 32 }`.
+    fn one(&self) -> &'static str;
+
+    /// The valid elements as a JSON schema.
+    fn schema(&self) -> serde_json::Value;
 }
 
 /// The largest whole number in TOML.
@@ -203,6 +214,11 @@ impl Type {
             (Type::List(..), Value::Array(_)) => range("a list with at least one value".to_owned()),
             (Type::Pair(inner), Value::Array(values)) if values.len() == 2 => inner.element_fault(values),
             (Type::Table, Value::Table(_)) | (Type::Tables, Value::Array(_)) => None,
+            (Type::Parts(parts), Value::Array(values)) => {
+                let wrong = values.iter().position(|value| !value.is_table());
+                let expected = parts.one().to_owned();
+                wrong.map(|index| Fault { element: Some(index), expected, is_range: false, help: None })
+            }
             (Type::OneOf(types, what), value) => {
                 let faults: Option<Vec<Fault>> = types.iter().map(|one| one.fault(value)).collect();
                 match faults {
@@ -247,7 +263,7 @@ impl Type {
             Type::Pair(_) => "a list of two numbers".to_owned(),
             Type::OneOf(_, what) => (*what).to_owned(),
             Type::Table => "a table".to_owned(),
-            Type::Tables => "a list of tables".to_owned(),
+            Type::Tables | Type::Parts(_) => "a list of tables".to_owned(),
         }
     }
 
@@ -280,7 +296,7 @@ impl Type {
             Value::Array(values) if !values.is_empty() && values.iter().all(|value| self.takes(value)) => {
                 return Some(Advice::ListOfValues);
             }
-            _ if matches!(self, Type::List(..)) && self.takes(&Value::Array(vec![value.clone()])) => {
+            _ if matches!(self, Type::List(_, 0 | 1)) && self.takes(&Value::Array(vec![value.clone()])) => {
                 Some(format!("write a list: [{value}]"))
             }
             _ => None,
@@ -348,6 +364,7 @@ impl Type {
             Type::OneOf(types, _) => types.iter().map(Type::in_words).collect::<Vec<_>>().join(" or "),
             Type::Table => "table".to_owned(),
             Type::Tables => "tables".to_owned(),
+            Type::Parts(_) => "list of tables".to_owned(),
         }
     }
 
@@ -378,6 +395,7 @@ impl Type {
             Type::OneOf(types, _) => json!({ "anyOf": types.iter().map(Type::schema).collect::<Vec<_>>() }),
             Type::Table => json!({ "type": "object" }),
             Type::Tables => json!({ "type": "array", "items": { "type": "object" } }),
+            Type::Parts(parts) => json!({ "type": "array", "items": parts.schema() }),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::worker::HostCodes;
 use super::{Encoded, Execute, Trainer, Worker};
 use crate::metrics::{Row, Split};
 use crate::objective::{BatchCodes, Coupled, Draws, Loss, Objective};
-use crate::random::{HELD_OUT_SEED, Purpose, Stream};
+use crate::random::{HELD_OUT_SEED, Purpose};
 use crate::tensor::backend::DeviceError;
 use std::time::Instant;
 
@@ -23,7 +23,8 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         let images: Vec<u32> = (0..self.worker.dataset.validation.len() as u32).collect();
         let micro_batches: Vec<&[u32]> = images.chunks(self.micro_batch).collect();
         let objective = (&self.objective as &dyn Loss, self.objective.couples());
-        let measure = |worker: &Worker<B>, images: &[u32]| worker.measure(objective, images);
+        let prior = self.worker.prior()?;
+        let measure = |worker: &Worker<B>, images: &[u32]| worker.measure(objective, prior.as_deref(), images);
         let parts = B::execute(&self.pool, &self.worker, micro_batches, measure)?;
         let mut sums = Sums::new(Split::Validation, self.worker.latent());
         let mut all = HostCodes::default();
@@ -31,16 +32,17 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             sums.add(&part);
             all.extend(codes);
         }
-        self.measure_coupled(&mut sums, &all)?;
+        self.measure_coupled(&mut sums, &all, prior.as_deref())?;
         Ok(Some(self.row(self.epoch, self.steps(), self.last_step(), &sums, start.elapsed().as_secs_f64())))
     }
 
     /// Adds the own terms of the objective that couple a batch: of held-out images in batches of the size of training. Their
     /// draws are always the same.
-    fn measure_coupled(&self, sums: &mut Sums, codes: &HostCodes) -> Result<(), DeviceError> {
+    fn measure_coupled(&self, sums: &mut Sums, codes: &HostCodes, prior: Option<&[f32]>) -> Result<(), DeviceError> {
         if self.objective.terms().is_empty() || !self.objective.couples() {
             return Ok(());
         }
+        let prior = self.worker.on_device(prior)?;
         let (images, size) = (self.worker.dataset.validation.len(), self.settings.batch_size as usize);
         // The estimators of the objective stand for all training images here too, so that both losses are comparable.
         let at = self.at(self.last_step());
@@ -49,8 +51,9 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             let count = rows.len() as f64;
             let codes = codes.rows::<B>(&self.worker.device, rows, self.worker.model.latent())?;
             let draws = Draws { seed: HELD_OUT_SEED, purpose: Purpose::HeldOutBatchTerms, batch: batch as u64 };
+            let batch = BatchCodes { own: &codes, second: None, prior: prior.as_ref() };
             if let Some(Coupled { terms, .. }) =
-                self.objective.couple(&self.own, BatchCodes { own: &codes, second: None }, at, draws)?
+                self.objective.couple(&self.worker.device, &self.own, batch, at, draws)?
             {
                 self.named(&[terms])?.iter().for_each(|terms| sums.add_terms(count, terms));
             }
@@ -93,10 +96,24 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         Ok(parts.concat())
     }
 
-    /// Codes from the prior, (count, Latent). They depend only on the seed.
-    pub fn prior_codes(&self, count: usize) -> Vec<f32> {
-        let mut codes = vec![0.0; count * self.worker.latent()];
-        Stream::new(self.seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
-        codes
+    /// Codes from the prior, (count, Latent). They depend only on the seed and the prior.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn prior_codes(&self, count: usize) -> Result<Vec<f32>, DeviceError> {
+        self.worker.prior_codes(count, self.seed, 1.0)
+    }
+
+    /// The mean and the standard deviation of each axis of a learned prior; `None` for the standard normal distribution.
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn prior_axes(&self) -> Result<Option<Vec<[f32; 2]>>, DeviceError> {
+        self.worker.prior_axes()
+    }
+
+    /// The images whose posteriors the components of the prior are, (Components, Values); empty if they are none.
+    pub fn pseudo_inputs(&self) -> Vec<f32> {
+        self.worker.model.pseudo_inputs()
     }
 }

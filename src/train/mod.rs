@@ -21,8 +21,10 @@ pub use worker::{Encoded, Measured};
 
 use crate::data::{self, Dataset, PixelMap};
 use crate::metrics::{Row, Split};
+use crate::model::OutputBias;
 use crate::model::architecture::Architecture;
 use crate::model::parameters::{self, GradientMap};
+use crate::model::prior::Start;
 use crate::model::{BuildError, Model};
 use crate::objective::{self, At, BatchCodes, Draws, Objective, ObjectiveKind, Weights};
 use crate::optimizer::Learner;
@@ -120,6 +122,16 @@ struct Step<B: Execute> {
     terms: Option<Array<(Terms,), B>>,
 }
 
+/// The values of some training images, (Images, Values): the first ones in an order of their own, again from the start if there are
+/// fewer.
+fn first_images(dataset: &Dataset, pixels: &PixelMap, seed: u64, count: usize) -> Vec<f32> {
+    let order = shuffled(Stream::new(seed, Purpose::Prior, 0, 1), dataset.train.len() as u32);
+    let chosen: Vec<u32> = order.into_iter().cycle().take(count).collect();
+    let mut values = vec![0.0; chosen.len() * dataset.train.shape().values()];
+    pixels.fill(&dataset.train, &chosen, Split::Train, 0, &mut values);
+    values
+}
+
 /// The time of an epoch.
 struct Clock {
     start: Instant,
@@ -180,6 +192,12 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         let Training { seed, data, dataset, architecture, train, .. } = training;
         let mut model = Model::<B>::new(&device, architecture)?;
         parameters::initialize(&mut model, architecture.initializer, seed);
+        let pixels = PixelMap::new(data, dataset.stored, seed);
+        if architecture.output_bias == OutputBias::Data {
+            model.set_output_bias(architecture, &pixels.mean(&dataset.train));
+        }
+        let images = |count: usize| first_images(dataset, &pixels, seed, count);
+        model.initialize_prior(Start { seed, images: &images });
         let map = GradientMap::new(&mut model);
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads);
         // The current thread joins the pool, so that no step waits for another thread to wake up. A thread can join only one
@@ -197,14 +215,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             codes: None,
             tally: None,
             stays: PhantomData,
-            worker: Worker {
-                pixels: PixelMap::new(data, dataset.stored, seed),
-                dataset: dataset.clone(),
-                seed,
-                device,
-                model,
-                map,
-            },
+            worker: Worker { pixels, dataset: dataset.clone(), seed, device, model, map },
             seed,
             settings: train.clone(),
         })
@@ -356,25 +367,29 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         let step = self.steps();
         let at = self.at(step);
         let weights = self.objective.weights(at);
-        let weights = Weights { scale: weights.scale / indices.len() as f64, ..weights };
+        let mut weights = Weights { scale: weights.scale / indices.len() as f64, ..weights };
         let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
+        let prior = self.worker.model.components(&self.worker.device, OwnedTape::default())?;
+        let (prior, tape) = prior.map(|prior| prior.split_tape()).unzip();
+        let of_prior = prior.as_ref().map(B::leaf).transpose()?;
         let coupled = if self.objective.couples() {
             let encode = |indices: &[u32]| {
                 let micro_batches: Vec<&[u32]> = indices.chunks(self.micro_batch).collect();
                 worker::stack(B::codes(&self.pool, &self.worker, &micro_batches, epoch)?)
             };
             let (codes, other) = (encode(indices)?, second.map(encode).transpose()?);
-            let both = BatchCodes { own: &codes, second: other.as_ref() };
-            let coupled = self.objective.couple(&self.own, both, at, self.draws(step))?;
+            let both = BatchCodes { own: &codes, second: other.as_ref(), prior: of_prior.as_ref() };
+            let coupled = self.objective.couple(&self.worker.device, &self.own, both, at, self.draws(step))?;
             self.codes = Some((codes, other));
             coupled
         } else {
             None
         };
-        let (coupled, terms) = coupled.map(|coupled| (coupled.gradients, coupled.terms)).unzip();
-        let shared = self.objective.share(&self.worker.model, &self.worker.device, OwnedTape::default())?;
-        let (shared, tape) = shared.map(|shared| shared.split_tape()).unzip();
-        let leaf = shared.as_ref().map(B::leaf).transpose()?;
+        let (mut coupled_gradients, mut prior_gradient, mut terms) = (None, None, None);
+        if let Some(coupled) = coupled {
+            weights.beta = coupled.kl_weight.unwrap_or(weights.beta);
+            (coupled_gradients, prior_gradient, terms) = (Some(coupled.gradients), coupled.prior, Some(coupled.terms));
+        }
         let groups: Vec<&[&[u32]]> = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES)).collect();
         let first = |group: usize| groups.iter().take(group).flat_map(|group| group.iter()).map(|one| one.len()).sum();
         let tasks = groups.iter().enumerate().map(|(group, micro_batches)| LaneTask {
@@ -383,24 +398,26 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             first: first(group),
             epoch,
             weights,
-            coupled: coupled.as_ref(),
-            shared: leaf.as_ref(),
+            coupled: coupled_gradients.as_ref(),
+            prior: of_prior.as_ref(),
         });
         let lanes = B::learn(&self.pool, &self.worker, tasks.collect())?;
-        let (mut parts, mut reports, mut of_shared) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut parts, mut reports, mut parts_of_prior) = (Vec::new(), Vec::new(), Vec::new());
         for lane in lanes {
             parts.push(lane.parts);
             reports.push(lane.report);
-            of_shared.push(lane.shared);
+            parts_of_prior.push(lane.prior);
         }
-        // The gradients of the shared values go on to the parameters that they were computed from.
-        if let Some((shared, tape)) = shared.zip(tape) {
-            let shape = shared.shape();
-            let gradient = B::sum_parts(&self.worker.device, of_shared, shape)?;
+        // The gradients of the numbers of the prior go on to the parameters that they were computed from.
+        if let Some((prior, tape)) = prior.zip(tape) {
+            let shape = prior.shape();
+            let gradient = B::sum_parts(&self.worker.device, parts_of_prior, shape)?;
             let one = (Batch(1), shape.0);
-            let pair = (shared.relabel(one)?, gradient.relabel(one)?);
+            let gradients = [Some(gradient), prior_gradient].into_iter().flatten();
+            let pairs = gradients.map(|gradient| Ok((prior.clone().relabel(one)?, gradient.relabel(one)?)));
+            let pairs = pairs.collect::<Result<Vec<_>, DeviceError>>()?;
             let mut own = Vec::new();
-            let total = B::total::<Batch, Own, _>(Vec::new(), vec![pair], tape)?;
+            let total = B::total::<Batch, Own, _>(Vec::new(), pairs, tape)?;
             self.worker.map.read(&mut B::backward(total)?, &mut own)?;
             parts.push(own);
         }
@@ -416,7 +433,8 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         // With the codes of the weights before the update, as the step computed them.
         match self.codes.take() {
             Some((codes, other)) => {
-                let (draws, codes) = (self.draws(step), BatchCodes { own: &codes, second: other.as_ref() });
+                let (draws, codes) =
+                    (self.draws(step), BatchCodes { own: &codes, second: other.as_ref(), prior: None });
                 self.objective.train_own(&mut self.own, &self.pool, codes, draws)
             }
             None => Ok(()),

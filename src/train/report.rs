@@ -49,6 +49,8 @@ pub struct MicroBatch<'a, B: Backend> {
     pub(super) recon_nats: &'a Array<(Batch,), B>,
     /// The sampled KL of each sample, nats, (Rows); `None` if the objective does not need it.
     pub(super) kl_nats: Option<&'a Array<(Batch,), B>>,
+    /// Whether the prior is learned, so that the KL has no closed form and the metrics need the sampled one.
+    pub(super) is_prior_learned: bool,
     /// Posterior means, (Images, Latent).
     pub(super) mean: &'a Array<(Batch, Latent), B>,
     /// Posterior log-variances, (Images, Latent); `None` for a plain autoencoder.
@@ -59,6 +61,7 @@ pub struct MicroBatch<'a, B: Backend> {
 struct HostTerms<'a> {
     recon_nats: &'a [f32],
     kl_nats: &'a [f32],
+    is_prior_learned: bool,
     mean: &'a [f32],
     log_variance: &'a [f32],
 }
@@ -66,11 +69,14 @@ struct HostTerms<'a> {
 impl HostTerms<'_> {
     /// Adds the micro-batch to the sums of the metrics of training.
     fn measure(&self, objective: &dyn Loss, latent: usize, sums: &mut Sums) {
-        let HostTerms { recon_nats, kl_nats, mean, log_variance } = *self;
+        let HostTerms { recon_nats, kl_nats, is_prior_learned, mean, log_variance } = *self;
         sums.add_terms(1.0, &objective.row_terms(RowValues { recon_nats, kl_nats }));
-        let recon_nats = means_of_samples(recon_nats.to_vec(), mean.len() / latent.max(1));
+        let images = mean.len() / latent.max(1);
+        let recon_nats = means_of_samples(recon_nats.to_vec(), images);
+        let sampled = is_prior_learned.then(|| means_of_samples(kl_nats.to_vec(), images));
         // No metric of training needs the values of images.
-        sums.measure(&MeasuredBatch::new(&recon_nats, mean, log_variance, &measure::Decoded::default));
+        let codes = [mean, log_variance];
+        sums.measure(&MeasuredBatch::new(&recon_nats, sampled.as_deref(), codes, &measure::Decoded::default));
     }
 }
 
@@ -88,7 +94,14 @@ impl Report for Host {
         let (recon_nats, mean) = (terms.recon_nats.to_vec(), terms.mean.to_vec());
         let kl_nats = terms.kl_nats.map_or(Vec::new(), |nats| nats.to_vec());
         let log_variance = values(terms.log_variance);
-        let terms = HostTerms { recon_nats: &recon_nats, kl_nats: &kl_nats, mean: &mean, log_variance: &log_variance };
+        let is_prior_learned = terms.is_prior_learned;
+        let terms = HostTerms {
+            recon_nats: &recon_nats,
+            kl_nats: &kl_nats,
+            is_prior_learned,
+            mean: &mean,
+            log_variance: &log_variance,
+        };
         terms.measure(objective, report.latent(), report);
     }
 
@@ -106,6 +119,7 @@ impl Report for Host {
 pub struct Pending<B: Backend> {
     recon_nats: Array<(Batch,), B>,
     kl_nats: Option<Array<(Batch,), B>>,
+    is_prior_learned: bool,
     mean: Array<(Batch, Latent), B>,
     log_variance: Option<Array<(Batch, Latent), B>>,
 }
@@ -120,9 +134,9 @@ impl<D: PortableDevice> Report for Portable<D> {
     }
 
     fn report(report: &mut Vec<Pending<Self>>, _: &dyn Loss, terms: MicroBatch<'_, Self>) {
-        let MicroBatch { recon_nats, kl_nats, mean, log_variance } = terms;
-        let (recon_nats, mean) = (recon_nats.clone(), mean.clone());
-        report.push(Pending { recon_nats, kl_nats: kl_nats.cloned(), mean, log_variance: log_variance.cloned() });
+        let MicroBatch { recon_nats, kl_nats, is_prior_learned, mean, log_variance } = terms;
+        let (recon_nats, kl_nats, mean) = (recon_nats.clone(), kl_nats.cloned(), mean.clone());
+        report.push(Pending { recon_nats, kl_nats, is_prior_learned, mean, log_variance: log_variance.cloned() });
     }
 
     fn collect(
@@ -138,7 +152,7 @@ impl<D: PortableDevice> Report for Portable<D> {
             let mut of_step = Vec::new();
             for pending in step.into_iter().flatten() {
                 let rows = pending.recon_nats.shape().0;
-                of_step.push((pending.mean.shape().0.0, rows.0));
+                of_step.push((pending.mean.shape().0.0, rows.0, pending.is_prior_learned));
                 recon_nats.push(pending.recon_nats.relabel((rows, Latent(1)))?);
                 kl_nats.extend(pending.kl_nats.map(|nats| nats.relabel((rows, Latent(1)))).transpose()?);
                 mean.push(pending.mean);
@@ -154,12 +168,13 @@ impl<D: PortableDevice> Report for Portable<D> {
         let (mut all, mut first, mut first_row) = (Vec::new(), 0, 0);
         for step in sizes {
             let mut sums = Sums::new(Split::Train, latent);
-            for (images, rows) in step {
+            for (images, rows, is_prior_learned) in step {
                 let (codes, rows) = (first * latent..(first + images) * latent, first_row..first_row + rows);
                 (first, first_row) = (first + images, rows.end);
                 let terms = HostTerms {
                     recon_nats: &recon_nats[rows.clone()],
                     kl_nats: kl_nats.get(rows).unwrap_or_default(),
+                    is_prior_learned,
                     mean: &mean[codes.clone()],
                     log_variance: log_variance.get(codes).unwrap_or_default(),
                 };

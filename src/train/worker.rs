@@ -6,9 +6,12 @@ use crate::data::{Binarize, Dataset, Images, PixelMap};
 use crate::metrics::Split;
 use crate::model::likelihood::Support;
 use crate::model::parameters::GradientMap;
+use crate::model::prior::{self, MixtureNumbers};
 use crate::model::{Model, Posterior};
-use crate::objective::{self, CodeParts, Form, FromBatch, KlForm, Learned, Loss, Objective, RowValues, Weights};
-use crate::random::{HELD_OUT_SEED, Purpose};
+use crate::objective::{
+    self, CodeParts, Form, FromBatch, KlForm, Learned, Loss, Objective, PriorNumbers, RowValues, Weights,
+};
+use crate::random::{HELD_OUT_SEED, Purpose, Stream};
 use crate::tensor::backend::{Array, Backend, Codes, Combine, DeviceError, Grads, NoiseKey, Parameter};
 use crate::tensor::dims::{Batch, Latent, Own, Values};
 use crate::tensor::kernels::Buffer;
@@ -29,8 +32,8 @@ pub struct Worker<B: Backend> {
 pub struct Lane<B: Report> {
     /// Their part of the gradient of each parameter.
     pub(super) parts: Vec<B::Part>,
-    /// Their part of the gradient of the shared values.
-    pub(super) shared: B::Part,
+    /// Their part of the gradient of the numbers of a learned prior.
+    pub(super) prior: B::Part,
     pub(super) report: B::Report,
 }
 
@@ -77,8 +80,8 @@ pub struct LaneTask<'a, B: Report, J> {
     pub(super) weights: Weights,
     /// The gradients of the terms that couple the batch.
     pub(super) coupled: Option<&'a CodeParts<Batch, Latent, B>>,
-    /// The values that the step shares.
-    pub(super) shared: Option<&'a Parameter<(Own,), B>>,
+    /// The numbers of a learned prior.
+    pub(super) prior: Option<&'a Parameter<(Own,), B>>,
 }
 
 /// The codes of the batch of a step.
@@ -90,14 +93,14 @@ impl<B: Report> Worker<B> {
         let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
         let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch, 1)?;
         let form = Form { samples: 1, kl: KlForm::None };
-        Ok(objective::encode(&self.model, &x, &noise, form, NoneTape)?.codes)
+        Ok(objective::encode(&self.model, &x, &noise, form, PriorNumbers::measured(None), NoneTape)?.codes)
     }
 
     /// The forward and backward passes of micro-batches of training images.
     pub(super) fn learn<J: Objective>(&self, task: LaneTask<'_, B, J>) -> Result<Lane<B>, DeviceError> {
-        let LaneTask { objective, micro_batches, first, epoch, weights, coupled, shared } = task;
-        let mut lane = Lane { parts: Vec::new(), shared: B::Part::default(), report: B::no_report(self.latent()) };
-        let read_shared = shared.map(Parameter::gradient_reader);
+        let LaneTask { objective, micro_batches, first, epoch, weights, coupled, prior } = task;
+        let mut lane = Lane { parts: Vec::new(), prior: B::Part::default(), report: B::no_report(self.latent()) };
+        let read_prior = prior.map(Parameter::gradient_reader);
         let mut next = first;
         for indices in micro_batches {
             let rows = next..next + indices.len();
@@ -105,18 +108,20 @@ impl<B: Report> Worker<B> {
             let x = self.images(&self.dataset.train, indices, Split::Train, epoch)?;
             let noise = self.noise(indices, self.seed, Purpose::TrainNoise, epoch, objective.samples())?;
             let coupled = coupled.map(|coupled| take_rows(coupled, rows)).transpose()?;
-            let (parts, of_shared) = (&mut lane.parts, &mut lane.shared);
+            let (parts, of_prior) = (&mut lane.parts, &mut lane.prior);
             let mut read = |gradients: &mut Grads<B>| {
-                if let Some(read_shared) = &read_shared {
-                    B::add_part(of_shared, read_shared(gradients)?)?;
+                if let Some(read_prior) = &read_prior {
+                    B::add_part(of_prior, read_prior(gradients)?)?;
                 }
                 self.map.read(gradients, parts)
             };
-            let from_batch = FromBatch { weights, coupled, shared };
+            let from_batch = FromBatch { weights, coupled, prior };
             let learned = objective::learn(objective, &self.model, &x, &noise, from_batch, &mut read)?;
             let Learned { recon_nats, kl_nats, codes: Codes { mean, log_variance, .. } } = &learned;
             let (kl_nats, log_variance) = (kl_nats.as_ref(), log_variance.as_ref());
-            B::report(&mut lane.report, objective, MicroBatch { recon_nats, kl_nats, mean, log_variance });
+            let is_prior_learned = prior.is_some();
+            let terms = MicroBatch { recon_nats, kl_nats, is_prior_learned, mean, log_variance };
+            B::report(&mut lane.report, objective, terms);
         }
         Ok(lane)
     }
@@ -190,6 +195,36 @@ impl HostCodes {
 }
 
 impl<B: Combine> Worker<B> {
+    /// The numbers of a learned prior; `None` for the standard normal distribution.
+    pub(crate) fn prior(&self) -> Result<Option<Vec<f32>>, DeviceError> {
+        Ok(self.model.components(&self.device, NoneTape)?.map(|own| own.to_vec()))
+    }
+
+    /// These numbers on the device.
+    pub(super) fn on_device(&self, prior: Option<&[f32]>) -> Result<Option<Parameter<(Own,), B>>, DeviceError> {
+        let put = |own: &[f32]| {
+            let mut parameter = Parameter::zeros(&self.device, (Own(own.len()),))?;
+            parameter.set(own.to_vec());
+            Ok(parameter)
+        };
+        prior.map(put).transpose()
+    }
+
+    /// The mean and the standard deviation of each axis of a learned prior; `None` for the standard normal distribution.
+    pub(crate) fn prior_axes(&self) -> Result<Option<Vec<[f32; 2]>>, DeviceError> {
+        Ok(self.prior()?.map(|own| MixtureNumbers::of(&own, self.latent()).axes()))
+    }
+
+    /// Codes from the prior, (count, Latent), that depend only on the seed and the prior; `temperature` multiplies their standard
+    /// deviations.
+    pub(crate) fn prior_codes(&self, count: usize, seed: u64, temperature: f32) -> Result<Vec<f32>, DeviceError> {
+        let mut codes = vec![0.0; count * self.latent()];
+        Stream::new(seed, Purpose::Samples, 0, 0).fill_normal(&mut codes);
+        let mut picks = Stream::new(seed, Purpose::Samples, 0, 1);
+        prior::draw(self.prior()?.as_deref(), self.latent(), &mut codes, &mut picks, temperature);
+        Ok(codes)
+    }
+
     /// The number of latent axes.
     pub(super) fn latent(&self) -> usize {
         self.model.latent().0
@@ -218,12 +253,13 @@ impl<B: Combine> Worker<B> {
     pub(super) fn measure(
         &self,
         (objective, couples): (&dyn Loss, bool),
+        prior: Option<&[f32]>,
         indices: &[u32],
     ) -> Result<(Sums, HostCodes), DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
-        let form = objective.form(Weights { scale: 1.0, beta: 0.0, term: 0.0 });
+        let form = objective.form(false).for_prior(prior.is_some());
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0, form.samples)?;
-        let terms = objective::measure(&self.model, &x, &noise, form)?;
+        let terms = objective::measure(&self.model, &x, &noise, form, self.on_device(prior)?.as_ref())?;
         let mut sums = Sums::new(Split::Validation, self.latent());
         let decoded = || {
             // Of the first sample of each image.
@@ -235,7 +271,8 @@ impl<B: Combine> Worker<B> {
         let (recon_nats, kl_nats) = (terms.recon_nats.to_vec(), terms.kl_nats.map_or(Vec::new(), |nats| nats.to_vec()));
         sums.add_terms(1.0, &objective.row_terms(RowValues { recon_nats: &recon_nats, kl_nats: &kl_nats }));
         let recon_nats = means_of_samples(recon_nats, indices.len());
-        sums.measure(&MeasuredBatch::new(&recon_nats, &mean, &log_variance, &decoded));
+        let sampled = prior.is_some().then(|| means_of_samples(kl_nats, indices.len()));
+        sums.measure(&MeasuredBatch::new(&recon_nats, sampled.as_deref(), [&mean, &log_variance], &decoded));
         if !couples {
             return Ok((sums, HostCodes::default()));
         }
@@ -252,17 +289,18 @@ impl<B: Combine> Worker<B> {
     }
 
     /// The metrics of single validation images, computed as in [`Worker::measure`].
-    pub(crate) fn measure_each(&self, indices: &[u32]) -> Result<Measured, DeviceError> {
+    pub(crate) fn measure_each(&self, prior: Option<&[f32]>, indices: &[u32]) -> Result<Measured, DeviceError> {
         let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
         let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0, 1)?;
-        let terms = objective::measure(&self.model, &x, &noise, Form { samples: 1, kl: KlForm::None })?;
+        let form = Form { samples: 1, kl: KlForm::None }.for_prior(prior.is_some());
+        let terms = objective::measure(&self.model, &x, &noise, form, self.on_device(prior)?.as_ref())?;
         let Codes { mean, log_variance, .. } = &terms.codes;
         let (latent, mean, log_variance) = (self.latent(), mean.to_vec(), values(log_variance.as_ref()));
         let kl_nats = mean.chunks(latent).zip(log_variance.chunks(latent)).map(|(mean, log_variance)| {
             let nats = mean.iter().zip(log_variance).map(|(mean, log_variance)| axis_nats(*mean, *log_variance));
             nats.sum::<f64>() as f32
         });
-        let kl_nats = kl_nats.collect();
+        let kl_nats = terms.kl_nats.map_or_else(|| kl_nats.collect(), |sampled| sampled.to_vec());
         let posterior = Posterior::new(mean, &log_variance, terms.deviation_scale);
         Ok(Measured { posterior, recon_nats: terms.recon_nats.to_vec(), kl_nats })
     }

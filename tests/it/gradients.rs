@@ -72,7 +72,7 @@ fn agrees_with_pytorch<B: Combine<Device = Cpu>>() {
         let weights = Weights { scale: weights.scale / batch.0 as f64, ..weights };
         let map = GradientMap::new(&mut model);
         let mut parts = Vec::new();
-        let from_batch = FromBatch { weights, coupled: None, shared: None };
+        let from_batch = FromBatch { weights, coupled: None, prior: None };
         let mut read = |gradients: &mut _| map.read(gradients, &mut parts);
         let learned = learn(objective, &model, &x, &noise, from_batch, &mut read).unwrap();
 
@@ -107,7 +107,7 @@ fn agrees_with_pytorch<B: Combine<Device = Cpu>>() {
             offset += length;
         }
 
-        let output = measure(&model, &x, &noise, Form { samples: 1, kl: KlForm::None }).unwrap().outputs.to_vec();
+        let output = measure(&model, &x, &noise, Form { samples: 1, kl: KlForm::None }, None).unwrap().outputs.to_vec();
         let off = difference(&fixture.values("reconstruction").unwrap(), &output);
         assert!(off < 1e-5, "{name}: the output of the decoder differs by {off}");
     }

@@ -1,12 +1,11 @@
 //! An objective that uses what no objective of a spec uses, for tests.
 
-use dfdx::shapes::{Axis, HasShape};
+use dfdx::shapes::Axis;
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
-use dfdx::tensor_ops::{BroadcastTo, Device, MeanTo, SumTo, TryAdd, TryMul, TryStack, TrySub};
+use dfdx::tensor_ops::{Device, MeanTo, SumTo, TryAdd, TryMul, TryStack};
 use std::sync::Arc;
 use vaex::model::layer::Dense;
 use vaex::model::parameters::Module;
-use vaex::model::{Code, Vae};
 use vaex::objective::{
     At, BatchCodes, CodeParts, Coupled, Draws, Loss, MeanTerms, Objective, Owned, RowTerms, RowWeights, Scheduled,
     Weights,
@@ -14,19 +13,19 @@ use vaex::objective::{
 use vaex::optimizer::{Learn, OPTIMIZERS, Rule};
 use vaex::settings::Keys;
 use vaex::tensor::backend::{
-    Activation, Array, CodeGradients, CodeInputs, CodeOperation, CodeTerm, Codes, Combine, DeviceError, Parameter,
+    Activation, BatchTerms, CodeGradients, CodeInputs, CodeOperation, Codes, Combine, DeviceError, Parameter,
     RowGradients, RowInputs, RowOperation, RowWeight,
 };
 use vaex::tensor::dims::{Batch, Const, Dim, Latent, Own};
 
-/// An objective that uses what no objective of a spec uses: weights of images, other weights for the path through the code, a
-/// value that a step shares, and parameters with their own optimizer. make_batches.py has the same in PyTorch.
+/// An objective that uses what no objective of a spec uses: weights of images, other weights for the path through the code, and
+/// parameters with their own optimizer. make_batches.py has the same in PyTorch.
 #[derive(Clone, Debug)]
 pub(crate) struct Probe;
 
 impl Loss for Probe {
     fn weights(&self, _: At) -> Weights {
-        Weights { scale: 1.0, beta: 0.3, term: 0.2 }
+        Weights { scale: 1.0, beta: 0.3 }
     }
 
     fn loss(&self, terms: MeanTerms<'_>, _: At) -> f64 {
@@ -44,7 +43,7 @@ impl Objective for Probe {
     fn own<B: Learn + Combine>(&self, device: &B::Device, latent: usize, _: u64) -> Result<Self::Own<B>, DeviceError> {
         let mut critic = Dense::new(device, Latent(latent), Own(1), Activation::Identity)?;
         critic.visit("", &mut |visit| {
-            if visit.fans.is_some() {
+            if visit.fans.is_some_and(|fans| !fans.is_bias) {
                 visit.parameter.set((1..=latent).map(|axis| 0.1 * axis as f32).collect());
             }
         });
@@ -57,12 +56,14 @@ impl Objective for Probe {
 
     fn couple<B: Learn + Combine>(
         &self,
+        _: &B::Device,
         own: &Self::Own<B>,
         BatchCodes { own: codes, .. }: BatchCodes<'_, B>,
         _: At,
         _: Draws,
     ) -> Result<Option<Coupled<B>>, DeviceError> {
-        let (Codes { mean, log_variance, z }, terms) = B::code_gradients(&Means, codes)?;
+        let BatchTerms { terms, codes: Codes { mean, log_variance, z }, .. } =
+            B::code_gradients(&Means, codes, None::<&Parameter<(Own,), B>>)?;
         // The critic's mean.
         let batch = codes.z.shape().0;
         let said = own.module.forward(codes.z.clone().put_tape(Default::default()))?;
@@ -70,7 +71,8 @@ impl Objective for Probe {
         let weight = RowWeight::Same(1.0 / batch.0 as f32);
         let total = B::total(vec![(said, weight)], vec![(codes.z.clone(), z)], tape)?;
         let z = B::gradient_of(&mut B::backward(total)?, &codes.z)?;
-        Ok(Some(Coupled { gradients: CodeParts { mean: Some(mean), log_variance, z: Some(z) }, terms }))
+        let gradients = CodeParts { mean: Some(mean), log_variance, z: Some(z) };
+        Ok(Some(Coupled { gradients, prior: None, terms, kl_weight: None }))
     }
 
     fn train_own<B: Learn + Combine>(
@@ -86,28 +88,6 @@ impl Objective for Probe {
         let weight = RowWeight::Same(1.0 / batch.0 as f32);
         let total = B::total::<Batch, Latent, _>(vec![(said, weight)], Vec::new(), tape)?;
         own.update(pool, B::backward(total)?)
-    }
-
-    fn share<V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape<f32, B::Device>>(
-        &self,
-        model: &Vae<V, H, L, O, B>,
-        device: &B::Device,
-        tape: T,
-    ) -> Result<Option<Array<(Own,), B, T>>, DeviceError> {
-        let grey = Array::new(device, vec![0.5; model.values().size()].into(), (Batch(1), model.values()))?;
-        let Code::Gaussian { mean, log_variance, .. } = model.encode(grey.put_tape(tape))? else { return Ok(None) };
-        let latent = Own(mean.shape().1.size());
-        mean.put_tape(log_variance.split_tape().1).relabel((latent,)).map(Some)
-    }
-
-    fn term<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Device>>(
-        &self,
-        codes: &Codes<N, L, B>,
-        shared: &Parameter<(Own,), B>,
-        tape: T,
-    ) -> Result<(Option<Array<(N,), B>>, T), DeviceError> {
-        let (term, tape) = B::code_term(&Distance, codes, Some(shared), tape)?.split_tape();
-        Ok((Some(term), tape))
     }
 
     fn has_row_weights(&self) -> bool {
@@ -126,7 +106,7 @@ impl Objective for Probe {
         let scale = weights.scale as f32;
         let (recon, kl) = (of(scale, Form::Inverse)?, of(scale * weights.beta as f32, Form::Inverse)?);
         let path = Some(of(1.0, Form::Line)?);
-        Ok(RowWeights { recon: RowWeight::Each(recon), kl: RowWeight::Each(kl), path })
+        Ok(RowWeights { recon: RowWeight::Each(recon), kl: RowWeight::Each(kl), path, prior: None })
     }
 }
 
@@ -178,46 +158,6 @@ impl RowOperation for Weigh {
     }
 }
 
-/// Half the squared distance of a code from the shared value.
-#[derive(Clone, Copy)]
-struct Distance;
-
-impl CodeTerm for Distance {
-    fn forward(&self, codes: CodeInputs<'_>, own: &[f32], results: &mut [f32]) {
-        for (result, z) in results.iter_mut().zip(codes.z.chunks(codes.latent)) {
-            *result = 0.5 * z.iter().zip(own).map(|(z, shared)| (z - shared).powi(2)).sum::<f32>();
-        }
-    }
-
-    fn backward(
-        &self,
-        codes: CodeInputs<'_>,
-        own: &[f32],
-        dresults: &[f32],
-        gradients: CodeGradients<'_>,
-        down: &mut [f32],
-    ) {
-        let rows = gradients.z.chunks_mut(codes.latent).zip(codes.z.chunks(codes.latent)).zip(dresults);
-        for ((dz, z), dresult) in rows {
-            for (axis, dz) in dz.iter_mut().enumerate() {
-                *dz += dresult * (z[axis] - own[axis]);
-                down[axis] -= dresult * (z[axis] - own[axis]);
-            }
-        }
-    }
-
-    fn portable<D: Device<f32>, T: Tape<f32, D>>(
-        &self,
-        _: Tensor<(usize, usize), f32, D, T>,
-        _: Option<Tensor<(usize, usize), f32, D, T>>,
-        z: Tensor<(usize, usize), f32, D, T>,
-        own: Tensor<(usize,), f32, D, T>,
-    ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
-        let shared = own.try_broadcast_like::<_, Axis<0>>(z.shape())?;
-        z.try_sub(shared)?.try_square()?.try_mul(0.5)?.try_sum::<_, Axis<1>>()
-    }
-}
-
 /// Squares of means over the batch: of the means, of the samples, and of all log-variances.
 pub(crate) struct Means;
 
@@ -254,6 +194,7 @@ impl CodeOperation for Means {
         mean: Tensor<(usize, usize), f32, D, T>,
         log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
         z: Tensor<(usize, usize), f32, D, T>,
+        _: Option<Tensor<(usize,), f32, D, T>>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
         let square = |of_axes: Tensor<(usize,), f32, D, T>| -> Result<Tensor<(), f32, D, T>, D::Err> {
             of_axes.try_square()?.try_sum()

@@ -13,7 +13,7 @@ const PRELUDE: &str = "
     use vaex::tensor::backend::{Array, Host};
     use vaex::model::layer::{Conv, ConvTranspose};
     use vaex::model::{LikelihoodHead, Model};
-    use vaex::tensor::dims::{Batch, Channels, Const, Halving, Height, Hidden, Latent, Outputs, Same, Values, Width};
+    use vaex::tensor::dims::{Batch, Channels, Const, Height, Hidden, Latent, Outputs, Values, Width, Windows};
     pub fn function(
         model: &Model<Host>,
         likelihood: &LikelihoodHead<Values, Outputs, Host>,
@@ -21,8 +21,8 @@ const PRELUDE: &str = "
         code: Array<(Batch, Latent), Host>,
         images: Array<(Batch, Values), Host>,
         outputs: Array<(Batch, Outputs), Host>,
-        of_rgb: &Conv<Const<3>, Channels, Same, Host>,
-        to_rgb: &ConvTranspose<Channels, Const<3>, Halving, Host>,
+        of_rgb: &Conv<Const<3>, Channels, Host>,
+        to_rgb: &ConvTranspose<Channels, Const<3>, Host>,
         grey: Array<(Batch, Height, Width, Const<1>), Host>,
         rgb: Array<(Batch, Height, Width, Const<3>), Host>,
         map: Array<(Batch, Height, Width, Channels), Host>,
@@ -59,7 +59,7 @@ fn what_fits_compiles() {
     let body = "
         let decoded: Array<(Batch, Outputs), Host> = model.decode(code.clone()).unwrap();
         likelihood.nats(decoded, &images).unwrap();
-        let map: Array<(Batch, Height, Width, Channels), Host> = of_rgb.forward(rgb).unwrap();";
+        let map: Array<(Batch, Windows<Height>, Windows<Width>, Channels), Host> = of_rgb.forward(rgb).unwrap();";
     assert_eq!(compile(body), Ok(()));
 }
 
@@ -102,8 +102,7 @@ fn a_convolution_of_three_channels_does_not_take_one() {
 
 #[test]
 fn a_convolution_to_three_channels_does_not_give_one() {
-    let body = "let half: Array<(Batch, <Halving as vaex::tensor::dims::Stride>::Side<Height>, \
-                <Halving as vaex::tensor::dims::Stride>::Side<Width>, Channels), Host> = todo!();
+    let body = "let half: Array<(Batch, Windows<Height>, Windows<Width>, Channels), Host> = todo!();
                 let _: Array<(Batch, Height, Width, Const<1>), Host> = to_rgb.forward(half, (Height(4), Width(4))).unwrap();";
     refused(body, "1", "3");
 }

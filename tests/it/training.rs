@@ -280,6 +280,23 @@ fn without_a_kl_weight_an_infinite_kl_does_no_harm() {
     assert!(get(&metrics, "loss").is_finite() && get(&metrics, "grad_norm").is_finite(), "{metrics:?}");
 }
 
+/// The sampled KL of a learned prior has infinite gradients where a variance is so small, but not while its weight is 0.
+#[test]
+fn without_a_kl_weight_gradients_of_a_sampled_kl_do_no_harm() {
+    for weight in ["objective.kl_weight=0", "objective.kl_warmup_epochs=1000"] {
+        let spec = trial(MLP, &[weight, "model.prior=\"mixture\"", "train.learning_rate=1e-30", "train.batch_size=72"]);
+        let mut trainer = Trainer::<Host>::new(Cpu::default(), spec.training(), 1).unwrap();
+        trainer.model().visit("", &mut |visit| {
+            if visit.name == "posterior.log_var.bias" {
+                visit.parameter.set(vec![-100.0; visit.parameter.length()]);
+            }
+        });
+        let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+        let EpochEnd::Finished(metrics) = end else { panic!("{end:?}") };
+        assert!(get(&metrics, "kl_nats").is_finite() && get(&metrics, "grad_norm").is_finite(), "{metrics:?}");
+    }
+}
+
 /// Training that is interrupted after any step, saved, and continued by another trainer ends with the same bits.
 #[test]
 fn training_goes_on_from_any_step_with_the_same_bits() {

@@ -127,46 +127,46 @@ fn parts(name: &Path, paths: &[String]) -> Result<Option<[Option<String>; 3]>, F
 
 /// What is wrong with a folder without pictures, which has these files.
 fn without_pictures(name: &Path, others: &[String]) -> String {
-    let is_pickle = |path: &String| path.rsplit('/').next() == Some("data_batch_1");
-    let ending = |path: &String| Path::new(path).extension().map(|ending| ending.to_string_lossy().into_owned());
-    let known = ["parquet", "npz", "npy", "h5", "hdf5", "csv", "tar", "zip", "gz"];
-    let first = others.iter().find_map(|path| ending(path).filter(|ending| known.contains(&&**ending)));
-    let below = |path: &str| match path.rsplit_once('/') {
+    fn file_of(path: &str) -> &str {
+        path.rsplit('/').next().unwrap_or(path)
+    }
+
+    let folder_of = |path: &str| match path.rsplit_once('/') {
         Some((folder, _)) => format!("{}/{folder}", name.display()),
         None => name.display().to_string(),
     };
-    let is_batch = |path: &&String| path.rsplit('/').next() == Some("data_batch_1.bin");
-    match first {
-        _ if others.iter().any(is_pickle) => {
-            "has the Python version of CIFAR, whose files are pickles, which vaex does not read; download the binary version"
-                .to_owned()
-        }
-        _ if others.iter().any(|path| path.contains("idx3-ubyte")) => {
-            "has no pictures; to read its IDX files, name one with `images`, or set `data_dir` and a `source` such as \"mnist\""
-                .to_owned()
-        }
-        _ if others.iter().any(|path| is_batch(&path)) => {
-            let folder = others.iter().find(is_batch).map(|path| below(path)).unwrap_or_default();
-            format!("has no pictures, but the binary version of CIFAR; name its folder: `{folder}`")
-        }
-        Some(_) if name.is_file() => "has no pictures; unpack it to read the files in it".to_owned(),
-        Some(ending) => {
-            let dotted = format!(".{ending}");
-            let all: Vec<&String> = others.iter().filter(|path| path.ends_with(&dotted)).collect();
-            let file = |path: &str| path.rsplit('/').next().unwrap_or(path).to_lowercase();
-            let has = |word: &str| all.iter().find(|path| file(path).contains(word));
-            let folder = below(has("train").or(all.first()).map_or("", |path| path));
-            // A pattern of all files would mix the parts.
-            match (has("train"), has("test").or(has("val"))) {
-                (Some(_), Some(other)) => format!(
-                    "has no pictures; to read its files, name those of each part, as in `images = \"{folder}/*train*{dotted}\"` and \
-                     `validation_images` for files such as `{}`",
-                    file(other)
-                ),
-                _ => format!("has no pictures; to read its files, name them, as in `images = \"{folder}/*{dotted}\"`"),
-            }
-        }
-        None => "has no pictures; vaex reads PNG, JPEG, WebP, BMP and PNM files".to_owned(),
+    if others.iter().any(|path| file_of(path) == "data_batch_1") {
+        return "has the Python version of CIFAR, whose files are pickles, which vaex does not read; download the binary version"
+            .to_owned();
+    }
+    if others.iter().any(|path| path.contains("idx3-ubyte")) {
+        return "has no pictures; to read its IDX files, name one with `images`, or set `data_dir` and a `source` such as \"mnist\""
+            .to_owned();
+    }
+    if let Some(batch) = others.iter().find(|path| file_of(path) == "data_batch_1.bin") {
+        return format!("has no pictures, but the binary version of CIFAR; name its folder: `{}`", folder_of(batch));
+    }
+    const KNOWN: [&str; 9] = ["parquet", "npz", "npy", "h5", "hdf5", "csv", "tar", "zip", "gz"];
+    let Some(ending) =
+        others.iter().filter_map(|path| Path::new(path).extension()?.to_str()).find(|end| KNOWN.contains(end))
+    else {
+        return "has no pictures; vaex reads PNG, JPEG, WebP, BMP and PNM files".to_owned();
+    };
+    if name.is_file() {
+        return "has no pictures; unpack it to read the files in it".to_owned();
+    }
+    let dotted = format!(".{ending}");
+    let all: Vec<&String> = others.iter().filter(|path| path.ends_with(&dotted)).collect();
+    let has = |word: &str| all.iter().find(|path| file_of(path).to_lowercase().contains(word));
+    let folder = folder_of(has("train").or(all.first()).map_or("", |path| path));
+    // A pattern of all files would mix the parts.
+    match (has("train"), has("test").or(has("val"))) {
+        (Some(_), Some(other)) => format!(
+            "has no pictures; to read its files, name those of each part, as in `images = \"{folder}/*train*{dotted}\"` and \
+             `validation_images` for files such as `{}`",
+            file_of(other).to_lowercase()
+        ),
+        _ => format!("has no pictures; to read its files, name them, as in `images = \"{folder}/*{dotted}\"`"),
     }
 }
 

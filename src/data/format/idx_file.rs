@@ -176,7 +176,8 @@ impl Stream {
         let gzipped = input.fill_buf().map_err(FileError::at("read", path))?.starts_with(&[0x1f, 0x8b]);
         let input: Box<dyn Read + Send> = if gzipped { Box::new(Inflate::new(input)) } else { Box::new(input) };
         let mut source = Source { path: path.to_path_buf(), gzipped, stored, input };
-        let Claim { element, sizes, claimed, .. } = source.claim(Content::Images, usize::MAX, u64::MAX)?;
+        let Claim { element, sizes, claimed, expected, .. } = source.claim(Content::Images, usize::MAX, u64::MAX)?;
+        source.check_size(expected)?;
         Ok(Stream { source, element, sizes, claimed, read: 0 })
     }
 
@@ -206,6 +207,8 @@ struct Claim {
     /// The number of bytes of all elements, and of those that are used.
     claimed: u64,
     used: u64,
+    /// The number of bytes of the file, after decompression.
+    expected: u64,
 }
 
 /// Decompresses the members of a gzip file in order. Zeros after a member are padding, which tapes and some tools write;
@@ -270,8 +273,7 @@ struct Source<Input> {
 }
 
 impl<Input: Read> Source<Input> {
-    /// Reads the header of a file of which `most` entries of the first axis are used, with at most `limit` bytes; without a limit
-    /// the file is read block by block, and its size is checked first.
+    /// Reads the header of a file of which `most` entries of the first axis are used, with at most `limit` bytes.
     fn claim(&mut self, content: Content, most: usize, limit: u64) -> Result<Claim, IdxError> {
         let path = self.path.clone();
         let (element, sizes) = self.header(content)?;
@@ -292,30 +294,37 @@ impl<Input: Read> Source<Input> {
         if self.gzipped && used > self.stored.saturating_mul(BOMB_RATIO).max(BOMB_FLOOR) {
             return Err(IdxError::Bomb { path, claimed, stored: self.stored });
         }
-        let header = header_bytes(sizes.len()) as u64;
-        let expected = header.saturating_add(claimed);
-        // If the file is not gzipped, its size shows whether the rest is there.
-        if (used < claimed || limit == u64::MAX) && !self.gzipped && self.stored > 0 && self.stored != expected {
-            return Err(match self.stored < expected {
-                true => IdxError::Truncated { path, found: self.stored, expected },
-                false => IdxError::Trailing { path, expected },
-            });
-        }
+        let expected = (header_bytes(sizes.len()) as u64).saturating_add(claimed);
         let sizes = sizes.iter().map(|&size| size as usize).collect();
-        Ok(Claim { element, sizes, claimed, used })
+        Ok(Claim { element, sizes, claimed, used, expected })
+    }
+
+    /// Checks that the size of the file is `expected`, if it is known and the file is not gzipped.
+    fn check_size(&self, expected: u64) -> Result<(), IdxError> {
+        if self.gzipped || self.stored == 0 || self.stored == expected {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        Err(match self.stored < expected {
+            true => IdxError::Truncated { path, found: self.stored, expected },
+            false => IdxError::Trailing { path, expected },
+        })
     }
 
     /// Reads the first `most` entries of the first axis into `bytes`. Returns the type of the elements and the sizes of the axes.
     fn array(mut self, content: Content, most: usize, bytes: &mut Vec<u8>) -> Result<(Element, Vec<usize>), IdxError> {
-        let Claim { element, sizes, claimed, used } = self.claim(content, most, LIMIT)?;
-        let header = header_bytes(sizes.len()) as u64;
-        let expected = header.saturating_add(claimed);
+        let Claim { element, sizes, claimed, used, expected } = self.claim(content, most, LIMIT)?;
+        // The rest is not read, but the size shows whether it is there.
+        if used < claimed {
+            self.check_size(expected)?;
+        }
         // Reserve memory for all data that can be there, to avoid copies; a failed reservation shows when reading. The
         // content of a gzipped file is not known yet, so at most `BOMB_FLOOR` bytes are reserved for it.
         let room = if self.gzipped { self.stored.saturating_mul(16).min(BOMB_FLOOR) } else { self.stored };
         let _ = bytes.try_reserve_exact(used.min(room) as usize);
         self.fill(bytes, used)?;
         if (bytes.len() as u64) < used {
+            let header = header_bytes(sizes.len()) as u64;
             return Err(IdxError::Truncated { path: self.path, found: header + bytes.len() as u64, expected });
         }
         if used == claimed {

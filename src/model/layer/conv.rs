@@ -1,33 +1,15 @@
-//! 3x3 convolutions with TensorFlow's SAME padding.
+//! Convolutions.
 
-use super::{Cost, Describe, Forward, visit_weight_and_bias};
+use super::listed::{self, COUNT_OR_OUTPUT, ListedKind, Misfit, Size, WrittenLayer};
+use super::{Cost, Describe, Forward, Layer, visit_weight_and_bias};
 use crate::data::ImageShape;
 use crate::model::parameters::{Fans, Module, Visitor};
 use crate::onnx::{ExportError, Graph, Number};
-use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Filter, Parameter};
-use crate::tensor::dims::{Channels, Dim, Features, Halving, Height, Same, Stride, Width};
-use dfdx::shapes::Const;
+use crate::settings::Key;
+use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Parameter};
+use crate::tensor::dims::{Channels, Dim, Features, Height, Kernel, Padding, Width, Window, Windows};
 use dfdx::tensor::Tape;
 use serde_json::{Map, Value, json};
-
-/// The stride of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConvStride {
-    /// Height and width stay the same.
-    One,
-    /// Height and width are halved, rounded up.
-    Two,
-}
-
-impl ConvStride {
-    /// The stride as a number.
-    pub fn number(self) -> usize {
-        match self {
-            ConvStride::One => 1,
-            ConvStride::Two => 2,
-        }
-    }
-}
 
 /// A convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,67 +18,133 @@ pub struct ConvLayer {
     pub inputs: ImageShape,
     /// The number of output channels.
     pub channels: usize,
-    /// The stride.
-    pub stride: ConvStride,
+    /// The window.
+    pub window: Window,
     /// The function that is applied to each output.
     pub activation: Activation,
 }
 
-/// The cost of a 3x3 convolution or transposed convolution: each weight is used once per pixel of the smaller feature map.
-pub(super) fn cost(inputs: usize, outputs: ImageShape, smaller: ImageShape) -> Cost {
-    let (taps, channels) = ((inputs as u128).saturating_mul(9), outputs.channels as u128);
+/// The kind in lists.
+pub(super) static KIND: ListedKind = ListedKind {
+    key: Key::new("conv", "A convolution: the number of its output channels, or \"output\".")
+        .also("conv2d convolution convolutional")
+        .example("32"),
+    read: |keys, by_default| {
+        let size = listed::size(keys, KIND.key, COUNT_OR_OUTPUT);
+        let window = listed::window(keys);
+        Box::new(Written { size, window, activation: listed::activation(keys, size, by_default) })
+    },
+};
+
+/// A convolution of a list.
+#[derive(Debug)]
+struct Written {
+    size: Size,
+    window: Window,
+    activation: Activation,
+}
+
+impl Size {
+    /// The number of channels.
+    pub(super) fn channels(self, outputs: ImageShape) -> usize {
+        match self {
+            Size::Count(channels) => channels,
+            Size::Map(shape) => shape.channels,
+            Size::Output => outputs.channels,
+        }
+    }
+}
+
+impl WrittenLayer for Written {
+    fn place(&self, inputs: ImageShape, outputs: ImageShape) -> Result<Layer, Misfit> {
+        let channels = self.size.channels(outputs);
+        let layer = ConvLayer { inputs, channels, window: self.window, activation: self.activation };
+        if layer.outputs().pixels() == 0 {
+            let (kernel, sides) = (self.window.kernel, inputs.with_channels(1));
+            let message = format!("a window of {kernel}x{kernel} does not fit into a feature map of {sides}");
+            return Err(Misfit::new(message, "use a smaller `kernel`, more `padding`, or fewer strides of 2 before it"));
+        }
+        Ok(Layer::Conv(layer))
+    }
+
+    fn is_output(&self) -> bool {
+        self.size == Size::Output
+    }
+}
+
+/// The cost of a convolution or transposed convolution: each weight is used once per pixel of the smaller feature map.
+pub(super) fn cost(inputs: usize, outputs: ImageShape, smaller: ImageShape, window: Window) -> Cost {
+    let taps = window.kernel as u128 * window.kernel as u128;
+    let (terms, channels) = ((inputs as u128).saturating_mul(taps), outputs.channels as u128);
     Cost {
-        parameters: taps.saturating_add(1).saturating_mul(channels),
-        multiplications: taps.saturating_mul(channels).saturating_mul(smaller.pixels() as u128),
+        parameters: terms.saturating_add(1).saturating_mul(channels),
+        multiplications: terms.saturating_mul(channels).saturating_mul(smaller.pixels() as u128),
         outputs: channels.saturating_mul(outputs.pixels() as u128),
         has_own_gradients: true,
     }
 }
 
-/// The description of a convolution or transposed convolution for ids of trials.
+/// The description of a convolution or transposed convolution for ids of trials. SAME padding is not stated, because the first
+/// trials had no other.
 pub(super) fn canonical(
     kind: &str,
     channels: usize,
-    stride: ConvStride,
+    window: Window,
     activation: Activation,
     is_output: bool,
-) -> Value {
+) -> Map<String, Value> {
     let mut described = Map::new();
     described.insert(kind.to_owned(), if is_output { json!("output") } else { json!(channels) });
-    described.insert("kernel".to_owned(), json!(3));
-    described.insert("stride".to_owned(), json!(stride.number()));
-    if !is_output {
+    described.insert("kernel".to_owned(), json!(window.kernel));
+    described.insert("stride".to_owned(), json!(window.stride));
+    if let Padding::Rows(rows) = window.padding {
+        described.insert("padding".to_owned(), json!(rows));
+    }
+    if !is_output || activation != Activation::Identity {
         described.insert("activation".to_owned(), json!(activation.name()));
     }
-    Value::Object(described)
+    described
 }
 
-/// Adds a convolution or transposed convolution to an ONNX graph; its weights (3, 3, A, B) become (B, A, 3, 3).
+/// Rows of zeros before and after each side of the larger feature map, as ONNX has them: (top, left, bottom, right). A negative
+/// number of rows after a side are rows that no window reaches.
+pub(super) fn pads(larger: ImageShape, smaller: ImageShape, window: Window) -> [i64; 4] {
+    let both = |side: usize, count: usize| {
+        let before = window.before(side);
+        let covered = (count.max(1) - 1) * window.stride + window.kernel;
+        (before as i64, covered as i64 - side as i64 - before as i64)
+    };
+    let ((top, bottom), (left, right)) = (both(larger.height, smaller.height), both(larger.width, smaller.width));
+    [top, left, bottom, right]
+}
+
+/// Adds a convolution or transposed convolution to an ONNX graph; its weights (kernel, kernel, A, B) become (B, A, kernel,
+/// kernel).
 pub(super) fn add_to_graph(
     (graph, path): (&mut Graph<'_>, &str),
     operator: &str,
     [a, b]: [usize; 2],
     (inputs, outputs): (ImageShape, ImageShape),
-    stride: ConvStride,
-    pads: [i64; 4],
+    window: Window,
+    more: &[Number<'_>],
 ) -> Result<(), ExportError> {
+    let (kernel, taps) = (window.kernel, window.kernel * window.kernel);
     let (weight, bias) = (format!("{path}.weight"), format!("{path}.bias"));
-    let (weights, biases) = (graph.weight(&weight, &[3, 3, a, b])?, graph.weight(&bias, &[outputs.channels])?);
+    let (weights, biases) = (graph.weight(&weight, &[kernel, kernel, a, b])?, graph.weight(&bias, &[outputs.channels])?);
     let at = |index: usize| {
-        let (tap, rest) = (index % 9, index / 9);
+        let (tap, rest) = (index % taps, index / taps);
         weights[(tap * a + rest % a) * b + rest / a]
     };
     let turned: Vec<f32> = (0..weights.len()).map(at).collect();
     graph.as_map(inputs);
-    let further =
-        vec![graph.constant(&weight, &[b, a, 3, 3], &turned), graph.constant(&bias, &[outputs.channels], &biases)];
-    let stride = stride.number() as i64;
-    let attributes = [
-        Number::Integers("kernel_shape", &[3, 3]),
-        Number::Integers("strides", &[stride, stride]),
-        Number::Integers("pads", &pads),
+    let further = vec![
+        graph.constant(&weight, &[b, a, kernel, kernel], &turned),
+        graph.constant(&bias, &[outputs.channels], &biases),
     ];
-    graph.then(operator, further, &attributes);
+    let sides = [kernel as i64; 2];
+    let strides = [window.stride as i64; 2];
+    let own = [Number::Integers("kernel_shape", &sides), Number::Integers("strides", &strides)];
+    graph.then(operator, further, &[&own, more].concat());
     graph.is_map(outputs);
     Ok(())
 }
@@ -105,34 +153,35 @@ impl Describe for ConvLayer {
     type Live<B: Backend> = LiveConv<B>;
 
     fn outputs(&self) -> ImageShape {
-        let side = |side: usize| side.div_ceil(self.stride.number());
-        ImageShape { height: side(self.inputs.height), width: side(self.inputs.width), channels: self.channels }
+        let ImageShape { height, width, .. } = self.inputs;
+        ImageShape { height: self.window.count(height), width: self.window.count(width), channels: self.channels }
     }
 
     fn cost(&self) -> Cost {
-        cost(self.inputs.channels, self.outputs(), self.outputs())
+        cost(self.inputs.channels, self.outputs(), self.outputs(), self.window)
     }
 
     fn canonical(&self, is_output: bool) -> Value {
-        canonical("conv", self.channels, self.stride, self.activation, is_output)
+        let window = self.window;
+        let is_same = window.is_same(self.inputs.height) && window.is_same(self.inputs.width);
+        let window = if is_same { Window { padding: Padding::Same, ..window } } else { window };
+        canonical("conv", self.channels, window, self.activation, is_output).into()
     }
 
     fn build<B: Backend>(&self, device: &B::Device, on_data: bool) -> Result<Self::Live<B>, DeviceError> {
         let (inputs, outputs) = (Channels(self.inputs.channels), Channels(self.channels));
-        let any = match self.stride {
-            ConvStride::One => AnyConv::Same(Conv::new(device, inputs, outputs, self.activation)?.on_data(on_data)),
-            ConvStride::Two => AnyConv::Halving(Conv::new(device, inputs, outputs, self.activation)?.on_data(on_data)),
-        };
-        Ok(LiveConv { any, inputs: self.inputs, outputs: Features(self.outputs().values()) })
+        let layer = Conv::new(device, inputs, outputs, self.window, self.activation)?;
+        let layer = Conv { input_gradient: !on_data, ..layer };
+        Ok(LiveConv { layer, inputs: self.inputs, outputs: Features(self.outputs().values()) })
     }
 
     fn onnx(&self, path: &str, graph: &mut Graph<'_>) -> Result<(), ExportError> {
         let (inputs, outputs) = (self.inputs, self.outputs());
-        // TensorFlow's SAME padding: at stride 2, an even side has no padding before its first pixel.
-        let before = |side: usize| i64::from(self.stride == ConvStride::One || side % 2 == 1);
-        let pads = [before(inputs.height), before(inputs.width), 1, 1];
+        // Rows that no window reaches need no padding.
+        let pads = pads(inputs, outputs, self.window).map(|rows| rows.max(0));
         let channels = [inputs.channels, self.channels];
-        add_to_graph((graph, path), "Conv", channels, (inputs, outputs), self.stride, pads)?;
+        let more = [Number::Integers("pads", &pads)];
+        add_to_graph((graph, path), "Conv", channels, (inputs, outputs), self.window, &more)?;
         graph.activate(self.activation);
         Ok(())
     }
@@ -144,12 +193,12 @@ impl Describe for ConvLayer {
 /// use dfdx::tensor::Cpu;
 /// use vaex::model::layer::Conv;
 /// use vaex::tensor::backend::{Activation, Array, Host};
-/// use vaex::tensor::dims::{Batch, Const, Half, Halving, Height, Width};
+/// use vaex::tensor::dims::{Batch, Const, Height, Width, Window, Windows};
 ///
 /// let (device, shape) = (Cpu::default(), (Batch(1), Height(2), Width(2), Const::<3>));
-/// let conv = Conv::<Const<3>, Const<5>, Halving, Host>::new(&device, Const, Const, Activation::Relu).unwrap();
+/// let conv = Conv::<Const<3>, Const<5>, Host>::new(&device, Const, Const, Window::same(3, 2), Activation::Relu).unwrap();
 /// let image: Array<(Batch, Height, Width, Const<3>), Host> = Array::new(&device, vec![0.0; 4 * 3].into(), shape).unwrap();
-/// let map: Array<(Batch, Half<Height>, Half<Width>, Const<5>), Host> = conv.forward(image).unwrap();
+/// let map: Array<(Batch, Windows<Height>, Windows<Width>, Const<5>), Host> = conv.forward(image).unwrap();
 /// ```
 ///
 /// Images with 1 channel do not compile:
@@ -158,34 +207,36 @@ impl Describe for ConvLayer {
 /// use dfdx::tensor::Cpu;
 /// use vaex::model::layer::Conv;
 /// use vaex::tensor::backend::{Activation, Array, Host};
-/// use vaex::tensor::dims::{Batch, Const, Half, Halving, Height, Width};
+/// use vaex::tensor::dims::{Batch, Const, Height, Width, Window, Windows};
 ///
 /// let (device, shape) = (Cpu::default(), (Batch(1), Height(2), Width(2), Const::<1>));
-/// let conv = Conv::<Const<3>, Const<5>, Halving, Host>::new(&device, Const, Const, Activation::Relu).unwrap();
+/// let conv = Conv::<Const<3>, Const<5>, Host>::new(&device, Const, Const, Window::same(3, 2), Activation::Relu).unwrap();
 /// let image: Array<(Batch, Height, Width, Const<1>), Host> = Array::new(&device, vec![0.0; 4 * 1].into(), shape).unwrap();
-/// let map: Array<(Batch, Half<Height>, Half<Width>, Const<5>), Host> = conv.forward(image).unwrap();
+/// let map: Array<(Batch, Windows<Height>, Windows<Width>, Const<5>), Host> = conv.forward(image).unwrap();
 /// ```
-pub struct Conv<I: Dim, O: Dim, S: Stride, B: Backend> {
-    weight: Parameter<(Filter, Filter, I, O), B>,
+pub struct Conv<I: Dim, O: Dim, B: Backend> {
+    weight: Parameter<(Kernel, Kernel, I, O), B>,
     bias: Parameter<(O,), B>,
-    stride: S,
+    window: Window,
     activation: Activation,
     input_gradient: bool,
 }
 
-impl<I: Dim, O: Dim, S: Stride, B: Backend> Conv<I, O, S, B> {
+impl<I: Dim, O: Dim, B: Backend> Conv<I, O, B> {
     /// A convolution with all weights 0, from `inputs` to `outputs` channels.
     ///
     /// # Errors
     /// The device is out of memory.
-    pub fn new(device: &B::Device, inputs: I, outputs: O, activation: Activation) -> Result<Self, DeviceError> {
-        let weight = Parameter::zeros(device, (Const, Const, inputs, outputs))?;
+    pub fn new(
+        device: &B::Device,
+        inputs: I,
+        outputs: O,
+        window: Window,
+        activation: Activation,
+    ) -> Result<Self, DeviceError> {
+        let weight = Parameter::zeros(device, (Kernel(window.kernel), Kernel(window.kernel), inputs, outputs))?;
         let bias = Parameter::zeros(device, (outputs,))?;
-        Ok(Conv { weight, bias, stride: S::default(), activation, input_gradient: true })
-    }
-
-    fn on_data(self, on_data: bool) -> Self {
-        Conv { input_gradient: !on_data, ..self }
+        Ok(Conv { weight, bias, window, activation, input_gradient: true })
     }
 
     /// `(N, H, W, I)` to `(N, H', W', O)`.
@@ -195,28 +246,23 @@ impl<I: Dim, O: Dim, S: Stride, B: Backend> Conv<I, O, S, B> {
     pub fn forward<N: Dim, H: Dim, W: Dim, T: Tape<f32, B::Device>>(
         &self,
         x: Array<(N, H, W, I), B, T>,
-    ) -> Result<Array<(N, S::Side<H>, S::Side<W>, O), B, T>, DeviceError> {
-        B::conv(x, &self.weight, &self.bias, self.stride, self.activation, self.input_gradient)
+    ) -> Result<Array<(N, Windows<H>, Windows<W>, O), B, T>, DeviceError> {
+        B::conv(x, &self.weight, &self.bias, self.window, self.activation, self.input_gradient)
     }
 }
 
-impl<I: Dim, O: Dim, S: Stride, B: Backend> Module<B> for Conv<I, O, S, B> {
+impl<I: Dim, O: Dim, B: Backend> Module<B> for Conv<I, O, B> {
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
-        let (_, _, inputs, outputs) = self.weight.shape();
-        let fans = Fans { inputs: 9 * inputs.size(), outputs: 9 * outputs.size() };
+        let (height, width, inputs, outputs) = self.weight.shape();
+        let taps = height.size() * width.size();
+        let fans = Fans::new(taps * inputs.size(), taps * outputs.size());
         visit_weight_and_bias(path, &mut self.weight, &mut self.bias, fans, visitor);
     }
 }
 
-/// A convolution whose stride comes from the spec.
-enum AnyConv<B: Backend> {
-    Same(Conv<Channels, Channels, Same, B>),
-    Halving(Conv<Channels, Channels, Halving, B>),
-}
-
 /// A convolution between arrays of features.
 pub(super) struct LiveConv<B: Backend> {
-    any: AnyConv<B>,
+    layer: Conv<Channels, Channels, B>,
     inputs: ImageShape,
     outputs: Features,
 }
@@ -229,18 +275,12 @@ impl<B: Backend> Forward<B> for LiveConv<B> {
         let batch = x.shape().0;
         let ImageShape { height, width, channels } = self.inputs;
         let x = x.relabel((batch, Height(height), Width(width), Channels(channels)))?;
-        match &self.any {
-            AnyConv::Same(conv) => conv.forward(x)?.relabel((batch, self.outputs)),
-            AnyConv::Halving(conv) => conv.forward(x)?.relabel((batch, self.outputs)),
-        }
+        self.layer.forward(x)?.relabel((batch, self.outputs))
     }
 }
 
 impl<B: Backend> Module<B> for LiveConv<B> {
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
-        match &mut self.any {
-            AnyConv::Same(conv) => conv.visit(path, visitor),
-            AnyConv::Halving(conv) => conv.visit(path, visitor),
-        }
+        self.layer.visit(path, visitor);
     }
 }

@@ -1,9 +1,11 @@
 //! Dense layers.
 
-use super::{Cost, Describe, Forward, visit_weight_and_bias};
+use super::listed::{self, ListedKind, MAP_OR_OUTPUT, Misfit, Size, WrittenLayer};
+use super::{Cost, Describe, Forward, Layer, visit_weight_and_bias};
 use crate::data::ImageShape;
 use crate::model::parameters::{Fans, Module, Visitor};
 use crate::onnx::{ExportError, Graph};
+use crate::settings::Key;
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Parameter};
 use crate::tensor::dims::{Dim, Features};
 use dfdx::tensor::Tape;
@@ -29,6 +31,24 @@ pub enum DenseOutputs {
     Map(ImageShape),
 }
 
+impl DenseOutputs {
+    /// Its shape; units are the channels of a single pixel.
+    pub(super) fn shape(self) -> ImageShape {
+        match self {
+            DenseOutputs::Units(units) => ImageShape { height: 1, width: 1, channels: units },
+            DenseOutputs::Map(shape) => shape,
+        }
+    }
+
+    /// Its description for ids of trials.
+    pub(super) fn canonical(self) -> Value {
+        match self {
+            DenseOutputs::Units(units) => json!(units),
+            DenseOutputs::Map(shape) => json!(shape.sizes()),
+        }
+    }
+}
+
 impl DenseLayer {
     /// A layer without activation to a number of units: the output of an encoder or a decoder.
     pub fn linear(inputs: usize, units: usize) -> DenseLayer {
@@ -36,14 +56,55 @@ impl DenseLayer {
     }
 }
 
+/// The kind in lists.
+pub(super) static KIND: ListedKind = ListedKind {
+    key: Key::new(
+        "dense",
+        "A dense layer: the number of its units; [height, width, channels] of a feature map, which convolutions follow; or \
+         \"output\".",
+    )
+    .also("linear fc fully_connected")
+    .example("256"),
+    read: |keys, by_default| {
+        let size = listed::size(keys, KIND.key, MAP_OR_OUTPUT);
+        Box::new(Written { size, activation: listed::activation(keys, size, by_default) })
+    },
+};
+
+/// A dense layer of a list.
+#[derive(Debug)]
+struct Written {
+    size: Size,
+    activation: Activation,
+}
+
+impl Size {
+    /// As outputs of a dense layer.
+    pub(super) fn as_dense(self, outputs: ImageShape) -> DenseOutputs {
+        match self {
+            Size::Count(units) => DenseOutputs::Units(units),
+            Size::Map(shape) => DenseOutputs::Map(shape),
+            Size::Output => DenseOutputs::Units(outputs.values()),
+        }
+    }
+}
+
+impl WrittenLayer for Written {
+    fn place(&self, inputs: ImageShape, outputs: ImageShape) -> Result<Layer, Misfit> {
+        let outputs = self.size.as_dense(outputs);
+        Ok(Layer::Dense(DenseLayer { inputs: inputs.values(), outputs, activation: self.activation }))
+    }
+
+    fn is_output(&self) -> bool {
+        self.size == Size::Output
+    }
+}
+
 impl Describe for DenseLayer {
     type Live<B: Backend> = Dense<Features, Features, B>;
 
     fn outputs(&self) -> ImageShape {
-        match self.outputs {
-            DenseOutputs::Units(units) => ImageShape { height: 1, width: 1, channels: units },
-            DenseOutputs::Map(shape) => shape,
-        }
+        self.outputs.shape()
     }
 
     fn cost(&self) -> Cost {
@@ -57,33 +118,34 @@ impl Describe for DenseLayer {
     }
 
     fn canonical(&self, is_output: bool) -> Value {
-        if is_output {
-            return json!({ "dense": "output" });
+        match (is_output, self.activation) {
+            (true, Activation::Identity) => json!({ "dense": "output" }),
+            (true, activation) => json!({ "dense": "output", "activation": activation.name() }),
+            (false, activation) => json!({ "dense": self.outputs.canonical(), "activation": activation.name() }),
         }
-        let size = match self.outputs {
-            DenseOutputs::Units(units) => json!(units),
-            DenseOutputs::Map(shape) => json!(shape.sizes()),
-        };
-        json!({ "dense": size, "activation": self.activation.name() })
     }
 
     fn build<B: Backend>(&self, device: &B::Device, on_data: bool) -> Result<Self::Live<B>, DeviceError> {
         let (inputs, outputs) = (Features(self.inputs), Features(self.outputs().values()));
-        let layer = Dense::new(device, inputs, outputs, self.activation)?;
-        Ok(Dense { input_gradient: !on_data, ..layer })
+        Ok(Dense::new(device, inputs, outputs, self.activation)?.on_data(on_data))
     }
 
     fn onnx(&self, path: &str, graph: &mut Graph<'_>) -> Result<(), ExportError> {
-        let (weight, bias) = (format!("{path}.weight"), format!("{path}.bias"));
-        let sizes = [self.inputs, self.outputs().values()];
-        let (weights, biases) = (graph.weight(&weight, &sizes)?, graph.weight(&bias, &sizes[1..])?);
         graph.as_rows();
-        // Weights are (in, out), as `Gemm` expects.
-        let further = vec![graph.constant(&weight, &sizes, &weights), graph.constant(&bias, &sizes[1..], &biases)];
-        graph.then("Gemm", further, &[]);
+        add_to_graph(graph, path, [self.inputs, self.outputs().values()])?;
         graph.activate(self.activation);
         Ok(())
     }
+}
+
+/// Adds a dense layer without activation to an ONNX graph, whose last value must be rows.
+pub(super) fn add_to_graph(graph: &mut Graph<'_>, path: &str, sizes: [usize; 2]) -> Result<(), ExportError> {
+    let (weight, bias) = (format!("{path}.weight"), format!("{path}.bias"));
+    let (weights, biases) = (graph.weight(&weight, &sizes)?, graph.weight(&bias, &sizes[1..])?);
+    // Weights are (in, out), as `Gemm` expects.
+    let further = vec![graph.constant(&weight, &sizes, &weights), graph.constant(&bias, &sizes[1..], &biases)];
+    graph.then("Gemm", further, &[]);
+    Ok(())
 }
 
 /// A dense layer with its weights.
@@ -102,6 +164,11 @@ impl<I: Dim, O: Dim, B: Backend> Dense<I, O, B> {
     pub fn new(device: &B::Device, inputs: I, outputs: O, activation: Activation) -> Result<Self, DeviceError> {
         let weight = Parameter::zeros(device, (inputs, outputs))?;
         Ok(Dense { weight, bias: Parameter::zeros(device, (outputs,))?, activation, input_gradient: true })
+    }
+
+    /// With `on_data`, the gradient with respect to its input is not computed.
+    pub(super) fn on_data(self, on_data: bool) -> Self {
+        Dense { input_gradient: !on_data, ..self }
     }
 
     /// `(N, I)` to `(N, O)`.
@@ -128,7 +195,7 @@ impl<B: Backend> Forward<B> for Dense<Features, Features, B> {
 impl<I: Dim, O: Dim, B: Backend> Module<B> for Dense<I, O, B> {
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
         let (inputs, outputs) = self.weight.shape();
-        let fans = Fans { inputs: inputs.size(), outputs: outputs.size() };
+        let fans = Fans::new(inputs.size(), outputs.size());
         visit_weight_and_bias(path, &mut self.weight, &mut self.bias, fans, visitor);
     }
 }

@@ -8,7 +8,7 @@ use crate::tensor::backend::{Array, Backend, DeviceError, Parameter};
 use crate::tensor::dims::{Dim, Features};
 use dfdx::shapes::Shape;
 use dfdx::tensor::Tape;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A kind of layer: what a layer of this kind with certain sizes needs and gives. Arithmetic on sizes saturates, because sizes
 /// from a spec can exceed 64 bits.
@@ -77,6 +77,11 @@ macro_rules! layers {
                 match self { $(Layer::$name(layer) => layer.cost(),)+ }
             }
 
+            /// The name of its kind, as in lists.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Layer::$name(_) => $file::KIND.key.name,)+ }
+            }
+
             fn canonical(&self, is_output: bool) -> Value {
                 match self { $(Layer::$name(layer) => layer.canonical(is_output),)+ }
             }
@@ -89,6 +94,9 @@ macro_rules! layers {
                 match self { $(Layer::$name(layer) => layer.onnx(path, graph),)+ }
             }
         }
+
+        /// The kinds of layers in the lists of a spec.
+        pub(crate) static KINDS: &[&ListedKind] = &[$(&$file::KIND),+];
 
         /// A layer with its weights.
         enum Live<B: Backend> {
@@ -116,10 +124,14 @@ layers! {
     Dense(DenseLayer) in dense,
     Conv(ConvLayer) in conv,
     ConvTranspose(ConvTransposeLayer) in conv_transpose,
+    GatedDense(GatedDenseLayer) in gated_dense,
+    Residual(ResidualLayer) in residual,
 }
 
-pub use conv::ConvStride;
+mod listed;
+
 pub use dense::DenseOutputs;
+pub(crate) use listed::{ListedKind, Misfit, WrittenLayer};
 
 /// A layer of a network, with its name in the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +154,15 @@ impl Named {
     /// Its description for ids of trials: independent of the keys that it comes from.
     pub fn canonical(&self) -> Value {
         self.layer.canonical(self.name == Named::OUTPUT)
+    }
+
+    /// Its description, with its name and the shape of its output.
+    pub fn described(&self) -> Value {
+        let mut described = self.canonical();
+        described["name"] = json!(self.name);
+        described["kind"] = json!(self.layer.kind());
+        described["outputs"] = json!(self.layer.outputs().sizes());
+        described
     }
 }
 
@@ -210,5 +231,6 @@ fn visit_weight_and_bias<K: Shape, O: Shape, B: Backend>(
     visitor: &mut Visitor<'_, B>,
 ) {
     visitor(Visit { name: format!("{path}.weight"), fans: Some(fans), parameter: weight });
-    visitor(Visit { name: format!("{path}.bias"), fans: None, parameter: bias });
+    let fans = Some(Fans { is_bias: true, ..fans });
+    visitor(Visit { name: format!("{path}.bias"), fans, parameter: bias });
 }

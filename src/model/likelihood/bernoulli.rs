@@ -1,6 +1,6 @@
 //! Independent Bernoulli distributions, one per value: binary cross-entropy.
 
-use super::{Likelihood, Support, each_output, gradient_of_logits, nats_of_logits};
+use super::{Likelihood, MEANS, Support, each_output, gradient_of_logits, nats_of_logits};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
@@ -43,6 +43,11 @@ impl Likelihood for Bernoulli {
 
     fn expected_fast(&self, outputs: Vec<f32>, _: &[f32]) -> Vec<f32> {
         each_output(outputs, sigmoid)
+    }
+
+    fn output_of_mean(&self, mean: f32) -> f32 {
+        let mean = mean.clamp(MEANS[0], MEANS[1]);
+        (mean / (1.0 - mean)).ln()
     }
 
     fn draw(&self, outputs: Vec<f32>, own: &[f32], stream: &mut Stream) -> Vec<f32> {

@@ -4,7 +4,7 @@
 //! the mean is A'(a) = 1/2 + (coth(h) - 1/h) / 2. Near 0, where these cancel, series of h are used; there are no
 //! approximations elsewhere.
 
-use super::{Likelihood, Support, each_output, gradient_of_logits, nats_of_logits};
+use super::{Likelihood, MEANS, Support, each_output, gradient_of_logits, nats_of_logits, solve};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
@@ -128,6 +128,10 @@ impl Likelihood for ContinuousBernoulli {
 
     fn expected_fast(&self, outputs: Vec<f32>, _: &[f32]) -> Vec<f32> {
         each_output(outputs, mean)
+    }
+
+    fn output_of_mean(&self, mean: f32) -> f32 {
+        solve(exact_mean, mean.clamp(MEANS[0], MEANS[1])) as f32
     }
 
     fn draw(&self, mut outputs: Vec<f32>, _: &[f32], stream: &mut Stream) -> Vec<f32> {

@@ -98,6 +98,11 @@ impl Likelihood for DiscretizedLogistic {
         outputs
     }
 
+    fn output_of_mean(&self, mean: f32) -> f32 {
+        let log_scale = self.parameter(ImageShape::grey(1, 1)).map_or(0.0, |own| own.initial);
+        self.bins().location_of_mean(self.grid.share_of(mean), log_scale)
+    }
+
     fn draw(&self, outputs: Vec<f32>, own: &[f32], stream: &mut Stream) -> Vec<f32> {
         let bins = self.bins();
         let each = each_value(&outputs, own, self.scale.is_of_decoder(), f32::MIN);

@@ -28,6 +28,11 @@ impl Grid {
         f64::from(self.last) + 1.0
     }
 
+    /// The number of black, and that of white.
+    pub(in crate::model) fn range(self) -> [f32; 2] {
+        self.range
+    }
+
     /// The greatest level.
     pub(super) fn last(self) -> f32 {
         self.last
@@ -45,6 +50,12 @@ impl Grid {
     pub(super) fn at_share(self, share: f32) -> f32 {
         let [low, high] = self.range;
         low + (high - low) * share
+    }
+
+    /// The share of the interval at which a value is.
+    pub(super) fn share_of(self, value: f32) -> f32 {
+        let [low, length] = self.start_and_length();
+        (value - low) / length
     }
 
     /// The number of black, and the length of the interval.
@@ -69,6 +80,7 @@ mod tests {
             for level in 0..levels as u32 {
                 let value = grid.at_share(level as f32 / grid.last());
                 assert!((value * scale + offset - level as f32).abs() < 1e-4, "{level}");
+                assert!((grid.share_of(value) * grid.last() - level as f32).abs() < 1e-4, "{level}");
             }
         }
         assert_eq!(Grid::new([0.0, 255.0], [0.0, 1.0]), Grid::default());

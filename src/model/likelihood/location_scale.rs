@@ -78,7 +78,7 @@ fn load_pairs(pairs: &[f32], at: usize) -> [Lanes; 2] {
 
 /// The terms of some values: those of the logarithms of their scales.
 #[inline(always)]
-fn terms_of<L: LocationScale>(of: L, log_scales: Lanes) -> [Lanes; 3] {
+pub(super) fn terms_of<L: LocationScale>(of: L, log_scales: Lanes) -> [Lanes; 3] {
     let mut terms = [[0.0; LANES]; 3];
     for lane in 0..LANES {
         let [a, b, c] = of.terms(floored(log_scales[lane], of.floor()));
@@ -135,8 +135,9 @@ fn sum(values: usize, nats: impl Fn(usize) -> Lanes) -> f32 {
     sums.iter().sum::<f64>() as f32
 }
 
+/// The nats of some values.
 #[inline(always)]
-fn nats_of<L: LocationScale>(of: L, x: Lanes, location: Lanes, terms: [Lanes; 3]) -> Lanes {
+pub(super) fn nats_of<L: LocationScale>(of: L, x: Lanes, location: Lanes, terms: [Lanes; 3]) -> Lanes {
     let mut nats = [0.0; LANES];
     for lane in 0..LANES {
         nats[lane] = of.nats(x[lane], location[lane], [terms[0][lane], terms[1][lane], terms[2][lane]]);
@@ -144,8 +145,9 @@ fn nats_of<L: LocationScale>(of: L, x: Lanes, location: Lanes, terms: [Lanes; 3]
     nats
 }
 
+/// The derivatives of the nats of some values by their locations, and by the logarithms of their scales.
 #[inline(always)]
-fn slopes_of<L: LocationScale>(of: L, x: Lanes, location: Lanes, terms: [Lanes; 3]) -> [Lanes; 2] {
+pub(super) fn slopes_of<L: LocationScale>(of: L, x: Lanes, location: Lanes, terms: [Lanes; 3]) -> [Lanes; 2] {
     let mut slopes = [[0.0; LANES]; 2];
     for lane in 0..LANES {
         let [a, b] = of.slopes(x[lane], location[lane], [terms[0][lane], terms[1][lane], terms[2][lane]]);

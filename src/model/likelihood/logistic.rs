@@ -6,9 +6,9 @@
 //! sigmoid(hi) - sigmoid(lo). Its logarithm is the sum of log sigmoid(hi), log sigmoid(-lo) and T = log(1 - e^-(hi - lo)), which
 //! is exact for all numbers; of the first bin it is log sigmoid(hi), of the last one log sigmoid(-lo).
 
-use super::Grid;
 use super::continuous_bernoulli::{self, ln_sinhc};
 use super::location_scale::{LocationScale, floored};
+use super::{Grid, MEANS, solve};
 use crate::onnx::Graph;
 use crate::random::Stream;
 use crate::tensor::kernels::{exp, ln_1p_of_unit, sigmoid, tanh};
@@ -95,6 +95,12 @@ impl Bins {
             let product = (0.5 * location / scale).tanh() * (0.5 / scale).tanh();
             if scale.is_finite() { 0.5 + scale * product.atanh() } else { 0.5 }
         }
+    }
+
+    /// The location at which the distribution that is cut to [-1, 1] has its mean at this share of the interval.
+    pub(super) fn location_of_mean(self, share: f32, log_scale: f32) -> f32 {
+        let mean = |location| self.exact_mean_share(location, f64::from(log_scale));
+        solve(mean, share.clamp(MEANS[0], MEANS[1])) as f32
     }
 
     /// Draws a level, as a place in [-1, 1].

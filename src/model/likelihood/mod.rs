@@ -71,6 +71,21 @@ trait Likelihood: RowOperation {
         self.expected(outputs, own)
     }
 
+    /// The output that gives a value this expected value, while the other outputs are 0 and own numbers have their initial values.
+    fn output_of_mean(&self, mean: f32) -> f32 {
+        mean
+    }
+
+    /// Outputs of the decoder for a pixel whose expected values are `mean`, one for each channel, where outputs that do not
+    /// determine the expected values are 0.
+    fn outputs_of_mean(&self, mean: &[f32]) -> Vec<f32> {
+        let mut outputs = vec![0.0; self.outputs(mean.len())];
+        let each = outputs.len() / mean.len().max(1);
+        let first = outputs.iter_mut().step_by(each.max(1));
+        first.zip(mean).for_each(|(output, mean)| *output = self.output_of_mean(*mean));
+        outputs
+    }
+
     /// Draws the values of images: from outputs of the decoder (Images, Outputs) and the likelihood's own numbers to
     /// (Images, Values).
     fn draw(&self, outputs: Vec<f32>, own: &[f32], stream: &mut Stream) -> Vec<f32>;
@@ -167,6 +182,12 @@ macro_rules! likelihoods {
             /// (Images, Values).
             pub fn expected(&self, outputs: Vec<f32>, own: &[f32]) -> Vec<f32> {
                 match self { $(LikelihoodKind::$name(one) => one.expected(outputs, own),)+ }
+            }
+
+            /// Outputs of the decoder for a pixel whose expected values are `mean`, one for each channel. Other numbers of the
+            /// likelihood are 0.
+            pub fn outputs_of_mean(&self, mean: &[f32]) -> Vec<f32> {
+                match self { $(LikelihoodKind::$name(one) => one.outputs_of_mean(mean),)+ }
             }
 
             /// As [`LikelihoodKind::expected`], by the vector instructions of the kernels: to a relative error of 2e-6.
@@ -281,6 +302,20 @@ fn exact_sum(outputs: &[f64], own: &[f64], x: &[f64], is_of_decoder: bool, term:
         }
     };
     x.iter().enumerate().map(|(place, x)| term(both(place), *x)).sum()
+}
+
+/// Means of values in [0, 1], from which logits are computed: at 0 and 1 a logit is infinite (Burda et al. 2016).
+const MEANS: [f32; 2] = [0.001, 0.999];
+
+/// The argument, to double precision, at which a function that grows has this value.
+fn solve(function: impl Fn(f64) -> f64, value: f32) -> f64 {
+    const FARTHEST: f64 = 1e9;
+    let (mut low, mut high) = (-FARTHEST, FARTHEST);
+    for _ in 0..96 {
+        let middle = 0.5 * (low + high);
+        if function(middle) < f64::from(value) { low = middle } else { high = middle }
+    }
+    low
 }
 
 /// The function of each output.

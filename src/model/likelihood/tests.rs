@@ -418,3 +418,22 @@ fn an_optimal_variance_gives_the_greatest_density() {
     let exact = nats_of(kinds[0], &given.x, &[], &given.x);
     assert!((exact - 21.0 * (std::f64::consts::TAU.ln() - 12.0)).abs() < 1e-4, "{exact}");
 }
+
+#[test]
+fn outputs_of_a_mean_have_it_as_their_expected_values() {
+    for kind in kinds().into_iter().map(|kind| kind.on(3, Grid::default())) {
+        let own = kind.parameter(ImageShape { height: 1, width: 1, channels: 3 });
+        let own = own.map_or(Vec::new(), |own| vec![own.initial; own.length]);
+        for mean in [[0.01, 0.5, 0.9], [0.3, 0.499_9, 0.98]] {
+            let outputs = kind.outputs_of_mean(&mean);
+            assert_eq!(outputs.len(), kind.outputs(3));
+            let found = kind.expected(outputs, &own);
+            assert_eq!(found.len(), 3);
+            for (found, mean) in found.iter().zip(mean) {
+                assert!((found - mean).abs() < 1e-5, "{kind:?}: {found}, not {mean}");
+            }
+        }
+        // The logits of 0 and 1 are finite.
+        assert!(kind.outputs_of_mean(&[0.0, 1.0]).iter().all(|output| output.is_finite()));
+    }
+}

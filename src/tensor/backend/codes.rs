@@ -27,6 +27,8 @@ pub struct CodeInputs<'a> {
     pub log_variance: &'a [f32],
     /// (Images, Latent)
     pub z: &'a [f32],
+    /// Numbers that all images share, such as those of a prior; empty if there are none.
+    pub own: &'a [f32],
 }
 
 /// The gradients that an operation on codes adds to, with the lengths of [`CodeInputs`].
@@ -38,23 +40,18 @@ pub struct CodeGradients<'a> {
     pub log_variance: &'a mut [f32],
     /// With respect to the samples.
     pub z: &'a mut [f32],
+    /// With respect to the shared numbers.
+    pub own: &'a mut [f32],
 }
 
 /// A term of the loss of each image that depends on its code, and on numbers that all images share. It is computed twice: by a
 /// kernel on the host, and with dfdx's operations on any device.
 pub trait CodeTerm: Copy + Send + Sync + 'static {
-    /// Writes the term of each image to `results` (Images). `own` are the shared numbers.
-    fn forward(&self, codes: CodeInputs<'_>, own: &[f32], results: &mut [f32]);
+    /// Writes the term of each image to `results` (Images).
+    fn forward(&self, codes: CodeInputs<'_>, results: &mut [f32]);
 
-    /// Adds the gradients, from the gradients with respect to the results (Images); `down` is with respect to the shared numbers.
-    fn backward(
-        &self,
-        codes: CodeInputs<'_>,
-        own: &[f32],
-        dresults: &[f32],
-        gradients: CodeGradients<'_>,
-        down: &mut [f32],
-    );
+    /// Adds the gradients, from the gradients with respect to the results (Images).
+    fn backward(&self, codes: CodeInputs<'_>, dresults: &[f32], gradients: CodeGradients<'_>);
 
     /// The same as [`CodeTerm::forward`] with dfdx's operations, from (Images, Latent) tensors to (Images). The result must have
     /// the tape of `own`, which comes from the operations before: start with it.
@@ -73,13 +70,18 @@ pub trait CodeTerm: Copy + Send + Sync + 'static {
 /// Terms of the loss that couple the images of a batch: from all codes of a batch to some numbers, of whose weighted sum the
 /// gradients are needed. They are computed twice: on the host, and with dfdx's operations on any device.
 pub trait CodeOperation {
+    /// Whether the terms depend on the posteriors; if not, their gradients are left out.
+    const HAS_POSTERIORS: bool = true;
+    /// Whether the terms depend on the samples; if not, their gradients are left out.
+    const HAS_SAMPLES: bool = true;
+
     /// The weight of each term; at least one.
     fn weights(&self) -> Vec<f32>;
 
     /// The terms. Adds the gradients of their weighted sum.
     fn gradients(&self, codes: CodeInputs<'_>, gradients: CodeGradients<'_>) -> Vec<f64>;
 
-    /// The terms, `(Terms)`, from (Images, Latent) tensors, recorded on their tapes.
+    /// The terms, `(Terms)`, from (Images, Latent) tensors and the shared numbers, recorded on their tapes.
     ///
     /// # Errors
     /// The device failed.
@@ -88,5 +90,11 @@ pub trait CodeOperation {
         mean: Tensor<(usize, usize), f32, D, T>,
         log_variance: Option<Tensor<(usize, usize), f32, D, T>>,
         z: Tensor<(usize, usize), f32, D, T>,
+        own: Option<Tensor<(usize,), f32, D, T>>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err>;
+}
+
+/// Numbers (Images, Latent) as (Latent, Images), for loops over the images.
+pub fn by_axis(latent: usize, values: &[f32]) -> Vec<f32> {
+    (0..latent).flat_map(|axis| values.iter().skip(axis).step_by(latent).copied()).collect()
 }

@@ -14,6 +14,25 @@ pub enum RowWeight<N: Dim, B: Backend> {
     Each(Array<(N,), B>),
 }
 
+/// Terms that couple the images of a batch, and the gradients of their weighted sum.
+pub struct BatchTerms<N: Dim, L: Dim, P: Dim, B: Backend> {
+    /// The terms.
+    pub terms: Array<(Terms,), B>,
+    /// With respect to the codes.
+    pub codes: Codes<N, L, B>,
+    /// With respect to the shared numbers.
+    pub own: Option<Array<(P,), B>>,
+}
+
+impl<N: Dim, B: Backend> Clone for RowWeight<N, B> {
+    fn clone(&self) -> Self {
+        match self {
+            RowWeight::Same(weight) => RowWeight::Same(*weight),
+            RowWeight::Each(weights) => RowWeight::Each(weights.clone()),
+        }
+    }
+}
+
 /// Operations that combine terms of images to the value to differentiate.
 pub trait Combine: Backend {
     /// A term of each row that depends on its code and on shared numbers, if there are any: `(N)`. All codes may be on the tape.
@@ -30,11 +49,13 @@ pub trait Combine: Backend {
         times: usize,
     ) -> Result<Array<(N, L), Self, T>, DeviceError>;
 
-    /// The gradients of the weighted sum of terms that couple the images of a batch, with respect to their codes; and the terms.
-    fn code_gradients<C: CodeOperation, N: Dim, L: Dim>(
+    /// The terms that couple the images of a batch, with the gradients of their weighted sum. `own` are the numbers that all images
+    /// share, if there are any.
+    fn code_gradients<C: CodeOperation, N: Dim, L: Dim, P: Dim>(
         operation: &C,
         codes: &Codes<N, L, Self>,
-    ) -> Result<(Codes<N, L, Self>, Array<(Terms,), Self>), DeviceError>;
+        own: Option<&Parameter<(P,), Self>>,
+    ) -> Result<BatchTerms<N, L, P, Self>, DeviceError>;
 
     /// The sum of all terms times their weights, the value to differentiate: of rows `(N)`, and of any arrays with constant
     /// gradients of the same shape.
@@ -64,6 +85,18 @@ pub trait Combine: Backend {
         array: &Array<(N, L), Self>,
         rows: Range<usize>,
     ) -> Result<Array<(Batch, L), Self>, DeviceError>;
+
+    /// A parameter as an array, recorded: its gradient goes on to the parameter.
+    fn recorded<S: Shape, T: Tape<f32, Self::Device>>(
+        parameter: &Parameter<S, Self>,
+        tape: T,
+    ) -> Result<Array<S, Self, T>, DeviceError>;
+
+    /// Numbers after each other, recorded; at least one array.
+    fn join<P: Dim, T: Tape<f32, Self::Device>>(
+        parts: Vec<Array<(P,), Self>>,
+        tape: T,
+    ) -> Result<Array<(P,), Self, T>, DeviceError>;
 
     /// Values as a parameter, so that their gradient can be read.
     fn leaf<S: Shape>(values: &Array<S, Self>) -> Result<Parameter<S, Self>, DeviceError>;

@@ -4,29 +4,28 @@ mod codes;
 mod combine;
 mod gradient;
 mod host;
+mod pointwise;
 mod portable;
 mod rows;
 
 pub use crate::tensor::kernels::{ACTIVATIONS, Activation};
-pub use codes::{CodeGradients, CodeInputs, CodeOperation, CodeTerm, Codes};
-pub use combine::{Combine, RowWeight};
+pub use codes::{CodeGradients, CodeInputs, CodeOperation, CodeTerm, Codes, by_axis};
+pub use combine::{BatchTerms, Combine, RowWeight};
 pub(crate) use gradient::whole_rows;
 pub use gradient::{Part, put_sum};
 pub use host::Host;
-pub use portable::{AnyTensor, Copies, Portable, PortableDevice, copies};
+pub use pointwise::{Operands, Pointwise};
+pub use portable::{AnyTensor, Copies, Portable, PortableDevice, copies, kl_of_axes};
 pub use rows::{RowGradients, RowInputs, RowOperation};
 
 use crate::random::{Purpose, Stream};
-use crate::tensor::dims::{Const, Dim, Stride};
+use crate::tensor::dims::{Dim, Kernel, Window, Windows};
 use crate::tensor::kernels::Buffer;
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Gradients, HasErr, NoneTape, OwnedTape, Tape};
 use dfdx::tensor_ops::Device;
 use std::fmt;
 use std::sync::Arc;
-
-/// The side of the filter of every convolution.
-pub type Filter = Const<3>;
 
 /// An array of shape `S` on a backend's device, with or without a tape that records operations.
 #[derive(Debug)]
@@ -218,26 +217,33 @@ pub trait Backend: 'static + Sized {
         input_gradient: bool,
     ) -> Result<Array<(N, O), Self, T>, DeviceError>;
 
-    /// A 3x3 convolution with TensorFlow's SAME padding: `(N, H, W, I)` to `(N, H', W', O)`.
-    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Self::Device>>(
+    /// A convolution: `(N, H, W, I)` to `(N, H', W', O)`.
+    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Device>>(
         x: Array<(N, H, W, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, I, O), Self>,
+        weight: &Parameter<(Kernel, Kernel, I, O), Self>,
         bias: &Parameter<(O,), Self>,
-        stride: S,
+        window: Window,
         activation: Activation,
         input_gradient: bool,
-    ) -> Result<Array<(N, S::Side<H>, S::Side<W>, O), Self, T>, DeviceError>;
+    ) -> Result<Array<(N, Windows<H>, Windows<W>, O), Self, T>, DeviceError>;
 
     /// The exact adjoint of [`Backend::conv`], with a bias and an activation: `(N, H', W', I)` to `(N, H, W, O)`, where
-    /// `sides` is `(H, W)`. The weight is that of the convolution: `(3, 3, O, I)`.
-    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Self::Device>>(
-        x: Array<(N, S::Side<H>, S::Side<W>, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, O, I), Self>,
+    /// `sides` is `(H, W)`. The weight is that of the convolution: `(kernel, kernel, O, I)`.
+    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Device>>(
+        x: Array<(N, Windows<H>, Windows<W>, I), Self, T>,
+        weight: &Parameter<(Kernel, Kernel, O, I), Self>,
         bias: &Parameter<(O,), Self>,
         sides: (H, W),
-        stride: S,
+        window: Window,
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError>;
+
+    /// An operation on the values at the same place of one or two arrays; the tape is that of `a`.
+    fn pointwise<P: Pointwise, S: Shape, T: Tape<f32, Self::Device>>(
+        operation: &P,
+        a: Array<S, Self, T>,
+        b: Option<&Array<S, Self>>,
+    ) -> Result<Array<S, Self, T>, DeviceError>;
 
     /// An operation on rows, such as a likelihood: from outputs `(N, O)` and values `(N, V)` to one number per row. `own` are the
     /// operation's own numbers, and whether their gradient is needed.

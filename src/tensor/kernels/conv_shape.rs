@@ -1,9 +1,7 @@
 //! The shape of a convolution, and what all its kernels share.
 
 use super::{Accumulate, assert_length};
-
-/// Height and width of the window of weights.
-pub(super) const WINDOW: usize = 3;
+use crate::tensor::dims::Window;
 
 /// The shape of a convolution, or of the convolution whose adjoint a transposed convolution is. Each number is at least
 /// 1, except `batch`, which may be 0.
@@ -19,31 +17,41 @@ pub struct ConvShape {
     pub inputs: usize,
     /// Channels of the smaller side: the output of a convolution, the input of its adjoint.
     pub outputs: usize,
-    /// Pixels between neighbouring windows, in both directions.
-    pub stride: usize,
+    /// The window of weights, the same in both directions.
+    pub window: Window,
 }
 
 impl ConvShape {
-    /// Height in pixels of the smaller side: height / stride, rounded up.
+    /// Height in pixels of the smaller side: the number of windows in a column.
     #[must_use]
     pub fn out_height(&self) -> usize {
-        self.height.div_ceil(self.stride)
+        self.window.count(self.height)
     }
 
-    /// Width in pixels of the smaller side: width / stride, rounded up.
+    /// Width in pixels of the smaller side: the number of windows in a row.
     #[must_use]
     pub fn out_width(&self) -> usize {
-        self.width.div_ceil(self.stride)
+        self.window.count(self.width)
     }
 
-    /// Rows of zeros above the image. If the number of padding rows is odd, the extra one is below.
+    /// Rows of zeros above the image.
     pub(super) fn pad_top(&self) -> usize {
-        padding_before(self.height, self.out_height(), self.stride)
+        self.window.before(self.height)
     }
 
     /// Columns of zeros to the left of the image.
     pub(super) fn pad_left(&self) -> usize {
-        padding_before(self.width, self.out_width(), self.stride)
+        self.window.before(self.width)
+    }
+
+    /// Whether it has a 3x3 window and SAME padding, for which there are further algorithms.
+    pub(super) fn is_same_3x3(&self) -> bool {
+        self.window.kernel == 3 && self.window.is_same(self.height) && self.window.is_same(self.width)
+    }
+
+    /// The number of taps of the window.
+    pub(super) fn taps(&self) -> usize {
+        self.window.kernel * self.window.kernel
     }
 
     /// Pixels of an image on the smaller side.
@@ -73,23 +81,18 @@ impl ConvShape {
 
     /// Numbers under a window: its pixels times the channels of the larger side.
     pub(super) fn window(&self) -> usize {
-        WINDOW * WINDOW * self.inputs
+        self.taps() * self.inputs
     }
 
     #[track_caller]
     pub(super) fn check(&self, [large_name, small_name]: [&str; 2], large: &[f32], small: &[f32], weight: &[f32]) {
-        let sides = [self.height, self.width, self.inputs, self.outputs, self.stride];
+        let sides = [self.height, self.width, self.inputs, self.outputs, self.window.kernel, self.window.stride];
         assert!(sides.iter().all(|&side| side > 0), "a side of {self:?} is 0");
+        assert!(self.small_pixels() > 0, "the window of {self:?} does not fit");
         assert_length(large_name, large, self.batch * self.large_image());
         assert_length(small_name, small, self.batch * self.small_image());
         assert_length("weight", weight, self.window() * self.outputs);
     }
-}
-
-/// TensorFlow's "SAME" rule for one direction: `max((out - 1) * stride + 3 - size, 0)` in total, half of it, rounded
-/// down, before the image.
-fn padding_before(size: usize, out: usize, stride: usize) -> usize {
-    ((out - 1) * stride + WINDOW).saturating_sub(size) / 2
 }
 
 /// A side of a convolution, and the buffer of the gradient with respect to it.
@@ -98,7 +101,8 @@ pub(super) enum Side<'a> {
     Small(Accumulate, &'a mut [f32]),
 }
 
-/// Transposes the channels of the weight: (3, 3, inputs, outputs) to (3, 3, outputs, inputs).
+/// Transposes the channels of the weight: (kernel, kernel, inputs, outputs) to (kernel, kernel,
+/// outputs, inputs).
 pub(super) fn transpose_taps([inputs, outputs]: [usize; 2], weight: &[f32], transposed: &mut [f32]) {
     /// Outputs in one block, so that the written part stays in the cache.
     const BLOCK: usize = 16;

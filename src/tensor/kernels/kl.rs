@@ -20,14 +20,17 @@ pub fn kl(latent: usize, mean: &[f32], log_var: &[f32], nats: &mut [f32]) {
     check_kl(latent, mean, log_var, nats);
     let rows = mean.chunks_exact(latent).zip(log_var.chunks_exact(latent));
     for ((mean, log_var), nats) in rows.zip(nats) {
-        let term = |(&mean, &log_var): (&f32, &f32)| {
-            let (mean, log_var) = (f64::from(mean), f64::from(log_var));
-            // exp(log_var) - 1 - log_var nearly cancels close to the prior, where collapsed variables are, so it is
-            // computed in f64.
-            mean * mean + (log_var.exp_m1() - log_var)
-        };
-        *nats = (0.5 * mean.iter().zip(log_var).map(term).sum::<f64>()) as f32;
+        let terms = mean.iter().zip(log_var).map(|(mean, log_var)| kl_of_axis(*mean, *log_var));
+        *nats = terms.sum::<f64>() as f32;
     }
+}
+
+/// The term of one latent variable in [`kl`].
+#[inline(always)]
+pub fn kl_of_axis(mean: f32, log_var: f32) -> f64 {
+    let (mean, log_var) = (f64::from(mean), f64::from(log_var));
+    // exp(log_var) - 1 - log_var nearly cancels close to the prior, where collapsed variables are, so it is computed in f64.
+    0.5 * (mean * mean + (log_var.exp_m1() - log_var))
 }
 
 /// Adds the gradients of [`kl`]: `dmean += dnats[r] mean` and `dlog_var += dnats[r] 0.5 (exp(log_var) - 1)`.

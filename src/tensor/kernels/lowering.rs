@@ -1,22 +1,23 @@
 //! Convolutions as matrix products: the linear maps between the two sides of a [`ConvShape`].
 //!
-//! An image is copied once into a larger array with a border of zeros. There the three rows of any window are three
-//! runs of consecutive numbers, which a product reads in place: no matrix of windows (im2col) is built. The adjoint is
+//! An image is copied once into a larger array with a border of zeros. There each row of any window is a run of
+//! consecutive numbers, which a product reads in place: no matrix of windows (im2col) is built. The adjoint is
 //! read the same way: the pixels of the larger side whose rows and columns have the same remainders modulo the stride
 //! meet the same taps, and each of these classes is one product.
 //!
-//! A result with very few channels would leave most of a vector empty. In that case, at stride 1, the matrix of windows
-//! is computed by products and summed, or the gradient is computed for the same convolution seen from its other side,
+//! A result with very few channels would leave most of a vector empty. In that case the matrix of windows is computed by
+//! products and summed; or, at stride 1, the gradient is computed for the same convolution seen from its other side,
 //! with the weight rotated by 180 degrees and its channels exchanged.
 //!
 //! If [`winograd`](super::winograd) is faster, it is used instead.
 
 use super::activation::finish;
-use super::conv_shape::{ConvShape, Side, WINDOW, transpose_taps};
+use super::conv_shape::{ConvShape, Side, transpose_taps};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
 use super::simd::WIDEST;
 use super::winograd::Filtering;
+use crate::tensor::dims::Window;
 
 /// Results with at most this many channels are computed by summing windows.
 const FEW: usize = 4;
@@ -26,7 +27,7 @@ const FEW: usize = 4;
 pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
     if let Some(filtering) = Filtering::fitting(shape) {
         filtering.gather(weight, large, start, relu, small);
-    } else if shape.stride == 1 && shape.outputs <= FEW && shape.outputs < shape.inputs {
+    } else if shape.window.stride == 1 && shape.is_same_3x3() && shape.outputs <= FEW && shape.outputs < shape.inputs {
         by_windows(shape, weight, large, start, relu, small);
     } else {
         by_gathering(shape, weight, large, start, relu, small);
@@ -37,14 +38,19 @@ pub(super) fn gather(shape: ConvShape, weight: &[f32], large: &[f32], start: Sta
 pub(super) fn scatter(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
     // At stride 2, filtering would have to add overlapping tiles before bias and ReLU; this extra pass costs as much as
     // filtering saves.
-    if shape.stride == 1 && (shape.inputs <= FEW || Filtering::fitting(shape).is_some()) {
+    let exchangeable = shape.window.stride == 1 && shape.is_same_3x3();
+    if exchangeable && (shape.inputs <= FEW || Filtering::fitting(shape).is_some()) {
         with_turned(shape, weight, |turned| gather(exchanged(shape), turned, small, start, relu, large));
+    } else if shape.inputs <= FEW && shape.inputs < shape.outputs && shape.window.kernel != 3 {
+        // 3x3 windows keep the bits that they always had.
+        by_adding(shape, weight, small, start, relu, large);
     } else {
         by_scattering(shape, weight, small, start, relu, large);
     }
 }
 
-/// dweight += gradient of <convolution of large, small> with respect to the weight (3, 3, inputs, outputs). The
+/// dweight += gradient of <convolution of large, small> with respect to the weight (kernel, kernel, inputs,
+/// outputs). The
 /// gradient with respect to one side goes to `by_side`.
 pub(super) fn gradients(
     shape: ConvShape,
@@ -57,7 +63,7 @@ pub(super) fn gradients(
     if let Some(filtering) = Filtering::fitting(shape) {
         return filtering.gradients(weight, large, small, by_side, dweight);
     }
-    if shape.stride == 1 && shape.outputs < shape.inputs && shape.outputs <= FEW {
+    if shape.window.stride == 1 && shape.is_same_3x3() && shape.outputs < shape.inputs && shape.outputs <= FEW {
         with_scratch(dweight.len(), |turned| {
             turned.fill(0.0);
             weight_gradient(exchanged(shape), small, large, turned);
@@ -73,12 +79,13 @@ pub(super) fn gradients(
     }
 }
 
-/// The same convolution seen from its other side; only for stride 1, where both sides have the same pixels.
+/// The same convolution seen from its other side; only for 3x3 windows, SAME padding and stride 1: both sides have the same
+/// pixels, and as many rows of zeros before them as after them.
 fn exchanged(shape: ConvShape) -> ConvShape {
     ConvShape { inputs: shape.outputs, outputs: shape.inputs, ..shape }
 }
 
-/// Calls `work` with `weight` rotated by 180 degrees and its channels exchanged: (3, 3, outputs, inputs).
+/// Calls `work` with `weight` rotated by 180 degrees and its channels exchanged: (kernel, kernel, outputs, inputs).
 fn with_turned(shape: ConvShape, weight: &[f32], work: impl FnOnce(&[f32])) {
     with_scratch(weight.len(), |turned| {
         turn(shape, weight, |to, value| turned[to] = value);
@@ -86,11 +93,11 @@ fn with_turned(shape: ConvShape, weight: &[f32], work: impl FnOnce(&[f32])) {
     });
 }
 
-/// Calls `put` with each number of `weight` (3, 3, inputs, outputs) and its index in the rotated weight.
+/// Calls `put` with each number of `weight` (kernel, kernel, inputs, outputs) and its index in the rotated weight.
 fn turn(shape: ConvShape, weight: &[f32], mut put: impl FnMut(usize, f32)) {
     let ConvShape { inputs, outputs, .. } = shape;
     for (tap, channels) in weight.chunks_exact(inputs * outputs).enumerate() {
-        let first = (WINDOW * WINDOW - 1 - tap) * inputs * outputs;
+        let first = (shape.taps() - 1 - tap) * inputs * outputs;
         for (input, row) in channels.chunks_exact(outputs).enumerate() {
             for (output, &value) in row.iter().enumerate() {
                 put(first + output * inputs + input, value);
@@ -125,7 +132,7 @@ struct Border {
 
 impl Border {
     fn of(shape: ConvShape) -> Border {
-        let side = |out: usize| (out - 1) * shape.stride + WINDOW;
+        let side = |out: usize| (out - 1) * shape.window.stride + shape.window.kernel;
         Border {
             sides: [side(shape.out_height()), side(shape.out_width())],
             before: [shape.pad_top(), shape.pad_left()],
@@ -149,10 +156,11 @@ fn by_gathering(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, r
     let border = Border::of(shape);
     let row = border.sides[1] * shape.inputs;
     let pixels = (0..shape.out_height()).flat_map(|y| (0..shape.out_width()).map(move |x| (y, x)));
-    let rows: Vec<usize> = pixels.map(|(y, x)| shape.stride * (y * row + x * shape.inputs)).collect();
+    let rows: Vec<usize> = pixels.map(|(y, x)| shape.window.stride * (y * row + x * shape.inputs)).collect();
     let places = multiples(rows.len(), shape.outputs);
-    let segments: [Segment; WINDOW] =
-        std::array::from_fn(|tap| Segment { start: tap * row, length: WINDOW * shape.inputs, step: 1 });
+    let segments: Vec<Segment> = (0..shape.window.kernel)
+        .map(|tap| Segment { start: tap * row, length: shape.window.kernel * shape.inputs, step: 1 })
+        .collect();
     let mut results = small.chunks_exact_mut(shape.small_image());
     border.each(shape, large, |padded| {
         let product = Product {
@@ -175,13 +183,14 @@ fn by_gathering(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, r
 fn weight_gradient(shape: ConvShape, large: &[f32], small: &[f32], dweight: &mut [f32]) {
     let border = Border::of(shape);
     let row = border.sides[1] * shape.inputs;
-    let rows: Vec<usize> = (0..WINDOW).flat_map(|tap| tap * row..tap * row + WINDOW * shape.inputs).collect();
+    let length = shape.window.kernel * shape.inputs;
+    let rows: Vec<usize> = (0..shape.window.kernel).flat_map(|tap| tap * row..tap * row + length).collect();
     let places = multiples(rows.len(), shape.outputs);
     let segments: Vec<Segment> = (0..shape.out_height())
         .map(|y| Segment {
-            start: y * shape.stride * row,
+            start: y * shape.window.stride * row,
             length: shape.out_width(),
-            step: shape.stride * shape.inputs,
+            step: shape.window.stride * shape.inputs,
         })
         .collect();
     let mut images = small.chunks_exact(shape.small_image());
@@ -211,19 +220,20 @@ struct Class {
 }
 
 /// Pixels of padding before the smaller side in one direction: as many as a window reaches beyond the first pixel.
-fn reach(stride: usize) -> usize {
-    (WINDOW - 1) / stride
+fn reach(Window { kernel, stride, .. }: Window) -> usize {
+    (kernel - 1) / stride
 }
 
 /// The classes of one direction, by remainder.
-fn classes(size: usize, padding: usize, stride: usize) -> Vec<Class> {
+fn classes(size: usize, padding: usize, window: Window) -> Vec<Class> {
+    let Window { kernel, stride, .. } = window;
     let class = |remainder: usize| {
-        let taps: Vec<usize> = (remainder..WINDOW).step_by(stride).rev().collect();
+        let taps: Vec<usize> = (remainder..kernel).step_by(stride).rev().collect();
         // Pixel p meets pixel (p + padding - tap) / stride of the smaller side.
         let pixels = (0..size)
             .filter(|pixel| (pixel + padding) % stride == remainder)
             .map(|pixel| {
-                let last = (pixel + padding) / stride + reach(stride);
+                let last = (pixel + padding) / stride + reach(window);
                 (pixel, last - taps.len().saturating_sub(1))
             })
             .collect();
@@ -233,12 +243,12 @@ fn classes(size: usize, padding: usize, stride: usize) -> Vec<Class> {
 }
 
 fn by_scattering(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
-    let ConvShape { height, width, inputs, outputs, stride, .. } = shape;
-    let before = reach(stride);
-    let side = |size: usize, padding: usize| (size - 1 + padding) / stride + 1 + before;
+    let ConvShape { height, width, inputs, outputs, window, .. } = shape;
+    let before = reach(window);
+    let side = |size: usize, padding: usize| (size - 1 + padding) / window.stride + 1 + before;
     let sides = [side(height, shape.pad_top()), side(width, shape.pad_left())];
     let row = sides[1] * outputs;
-    let (rows, columns) = (classes(height, shape.pad_top(), stride), classes(width, shape.pad_left(), stride));
+    let (rows, columns) = (classes(height, shape.pad_top(), window), classes(width, shape.pad_left(), window));
     let classes: Vec<(&Class, &Class)> =
         rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))).collect();
 
@@ -247,7 +257,7 @@ fn by_scattering(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, 
         with_scratch(weight.len(), |transposed| {
             transpose_taps([inputs, outputs], weight, transposed);
             let tap = |row: usize, column: usize| {
-                &transposed[(row * WINDOW + column) * inputs * outputs..][..inputs * outputs]
+                &transposed[(row * window.kernel + column) * inputs * outputs..][..inputs * outputs]
             };
             let order = classes.iter().flat_map(|(rows, columns)| {
                 rows.taps.iter().flat_map(|&row| columns.taps.iter().map(move |&column| (row, column)))
@@ -292,7 +302,58 @@ fn by_scattering(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, 
     });
 }
 
-/// [`gather`] at stride 1 to few channels: a product maps each pixel of the larger side to the windows that contain it,
+/// [`scatter`] to few channels: a product maps each pixel of the smaller side to its window, and the windows are added.
+fn by_adding(shape: ConvShape, weight: &[f32], small: &[f32], start: Start, relu: bool, large: &mut [f32]) {
+    let ConvShape { height, width, inputs, outputs, window: Window { kernel, stride, .. }, .. } = shape;
+    // Padded to whole vectors.
+    let window = shape.window().next_multiple_of(WIDEST);
+    let pixels = shape.small_pixels();
+    let (rows, places) = (multiples(pixels, outputs), multiples(pixels, window));
+    // The windows need not reach the last pixels.
+    let Border { sides, before } = Border::of(shape);
+    let sides = [sides[0].max(before[0] + height), sides[1].max(before[1] + width)];
+    let row = sides[1] * inputs;
+    with_scratch(outputs * window, |right| {
+        right.fill(0.0);
+        for (number, channels) in weight.chunks_exact(outputs).enumerate() {
+            channels.iter().zip(right[number..].iter_mut().step_by(window)).for_each(|(value, right)| *right = *value);
+        }
+        with_scratch(pixels * window, |windows| {
+            with_scratch(sides[0] * row, |sums| {
+                let images = small.chunks_exact(shape.small_image());
+                for (image, large) in images.zip(large.chunks_exact_mut(shape.large_image())) {
+                    let product = Product {
+                        left: image,
+                        rows: &rows,
+                        segments: &[Segment { start: 0, length: outputs, step: 1 }],
+                        right,
+                        right_stride: window,
+                        columns: window,
+                        places: &places,
+                        start: Start::Zero,
+                        relu: false,
+                    };
+                    product.put_into(windows);
+                    sums.fill(0.0);
+                    for (pixel, window) in windows.chunks_exact(window).enumerate() {
+                        let (y, x) = (pixel / shape.out_width(), pixel % shape.out_width());
+                        let first = stride * (y * row + x * inputs);
+                        for (tap, taps) in window.chunks_exact(kernel * inputs).take(kernel).enumerate() {
+                            let sums = &mut sums[first + tap * row..][..kernel * inputs];
+                            sums.iter_mut().zip(taps).for_each(|(sum, value)| *sum += value);
+                        }
+                    }
+                    for (y, large) in large.chunks_exact_mut(width * inputs).enumerate() {
+                        let sums = &sums[(before[0] + y) * row + before[1] * inputs..][..width * inputs];
+                        finish(sums, start, relu, large);
+                    }
+                }
+            });
+        });
+    });
+}
+
+/// [`gather`] to few channels, for 3x3 windows, SAME padding and stride 1: a product maps each pixel of the larger side to the windows that contain it,
 /// and these are summed.
 fn by_windows(shape: ConvShape, weight: &[f32], large: &[f32], start: Start, relu: bool, small: &mut [f32]) {
     let exchanged = exchanged(shape);
@@ -339,11 +400,9 @@ fn sum_windows(shape: ConvShape, window: usize, windows: &[f32], start: Start, r
     let row = (width + 2) * window;
     // From the window of the upper left neighbour, where the pixel is the last tap, to that of the lower right
     // neighbour.
-    let places: [usize; WINDOW * WINDOW] = std::array::from_fn(|neighbour| {
-        let tap = WINDOW * WINDOW - 1 - neighbour;
-        neighbour / WINDOW * row + neighbour % WINDOW * window + tap * outputs
-    });
-    let reach = places[WINDOW * WINDOW - 1] + outputs;
+    let places: [usize; 9] =
+        std::array::from_fn(|neighbour| neighbour / 3 * row + neighbour % 3 * window + (8 - neighbour) * outputs);
+    let reach = places[8] + outputs;
     with_scratch(width * outputs, |sums| {
         for (y, small) in small.chunks_exact_mut(width * outputs).enumerate() {
             for (x, sums) in sums.chunks_exact_mut(outputs).enumerate() {
@@ -360,17 +419,34 @@ fn sum_windows(shape: ConvShape, window: usize, windows: &[f32], start: Start, r
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::dims::Padding;
     use crate::tensor::kernels::oracle::{assert_close, numbers, wide};
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn ways_to_scatter_agree(
+            batch in 1..4usize, height in 7..15usize, width in 7..15usize, inputs in 1..6usize, outputs in 1..12usize,
+            kernel in 1..8usize, stride in 1..3usize, rows in 0..8usize, relu: bool, seed: u64,
+        ) {
+            let padding = if rows < kernel { Padding::Rows(rows) } else { Padding::Same };
+            let shape = ConvShape { batch, height, width, inputs, outputs, window: Window { kernel, stride, padding } };
+            let small = numbers(seed, batch * shape.small_image());
+            let weight = numbers(seed ^ 1, shape.window() * outputs);
+            let [mut added, mut scattered] = [numbers(seed ^ 2, batch * shape.large_image()), Vec::new()];
+            scattered.clone_from(&added);
+            by_adding(shape, &weight, &small, Start::Result, relu, &mut added);
+            by_scattering(shape, &weight, &small, Start::Result, relu, &mut scattered);
+            assert_close("sum of windows", &added, &wide(&scattered));
+        }
+
         /// The shape decides which algorithm is used; all algorithms must give the same result.
         #[test]
         fn ways_agree(
             batch in 1..4usize, height in 1..12usize, width in 1..12usize,
             inputs in 1..12usize, outputs in 1..12usize, relu: bool, seed: u64,
         ) {
-            let shape = ConvShape { batch, height, width, inputs, outputs, stride: 1 };
+            let shape = ConvShape { batch, height, width, inputs, outputs, window: Window::same(3, 1) };
             let large = numbers(seed, batch * shape.large_image());
             let small = numbers(seed ^ 1, batch * shape.small_image());
             let weight = numbers(seed ^ 2, shape.window() * outputs);
@@ -389,7 +465,7 @@ mod tests {
 
         #[test]
         fn turning_twice_changes_nothing(inputs in 1..12usize, outputs in 1..12usize, seed: u64) {
-            let shape = ConvShape { batch: 1, height: 1, width: 1, inputs, outputs, stride: 1 };
+            let shape = ConvShape { batch: 1, height: 1, width: 1, inputs, outputs, window: Window::same(3, 1) };
             let weight = numbers(seed, shape.window() * outputs);
             with_turned(shape, &weight, |once| {
                 with_turned(exchanged(shape), once, |twice| assert_eq!(twice, weight));

@@ -22,7 +22,7 @@ mod simd;
 mod sum;
 mod winograd;
 
-pub use activation::{ACTIVATIONS, Activation, OnnxNode, RELU};
+pub use activation::{ACTIVATIONS, Activation, IDENTITY, LAYER_ACTIVATIONS, OnnxFormula, OnnxStep, RELU};
 pub(crate) use elementary::{exp, ln, ln_1p_of_unit, sigmoid, tanh};
 pub use scratch::Buffer;
 pub(crate) use scratch::with_scratch;
@@ -35,7 +35,7 @@ pub use sum::sum_of_squares;
 pub use conv::{conv, conv_backward, conv_transpose, conv_transpose_backward};
 pub use conv_shape::ConvShape;
 pub use dense::{DenseShape, dense, dense_backward, dense_weight_gradient};
-pub use kl::{kl, kl_backward, reparameterize, reparameterize_backward};
+pub use kl::{kl, kl_backward, kl_of_axis, reparameterize, reparameterize_backward};
 
 /// Whether a result replaces the content of an array or is added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

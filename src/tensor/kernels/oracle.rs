@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::{Activation, ConvShape, DenseShape};
+use crate::tensor::dims::{Padding, Window};
 
 /// `length` numbers between -1 and 1 that depend only on the seed.
 pub(crate) fn numbers(seed: u64, length: usize) -> Vec<f32> {
@@ -43,6 +44,11 @@ impl<T: Clone> Remembered<T> {
 
 pub(crate) fn activations() -> impl Strategy<Value = Activation> {
     proptest::sample::select(Activation::ALL)
+}
+
+/// Activations whose derivative is a function of their value.
+pub(crate) fn activations_by_value() -> impl Strategy<Value = Activation> {
+    activations().prop_filter("by value", |activation| !activation.needs_argument())
 }
 
 pub(crate) fn wide(values: &[f32]) -> Vec<f64> {
@@ -169,27 +175,36 @@ pub(crate) fn dense_backward(shape: DenseShape, x: &[f64], weight: &[f64], by_va
     [dx, dweight, column_sums(outputs, by_value)]
 }
 
+/// Windows along a side and rows of zeros before it, by the definitions of TensorFlow and PyTorch.
+fn windows(window: Window, size: usize) -> (usize, isize) {
+    let (kernel, stride, size) = (window.kernel as isize, window.stride as isize, size as isize);
+    match window.padding {
+        Padding::Same => {
+            let out = (size + stride - 1) / stride;
+            let total = (out - 1) * stride + kernel - size;
+            (out as usize, total.max(0) / 2)
+        }
+        Padding::Rows(rows) => (((size + 2 * rows as isize - kernel) / stride + 1) as usize, rows as isize),
+    }
+}
+
 /// Calls `visit` with the indices, in large, small and weight, of every product in a convolution.
 fn for_each_product(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize)) {
-    let ConvShape { batch, height, width, inputs, outputs, stride } = *shape;
-    let out = |size: usize| size.div_ceil(stride);
-    let before = |size: usize| {
-        let total = (out(size) as isize - 1) * stride as isize + 3 - size as isize;
-        total.max(0) / 2
-    };
+    let ConvShape { batch, height, width, inputs, outputs, window } = *shape;
+    let Window { kernel, stride, .. } = window;
+    let ((out_height, top), (out_width, left)) = (windows(window, height), windows(window, width));
     let inside = |place: isize, size: usize| (0..size as isize).contains(&place).then_some(place as usize);
     for image in 0..batch {
-        for (small_row, small_column) in
-            (0..out(height)).flat_map(|row| (0..out(width)).map(move |column| (row, column)))
+        for (small_row, small_column) in (0..out_height).flat_map(|row| (0..out_width).map(move |column| (row, column)))
         {
-            for (tap_row, tap_column) in (0..3).flat_map(|row| (0..3).map(move |column| (row, column))) {
-                let row = inside((small_row * stride + tap_row) as isize - before(height), height);
-                let column = inside((small_column * stride + tap_column) as isize - before(width), width);
+            for (tap_row, tap_column) in (0..kernel).flat_map(|row| (0..kernel).map(move |column| (row, column))) {
+                let row = inside((small_row * stride + tap_row) as isize - top, height);
+                let column = inside((small_column * stride + tap_column) as isize - left, width);
                 let (Some(row), Some(column)) = (row, column) else { continue };
                 for (input, output) in (0..inputs).flat_map(|input| (0..outputs).map(move |output| (input, output))) {
                     let large = ((image * height + row) * width + column) * inputs + input;
-                    let small = ((image * out(height) + small_row) * out(width) + small_column) * outputs + output;
-                    visit(large, small, ((tap_row * 3 + tap_column) * inputs + input) * outputs + output);
+                    let small = ((image * out_height + small_row) * out_width + small_column) * outputs + output;
+                    visit(large, small, ((tap_row * kernel + tap_column) * inputs + input) * outputs + output);
                 }
             }
         }
@@ -197,11 +212,8 @@ fn for_each_product(shape: &ConvShape, mut visit: impl FnMut(usize, usize, usize
 }
 
 pub(crate) fn conv(shape: &ConvShape, large: &[f64], weight: &[f64]) -> Vec<f64> {
-    let mut small =
-        vec![
-            0.0;
-            shape.batch * shape.height.div_ceil(shape.stride) * shape.width.div_ceil(shape.stride) * shape.outputs
-        ];
+    let pixels = windows(shape.window, shape.height).0 * windows(shape.window, shape.width).0;
+    let mut small = vec![0.0; shape.batch * pixels * shape.outputs];
     for_each_product(shape, |in_large, in_small, in_weight| small[in_small] += large[in_large] * weight[in_weight]);
     small
 }
@@ -213,7 +225,7 @@ pub(crate) fn conv_transpose(shape: &ConvShape, small: &[f64], weight: &[f64]) -
 }
 
 pub(crate) fn conv_weight_gradient(shape: &ConvShape, large: &[f64], small: &[f64]) -> Vec<f64> {
-    let mut weight = vec![0.0; 9 * shape.inputs * shape.outputs];
+    let mut weight = vec![0.0; shape.window.kernel * shape.window.kernel * shape.inputs * shape.outputs];
     for_each_product(shape, |in_large, in_small, in_weight| weight[in_weight] += large[in_large] * small[in_small]);
     weight
 }

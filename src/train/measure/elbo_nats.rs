@@ -26,7 +26,7 @@ impl Measure for ElboNats {
 
     fn each(&self, batch: &MeasuredBatch) -> Vec<f64> {
         let recon = batch.recon_nats.iter().map(|nats| f64::from(*nats));
-        let mut kl = batch.axis_nats().chunks(batch.latent().max(1)).map(|axes| axes.iter().sum::<f64>());
+        let mut kl = batch.kl_nats().into_iter();
         recon.map(|recon| -recon - kl.next().unwrap_or(0.0)).collect()
     }
 

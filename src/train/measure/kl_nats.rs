@@ -27,8 +27,9 @@ pub(super) fn is_measured(sums: &Sums) -> bool {
 
 impl Measure for KlNats {
     fn metrics(&self) -> Vec<Metric> {
-        let doc = "KL(q(z|x) || N(0, I)), nats per image: summed over latent axes, mean over images.";
-        let axis_doc = "KL of each latent axis, nats per image: mean over images. Sums to `kl_nats`.";
+        let doc = "KL(q(z|x) || p(z)), nats per image: summed over latent axes, mean over images; of a learned prior, that of samples.";
+        let axis_doc =
+            "KL of each latent axis, nats per image: mean over images. Sums to `kl_nats`; NULL with a learned prior.";
         vec![
             Metric {
                 title: "KL (nats per image)".into(),
@@ -54,6 +55,13 @@ impl Measure for KlNats {
 
     fn add(&self, batch: &MeasuredBatch, sums: &mut [f64]) {
         let [all, with_kl, axes @ ..] = sums else { return };
+        if let Some(sampled) = batch.sampled_kl() {
+            *with_kl += sampled.len() as f64;
+            *all += sampled.iter().map(|nats| f64::from(*nats)).sum::<f64>();
+            // It is not known how much of it each axis has.
+            axes.fill(f64::NAN);
+            return;
+        }
         for image in batch.axis_nats().chunks(axes.len().max(1)) {
             *with_kl += 1.0;
             for (axis, nats) in axes.iter_mut().zip(image) {
@@ -65,10 +73,11 @@ impl Measure for KlNats {
 
     fn values(&self, end: &End) -> Vec<Value> {
         let axes = match end.sums.of(NAME) {
-            [_, with_kl, axes @ ..] if *with_kl > 0.0 => axes,
-            _ => &[],
+            [all, _, axes @ ..] if all.is_finite() && axes.iter().all(|nats| nats.is_nan()) => None,
+            [_, with_kl, axes @ ..] if *with_kl > 0.0 => Some(axes),
+            _ => Some(&[][..]),
         };
-        let axes = axes.iter().map(|nats| nats / end.sums.images()).collect();
-        vec![Value::Number(mean(end.sums)), Value::List(axes)]
+        let list = axes.map(|axes| Value::List(axes.iter().map(|nats| nats / end.sums.images()).collect()));
+        [Value::Number(mean(end.sums))].into_iter().chain(list).collect()
     }
 }

@@ -19,6 +19,7 @@ mod seconds;
 mod sums;
 mod terms;
 
+pub use active_units::MEAN_VARIANCE_AXIS;
 pub use batch::{Decoded, MeasuredBatch};
 pub use capacity_nats::CAPACITY_NATS;
 pub use effective_beta::EFFECTIVE_BETA;
@@ -222,7 +223,7 @@ mod tests {
         let mean = images.iter().map(|image| image.1).collect::<Vec<_>>().concat();
         let log_variance = images.iter().map(|image| image.2).collect::<Vec<_>>().concat();
         let mut sums = Sums::new(split, 2);
-        sums.measure(&MeasuredBatch::new(&recon, &mean, &log_variance, &|| Decoded::default()));
+        sums.measure(&MeasuredBatch::new(&recon, None, [&mean, &log_variance], &|| Decoded::default()));
         sums
     }
 
@@ -290,10 +291,22 @@ mod tests {
     #[test]
     fn a_plain_autoencoder_has_no_kl_per_axis() {
         let mut sums = Sums::new(Split::Train, 2);
-        sums.measure(&MeasuredBatch::new(&[1.0], &[0.5, 0.5], &[], &|| Decoded::default()));
+        sums.measure(&MeasuredBatch::new(&[1.0], None, [&[0.5, 0.5], &[]], &|| Decoded::default()));
         let row = row(&sums, Split::Train);
         assert_eq!((row.get("kl_nats"), row.value("kl_axis_nats")), (Some(0.0), Some(&Value::List(Vec::new()))));
         assert_eq!(row.get("bits_per_dim"), None);
+    }
+
+    #[test]
+    fn a_sampled_kl_has_no_axes() {
+        let mut sums = Sums::new(Split::Validation, 2);
+        for kl in [[3.0], [5.0]] {
+            let codes: [&[f32]; 2] = [&[0.5, 0.5], &[0.0, 0.0]];
+            sums.measure(&MeasuredBatch::new(&[1.0], Some(&kl), codes, &|| Decoded::default()));
+        }
+        let row = row(&sums, Split::Validation);
+        assert_eq!((row.get("kl_nats"), row.value("kl_axis_nats")), (Some(4.0), None));
+        assert_eq!((row.get("elbo_nats"), row.get("elbo_nats_se")), (Some(-5.0), Some(1.0)));
     }
 
     #[test]

@@ -13,8 +13,8 @@ impl<B: Execute> Writer<B> for ModelFile {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         if let TrainingEvent::Finished = event {
             let (path, spec) = (session.run.folder.model(), session.trial.toml());
-            let (image, stored) = (session.trial.architecture().image, session.trial.dataset().stored);
-            write_model(&path, &session.trainer.snapshot(), &spec, image, stored)?;
+            let (architecture, stored) = (session.trial.architecture(), session.trial.dataset().stored);
+            write_model(&path, &session.trainer.snapshot(), &spec, architecture, stored)?;
         }
         Ok(())
     }

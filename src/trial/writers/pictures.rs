@@ -7,7 +7,7 @@ use crate::plan::Trial;
 use crate::record::Grid;
 use crate::record::checkpoint::Arrays;
 use crate::record::manifold::manifold_codes;
-use crate::record::pictures::{MANIFOLD, RECONSTRUCTIONS, SAMPLES};
+use crate::record::pictures::{MANIFOLD, PSEUDO_INPUTS, RECONSTRUCTIONS, SAMPLES};
 use crate::train::{Execute, Trainer};
 use crate::trial::TrialError;
 use crate::trial::session::Session;
@@ -70,14 +70,20 @@ fn draw<B: Execute>(
     // Most plain autoencoders have no prior.
     if trial.spec().has_prior() {
         let columns = side(SAMPLES_SIDE);
-        let samples = trainer.decode(&trainer.prior_codes(columns * columns))?;
+        let samples = trainer.decode(&trainer.prior_codes(columns * columns)?)?;
         pictures.push((SAMPLES.name, Grid::tiles(image, columns, tiles(&samples, values), range)));
         if architecture.latent == 2 {
             let columns = side(MANIFOLD_SIDE);
-            let codes: Vec<f32> = manifold_codes(columns).concat();
+            let codes = manifold_codes(columns, trainer.prior_axes()?.as_deref());
             let manifold = trainer.decode(&codes)?;
             pictures.push((MANIFOLD.name, Grid::tiles(image, columns, tiles(&manifold, values), range)));
         }
+    }
+    let learned = trainer.pseudo_inputs();
+    if !learned.is_empty() {
+        let columns = side(SAMPLES_SIDE);
+        let first: Vec<&[f32]> = tiles(&learned, values).into_iter().take(columns * columns).collect();
+        pictures.push((PSEUDO_INPUTS.name, Grid::tiles(image, columns, first, range)));
     }
     Ok(pictures)
 }

@@ -1,6 +1,6 @@
 //! The kernels of mixtures: pixels side by side, in blocks, and for each block the components one after the other.
 
-use super::super::location_scale::{LANES, Lanes, LocationScale, floored};
+use super::super::location_scale::{self, LANES, Lanes, LocationScale, nats_of, terms_of};
 use super::super::logistic::Bins;
 use super::{Grid, Layout};
 use crate::tensor::backend::RowInputs;
@@ -102,10 +102,9 @@ fn joint<const C: usize>(layout: Layout, bins: Bins, tile: Tile<'_>, x: &[Lanes;
         *joint = tile.0[component];
         for (channel, x) in x.iter().enumerate() {
             let location = tile.location(layout, channel, component, &places);
-            let log_scale = &tile.0[layout.log_scale(channel) + component];
+            let nats = nats_of(bins, *x, location, terms_of(bins, tile.0[layout.log_scale(channel) + component]));
             for lane in 0..LANES {
-                let terms = bins.terms(floored(log_scale[lane], bins.floor()));
-                joint[lane] -= bins.nats(x[lane], location[lane], terms);
+                joint[lane] -= nats[lane];
             }
         }
     }
@@ -203,15 +202,16 @@ fn slopes_of<const C: usize>(
         *joint = tile.0[component];
         for (channel, x) in x.iter().enumerate() {
             let location = tile.location(layout, channel, component, &places);
-            let (of_location, of_scale) = (layout.location(channel) + component, layout.log_scale(channel) + component);
-            let log_scale = tile.0[of_scale];
+            let log_scale = tile.0[layout.log_scale(channel) + component];
+            let terms = terms_of(bins, log_scale);
+            let nats = nats_of(bins, *x, location, terms);
+            let [by_location, mut by_scale] = location_scale::slopes_of(bins, *x, location, terms);
             for lane in 0..LANES {
-                let terms = bins.terms(floored(log_scale[lane], bins.floor()));
-                joint[lane] -= bins.nats(x[lane], location[lane], terms);
-                let [by_location, by_scale] = bins.slopes(x[lane], location[lane], terms);
-                slopes[of_location][lane] = by_location;
-                slopes[of_scale][lane] = if log_scale[lane] < bins.floor() { 0.0 } else { by_scale };
+                joint[lane] -= nats[lane];
+                by_scale[lane] = if log_scale[lane] < bins.floor() { 0.0 } else { by_scale[lane] };
             }
+            slopes[layout.location(channel) + component] = by_location;
+            slopes[layout.log_scale(channel) + component] = by_scale;
         }
     }
     let (all, joint) = (log_sum_exp(&tile.0[..layout.components]), log_sum_exp(joints));
@@ -221,23 +221,33 @@ fn slopes_of<const C: usize>(
             #[inline(always)]
             |lane| exp(of_component[lane] - joint[lane]),
         );
-        for lane in 0..LANES {
-            slopes[component][lane] = exp(tile.0[component][lane] - all[lane]) - share[lane];
-        }
+        let logit = tile.0[component];
+        slopes[component] = each(
+            #[inline(always)]
+            |lane| exp(logit[lane] - all[lane]) - share[lane],
+        );
         for channel in 0..C {
-            let of_scale = layout.log_scale(channel) + component;
-            let mut by_location = slopes[layout.location(channel) + component];
-            for lane in 0..LANES {
-                by_location[lane] *= share[lane];
-                slopes[of_scale][lane] *= share[lane];
-            }
-            slopes[layout.location(channel) + component] = by_location;
+            let [of_location, of_scale] = [layout.location(channel), layout.log_scale(channel)].map(|at| at + component);
+            let [by_location, by_scale] = [slopes[of_location], slopes[of_scale]].map(
+                #[inline(always)]
+                |slope| {
+                    each(
+                        #[inline(always)]
+                        |lane| slope[lane] * share[lane],
+                    )
+                },
+            );
+            (slopes[of_location], slopes[of_scale]) = (by_location, by_scale);
             for (earlier, place) in places.iter().enumerate().take(channel) {
                 let coefficient = layout.coefficient(channel, earlier) + component;
-                for lane in 0..LANES {
-                    let bounded = tanh(tile.0[coefficient][lane]);
-                    slopes[coefficient][lane] = by_location[lane] * place[lane] * (1.0 - bounded * bounded);
-                }
+                let before = tile.0[coefficient];
+                slopes[coefficient] = each(
+                    #[inline(always)]
+                    |lane| {
+                        let bounded = tanh(before[lane]);
+                        by_location[lane] * place[lane] * (1.0 - bounded * bounded)
+                    },
+                );
             }
         }
     }

@@ -157,6 +157,17 @@ impl Likelihood for LogisticMixture {
         }
     }
 
+    /// Each component has the location; with coefficients of 0 it does not depend on other channels.
+    fn outputs_of_mean(&self, mean: &[f32]) -> Vec<f32> {
+        let (layout, bins) = (Layout { channels: mean.len(), ..self.layout() }, self.bins());
+        let mut outputs = vec![0.0; layout.outputs()];
+        for (channel, mean) in mean.iter().enumerate() {
+            let location = bins.location_of_mean(self.grid.share_of(*mean), 0.0);
+            outputs[layout.location(channel)..][..self.components].fill(location);
+        }
+        outputs
+    }
+
     fn draw(&self, outputs: Vec<f32>, _: &[f32], stream: &mut Stream) -> Vec<f32> {
         let (bins, layout) = (self.bins(), self.layout());
         let mut values = Vec::new();

@@ -1,8 +1,9 @@
 //! What objectives need of the fast backend: terms with weights, and codes of whole batches.
 
-use super::{Host, HostTensor, Slot, add, put, slot, take_or_zeros};
+use super::{Host, HostTensor, Slot, add, slot, take_or_zeros};
 use crate::tensor::backend::{
-    Array, CodeGradients, CodeInputs, CodeOperation, CodeTerm, Codes, Combine, DeviceError, Grads, Parameter, RowWeight,
+    Array, BatchTerms, CodeGradients, CodeInputs, CodeOperation, CodeTerm, Codes, Combine, DeviceError, Grads,
+    Parameter, RowWeight,
 };
 use crate::tensor::dims::{Batch, Dim, Terms};
 use crate::tensor::kernels::Buffer;
@@ -19,26 +20,17 @@ impl Combine for Host {
         mut tape: T,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
         let (batch, _) = codes.mean.shape();
-        let arrays = CodeArrays::of(codes);
-        let own_values = own.map_or_else(Default::default, |own| own.handle.values.clone());
-        let own = own.map(|own| own.handle.sum.clone());
+        let arrays = CodeArrays::of(codes, own);
         let mut results = Buffer::new(batch.size());
-        term.forward(arrays.inputs(), &own_values, &mut results);
+        term.forward(arrays.inputs(), &mut results);
         let results = codes.mean.tensor.next(results, (batch,))?;
         let (term, slot) = (*term, results.slot.clone());
         tape.add_backward_op(move |gradients| {
             let dresults = take_or_zeros(gradients, &slot, batch.size())?;
-            let mut down = match &own {
-                Some(own) => take_or_zeros(gradients, own, own_values.len())?,
-                None => Buffer::default(),
-            };
-            let [mut dmean, mut dlog_variance, mut dz] = arrays.take_gradients(gradients)?;
-            let into = CodeGradients { mean: &mut dmean, log_variance: &mut dlog_variance, z: &mut dz };
-            term.backward(arrays.inputs(), &own_values, &dresults, into, &mut down);
-            if let Some(own) = &own {
-                put(gradients, own, down)?;
-            }
-            arrays.put_gradients(gradients, [dmean, dlog_variance, dz])
+            let [mut mean, mut log_variance, mut z, mut own] = arrays.take_gradients(gradients)?;
+            let into = CodeGradients { mean: &mut mean, log_variance: &mut log_variance, z: &mut z, own: &mut own };
+            term.backward(arrays.inputs(), &dresults, into);
+            arrays.put_gradients(gradients, [mean, log_variance, z, own])
         });
         Ok(Array { tensor: results, tape })
     }
@@ -69,23 +61,23 @@ impl Combine for Host {
         Ok(Array { tensor: repeated, tape })
     }
 
-    fn code_gradients<C: CodeOperation, N: Dim, L: Dim>(
+    fn code_gradients<C: CodeOperation, N: Dim, L: Dim, P: Dim>(
         operation: &C,
         codes: &Codes<N, L, Self>,
-    ) -> Result<(Codes<N, L, Self>, Array<(Terms,), Self>), DeviceError> {
-        let inputs = CodeArrays::of(codes);
-        let zeros = |length: usize| Buffer::filled(length, 0.0);
-        let [mut mean, mut log_variance, mut z] =
-            [inputs.mean.len(), inputs.log_variance.as_ref().map_or(0, |values| values.len()), inputs.z.len()]
-                .map(zeros);
-        let into = CodeGradients { mean: &mut mean, log_variance: &mut log_variance, z: &mut z };
+        own: Option<&Parameter<(P,), Self>>,
+    ) -> Result<BatchTerms<N, L, P, Self>, DeviceError> {
+        let inputs = CodeArrays::of(codes, own);
+        let [mut mean, mut log_variance, mut z, mut of_own] =
+            inputs.lengths().map(|length| Buffer::filled(length, 0.0));
+        let into = CodeGradients { mean: &mut mean, log_variance: &mut log_variance, z: &mut z, own: &mut of_own };
         let terms = operation.gradients(inputs.inputs(), into);
         let terms: Vec<f32> = terms.into_iter().map(|term| term as f32).collect();
-        let count = (Terms(terms.len()),);
-        let terms = Array { tensor: codes.mean.tensor.next(terms.into(), count)?, tape: NoneTape };
-        let like = |values| Ok(Array { tensor: codes.mean.tensor.next(values, codes.mean.shape())?, tape: NoneTape });
-        let log_variance = codes.log_variance.as_ref().map(|_| like(log_variance)).transpose()?;
-        Ok((Codes { mean: like(mean)?, log_variance, z: like(z)? }, terms))
+        let like = &codes.mean.tensor;
+        let terms = Array { tensor: like.next(Buffer::copy_of(&terms), (Terms(terms.len()),))?, tape: NoneTape };
+        let of_codes = |values| Ok(Array { tensor: like.next(values, codes.mean.shape())?, tape: NoneTape });
+        let log_variance = codes.log_variance.as_ref().map(|_| of_codes(log_variance)).transpose()?;
+        let own = own.map(|own| Ok(Array { tensor: like.next(of_own, own.shape())?, tape: NoneTape })).transpose()?;
+        Ok(BatchTerms { terms, codes: Codes { mean: of_codes(mean)?, log_variance, z: of_codes(z)? }, own })
     }
 
     fn total<N: Dim, L: Dim, T: Tape<f32, Cpu>>(
@@ -170,6 +162,44 @@ impl Combine for Host {
         Ok(Array { tensor: array.tensor.next(taken, (Batch(rows.len()), latent))?, tape: NoneTape })
     }
 
+    fn recorded<S: Shape, T: Tape<f32, Cpu>>(
+        parameter: &Parameter<S, Self>,
+        mut tape: T,
+    ) -> Result<Array<S, Self, T>, DeviceError> {
+        let (values, sum) = (Buffer::copy_of(&parameter.handle.values), parameter.handle.sum.clone());
+        let length = values.len();
+        let tensor = HostTensor { values: Arc::new(values), slot: slot(sum.device())?, shape: parameter.shape() };
+        let from = tensor.slot.clone();
+        tape.add_backward_op(move |gradients| {
+            let gradient = take_or_zeros(gradients, &from, length)?;
+            add(gradients, &sum, gradient)
+        });
+        Ok(Array { tensor, tape })
+    }
+
+    fn join<P: Dim, T: Tape<f32, Cpu>>(
+        parts: Vec<Array<(P,), Self>>,
+        mut tape: T,
+    ) -> Result<Array<(P,), Self, T>, DeviceError> {
+        let first = parts.first().ok_or_else(|| DeviceError::from_device("there are no numbers"))?;
+        let joined: Vec<f32> = parts.iter().flat_map(|part| part.tensor.values.iter().copied()).collect();
+        let length = joined.len();
+        let count = P::from_size(length).ok_or_else(|| DeviceError::from_device("numbers of a constant count"))?;
+        let joined = first.tensor.next(Buffer::copy_of(&joined), (count,))?;
+        let to = joined.slot.clone();
+        let slots: Vec<_> = parts.iter().map(|part| (part.tensor.slot.clone(), part.tensor.values.len())).collect();
+        tape.add_backward_op(move |gradients| {
+            let gradient = take_or_zeros(gradients, &to, length)?;
+            let mut start = 0;
+            slots.iter().try_for_each(|(slot, length)| {
+                let own = &gradient[start..start + length];
+                start += length;
+                add(gradients, slot, Buffer::copy_of(own))
+            })
+        });
+        Ok(Array { tensor: joined, tape })
+    }
+
     fn leaf<S: Shape>(values: &Array<S, Self>) -> Result<Parameter<S, Self>, DeviceError> {
         let mut leaf = Parameter::zeros(values.tensor.slot.device(), values.shape())?;
         leaf.set(values.to_vec());
@@ -177,45 +207,56 @@ impl Combine for Host {
     }
 }
 
-/// The arrays of codes, and the slots of their gradients.
+/// The arrays of codes and the numbers that they share, and the slots of their gradients.
 struct CodeArrays {
     latent: usize,
     mean: Arc<Buffer>,
     log_variance: Option<Arc<Buffer>>,
     z: Arc<Buffer>,
-    /// Of the means, the log-variances and the samples.
-    slots: [Option<Slot>; 3],
+    own: Arc<Vec<f32>>,
+    /// Of the means, the log-variances, the samples and the shared numbers.
+    slots: [Option<Slot>; 4],
 }
 
 impl CodeArrays {
-    fn of<N: Dim, L: Dim>(codes: &Codes<N, L, Host>) -> CodeArrays {
+    fn of<N: Dim, L: Dim, P: Dim>(codes: &Codes<N, L, Host>, own: Option<&Parameter<(P,), Host>>) -> CodeArrays {
         let log_variance = codes.log_variance.as_ref().map(|log_variance| &log_variance.tensor);
         let (mean, z) = (&codes.mean.tensor, &codes.z.tensor);
+        let slots =
+            [Some(&mean.slot), log_variance.map(|one| &one.slot), Some(&z.slot), own.map(|own| &own.handle.sum)];
         CodeArrays {
             latent: mean.shape.1.size(),
             mean: mean.values.clone(),
             log_variance: log_variance.map(|log_variance| log_variance.values.clone()),
             z: z.values.clone(),
-            slots: [Some(mean.slot.clone()), log_variance.map(|one| one.slot.clone()), Some(z.slot.clone())],
+            own: own.map_or_else(Default::default, |own| own.handle.values.clone()),
+            slots: slots.map(Option::<&Slot>::cloned),
         }
     }
 
     fn inputs(&self) -> CodeInputs<'_> {
         let log_variance = self.log_variance.as_ref().map_or(&[][..], |values| values);
-        CodeInputs { latent: self.latent, mean: &self.mean, log_variance, z: &self.z }
+        CodeInputs { latent: self.latent, mean: &self.mean, log_variance, z: &self.z, own: &self.own }
+    }
+
+    /// Of the means, the log-variances, the samples and the shared numbers.
+    fn lengths(&self) -> [usize; 4] {
+        let log_variance = self.log_variance.as_ref().map_or(0, |values| values.len());
+        [self.mean.len(), log_variance, self.z.len(), self.own.len()]
     }
 
     /// The gradients so far. A plain autoencoder has one array as mean and as sample: its gradient is that of the sample.
-    fn take_gradients(&self, gradients: &mut Grads<Host>) -> Result<[Buffer; 3], CpuError> {
-        let mut take = |slot: &Option<Slot>, length| match slot {
-            Some(slot) => take_or_zeros(gradients, slot, length),
-            None => Ok(Buffer::default()),
-        };
-        let [mean, log_variance, z] = &self.slots;
-        Ok([take(mean, self.mean.len())?, take(log_variance, self.mean.len())?, take(z, self.z.len())?])
+    fn take_gradients(&self, gradients: &mut Grads<Host>) -> Result<[Buffer; 4], CpuError> {
+        let mut found = [(); 4].map(|()| Buffer::default());
+        for (found, (slot, length)) in found.iter_mut().zip(self.slots.iter().zip(self.lengths())) {
+            if let Some(slot) = slot {
+                *found = take_or_zeros(gradients, slot, length)?;
+            }
+        }
+        Ok(found)
     }
 
-    fn put_gradients(&self, gradients: &mut Grads<Host>, found: [Buffer; 3]) -> Result<(), CpuError> {
+    fn put_gradients(&self, gradients: &mut Grads<Host>, found: [Buffer; 4]) -> Result<(), CpuError> {
         for (slot, gradient) in self.slots.iter().zip(found) {
             if let Some(slot) = slot {
                 add(gradients, slot, gradient)?;

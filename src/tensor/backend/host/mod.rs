@@ -6,17 +6,19 @@
 //! [`Rows`]).
 
 mod combine;
+mod layer;
 
 use super::gradient::{Rows, put_sum};
 use super::{
-    Activation, Array, Backend, DeviceError, Filter, Grads, NoiseKey, Parameter, Part, RowGradients, RowInputs,
-    RowOperation,
+    Activation, Array, Backend, DeviceError, Grads, NoiseKey, Operands, Parameter, Part, Pointwise, RowGradients,
+    RowInputs, RowOperation,
 };
-use crate::tensor::dims::{Dim, Stride};
+use crate::tensor::dims::{Dim, Kernel, Window, Windows};
 use crate::tensor::kernels::{self, Accumulate, Buffer, ConvShape, DenseShape};
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, PutTape, Tape, Tensor, ZerosTensor};
 use dfdx::tensor_ops::Backward;
+use layer::{Layer, activated};
 use std::mem::take;
 use std::sync::Arc;
 
@@ -111,16 +113,17 @@ impl Backend for Host {
         let Array { tensor: x, mut tape } = x;
         let ((rows, inputs), outputs) = (x.shape, weight.shape().1);
         let shape = DenseShape { rows: rows.size(), inputs: inputs.size(), outputs: outputs.size() };
-        let mut y = Buffer::new(shape.rows * shape.outputs);
-        kernels::dense(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, &mut y);
+        let (y, at) = activated(shape.rows * shape.outputs, activation, |activation, y| {
+            kernels::dense(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, y);
+        });
         let y = x.next(y, (rows, outputs))?;
-        let layer = Layer::new(x, &y, weight, bias, input_gradient);
+        let layer = Layer::new(x, (&y, at), weight, bias, input_gradient);
         tape.add_backward_op(move |gradients| {
             let mut dy = layer.take_dy(gradients)?;
             let mut dx = layer.take_dx(gradients)?;
             let mut dbias = take_or_zeros(gradients, &layer.bias, shape.outputs)?;
             let into = dx.as_mut().map(|(sum, dx)| (*sum, &mut **dx));
-            kernels::dense_backward(shape, activation, &layer.weight_values, &layer.y, &mut dy, into, &mut dbias);
+            kernels::dense_backward(shape, activation, &layer.weight_values, &layer.at, &mut dy, into, &mut dbias);
             put(gradients, &layer.bias, dbias)?;
             append(gradients, &layer.weight.x, Buffer::copy_of(&layer.x.values))?;
             append(gradients, &layer.weight.dy, dy)?;
@@ -129,21 +132,23 @@ impl Backend for Host {
         Ok(Array { tensor: y, tape })
     }
 
-    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Cpu>>(
+    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Cpu>>(
         x: Array<(N, H, W, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, I, O), Self>,
+        weight: &Parameter<(Kernel, Kernel, I, O), Self>,
         bias: &Parameter<(O,), Self>,
-        _: S,
+        window: Window,
         activation: Activation,
         input_gradient: bool,
-    ) -> Result<Array<(N, S::Side<H>, S::Side<W>, O), Self, T>, DeviceError> {
+    ) -> Result<Array<(N, Windows<H>, Windows<W>, O), Self, T>, DeviceError> {
         let Array { tensor: x, mut tape } = x;
         let ((batch, height, width, inputs), outputs) = (x.shape, weight.shape().3);
-        let shape = conv_shape::<S>(batch, (height, width), inputs, outputs);
-        let mut y = Buffer::new(shape.batch * shape.out_height() * shape.out_width() * shape.outputs);
-        kernels::conv(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, &mut y);
-        let y = x.next(y, (batch, S::side(height), S::side(width), outputs))?;
-        let layer = Layer::new(x, &y, weight, bias, input_gradient);
+        let shape = conv_shape(batch, (height, width), inputs, outputs, window);
+        let length = shape.batch * shape.out_height() * shape.out_width() * shape.outputs;
+        let (y, at) = activated(length, activation, |activation, y| {
+            kernels::conv(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, y);
+        });
+        let y = x.next(y, (batch, window.along(height), window.along(width), outputs))?;
+        let layer = Layer::new(x, (&y, at), weight, bias, input_gradient);
         tape.add_backward_op(move |gradients| {
             layer.backward(gradients, shape.outputs, |weight, x, y, dy, dx, dweight, dbias| {
                 kernels::conv_backward(shape, activation, x, weight, y, dy, dx, dweight, dbias);
@@ -152,27 +157,54 @@ impl Backend for Host {
         Ok(Array { tensor: y, tape })
     }
 
-    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, Cpu>>(
-        x: Array<(N, S::Side<H>, S::Side<W>, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, O, I), Self>,
+    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Cpu>>(
+        x: Array<(N, Windows<H>, Windows<W>, I), Self, T>,
+        weight: &Parameter<(Kernel, Kernel, O, I), Self>,
         bias: &Parameter<(O,), Self>,
         sides: (H, W),
-        _: S,
+        window: Window,
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError> {
         let Array { tensor: x, mut tape } = x;
         let ((batch, _, _, inputs), outputs) = (x.shape, weight.shape().2);
-        let shape = conv_shape::<S>(batch, sides, outputs, inputs);
-        let mut y = Buffer::new(shape.batch * shape.height * shape.width * shape.inputs);
-        kernels::conv_transpose(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, &mut y);
+        let shape = conv_shape(batch, sides, outputs, inputs, window);
+        let length = shape.batch * shape.height * shape.width * shape.inputs;
+        let (y, at) = activated(length, activation, |activation, y| {
+            kernels::conv_transpose(shape, activation, &x.values, &weight.handle.values, &bias.handle.values, y);
+        });
         let y = x.next(y, (batch, sides.0, sides.1, outputs))?;
-        let layer = Layer::new(x, &y, weight, bias, true);
+        let layer = Layer::new(x, (&y, at), weight, bias, true);
         tape.add_backward_op(move |gradients| {
             layer.backward(gradients, shape.inputs, |weight, x, y, dy, dx, dweight, dbias| {
                 kernels::conv_transpose_backward(shape, activation, x, weight, y, dy, dx, dweight, dbias);
             })
         });
         Ok(Array { tensor: y, tape })
+    }
+
+    fn pointwise<P: Pointwise, S: Shape, T: Tape<f32, Cpu>>(
+        operation: &P,
+        a: Array<S, Self, T>,
+        b: Option<&Array<S, Self>>,
+    ) -> Result<Array<S, Self, T>, DeviceError> {
+        let Array { tensor: a, mut tape } = a;
+        let b = b.map(|b| b.tensor.clone());
+        let mut results = Buffer::new(a.values.len());
+        let values = |b: &Option<HostTensor<S>>| b.as_ref().map(|b| b.values.clone()).unwrap_or_default();
+        let b_values = values(&b);
+        operation.forward(Operands { a: &a.values, b: &b_values }, &mut results);
+        let results = a.next(results, a.shape)?;
+        let (operation, slot) = (*operation, results.slot.clone());
+        tape.add_backward_op(move |gradients| {
+            let dresults = take_or_zeros(gradients, &slot, a.values.len())?;
+            let mut da = take_or_zeros(gradients, &a.slot, a.values.len())?;
+            let db = b.as_ref().map(|b| take_or_zeros(gradients, &b.slot, b.values.len()));
+            let mut db = db.transpose()?.unwrap_or_default();
+            operation.backward(Operands { a: &a.values, b: &b_values }, &dresults, &mut da, &mut db);
+            put(gradients, &a.slot, da)?;
+            b.map_or(Ok(()), |b| put(gradients, &b.slot, db))
+        });
+        Ok(Array { tensor: results, tape })
     }
 
     fn rows<R: RowOperation, N: Dim, O: Dim, V: Dim, P: Dim, T: Tape<f32, Cpu>>(
@@ -335,11 +367,12 @@ impl RowArrays {
     }
 }
 
-fn conv_shape<S: Stride>(
+fn conv_shape(
     batch: impl Dim,
     sides: (impl Dim, impl Dim),
     inputs: impl Dim,
     outputs: impl Dim,
+    window: Window,
 ) -> ConvShape {
     ConvShape {
         batch: batch.size(),
@@ -347,7 +380,7 @@ fn conv_shape<S: Stride>(
         width: sides.1.size(),
         inputs: inputs.size(),
         outputs: outputs.size(),
-        stride: S::STRIDE,
+        window,
     }
 }
 
@@ -390,71 +423,4 @@ fn append(gradients: &mut Grads<Host>, slot: &Slot, rows: Buffer) -> Result<(), 
     both[..found.len()].copy_from_slice(&found);
     both[found.len()..].copy_from_slice(&rows);
     put(gradients, slot, both)
-}
-
-/// What the backward pass of a layer with weight, bias and activation needs.
-struct Layer<X> {
-    x: HostTensor<X>,
-    y: Arc<Buffer>,
-    y_slot: Slot,
-    weight_values: Arc<Vec<f32>>,
-    weight: HostHandle,
-    bias: Slot,
-    input_gradient: bool,
-}
-
-impl<X: Shape> Layer<X> {
-    fn new<Y: Shape, K: Shape, B: Shape>(
-        x: HostTensor<X>,
-        y: &HostTensor<Y>,
-        weight: &Parameter<K, Host>,
-        bias: &Parameter<B, Host>,
-        input_gradient: bool,
-    ) -> Self {
-        Layer {
-            x,
-            y: y.values.clone(),
-            y_slot: y.slot.clone(),
-            weight_values: weight.handle.values.clone(),
-            weight: weight.handle.clone(),
-            bias: bias.handle.sum.clone(),
-            input_gradient,
-        }
-    }
-
-    fn take_dy(&self, gradients: &mut Grads<Host>) -> Result<Buffer, CpuError> {
-        take_or_zeros(gradients, &self.y_slot, self.y.len())
-    }
-
-    /// The gradient with respect to the operand, and whether to set it or to add to it.
-    fn take_dx(&self, gradients: &mut Grads<Host>) -> Result<Option<(Accumulate, Buffer)>, CpuError> {
-        if !self.input_gradient {
-            return Ok(None);
-        }
-        let found = take_slot(gradients, &self.x.slot)?;
-        let begin = found.is_empty();
-        Ok(Some(if begin { (Accumulate::Set, Buffer::new(self.x.values.len())) } else { (Accumulate::Add, found) }))
-    }
-
-    fn put_dx(&self, gradients: &mut Grads<Host>, dx: Option<(Accumulate, Buffer)>) -> Result<(), CpuError> {
-        dx.map_or(Ok(()), |(_, dx)| put(gradients, &self.x.slot, dx))
-    }
-
-    /// Calls `kernel(weight, x, y, dy, dx, dweight, dbias)` with the buffers of the gradients.
-    fn backward(
-        &self,
-        gradients: &mut Grads<Host>,
-        outputs: usize,
-        kernel: impl FnOnce(&[f32], &[f32], &[f32], &mut [f32], Option<(Accumulate, &mut [f32])>, &mut [f32], &mut [f32]),
-    ) -> Result<(), CpuError> {
-        let mut dy = self.take_dy(gradients)?;
-        let mut dx = self.take_dx(gradients)?;
-        let mut dweight = take_or_zeros(gradients, &self.weight.sum, self.weight_values.len())?;
-        let mut dbias = take_or_zeros(gradients, &self.bias, outputs)?;
-        let into = dx.as_mut().map(|(sum, dx)| (*sum, &mut **dx));
-        kernel(&self.weight_values, &self.x.values, &self.y, &mut dy, into, &mut dweight, &mut dbias);
-        put(gradients, &self.weight.sum, dweight)?;
-        put(gradients, &self.bias, dbias)?;
-        self.put_dx(gradients, dx)
-    }
 }

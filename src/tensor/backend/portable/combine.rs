@@ -2,7 +2,7 @@
 
 use super::{Portable, PortableDevice, Rows, array};
 use crate::tensor::backend::{
-    Array, CodeOperation, CodeTerm, Codes, Combine, DeviceError, Grads, Parameter, RowWeight,
+    Array, BatchTerms, CodeOperation, CodeTerm, Codes, Combine, DeviceError, Grads, Parameter, RowWeight,
 };
 use crate::tensor::dims::{Batch, Dim, Terms};
 use dfdx::shapes::{Axis, HasShape, Shape};
@@ -48,22 +48,36 @@ impl<D: PortableDevice> Combine for Portable<D> {
         attempt().map_err(DeviceError::from_device).map(array)
     }
 
-    fn code_gradients<C: CodeOperation, N: Dim, L: Dim>(
+    fn code_gradients<C: CodeOperation, N: Dim, L: Dim, P: Dim>(
         operation: &C,
         codes: &Codes<N, L, Self>,
-    ) -> Result<(Codes<N, L, Self>, Array<(Terms,), Self>), DeviceError> {
+        own: Option<&Parameter<(P,), Self>>,
+    ) -> Result<BatchTerms<N, L, P, Self>, DeviceError> {
         let shape = codes.mean.shape();
         let attempt = || -> Result<_, D::Err> {
             let FlatCodes { mean, log_variance, z } = flat_codes(codes)?;
             // A plain autoencoder has one tensor as mean and as sample, each with its own gradient here.
             let z = if log_variance.is_none() { z.try_mul(1.0)? } else { z };
+            let shared = own.map(|own| own.handle.clone().try_reshape_like(&(own.shape().0.size(),))).transpose()?;
             let with_tape = |array: &Rows<D, NoneTape>| array.retaped::<OwnedTape<f32, D>>();
-            let terms = operation.portable(with_tape(&mean), log_variance.as_ref().map(with_tape), with_tape(&z))?;
+            let terms = operation.portable(
+                with_tape(&mean),
+                log_variance.as_ref().map(with_tape),
+                with_tape(&z),
+                shared.as_ref().map(|shared| shared.retaped::<OwnedTape<f32, D>>()),
+            )?;
             let (terms, tape) = terms.split_tape();
             let weights = operation.weights();
             let weights = terms.device().clone().try_tensor_from_vec(weights, *terms.shape())?;
             let total: Tensor<(), f32, D, _> = terms.clone().put_tape(tape).try_mul(weights)?.try_sum()?;
             let mut gradients = total.try_backward()?;
+            let own = match own.zip(shared.as_ref()) {
+                Some((own, shared)) => {
+                    gradients.get_or_alloc_mut(shared)?;
+                    Some(array(gradients.get(shared).try_reshape_like(&own.shape())?))
+                }
+                None => None,
+            };
             let mut read = |array: &Rows<D, NoneTape>| -> Result<_, D::Err> {
                 gradients.get_or_alloc_mut(array)?;
                 gradients.get(array).try_reshape_like(&shape).map(self::array)
@@ -71,7 +85,7 @@ impl<D: PortableDevice> Combine for Portable<D> {
             let log_variance = log_variance.as_ref().map(&mut read).transpose()?;
             let count = (Terms(terms.shape().0),);
             let terms = self::array(terms.try_reshape_like(&count)?);
-            Ok((Codes { mean: read(&mean)?, log_variance, z: read(&z)? }, terms))
+            Ok(BatchTerms { terms, codes: Codes { mean: read(&mean)?, log_variance, z: read(&z)? }, own })
         };
         attempt().map_err(DeviceError::from_device)
     }
@@ -159,6 +173,31 @@ impl<D: PortableDevice> Combine for Portable<D> {
             flat.try_slice((rows, ..))?.try_reshape_like(&(Batch(count), latent))
         };
         attempt().map_err(DeviceError::from_device).map(self::array)
+    }
+
+    fn recorded<S: Shape, T: Tape<f32, D>>(
+        parameter: &Parameter<S, Self>,
+        tape: T,
+    ) -> Result<Array<S, Self, T>, DeviceError> {
+        Ok(array(parameter.handle.clone().put_tape(tape)))
+    }
+
+    fn join<P: Dim, T: Tape<f32, D>>(
+        parts: Vec<Array<(P,), Self>>,
+        tape: T,
+    ) -> Result<Array<(P,), Self, T>, DeviceError> {
+        let mut parts = parts.into_iter().map(|part| {
+            let count = part.shape().0.size();
+            part.tensor.try_reshape_like(&(count,)).map_err(DeviceError::from_device)
+        });
+        let first = parts.next().ok_or_else(|| DeviceError::from_device("there are no numbers"))??;
+        let mut joined: Tensor<(usize,), f32, D, T> = first.put_tape(tape);
+        for part in parts {
+            joined = (joined, part?).try_concat_along(Axis::<0>).map_err(DeviceError::from_device)?;
+        }
+        let count = joined.shape().0;
+        let count = P::from_size(count).ok_or_else(|| DeviceError::from_device("numbers of a constant count"))?;
+        joined.try_reshape_like(&(count,)).map_err(DeviceError::from_device).map(array)
     }
 
     fn leaf<S: Shape>(values: &Array<S, Self>) -> Result<Parameter<S, Self>, DeviceError> {

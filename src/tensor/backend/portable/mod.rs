@@ -3,8 +3,8 @@
 
 mod combine;
 
-use super::{Activation, Array, Backend, DeviceError, Filter, Grads, NoiseKey, Parameter, RowOperation};
-use crate::tensor::dims::{Dim, Stride};
+use super::{Activation, Array, Backend, DeviceError, Grads, NoiseKey, Parameter, Pointwise, RowOperation};
+use crate::tensor::dims::{Dim, Kernel, Window, Windows};
 use crate::tensor::kernels::Buffer;
 use dfdx::shapes::{Axis, HasShape, Shape};
 use dfdx::tensor::{
@@ -158,28 +158,25 @@ impl<D: PortableDevice> Backend for Portable<D> {
         activate(product.try_add(bias).map_err(DeviceError::from_device)?, activation).map(array)
     }
 
-    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, D>>(
+    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, D>>(
         x: Array<(N, H, W, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, I, O), Self>,
+        weight: &Parameter<(Kernel, Kernel, I, O), Self>,
         bias: &Parameter<(O,), Self>,
-        _: S,
+        window: Window,
         activation: Activation,
         _: bool,
-    ) -> Result<Array<(N, S::Side<H>, S::Side<W>, O), Self, T>, DeviceError> {
+    ) -> Result<Array<(N, Windows<H>, Windows<W>, O), Self, T>, DeviceError> {
         let (batch, height, width, inputs) = x.shape();
         let outputs = weight.shape().3;
-        let (out_height, out_width) = (S::side(height), S::side(width));
-        let taps = Taps {
-            larger: (height.size(), width.size()),
-            smaller: (out_height.size(), out_width.size()),
-            stride: S::STRIDE,
-        };
+        let (out_height, out_width) = (window.along(height), window.along(width));
+        let taps =
+            Taps { larger: (height.size(), width.size()), smaller: (out_height.size(), out_width.size()), window };
         let attempt = || -> Result<_, D::Err> {
             let columns =
                 gather(recorded(x), (batch.size(), taps.pixels(), inputs.size()), taps, Gather::ForPositions)?;
             let rows = batch.size() * out_height.size() * out_width.size();
-            let columns: Rows<D, T> = columns.try_reshape_like(&(rows, 9 * inputs.size()))?;
-            let weight = weight.handle.clone().try_reshape_like(&(9 * inputs.size(), outputs.size()))?;
+            let columns: Rows<D, T> = columns.try_reshape_like(&(rows, taps.window() * inputs.size()))?;
+            let weight = weight.handle.clone().try_reshape_like(&(taps.window() * inputs.size(), outputs.size()))?;
             let y = columns.try_matmul(weight)?;
             let bias = bias.handle.clone().try_reshape_like(&(outputs.size(),))?;
             let bias = bias.try_broadcast_like::<_, Axis<0>>(&(rows, outputs.size()))?;
@@ -188,36 +185,42 @@ impl<D: PortableDevice> Backend for Portable<D> {
         activate(attempt().map_err(DeviceError::from_device)?, activation).map(array)
     }
 
-    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, S: Stride, T: Tape<f32, D>>(
-        x: Array<(N, S::Side<H>, S::Side<W>, I), Self, T>,
-        weight: &Parameter<(Filter, Filter, O, I), Self>,
+    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, D>>(
+        x: Array<(N, Windows<H>, Windows<W>, I), Self, T>,
+        weight: &Parameter<(Kernel, Kernel, O, I), Self>,
         bias: &Parameter<(O,), Self>,
         (height, width): (H, W),
-        _: S,
+        window: Window,
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError> {
         let (batch, in_height, in_width, inputs) = x.shape();
         let outputs = weight.shape().2;
-        let taps = Taps {
-            larger: (height.size(), width.size()),
-            smaller: (in_height.size(), in_width.size()),
-            stride: S::STRIDE,
-        };
+        let taps = Taps { larger: (height.size(), width.size()), smaller: (in_height.size(), in_width.size()), window };
         let (positions, from) = (height.size() * width.size(), in_height.size() * in_width.size());
         let attempt = || -> Result<_, D::Err> {
-            // Each position contributes to its nine taps ...
+            // Each position contributes to its taps ...
             let rows: Rows<D, T> = recorded(x).try_reshape_like(&(batch.size() * from, inputs.size()))?;
-            let weight = weight.handle.clone().try_reshape_like(&(9 * outputs.size(), inputs.size()))?;
+            let weight = weight.handle.clone().try_reshape_like(&(taps.window() * outputs.size(), inputs.size()))?;
             let spread = rows.try_matmul(weight.try_permute::<(usize, usize), _>()?)?;
             // ... and each pixel sums its contributions.
-            let gathered = gather(spread, (batch.size(), 9 * from, outputs.size()), taps, Gather::ForPixels)?;
-            let gathered = gathered.try_reshape_like(&(batch.size() * positions, 9usize, outputs.size()))?;
+            let gathered =
+                gather(spread, (batch.size(), taps.window() * from, outputs.size()), taps, Gather::ForPixels)?;
+            let gathered = gathered.try_reshape_like(&(batch.size() * positions, taps.window(), outputs.size()))?;
             let y = gathered.try_sum::<(usize, usize), Axis<1>>()?;
             let bias = bias.handle.clone().try_reshape_like(&(outputs.size(),))?;
             let bias = bias.try_broadcast_like::<_, Axis<0>>(&(batch.size() * positions, outputs.size()))?;
             y.try_add(bias)?.try_reshape_like(&(batch, height, width, outputs))
         };
         activate(attempt().map_err(DeviceError::from_device)?, activation).map(array)
+    }
+
+    fn pointwise<P: Pointwise, S: Shape, T: Tape<f32, D>>(
+        operation: &P,
+        a: Array<S, Self, T>,
+        b: Option<&Array<S, Self>>,
+    ) -> Result<Array<S, Self, T>, DeviceError> {
+        let b = b.map(|b| b.tensor.clone());
+        operation.portable(recorded(a), b).map_err(DeviceError::from_device).map(array)
     }
 
     fn rows<R: RowOperation, N: Dim, O: Dim, V: Dim, P: Dim, T: Tape<f32, D>>(
@@ -258,11 +261,7 @@ impl<D: PortableDevice> Backend for Portable<D> {
         log_variance: Array<(N, L), Self, T>,
     ) -> Result<Array<(N,), Self, T>, DeviceError> {
         let attempt = || -> Result<_, D::Err> {
-            let log_variance = recorded(log_variance);
-            let squares = mean.tensor.retaped::<T>().try_square()?;
-            let variance = log_variance.with_empty_tape().try_exp()?;
-            let terms = log_variance.try_negate()?.try_add(squares)?.try_add(variance)?.try_sub(1.0)?;
-            terms.try_mul(0.5)?.try_sum::<(N,), Axis<1>>()
+            kl_of_axes(mean.tensor.retaped::<T>(), recorded(log_variance))?.try_sum::<(N,), Axis<1>>()
         };
         attempt().map_err(DeviceError::from_device).map(array)
     }
@@ -384,12 +383,25 @@ fn table<D: Device<f32>>(
 /// The most tables that a thread keeps: enough for the layers and batch sizes of a network.
 const MOST_TABLES: usize = 64;
 
-/// The 3x3 filters between a larger grid of pixels and a smaller grid of positions; both are height and width.
+/// The windows between a larger grid of pixels and a smaller grid of positions; both are height and width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Taps {
     larger: (usize, usize),
     smaller: (usize, usize),
-    stride: usize,
+    window: Window,
+}
+
+/// The KL of each axis of posteriors from the standard normal prior, nats, from (Images, Latent) tensors.
+///
+/// # Errors
+/// The device failed.
+pub fn kl_of_axes<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
+    mean: Tensor<S, f32, D, T>,
+    log_variance: Tensor<S, f32, D, T>,
+) -> Result<Tensor<S, f32, D, T>, D::Err> {
+    let squares = mean.try_square()?;
+    let variance = log_variance.with_empty_tape().try_exp()?;
+    log_variance.try_negate()?.try_add(squares)?.try_add(variance)?.try_sub(1.0)?.try_mul(0.5)
 }
 
 /// The direction of a gather.
@@ -407,42 +419,37 @@ impl Taps {
         self.larger.0 * self.larger.1
     }
 
-    /// For each position, the pixel under each tap.
-    fn under(&self) -> Vec<[Option<usize>; 9]> {
-        let Taps { larger, smaller, stride } = *self;
-        let before = (padding(larger.0, smaller.0, stride), padding(larger.1, smaller.1, stride));
+    /// The number of taps of a window.
+    fn window(&self) -> usize {
+        self.window.kernel * self.window.kernel
+    }
+
+    /// For each position and tap, the pixel: how a convolution gathers.
+    fn of_output(&self) -> Vec<Option<usize>> {
+        let Taps { larger, smaller, window } = *self;
+        let Window { kernel, stride, .. } = window;
+        let before = (window.before(larger.0), window.before(larger.1));
         let inside = |position: usize, tap: usize, before: usize, side: usize| {
             (position * stride + tap).checked_sub(before).filter(|pixel| *pixel < side)
         };
         let at = |position: usize, tap: usize| {
-            let row = inside(position / smaller.1, tap / 3, before.0, larger.0)?;
-            let column = inside(position % smaller.1, tap % 3, before.1, larger.1)?;
+            let row = inside(position / smaller.1, tap / kernel, before.0, larger.0)?;
+            let column = inside(position % smaller.1, tap % kernel, before.1, larger.1)?;
             Some(row * larger.1 + column)
         };
         let positions = 0..smaller.0 * smaller.1;
-        positions.map(|position| std::array::from_fn(|tap| at(position, tap))).collect()
-    }
-
-    /// The pixel for each position and tap: how a convolution gathers.
-    fn of_output(&self) -> Vec<Option<usize>> {
-        self.under().concat()
+        positions.flat_map(|position| (0..kernel * kernel).map(move |tap| at(position, tap))).collect()
     }
 
     /// For each pixel and tap, the index in (position, tap) that falls on it: how the adjoint gathers.
     fn of_input(&self) -> Vec<Option<usize>> {
-        let mut picks = vec![None; self.pixels() * 9];
-        for (position, taps) in self.under().iter().enumerate() {
-            for (tap, pixel) in taps.iter().enumerate() {
-                if let Some(pixel) = pixel {
-                    picks[pixel * 9 + tap] = Some(position * 9 + tap);
-                }
+        let window = self.window();
+        let mut picks = vec![None; self.pixels() * window];
+        for (index, pixel) in self.of_output().into_iter().enumerate() {
+            if let Some(pixel) = pixel {
+                picks[pixel * window + index % window] = Some(index);
             }
         }
         picks
     }
-}
-
-/// Padding before the first pixel, with TensorFlow's SAME padding: half of the total, rounded down.
-fn padding(larger: usize, smaller: usize, stride: usize) -> usize {
-    ((smaller - 1) * stride + 3).saturating_sub(larger) / 2
 }

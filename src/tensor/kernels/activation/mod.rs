@@ -12,24 +12,27 @@ use dfdx::tensor_ops::Device;
 trait Function {
     /// Its name in a spec.
     const WORD: Word;
-    /// The ONNX operator that computes it.
-    const ONNX: OnnxNode;
+    /// The ONNX operators that compute it.
+    const ONNX: OnnxFormula;
     /// Whether matrix products already apply it to their results.
     const IN_PRODUCTS: bool = false;
+    /// Whether its derivative is a function of its argument: its value does not determine it.
+    const NEEDS_ARGUMENT: bool = false;
 
     /// Its value; NaN stays NaN.
     fn value(x: f32) -> f32;
 
-    /// The gradient with respect to its argument, from its value `y` and the gradient with respect to `y`.
-    fn gradient(y: f32, dy: f32) -> f32;
+    /// The gradient with respect to its argument, from the gradient with respect to its value, and from its value (from its
+    /// argument, if that is needed).
+    fn gradient(at: f32, dy: f32) -> f32;
 
     /// Its value in double precision, for tests.
     #[cfg(test)]
     fn exact(x: f64) -> f64;
 
-    /// Its derivative as a function of its value, in double precision, for tests.
+    /// Its derivative as a function of its value (of its argument, if that is needed), in double precision, for tests.
     #[cfg(test)]
-    fn exact_slope(y: f64) -> f64;
+    fn exact_slope(at: f64) -> f64;
 
     /// The same, with dfdx's own operations.
     fn portable<S: Shape, D: Device<f32>, T: Tape<f32, D>>(
@@ -37,13 +40,28 @@ trait Function {
     ) -> Result<Tensor<S, f32, D, T>, D::Err>;
 }
 
-/// An operator of ONNX with its attributes.
+/// A function as operators of ONNX: each is applied to the result of the one before it.
 #[derive(Clone, Copy, Debug)]
-pub struct OnnxNode {
-    /// The operator's name.
-    pub operator: &'static str,
-    /// Its attributes, all of them numbers.
-    pub attributes: &'static [(&'static str, f32)],
+pub struct OnnxFormula {
+    /// The operators.
+    pub steps: &'static [OnnxStep],
+    /// Whether the last result is multiplied with the argument of the function.
+    pub times_argument: bool,
+}
+
+/// An operator of ONNX.
+#[derive(Clone, Copy, Debug)]
+pub enum OnnxStep {
+    /// An operator with one input, and its attributes, all of them numbers.
+    Operator(&'static str, &'static [(&'static str, f32)]),
+    /// An operator with a number as its second input.
+    WithNumber(&'static str, f32),
+}
+
+impl OnnxFormula {
+    const fn of(steps: &'static [OnnxStep]) -> OnnxFormula {
+        OnnxFormula { steps, times_argument: false }
+    }
 }
 
 /// The list of activations, each with its module; everything that depends on the list is generated here.
@@ -68,6 +86,22 @@ macro_rules! activations {
                 }
             }
 
+            /// Whether its derivative is a function of its argument: its value does not determine it.
+            pub fn needs_argument(self) -> bool {
+                match self {
+                    Activation::Identity => false,
+                    $(Activation::$name => <$file::$name as Function>::NEEDS_ARGUMENT,)+
+                }
+            }
+
+            /// Applies it to each value.
+            pub fn apply(self, values: &mut [f32]) {
+                match self {
+                    Activation::Identity => {}
+                    $(Activation::$name => apply_by::<$file::$name>(values),)+
+                }
+            }
+
             /// Applies it, unless the product already did (see [`Activation::is_relu`]).
             pub(super) fn finish(self, values: &mut [f32]) {
                 match self {
@@ -76,12 +110,13 @@ macro_rules! activations {
                 }
             }
 
-            /// Converts gradients with respect to its values `y` into gradients with respect to its arguments.
+            /// Converts gradients with respect to its values into gradients with respect to its arguments. `at` are its values
+            /// (its arguments, if [`Activation::needs_argument`]).
             #[inline(always)]
-            fn turn(self, y: &[f32], dy: &mut [f32]) {
+            pub(crate) fn turn(self, at: &[f32], dy: &mut [f32]) {
                 match self {
                     Activation::Identity => {}
-                    $(Activation::$name => turn_by::<$file::$name>(y, dy),)+
+                    $(Activation::$name => turn_by::<$file::$name>(at, dy),)+
                 }
             }
 
@@ -99,8 +134,8 @@ macro_rules! activations {
                 }
             }
 
-            /// The ONNX operator that computes it; `None` for the identity.
-            pub fn onnx(self) -> Option<OnnxNode> {
+            /// The ONNX operators that compute it; `None` for the identity.
+            pub fn onnx(self) -> Option<OnnxFormula> {
                 match self {
                     Activation::Identity => None,
                     $(Activation::$name => Some(<$file::$name as Function>::ONNX),)+
@@ -124,7 +159,7 @@ macro_rules! activations {
                 }
             }
 
-            /// Its derivative as a function of its value, in double precision.
+            /// Its derivative as a function of its value (of its argument, if that is needed), in double precision.
             #[cfg(test)]
             pub(super) fn exact_slope(self, y: f64) -> f64 {
                 match self {
@@ -142,31 +177,50 @@ macro_rules! activations {
         pub static ACTIVATIONS: Choices<Activation> = Choices(&[
             $(&Kind { word: <$file::$name as Function>::WORD, read: |_| Activation::$name }),+
         ]);
+
+        /// The activations that a layer of a list can choose: also none.
+        pub static LAYER_ACTIVATIONS: Choices<Activation> = Choices(&[
+            &IDENTITY,
+            $(&Kind { word: <$file::$name as Function>::WORD, read: |_| Activation::$name }),+
+        ]);
     };
 }
 
 /// ReLU as a choice, for keys whose default it is.
 pub static RELU: Kind<Activation> = Kind { word: <relu::Relu as Function>::WORD, read: |_| Activation::Relu };
 
+/// No activation as a choice.
+pub static IDENTITY: Kind<Activation> =
+    Kind::new("none", "No function.", |_| Activation::Identity).also("identity linear");
+
 activations! {
     Relu in relu,
     Tanh in tanh,
     LeakyRelu in leaky_relu,
     LeakyRelu02 in leaky_relu_02,
+    Elu in elu,
+    Silu in silu,
+    Gelu in gelu,
+    Softplus in softplus,
+    Sigmoid in sigmoid,
+}
+
+fn apply_by<F: Function>(values: &mut [f32]) {
+    vectorized(
+        #[inline(always)]
+        || values.iter_mut().for_each(|value| *value = F::value(*value)),
+    );
 }
 
 fn finish_by<F: Function>(values: &mut [f32]) {
     if !F::IN_PRODUCTS {
-        vectorized(
-            #[inline(always)]
-            || values.iter_mut().for_each(|value| *value = F::value(*value)),
-        );
+        apply_by::<F>(values);
     }
 }
 
 #[inline(always)]
-fn turn_by<F: Function>(y: &[f32], dy: &mut [f32]) {
-    dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = F::gradient(y, *dy));
+fn turn_by<F: Function>(at: &[f32], dy: &mut [f32]) {
+    dy.iter_mut().zip(at).for_each(|(dy, &at)| *dy = F::gradient(at, *dy));
 }
 
 /// `result[r, c] = start + values[r, c]`; with `relu`, negative results become 0.
@@ -196,7 +250,8 @@ pub(super) fn finish(values: &[f32], start: Start, relu: bool, result: &mut [f32
 }
 
 /// Converts the gradient with respect to a layer's outputs `y` into the gradient with respect to the values before the
-/// activation, and adds its sum over the rows to `dbias`. All derivatives are functions of the output.
+/// activation, and adds its sum over the rows to `dbias`. `y` are the values before the activation instead, if
+/// [`Activation::needs_argument`].
 pub(super) fn activation_backward(activation: Activation, y: &[f32], dy: &mut [f32], dbias: &mut [f32]) {
     vectorized(
         #[inline(always)]
@@ -254,6 +309,11 @@ mod tests {
             let (values, bias) = (numbers_between(seed, rows * width, -9.0, 9.0), numbers(seed ^ 1, width));
             let (scale, expected) = oracle::activate(activation, &wide(&bias), wide(&values));
             on_every_arch(|| {
+                let mut applied = values.clone();
+                let biased = applied.iter_mut().enumerate();
+                biased.for_each(|(place, value)| *value += bias[place % width]);
+                activation.apply(&mut applied);
+                assert_close_at(scale, "applied", &applied, &expected);
                 let mut y = vec![f32::NAN; values.len()];
                 finish(&values, Start::Bias(&bias), activation.is_relu(), &mut y);
                 activation.finish(&mut y);
@@ -288,5 +348,27 @@ mod tests {
         let mut values = [f32::NAN, 1.0];
         Activation::Tanh.finish(&mut values);
         assert!(values[0].is_nan() && values[1] > 0.0);
+        for activation in Activation::ALL {
+            let mut values = [f32::NAN, 1.0];
+            activation.apply(&mut values);
+            assert!(values[0].is_nan() && values[1] > 0.0, "{activation:?}");
+        }
+    }
+
+    /// The derivatives are those of the functions: by differences in double precision.
+    #[test]
+    fn slopes_are_derivatives() {
+        for activation in Activation::ALL {
+            for step in -60..60 {
+                let x = 0.1 * f64::from(step) + 0.05;
+                let by_differences = (activation.exact(x + 1e-5) - activation.exact(x - 1e-5)) / 2e-5;
+                let at = if activation.needs_argument() { x } else { activation.exact(x) };
+                let slope = activation.exact_slope(at);
+                assert!((slope - by_differences).abs() < 1e-8, "{activation:?} at {x}: {slope}, {by_differences}");
+                let mut dy = [1.0];
+                activation.turn(&[at as f32], &mut dy);
+                assert!((f64::from(dy[0]) - slope).abs() < 1e-6, "{activation:?} at {x}: {dy:?}, {slope}");
+            }
+        }
     }
 }

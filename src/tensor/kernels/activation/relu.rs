@@ -1,6 +1,6 @@
 //! max(0, x). NaN stays NaN, so that a diverged run is noticed.
 
-use super::{Function, OnnxNode};
+use super::{Function, OnnxFormula, OnnxStep};
 use crate::settings::Word;
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Tape, Tensor};
@@ -10,7 +10,7 @@ pub(super) struct Relu;
 
 impl Function for Relu {
     const WORD: Word = Word { name: "relu", doc: "max(0, x)", also: "rectifier" };
-    const ONNX: OnnxNode = OnnxNode { operator: "Relu", attributes: &[] };
+    const ONNX: OnnxFormula = OnnxFormula::of(&[OnnxStep::Operator("Relu", &[])]);
     /// Matrix products apply it to their results.
     const IN_PRODUCTS: bool = true;
 

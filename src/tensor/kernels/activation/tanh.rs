@@ -1,6 +1,6 @@
 //! The hyperbolic tangent.
 
-use super::{Function, OnnxNode};
+use super::{Function, OnnxFormula, OnnxStep};
 use crate::settings::Word;
 use crate::tensor::kernels::elementary;
 use dfdx::shapes::Shape;
@@ -11,7 +11,7 @@ pub(super) struct Tanh;
 
 impl Function for Tanh {
     const WORD: Word = Word { name: "tanh", doc: "Hyperbolic tangent.", also: "hyperbolic_tangent" };
-    const ONNX: OnnxNode = OnnxNode { operator: "Tanh", attributes: &[] };
+    const ONNX: OnnxFormula = OnnxFormula::of(&[OnnxStep::Operator("Tanh", &[])]);
 
     #[inline(always)]
     fn value(x: f32) -> f32 {

@@ -13,14 +13,18 @@ mod lines;
 mod tiles;
 
 use super::Accumulate;
-use super::conv_shape::{ConvShape, Side, WINDOW, transpose_taps};
+use super::conv_shape::{ConvShape, Side, transpose_taps};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
 use super::simd::WIDEST;
+use crate::tensor::dims::Window;
 use std::ops::Range;
 
 use lines::{Cut, Ending, Whole, transform};
 use tiles::{Kind, Tile, Tiles};
+
+/// Height and width of the window.
+const WINDOW: usize = 3;
 
 /// Calls `$work` with the maps for the kinds of a tile, vertical and horizontal.
 macro_rules! by_kind {
@@ -70,7 +74,10 @@ pub(super) struct Filtering {
 impl Filtering {
     /// The filtering of a convolution; `None` if it would not be faster or the channels do not fill whole vectors.
     pub(super) fn fitting(shape: ConvShape) -> Option<Filtering> {
-        let ConvShape { inputs, outputs, stride, .. } = shape;
+        if !shape.is_same_3x3() {
+            return None;
+        }
+        let ConvShape { inputs, outputs, window: Window { stride, .. }, .. } = shape;
         let enough = match stride {
             1 => true,
             // Fewer multiplications, of pairs of channels, are saved: they pay for the transforms, of channels, from 32
@@ -196,7 +203,7 @@ impl Filtering {
         use lines::{Filter, StridedFilter};
         let (from, to) = (Whole::square(WINDOW, self.filter_grid().channels), self.filter_grid());
         let ending = Ending::new(Accumulate::Set);
-        match self.shape.stride {
+        match self.shape.window.stride {
             1 => transform((Filter, Filter), from, weight, to, filters, ending),
             _ => transform((StridedFilter, StridedFilter), from, weight, to, filters, ending),
         }
@@ -215,7 +222,7 @@ impl Filtering {
         use lines::{FilterAdjoint, StridedFilterAdjoint};
         let (from, to) = (self.filter_grid(), Whole::square(WINDOW, self.filter_grid().channels));
         let ending = Ending::new(Accumulate::Add);
-        match self.shape.stride {
+        match self.shape.window.stride {
             1 => transform((FilterAdjoint, FilterAdjoint), from, dfilters, to, dweight, ending),
             _ => transform((StridedFilterAdjoint, StridedFilterAdjoint), from, dfilters, to, dweight, ending),
         }
@@ -224,7 +231,7 @@ impl Filtering {
     /// The inputs of a tile, or their gradients, in an image of the larger side, and the index of the first.
     fn inputs_of_tile(&self, tile: Tile) -> (Cut, usize) {
         let shape = self.shape;
-        let corner = tile.corner.map(|first| first * shape.stride);
+        let corner = tile.corner.map(|first| first * shape.window.stride);
         Cut::new(shape.large_sides(), shape.inputs, [shape.pad_top(), shape.pad_left()], corner)
     }
 
@@ -297,7 +304,7 @@ impl Filtering {
                 let source = &dpoints[tiles.row(count, image, tile) * self.points_of_tile()..];
                 // The first rows and columns are also the last ones of the tiles above and to the left, so they are
                 // added to.
-                let begun = tile.corner.map(|first| if first > 0 { WINDOW - shape.stride } else { 0 });
+                let begun = tile.corner.map(|first| if first > 0 { WINDOW - shape.window.stride } else { 0 });
                 let ending = Ending { begun, ..Ending::new(sum) };
                 by_kind!(tile, InputAdjoint, InputOfTwoAdjoint, StridedInputAdjoint, |maps| {
                     transform(maps, from, source, to, &mut dlarge[place..], ending);
@@ -404,14 +411,14 @@ mod tests {
         for (stride, batch) in [(1, 0), (1, 1), (1, 3), (2, 0), (2, 1), (2, 3)] {
             for side in 0..100 {
                 let (height, width) = (1 + side / 10, 1 + side % 10);
-                check(ConvShape { batch, height, width, inputs: 16, outputs: 32, stride });
+                check(ConvShape { batch, height, width, inputs: 16, outputs: 32, window: Window::same(3, stride) });
             }
-            check(ConvShape { batch, height: 23, width: 25, inputs: 32, outputs: 16, stride });
+            check(ConvShape { batch, height: 23, width: 25, inputs: 32, outputs: 16, window: Window::same(3, stride) });
         }
     }
 
     fn check(shape: ConvShape) {
-        let tolerance = if shape.stride == 1 { 3e-5 } else { 1e-5 };
+        let tolerance = if shape.window.stride == 1 { 3e-5 } else { 1e-5 };
         let filtering = Filtering::of(shape);
         let lengths = [shape.batch * shape.large_image(), shape.batch * shape.small_image()];
         let [large, dlarge] = [1, 2].map(|seed| numbers(seed, lengths[0]));

@@ -44,7 +44,7 @@ pub(super) struct Tiles {
 
 impl Tiles {
     pub(super) fn of(shape: ConvShape) -> Tiles {
-        let [rows, columns] = [shape.out_height(), shape.out_width()].map(|side| cut(side, shape.stride));
+        let [rows, columns] = [shape.out_height(), shape.out_width()].map(|side| cut(side, shape.window.stride));
         let mut counts = [0; 4];
         let mut tiles = Vec::new();
         for &(row, down) in &rows {
@@ -59,7 +59,7 @@ impl Tiles {
                 counts[class] += 1;
             }
         }
-        Tiles { stride: shape.stride, tiles, counts }
+        Tiles { stride: shape.window.stride, tiles, counts }
     }
 
     /// Multiplications for an image, an input channel and an output channel.
@@ -138,9 +138,10 @@ fn cut(side: usize, stride: usize) -> Vec<(usize, Kind)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::dims::Window;
 
     fn tiles(height: usize, width: usize, stride: usize) -> Tiles {
-        Tiles::of(ConvShape { batch: 1, height, width, inputs: 16, outputs: 16, stride })
+        Tiles::of(ConvShape { batch: 1, height, width, inputs: 16, outputs: 16, window: Window::same(3, stride) })
     }
 
     #[test]
