@@ -51,6 +51,7 @@ impl Command for TraverseArgs {
         let latent = trained.architecture().latent;
         let mut axes = trained.axes_by_kl()?;
         axes.truncate(self.axes);
+        let of_prior = trained.prior_axes()?;
         // Different names, so that neither file replaces the other.
         let name = if self.animate { "traversal_animated.png" } else { "traversal.png" };
         let path = self.output.path(name, &self.images)?;
@@ -60,8 +61,8 @@ impl Command for TraverseArgs {
                 bail!("--data needs --image, the number of the image to start from")
             }
             None => {
-                let start = trained.prior_axes()?.map(|axes| axes.iter().map(|[mean, _]| *mean).collect());
-                (trained, start.unwrap_or_else(|| vec![0.0; latent]))
+                let mean_of = |axis: usize| of_prior.as_ref().map_or(0.0, |axes| axes[axis][0]);
+                (trained, (0..latent).map(mean_of).collect())
             }
             Some(image) => {
                 let trained = self.images.apply_to(trained)?;
@@ -69,7 +70,6 @@ impl Command for TraverseArgs {
                 (trained, start)
             }
         };
-        let of_prior = trained.prior_axes()?;
         let codes = axes.iter().flat_map(|(axis, _)| {
             let start = &start;
             let [mean, deviation] = of_prior.as_ref().map_or([0.0, 1.0], |axes| axes[*axis]);

@@ -195,9 +195,9 @@ pub fn learn<J: Objective, N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     read: &mut dyn FnMut(&mut Grads<B>) -> Result<(), DeviceError>,
 ) -> Result<Learned<N, L, B>, DeviceError> {
     let FromBatch { weights, coupled, prior } = from_batch;
-    let form = objective.form(weights.beta != 0.0).for_prior(prior.is_some());
-    let (has_weights, is_kl_sampled) = (objective.has_row_weights(), matches!(form.kl, KlForm::Sampled { .. }));
     let (has_kl, has_own) = (weights.beta != 0.0, objective.has_prior_weights());
+    let form = objective.form(has_kl).for_prior(prior.is_some());
+    let (has_weights, is_kl_sampled) = (objective.has_row_weights(), matches!(form.kl, KlForm::Sampled { .. }));
     let gradients = has_kl.then_some(if has_own { GradientsOf::Codes } else { GradientsOf::All });
     let numbers = PriorNumbers { own: prior, gradients };
     let Encoded { codes, posteriors, kl, mut tape, .. } = encode(model, x, noise, form, numbers, OwnedTape::default())?;

@@ -145,10 +145,10 @@ impl BatchDiscrepancy {
         let (kernel, latent) = (self.settings.kernel, codes.latent.max(1));
         let batch = codes.z.len() / latent;
         let Pairs { within, across, has_self } = self.pairs(batch);
-        // By axis, so that loops over the codes are over consecutive numbers.
         let mut drawn = self.noise.clone();
         let own = Some(codes.own).filter(|own| !own.is_empty());
         let chosen = prior::draw(own, latent, &mut drawn, &mut self.picks.clone(), 1.0);
+        // By axis, so that loops over the codes are over consecutive numbers.
         let (z, of_prior) = (by_axis(latent, codes.z), by_axis(latent, &drawn));
         let (mut squared, mut derivatives) = (vec![0.0; batch], vec![0.0; batch]);
         // The sum of the kernel of a code with the others; its derivatives by the squared distances are left behind.
@@ -195,11 +195,11 @@ impl BatchDiscrepancy {
             }
         }
         // A draw is mean + exp(log_variance / 2) noise.
+        let [_, log_variances, _] = prior::mixture_places(prior::mixture_components(codes.own.len(), latent), latent);
         for (place, gradient) in dprior.iter().enumerate() {
             let of_mean = chosen[place / latent] * latent + place % latent;
-            let of_log_variance = (codes.own.len() - codes.own.len() / (2 * latent + 1)) / 2 + of_mean;
             gradients.own[of_mean] += gradient;
-            gradients.own[of_log_variance] += gradient * 0.5 * (drawn[place] - codes.own[of_mean]);
+            gradients.own[log_variances.start + of_mean] += gradient * 0.5 * (drawn[place] - codes.own[of_mean]);
         }
         vec![total]
     }

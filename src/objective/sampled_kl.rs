@@ -1,7 +1,7 @@
 //! The KL of sampled codes from the prior: log q(z|x) - log p(z).
 
 use super::densities::{exponentials, sum_of_lanes};
-use crate::model::prior::MixtureNumbers;
+use crate::model::prior::{MixtureNumbers, mixture_components, mixture_places};
 use crate::tensor::backend::{
     Array, CodeGradients, CodeInputs, CodeTerm, Codes, Combine, DeviceError, Parameter, by_axis,
 };
@@ -45,7 +45,7 @@ impl SampledKl {
 
     /// The number of components of a learned prior, from its numbers.
     pub(super) fn components_of<B: Combine>(prior: Option<&Parameter<(Own,), B>>, latent: usize) -> usize {
-        prior.map_or(0, |own| own.shape().0.size() / (2 * latent + 1))
+        prior.map_or(0, |own| mixture_components(own.shape().0.size(), latent))
     }
 
     /// The KL of codes `(Rows, L)`, where `prior` are the numbers of a prior with components: `(Rows)`.
@@ -61,27 +61,20 @@ impl SampledKl {
 
 impl CodeTerm for SampledKl {
     fn forward(&self, codes: CodeInputs<'_>, results: &mut [f32]) {
-        let mixture = (self.components > 0).then(|| MixtureByAxis::new(codes.own, codes.latent));
-        let mut densities = vec![0.0; self.components];
+        if self.components > 0 {
+            return vectorized(
+                #[inline(always)]
+                || MixtureByAxis::new(codes.own, codes.latent).forward(self.of, codes, results),
+            );
+        }
         let rows = codes.mean.chunks(codes.latent).zip(codes.log_variance.chunks(codes.latent));
         for (result, ((mean, log_variance), z)) in results.iter_mut().zip(rows.zip(codes.z.chunks(codes.latent))) {
-            let Some(mixture) = &mixture else {
-                let axes = mean.iter().zip(log_variance).zip(z).map(|((&mean, &log_variance), &z)| {
-                    let (mean, log_variance, z) = (f64::from(mean), f64::from(log_variance), f64::from(z));
-                    let difference = z - mean;
-                    0.5 * (z * z - difference * difference * (-log_variance).exp() - log_variance)
-                });
-                *result = axes.sum::<f64>() as f32;
-                continue;
-            };
-            let (largest, sum) = mixture.exponentials(z, &mut densities);
-            let of_prior = f64::from(largest) + f64::from(sum).ln();
             let axes = mean.iter().zip(log_variance).zip(z).map(|((&mean, &log_variance), &z)| {
-                let (log_variance, difference) = (f64::from(log_variance), f64::from(z) - f64::from(mean));
-                -0.5 * (difference * difference * (-log_variance).exp() + log_variance)
+                let (mean, log_variance, z) = (f64::from(mean), f64::from(log_variance), f64::from(z));
+                let difference = z - mean;
+                0.5 * (z * z - difference * difference * (-log_variance).exp() - log_variance)
             });
-            let of_posterior = if self.of == GradientsOf::Prior { 0.0 } else { axes.sum() };
-            *result = (of_posterior - of_prior) as f32;
+            *result = axes.sum::<f64>() as f32;
         }
     }
 
@@ -158,8 +151,7 @@ impl SampledKl {
             _ => own,
         };
         // The means have the tape of what came before.
-        let size = count * latent;
-        let [means, log_variances, logits] = [0..size, size..2 * size, 2 * size..2 * size + count].map(|places| {
+        let [means, log_variances, logits] = mixture_places(count, latent).map(|places| {
             let places: Vec<usize> = places.collect();
             let length = places.len();
             own.device().clone().try_tensor_from_vec(places, (length,))
@@ -231,6 +223,23 @@ impl MixtureByAxis {
             }
         }
         exponentials(densities)
+    }
+
+    /// Computes log q(z|x) - log p(z) of each code; -log p(z) up to a constant if only the prior has a gradient.
+    #[inline(always)]
+    fn forward(&self, of: GradientsOf, codes: CodeInputs<'_>, results: &mut [f32]) {
+        let mut densities = vec![0.0; self.constant.len()];
+        let rows = codes.mean.chunks(codes.latent).zip(codes.log_variance.chunks(codes.latent));
+        for (result, ((mean, log_variance), z)) in results.iter_mut().zip(rows.zip(codes.z.chunks(codes.latent))) {
+            let (largest, sum) = self.exponentials(z, &mut densities);
+            let of_prior = f64::from(largest) + f64::from(sum).ln();
+            let axes = mean.iter().zip(log_variance).zip(z).map(|((&mean, &log_variance), &z)| {
+                let (log_variance, difference) = (f64::from(log_variance), f64::from(z) - f64::from(mean));
+                -0.5 * (difference * difference * (-log_variance).exp() + log_variance)
+            });
+            let of_posterior = if of == GradientsOf::Prior { 0.0 } else { axes.sum() };
+            *result = (of_posterior - of_prior) as f32;
+        }
     }
 
     /// Adds the gradients of -log p(z).

@@ -7,7 +7,6 @@ use crate::model::layer::{DenseLayer, DenseOutputs, GatedDenseLayer, Layer};
 use crate::model::likelihood::Support;
 use crate::model::{Architecture, OutputBias};
 use crate::objective::{At, Loss};
-use crate::tensor::backend::Activation;
 use crate::text::{counted, grouped};
 use crate::train::Device;
 
@@ -71,13 +70,8 @@ pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
 
 /// An error if the initial biases of the output layer should come from the data, but the layer has none that give expected values.
 pub(super) fn output_bias(architecture: &Architecture) -> Option<Problem> {
-    let activation = match architecture.decoder().last()?.layer {
-        Layer::Dense(layer) => Some(layer.activation),
-        Layer::Conv(layer) => Some(layer.activation),
-        Layer::ConvTranspose(layer) => Some(layer.activation),
-        Layer::GatedDense(_) | Layer::Residual(_) => None,
-    };
-    let is_wrong = architecture.output_bias == OutputBias::Data && activation != Some(Activation::Identity);
+    let is_linear = architecture.decoder().last()?.layer.is_linear();
+    let is_wrong = architecture.output_bias == OutputBias::Data && !is_linear;
     let message = "`model.output_bias = \"data\"` needs an output layer with a bias and without an activation";
     let help = "remove `output_bias`, or use `conv`, `conv_transpose` or `dense` with `activation = \"none\"` as the last layer";
     is_wrong.then(|| Problem::new(&["model.output_bias", "model.decoder"], message, help))

@@ -1,6 +1,7 @@
 //! Estimates of the operations, memory and time that a trial needs, before it runs.
 
 use super::TrialError;
+use crate::model::Architecture;
 use crate::objective::{Loss, Objective};
 use crate::plan::Trial;
 use crate::tensor::backend::{Backend, Host};
@@ -28,10 +29,14 @@ pub fn operations(trial: &Trial) -> f64 {
     let encoder = architecture.multiplications_of_encoder() as f64;
     let samples = trial.spec().objective.kind.samples() as f64;
     let all = encoder + samples * (architecture.multiplications() as f64 - encoder);
-    // A prior whose components are posteriors of images encodes them in each step, and once for the validation images.
-    let encoded = if architecture.prior.encodes() { architecture.prior.components() as f64 * encoder } else { 0.0 };
-    let of_prior = encoded * (3.0 * trial.steps_per_epoch() as f64 + 1.0);
+    // The images of the prior are encoded in each step, and once for the validation images.
+    let of_prior = images_of_prior(architecture) * encoder * (3.0 * trial.steps_per_epoch() as f64 + 1.0);
     2.0 * (all * (3.0 * train + validation) + before * train + of_prior) * trial.spec().train.epochs as f64
+}
+
+/// The number of images whose posteriors are the components of the prior.
+fn images_of_prior(architecture: &Architecture) -> f64 {
+    if architecture.prior.encodes() { architecture.prior.components() as f64 } else { 0.0 }
 }
 
 /// Approximate peak memory of a trial's process, in bytes.
@@ -46,9 +51,7 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let worked_on = 4.0 * images * samples as f64 * architecture.activations() as f64 * ACTIVATIONS;
     // The weight gradients that each lane sums in arrays of its own.
     let of_thread = worked_on + if architecture.has_own_gradients() { weights } else { 0.0 };
-    let prior = &architecture.prior;
-    let encoded =
-        if prior.encodes() { prior.components() as f64 * architecture.activations_of_encoder() as f64 } else { 0.0 };
+    let encoded = images_of_prior(architecture) * architecture.activations_of_encoder() as f64;
     let kept = kept + 4.0 * encoded * ACTIVATIONS;
     PROCESS + trial.dataset().train.bytes_in_memory() as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
 }

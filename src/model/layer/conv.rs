@@ -168,6 +168,10 @@ impl Describe for ConvLayer {
         canonical("conv", self.channels, window, self.activation, is_output).into()
     }
 
+    fn is_linear(&self) -> bool {
+        self.activation == Activation::Identity
+    }
+
     fn build<B: Backend>(&self, device: &B::Device, on_data: bool) -> Result<Self::Live<B>, DeviceError> {
         let (inputs, outputs) = (Channels(self.inputs.channels), Channels(self.channels));
         let layer = Conv::new(device, inputs, outputs, self.window, self.activation)?;

@@ -118,6 +118,10 @@ impl Describe for ConvTransposeLayer {
         described.into()
     }
 
+    fn is_linear(&self) -> bool {
+        self.activation == Activation::Identity
+    }
+
     fn build<B: Backend>(&self, device: &B::Device, _: bool) -> Result<Self::Live<B>, DeviceError> {
         let (inputs, outputs) = (Channels(self.inputs), Channels(self.outputs.channels));
         let layer = ConvTranspose::new(device, inputs, outputs, self.window, self.activation)?;

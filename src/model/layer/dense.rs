@@ -125,6 +125,10 @@ impl Describe for DenseLayer {
         }
     }
 
+    fn is_linear(&self) -> bool {
+        self.activation == Activation::Identity
+    }
+
     fn build<B: Backend>(&self, device: &B::Device, on_data: bool) -> Result<Self::Live<B>, DeviceError> {
         let (inputs, outputs) = (Features(self.inputs), Features(self.outputs().values()));
         Ok(Dense::new(device, inputs, outputs, self.activation)?.on_data(on_data))

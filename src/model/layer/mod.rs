@@ -25,6 +25,11 @@ trait Describe {
     /// Its description for ids of trials, where `is_output` means that its size follows from the images and the likelihood.
     fn canonical(&self, is_output: bool) -> Value;
 
+    /// Whether its outputs are a sum with a bias each, without an activation.
+    fn is_linear(&self) -> bool {
+        false
+    }
+
     /// The layer with all weights 0. `on_data` means that its input is data: the gradient with respect to it is not computed.
     fn build<B: Backend>(&self, device: &B::Device, on_data: bool) -> Result<Self::Live<B>, DeviceError>;
 
@@ -75,6 +80,11 @@ macro_rules! layers {
             /// What it costs.
             pub fn cost(&self) -> Cost {
                 match self { $(Layer::$name(layer) => layer.cost(),)+ }
+            }
+
+            /// Whether its outputs are a sum with a bias each, without an activation.
+            pub fn is_linear(&self) -> bool {
+                match self { $(Layer::$name(layer) => layer.is_linear(),)+ }
             }
 
             /// The name of its kind, as in lists.

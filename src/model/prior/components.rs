@@ -1,6 +1,7 @@
 //! The components of a prior that is a mixture, as numbers on the host, and draws from a prior.
 
 use crate::random::Stream;
+use std::ops::Range;
 
 /// The numbers of a mixture of normal distributions with diagonal covariances.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +16,22 @@ pub struct MixtureNumbers<'a> {
     pub logits: &'a [f32],
 }
 
+/// The number of components of a mixture with so many numbers.
+pub fn mixture_components(length: usize, latent: usize) -> usize {
+    length / (2 * latent + 1)
+}
+
+/// Where the means, the log-variances and the logits of a mixture are in one array.
+pub fn mixture_places(components: usize, latent: usize) -> [Range<usize>; 3] {
+    let size = components * latent;
+    [0..size, size..2 * size, 2 * size..2 * size + components]
+}
+
 impl<'a> MixtureNumbers<'a> {
     /// From one array: the means, then the log-variances, then the logits.
     pub fn of(own: &'a [f32], latent: usize) -> MixtureNumbers<'a> {
-        let size = own.len() / (2 * latent + 1) * latent;
-        let (mean, rest) = own.split_at(size);
-        let (log_variance, logits) = rest.split_at(size);
+        let [mean, log_variance, logits] =
+            mixture_places(mixture_components(own.len(), latent), latent).map(|places| &own[places]);
         MixtureNumbers { latent, mean, log_variance, logits }
     }
 

@@ -7,7 +7,7 @@ mod mixture;
 mod standard;
 mod vamp;
 
-pub use components::{MixtureNumbers, draw};
+pub use components::{MixtureNumbers, draw, mixture_components, mixture_places};
 pub(crate) use standard::WORD as STANDARD_PRIOR;
 
 use super::Vae;
