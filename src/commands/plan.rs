@@ -106,19 +106,18 @@ fn states<'p>(plan: &'p Plan, folders: &TrialFolders) -> Result<BTreeMap<&'p str
     plan.selected().map(state).collect()
 }
 
-/// The estimated duration of each trial with one thread, by id. Trials whose steps take equally long are measured once.
+/// The estimated duration of each trial with one thread, by id. Trials whose epochs take equally long are measured once.
 fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
-    let mut measured: BTreeMap<String, Duration> = BTreeMap::new();
+    let mut measured: BTreeMap<String, f64> = BTreeMap::new();
     let mut times = BTreeMap::new();
     for trial in plan.selected() {
-        let (spec, images) = (trial.spec(), trial.dataset().train.len());
-        let train = (spec.train.batch_size, spec.train.optimizer.name(), spec.train.epochs, spec.data.binarize);
-        let kind = format!("{:?} {train:?} {images}", trial.architecture());
-        let time = match measured.get(&kind) {
-            Some(time) => *time,
-            None => *measured.entry(kind).or_insert(estimate::duration(trial, 1, MOMENT)?),
+        let kind = trial.epoch_hash();
+        let epoch = match measured.get(&kind) {
+            Some(seconds) => *seconds,
+            None => *measured.entry(kind).or_insert(estimate::seconds_of_epoch(trial, 1, MOMENT)?),
         };
-        times.insert(trial.id(), time);
+        let all = epoch * trial.spec().train.epochs as f64;
+        times.insert(trial.id(), Duration::try_from_secs_f64(all).unwrap_or(Duration::MAX));
     }
     Ok(times)
 }

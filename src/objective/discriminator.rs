@@ -1,9 +1,9 @@
 //! A discriminator of codes: a network that tells codes from codes with independent axes, with its optimizer.
 
-use super::own::{OwnParameters, Owned};
-use crate::model::layer::{DenseLayer, DenseOutputs, Layer, Named, Stack};
+use super::own::{OwnCost, OwnParameters, Owned};
+use crate::model::layer::{Cost, DenseLayer, DenseOutputs, Layer, Named, Stack};
 use crate::model::parameters::Module;
-use crate::optimizer::{ADAM, Learn};
+use crate::optimizer::{ADAM, Learn, Rule};
 use crate::random::{Purpose, Stream};
 use crate::settings::Keys;
 use crate::tensor::backend::{
@@ -14,6 +14,7 @@ use crate::tensor::kernels::exp;
 use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor};
 use dfdx::tensor_ops::{Device, LogSumExpTo, SumTo, TryAdd, TryMul};
+use std::sync::Arc;
 
 /// The hidden layers, and the units of each.
 const LAYERS: usize = 6;
@@ -44,6 +45,28 @@ fn layers(latent: usize) -> Vec<Named> {
     (0..LAYERS).map(hidden).chain([output]).collect()
 }
 
+/// The rule that trains it: Adam with the numbers of the paper.
+fn rule() -> Arc<dyn Rule> {
+    let written = [("beta1", 0.5), ("beta2", 0.9)].map(|(key, value)| (key.to_owned(), toml::Value::Float(value)));
+    Keys::read(&written.into(), |keys| (ADAM.read)(keys)).0
+}
+
+/// What a discriminator of codes with this number of axes costs.
+pub(super) fn cost(latent: usize) -> OwnCost {
+    let layers = layers(latent);
+    let sum =
+        |number: fn(Cost) -> u128| layers.iter().fold(0u128, |sum, one| sum.saturating_add(number(one.layer.cost())));
+    let once = sum(|cost| cost.multiplications);
+    OwnCost {
+        parameters: sum(|cost| cost.parameters),
+        moments: rule().moments().len(),
+        // It judges codes, with the gradient with respect to them, and permuted codes; then it learns from both.
+        in_training: once.saturating_mul(3 + 2 * 3),
+        in_validation: once.saturating_mul(3),
+        activations: sum(|cost| cost.outputs).saturating_mul(2),
+    }
+}
+
 impl<B: Learn + Combine> OwnDiscriminator<B> {
     /// A discriminator of codes with this number of axes, with weights by Glorot and Bengio, trained by Adam.
     pub(super) fn new(device: &B::Device, latent: usize, seed: u64, rate: f64) -> Result<Self, DeviceError> {
@@ -59,9 +82,7 @@ impl<B: Learn + Combine> OwnDiscriminator<B> {
                 visit.parameter.set(draws.collect());
             }
         });
-        let written = [("beta1", 0.5), ("beta2", 0.9)].map(|(key, value)| (key.to_owned(), toml::Value::Float(value)));
-        let (rule, _) = Keys::read(&written.into(), |keys| (ADAM.read)(keys));
-        Ok(OwnDiscriminator { owned: Owned::new(device, module, rule, rate)?, device: device.clone() })
+        Ok(OwnDiscriminator { owned: Owned::new(device, module, rule(), rate)?, device: device.clone() })
     }
 
     /// An array on its device.

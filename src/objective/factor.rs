@@ -5,8 +5,10 @@
 
 use super::beta_tc::TC_NATS;
 use super::kl::{Kl, needs_distribution, one_axis};
-use super::discriminator::{Judged, OwnDiscriminator};
-use super::{At, BatchCodes, Choose, CodeParts, Coupled, Draws, Loss, MeanTerms, Objective, Scheduled, Term, Weights, weighted};
+use super::discriminator::{self, Judged, OwnDiscriminator};
+use super::{
+    At, BatchCodes, Choose, CodeParts, Coupled, Draws, Loss, MeanTerms, Objective, OwnCost, Scheduled, Term, Weights, weighted,
+};
 use crate::optimizer::Learn;
 use crate::random::shuffled;
 use crate::settings::{Choices, Interval, Key, Keys, Kind, Problem, Word};
@@ -116,6 +118,10 @@ impl Objective for Factor {
         seed: u64,
     ) -> Result<OwnDiscriminator<B>, DeviceError> {
         OwnDiscriminator::new(device, latent, seed, self.rate)
+    }
+
+    fn own_cost(&self, latent: usize) -> OwnCost {
+        discriminator::cost(latent)
     }
 
     fn couples(&self) -> bool {

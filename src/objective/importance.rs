@@ -69,7 +69,8 @@ static DREG: Kind<Gradient> = Kind::new(
 .also("doubly_reparameterized");
 static GRADIENTS: Choices<Gradient> = Choices(&[&STANDARD, &DREG]);
 
-static BOUND_NATS: Term = Term {
+/// The bound of the objectives of this family.
+pub static BOUND_NATS: Term = Term {
     name: "bound_nats",
     title: "importance-weighted bound (nats per image)",
     unit: "nats",

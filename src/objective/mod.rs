@@ -19,7 +19,8 @@ mod term;
 pub use batch::{BatchCodes, CodeParts, Coupled, Draws, RowTerms, RowValues, RowWeights};
 pub use evaluate::{Form, FromBatch, KlForm, Learned, Measured, learn, measure};
 pub(crate) use evaluate::{PriorNumbers, encode};
-pub use own::{OwnParameters, Owned};
+pub use importance::BOUND_NATS;
+pub use own::{OwnCost, OwnParameters, Owned};
 pub use settings::ObjectiveSettings;
 pub use term::Term;
 
@@ -162,6 +163,11 @@ pub trait Objective: Loss + Clone + 'static {
         latent: usize,
         seed: u64,
     ) -> Result<Self::Own<B>, DeviceError>;
+
+    /// What its own parameters cost, with this number of latent axes.
+    fn own_cost(&self, _latent: usize) -> OwnCost {
+        OwnCost::default()
+    }
 
     /// Whether a step needs the codes of the whole batch: for [`Objective::couple`] and [`Objective::train_own`].
     fn couples(&self) -> bool {
@@ -327,6 +333,10 @@ macro_rules! objectives {
                 }
             }
 
+            fn own_cost(&self, latent: usize) -> OwnCost {
+                match self { $(ObjectiveKind::$name(one) => one.own_cost(latent),)+ }
+            }
+
             fn couples(&self) -> bool {
                 match self { $(ObjectiveKind::$name(one) => one.couples(),)+ }
             }
@@ -382,6 +392,11 @@ macro_rules! objectives {
         /// Whether the loss of an objective, by its name in a spec, depends on the sizes of batch and code.
         pub fn depends_on_sizes(name: &str) -> bool {
             $((<$name as Choose>::WORD.name == name && <$name as Choose>::DEPENDS_ON_SIZES))||+
+        }
+
+        /// The own terms that an objective can have, by its name in a spec; empty for unknown names.
+        pub fn terms_of(name: &str) -> &'static [&'static Term] {
+            match name { $(_ if <$name as Choose>::WORD.name == name => <$name as Choose>::TERMS,)+ _ => &[] }
         }
 
         /// The own terms of all objectives; several objectives may have the same.

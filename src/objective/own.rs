@@ -11,6 +11,21 @@ pub trait OwnParameters<B: Learn> {
     fn each(&mut self, visit: &mut dyn FnMut(&mut dyn Module<B>, &mut B::Learner));
 }
 
+/// What the own parameters of an objective cost, in addition to the model; all 0 without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnCost {
+    /// The number of trained values.
+    pub parameters: u128,
+    /// The number of arrays of their optimizer, each as large as the parameters.
+    pub moments: usize,
+    /// The number of multiplications of a training step for each image.
+    pub in_training: u128,
+    /// The number of multiplications of validation for each image.
+    pub in_validation: u128,
+    /// The number of values that a training step keeps for each image of the batch.
+    pub activations: u128,
+}
+
 /// No parameters.
 impl<B: Learn> OwnParameters<B> for () {
     fn each(&mut self, _: &mut dyn FnMut(&mut dyn Module<B>, &mut B::Learner)) {}

@@ -7,7 +7,7 @@
 use crate::folder::digest;
 use crate::language::Spec;
 use crate::model::Architecture;
-use crate::settings::{Role, as_json};
+use crate::settings::{ResolvedKey, Role, as_json};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -28,6 +28,28 @@ pub(super) fn determining(spec: &Spec, architecture: &Architecture) -> BTreeMap<
     keys.insert("model.encoder".to_owned(), encoder.into());
     keys.insert("model.decoder".to_owned(), decoder.into());
     keys
+}
+
+/// What the time of an epoch depends on, apart from the images: all keys that determine the result but the seed and the number of
+/// epochs. Of numbers with fractions, such as learning rates and weights, it matters only whether they are 0.
+pub(super) fn of_epoch(spec: &Spec, architecture: &Architecture) -> BTreeMap<String, Value> {
+    let [encoder, decoder] = architecture.canonical();
+    let network = [("model.encoder", encoder.into()), ("model.decoder", decoder.into())];
+    let matters = |setting: &&ResolvedKey| {
+        matches!(setting.role, Role::Training | Role::Data) && !["seed", "train.epochs"].contains(&setting.key.as_str())
+    };
+    let written = spec.settings().iter().filter(matters);
+    let written = written.map(|setting| (setting.key.clone(), without_size(as_json(&setting.value))));
+    network.map(|(key, layers)| (key.to_owned(), layers)).into_iter().chain(written).collect()
+}
+
+/// A value in which numbers with fractions are replaced by whether they are 0.
+fn without_size(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => (number.as_f64() == Some(0.0)).into(),
+        Value::Array(values) => values.into_iter().map(without_size).collect(),
+        other => other,
+    }
 }
 
 /// The id: ten hexadecimal digits.
@@ -123,6 +145,47 @@ mod tests {
         for keys in ["flip = false", "dequantize = false"] {
             assert_eq!(id_of(&format!("[data]\n{keys}\n[model]\nlikelihood = \"gaussian\"")), plain);
         }
+    }
+
+    #[test]
+    fn the_time_of_an_epoch_depends_on_all_but_the_size_of_weights() {
+        let of = |text: &str| {
+            let (spec, found) = Spec::read(&Spec::keys_of(text).unwrap());
+            assert_eq!(found.problems, [], "{text}");
+            of_epoch(&spec, &spec.architecture(ImageShape::grey(28, 28), crate::data::BYTES))
+        };
+        let plain = of("");
+        for same in [
+            "seed = 3\n[train]\nepochs = 7\nlearning_rate = 0.1",
+            "tags = [\"a\"]\n[train]\nbeta1 = 0.5\n[objective]\nkl_weight = 4",
+            "[model]\npreset = \"walkthrough\"",
+        ] {
+            // A key that chooses the network is not one of them.
+            assert_eq!(of(same), plain, "{same}");
+        }
+        let other = [
+            "[objective]\nkind = \"iwae\"",
+            "[objective]\nkind = \"iwae\"\nsamples = 50",
+            "[objective]\nkind = \"factor\"",
+            "[objective]\nkind = \"factor\"\npermute = \"second\"",
+            "[objective]\nkl_weight = 0",
+            "[objective]\nsamples = 2",
+            "[objective]\nfree_bits = 0.5",
+            "[model]\nprior = \"vamp\"",
+            "[model]\nprior = \"vamp\"\ncomponents = 9",
+            "[model]\nlikelihood = \"gaussian\"",
+            "[model]\nlikelihood = \"gaussian\"\nvariance = \"decoder\"",
+            "[model]\nposterior = \"none\"",
+            "[model]\nlatent_dim = 3",
+            "[model]\nhidden = [31]",
+            "[train]\nbatch_size = 64",
+            "[train]\noptimizer = \"sgd\"",
+            "[train]\nclip_norm = 1.0",
+            "[data]\nbinarize = \"dynamic\"",
+            "[data]\nflip = true",
+        ];
+        let all: std::collections::BTreeSet<String> = other.iter().chain(&[""]).map(|text| hash(&of(text))).collect();
+        assert_eq!(all.len(), other.len() + 1);
     }
 
     #[test]

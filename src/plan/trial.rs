@@ -93,6 +93,12 @@ impl Trial {
         digest(&[id::hash(&keys).as_bytes(), self.dataset.hash.as_bytes()], 32)
     }
 
+    /// The hash of what the time of an epoch depends on. Trials with the same hash take equally long per epoch.
+    pub fn epoch_hash(&self) -> String {
+        let keys = id::of_epoch(&self.spec, &self.architecture);
+        digest(&[id::hash(&keys).as_bytes(), self.dataset.hash.as_bytes()], 32)
+    }
+
     /// What determines the result, apart from the images. It is not stored: a sweep may have a million trials.
     fn determining(&self) -> BTreeMap<String, Value> {
         id::determining(&self.spec, &self.architecture)

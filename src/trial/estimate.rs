@@ -22,16 +22,19 @@ pub fn operations(trial: &Trial) -> f64 {
     let dataset = trial.dataset();
     let (train, validation) = (dataset.train.len() as f64, dataset.validation.len() as f64);
     let architecture = trial.architecture();
-    // An objective that couples a batch encodes the images of the batch before.
-    let couples = trial.spec().objective.kind.couples();
-    let before = if couples { architecture.multiplications_of_encoder() as f64 } else { 0.0 };
+    let (objective, encoder) = (&trial.spec().objective.kind, architecture.multiplications_of_encoder() as f64);
+    // An objective that couples a batch encodes the images of the batch before, and perhaps those of a second batch.
+    let batches = u8::from(objective.couples()) + u8::from(objective.needs_second_batch());
+    let own = objective.own_cost(architecture.latent);
+    let before = f64::from(batches) * encoder + own.in_training as f64;
     // The decoder has a code for each sample.
-    let encoder = architecture.multiplications_of_encoder() as f64;
-    let samples = trial.spec().objective.kind.samples() as f64;
+    let samples = objective.samples() as f64;
     let all = encoder + samples * (architecture.multiplications() as f64 - encoder);
     // The images of the prior are encoded in each step, and once for the validation images.
     let of_prior = images_of_prior(architecture) * encoder * (3.0 * trial.steps_per_epoch() as f64 + 1.0);
-    2.0 * (all * (3.0 * train + validation) + before * train + of_prior) * trial.spec().train.epochs as f64
+    let of_validation = own.in_validation as f64 * validation;
+    let epoch = all * (3.0 * train + validation) + before * train + of_validation + of_prior;
+    2.0 * epoch * trial.spec().train.epochs as f64
 }
 
 /// The number of images whose posteriors are the components of the prior.
@@ -42,25 +45,29 @@ fn images_of_prior(architecture: &Architecture) -> f64 {
 /// Approximate peak memory of a trial's process, in bytes.
 pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let (architecture, train) = (trial.architecture(), &trial.spec().train);
+    let objective = &trial.spec().objective.kind;
     let weights = 4.0 * architecture.parameters() as f64;
-    let moments = train.optimizer.moments().len() as f64;
+    let own = objective.own_cost(architecture.latent);
     // Weights, gradient and moments; while a checkpoint is read or written, up to two copies of the weights and moments.
-    let kept = weights * (2.0 + moments + 2.0 * (1.0 + moments));
-    let samples = trial.spec().objective.kind.samples();
+    let arrays = |moments: usize| 2.0 + moments as f64 + 2.0 * (1.0 + moments as f64);
+    let kept = weights * arrays(train.optimizer.moments().len()) + 4.0 * own.parameters as f64 * arrays(own.moments);
+    let samples = objective.samples();
     let images = micro_batch::<Host>(architecture, train.batch_size as usize, samples) as f64;
     let worked_on = 4.0 * images * samples as f64 * architecture.activations() as f64 * ACTIVATIONS;
     // The weight gradients that each lane sums in arrays of its own.
     let of_thread = worked_on + if architecture.has_own_gradients() { weights } else { 0.0 };
     let encoded = images_of_prior(architecture) * architecture.activations_of_encoder() as f64;
-    let kept = kept + 4.0 * encoded * ACTIVATIONS;
+    // The own parameters of the objective are trained by the codes of a whole batch.
+    let judged = train.batch_size as f64 * own.activations as f64;
+    let kept = kept + 4.0 * (encoded + judged) * ACTIVATIONS;
     PROCESS + trial.dataset().train.bytes_in_memory() as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
 }
 
-/// Estimated duration of a trial on the CPU, measured by training it for `moment`.
+/// Estimated seconds of an epoch of a trial on the CPU, with validation, measured by training it for `moment`.
 ///
 /// # Errors
 /// Training cannot start.
-pub fn duration(trial: &Trial, threads: usize, moment: Duration) -> Result<Duration, TrialError> {
+pub fn seconds_of_epoch(trial: &Trial, threads: usize, moment: Duration) -> Result<f64, TrialError> {
     let mut trainer = Trainer::<Host>::new(Default::default(), trial.training(), threads)?;
     let (stop, start) = (AtomicBool::new(false), Instant::now());
     let mut images_per_second = 0.0;
@@ -74,6 +81,5 @@ pub fn duration(trial: &Trial, threads: usize, moment: Duration) -> Result<Durat
         }
     }
     let validation = trainer.validate()?.map_or(0.0, |row| row.get(SECONDS).unwrap_or(f64::NAN));
-    let epoch = trial.dataset().train.len() as f64 / images_per_second + validation;
-    Ok(Duration::try_from_secs_f64(epoch * trial.spec().train.epochs as f64).unwrap_or(Duration::MAX))
+    Ok(trial.dataset().train.len() as f64 / images_per_second + validation)
 }

@@ -162,11 +162,52 @@ fn errors_are_json_with_the_json_option() {
     }
 }
 
+/// Trials whose steps do different work are measured separately; those with the same steps once.
+#[test]
+fn each_kind_of_trial_is_measured() {
+    let spec = "[data]\nlimit = 300\n[model]\nfamily = \"mlp\"\nhidden = [60]\n[objective]\nkind = \"iwae\"\n";
+    let workspace = Workspace::with_spec(&format!(
+        "{spec}[sweep.zip]\n\"objective.samples\" = [1, 200, 1]\n\"train.epochs\" = [2, 2, 6]\n"
+    ));
+    let plan = workspace.succeed(&["plan", "spec.toml", "--measure", "--json"]);
+    let plan: Value = serde_json::from_str(&plan).unwrap();
+    let [one, many, long] = [0, 1, 2].map(|trial| plan["trials"][trial]["seconds"].as_f64().unwrap());
+    // They would be equal if one of them was measured for both.
+    assert_ne!(one, many);
+    assert!((long / one - 3.0).abs() < 1e-6, "{one} s for 2 epochs, {long} s for 6");
+}
+
+/// The discriminator of `factor` and a second batch are part of the estimates, but not of the parameters of the model.
+#[test]
+fn the_own_parameters_of_an_objective_are_counted() {
+    let spec = "[data]\nlimit = 300\nvalidation = 50\n[model]\nfamily = \"mlp\"\nhidden = [16]\nlatent_dim = 3\n[train]\nepochs = 2\n";
+    let [others, factor, second] = ["dip_ii", "factor", "factor\"\npermute = \"second"].map(|kind| {
+        let workspace = Workspace::with_spec(&format!("{spec}[objective]\nkind = \"{kind}\"\n"));
+        let plan: Value = serde_json::from_str(&workspace.succeed(&["plan", "spec.toml", "--json"])).unwrap();
+        plan["trials"][0].clone()
+    });
+    assert_eq!((&others["parameters"], &factor["parameters"]), (&second["parameters"], &second["parameters"]));
+    let number = |trial: &Value, name: &str| trial[name].as_f64().unwrap();
+    // Six layers of 1000 units and two logits: 9 passes for an image in training, 3 in validation; 2 operations each, 2 epochs.
+    let layers = 3e3 + 5.0 * 1e6 + 2e3;
+    let operations = number(&factor, "operations") - number(&others, "operations");
+    assert_eq!(operations, 2.0 * 2.0 * layers * (9.0 * 250.0 + 3.0 * 50.0));
+    let encoder = 784.0 * 16.0 + 2.0 * 16.0 * 3.0;
+    assert_eq!(number(&second, "operations") - number(&factor, "operations"), 2.0 * 2.0 * encoder * 250.0);
+    // Weights, gradient and two moments; in a checkpoint up to two copies more.
+    assert!(number(&factor, "memory_bytes") - number(&others, "memory_bytes") > 4.0 * layers * 10.0);
+}
+
 /// The estimated memory is within a factor of two of the measured memory.
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_is_estimated() {
-    for model in ["family = \"mlp\"\nhidden = [16]", "family = \"mlp\"\nhidden = [2500]", "family = \"conv\""] {
+    for model in [
+        "family = \"mlp\"\nhidden = [16]",
+        "family = \"mlp\"\nhidden = [2500]",
+        "family = \"conv\"",
+        "family = \"mlp\"\nhidden = [16]\n[objective]\nkind = \"factor\"",
+    ] {
         let spec = format!("[data]\nlimit = 300\n[model]\n{model}\n[train]\nepochs = 1\n");
         let workspace = Workspace::with_spec(&spec);
         let plan: Value = serde_json::from_str(&workspace.succeed(&["plan", "spec.toml", "--json"])).unwrap();
