@@ -3,7 +3,7 @@
 
 use super::columns::{MetricColumn, columns};
 use super::numbers::{Summary, significant};
-use super::trial::DATA_HASH;
+use super::trial::{DATA_HASH, POSTERIOR};
 use super::{Experiment, ReportedTrial};
 use crate::language::{description, determines};
 use crate::metrics::Split;
@@ -131,15 +131,21 @@ impl<'a> Comparison<'a> {
                 None => format!("sorted by {LOSS}, lowest first"),
             });
         }
-        let cautions = cautions(differing, trials);
+        let by_elbo = self.sorted_by == ELBO_NATS && self.settings.len() > 1;
+        if let Some(note) = trials.iter().find_map(note_on_bound).filter(|_| by_elbo) {
+            self.notes.push(note);
+        }
+        let cautions = cautions(differing, trials, by_elbo);
         self.is_comparable = cautions.is_empty();
         self.notes.extend(cautions);
+        if !by_elbo && !differing.contains(POSTERIOR) && trials.iter().any(ReportedTrial::is_plain) {
+            self.notes.push(WITHOUT_KL.to_owned());
+        }
     }
 
     /// Why the losses of the settings have different units; `None` if they have the same unit.
     fn why_not_loss(&self, differing: &BTreeSet<&str>) -> Option<String> {
-        let decides =
-            |key: &&&str| key.starts_with("objective.") || ["model.likelihood", "model.posterior"].contains(*key);
+        let decides = |key: &&&str| key.starts_with("objective.") || ["model.likelihood", POSTERIOR].contains(*key);
         let of_sizes = |key: &&&str| ["train.batch_size", "model.latent_dim"].contains(*key);
         let has_sizes = self.settings.iter().flat_map(|setting| &setting.trials).any(|trial| {
             trial.value("objective.kind").and_then(Value::as_str).is_some_and(objective::depends_on_sizes)
@@ -189,15 +195,30 @@ fn telling_keys(trials: &[ReportedTrial]) -> BTreeSet<&str> {
 /// The sort key of a setting: first what is not comparable (plain autoencoders last, densities after probabilities), then a
 /// number of which the lowest is best.
 fn rank(setting: &Setting, metric: &str, split: Split) -> ((bool, NatsOf), f64) {
-    let is_plain = setting.value("model.posterior").is_some_and(|posterior| posterior == "none");
+    let is_plain = setting.trials.first().is_some_and(|trial| trial.is_plain());
     let nats = setting.value("model.likelihood").and_then(Value::as_str).and_then(likelihood::nats_of);
     let kind = (is_plain, nats.unwrap_or(NatsOf::Bits));
     // NaN and missing values are last.
     (kind, setting.mean(metric, split).zip(sign(metric)).map_or(f64::NAN, |(mean, sign)| sign * mean))
 }
 
-/// Notes on metrics that are not comparable.
-fn cautions(differing: &BTreeSet<&str>, trials: &[ReportedTrial]) -> Vec<String> {
+/// What the posterior "none" means for the metrics.
+const WITHOUT_KL: &str =
+    "trials with posterior none have no KL: their elbo_nats is only the reconstruction, not a bound";
+
+/// A note on a trial whose objective has a bound of its own.
+fn note_on_bound(trial: &ReportedTrial) -> Option<String> {
+    let kind = trial.value("objective.kind")?.as_str()?;
+    let bound = objective::BOUND_NATS.name;
+    let has_bound = objective::terms_of(kind).iter().any(|term| term.name == bound);
+    has_bound.then(|| {
+        format!("the bound of {kind} is {bound}, which is tighter than {ELBO_NATS}; the order is that of {ELBO_NATS}")
+    })
+}
+
+/// Notes on metrics that are not comparable. `by_elbo` says whether settings are sorted by the ELBO.
+fn cautions(differing: &BTreeSet<&str>, trials: &[ReportedTrial], by_elbo: bool) -> Vec<String> {
+    let posteriors_differ = differing.contains(POSTERIOR);
     let of_pixels = |key: &&str| key.starts_with("data.") && !is_found_by_hash(key);
     let data = data_hashes(trials).len() > 1 || differing.iter().any(of_pixels);
     let likelihoods = trials.iter().filter_map(|trial| trial.record.spec.get("model.likelihood")?.as_str());
@@ -206,14 +227,12 @@ fn cautions(differing: &BTreeSet<&str>, trials: &[ReportedTrial]) -> Vec<String>
     let of_likelihoods = format!("likelihoods are not comparable ({}): sorted separately", titles.join(" and "));
     let cautions = [
         (titles.len() > 1, of_likelihoods.as_str()),
-        (
-            differing.contains("model.posterior"),
-            "trials with posterior none have no KL: their {elbo} is only the reconstruction, not a bound; sorted last",
-        ),
+        (posteriors_differ, &format!("{WITHOUT_KL}; sorted last")),
+        (!posteriors_differ && by_elbo && trials.iter().any(ReportedTrial::is_plain), WITHOUT_KL),
         (data, "the data vary: metrics of different images are not comparable"),
     ];
     let applying = cautions.into_iter().filter(|(applies, _)| *applies);
-    applying.map(|(_, caution)| caution.replace("{elbo}", ELBO_NATS)).collect()
+    applying.map(|(_, caution)| caution.to_owned()).collect()
 }
 
 /// The warnings of the plan. Warnings that differ only in numbers are listed once, with the number of trials.

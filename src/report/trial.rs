@@ -27,6 +27,8 @@ pub struct ReportedTrial {
 
 /// The key that distinguishes trials with different data if no key of the spec does.
 pub(super) const DATA_HASH: &str = "data_hash";
+/// The key of the posterior.
+pub(super) const POSTERIOR: &str = "model.posterior";
 /// Number of digits of a hash that are shown.
 const SHOWN_DIGITS: usize = 8;
 
@@ -65,6 +67,11 @@ impl ReportedTrial {
     /// The value of a dotted key of the spec, or of [`DATA_HASH`]; `None` if absent.
     pub(super) fn value(&self, key: &str) -> Option<&Value> {
         if key == DATA_HASH { Some(&self.data) } else { self.record.spec.get(key) }
+    }
+
+    /// Whether it is a plain autoencoder, whose `elbo_nats` is not a bound.
+    pub fn is_plain(&self) -> bool {
+        self.value(POSTERIOR).is_some_and(|posterior| posterior == "none")
     }
 
     /// The metrics of the last epoch, in the order of the report's columns.

@@ -167,3 +167,25 @@ fn the_new_path_of_moved_images_is_recorded() {
     assert!(said.contains("spec.toml is damaged or missing; it was written again"), "{said}");
     assert_eq!(std::fs::read_to_string(folder.join("spec.toml")).unwrap(), table);
 }
+
+/// A command for the best trial is only suggested if a trial is named as the best one.
+#[test]
+fn the_best_trial_is_only_that_of_comparable_metrics() {
+    let run = |model: &str, sweep: &str| {
+        let spec =
+            TINY.split("[sweep.grid]").next().unwrap().replace("hidden = [16]\n", &format!("hidden = [16]\n{model}"));
+        let said = Workspace::with_spec(&format!("{spec}{sweep}")).succeed(&["run", "spec.toml"]);
+        let best = said.lines().find(|line| line.starts_with("best: ")).map(str::to_owned);
+        assert_eq!(best.is_some(), said.contains("  vaex traverse runs/tiny --best\n"), "{said}");
+        assert!(said.contains("to explore the results:\n  vaex report runs/tiny"), "{said}");
+        best
+    };
+    let best = run("", "");
+    assert!(best.is_some_and(|line| line.contains(", elbo_nats ")));
+    // Likelihoods of different kinds, and an ELBO that is none.
+    assert_eq!(run("", "[sweep.grid]\n\"model.likelihood\" = [\"bernoulli\", \"continuous_bernoulli\"]\n"), None);
+    let none = "posterior = \"none\"\n";
+    assert_eq!(run(none, "[objective]\nkind = \"wae\"\n[sweep.grid]\n\"objective.mmd_weight\" = [1, 10]\n"), None);
+    let best = run(none, "[sweep.grid]\n\"model.latent_dim\" = [2, 3]\n");
+    assert!(best.is_some_and(|line| line.contains(": loss ") && !line.contains("elbo_nats")));
+}

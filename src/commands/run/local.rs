@@ -82,9 +82,11 @@ fn same_command() -> String {
 fn best_line(trial: &ReportedTrial) -> String {
     let name = trial.folder.file_name().unwrap_or_default().to_string_lossy();
     let row = trial.last(Split::Validation).or(trial.last(Split::Train));
-    let metrics = row.and_then(|row| Some((row.get(LOSS)?, row.get(ELBO_NATS)?)));
-    let metrics = metrics.map(|(loss, elbo)| format!(": {LOSS} {loss:.5}, {ELBO_NATS} {elbo:.2}")).unwrap_or_default();
-    format!("best: {name}{metrics}")
+    let loss = row.and_then(|row| row.get(LOSS)).map(|loss| format!(": {LOSS} {loss:.5}"));
+    // Of a plain autoencoder, that number is not a bound.
+    let elbo = row.and_then(|row| row.get(ELBO_NATS)).filter(|_| !trial.is_plain());
+    let elbo = elbo.map(|elbo| format!(", {ELBO_NATS} {elbo:.2}"));
+    format!("best: {name}{}", loss.map(|loss| loss + &elbo.unwrap_or_default()).unwrap_or_default())
 }
 
 /// Prints the last lines of a run: how to resume it, or how to look at the results.
@@ -106,9 +108,9 @@ fn print_next_steps(plan: &Plan, args: &RunArgs, summary: Summary, report: Optio
             let count = counted(summary.failed_before, "trial");
             say(&format!("{count} failed or diverged in an earlier run; to retry: --retry-failed"));
         }
-        let best = report.and_then(Report::best);
         // No trial is the best one if metrics of different trials are not comparable.
-        if let Some(best) = best.filter(|_| report.is_some_and(Report::is_comparable)) {
+        let best = report.filter(|report| report.is_comparable()).and_then(Report::best);
+        if let Some(best) = best {
             say(&best_line(best));
         }
         let folder = shell_word(&folder.to_string_lossy());

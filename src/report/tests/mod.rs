@@ -374,6 +374,43 @@ fn plain_autoencoders_are_last() {
     assert!(table.contains("elbo_nats is only the reconstruction, not a bound; sorted last"), "{table}");
 }
 
+/// A report of trials that all have the posterior "none", and that differ in this key: as text, and whether the trials are
+/// comparable.
+fn without_kl(key: &str, values: [serde_json::Value; 2]) -> (String, bool) {
+    let root = tempfile::tempdir().unwrap();
+    for (index, value) in values.into_iter().enumerate() {
+        let mut record = record(&format!("t{index}"), Status::Done, 1.0, 0);
+        record.varied = vec![key.to_owned()];
+        record.spec.insert("model.posterior".to_owned(), json!("none"));
+        record.spec.insert(key.to_owned(), value);
+        write(root.path(), &record, Some(&curve(1.0, 2.0, 0.0)));
+    }
+    let report = collect(root.path()).unwrap();
+    (report.table(None), report.is_comparable())
+}
+
+#[test]
+fn trials_without_a_kl_are_not_ranked_by_the_elbo() {
+    let note = "\ntrials with posterior none have no KL: their elbo_nats is only the reconstruction, not a bound\n";
+    let (table, is_comparable) = without_kl("objective.kind", [json!("beta"), json!("wae")]);
+    assert!(table.contains("\nsorted by elbo_nats") && table.contains(note) && !is_comparable, "{table}");
+    let (table, is_comparable) = without_kl("objective.mmd_weight", [json!(1.0), json!(10.0)]);
+    assert!(table.contains("\nsorted by elbo_nats") && table.contains(note) && !is_comparable, "{table}");
+    // Losses of the same unit are comparable.
+    let (table, is_comparable) = without_kl("train.learning_rate", [json!(0.1), json!(0.01)]);
+    assert!(table.contains("\nsorted by loss") && table.contains(note) && is_comparable, "{table}");
+}
+
+#[test]
+fn importance_weighted_bounds_are_told_from_the_elbo() {
+    let note = "\nthe bound of iwae is bound_nats, which is tighter than elbo_nats; the order is that of elbo_nats\n";
+    let key = "objective.kind";
+    let (table, _) = compared(&[(key, json!("beta"), 0.3, 1.0), (key, json!("iwae"), 0.2, 1.0)]);
+    assert!(table.contains(note), "{table}");
+    let (table, _) = compared(&[(key, json!("beta"), 0.3, 1.0), (key, json!("wae"), 0.2, 1.0)]);
+    assert!(!table.contains("bound_nats"), "{table}");
+}
+
 #[test]
 fn a_copy_of_a_trial_is_left_out() {
     let root = tempfile::tempdir().unwrap();
