@@ -272,13 +272,13 @@ impl Spec {
         keys.require(
             !needs_levels || !binary,
             &["data.binarize", "model.likelihood"],
-            || format!("a {title} likelihood needs whole values, but `data.binarize` makes them 0 or 1"),
+            || format!("a {title} likelihood needs bytes, but `data.binarize` makes every value 0 or 1"),
             "remove `data.binarize`, or set `model.likelihood = \"bernoulli\"`",
         );
         keys.require(
             !needs_levels || !self.data.dequantize,
             &["data.dequantize", "model.likelihood"],
-            || format!("a {title} likelihood needs whole values, but `data.dequantize` makes them continuous"),
+            || format!("a {title} likelihood needs bytes, but `data.dequantize` makes them continuous"),
             "remove `data.dequantize`, or set `model.likelihood = \"gaussian\"`",
         );
         let far = self.far_range();

@@ -7,7 +7,8 @@ use crate::model::layer::{DenseLayer, DenseOutputs, GatedDenseLayer, Layer};
 use crate::model::likelihood::Support;
 use crate::model::{Architecture, OutputBias};
 use crate::objective::{At, Loss};
-use crate::text::{counted, grouped};
+use crate::tensor::backend::Activation;
+use crate::text::{counted, grouped, short};
 use crate::train::Device;
 
 /// The maximum number of parameters: 4 GB of weights, and 4 GB for each moment of the optimizer.
@@ -39,10 +40,16 @@ pub(super) fn likelihood(architecture: &Architecture, dataset: &Dataset) -> Opti
     if let Some([message, help]) = likelihood.refusal(architecture.image.channels) {
         return Some(Problem::new(&["model.likelihood"], message, help));
     }
-    let are_floats = dataset.train.element() == Element::Float;
-    let message = format!("a {} likelihood needs whole values, but the images are 32-bit floats", likelihood.title());
-    let help = "set `model.likelihood` to \"gaussian\" or \"laplace\", or use images whose values are bytes";
-    (likelihood.support() == Support::Levels && are_floats).then(|| Problem::new(&["model.likelihood"], message, help))
+    // Values in `stored` are whole, unless they are floats.
+    let (element, levels) = (dataset.train.element(), dataset.stored[1] - dataset.stored[0] + 1.0);
+    let [found, instead] = match element {
+        Element::Float => ["32-bit floats", "\"gaussian\" or \"laplace\""],
+        Element::Byte if levels > 2.0 => return None,
+        Element::Bit | Element::Byte => ["bits (0 or 1)", "\"bernoulli\""],
+    };
+    let message = format!("a {} likelihood needs bytes, but the images are {found}", likelihood.title());
+    let help = format!("set `model.likelihood` to {instead}, or use images whose values are bytes");
+    (likelihood.support() == Support::Levels).then(|| Problem::new(&["model.likelihood"], message, help))
 }
 
 /// An error if the device needs a feature that this binary was built without. A model that was trained on another device can be
@@ -70,8 +77,8 @@ pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
 
 /// An error if the initial biases of the output layer should come from the data, but the layer has none that give expected values.
 pub(super) fn output_bias(architecture: &Architecture) -> Option<Problem> {
-    let is_linear = architecture.decoder().last()?.layer.is_linear();
-    let is_wrong = architecture.output_bias == OutputBias::Data && !is_linear;
+    let activation = architecture.decoder().last()?.layer.activation();
+    let is_wrong = architecture.output_bias == OutputBias::Data && activation != Some(Activation::Identity);
     let message = "`model.output_bias = \"data\"` needs an output layer with a bias and without an activation";
     let help = "remove `output_bias`, or use `conv`, `conv_transpose` or `dense` with `activation = \"none\"` as the last layer";
     is_wrong.then(|| Problem::new(&["model.output_bias", "model.decoder"], message, help))
@@ -107,6 +114,8 @@ pub(super) fn warnings(trial: &Trial) -> Vec<Problem> {
         .chain(of_objective)
         .chain(strides(architecture))
         .chain(grey(spec, dataset))
+        .chain(two_values(spec, dataset))
+        .chain(output_activation(spec, architecture))
         .chain(ordered(dataset))
         .collect()
 }
@@ -145,6 +154,57 @@ fn grey(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
                 \"static\", \"threshold\"); for a likelihood of grey values, set `model.likelihood` to \"gaussian\" or \"continuous_bernoulli\"";
     (spec.model.likelihood.support() == Support::Bits && grey)
         .then(|| Problem::new(&["model.likelihood", "data.binarize"], message, help))
+}
+
+/// A warning if a density is that of pixels with two values. Those of `data.binarize` have a warning of their own.
+fn two_values(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
+    let likelihood = spec.model.likelihood;
+    let has_two = spec.data.binarize == Binarize::None && !spec.data.dequantize && !dataset.is_grey;
+    let is_density = matches!(likelihood.support(), Support::Unit | Support::Line);
+    let message = format!("`model.likelihood = \"{}\"` on pixels that are only black or white", likelihood.name());
+    let help = format!(
+        "on two pixel values, a {} density has no upper bound: set `model.likelihood = \"bernoulli\"`",
+        likelihood.title()
+    );
+    (has_two && is_density).then(|| Problem::new(&["model.likelihood", "data.source", "data.images"], message, help))
+}
+
+/// A warning if the activation of the output layer does not suit the likelihood.
+fn output_activation(spec: &Spec, architecture: &Architecture) -> Option<Problem> {
+    let decoder = architecture.decoder();
+    let activation = decoder.last()?.layer.activation().filter(|activation| *activation != Activation::Identity)?;
+    let (name, title) = (activation.name(), architecture.likelihood.title());
+    let [message, help] = match architecture.likelihood.interval_of_outputs(spec.data.range) {
+        None => [
+            format!("the output layer has the activation `{name}`, but a {title} likelihood takes logits"),
+            "remove `activation`: the likelihood applies the sigmoid itself".to_owned(),
+        ],
+        Some(needed) => {
+            let [low, high] = activation.range();
+            if low <= needed[0] && high >= needed[1] {
+                return None;
+            }
+            let (values, needed) = (in_words([low, high]), in_words(needed));
+            [
+                format!(
+                    "the output layer has the activation `{name}`, whose values are {values}, but a {title} likelihood needs \
+                     outputs that are {needed}"
+                ),
+                "remove `activation`, or choose one with these values".to_owned(),
+            ]
+        }
+    };
+    Some(Problem::new(&["model.decoder", "model.likelihood"], message, help).at(decoder.len() - 1))
+}
+
+/// An interval in words.
+fn in_words([low, high]: [f64; 2]) -> String {
+    match (low.is_finite(), high.is_finite()) {
+        (true, true) => format!("from {} to {}", short(low), short(high)),
+        (true, false) => format!("{} or more", short(low)),
+        (false, true) => format!("at most {}", short(high)),
+        (false, false) => "any number".to_owned(),
+    }
 }
 
 fn ordered(dataset: &Dataset) -> Option<Problem> {

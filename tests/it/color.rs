@@ -242,7 +242,9 @@ fn the_interval_of_floats_is_stated() {
     tenths.extend(bytes(LAST).iter().flat_map(|byte| (if *byte > 40 { 0.9f32 } else { 0.1 }).to_be_bytes()));
     workspace.write("floats", tenths);
     workspace.write("spec.toml", spec("images = \"floats\"\nstored = [0.1, 0.9]", MLP));
-    workspace.succeed(&["run", "spec.toml"]);
+    let outcome = workspace.vaex(&["run", "spec.toml"]);
+    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("on pixels that are only black or white"), "{}", outcome.stderr);
 }
 
 #[test]

@@ -168,8 +168,8 @@ impl Describe for ConvLayer {
         canonical("conv", self.channels, window, self.activation, is_output).into()
     }
 
-    fn is_linear(&self) -> bool {
-        self.activation == Activation::Identity
+    fn activation(&self) -> Option<Activation> {
+        Some(self.activation)
     }
 
     fn build<B: Backend>(&self, device: &B::Device, on_data: bool) -> Result<Self::Live<B>, DeviceError> {

@@ -118,8 +118,8 @@ impl Describe for ConvTransposeLayer {
         described.into()
     }
 
-    fn is_linear(&self) -> bool {
-        self.activation == Activation::Identity
+    fn activation(&self) -> Option<Activation> {
+        Some(self.activation)
     }
 
     fn build<B: Backend>(&self, device: &B::Device, _: bool) -> Result<Self::Live<B>, DeviceError> {

@@ -125,8 +125,8 @@ impl Describe for DenseLayer {
         }
     }
 
-    fn is_linear(&self) -> bool {
-        self.activation == Activation::Identity
+    fn activation(&self) -> Option<Activation> {
+        Some(self.activation)
     }
 
     fn build<B: Backend>(&self, device: &B::Device, on_data: bool) -> Result<Self::Live<B>, DeviceError> {

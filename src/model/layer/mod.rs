@@ -4,7 +4,7 @@
 use super::parameters::{Fans, Module, Visit, Visitor};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
-use crate::tensor::backend::{Array, Backend, DeviceError, Parameter};
+use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Parameter};
 use crate::tensor::dims::{Dim, Features};
 use dfdx::shapes::Shape;
 use dfdx::tensor::Tape;
@@ -25,9 +25,9 @@ trait Describe {
     /// Its description for ids of trials, where `is_output` means that its size follows from the images and the likelihood.
     fn canonical(&self, is_output: bool) -> Value;
 
-    /// Whether its outputs are a sum with a bias each, without an activation.
-    fn is_linear(&self) -> bool {
-        false
+    /// The function of its outputs, if each is a function of a sum with a bias.
+    fn activation(&self) -> Option<Activation> {
+        None
     }
 
     /// The layer with all weights 0. `on_data` means that its input is data: the gradient with respect to it is not computed.
@@ -82,9 +82,9 @@ macro_rules! layers {
                 match self { $(Layer::$name(layer) => layer.cost(),)+ }
             }
 
-            /// Whether its outputs are a sum with a bias each, without an activation.
-            pub fn is_linear(&self) -> bool {
-                match self { $(Layer::$name(layer) => layer.is_linear(),)+ }
+            /// The function of its outputs, if each is a function of a sum with a bias.
+            pub fn activation(&self) -> Option<Activation> {
+                match self { $(Layer::$name(layer) => layer.activation(),)+ }
             }
 
             /// The name of its kind, as in lists.

@@ -57,6 +57,18 @@ trait Likelihood: RowOperation {
         channels
     }
 
+    /// The interval that the outputs of the decoder should be able to reach, for values in `range`; `None` if they are logits.
+    fn interval_of_outputs(&self, range: [f64; 2]) -> Option<[f64; 2]> {
+        let has_scales = self.outputs(1) > 1;
+        match Self::SUPPORT {
+            Support::Bits | Support::Unit => None,
+            Support::Levels | Support::Line if has_scales => Some([f64::NEG_INFINITY, f64::INFINITY]),
+            // In units of half of the range.
+            Support::Levels => Some([-1.0, 1.0]),
+            Support::Line => Some(range),
+        }
+    }
+
     /// The numbers that the likelihood has in addition to the outputs of the decoder, for images of this shape.
     fn parameter(&self, _image: ImageShape) -> Option<OwnParameter> {
         None
@@ -171,6 +183,12 @@ macro_rules! likelihoods {
             /// The number of outputs of the decoder for a pixel with this number of channels.
             pub fn outputs(&self, channels: usize) -> usize {
                 match self { $(LikelihoodKind::$name(one) => one.outputs(channels),)+ }
+            }
+
+            /// The interval that the outputs of the decoder should be able to reach, for values in `range`; `None` if they are
+            /// logits.
+            pub fn interval_of_outputs(&self, range: [f64; 2]) -> Option<[f64; 2]> {
+                match self { $(LikelihoodKind::$name(one) => one.interval_of_outputs(range),)+ }
             }
 
             /// The numbers that it has in addition to the outputs of the decoder, for images of this shape.

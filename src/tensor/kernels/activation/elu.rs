@@ -11,6 +11,7 @@ pub(super) struct Elu;
 
 impl Function for Elu {
     const WORD: Word = Word { name: "elu", doc: "x above 0, e^x - 1 below it", also: "exponential_linear_unit" };
+    const RANGE: [f64; 2] = [-1.0, f64::INFINITY];
     const ONNX: OnnxFormula = OnnxFormula::of(&[OnnxStep::Operator("Elu", &[("alpha", 1.0)])]);
 
     #[inline(always)]

@@ -11,6 +11,7 @@ pub(super) struct Gelu;
 
 impl Function for Gelu {
     const WORD: Word = Word { name: "gelu", doc: "x times the standard normal distribution function of x", also: "" };
+    const RANGE: [f64; 2] = [-0.17, f64::INFINITY];
     const ONNX: OnnxFormula = OnnxFormula { steps: &[
         OnnxStep::WithNumber("Mul", std::f32::consts::FRAC_1_SQRT_2),
         OnnxStep::Operator("Erf", &[]),

@@ -24,6 +24,7 @@ impl Slope for LeakyRelu {
 
 impl<F: Slope> Function for F {
     const WORD: Word = F::WORD;
+    const RANGE: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
     const ONNX: OnnxFormula = OnnxFormula::of(&[OnnxStep::Operator("LeakyRelu", &[("alpha", F::SLOPE)])]);
 
     #[inline(always)]

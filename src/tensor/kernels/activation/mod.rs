@@ -12,6 +12,8 @@ use dfdx::tensor_ops::Device;
 trait Function {
     /// Its name in a spec.
     const WORD: Word;
+    /// The greatest lower and the least upper bound of its values.
+    const RANGE: [f64; 2];
     /// The ONNX operators that compute it.
     const ONNX: OnnxFormula;
     /// Whether matrix products already apply it to their results.
@@ -139,6 +141,14 @@ macro_rules! activations {
                 match self {
                     Activation::Identity => None,
                     $(Activation::$name => Some(<$file::$name as Function>::ONNX),)+
+                }
+            }
+
+            /// The greatest lower and the least upper bound of its values.
+            pub fn range(self) -> [f64; 2] {
+                match self {
+                    Activation::Identity => [f64::NEG_INFINITY, f64::INFINITY],
+                    $(Activation::$name => <$file::$name as Function>::RANGE,)+
                 }
             }
 
@@ -302,6 +312,20 @@ mod tests {
     };
     use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
+
+    /// Over arguments from -30 to 30, the values come close to their bounds.
+    #[test]
+    fn values_are_in_their_range() {
+        for activation in Activation::ALL {
+            let values: Vec<f64> = (-3000..=3000).map(|x| activation.exact(f64::from(x) / 100.0)).collect();
+            let (least, most) =
+                (values.iter().copied().fold(0.0, f64::min), values.iter().copied().fold(0.0, f64::max));
+            let [low, high] = activation.range();
+            let reaches =
+                |value: f64, bound: f64| if bound.is_finite() { (value - bound).abs() < 1e-3 } else { value != 0.0 };
+            assert!(reaches(least, low) && reaches(most, high), "{}: {least} to {most}", activation.name());
+        }
+    }
 
     proptest! {
         #[test]

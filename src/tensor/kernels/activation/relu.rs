@@ -10,6 +10,7 @@ pub(super) struct Relu;
 
 impl Function for Relu {
     const WORD: Word = Word { name: "relu", doc: "max(0, x)", also: "rectifier" };
+    const RANGE: [f64; 2] = [0.0, f64::INFINITY];
     const ONNX: OnnxFormula = OnnxFormula::of(&[OnnxStep::Operator("Relu", &[])]);
     /// Matrix products apply it to their results.
     const IN_PRODUCTS: bool = true;

@@ -11,6 +11,7 @@ pub(super) struct Sigmoid;
 
 impl Function for Sigmoid {
     const WORD: Word = Word { name: "sigmoid", doc: "1 / (1 + e^-x)", also: "logistic" };
+    const RANGE: [f64; 2] = [0.0, 1.0];
     const ONNX: OnnxFormula = OnnxFormula::of(&[OnnxStep::Operator("Sigmoid", &[])]);
 
     #[inline(always)]

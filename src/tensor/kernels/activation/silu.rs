@@ -11,6 +11,7 @@ pub(super) struct Silu;
 
 impl Function for Silu {
     const WORD: Word = Word { name: "silu", doc: "x sigmoid(x)", also: "swish" };
+    const RANGE: [f64; 2] = [-0.2785, f64::INFINITY];
     const ONNX: OnnxFormula = OnnxFormula { steps: &[OnnxStep::Operator("Sigmoid", &[])], times_argument: true };
     const NEEDS_ARGUMENT: bool = true;
 

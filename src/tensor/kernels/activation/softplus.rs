@@ -11,6 +11,7 @@ pub(super) struct Softplus;
 
 impl Function for Softplus {
     const WORD: Word = Word { name: "softplus", doc: "ln(1 + e^x)", also: "" };
+    const RANGE: [f64; 2] = [0.0, f64::INFINITY];
     const ONNX: OnnxFormula = OnnxFormula::of(&[OnnxStep::Operator("Softplus", &[])]);
 
     #[inline(always)]

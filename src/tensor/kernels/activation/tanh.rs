@@ -11,6 +11,7 @@ pub(super) struct Tanh;
 
 impl Function for Tanh {
     const WORD: Word = Word { name: "tanh", doc: "Hyperbolic tangent.", also: "hyperbolic_tangent" };
+    const RANGE: [f64; 2] = [-1.0, 1.0];
     const ONNX: OnnxFormula = OnnxFormula::of(&[OnnxStep::Operator("Tanh", &[])]);
 
     #[inline(always)]
