@@ -169,6 +169,7 @@ fn resolved(plan: &Plan, trial: &Trial) -> String {
             Origin::Written(place) => place,
             Origin::Swept(place) => format!("{place}, swept"),
             Origin::Default if setting.key == "name" => "the file's name".to_owned(),
+            Origin::Default if setting.is_stated => "preset".to_owned(),
             Origin::Default => "default".to_owned(),
         };
         text.push_str(&format!("{key} = {}  # {origin}\n", written(&setting.value)));

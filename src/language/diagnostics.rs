@@ -37,6 +37,8 @@ impl Location {
 pub struct Diagnostic {
     /// The location; `None` if something is missing.
     pub location: Option<Location>,
+    /// Another location that it is about; shown if it is in the same source.
+    pub beside: Option<Box<Location>>,
     /// What is wrong, as a fragment.
     pub message: String,
     /// What to do about it.
@@ -55,7 +57,7 @@ impl Diagnostic {
 
     /// A diagnostic with or without a location.
     pub fn new(location: Option<Location>, message: impl Into<String>) -> Diagnostic {
-        Diagnostic { location, message: message.into(), help: None, note: None, is_warning: false }
+        Diagnostic { location, beside: None, message: message.into(), help: None, note: None, is_warning: false }
     }
 
     /// Adds what to do about it.
@@ -85,10 +87,12 @@ impl Diagnostics {
         let mut group = match &item.location {
             Some(location) => {
                 let source = &self.sources[location.source];
+                let beside = item.beside.iter().filter(|beside| beside.source == location.source);
                 title.element(
                     Snippet::source(source.text.as_str())
                         .path(source.name.as_str())
-                        .annotation(AnnotationKind::Primary.span(location.start..location.end)),
+                        .annotation(AnnotationKind::Primary.span(location.start..location.end))
+                        .annotations(beside.map(|beside| AnnotationKind::Context.span(beside.start..beside.end))),
                 )
             }
             None => title.element(Origin::path(self.sources[0].name.as_str())),

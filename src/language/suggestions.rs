@@ -28,21 +28,29 @@ fn known_instead(known: &BTreeSet<String>, dotted: &str, written: Written) -> Op
     let (table, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
     let whole = written.whole;
     let last = |key: &'_ str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    let named = |key: &str| match key.rsplit_once('.').unwrap_or(("", key)) {
-        _ if whole => format!("did you mean `{key}`?"),
-        (of, name) if of == table => format!("did you mean `{name}`?"),
-        ("", name) => format!("did you mean `{name}`, at the top of the file?"),
-        (of, name) => format!("did you mean `{name}`, in `[{of}]`?"),
+    // All of them are in one table.
+    let named = |keys: &[&str]| {
+        let names: Vec<String> =
+            keys.iter().map(|key| format!("`{}`", if whole { (*key).to_owned() } else { last(key) })).collect();
+        let names = match &*names {
+            [all @ .., last] if !all.is_empty() => format!("{} or {last}", all.join(", ")),
+            names => names.concat(),
+        };
+        match keys.first().and_then(|key| key.rsplit_once('.')).map_or("", |(of, _)| of) {
+            of if whole || of == table => format!("did you mean {names}?"),
+            "" => format!("did you mean {names}, at the top of the file?"),
+            of => format!("did you mean {names}, in `[{of}]`?"),
+        }
     };
     // Order of the suggestions: a synonym; the right name in the wrong table; a misspelling in the right table; a misspelling
     // in any table.
     let synonym = match written.is_table {
-        true if table.is_empty() => named_table(name),
-        true => None,
-        false => named_key(dotted),
+        true if table.is_empty() => Vec::from_iter(named_table(name)),
+        true => Vec::new(),
+        false => named_keys(dotted),
     };
-    if let Some(key) = synonym {
-        return Some(named(key));
+    if !synonym.is_empty() {
+        return Some(named(&synonym));
     }
     if let Some(key) = known.iter().find(|key| last(key) == name) {
         return Some(match key.rsplit_once('.') {
@@ -64,7 +72,7 @@ fn known_instead(known: &BTreeSet<String>, dotted: &str, written: Written) -> Op
     let elsewhere = || known.iter().find(|key| nearest(name, [last(key).as_str()]).is_some()).cloned();
     let near = if here.is_empty() { nearest(dotted, known.iter().map(String::as_str)) } else { None };
     if let Some(near) = near.or_else(elsewhere) {
-        return Some(named(&near));
+        return Some(named(&[&near]));
     }
     let shown =
         here.iter().map(|rest| rest.split_once('.').map_or(format!("`{rest}`"), |(head, _)| format!("`[{head}]`")));
@@ -84,11 +92,17 @@ pub(super) fn varied_instead(known: &BTreeSet<String>, name: &str) -> Option<Str
 
 /// The key that has a dotted name as a synonym: preferably in the same table, otherwise the first one.
 pub(crate) fn named_key(dotted: &str) -> Option<&'static str> {
+    named_keys(dotted).first().copied()
+}
+
+/// All keys of one table that have a dotted name as a synonym: preferably of the same table, otherwise of the first one.
+fn named_keys(dotted: &str) -> Vec<&'static str> {
     let (table, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
     let name = plain(name);
     let named = || description().keys.iter().filter(|key| key.also().any(|also| also == name));
     let found = named().find(|key| key.table() == table).or_else(|| named().next());
-    found.map(|key| key.dotted.as_str())
+    let Some(table) = found.map(|key| key.table()) else { return Vec::new() };
+    named().filter(|key| key.table() == table).map(|key| key.dotted.as_str()).collect()
 }
 
 /// The table that has a name as a synonym.

@@ -20,6 +20,11 @@ pub trait Network: Debug + Send + Sync {
     /// The last one is [`Named::OUTPUT`].
     fn decoder(&self, image: ImageShape, latent: usize, outputs: ImageShape) -> Vec<Named>;
 
+    /// Whether no layer is missing or replaced because of an error in the spec.
+    fn is_whole(&self) -> bool {
+        true
+    }
+
     /// Why the network does not fit images of this shape.
     fn misfits(&self, _image: ImageShape, _latent: usize, _outputs: ImageShape) -> Vec<Problem> {
         Vec::new()

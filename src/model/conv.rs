@@ -23,12 +23,11 @@ const HIDDEN: Key = Key {
     doc: "The sizes of the dense layers between the convolutions and the outputs of the encoder.",
     ..shared_keys::HIDDEN
 };
-pub(super) const CHANNELS: Key =
-    Key::new("channels", "The number of output channels of each convolution of the encoder.")
-        .also("filters n_filters num_filters conv_channels feature_maps")
-        .example("[16, 32]")
-        .role(Role::Network);
-pub(super) const STRIDES: Key = Key::new(
+const CHANNELS: Key = Key::new("channels", "The number of output channels of each convolution of the encoder.")
+    .also("filters n_filters num_filters conv_channels feature_maps")
+    .example("[16, 32]")
+    .role(Role::Network);
+const STRIDES: Key = Key::new(
     "strides",
     "The stride of each convolution: 2 halves height and width, 1 keeps them. For each convolution with stride 2, the decoder \
      has one transposed convolution, back to the input channels of that convolution (to its output channels if it is the first \

@@ -2,9 +2,10 @@
 
 use super::architecture::Network;
 use super::layer::{DenseOutputs, KINDS, Layer, ListedKind, Misfit, Named, WrittenLayer};
+use super::list_errors::{self, Fault};
 use super::shared_keys;
 use crate::data::ImageShape;
-use crate::settings::{Description, Key, KeyInfo, Keys, Parts, Problem, Role, Type, as_json, nearest, plain};
+use crate::settings::{Description, Key, KeyInfo, Keys, Parts, Problem, Role, Type, as_json};
 use crate::tensor::backend::Activation;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -15,24 +16,24 @@ use toml::{Table, Value};
 const ENCODER_DOTTED: &str = "model.encoder";
 const DECODER_DOTTED: &str = "model.decoder";
 
-pub(super) const ENCODER: Key = Key::new(
+const ENCODER: Key = Key::new(
     "encoder",
     "The layers of the encoder as a list of inline tables, instead of `family`; two dense layers to the posterior follow it. \
      docs/models.md lists the layers and their keys.",
 )
-.also("encoder_layers")
+.also("encoder_layers layers")
 .example("[{ conv = 32, kernel = 4, stride = 2 }, { dense = 256 }]")
 .role(Role::Network);
-pub(super) const DECODER: Key = Key::new(
+const DECODER: Key = Key::new(
     "decoder",
     "The layers of the decoder as a list of inline tables. The last one has the size \"output\" and gives the shape of the images.",
 )
-.also("decoder_layers")
+.also("decoder_layers layers")
 .example("[{ dense = 256 }, { dense = [14, 14, 32] }, { conv_transpose = \"output\", kernel = 4, stride = 2 }]")
 .role(Role::Network);
 
 /// The type of a list of layers.
-pub(super) const LAYERS: Type = Type::Parts(&Layers);
+const LAYERS: Type = Type::Parts(&Layers);
 
 struct Layers;
 
@@ -71,6 +72,8 @@ fn keys_of(kind: &'static ListedKind) -> Description {
 pub(super) struct ListedNetwork {
     encoder: Vec<Box<dyn WrittenLayer>>,
     decoder: Vec<Box<dyn WrittenLayer>>,
+    /// Whether encoder and decoder have an error in a layer, so that layers are missing or have other sizes.
+    are_faulty: [bool; 2],
 }
 
 /// Reads both lists; `None` if neither is written.
@@ -106,11 +109,13 @@ pub(super) fn read(keys: &mut Keys<'_>) -> Option<Arc<dyn Network>> {
         }
         layers
     };
-    let network = ListedNetwork { encoder: layers(encoder, ENCODER_DOTTED), decoder: layers(decoder, DECODER_DOTTED) };
+    let (encoder, decoder) = (layers(encoder, ENCODER_DOTTED), layers(decoder, DECODER_DOTTED));
+    let mut network = ListedNetwork { encoder, decoder, are_faulty: [false; 2] };
     // Without an error in a layer, the place of the output is that of the list.
     if keys.problems_of(&[ENCODER_DOTTED, DECODER_DOTTED]) == 0 {
         network.output().into_iter().for_each(|problem| keys.add_problem(problem));
     }
+    network.are_faulty = [ENCODER_DOTTED, DECODER_DOTTED].map(|dotted| keys.problems_of(&[dotted]) > 0);
     Some(Arc::new(network))
 }
 
@@ -122,27 +127,18 @@ pub(super) fn from_toml(encoder: &str, decoder: &str, activation: Activation) ->
         let tables = list.as_ref().and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table);
         tables.filter_map(|table| layer(table, activation).ok()).collect()
     };
-    ListedNetwork { encoder: layers(encoder), decoder: layers(decoder) }
+    ListedNetwork { encoder: layers(encoder), decoder: layers(decoder), are_faulty: [false; 2] }
 }
-
-/// A message, and what to do.
-type Fault = (String, String);
-
-/// A layer that couples the images of a batch.
-const BATCH_NORM: &str = "batch_norm batchnorm batch_normalization batchnorm2d batch_norm2d bn batchnorm1d";
 
 /// Reads a layer.
 fn layer(table: &Table, activation: Activation) -> Result<Box<dyn WrittenLayer>, Vec<Fault>> {
-    if let Some(name) = table.keys().find(|name| BATCH_NORM.split(' ').any(|word| word == plain(name))) {
-        let message = format!("`{name}` is refused: batch normalization couples the images of a batch");
-        let help = "the results would depend on how a batch is divided among threads, and the code of an image on other \
-                    images: remove it";
-        return Err(vec![(message, help.to_owned())]);
+    if let Some(fault) = list_errors::batch_norm(table) {
+        return Err(vec![fault]);
     }
     let named: Vec<&&ListedKind> = KINDS.iter().filter(|kind| table.contains_key(kind.key.name)).collect();
     let kind = match named[..] {
         [kind] => *kind,
-        [] => return Err(vec![unknown_layer(table)]),
+        [] => return Err(vec![list_errors::unknown_layer(table)]),
         [one, other, ..] => {
             let message = format!("it is both `{}` and `{}`", one.key.name, other.key.name);
             return Err(vec![(message, "write two layers, each in braces of its own".to_owned())]);
@@ -150,53 +146,16 @@ fn layer(table: &Table, activation: Activation) -> Result<Box<dyn WrittenLayer>,
     };
     let description = keys_of(kind);
     let unknown = table.keys().filter(|name| description.key(name).is_none());
-    let mut faults: Vec<Fault> = unknown.map(|name| unknown_key(name, kind, &description)).collect();
+    let mut faults: Vec<Fault> = unknown.map(|name| list_errors::unknown_key(name, kind, &description)).collect();
     let written: BTreeMap<String, Value> = table.clone().into_iter().collect();
     let (layer, found) = Keys::read(&written, |keys| (kind.read)(keys, activation));
     faults.extend(found.problems.into_iter().map(|problem| (problem.message, problem.help.unwrap_or_default())));
     if faults.is_empty() { Ok(layer) } else { Err(faults) }
 }
 
-/// The error for a table that names no kind of layer.
-fn unknown_layer(table: &Table) -> Fault {
-    let names: Vec<&str> = KINDS.iter().map(|kind| kind.key.name).collect();
-    let all = format!("the layers are {}", listed(&names));
-    let also = |name: &str| KINDS.iter().find(|kind| kind.key.also.split(' ').any(|also| also == plain(name)));
-    let meant = table.keys().find_map(|name| Some((name, also(name)?.key.name.to_owned())));
-    let meant = meant.or_else(|| table.keys().find_map(|name| Some((name, nearest(name, names.iter().copied())?))));
-    match (meant, table.keys().next()) {
-        (Some((name, meant)), _) => (format!("unknown layer `{name}`"), format!("did you mean `{meant}`? {all}")),
-        (None, Some(name)) => (format!("unknown layer `{name}`"), all),
-        (None, None) => ("it is empty".to_owned(), all),
-    }
-}
-
-/// The error for a key that a kind of layer does not have.
-fn unknown_key(name: &str, kind: &ListedKind, description: &Description) -> Fault {
-    let message = format!("unknown key `{name}` of a layer `{}`", kind.key.name);
-    let also = description.keys.iter().find(|key| key.also().any(|also| also == plain(name)));
-    let meant = also.map(|key| key.dotted.clone()).or_else(|| nearest(name, description.names()));
-    let names: Vec<&str> = description.names().filter(|known| *known != kind.key.name).collect();
-    let help = match (meant, names.is_empty()) {
-        (Some(meant), _) => format!("did you mean `{meant}`?"),
-        (None, false) => format!("its keys are {}", listed(&names)),
-        (None, true) => "remove it: this layer has no other keys".to_owned(),
-    };
-    (message, help)
-}
-
-/// Names in backticks: `` `a`, `b` and `c` ``.
-fn listed(names: &[&str]) -> String {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    match &*quoted {
-        [all @ .., last] if !all.is_empty() => format!("{} and {last}", all.join(", ")),
-        all => all.concat(),
-    }
-}
-
 /// What to write at the end of a decoder.
-const OUTPUT_HELP: &str =
-    "end the decoder with { dense = \"output\" }, { conv = \"output\" } or { conv_transpose = \"output\" }";
+const OUTPUT_HELP: &str = "end the decoder with { dense = \"output\" }, { gated_dense = \"output\" }, { conv = \"output\" } or \
+                           { conv_transpose = \"output\" }";
 
 impl ListedNetwork {
     /// An error if another layer than the last one of the decoder has the size `"output"`, or if that one has not.
@@ -236,28 +195,64 @@ impl Network for ListedNetwork {
         placed(&self.decoder, code(latent), outputs).0
     }
 
+    fn is_whole(&self) -> bool {
+        self.are_faulty == [false; 2]
+    }
+
     fn misfits(&self, image: ImageShape, latent: usize, outputs: ImageShape) -> Vec<Problem> {
         let of = |dotted: &'static str, (layers, misfit): (Vec<Named>, Option<Misfit>)| {
             let index = layers.len();
             let problem = misfit.map(|misfit| {
                 let message = format!("layer {} of `{dotted}`: {}", index + 1, misfit.message);
-                Problem::new(&[dotted], message, misfit.help).at(index)
+                Problem::new(&[dotted], message, with_sizes(misfit.help, &layers)).at(index)
             });
             (layers, problem)
         };
+        let [encoder_is_faulty, decoder_is_faulty] = self.are_faulty;
         let (_, in_encoder) = of(ENCODER_DOTTED, placed(&self.encoder, image, image));
+        let in_encoder = in_encoder.filter(|_| !encoder_is_faulty);
+        if decoder_is_faulty {
+            return in_encoder.into_iter().collect();
+        }
         let (layers, in_decoder) = of(DECODER_DOTTED, placed(&self.decoder, code(latent), outputs));
         let end =
             layers.last().map(|last| last.layer.outputs()).filter(|end| in_decoder.is_none() && !ends(*end, outputs));
         let wrong_end = end.map(|end| {
             let (found, image) = (end.with_channels(1), image.with_channels(1));
             let message = format!("the last layer of `{DECODER_DOTTED}` gives images of {found}, but the images are {image}");
-            let help = "change the feature map that the transposed convolutions start from, or their strides, kernels and paddings; \
-                        or set `data.size`";
-            Problem::new(&[DECODER_DOTTED], message, help).at(layers.len() - 1)
+            let help = match units_before_map(&layers) {
+                Some((number, kind, units)) => format!(
+                    "layer {number}, {{ {kind} = {units} }}, gives a feature map of 1x1; write {{ {kind} = [height, width, channels] \
+                     }} for a larger one"
+                ),
+                None => "change the feature map that the transposed convolutions start from, or their strides, kernels and \
+                         paddings; or set `data.size`"
+                    .to_owned(),
+            };
+            Problem::new(&[DECODER_DOTTED], message, with_sizes(&help, &layers)).at(layers.len() - 1)
         });
         in_encoder.into_iter().chain(in_decoder).chain(wrong_end).collect()
     }
+}
+
+/// What to do about a wrong size, after the sizes of the outputs of the layers.
+fn with_sizes(help: &str, layers: &[Named]) -> String {
+    let size = |one: &Named| one.layer.outputs().sizes().map(|size| size.to_string()).join("x");
+    let sizes: Vec<String> = layers.iter().map(size).collect();
+    if sizes.is_empty() { help.to_owned() } else { format!("{help} (the layers give {})", sizes.join(", ")) }
+}
+
+/// The number, the kind and the units of the last dense layer to units that a convolution follows.
+fn units_before_map(layers: &[Named]) -> Option<(usize, &'static str, usize)> {
+    let is_dense = |layer: Layer| matches!(layer, Layer::Dense(_) | Layer::GatedDense(_));
+    let pairs = layers.windows(2).enumerate().rev();
+    let mut found = pairs.filter_map(|(index, pair)| {
+        let [one, next] = pair else { return None };
+        let outputs = one.layer.outputs();
+        let is_before_map = is_dense(one.layer) && outputs.pixels() == 1 && !is_dense(next.layer);
+        is_before_map.then_some((index + 1, one.layer.kind(), outputs.channels))
+    });
+    found.next()
 }
 
 /// A code as the input of a decoder.

@@ -35,6 +35,7 @@ mod code;
 mod conv;
 pub mod layer;
 pub mod likelihood;
+mod list_errors;
 mod lists;
 mod mlp;
 pub mod parameters;
@@ -49,7 +50,7 @@ pub use code::{Code, Posterior};
 pub use likelihood::{LikelihoodHead, LikelihoodKind};
 pub use parameters::{Initializer, OutputBias};
 pub(crate) use posterior::{GAUSSIAN_POSTERIOR, LOG_VAR, POSTERIOR_SCALES};
-pub use settings::ModelSettings;
+pub use settings::{ModelSettings, NETWORK_WAYS};
 
 use crate::tensor::backend::{Array, Backend, Combine, DeviceError};
 use crate::tensor::dims::{Dim, Hidden, Latent, Outputs, Own, Values};

@@ -282,8 +282,9 @@ impl Network for PresetNetwork {
             shown.join(" or "),
             image.with_channels(1)
         );
-        let help =
-            format!("set `data.size` to {}, or choose another preset", sides.first().copied().unwrap_or_default());
+        let sizes: Vec<String> = sides.iter().map(|side| side.to_string()).collect();
+        let name = self.preset.word.name;
+        let help = format!("set `data.size` to {}, as `{name}` needs it, or choose another preset", sizes.join(" or "));
         vec![Problem::new(&["model.preset"], message, help)]
     }
 }

@@ -7,7 +7,7 @@ use super::posterior::{GAUSSIAN_POSTERIOR, POSTERIORS};
 use super::prior::{PRIORS, PriorKind};
 use super::{conv, lists, mlp, presets, shared_keys};
 use crate::data::ImageShape;
-use crate::settings::{Choices, Interval, Key, Keys, Role, Type};
+use crate::settings::{Choices, Interval, Key, Keys, Problem, Role, Type};
 use crate::tensor::backend::Activation;
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ impl ModelSettings {
             is_variational || !prior.encodes(),
             &["model.prior", "model.posterior"],
             || format!("`model.prior = \"{}\"` needs a distribution as posterior", prior.name()),
-            "remove `model.posterior = \"none\"`, or set `model.prior` to \"standard\" or \"mixture\"",
+            "remove `model.posterior = \"none\"`, or `model.prior`",
         );
         let initializer = keys.choice(INITIALIZER, &INITIALIZERS, &GLOROT);
         let output_bias = keys.choice(OUTPUT_BIAS, &OUTPUT_BIASES, OUTPUT_BIASES.0[0]);
@@ -137,6 +137,13 @@ impl ModelSettings {
     }
 }
 
+/// The ways to write a network, by their dotted keys. They exclude each other: each gives the whole network.
+pub const NETWORK_WAYS: [&[&str]; 3] = [
+    &["model.preset"],
+    &["model.encoder", "model.decoder"],
+    &["model.family", "model.channels", "model.strides", "model.hidden"],
+];
+
 /// The network of a preset, of lists of layers, or of a family.
 fn network(keys: &mut Keys<'_>, preset: Option<presets::Chosen>, listed: Option<Arc<dyn Network>>) -> Arc<dyn Network> {
     let instead = match (preset, &listed) {
@@ -144,21 +151,14 @@ fn network(keys: &mut Keys<'_>, preset: Option<presets::Chosen>, listed: Option<
         (None, Some(_)) => "model.encoder",
         (None, None) => return keys.choice(FAMILY, &FAMILIES, &conv::KIND),
     };
-    let others = [
-        (FAMILY, "model.family"),
-        (conv::CHANNELS, "model.channels"),
-        (conv::STRIDES, "model.strides"),
-        (shared_keys::HIDDEN, "model.hidden"),
-    ];
-    let lists = [(lists::ENCODER, "model.encoder"), (lists::DECODER, "model.decoder")];
-    for (key, dotted) in others.into_iter().chain(lists.into_iter().filter(|_| preset.is_some())) {
-        let is_written = keys.is_written(key);
-        keys.require(
-            !is_written,
-            &[dotted],
-            || format!("`{dotted}` and `{instead}` exclude each other"),
-            "remove one of them: a family, a preset and lists of layers each give the whole network",
-        );
+    let lists = NETWORK_WAYS[1].iter().filter(|_| preset.is_some());
+    for dotted in NETWORK_WAYS[2].iter().chain(lists).copied() {
+        if !keys.has(dotted) {
+            continue;
+        }
+        let message = format!("`{dotted}` and `{instead}` exclude each other");
+        let help = "remove one of them: a family, a preset and lists of layers each give the whole network";
+        keys.add_problem(Problem::new(&[dotted], message, help).beside(instead));
     }
     match (preset, listed) {
         (None, Some(listed)) => listed,

@@ -87,12 +87,17 @@ impl Choose for Beta {
 /// Adds errors for what a learned prior does not allow.
 fn check_prior(keys: &mut Keys<'_>, kl: Option<KlTerm>) {
     let Some(kl) = kl else {
+        // A prior that is refused with any objective has an error already.
+        let is_refused = keys.problems_of(&["model.prior"]) > 0;
         return needs_standard_prior(
             keys,
             &["model.prior", "model.posterior"],
             "`objective.kind = \"beta\"` with `model.posterior = \"none\"`",
             "it has no KL, so nothing trains the prior",
-            "remove `model.prior` or `model.posterior`, or use `objective.kind = \"wae\"`",
+            match is_refused {
+                true => "remove `model.prior` or `model.posterior`",
+                false => "remove `model.prior` or `model.posterior`, or use `objective.kind = \"wae\"`",
+            },
         );
     };
     if kl.posterior_scale == PosteriorScale::LogStd {

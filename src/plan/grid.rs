@@ -1,11 +1,11 @@
 //! The trials of a sweep: resolves and checks every combination of its points.
 
 use super::problems::{Repeated, is_hidden, locate, locate_unused};
-use super::resolve::{ResolvedPoint, Resolver};
+use super::resolve::Resolver;
 use super::{Plan, Trial};
 use crate::language::Document;
 use crate::language::diagnostics::{Diagnostic, Diagnostics};
-use crate::language::sweep::{HARD_LIMIT, Pattern, Point};
+use crate::language::sweep::{HARD_LIMIT, Pattern};
 use crate::settings::as_json;
 use crate::text::{counted, grouped};
 use serde_json::Value;
@@ -27,7 +27,7 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     let has_faults = !faults.is_empty();
     for number in 0..points {
         let choice = sweep.choice(number);
-        let point = resolved(&resolver, &choice);
+        let point = resolver.point(&choice);
         if !sweep.exclude.is_empty() {
             let values = point.spec.values();
             let matching: Vec<bool> = sweep.exclude.iter().map(|pattern| matches(pattern, &values)).collect();
@@ -98,7 +98,7 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
         trials.clear();
         for number in &choices {
             let choice = sweep.choice(*number);
-            let point = resolved(&resolver, &choice);
+            let point = resolver.point(&choice);
             let trial = resolver.trial(point).map_err(|problems| {
                 let located = problems.iter().filter_map(|problem| locate(&document, &choice, problem));
                 Diagnostics::new(document.sources(), located)
@@ -110,12 +110,6 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     let varied = sweep.keys();
     let warnings = Diagnostics::new(document.sources(), warnings);
     Ok(Plan { name, trials, choices, combinations: count, varied, left_out: BTreeSet::new(), document, warnings })
-}
-
-/// The point with the values of a choice.
-fn resolved(resolver: &Resolver, choice: &[&Point]) -> ResolvedPoint {
-    let values = choice.iter().flat_map(|point| point.iter());
-    resolver.point(values.filter_map(|one| Some((one.key.as_str(), one.value.as_ref()?))))
 }
 
 /// Whether two values are equal; 1 equals 1.0.

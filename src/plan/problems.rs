@@ -4,6 +4,7 @@ use super::Problem;
 use crate::language::Document;
 use crate::language::diagnostics::{Diagnostic, Location, line_and_column};
 use crate::language::sweep::Point;
+use crate::model::NETWORK_WAYS;
 use crate::text::counted;
 use std::collections::BTreeSet;
 
@@ -75,6 +76,21 @@ pub(super) fn locate_unused(document: &Document, choice: &[&Point], problem: &Pr
     Some(Diagnostic { is_warning: true, ..item })
 }
 
+/// The keys of a trial that give its network in another way than keys of a source of higher priority, each with one of those
+/// keys.
+pub(super) fn overridden(document: &Document, choice: &[&Point]) -> Vec<[&'static str; 2]> {
+    let placed = |keys: &&[&'static str]| -> Vec<(&'static str, Location)> {
+        keys.iter().filter_map(|key| Some((*key, place_of(document, choice, key)?))).collect()
+    };
+    let ways: Vec<_> = NETWORK_WAYS.iter().map(placed).collect();
+    // The key of the source with the highest priority, and its way.
+    let all = ways.iter().enumerate().flat_map(|(way, keys)| keys.iter().map(move |(key, place)| (way, *key, place)));
+    let last = all.clone().reduce(|one, other| if document.is_later(other.2, one.2) { other } else { one });
+    let Some((chosen, by, place)) = last else { return Vec::new() };
+    let loses = |(way, _, other): &(usize, &str, &Location)| *way != chosen && document.is_later(place, other);
+    all.filter(loses).map(|(_, key, _)| [key, by]).collect()
+}
+
 /// The location of the value of a key in a trial: in the sweep or in a file; `None` if it was not written.
 pub(super) fn place_of(document: &Document, choice: &[&Point], key: &str) -> Option<Location> {
     let mut assignments = choice.iter().rev().flat_map(|point| point.iter());
@@ -107,5 +123,6 @@ pub(super) fn locate(document: &Document, choice: &[&Point], problem: &Problem) 
     }
     let location = element_of(document, choice, problem);
     let location = location.or_else(|| problem.keys.iter().find_map(|key| place_of(document, choice, key)));
-    Some(Diagnostic { help: problem.help.clone(), ..Diagnostic::new(location, problem.message.as_str()) })
+    let beside = problem.beside.and_then(|key| place_of(document, choice, key)).map(Box::new);
+    Some(Diagnostic { help: problem.help.clone(), beside, ..Diagnostic::new(location, problem.message.as_str()) })
 }

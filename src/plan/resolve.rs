@@ -1,7 +1,8 @@
 //! Resolves one point of a sweep: the written values, replaced by those of the point, become a trial.
 
-use super::{Problem, Trial};
+use super::{Problem, Trial, problems};
 use crate::data::{Binarize, DataError, DataSettings, Dataset, Files};
+use crate::language::sweep::Point;
 use crate::language::{Document, DottedKey, Spec, description};
 use crate::settings::{Found, Role};
 use std::collections::BTreeMap;
@@ -41,15 +42,23 @@ impl Resolver {
         &self.document
     }
 
-    /// The point with these values.
-    pub fn point<'a>(&self, values: impl IntoIterator<Item = (&'a str, &'a Value)>) -> ResolvedPoint {
+    /// The point with the values of a choice of a sweep.
+    pub fn point(&self, choice: &[&Point]) -> ResolvedPoint {
+        let values = choice.iter().flat_map(|point| point.iter());
+        let values = values.filter_map(|one| Some((one.key.as_str(), one.value.as_ref()?)));
         let mut written = self.document.with_values(values);
+        let overridden = problems::overridden(&self.document, choice);
+        overridden.iter().for_each(|[key, _]| drop(written.remove(*key)));
         written.entry("name".to_owned()).or_insert_with(|| Value::String(self.stem.clone()));
         let (spec, found) = Spec::read(&written);
         let mut unused = unused(&written, &spec);
         // What is already an error needs no second message.
         let is_error = |key: &&str| found.problems.iter().any(|problem| problem.keys.contains(key));
         unused.retain(|one| !one.keys.first().is_some_and(is_error));
+        unused.extend(overridden.into_iter().map(|[key, by]| {
+            let message = format!("`{key}` does not apply, because `{by}` gives the whole network");
+            Problem::new(&[key, by], message, "remove one of them")
+        }));
         ResolvedPoint { spec, found, unused, written }
     }
 

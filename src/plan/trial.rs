@@ -36,17 +36,21 @@ impl Trial {
             dataset.as_ref().map_or((ImageShape::grey(1, 1), BYTES), |dataset| (dataset.train.shape(), dataset.stored));
         let architecture = spec.architecture(image, stored);
         problems.extend(checks::device(&spec));
-        problems.extend(checks::parameters(&architecture));
+        // With an error in a layer, sizes would be those of the other layers alone.
+        let is_whole = architecture.network.is_whole();
+        problems.extend(is_whole.then(|| checks::parameters(&architecture)).flatten());
         let dataset = match dataset {
             Ok(dataset) => dataset,
             Err(of_data) => return Err(of_data.into_iter().chain(problems).collect()),
         };
         let misfits = architecture.misfits();
-        if misfits.is_empty() && checks::parameters(&architecture).is_none() {
-            problems.extend(checks::activations(&architecture));
+        if misfits.is_empty() && is_whole {
+            if checks::parameters(&architecture).is_none() {
+                problems.extend(checks::activations(&architecture));
+            }
+            problems.extend(checks::output_bias(&architecture));
         }
         problems.extend(misfits);
-        problems.extend(checks::output_bias(&architecture));
         problems.extend(checks::batch(&spec, &dataset));
         problems.extend(checks::dequantize(&spec, &dataset));
         problems.extend(checks::likelihood(&architecture, &dataset));

@@ -17,19 +17,27 @@ pub struct Problem {
     pub help: Option<String>,
     /// The element of the list that the first key has as its value; `None` for the whole value.
     pub element: Option<usize>,
+    /// Another key whose value the diagnostic marks too.
+    pub beside: Option<&'static str>,
 }
 
 impl Problem {
     /// A problem and what to do about it; `help` may be empty.
     pub fn new(keys: &[&'static str], message: impl Into<String>, help: impl Into<String>) -> Problem {
         let help = Some(help.into()).filter(|help| !help.is_empty());
-        Problem { keys: keys.to_vec(), message: message.into(), help, element: None }
+        Problem { keys: keys.to_vec(), message: message.into(), help, element: None, beside: None }
     }
 
     /// The same, about an element of the list that the first key has as its value.
     #[must_use]
     pub fn at(self, element: usize) -> Problem {
         Problem { element: Some(element), ..self }
+    }
+
+    /// The same, with the value of another key marked too.
+    #[must_use]
+    pub fn beside(self, key: &'static str) -> Problem {
+        Problem { beside: Some(key), ..self }
     }
 }
 
@@ -42,6 +50,8 @@ pub struct ResolvedKey {
     pub value: Value,
     /// Whether it equals the default, whether written or not.
     pub is_default: bool,
+    /// Whether a preset states it: it is not written.
+    pub is_stated: bool,
     /// What the key affects.
     pub role: Role,
 }
@@ -283,7 +293,12 @@ impl<'a> Keys<'a> {
 
     /// Whether this key of the current table was written.
     pub fn is_written(&self, key: Key) -> bool {
-        self.written.is_some_and(|written| written.contains_key(&self.dotted(key.name)))
+        self.has(&self.dotted(key.name))
+    }
+
+    /// Whether a dotted key was written.
+    pub fn has(&self, dotted: &str) -> bool {
+        self.written.is_some_and(|written| written.contains_key(dotted))
     }
 
     /// Whether a dotted key that was read before has this word as its value.
@@ -324,23 +339,26 @@ impl<'a> Keys<'a> {
             self.described.declared.push(Declared { key, dotted, kind, default: default_value, conditions });
             return default;
         };
-        let value = written.get(&dotted).or_else(|| self.stated.get(&dotted)).and_then(|value| {
+        let stated = self.stated.get(&dotted).filter(|_| !written.contains_key(&dotted));
+        let is_stated = stated.is_some();
+        let value = written.get(&dotted).or(stated).and_then(|value| {
             if let Some(fault) = kind.fault(value) {
                 // The values of a spec were already checked, with their locations. This one is a default, such as the name of
                 // the file, or comes from a file that another program wrote.
                 let message = format!("`{dotted}` must be {}, found {value}", fault.expected);
                 let help = match fault.help {
-                    Some(Advice::Text(text)) => Some(text),
-                    Some(Advice::ListOfValues) | None => None,
+                    Some(Advice::Text(text)) => text,
+                    Some(Advice::ListOfValues) | None => key.hint.to_owned(),
                 };
-                self.found.problems.push(Problem { keys: Vec::new(), message, help, element: None });
+                self.found.problems.push(Problem::new(&[], message, help));
                 return None;
             }
             Some(kind.canonical(value))
         });
         let is_default = value.is_none() || value == default;
         let value = value.or(default)?;
-        self.found.settings.push(ResolvedKey { key: dotted, value: value.clone(), is_default, role: key.role });
+        let role = key.role;
+        self.found.settings.push(ResolvedKey { key: dotted, value: value.clone(), is_default, is_stated, role });
         Some(value)
     }
 }

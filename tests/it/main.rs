@@ -21,6 +21,7 @@ mod networks;
 mod objectives;
 mod optimizers;
 mod output;
+mod plan_networks;
 mod plan_output;
 mod priors;
 mod probe;

@@ -116,20 +116,26 @@ pub(super) fn own_activation(keys: &mut Keys<'_>) -> Activation {
 /// The largest side of a window.
 pub(super) const LARGEST_KERNEL: u64 = 7;
 
-const KERNEL: Key =
-    Key::new("kernel", "Height and width of the window.").also("kernel_size filter_size k").example("4");
+const KERNEL: Key = Key::new("kernel", "Height and width of the window.")
+    .also("kernel_size filter_size k")
+    .example("4")
+    .hint("windows are square, so write one number from 1 to 7; for more pixels at once, use several convolutions");
 const STRIDE: Key = Key::new(
     "stride",
     "The number of pixels between windows: 2 halves the sides, or doubles them if the layer is transposed.",
 )
 .also("strides s")
-.example("2");
+.example("2")
+.hint(
+    "strides are the same in both directions; to divide or multiply the sides by 4, use two layers with `stride = 2`",
+);
 const PADDING: Key = Key::new(
     "padding",
     "Rows and columns of zeros around the larger feature map: TensorFlow's \"same\" or \"valid\" (none), or PyTorch's number.",
 )
 .also("pad p border")
-.example("1");
+.example("1")
+.hint("padding is the same on all sides, and not negative: write \"same\", \"valid\" (none) or one number");
 
 #[derive(Clone, Copy)]
 enum PaddingWord {

@@ -51,7 +51,7 @@ static LEARNED: Kind<VarianceKind> =
     Kind::new("learned", "One trained variance for the whole model; its initial value is 1.", |_| {
         VarianceKind::Learned
     })
-    .also("learn learnable trainable");
+    .also("learn learnable trainable global shared single");
 static PER_PIXEL: Kind<VarianceKind> =
     Kind::new("per_pixel", "One trained variance per value of an image; the initial values are 1.", |_| {
         VarianceKind::PerPixel

@@ -95,7 +95,7 @@ fn floats() -> Vec<u8> {
 type BinaryFile = (&'static str, &'static str, fn() -> Vec<u8>);
 
 /// The case, name and content of binary files.
-const BINARY_FILES: [BinaryFile; 24] = [
+const BINARY_FILES: [BinaryFile; 25] = [
     ("discretized_logistic_of_floats", "images.idx", floats),
     ("gzip_bomb", "images.gz", || gzip(&idx(&[10, 4, 4], 64 << 20))),
     ("idx_file_that_claims_2_to_the_40_bytes", "images.idx", || idx(&[1 << 20, 1 << 10, 1 << 10], 100)),
@@ -107,6 +107,7 @@ const BINARY_FILES: [BinaryFile; 24] = [
     ("labels_of_other_images", "labels.idx", || idx(&[9], 9)),
     ("limit_larger_than_the_file", "images.idx", || idx(&[10, 4, 4], 160)),
     ("logistic_mixture_of_two_channels", "images.idx", || idx(&[10, 4, 4, 2], 320)),
+    ("logistic_mixture_of_two_levels", "images.idx", || [&idx(&[10, 4, 4], 0)[..], &[0, 1].repeat(80)].concat()),
     ("stratified_split_without_labels", "images.idx", || idx(&[10, 4, 4], 160)),
     ("test_count_and_files", "images.idx", || idx(&[10, 4, 4], 160)),
     ("test_count_and_files", "test.idx", || idx(&[5, 4, 4], 80)),
