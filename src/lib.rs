@@ -16,6 +16,8 @@ pub mod settings;
 pub mod data;
 pub mod tensor;
 
+pub mod scores;
+
 pub mod onnx;
 
 pub mod model;
@@ -25,6 +27,8 @@ pub mod optimizer;
 pub mod objective;
 
 pub mod train;
+
+pub mod evaluation;
 
 pub mod language;
 pub mod plan;

@@ -39,7 +39,8 @@ pub enum Purpose {
     Dequantize = 11,
     /// Which training images are mirrored in an epoch; the index is the image.
     Flip = 12,
-    /// Noise that makes whole values of held-out images continuous, with [`HELD_OUT_SEED`]; the index is the image.
+    /// Noise that makes whole values of held-out images continuous, with [`HELD_OUT_SEED`]; the epoch is 0 for validation and 1
+    /// for test images, the index is the image.
     HeldOutDequantize = 13,
     /// Pixels of test images, drawn once, with [`HELD_OUT_SEED`] and epoch 0; the index is the image.
     TestBinarize = 14,
@@ -53,6 +54,10 @@ pub enum Purpose {
     SecondOrder = 18,
     /// Initial parameters of a learned prior.
     Prior = 19,
+    /// Draws of the metrics of the evaluation stage; the epoch says which draw, the index is of the draw.
+    Evaluation = 20,
+    /// Noise of the codes of importance sampling; the epoch is the block of samples, the index is the image.
+    Importance = 21,
 }
 
 /// The seed of everything that must be the same in all trials, whatever their own seed: the pixels and the noise of

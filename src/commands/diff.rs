@@ -4,6 +4,7 @@ use super::command::Command;
 use super::shared::exit::DONE;
 use super::shared::print::say;
 use super::shared::{terminal, trial};
+use crate::evaluation;
 use crate::language::description;
 use crate::metrics::{MetricKind, Split};
 use crate::plan::value_text;
@@ -94,7 +95,7 @@ fn metrics(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
     let of_trials = trials.map(|trial| report::metrics_of_trial(trial).collect::<Vec<_>>());
     let pairs = of_trials[0].iter().zip(&of_trials[1]);
     rows.extend(pairs.map(|((name, one), (_, other))| ((*name).to_owned(), [json!(one), json!(other)])));
-    for split in Split::ALL {
+    for split in Split::OF_EPOCHS {
         let last = trials.map(|trial| json!(trial.last(split)));
         let metrics = measure::all().filter(|metric| metric.is_of(split) && metric.kind != MetricKind::List);
         // Metrics of objectives that neither trial has say nothing.
@@ -105,6 +106,13 @@ fn metrics(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
             rows.push((format!("{}_{name}", split.name()), [last[0][name].clone(), last[1][name].clone()]));
         }
     }
+    let evaluated = evaluation::columns().filter_map(|(_, metric, split)| {
+        let name = evaluation::column_name(metric, split);
+        let values = trials.map(|trial| json!(trial.evaluation.as_ref().and_then(|known| known.value(&name))));
+        let is_known = metric.kind != MetricKind::List && values.iter().any(|value| !value.is_null());
+        is_known.then_some((name, values))
+    });
+    rows.extend(evaluated);
     rows
 }
 

@@ -10,6 +10,7 @@ mod completions;
 mod data;
 mod diff;
 mod embed;
+mod evaluate;
 mod export;
 mod interpolate;
 mod man;
@@ -41,6 +42,7 @@ use std::process::ExitCode;
 const COMMANDS: &[Listed] = &[
     command::<run::RunArgs>("run"),
     command::<plan::PlanArgs>("plan"),
+    command::<evaluate::EvaluateArgs>("evaluate"),
     command::<report::ReportArgs>("report"),
     command::<status::StatusArgs>("status"),
     command::<cancel::CancelArgs>("cancel"),

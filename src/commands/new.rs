@@ -5,6 +5,7 @@ use super::shared::exit::DONE;
 use super::shared::prepared;
 use super::shared::print::say;
 use crate::data::{self, DataError, Dataset};
+use crate::evaluation::EvaluateSettings;
 use crate::folder::write_whole;
 use crate::language::{Spec, description};
 use crate::settings::{Condition, Declared, KeyInfo, Role, Word, name_fault, written};
@@ -126,7 +127,9 @@ fn text(values: &BTreeMap<String, Value>, name: &str, word: &str) -> String {
     for key in description().keys.iter().filter(applies) {
         if key.table() != last {
             last = key.table();
-            text.push_str(&format!("\n[{last}]\n"));
+            // An empty table would ask for an evaluation.
+            let mark = if last == EvaluateSettings::TABLE { "# " } else { "" };
+            text.push_str(&format!("\n{mark}[{last}]\n"));
         }
         let is_shown = values.contains_key(&key.dotted) || SHOWN.contains(&key.dotted.as_str());
         let word = |word: &&Word| format!("\n#   \"{}\": {}", word.name, word.doc);

@@ -3,13 +3,13 @@
 use super::command::Command;
 use super::shared::exit::{DONE, WRONG};
 use super::shared::format::bytes;
-use super::shared::print::{explain_as, say, warn};
+use super::shared::print::{complain, explain_as, say, warn};
 use super::shared::spec::SpecArgs;
 use super::shared::terminal;
 use crate::folder::{FileError, TrialFolders};
-use crate::launch::{self, Options};
+use crate::launch::{self, FrozenExpectation, Options};
 use crate::plan::{Origin, Plan, Trial};
-use crate::report::{Column, Table};
+use crate::report::{Column, Table, significant};
 use crate::settings::written;
 use crate::text::counted;
 use crate::trial::estimate;
@@ -18,6 +18,11 @@ use indicatif::HumanDuration;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// An evaluation of more than so many times the operations of training is probably a mistake.
+const TOO_LONG: f64 = 10.0;
+const LONG_EVALUATION: &str = "warning: the evaluation takes more than ten times as long as the training; lower \
+                               `evaluate.nll_samples`, or set `evaluate.nll_images`";
 
 /// How long `--measure` trains each kind of trial.
 const MOMENT: Duration = Duration::from_millis(500);
@@ -85,12 +90,34 @@ impl Command for PlanArgs {
             _ => String::new(),
         };
         say(&format!("{}: {trials}{of}{same}, {images}", plan.name()));
+        if !plan.expected().is_empty() {
+            say(&format!("{} to compare with the results", counted(plan.expected().len(), "expected value")));
+        }
+        plan.selected()
+            .filter_map(evaluation_line)
+            .max_by(|one, other| one.0.total_cmp(&other.0))
+            .into_iter()
+            .for_each(|(times, line)| {
+                say(&line);
+                if times > TOO_LONG {
+                    complain(LONG_EVALUATION);
+                }
+            });
         Ok(DONE)
     }
 
     fn is_json(&self) -> bool {
         self.json
     }
+}
+
+/// How many times the operations of training an evaluation takes, and a line that says so; `None` without an evaluation.
+fn evaluation_line(trial: &Trial) -> Option<(f64, String)> {
+    trial.spec().evaluate.as_ref()?;
+    let (evaluation, training) = (estimate::evaluation_operations(trial), estimate::operations(trial));
+    let times = evaluation / training;
+    let billions = significant(evaluation / 1e9, 2);
+    Some((times, format!("evaluation: up to {billions} GFLOP per trial, {} times the training", significant(times, 2))))
 }
 
 /// The range of some numbers: `900 to 1800`.
@@ -185,6 +212,7 @@ fn json(plan: &Plan, states: &BTreeMap<&str, &str>, times: &BTreeMap<&str, Durat
             "parameters": trial.architecture().parameters() as u64,
             "steps": trial.steps(),
             "operations": estimate::operations(trial),
+            "evaluation_operations": estimate::evaluation_operations(trial),
             "memory_bytes": estimate::memory(trial, 1),
             "seconds": times.get(trial.id()).map(Duration::as_secs_f64),
             "training_images": trial.dataset().train.len(),
@@ -198,5 +226,6 @@ fn json(plan: &Plan, states: &BTreeMap<&str, &str>, times: &BTreeMap<&str, Durat
     let trials: Vec<_> = trials.collect();
     serde_json::json!({
         "name": plan.name(), "varied": plan.varied(), "warnings": plan.warnings().json(), "trials": trials,
+        "expectations": plan.expected().iter().map(FrozenExpectation::new).collect::<Vec<_>>(),
     })
 }

@@ -1,7 +1,7 @@
 //! `vaex report`: prints the table of results and writes the report files.
 
 use super::command::Command;
-use super::shared::exit::{DONE, WRONG};
+use super::shared::exit::{DONE, FAILED, WRONG};
 use super::shared::print::say;
 use super::shared::report::write;
 use super::shared::terminal;
@@ -54,6 +54,10 @@ impl Command for ReportArgs {
             written.iter().for_each(|file| say(&format!("wrote {}", file.display())));
         }
         // A read-only folder can still be reported on. Only files that were requested with --format must be written.
-        Ok(if missed && !requested.is_empty() { WRONG } else { DONE })
+        Ok(match missed && !requested.is_empty() {
+            true => WRONG,
+            false if report.has_unmet() => FAILED,
+            false => DONE,
+        })
     }
 }

@@ -5,6 +5,7 @@ use super::shared::exit::DONE;
 use super::shared::print::say;
 use crate::folder::{create_folder, write_whole};
 use crate::launch::Frozen;
+use crate::record::evaluation::Evaluation;
 use crate::record::trial::TrialRecord;
 use crate::{language, report};
 use clap::Args;
@@ -41,6 +42,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("schemas/experiment.schema.json", text(language::json_schema())),
         ("schemas/plan.schema.json", text(schemars::schema_for!(Frozen).to_value())),
         ("schemas/trial.schema.json", text(schemars::schema_for!(TrialRecord).to_value())),
+        ("schemas/evaluation.schema.json", text(schemars::schema_for!(Evaluation).to_value())),
         ("schemas/tables.json", text(report::tables())),
     ]
 }

@@ -1,17 +1,20 @@
 //! `vaex task SUBMISSION NUMBER`, hidden: a task of a scheduler; runs one trial of a submission and prints its progress.
 
 use super::command::Command;
-use super::shared::exit::exit_status;
+use super::shared::evaluation::{self, Question};
+use super::shared::exit::{DONE, INTERRUPTED, exit_status};
 use super::shared::print::say;
-use super::shared::progress::Progress;
+use super::shared::progress::{Progress, evaluated, say_line};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
 use crate::data::Cache;
 use crate::folder::SubmissionFolder;
 use crate::launch::{self, Options, cluster};
+use crate::trained::EvaluationEnd;
+use crate::trial::Event;
 use anyhow::Context;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -30,6 +33,14 @@ pub(super) struct TaskArgs {
     /// Stop when the parent process has ended.
     #[arg(long)]
     stop_with_parent: bool,
+    /// Evaluate the trial, which is done, instead of training it.
+    #[arg(long)]
+    evaluate: bool,
+    #[command(flatten)]
+    question: Question,
+    /// Measure again what was measured before.
+    #[arg(long)]
+    again: bool,
 }
 
 impl Command for TaskArgs {
@@ -40,6 +51,9 @@ impl Command for TaskArgs {
             stop_with_parent();
         }
         let folder = cluster::trial_folder(&SubmissionFolder::new(&self.folder), self.number)?;
+        if self.evaluate {
+            return self.evaluate(folder.path());
+        }
         let id =
             folder.id().with_context(|| format!("the name of {} does not end in an id", folder.path().display()))?;
         let (plan, trial) = prepared_trial(&folder, id, Cache::of_environment())?;
@@ -55,6 +69,24 @@ impl Command for TaskArgs {
         let launch = launch::prepare_alone(&trial, &folder, &options)?;
         let summary = launch.run(&STOP, &mut |event| progress.show(&event));
         Ok(exit_status(summary, STOP.load(Ordering::Relaxed), false))
+    }
+}
+
+impl TaskArgs {
+    /// Evaluates the trial of a folder, and prints a line for each metric.
+    fn evaluate(&self, folder: &Path) -> anyhow::Result<u8> {
+        let mut emit = |event: Event| match &event {
+            Event::Warning { text } => say_line(&format!("warning: {text}")),
+            Event::Evaluated { metric, values, seconds, refused, .. } => {
+                say_line(&evaluated(metric, values, *seconds, refused.as_deref()));
+            }
+            _ => {}
+        };
+        let (end, _) = evaluation::evaluate(folder, &self.question, (Some(self.threads), self.again), &mut emit)?;
+        Ok(match end {
+            EvaluationEnd::Complete => DONE,
+            EvaluationEnd::Stopped => INTERRUPTED,
+        })
     }
 }
 

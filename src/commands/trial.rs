@@ -5,11 +5,13 @@ use super::shared::exit::{DONE, FAILED, INTERRUPTED};
 use super::shared::print::{complain, explain, say};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
-use crate::data::Cache;
+use crate::data::{Cache, Files};
 use crate::folder::{self, TrialFolder};
 use crate::launch::lock::{self, Lock};
-use crate::launch::{DISK_FULL, LaunchError, stop_with_parent};
+use crate::launch::{DISK_FULL, LaunchError, NOT_EVALUATED, stop_with_parent};
+use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord};
+use crate::trained::{EvaluationEnd, Trained};
 use crate::trial::{self, Ended, Event, Run};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -55,15 +57,33 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     let record = TrialRecord::read(&folder)?;
     let (_, trial) = prepared_trial(&folder, &record.trial, Cache::of_environment().checking_values())?;
     if record.status == Status::Done && trial::fault(&folder, &record).is_none() {
-        return Ok(DONE);
+        return evaluate(&trial, args, &mut emit);
     }
     let run = Run { folder: &folder, threads: args.threads, stop: &STOP, emit: &mut emit };
     Ok(match trial::run(&trial, record, run)? {
         Ended { disk_is_full: true, .. } => DISK_FULL,
-        Ended { status: Status::Done, .. } => DONE,
+        Ended { status: Status::Done, .. } => return evaluate(&trial, args, &mut emit),
         Ended { status: Status::Interrupted, .. } => INTERRUPTED,
         Ended { status: Status::Failed | Status::Diverged | Status::Planned | Status::Running, .. } => FAILED,
     })
+}
+
+/// Measures what `[evaluate]` asks for. The trial stays done, whatever happens here.
+fn evaluate(trial: &Trial, args: &TrialArgs, emit: &mut dyn FnMut(Event)) -> anyhow::Result<u8> {
+    let Some(settings) = &trial.spec().evaluate else { return Ok(DONE) };
+    let mut measure = || -> anyhow::Result<EvaluationEnd> {
+        let mut trained = Trained::open(&args.folder)?.with_threads(args.threads)?;
+        Ok(trained.evaluate(&mut Files::default(), settings, false, &STOP, emit)?)
+    };
+    match measure() {
+        Ok(EvaluationEnd::Complete) => Ok(DONE),
+        Ok(EvaluationEnd::Stopped) => Ok(INTERRUPTED),
+        Err(error) if error.chain().any(|cause| cause.downcast_ref().is_some_and(folder::is_full)) => Err(error),
+        Err(error) => {
+            explain(&error);
+            Ok(NOT_EVALUATED)
+        }
+    }
 }
 
 /// Waits for the lock of the trial folder, without a time limit; `None` if this process is asked to stop first.

@@ -132,9 +132,11 @@ impl PixelMap {
     fn address(&self, split: Split, epoch: u64) -> Option<(u64, Purpose, u64)> {
         match (self.binarize, split) {
             (_, Split::Train) if self.dequantize => Some((self.seed, Purpose::Dequantize, epoch)),
-            (_, _) if self.dequantize => Some((HELD_OUT_SEED, Purpose::HeldOutDequantize, 0)),
+            (_, Split::Validation) if self.dequantize => Some((HELD_OUT_SEED, Purpose::HeldOutDequantize, 0)),
+            (_, Split::Test) if self.dequantize => Some((HELD_OUT_SEED, Purpose::HeldOutDequantize, 1)),
             (Binarize::None | Binarize::Threshold, _) => None,
             (_, Split::Validation) => Some((HELD_OUT_SEED, Purpose::ValidationBinarize, 0)),
+            (_, Split::Test) => Some((HELD_OUT_SEED, Purpose::TestBinarize, 0)),
             (Binarize::Static, Split::Train) => Some((HELD_OUT_SEED, Purpose::StaticBinarize, 0)),
             (Binarize::Dynamic, Split::Train) => Some((self.seed, Purpose::DynamicBinarize, epoch)),
         }
@@ -375,7 +377,7 @@ mod tests {
         let dequantized = PixelMap { dequantize: true, ..pixels(Binarize::None) };
         let maps = [&binarized[..], &[dequantized]].concat();
         for map in maps.iter().flat_map(|map| [false, true].map(|flip| PixelMap { flip, ..*map })) {
-            for split in Split::ALL {
+            for split in Split::OF_EPOCHS {
                 let whole = fill(map, &images, &[4, 0, 8, 4], split, 2);
                 let single = [4, 0, 8, 4].map(|index| fill(map, &images, &[index], split, 2)).concat();
                 assert_eq!(whole, single, "{map:?}");
@@ -391,7 +393,7 @@ mod tests {
         for (stored, range) in [(STORED, [0.0, 1.0]), (STORED, [-1.0, 1.0]), ([0.0, 300.0], [0.0, 1.0])] {
             let map = PixelMap { stored, range, dequantize: true, ..pixels(Binarize::None) };
             let [low, high] = range.map(f64::from);
-            for split in Split::ALL {
+            for split in Split::OF_EPOCHS {
                 let values = fill(map, &ramps(count as usize), &indices, split, 1);
                 assert!(values.iter().all(|value| (range[0]..=range[1]).contains(value)));
                 let width = stored[1] - stored[0] + 1.0;

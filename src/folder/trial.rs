@@ -15,6 +15,9 @@ pub struct TrialFolder {
 const MODEL: &str = "model.safetensors";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const PREVIOUS_CHECKPOINT: &str = "checkpoint.previous.safetensors";
+const EVALUATION: &str = "evaluation.json";
+/// The folder of the tables of the evaluation.
+const EVALUATIONS: &str = "evaluation";
 const IMAGES: &str = "images";
 const PROJECTOR: &str = "embedding";
 /// TensorBoard looks for this name in a run's folder.
@@ -99,6 +102,32 @@ impl TrialFolder {
     /// The folder cannot be read.
     pub fn has_checkpoint(&self) -> Result<bool, FileError> {
         Ok(exists(&self.checkpoint())? || exists(&self.previous_checkpoint())?)
+    }
+
+    /// The metrics that were measured after training.
+    pub fn evaluation(&self) -> PathBuf {
+        self.path.join(EVALUATION)
+    }
+
+    /// The numbers of a metric that is being measured.
+    pub fn unfinished_evaluation(&self) -> PathBuf {
+        self.path.join(EVALUATIONS).join("unfinished.json")
+    }
+
+    /// The table of a metric's values of each image.
+    pub fn evaluation_table(&self, name: &str) -> PathBuf {
+        self.path.join(EVALUATIONS).join(format!("{name}.parquet"))
+    }
+
+    /// Creates the folder of the tables of the evaluation, without the temporary files that killed processes left.
+    ///
+    /// # Errors
+    /// The folder cannot be created or read.
+    pub fn create_evaluations(&self) -> Result<(), FileError> {
+        let folder = self.path.join(EVALUATIONS);
+        create_folder(&folder)?;
+        remove_leftovers(&folder)?;
+        remove_leftovers(&self.path)
     }
 
     /// A picture.

@@ -3,6 +3,7 @@
 use super::description;
 use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText, line_and_column};
 use super::entry::{DottedKey, Entry};
+use super::expectation::Expectation;
 use super::sweep::Sweep;
 use crate::folder::FileError;
 use crate::settings::Role;
@@ -39,6 +40,7 @@ pub struct Document {
     pub(super) ranks: BTreeMap<usize, usize>,
     pub(super) entries: BTreeMap<DottedKey, Entry>,
     pub(super) sweep: Sweep,
+    pub(super) expectations: Vec<Expectation>,
     /// Keys with invalid values. Errors that follow from them are not reported.
     pub(super) faulty: BTreeSet<DottedKey>,
     pub(super) faults: Vec<Diagnostic>,
@@ -65,6 +67,11 @@ impl Document {
         &self.sweep
     }
 
+    /// What the experiment is expected to give: the tables of `[[expect]]`, without those that have errors.
+    pub fn expectations(&self) -> &[Expectation] {
+        &self.expectations
+    }
+
     /// A location as text: the file and its line, or the name of the argument.
     pub fn place(&self, location: &Location) -> String {
         match self.sources.get(location.source) {
@@ -82,6 +89,14 @@ impl Document {
     /// Whether a location is in a command-line argument.
     pub fn is_argument(&self, location: &Location) -> bool {
         location.source >= self.files
+    }
+
+    /// Whether a command-line argument sets or varies a key.
+    pub fn is_set_by_argument(&self, key: &str) -> bool {
+        let points = self.sweep.blocks.iter().filter_map(|block| block.first()).chain(&self.sweep.include);
+        let mut swept = points.flatten().filter(|assignment| assignment.key == key);
+        swept.any(|assignment| self.is_argument(&assignment.location))
+            || self.entry(key).is_some_and(|entry| self.is_argument(&entry.key))
     }
 
     /// The entry of a key outside the sweep.

@@ -3,6 +3,7 @@
 pub mod diagnostics;
 mod document;
 mod entry;
+mod expectation;
 mod numbers;
 mod reader;
 mod schema;
@@ -13,6 +14,7 @@ mod types;
 
 pub use document::{Document, Override, ReadError};
 pub use entry::{DottedKey, Entry};
+pub use expectation::{Expectation, Place, number_columns, of_evaluation};
 pub use schema::{json_schema, reference};
 pub use spec::{Log, PictureEpochs, SPEC_VERSION, Spec, description};
 pub(crate) use suggestions::named_key;

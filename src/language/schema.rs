@@ -1,6 +1,7 @@
 //! The JSON schema of specs and the reference of keys, generated from the description of the keys.
 
 use super::description;
+use super::expectation;
 use super::sweep::{DISTRIBUTIONS, Distribution, OfRandom, RANGE_KEYS, SCALES};
 use crate::settings::{KeyInfo, TableInfo};
 use serde_json::{Map, Value, json};
@@ -54,6 +55,12 @@ fn property(key: &KeyInfo) -> Value {
             let any = |key: &KeyInfo| json!({ "anyOf": [one(key), { "type": "array", "items": one(key) }] });
             json!({ "type": "array", "items": varied(&[], &any) })
         }
+        expectation::TABLE => json!({ "type": "array", "items": expected() }),
+        "expect.metric" => {
+            let names = expectation::number_columns().iter().chain(expectation::metrics_of_epochs());
+            json!({ "enum": names.collect::<Vec<_>>() })
+        }
+        "expect.where" => setting(),
         _ => key.kind().schema(),
     };
     schema["description"] = json!(key.meaning());
@@ -69,6 +76,29 @@ fn property(key: &KeyInfo) -> Value {
         schema["examples"] = json!([example]);
     }
     schema
+}
+
+/// The schema of a table of `[[expect]]`.
+fn expected() -> Value {
+    let keys = expectation::description().keys.iter().map(|key| (key.name().to_owned(), property(key)));
+    json!({
+        "type": "object", "properties": keys.collect::<Map<_, _>>(),
+        "required": expectation::REQUIRED.map(|key| key.name), "additionalProperties": false,
+    })
+}
+
+/// The schema of the values of a setting: dotted keys, or nested tables.
+fn setting() -> Value {
+    let keys = || description().keys.iter().filter(|key| key.role().can_vary() && !key.table().is_empty());
+    let table = |table: &TableInfo| {
+        let own = keys().filter(|key| key.table() == table.name).map(|key| (key.name().to_owned(), one(key)));
+        let own: Map<String, Value> = own.collect();
+        let schema = json!({ "type": "object", "properties": own, "additionalProperties": false });
+        (!schema["properties"].as_object().is_none_or(Map::is_empty)).then(|| (table.name.to_owned(), schema))
+    };
+    let dotted = keys().map(|key| (key.dotted.clone(), one(key)));
+    let properties: Map<String, Value> = dotted.chain(description().tables.iter().filter_map(table)).collect();
+    json!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
 /// The schema of one value of a varied key: a reference to the schema of the key.
@@ -128,10 +158,11 @@ fn distribution() -> Value {
 pub fn reference() -> String {
     let mut text = "| key | values | default | meaning |\n| --- | --- | --- | --- |\n".to_owned();
     let mut last = "";
-    for key in &description().keys {
+    for key in description().keys.iter().chain(&expectation::description().keys) {
         if key.table() != last {
             last = key.table();
-            text.push_str(&format!("| **`[{last}]`** | | | |\n"));
+            let head = if last == expectation::TABLE { format!("[[{last}]]") } else { format!("[{last}]") };
+            text.push_str(&format!("| **`{head}`** | | | |\n"));
         }
         let default = |(default, kinds): &(String, Vec<&str>)| {
             let default = match default.strip_prefix('"') {

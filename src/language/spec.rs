@@ -1,7 +1,8 @@
 //! A resolved spec: all keys that apply, with their values, as one type per table.
 
-use super::sweep;
+use super::{expectation, sweep};
 use crate::data;
+use crate::evaluation::EvaluateSettings;
 use crate::model::likelihood::{Grid, Support};
 use crate::model::{self, Architecture};
 use crate::objective::{self, Loss};
@@ -35,6 +36,8 @@ pub struct Spec {
     pub train: train::TrainSettings,
     /// What is logged, and how often.
     pub log: Log,
+    /// What is measured when the trial is done; `None` for nothing.
+    pub evaluate: Option<EvaluateSettings>,
     /// The keys that apply, in order.
     settings: Vec<ResolvedKey>,
 }
@@ -121,6 +124,7 @@ fn read(keys: &mut Keys<'_>) -> Spec {
         None,
     );
     keys.describe_only(VERSION, Type::Whole { least: SPEC_VERSION, most: SPEC_VERSION }, None);
+    keys.describe_only(expectation::EXPECT, Type::Tables, None);
     let data = keys.table(
         "data",
         "The images, their split, and their pixel values.",
@@ -151,6 +155,12 @@ fn read(keys: &mut Keys<'_>) -> Spec {
                 .optional_whole(PICTURES_EVERY, 1, Type::MOST)
                 .map_or(PictureEpochs::PowersOfTwo, PictureEpochs::Every),
         });
+    let evaluate = keys.table(
+        "evaluate",
+        "What is measured when a trial is done; without this table, nothing.",
+        "evaluation eval test metrics",
+        EvaluateSettings::read,
+    );
     keys.table(
         "sweep",
         "The keys to vary, and their values.",
@@ -159,7 +169,7 @@ fn read(keys: &mut Keys<'_>) -> Spec {
     );
     let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
     let tags = tags.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-    let spec = Spec { name, tags, seed, data, model, objective, train, log, settings: Vec::new() };
+    let spec = Spec { name, tags, seed, data, model, objective, train, log, evaluate, settings: Vec::new() };
     spec.check(keys);
     spec
 }

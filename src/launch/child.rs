@@ -4,6 +4,7 @@ use crate::folder::{FileError, TrialFolder};
 use crate::record::trial::Status;
 use crate::trial::Event;
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child as Process, ChildStdin, Command, ExitStatus, Stdio};
@@ -28,12 +29,17 @@ pub(super) enum Message {
 /// Exit status of a trial's process that failed because the disk is full or read-only.
 pub const DISK_FULL: u8 = 3;
 
+/// Exit status of a trial's process that trained the trial, but could not evaluate it.
+pub const NOT_EVALUATED: u8 = 4;
+
 /// The end of a process.
 pub(super) enum End {
     /// It reported the status of its trial.
     Reported(Status),
     /// The disk is full or read-only; kept lines of its standard error.
     DiskFull(String),
+    /// The trial is trained, but the evaluation failed; kept lines of its standard error.
+    NotEvaluated(String),
     /// It crashed or was killed.
     Crash(Crash),
 }
@@ -58,18 +64,18 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts `vaex trial`. Its messages are sent to `sender`, with the trial's id.
+    /// Starts `vaex` with these arguments, for the trial of a folder. Its messages are sent to `sender`, with `id`.
     pub(super) fn start(
         program: &Path,
+        arguments: &[OsString],
         id: &str,
         folder: &TrialFolder,
-        threads: usize,
         sender: &Sender<(String, Message)>,
     ) -> Result<Child, FileError> {
         let mut command = Command::new(program);
         #[cfg(unix)]
         std::os::unix::process::CommandExt::arg0(&mut command, "vaex");
-        command.arg("trial").arg(folder.path()).arg("--threads").arg(threads.to_string());
+        command.args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(FileError::at("run", program))?;
         let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
@@ -136,6 +142,7 @@ impl Child {
                 Some(1) => return End::Reported(Status::Failed),
                 Some(130) => return End::Reported(Status::Interrupted),
                 Some(code) if code == i32::from(DISK_FULL) => return End::DiskFull(lines.to_owned()),
+                Some(code) if code == i32::from(NOT_EVALUATED) => return End::NotEvaluated(lines.to_owned()),
                 _ => describe(status),
             },
             (None, Err(error)) => (format!("cannot wait for its process: {error}"), true),

@@ -25,6 +25,8 @@ pub(super) struct Found<'p> {
 
 /// A trial to train, with its folder and record of an earlier run.
 pub(super) struct Unfinished<'p> {
+    /// Whether it is trained, and only metrics are missing.
+    pub(super) is_trained: bool,
     pub(super) trial: &'p Trial,
     pub(super) folder: TrialFolder,
     pub(super) record: Option<Box<TrialRecord>>,
@@ -41,16 +43,21 @@ impl<'p> Found<'p> {
         folder: TrialFolder,
         options: &Options,
     ) -> Result<Option<Unfinished<'p>>, LaunchError> {
-        let record = match Earlier::of(&folder, options)? {
-            Earlier::Done(mut record) => {
+        let earlier = Earlier::of(&folder, trial, options)?;
+        let is_trained = matches!(earlier, Earlier::Unevaluated(_));
+        let record = match earlier {
+            Earlier::Done(mut record) | Earlier::Unevaluated(mut record) => {
                 // A run may have been killed while it wrote the record of a trial that had just finished.
                 folder.remove_leftovers()?;
                 if trial::update(&folder, trial, &mut record)? {
                     let path = folder.spec();
                     self.damaged.push(format!("{} is damaged or missing; it was written again", path.display()));
                 }
-                self.kept.push(trial);
-                return Ok(None);
+                if !is_trained {
+                    self.kept.push(trial);
+                    return Ok(None);
+                }
+                Some(record)
             }
             Earlier::Failed(record) => {
                 folder.remove_leftovers()?;
@@ -67,7 +74,7 @@ impl<'p> Found<'p> {
                 record
             }
         };
-        Ok(Some(Unfinished { trial, folder, record }))
+        Ok(Some(Unfinished { is_trained, trial, folder, record }))
     }
 
     /// Sends an event for each result, and counts the results.

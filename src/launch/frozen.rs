@@ -1,9 +1,11 @@
 //! plan.json, the frozen plan: the resolved trials of the last run. The next run compares its plan with it.
 
 use crate::folder::{self, BLANK_SEAL, ExperimentFolder, FileError, SealPlace, write_whole};
-use crate::plan::Plan;
+use crate::plan::{Expected, Plan};
+use crate::settings::as_json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 
 /// The differences between a plan and the plan of the last run.
@@ -32,6 +34,44 @@ pub struct Frozen {
     pub varied: Vec<String>,
     /// The trials, in the order of the sweep.
     pub trials: Vec<FrozenTrial>,
+    /// What the experiment is expected to give; absent in plans of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expect: Vec<FrozenExpectation>,
+}
+
+/// The mean of a metric over the seeds of a setting, as it is expected, in plan.json.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FrozenExpectation {
+    /// The metric: a column of trials.parquet, or with `epoch` a metric of epochs with its split.
+    pub metric: String,
+    /// The epoch; null if the metric is a column of trials.parquet.
+    pub epoch: Option<u64>,
+    /// The expected value.
+    pub value: f64,
+    /// The largest difference from it.
+    pub within: f64,
+    /// The values of the setting that the spec names, by dotted key.
+    #[serde(rename = "where")]
+    pub keys: BTreeMap<String, serde_json::Value>,
+    /// Where the value was published.
+    pub source: Option<String>,
+    /// The ids of the trials of the setting.
+    pub trials: Vec<String>,
+}
+
+impl FrozenExpectation {
+    /// An expectation of a plan.
+    pub fn new(Expected { expectation, trials }: &Expected) -> FrozenExpectation {
+        FrozenExpectation {
+            metric: expectation.metric.clone(),
+            epoch: expectation.epoch,
+            value: expectation.value,
+            within: expectation.within,
+            keys: expectation.keys.iter().map(|(key, value)| (key.clone(), as_json(value))).collect(),
+            source: expectation.source.clone(),
+            trials: trials.clone(),
+        }
+    }
 }
 
 /// A trial in plan.json.
@@ -94,6 +134,7 @@ pub(super) fn freeze(plan: &Plan, experiment: &ExperimentFolder) -> Result<(), F
             version: env!("CARGO_PKG_VERSION").to_owned(),
             varied: plan.varied().to_vec(),
             trials: plan.trials().iter().map(trial).collect::<io::Result<_>>()?,
+            expect: plan.expected().iter().map(FrozenExpectation::new).collect(),
         };
         let mut bytes = serde_json::to_vec_pretty(&frozen)?;
         SealPlace::First.seal(&mut bytes)?;

@@ -2,6 +2,7 @@
 
 mod child;
 pub mod cluster;
+mod evaluations;
 mod found;
 mod frozen;
 pub mod lock;
@@ -12,8 +13,9 @@ mod queue;
 mod run_event;
 mod states;
 
-pub use child::{DISK_FULL, stop_with_parent};
-pub use frozen::{Changes, Frozen};
+pub use child::{DISK_FULL, NOT_EVALUATED, stop_with_parent};
+pub use evaluations::{Evaluations, EvaluationsSummary, TrialEvent};
+pub use frozen::{Changes, Frozen, FrozenExpectation};
 pub use lock::Holder;
 pub use pool::{Launch, share};
 pub use prepare::{prepare, prepare_alone};

@@ -114,7 +114,9 @@ impl<'p> Launch<'p> {
     fn start(&mut self, mut waiting: Waiting<'p>, observe: &mut dyn FnMut(RunEvent<'_>)) {
         let prepared = waiting.prepare_folder();
         let Waiting { trial, folder, .. } = waiting;
-        let start = || Child::start(&self.program, trial.id(), &folder, self.threads, &self.sender);
+        let threads = self.threads.to_string();
+        let arguments = ["trial".into(), folder.path().into(), "--threads".into(), threads.into()];
+        let start = || Child::start(&self.program, &arguments, trial.id(), &folder, &self.sender);
         match prepared.and_then(|()| start()) {
             Ok(child) => self.running.push((trial, child)),
             Err(error) if is_full(&error.source) => {
@@ -149,6 +151,8 @@ impl<'p> Launch<'p> {
         let record = TrialRecord::read(folder);
         self.summary.disk_is_full |= matches!(end, End::DiskFull(_));
         let from_outside = |text: String| Crash { text, from_outside: true };
+        let is_done =
+            trial.spec().evaluate.is_some() && record.as_ref().is_ok_and(|record| record.status == Status::Done);
         let (status, error, from_outside) = match (end, record) {
             (End::Reported(Status::Interrupted), _) => (Status::Interrupted, None, true),
             // The record has more information than the exit status, if this attempt wrote it.
@@ -157,6 +161,16 @@ impl<'p> Launch<'p> {
                 if matches!(record.status, Status::Failed | Status::Diverged) =>
             {
                 (record.status, record.error, record.from_outside)
+            }
+            // A trial that is trained stays so when its evaluation is stopped or fails.
+            (End::NotEvaluated(lines) | End::DiskFull(lines), _) if is_done => {
+                self.summary.not_evaluated += 1;
+                (Status::Done, Some(format!("not evaluated: {}", lines.trim_start_matches("error: "))), false)
+            }
+            (End::NotEvaluated(lines), record) => record_crash(folder, record, from_outside(lines)),
+            (End::Crash(crash), _) if is_done => {
+                self.summary.not_evaluated += 1;
+                (Status::Done, Some(format!("not evaluated: {}", crash.text)), false)
             }
             (End::Reported(_), record) => {
                 record_crash(folder, record, from_outside("its process exited without reporting a result".to_owned()))

@@ -69,7 +69,10 @@ fn ready<'p>(
     threads: usize,
     options: &Options,
 ) -> Result<Waiting<'p>, LaunchError> {
-    let Unfinished { trial, folder, record: earlier } = unfinished;
+    let Unfinished { is_trained, trial, folder, record: earlier } = unfinished;
+    if is_trained {
+        return Ok(Waiting { trial: Cow::Borrowed(trial), folder, fresh_record: None });
+    }
     let mut record = trial::planned(trial, varied, threads);
     if let Some(earlier) = earlier {
         record.seconds = earlier.seconds;
@@ -89,7 +92,7 @@ fn ready<'p>(
 /// The folder cannot be written.
 pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Options) -> Result<Launch<'p>, LaunchError> {
     let (mut found, threads) = (Found::default(), options.threads.unwrap_or(1));
-    let is_unfinished = match Earlier::of(folder, options)? {
+    let is_unfinished = match Earlier::of(folder, trial, options)? {
         Earlier::Done(_) => {
             found.kept.push(trial);
             false
@@ -98,7 +101,7 @@ pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Optio
             found.failed.push((trial, record));
             false
         }
-        Earlier::Unfinished(_) => true,
+        Earlier::Unfinished(_) | Earlier::Unevaluated(_) => true,
         Earlier::Damaged(record, fault) => {
             found.damaged.push(fault);
             if record.is_none() {

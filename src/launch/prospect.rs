@@ -6,6 +6,7 @@ use crate::folder::{FileError, TrialFolder, TrialFolders};
 use crate::plan::{Plan, Trial};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
+use crate::trained::is_evaluated;
 use crate::trial;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -17,6 +18,8 @@ pub enum Prospect {
     New,
     /// Resume it.
     Resume,
+    /// Evaluate it: it is trained.
+    Evaluate,
     /// Skip it: it is done.
     Done,
     /// Skip it: it failed in an earlier run.
@@ -29,6 +32,7 @@ impl Prospect {
         match self {
             Prospect::New => "new",
             Prospect::Resume => "to resume",
+            Prospect::Evaluate => "to evaluate",
             Prospect::Done => "done",
             Prospect::Failed => "failed",
         }
@@ -41,8 +45,9 @@ impl Prospect {
 /// The trial folder cannot be read.
 pub fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Result<Prospect, FileError> {
     let Some(folder) = folders.find(trial.id()) else { return Ok(Prospect::New) };
-    Ok(match Earlier::of(folder, options)? {
+    Ok(match Earlier::of(folder, trial, options)? {
         Earlier::Done(_) => Prospect::Done,
+        Earlier::Unevaluated(_) => Prospect::Evaluate,
         Earlier::Failed(_) => Prospect::Failed,
         Earlier::Unfinished(None) => Prospect::New,
         Earlier::Unfinished(Some(_)) | Earlier::Damaged(..) => {
@@ -64,7 +69,10 @@ pub fn unfinished(plan: &Plan, options: &Options, submitted: &BTreeMap<String, T
     let trials = plan.selected().filter(|trial| !submitted.contains_key(trial.id()));
     let mut count = 0;
     for trial in trials {
-        count += usize::from(matches!(prospect(&folders, trial, options)?, Prospect::New | Prospect::Resume));
+        count += usize::from(matches!(
+            prospect(&folders, trial, options)?,
+            Prospect::New | Prospect::Resume | Prospect::Evaluate
+        ));
     }
     Ok(count)
 }
@@ -73,6 +81,8 @@ pub fn unfinished(plan: &Plan, options: &Options, submitted: &BTreeMap<String, T
 pub(super) enum Earlier {
     /// It is done.
     Done(Box<TrialRecord>),
+    /// It is trained, but metrics that `[evaluate]` asks for were not measured.
+    Unevaluated(Box<TrialRecord>),
     /// It failed by itself, and would fail again.
     Failed(Box<TrialRecord>),
     /// It must be trained or resumed. Contains its record; `None` if it was never started.
@@ -86,7 +96,7 @@ impl Earlier {
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub(super) fn of(folder: &TrialFolder, options: &Options) -> Result<Earlier, FileError> {
+    pub(super) fn of(folder: &TrialFolder, trial: &Trial, options: &Options) -> Result<Earlier, FileError> {
         if options.fresh {
             return Ok(Earlier::Unfinished(None));
         }
@@ -115,7 +125,10 @@ impl Earlier {
                     let fault = format!("{} is damaged or missing; it will be written again", path.display());
                     Earlier::Damaged(Some(record), fault)
                 }
-                _ => Earlier::Done(record),
+                _ => match &trial.spec().evaluate {
+                    Some(settings) if !is_evaluated(folder, &record, settings) => Earlier::Unevaluated(record),
+                    _ => Earlier::Done(record),
+                },
             },
             Status::Failed | Status::Diverged if !options.retry_failed && !record.from_outside => {
                 Earlier::Failed(record)

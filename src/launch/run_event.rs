@@ -36,6 +36,8 @@ pub struct Summary {
     pub failed_before: usize,
     /// Those of `failed` whose cause was outside the trial: a signal, a full disk.
     pub from_outside: usize,
+    /// Those of `done` whose evaluation failed.
+    pub not_evaluated: usize,
     /// Stopped, or not started because the run was stopped.
     pub interrupted: usize,
     /// Whether the run was stopped because the disk is full or read-only.

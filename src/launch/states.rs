@@ -247,7 +247,7 @@ mod tests {
             phase,
             folder: Some(TrialFolder::new("no such folder")),
             record: serde_json::from_value(record).unwrap(),
-            metrics: (1..=done).flat_map(|epoch| Split::ALL.map(|split| example(epoch, split, &[]))).collect(),
+            metrics: (1..=done).flat_map(|epoch| Split::OF_EPOCHS.map(|split| example(epoch, split, &[]))).collect(),
             epochs: 10,
             task: None,
             error: None,

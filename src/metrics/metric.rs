@@ -47,6 +47,8 @@ pub enum MetricKind {
     Count,
     /// A number for each latent axis.
     List,
+    /// A word.
+    Text,
 }
 
 /// Which values of a metric are better.
@@ -67,7 +69,7 @@ pub enum Direction {
 /// columns, so the first two groups have the results by which trials are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Board {
-    /// `1_validation/<name>` and `2_train/<name>`.
+    /// `1_validation/<name>`, `2_train/<name>` and `3_test/<name>`.
     Result,
     /// `<name>/validation` and `<name>/train`; a list is a histogram, in which bucket [i, i + 1) has the value of axis i.
     Group,
@@ -96,7 +98,7 @@ impl Metric {
             doc: Cow::Borrowed(doc),
             kind,
             direction: Direction::Neither,
-            splits: &Split::ALL,
+            splits: &Split::OF_EPOCHS,
             standard_error: false,
             board: Board::Nowhere,
             layout: None,
@@ -150,7 +152,8 @@ impl Metric {
             (Board::Result, Split::Train) => Some(format!("2_{split_name}/{name}")),
             (Board::Group, _) => Some(format!("{name}/{split_name}")),
             (Board::Schedule, Split::Train) => Some(format!("schedule/{name}")),
-            (Board::Schedule, Split::Validation) | (Board::Nowhere, _) => None,
+            (Board::Result, Split::Test) => Some(format!("3_{split_name}/{name}")),
+            (Board::Schedule, Split::Validation | Split::Test) | (Board::Nowhere, _) => None,
         }
     }
 }

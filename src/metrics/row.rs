@@ -38,23 +38,38 @@ pub enum Value {
     Count(u64),
     /// One number per latent axis; empty for a plain autoencoder.
     List(Vec<f64>),
+    /// A word.
+    Text(String),
 }
 
 impl Value {
     fn is_finite(&self) -> bool {
         match self {
             Value::Number(number) => number.is_finite(),
-            Value::Count(_) => true,
+            Value::Count(_) | Value::Text(_) => true,
             Value::List(list) => list.iter().all(|number| number.is_finite()),
         }
     }
 
-    /// The number; `None` for a list.
+    /// A value of a kind from JSON; `None` for null, and for a value of another kind.
+    pub fn of_json(kind: MetricKind, value: &serde_json::Value) -> Option<Value> {
+        match kind {
+            MetricKind::Number => value.as_f64().map(Value::Number),
+            MetricKind::Count => value.as_u64().map(Value::Count),
+            MetricKind::Text => value.as_str().map(|text| Value::Text(text.to_owned())),
+            MetricKind::List => {
+                let number = |one: &serde_json::Value| one.as_f64().unwrap_or(f64::NAN);
+                Some(Value::List(value.as_array()?.iter().map(number).collect()))
+            }
+        }
+    }
+
+    /// The number; `None` for a list or a word.
     pub fn number(&self) -> Option<f64> {
         match self {
             Value::Number(number) => Some(*number),
             Value::Count(count) => Some(*count as f64),
-            Value::List(_) => None,
+            Value::List(_) | Value::Text(_) => None,
         }
     }
 }

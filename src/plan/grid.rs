@@ -1,7 +1,9 @@
 //! The trials of a sweep: resolves and checks every combination of its points.
 
+use super::expect::expected;
 use super::problems::{Repeated, is_hidden, locate, locate_unused};
 use super::resolve::Resolver;
+use super::trial::same;
 use super::{Plan, Trial};
 use crate::language::Document;
 use crate::language::diagnostics::{Diagnostic, Diagnostics};
@@ -108,22 +110,15 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     }
     let name = trials.first().map(|trial| trial.name().to_owned()).unwrap_or_default();
     let varied = sweep.keys();
-    let warnings = Diagnostics::new(document.sources(), warnings);
-    Ok(Plan { name, trials, choices, combinations: count, varied, left_out: BTreeSet::new(), document, warnings })
-}
-
-/// Whether two values are equal; 1 equals 1.0.
-fn same(one: &Value, other: Option<&Value>) -> bool {
-    match (one, other) {
-        (Value::Number(one), Some(Value::Number(other))) => match (one.as_i64(), other.as_i64()) {
-            (Some(one), Some(other)) => one == other,
-            _ => one.as_f64() == other.as_f64(),
-        },
-        (Value::Array(one), Some(Value::Array(other))) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, Some(other)))
-        }
-        (one, other) => Some(one) == other,
+    let (expected, found) = expected(&document, &trials, &|path| resolver.whole_path(path));
+    let (of_expected, faults): (Vec<Diagnostic>, Vec<Diagnostic>) = found.into_iter().partition(|item| item.is_warning);
+    if !faults.is_empty() {
+        return Err(Diagnostics::new(document.sources(), faults));
     }
+    warnings.extend(of_expected);
+    let warnings = Diagnostics::new(document.sources(), warnings);
+    let (combinations, left_out) = (count, BTreeSet::new());
+    Ok(Plan { name, trials, choices, combinations, varied, left_out, document, expected, warnings })
 }
 
 /// Whether a trial matches a pattern: for each key, it has one of the values.

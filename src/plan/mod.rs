@@ -1,6 +1,7 @@
 //! All trials of an experiment, resolved and checked: every [`Trial`] can run.
 
 mod checks;
+mod expect;
 mod grid;
 mod id;
 mod problems;
@@ -9,6 +10,7 @@ mod select;
 mod trial;
 
 pub use crate::settings::Problem;
+pub use expect::Expected;
 pub use id::NUMERICS;
 pub use resolve::{ResolvedPoint, Resolver};
 pub use trial::{Trial, value_text};
@@ -54,6 +56,7 @@ pub struct Plan {
     /// The ids of trials that are not selected to run.
     left_out: BTreeSet<String>,
     document: Arc<Document>,
+    expected: Vec<Expected>,
     warnings: Diagnostics,
 }
 
@@ -91,6 +94,11 @@ impl Plan {
     /// The warnings.
     pub fn warnings(&self) -> &Diagnostics {
         &self.warnings
+    }
+
+    /// What the experiment is expected to give.
+    pub fn expected(&self) -> &[Expected] {
+        &self.expected
     }
 
     /// The trials that are selected to run.

@@ -75,6 +75,12 @@ impl Resolver {
         Trial::new(spec, dataset, problems, found.warnings)
     }
 
+    /// A path of the spec as trials have it: absolute, if it is text.
+    pub(super) fn whole_path(&self, path: &str) -> String {
+        let path = self.datasets.folder.join(path);
+        std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
     /// The spec with absolute paths, so that the saved spec of a trial runs in any folder.
     fn with_whole_paths(&self, spec: Spec, mut written: BTreeMap<DottedKey, Value>) -> (Spec, Vec<Problem>) {
         let mut problems = Vec::new();

@@ -86,7 +86,7 @@ fn matches_text(found: &str, wanted: &str) -> bool {
 }
 
 /// The different values of a key, at most ten.
-fn listed(key: &str, values: Vec<String>) -> String {
+pub(super) fn listed(key: &str, values: Vec<String>) -> String {
     let mut different: Vec<String> = Vec::new();
     for value in values {
         if !different.contains(&value) {

@@ -194,3 +194,17 @@ pub fn value_text(value: Option<&Value>) -> String {
         Some(other) => other.to_string(),
     }
 }
+
+/// Whether two values are equal; 1 equals 1.0.
+pub(super) fn same(one: &Value, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Value::Number(one), Some(Value::Number(other))) => match (one.as_i64(), other.as_i64()) {
+            (Some(one), Some(other)) => one == other,
+            _ => one.as_f64() == other.as_f64(),
+        },
+        (Value::Array(one), Some(Value::Array(other))) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, Some(other)))
+        }
+        (one, other) => Some(one) == other,
+    }
+}

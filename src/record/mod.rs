@@ -1,6 +1,7 @@
 //! The files of a trial: its record, tables, TensorBoard events, pictures and weights.
 
 pub mod checkpoint;
+pub mod evaluation;
 pub mod event_log;
 pub mod images;
 pub mod manifold;

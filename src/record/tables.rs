@@ -40,6 +40,23 @@ pub fn read_metrics(path: &Path) -> Result<Vec<Row>, FileError> {
     metrics_of(bytes).map_err(FileError::at("read", path))
 }
 
+/// Reads a column of numbers without nulls from a table that [`write_columns`] wrote.
+///
+/// # Errors
+/// The file cannot be read, is damaged, or has no such column.
+pub(crate) fn read_numbers(path: &Path, column: &str) -> Result<Vec<f64>, FileError> {
+    let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
+    if !SealPlace::Last.holds(&bytes) {
+        return Err(folder::damaged(path));
+    }
+    let read = || -> PolarsResult<Vec<f64>> {
+        let frame = decoded(bytes)?;
+        let column = frame.column(column)?.f64()?;
+        Ok((0..column.len()).map(|row| column.get(row).unwrap_or(f64::NAN)).collect())
+    };
+    read().map_err(io::Error::other).map_err(FileError::at("read", path))
+}
+
 /// Reads the content of metrics.parquet.
 pub(crate) fn metrics_of(bytes: Vec<u8>) -> io::Result<Vec<Row>> {
     decoded(bytes)
@@ -152,6 +169,13 @@ pub(crate) fn values<'a>(name: &str, kind: MetricKind, values: impl Iterator<Ite
                 _ => None,
             }),
         ),
+        MetricKind::Text => {
+            let texts = values.map(|value| match value {
+                Some(Value::Text(text)) => Some(text.as_str()),
+                _ => None,
+            });
+            Column::new(name.into(), texts.collect::<Vec<Option<&str>>>())
+        }
     }
 }
 
@@ -214,6 +238,7 @@ fn row_at(frame: &DataFrame, index: usize) -> PolarsResult<Row> {
                 column.i64()?.get(index).map(|value| count(&metric.name, value)).transpose()?.map(Value::Count)
             }
             MetricKind::List => list(column, index)?.map(Value::List),
+            MetricKind::Text => column.str()?.get(index).map(|text| Value::Text(text.to_owned())),
         };
         if let Some(value) = value {
             row.set(metric, value);

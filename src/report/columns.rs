@@ -2,13 +2,14 @@
 
 use super::ReportedTrial;
 use super::table::Fitted;
+use crate::evaluation::{self, column_name};
 use crate::metrics::{ColumnHead, Metric, MetricKind, Split};
 use crate::train::measure;
 use std::sync::LazyLock;
 
 /// A metric's column in the tables for people; its values are of trials that are done.
 pub(super) struct MetricColumn {
-    /// The metric's name.
+    /// The metric's name; for a metric that is measured after training, that of its column in trials.parquet.
     pub(super) name: &'static str,
     /// Its title in charts.
     pub(super) title: &'static str,
@@ -29,6 +30,8 @@ pub(super) struct MetricColumn {
 enum ColumnSource {
     /// The row of the last epoch.
     LastEpoch,
+    /// The evaluation: the metric was measured after training.
+    Evaluation,
     /// The record: the value is of the whole trial.
     Record(fn(&ReportedTrial) -> Option<f64>),
 }
@@ -45,6 +48,22 @@ impl MetricColumn {
             rule,
             with_deviation: metric.kind == MetricKind::Number,
             source: ColumnSource::LastEpoch,
+        })
+    }
+
+    /// The column of a metric that is measured after training.
+    fn of_evaluation(metric: &'static Metric, split: Option<Split>) -> Option<MetricColumn> {
+        metric.column?;
+        let name: &'static str = column_name(metric, split).leak();
+        Some(MetricColumn {
+            name,
+            title: &metric.title,
+            doc: &metric.doc,
+            better: metric.better(),
+            head: name,
+            rule: None,
+            with_deviation: metric.kind == MetricKind::Number,
+            source: ColumnSource::Evaluation,
         })
     }
 
@@ -66,7 +85,24 @@ impl MetricColumn {
     pub(super) fn of(&self, trial: &ReportedTrial, split: Split) -> Option<f64> {
         match self.source {
             ColumnSource::LastEpoch => trial.last(split)?.get(self.name),
+            ColumnSource::Evaluation => trial.evaluation.as_ref()?.number(self.name),
             ColumnSource::Record(of) => of(trial),
+        }
+    }
+
+    /// Whether it is measured after training.
+    pub(super) fn is_of_evaluation(&self) -> bool {
+        matches!(self.source, ColumnSource::Evaluation)
+    }
+
+    /// Whether a table of these trials has the column: metrics that were not measured have none.
+    pub(super) fn is_of<'a>(&self, trials: impl IntoIterator<Item = &'a ReportedTrial>) -> bool {
+        match self.source {
+            ColumnSource::LastEpoch | ColumnSource::Record(_) => true,
+            ColumnSource::Evaluation => {
+                let value = |trial: &ReportedTrial| trial.evaluation.as_ref()?.number(self.name);
+                trials.into_iter().any(|trial| value(trial).is_some())
+            }
         }
     }
 }
@@ -81,7 +117,10 @@ pub(super) fn columns() -> &'static [MetricColumn] {
             MetricColumn::of_record(speed, |trial| trial.record.images_per_second),
             MetricColumn::of_record(time, |trial| Some(trial.record.seconds)),
         ];
-        measure::all().filter_map(MetricColumn::of_epochs).chain(of_trial).collect()
+        let of_epochs = measure::all().filter_map(MetricColumn::of_epochs);
+        let evaluated = evaluation::columns();
+        let evaluated = evaluated.filter_map(|(_, metric, split)| MetricColumn::of_evaluation(metric, split));
+        of_epochs.chain(evaluated).chain(of_trial).collect()
     });
     &COLUMNS
 }

@@ -3,6 +3,7 @@
 
 use super::columns::{MetricColumn, columns};
 use super::numbers::{Summary, significant};
+use super::significance;
 use super::trial::{DATA_HASH, POSTERIOR};
 use super::{Experiment, ReportedTrial};
 use crate::language::{description, determines};
@@ -34,6 +35,8 @@ pub(super) struct Comparison<'a> {
     pub(super) is_comparable: bool,
     /// Notes for readers of the metrics.
     pub(super) notes: Vec<String>,
+    /// The columns of its tables.
+    pub(super) columns: Vec<&'static MetricColumn>,
     /// The settings, best first; settings without that metric are last.
     pub(super) settings: Vec<Setting<'a>>,
 }
@@ -79,9 +82,14 @@ impl<'a> Comparison<'a> {
             sorted_by: LOSS,
             is_comparable: true,
             notes: Vec::new(),
+            columns: columns().iter().filter(|column| column.is_of(trials)).collect(),
             settings,
         };
         comparison.sort(&differing, trials);
+        let (metric, split) = (comparison.sorted_by, comparison.split);
+        let done: Vec<Vec<&ReportedTrial>> = comparison.settings.iter().map(|one| one.done().collect()).collect();
+        comparison.notes.extend(significance::of_seeds(&done, metric, split));
+        comparison.notes.extend(significance::of_images(&done));
         comparison.notes.extend(warnings(trials));
         if experiment.without_folder > 0 {
             let planned = counted(experiment.without_folder, "trial");
@@ -112,7 +120,7 @@ impl<'a> Comparison<'a> {
     /// The last segment of a key if it is unambiguous, else the whole key.
     pub(super) fn short(&self, key: &'a str) -> &'a str {
         let last = |key: &'a str| key.rsplit('.').next().unwrap_or(key);
-        let heads = columns().iter().map(|column| column.head).chain(["seeds"]);
+        let heads = self.columns.iter().map(|column| column.head).chain(["seeds"]);
         let others = self.varied.iter().filter(|other| **other != key).map(|other| last(other));
         if heads.chain(others).any(|other| other == last(key)) { key } else { last(key) }
     }

@@ -4,14 +4,15 @@
 use super::ReportedTrial;
 use super::columns::of_trials;
 use super::keys::{ColumnType, key_columns};
-use crate::metrics::Split;
+use crate::evaluation;
+use crate::metrics::{Metric, Split, Value};
 use crate::record::tables;
 use crate::train::measure;
 use polars::prelude::{
     Column, DataType, Int64Type, IntoColumn, ListBuilderTrait, ListPrimitiveChunkedBuilder, ListStringChunkedBuilder,
     NamedFrom,
 };
-use serde_json::Value;
+use serde_json::Value as Json;
 use std::path::Path;
 
 /// One row per trial: its names and status, whether it is in the current plan of its experiment, its folder relative to the
@@ -32,9 +33,17 @@ pub(super) fn trials(all: &[(&ReportedTrial, bool)], folder: &Path) -> Vec<Colum
     ];
     columns.extend(key_columns().map(|(key, kind)| key_column(key, kind, trials)));
     columns.extend(metrics(trials));
+    columns.extend(evaluated(trials));
     columns.extend(of_trials().map(|column| floats(column.name, trials, |trial| column.of(trial, Split::Train))));
     columns.extend(provenance(trials));
     columns
+}
+
+/// The number in a column of [`trials`]; `None` if there is no such column, or no number in it.
+pub(super) fn number(column: &str, trial: &ReportedTrial) -> Option<f64> {
+    let columns = trials(&[(trial, true)], Path::new(""));
+    let column = columns.iter().find(|one| one.name() == column)?.cast(&DataType::Float64).ok()?;
+    column.f64().ok()?.get(0)
 }
 
 /// The rows of every metrics.parquet, with the name of the experiment and the id of the trial as first columns.
@@ -53,7 +62,7 @@ pub(super) fn curves(all: &[(&ReportedTrial, bool)]) -> Vec<Column> {
 /// The metrics of the last epoch for each split, and the best values over all epochs.
 fn metrics(trials: &[&ReportedTrial]) -> Vec<Column> {
     let mut columns = vec![integers("final_epoch", trials, |trial| Some(trial.last(Split::Train)?.epoch))];
-    for split in Split::ALL {
+    for split in Split::OF_EPOCHS {
         for metric in measure::all().filter(|metric| metric.is_of(split)) {
             let values = trials.iter().map(|trial| trial.last(split)?.value(&metric.name));
             columns.push(tables::values(&measure::final_name(metric, split), metric.kind, values));
@@ -64,6 +73,17 @@ fn metrics(trials: &[&ReportedTrial]) -> Vec<Column> {
         columns.push(floats(&measure::best_name(metric), trials, |trial| trial.best_of(metric)));
     }
     columns
+}
+
+/// The metrics that are measured after training.
+fn evaluated(trials: &[&ReportedTrial]) -> Vec<Column> {
+    let column = |(_, metric, split): (_, &Metric, Option<Split>)| {
+        let name = evaluation::column_name(metric, split);
+        let value = |trial: &&ReportedTrial| Value::of_json(metric.kind, trial.evaluation.as_ref()?.value(&name)?);
+        let values: Vec<Option<Value>> = trials.iter().map(value).collect();
+        tables::values(&name, metric.kind, values.iter().map(Option::as_ref))
+    };
+    evaluation::columns().map(column).collect()
 }
 
 fn provenance(trials: &[&ReportedTrial]) -> Vec<Column> {
@@ -104,12 +124,12 @@ fn strings(name: &str, trials: &[&ReportedTrial], value: impl Fn(&ReportedTrial)
 
 /// The values of a spec key. Null if a trial lacks the key, as trials of other versions may, or has a value of another type.
 fn key_column(key: &str, kind: ColumnType, trials: &[&ReportedTrial]) -> Column {
-    let values = || trials.iter().map(|trial| trial.record.spec.get(key).unwrap_or(&Value::Null));
+    let values = || trials.iter().map(|trial| trial.record.spec.get(key).unwrap_or(&Json::Null));
     let lists = || values().map(|value| value.as_array().map(|list| list.iter()));
     match kind {
-        ColumnType::Bool => typed(key, values(), Value::as_bool),
-        ColumnType::Integer => typed(key, values(), Value::as_i64),
-        ColumnType::Float => tables::numbers(key, values().map(Value::as_f64)),
+        ColumnType::Bool => typed(key, values(), Json::as_bool),
+        ColumnType::Integer => typed(key, values(), Json::as_i64),
+        ColumnType::Float => tables::numbers(key, values().map(Json::as_f64)),
         ColumnType::String => typed(key, values(), text),
         ColumnType::Floats => {
             // NaN becomes null in the list.
@@ -118,7 +138,7 @@ fn key_column(key: &str, kind: ColumnType, trials: &[&ReportedTrial]) -> Column 
         ColumnType::Integers => {
             let mut builder = ListPrimitiveChunkedBuilder::<Int64Type>::new(key.into(), 0, 0, DataType::Int64);
             lists().for_each(|list| match list {
-                Some(list) => builder.append_iter(list.map(Value::as_i64)),
+                Some(list) => builder.append_iter(list.map(Json::as_i64)),
                 None => builder.append_null(),
             });
             builder.finish().into_column()
@@ -126,7 +146,7 @@ fn key_column(key: &str, kind: ColumnType, trials: &[&ReportedTrial]) -> Column 
         ColumnType::Strings => {
             let mut builder = ListStringChunkedBuilder::new(key.into(), 0, 0);
             lists().for_each(|list| match list {
-                Some(list) => builder.append_values_iter(list.filter_map(Value::as_str)),
+                Some(list) => builder.append_values_iter(list.filter_map(Json::as_str)),
                 None => builder.append_null(),
             });
             builder.finish().into_column()
@@ -134,7 +154,7 @@ fn key_column(key: &str, kind: ColumnType, trials: &[&ReportedTrial]) -> Column 
     }
 }
 
-fn typed<'a, T>(key: &str, values: impl Iterator<Item = &'a Value>, value: fn(&Value) -> Option<T>) -> Column
+fn typed<'a, T>(key: &str, values: impl Iterator<Item = &'a Json>, value: fn(&Json) -> Option<T>) -> Column
 where
     polars::prelude::Series: NamedFrom<Vec<Option<T>>, [Option<T>]>,
 {
@@ -142,10 +162,10 @@ where
 }
 
 /// Text unchanged; other values, such as a number in place of a word, as JSON.
-fn text(value: &Value) -> Option<String> {
+fn text(value: &Json) -> Option<String> {
     match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
+        Json::Null => None,
+        Json::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     }
 }

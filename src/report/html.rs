@@ -1,6 +1,6 @@
 //! report.html: the report as one page with charts and pictures. It needs no other file and no network.
 
-use super::columns::{columns, of_trials};
+use super::columns::{MetricColumn, columns, of_trials};
 use super::comparison::{Comparison, Setting};
 use super::trial::DATA_HASH;
 use super::{Experiment, Report, ReportedTrial, json, setup};
@@ -36,6 +36,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/filter.js"),
     include_str!("page/table.js"),
     include_str!("page/unplanned.js"),
+    include_str!("page/expect.js"),
     include_str!("page/rate.js"),
     include_str!("page/keys.js"),
     include_str!("page/curves.js"),
@@ -117,12 +118,18 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
 fn metrics(experiments: &[Value]) -> Vec<Value> {
     let has = |trial: &Value, name: &str| {
         let of = |split: Split| trial["curves"][split.name()][name].as_array();
-        Split::ALL.into_iter().filter_map(of).flatten().any(|value| !value.is_null())
+        Split::OF_EPOCHS.into_iter().filter_map(of).flatten().any(|value| !value.is_null())
     };
     let trials = || experiments.iter().filter_map(|one| one["trials"].as_array()).flatten();
     let is_known = |metric: &&Metric| !metric.is_optional || trials().any(|trial| has(trial, &metric.name));
 
-    let of_table = columns().iter().map(|column| {
+    let has_final = |trial: &Value, name: &str| {
+        let rows = trial["final"].as_object().into_iter().flatten();
+        rows.into_iter().any(|(_, row)| !row[name].is_null())
+    };
+    let is_measured =
+        |column: &&&MetricColumn| !column.is_of_evaluation() || trials().any(|trial| has_final(trial, column.name));
+    let of_table = columns().iter().filter(|column| is_measured(&column)).map(|column| {
         let metric = measure::all().find(|metric| metric.column.is_some() && metric.name == column.name);
         json!({
             "name": column.name,
@@ -247,7 +254,7 @@ fn shown_epochs(setting: &Setting, step: u64) -> BTreeSet<u64> {
 /// Columns of numbers by epoch, for each split.
 fn curves(trial: &ReportedTrial, epochs: &BTreeSet<u64>) -> Value {
     let mut curves = Map::new();
-    for split in Split::ALL {
+    for split in Split::OF_EPOCHS {
         let is_shown = |row: &&Row| row.split == split && epochs.contains(&row.epoch);
         let rows: Vec<&Row> = trial.metrics.iter().filter(is_shown).collect();
         if rows.is_empty() {

@@ -1,7 +1,8 @@
 //! The report as JSON. Numbers that are not finite are null.
 
-use super::columns::{columns, of_trials};
+use super::columns::of_trials;
 use super::comparison::{Comparison, Setting};
+use super::expectations::{Compared, compared};
 use super::{Experiment, Report, ReportedTrial};
 use crate::metrics::Split;
 use crate::train::measure;
@@ -29,15 +30,17 @@ pub(super) fn experiment(experiment: &Experiment, comparison: &Comparison) -> Va
         "split": comparison.split.name(),
         "sorted_by": comparison.sorted_by,
         "notes": comparison.notes,
+        "expectations": compared(experiment).iter().map(Compared::json).collect::<Vec<_>>(),
         "settings": comparison.settings.iter().map(|one| setting(one, comparison)).collect::<Vec<_>>(),
     })
 }
 
 fn setting(setting: &Setting, comparison: &Comparison) -> Value {
     let values = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(setting.value(key))));
-    let metrics = columns().iter().map(|column| {
+    let metrics = comparison.columns.iter().map(|column| {
         let summary = setting.summary(column, comparison.split);
-        let summary = summary.map(|one| json!({"count": one.count, "mean": one.mean, "std": one.deviation}));
+        let summary = summary
+            .map(|one| json!({"count": one.count, "mean": one.mean, "std": one.deviation, "interval": one.interval()}));
         (column.name.to_owned(), json!(summary))
     });
     json!({
@@ -59,6 +62,7 @@ pub(super) fn trial(trial: &ReportedTrial) -> Value {
         "error": trial.record.error,
         "final": { "train": trial.last(Split::Train), "validation": trial.last(Split::Validation) },
         "best_epoch": trial.best().map(|row| row.epoch),
+        "evaluation": trial.evaluation.as_ref().map(|evaluation| &evaluation.results),
     });
     for column in of_trials() {
         value[column.name] = json!(column.of(trial, Split::Train));

@@ -33,6 +33,7 @@ impl ColumnType {
             Type::Text
             | Type::Name
             | Type::Path
+            | Type::Percentage
             | Type::Word(_)
             | Type::OneOf(..)
             | Type::Table

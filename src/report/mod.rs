@@ -5,6 +5,7 @@
 
 mod columns;
 mod comparison;
+mod expectations;
 mod frames;
 mod html;
 mod json;
@@ -12,6 +13,7 @@ mod keys;
 mod numbers;
 mod schema;
 mod setup;
+mod significance;
 mod table;
 mod text;
 mod trial;
@@ -23,7 +25,7 @@ pub use table::{Column, Table, wrapped};
 pub use trial::{Cell, ReportedTrial};
 
 use crate::folder::{ExperimentFolder, FileError, TrialFolder, write_whole};
-use crate::launch::Frozen;
+use crate::launch::{Frozen, FrozenExpectation};
 use crate::record::tables;
 use crate::record::trial::Status;
 use comparison::Comparison;
@@ -55,6 +57,8 @@ pub struct Experiment {
     pub unplanned: Vec<ReportedTrial>,
     /// Number of trials in its current plan that have no folder.
     pub without_folder: usize,
+    /// What its current plan is expected to give.
+    pub expectations: Vec<FrozenExpectation>,
 }
 
 /// The formats of a report.
@@ -194,10 +198,27 @@ impl Report {
         Comparison::of(experiment).best()
     }
 
+    /// The folders of the trials that are done, by setting.
+    pub fn done_by_setting(&self) -> Vec<Vec<PathBuf>> {
+        let settings = self.experiments.iter().flat_map(|experiment| Comparison::of(experiment).settings);
+        settings.map(|setting| setting.done().map(|trial| trial.folder.clone()).collect()).collect()
+    }
+
     /// Whether a trial is done that has no validation images.
     pub fn lacks_validation(&self) -> bool {
         let records = self.experiments.iter().flat_map(|one| &one.trials).map(|trial| &trial.record);
         records.into_iter().any(|record| record.status == Status::Done && record.validation_images == Some(0))
+    }
+
+    /// Whether an expectation of a plan (`[[expect]]`) is not met.
+    pub fn has_unmet(&self) -> bool {
+        let all = self.experiments.iter().flat_map(expectations::compared);
+        all.into_iter().any(|one| one.verdict == expectations::Verdict::NotMet)
+    }
+
+    /// What the plans are expected to give, with the results, as JSON.
+    pub fn expectations(&self) -> Vec<serde_json::Value> {
+        self.experiments.iter().flat_map(expectations::compared).map(|one| one.json()).collect()
     }
 
     /// Whether the metrics of all trials are comparable.
@@ -226,12 +247,18 @@ impl Experiment {
         let plan = match Frozen::read(&ExperimentFolder::new(&folder)) {
             // A folder with trials copied from elsewhere has no plan, or the plan of another experiment.
             Ok(plan) if plan.name != name => None,
-            Ok(plan) => Some(plan.trials.into_iter().map(|trial| trial.id).collect::<BTreeSet<String>>()),
+            Ok(plan) => Some(plan),
             Err(error) if error.source.kind() == ErrorKind::NotFound => None,
             Err(error) => {
                 warnings.push(format!("{error}; all trials in the folder are assumed to be in the plan"));
                 None
             }
+        };
+        let (plan, expectations) = match plan {
+            Some(Frozen { trials, expect, .. }) => {
+                (Some(trials.into_iter().map(|trial| trial.id).collect::<BTreeSet<String>>()), expect)
+            }
+            None => (None, Vec::new()),
         };
         let is_planned = |trial: &ReportedTrial| plan.as_ref().is_none_or(|plan| plan.contains(&trial.record.trial));
         let (trials, unplanned): (Vec<ReportedTrial>, Vec<ReportedTrial>) = trials.into_iter().partition(is_planned);
@@ -250,7 +277,7 @@ impl Experiment {
             folder.is_some_and(|folder| folder.has_record().unwrap_or(true))
         };
         let without_folder = plan.iter().flatten().filter(|id| !known.contains(*id) && !has_folder(id)).count();
-        Experiment { name, folder, trials, unplanned, without_folder }
+        Experiment { name, folder, trials, unplanned, without_folder, expectations }
     }
 
     /// All trials in its folder, and whether each is in the current plan.

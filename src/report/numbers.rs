@@ -1,5 +1,7 @@
 //! How the report's tables show numbers, and summaries of numbers over seeds.
 
+use crate::scores::statistics::Mean;
+
 /// A metric over the trials that differ only in the seed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Summary {
@@ -19,6 +21,13 @@ impl Summary {
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let deviation = (count > 1).then(|| (squares / (count - 1) as f64).sqrt());
         (count > 0).then_some(Summary { count, mean, deviation })
+    }
+
+    /// The 95 % confidence interval of the mean over other seeds, by Student's distribution; `None` for a single value.
+    pub(super) fn interval(&self) -> Option<[f64; 2]> {
+        let Summary { count, mean, deviation } = *self;
+        let interval = Mean { count, mean, deviation }.interval(0.95)?;
+        Some([interval.low, interval.high])
     }
 
     /// The mean and, if there is one, the deviation, rounded to two significant digits of the deviation.

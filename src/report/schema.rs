@@ -2,6 +2,7 @@
 
 use super::frames;
 use super::keys::key_columns;
+use crate::evaluation;
 use crate::folder::{ExperimentFolder, TrialFolder};
 use crate::language::description;
 use crate::metrics::{Metric, MetricKind, POSITION, Split};
@@ -85,7 +86,26 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
         )
     });
     let own = own.map(|(name, meaning)| (name.to_owned(), meaning.to_owned()));
-    fields.chain(keys).chain(Split::ALL.into_iter().flat_map(last)).chain(best).chain(own).collect()
+    let evaluated = evaluation::columns().map(|(_, metric, split)| {
+        let of = split.map_or("All images of the data".to_owned(), |split| format!("{} images", capitalized(split)));
+        (evaluation::column_name(metric, split), format!("{of}: {}", metric.doc))
+    });
+    fields
+        .chain(keys)
+        .chain(evaluated)
+        .chain(Split::OF_EPOCHS.into_iter().flat_map(last))
+        .chain(best)
+        .chain(own)
+        .collect()
+}
+
+/// The name of a split at the start of a sentence.
+fn capitalized(split: Split) -> &'static str {
+    match split {
+        Split::Train => "Training",
+        Split::Validation => "Validation",
+        Split::Test => "Test",
+    }
 }
 
 /// The reference of all metrics as a Markdown table.
@@ -94,6 +114,7 @@ pub fn metrics() -> String {
         MetricKind::Number => "number",
         MetricKind::Count => "count",
         MetricKind::List => "list",
+        MetricKind::Text => "word",
     };
     let row = |metric: &Metric| {
         let splits: Vec<&str> = metric.splits.iter().map(|split| split.name()).collect();

@@ -1,7 +1,8 @@
 //! The report as text for a terminal.
 
-use super::columns::{MetricColumn, all_rules, columns, rules};
+use super::columns::{MetricColumn, all_rules, rules};
 use super::comparison::{Comparison, Setting};
+use super::expectations;
 use super::numbers::{short, significant};
 use super::table::{Column, Table, wrapped};
 use super::{Experiment, Report, ReportedTrial};
@@ -11,6 +12,10 @@ use crate::record::trial::Status;
 use crate::text::counted;
 use crate::train::measure::{ELBO_NATS, LOSS};
 use std::collections::BTreeSet;
+
+/// About the columns of metrics that are measured after training.
+const EVALUATED: &str =
+    "columns that name a split, and scores of disentanglement: measured after training (`vaex evaluate`)";
 
 /// The statuses, in the order of the counts.
 const STATUSES: [Status; 6] =
@@ -40,9 +45,14 @@ fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> S
         "{} metrics of the last epoch, mean ± sample standard deviation over the seeds that are done",
         comparison.split.name()
     );
+    let evaluated = comparison.columns.iter().any(|column| column.is_of_evaluation());
+    let evaluated = evaluated.then(|| EVALUATED.to_owned());
     let rules = rules(&table, comparison.split);
-    let notes = [about].into_iter().chain(rules).chain(comparison.notes.iter().cloned());
+    let notes = [about].into_iter().chain(evaluated).chain(rules).chain(comparison.notes.iter().cloned());
     lines.extend(notes.map(|note| wrapped(&note, width)));
+    if let Some((counts, table)) = expectations::table(experiment, &comparison) {
+        lines.extend([String::new(), counts, String::new(), table.fit(width).to_string()]);
+    }
     let unfinished: Vec<String> = unfinished(&comparison).collect();
     if !unfinished.is_empty() {
         lines.push(String::new());
@@ -61,17 +71,19 @@ pub(super) fn markdown(report: &Report) -> String {
     for one in &report.experiments {
         let comparison = Comparison::of(one);
         let heads = comparison.varied.iter().map(|key| comparison.short(key)).chain(["seeds"]);
-        let heads: Vec<String> = heads.chain(columns().iter().map(|column| column.head)).map(str::to_owned).collect();
+        let heads: Vec<String> =
+            heads.chain(comparison.columns.iter().map(|column| column.head)).map(str::to_owned).collect();
         let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | ").replace('\n', " "));
         let rule = heads.iter().map(|_| "---".to_owned()).collect();
         let trials = statuses(&one.trials.iter().collect::<Vec<_>>());
         text += &format!("## {}\n\n{trials}\n\n{}{}", report.heading(one), row(heads), row(rule));
         for setting in &comparison.settings {
             let values = comparison.varied.iter().map(|key| value_text(setting.value(key)).replace('|', "\\|"));
-            let metrics = columns().iter().map(|column| cell(setting, column, comparison.split, " ± "));
+            let metrics = comparison.columns.iter().map(|column| cell(setting, column, comparison.split, " ± "));
             text += &row(values.chain([statuses(&setting.trials)]).chain(metrics).collect());
         }
         text += "\n";
+        text += &expectations::markdown(one, &comparison);
         let rules = all_rules(comparison.split).map(|(_, rule)| rule);
         let notes = rules.chain(comparison.notes.iter().cloned());
         for note in notes.chain(unfinished(&comparison)).chain(unplanned(one, &comparison)) {
@@ -91,7 +103,7 @@ fn table(comparison: &Comparison) -> Table {
         Column::text(name, settings.iter().map(|one| value_text(one.value(key))).collect()).stacked(name)
     });
     let seeds = Column::parts("seeds", ", ", settings.iter().map(|one| counts(&one.trials)).collect());
-    let metrics = columns().iter().map(|metric| {
+    let metrics = comparison.columns.iter().map(|metric| {
         let cells = settings.iter().map(|one| {
             let cell = cell(one, metric, comparison.split, "\n± ");
             cell.lines().map(str::to_owned).collect()

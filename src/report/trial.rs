@@ -4,6 +4,7 @@ use super::columns::columns;
 use super::numbers::{short, significant};
 use crate::folder::{FileError, TrialFolder};
 use crate::metrics::{Metric, Row, Split};
+use crate::record::evaluation::Evaluation;
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
 use crate::train::measure::{CAPACITY_NATS, KL_WEIGHT, LOSS};
@@ -21,6 +22,8 @@ pub struct ReportedTrial {
     pub record: TrialRecord,
     /// Its metrics, from metrics.parquet; empty before the end of the first epoch.
     pub metrics: Vec<Row>,
+    /// Its metrics measured after training, from evaluation.json; `None` if there are none.
+    pub evaluation: Option<Evaluation>,
     /// The first digits of the hash of its data.
     data: Value,
 }
@@ -54,14 +57,18 @@ impl ReportedTrial {
             warnings.push(error.to_string());
             Vec::new()
         });
-        Some(ReportedTrial::new(folder.to_owned(), record, metrics))
+        let evaluation = Evaluation::read(&files).unwrap_or_else(|error| {
+            warnings.push(error.to_string());
+            None
+        });
+        Some(ReportedTrial { evaluation, ..ReportedTrial::new(folder.to_owned(), record, metrics) })
     }
 
     /// A trial from its record and its metrics.
     pub fn new(folder: PathBuf, mut record: TrialRecord, metrics: Vec<Row>) -> ReportedTrial {
         trial::correct(&mut record, &metrics);
         let data = record.data_hash.chars().take(SHOWN_DIGITS).collect::<String>().into();
-        ReportedTrial { folder, record, metrics, data }
+        ReportedTrial { folder, record, metrics, evaluation: None, data }
     }
 
     /// The value of a dotted key of the spec, or of [`DATA_HASH`]; `None` if absent.
@@ -76,7 +83,7 @@ impl ReportedTrial {
 
     /// The metrics of the last epoch, in the order of the report's columns.
     pub fn shown(&self, split: Split) -> Vec<Cell> {
-        let cells = columns().iter().map(|column| {
+        let cells = columns().iter().filter(|column| column.is_of([self])).map(|column| {
             let value = column.of(self, split).filter(|value| value.is_finite());
             let digits = |value| if column.with_deviation { significant(value, 5) } else { short(value) };
             Cell { name: column.name, head: column.head, value, text: value.map_or("-".to_owned(), digits) }

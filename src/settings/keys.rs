@@ -301,6 +301,12 @@ impl<'a> Keys<'a> {
         self.written.is_some_and(|written| written.contains_key(dotted))
     }
 
+    /// Whether any key of the current table was written.
+    pub fn has_any(&self) -> bool {
+        let prefix = self.dotted("");
+        self.written.is_some_and(|written| written.keys().any(|key| key.starts_with(&prefix)))
+    }
+
     /// Whether a dotted key that was read before has this word as its value.
     pub fn is_word(&self, dotted: &str, word: &str) -> bool {
         let setting = self.found.settings.iter().find(|setting| setting.key == dotted);

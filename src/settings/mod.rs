@@ -16,7 +16,7 @@ mod types;
 
 pub use description::{Condition, Declared, Description, KeyInfo, TableInfo, as_json, other_name, plain, written};
 pub use keys::{Found, Keys, NumberOr, Problem, ResolvedKey};
-pub use types::{Advice, Fault, Interval, Parts, Type, name_fault, nearest};
+pub use types::{Advice, Fault, Interval, Parts, Type, name_fault, nearest, percent};
 
 /// A key of a spec's table.
 #[derive(Clone, Copy, Debug)]

@@ -107,6 +107,8 @@ pub enum Type {
         /// The largest.
         most: u64,
     },
+    /// A number of percent in quotes, 0 or more: `"1%"`.
+    Percentage,
     /// A number.
     Number(Interval),
     /// One of a set of words.
@@ -209,6 +211,7 @@ impl Type {
             }
             (Type::Number(interval), Value::Float(number)) => interval.fault(*number).and_then(range),
             (Type::Number(interval), Value::Integer(integer)) => interval.fault(*integer as f64).and_then(range),
+            (Type::Percentage, Value::String(text)) if percent(text).is_some() => None,
             (Type::Word(words), Value::String(word)) if words.names().contains(&word.as_str()) => None,
             (Type::List(inner, least), Value::Array(values)) if values.len() >= *least => inner.element_fault(values),
             (Type::List(..), Value::Array(_)) => range("a list with at least one value".to_owned()),
@@ -251,6 +254,7 @@ impl Type {
     fn expected(&self) -> String {
         match self {
             Type::Text | Type::Name => "text in quotes".to_owned(),
+            Type::Percentage => "a percentage in quotes, such as \"1%\"".to_owned(),
             Type::Path => "a path in quotes".to_owned(),
             Type::Bool => "true or false".to_owned(),
             Type::Whole { .. } => format!("a whole number, {}", self.range().unwrap_or_default()),
@@ -350,6 +354,7 @@ impl Type {
     pub fn in_words(&self) -> String {
         match self {
             Type::Text | Type::Name | Type::Path => "text".to_owned(),
+            Type::Percentage => "percentage such as `\"1%\"`".to_owned(),
             Type::Bool => "true or false".to_owned(),
             Type::Whole { least, most } if least == most => least.to_string(),
             Type::Whole { least: 0, most: LARGEST } => "whole number".to_owned(),
@@ -373,6 +378,7 @@ impl Type {
         match self {
             Type::Text | Type::Path => json!({ "type": "string" }),
             Type::Bool => json!({ "type": "boolean" }),
+            Type::Percentage => json!({ "type": "string", "pattern": r"^\s*(\d+(\.\d*)?|\.\d+)\s*%\s*$" }),
             Type::Name => json!({
                 "type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*$",
             }),
@@ -398,6 +404,13 @@ impl Type {
             Type::Parts(parts) => json!({ "type": "array", "items": parts.schema() }),
         }
     }
+}
+
+/// The number of a percentage such as `1%`; `None` if the text is not a percentage. Only digits and one point are accepted.
+pub fn percent(text: &str) -> Option<f64> {
+    let number = text.trim().strip_suffix('%')?.trim_end();
+    let is_plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    number.parse().ok().filter(|number: &f64| is_plain && number.is_finite())
 }
 
 /// What the name of a folder must be instead; `None` if it is valid. File systems limit the number of bytes.

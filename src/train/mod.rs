@@ -9,6 +9,7 @@ mod schedule;
 mod settings;
 mod snapshot;
 mod tally;
+mod terms;
 mod worker;
 
 pub use execute::Execute;
@@ -16,6 +17,7 @@ pub use schedule::{Course, SCHEDULES, Schedule};
 pub use settings::{DEVICES, Device, TrainSettings};
 pub use snapshot::{OWN, Snapshot, SnapshotError, Weight};
 pub use tally::Position;
+pub(crate) use terms::{Chosen, Posteriors};
 pub(crate) use worker::Worker;
 pub use worker::{Encoded, Measured};
 

@@ -1,6 +1,6 @@
 //! The work of worker threads: forward and backward passes of micro-batches. The model is shared and read-only.
 
-use super::measure::{self, MeasuredBatch, Sums, axis_nats};
+use super::measure::{self, MeasuredBatch, Sums};
 use super::report::{MicroBatch, Report, means_of_samples, values};
 use crate::data::{Binarize, Dataset, Images, PixelMap};
 use crate::metrics::Split;
@@ -226,13 +226,13 @@ impl<B: Combine> Worker<B> {
     }
 
     /// The number of latent axes.
-    pub(super) fn latent(&self) -> usize {
+    pub(crate) fn latent(&self) -> usize {
         self.model.latent().0
     }
 
     /// What is added to the bits per value of the ELBO to get those of whole values: 0 for
     /// probabilities; `None` if the likelihood gives neither their probability nor a density of dequantized values.
-    pub(super) fn bits_offset(&self) -> Option<f64> {
+    pub(crate) fn bits_offset(&self) -> Option<f64> {
         let likelihood = self.model.likelihood().kind();
         let PixelMap { binarize, stored, range: [low, high], dequantize, .. } = self.pixels;
         match likelihood.support() {
@@ -288,23 +288,6 @@ impl<B: Combine> Worker<B> {
         Ok(Encoded { inputs, posterior: Posterior::of(self.model.encode(x)?) })
     }
 
-    /// The metrics of single validation images, computed as in [`Worker::measure`].
-    pub(crate) fn measure_each(&self, prior: Option<&[f32]>, indices: &[u32]) -> Result<Measured, DeviceError> {
-        let x = self.images(&self.dataset.validation, indices, Split::Validation, 0)?;
-        let noise = self.noise(indices, HELD_OUT_SEED, Purpose::ValidationNoise, 0, 1)?;
-        let form = Form { samples: 1, kl: KlForm::None }.for_prior(prior.is_some());
-        let terms = objective::measure(&self.model, &x, &noise, form, self.on_device(prior)?.as_ref())?;
-        let Codes { mean, log_variance, .. } = &terms.codes;
-        let (latent, mean, log_variance) = (self.latent(), mean.to_vec(), values(log_variance.as_ref()));
-        let kl_nats = mean.chunks(latent).zip(log_variance.chunks(latent)).map(|(mean, log_variance)| {
-            let nats = mean.iter().zip(log_variance).map(|(mean, log_variance)| axis_nats(*mean, *log_variance));
-            nats.sum::<f64>() as f32
-        });
-        let kl_nats = terms.kl_nats.map_or_else(|| kl_nats.collect(), |sampled| sampled.to_vec());
-        let posterior = Posterior::new(mean, &log_variance, terms.deviation_scale);
-        Ok(Measured { posterior, recon_nats: terms.recon_nats.to_vec(), kl_nats })
-    }
-
     /// The expected values of codes: (Codes, Latent) to (Codes, Values).
     pub(crate) fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let shape = (Batch(codes.len() / self.latent()), self.model.latent());
@@ -312,7 +295,7 @@ impl<B: Combine> Worker<B> {
         Ok(self.model.likelihood().expected(self.model.decode(z)?.to_vec()))
     }
 
-    fn images(
+    pub(super) fn images(
         &self,
         images: &Images,
         indices: &[u32],
@@ -326,7 +309,7 @@ impl<B: Combine> Worker<B> {
     }
 
     /// The noise of the samples of images depends on the image, not on its batch or thread.
-    fn noise(
+    pub(super) fn noise(
         &self,
         indices: &[u32],
         seed: u64,

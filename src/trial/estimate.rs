@@ -1,6 +1,8 @@
 //! Estimates of the operations, memory and time that a trial needs, before it runs.
 
 use super::TrialError;
+use crate::evaluation::{Evaluate, Scope};
+use crate::metrics::Split;
 use crate::model::Architecture;
 use crate::objective::{Loss, Objective};
 use crate::plan::Trial;
@@ -35,6 +37,27 @@ pub fn operations(trial: &Trial) -> f64 {
     let of_validation = own.in_validation as f64 * validation;
     let epoch = all * (3.0 * train + validation) + before * train + of_validation + of_prior;
     2.0 * epoch * trial.spec().train.epochs as f64
+}
+
+/// Floating-point operations of the evaluation that `[evaluate]` asks for: forward passes, and those of the metrics themselves as
+/// far as they matter; 0 without it.
+pub fn evaluation_operations(trial: &Trial) -> f64 {
+    let Some(settings) = &trial.spec().evaluate else { return 0.0 };
+    let (dataset, architecture) = (trial.dataset(), trial.architecture());
+    let has_test = !dataset.test.is_empty();
+    let of_split = match settings.split.unwrap_or(if has_test { Split::Test } else { Split::Validation }) {
+        Split::Train => dataset.train.len(),
+        Split::Validation => dataset.validation.len(),
+        Split::Test => dataset.test.len(),
+    };
+    let all = dataset.train.len() + dataset.validation.len() + dataset.test.len();
+    let encoder = 2.0 * architecture.multiplications_of_encoder() as f64;
+    let decoder = 2.0 * architecture.multiplications() as f64 - encoder;
+    let of = |measure: &dyn Evaluate| {
+        let images = if measure.scope() == Scope::Factors { all } else { of_split };
+        measure.operations(settings, images as u64, [encoder, decoder])
+    };
+    settings.chosen().map(of).sum()
 }
 
 /// The number of images whose posteriors are the components of the prior.

@@ -1,6 +1,6 @@
 //! The events that a running trial reports to its caller.
 
-use crate::metrics::Row;
+use crate::metrics::{Row, Split};
 use crate::record::trial::Status;
 use crate::train::measure::LOSS;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,28 @@ pub enum Event {
     Warning {
         /// The error.
         text: String,
+    },
+    /// A metric of the evaluation is being measured.
+    Evaluating {
+        /// Its name.
+        metric: String,
+        /// The split; `None` for all images of the data.
+        split: Option<Split>,
+        /// The share that is done, from 0 to 1.
+        share: f64,
+    },
+    /// A metric of the evaluation was measured or refused.
+    Evaluated {
+        /// Its name.
+        metric: String,
+        /// The split; `None` for all images of the data.
+        split: Option<Split>,
+        /// Its values, by the names of the columns of trials.parquet.
+        values: BTreeMap<String, serde_json::Value>,
+        /// Seconds that it took.
+        seconds: f64,
+        /// Why it has no values.
+        refused: Option<String>,
     },
     /// The trial ended.
     Ended {

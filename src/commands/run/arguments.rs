@@ -1,9 +1,10 @@
 //! The arguments of `vaex run`.
 
 use crate::commands::shared::numbers::{positive, up_to_a_million};
+use crate::commands::shared::schedulers::SubmitArgs;
 use crate::commands::shared::spec::SpecArgs;
 use crate::launch::Options;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -50,48 +51,6 @@ pub(in crate::commands) struct RunArgs {
     pub(super) verify_repro: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Schedulers")]
     pub(super) submit: SubmitArgs,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Schedulers")]
-pub(super) struct SubmitArgs {
-    /// Where the trials run.
-    #[arg(long, value_enum, default_value = "local")]
-    pub(super) launcher: Launcher,
-    /// Slurm partition.
-    #[arg(long, value_name = "NAME")]
-    pub(super) partition: Option<String>,
-    /// Slurm time limit per trial, such as 2:00:00. Shortly before the limit, the trial is saved and queued again.
-    #[arg(long, value_name = "TIME")]
-    pub(super) time: Option<String>,
-    /// GPUs per trial.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) gpus: Option<u64>,
-    /// Number of trials that Slurm runs in parallel.
-    #[arg(long, value_name = "N", value_parser = positive)]
-    pub(super) max_parallel: Option<usize>,
-    /// Additional argument for sbatch, such as --sbatch-arg=--mem=2G; can be repeated.
-    #[arg(long, value_name = "ARGUMENT", allow_hyphen_values = true)]
-    pub(super) sbatch_arg: Vec<String>,
-    /// For `--launcher command`: template of the script that submits the trials.
-    #[arg(long, value_name = "FILE")]
-    pub(super) template: Option<PathBuf>,
-    /// Print the script without submitting it.
-    #[arg(long)]
-    pub(super) print: bool,
-    /// Print the progress of the submitted trials until all have ended.
-    #[arg(long)]
-    pub(super) wait: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Launcher {
-    /// Processes on this machine.
-    Local,
-    /// A Slurm job array.
-    Slurm,
-    /// Another scheduler, through the script of `--template`.
-    Command,
 }
 
 impl RunArgs {

@@ -30,7 +30,9 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
     for (plan, launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
         let summary = launch.run(&STOP, &mut |event| progress.show(&event));
-        progress.summarize(launch::folder(plan, &options.runs).path(), summary.disk_is_full);
+        if progress.summarize(launch::folder(plan, &options.runs).path(), summary.disk_is_full) {
+            worst = worst.max(FAILED);
+        }
         progress.finish();
         if !args.json {
             let report = report::print(launch::folder(plan, &options.runs).path());
@@ -38,7 +40,11 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
                 explain(error);
                 worst = worst.max(FAILED);
             });
-            print_next_steps(plan, args, summary, report.ok().as_ref());
+            let report = report.ok();
+            if report.as_ref().is_some_and(Report::has_unmet) {
+                worst = worst.max(FAILED);
+            }
+            print_next_steps(plan, args, summary, report.as_ref());
         }
         worst = exit_status(summary, STOP.load(Ordering::Relaxed), args.allow_failed).max(worst);
         if summary.interrupted > 0 || summary.disk_is_full || args.fail_fast && summary.failed > summary.failed_before {

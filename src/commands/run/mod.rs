@@ -11,6 +11,7 @@ use super::command::Command;
 use super::shared::exit::WRONG;
 use super::shared::print::{complain, explain_as, warn};
 use super::shared::progress::say_event;
+use super::shared::schedulers::scheduler;
 use super::shared::trial;
 use crate::plan::Plan;
 use serde_json::json;
@@ -21,7 +22,7 @@ impl Command for RunArgs {
             return repro::run(&trial::folder(trial, &self.runs)?, self);
         }
         let Some(plans) = plans(self) else { return Ok(WRONG) };
-        match submit::scheduler(&self.submit)? {
+        match scheduler(&self.submit)? {
             Some(scheduler) => submit::run(&plans, self, &scheduler),
             None => local::run(&plans, self),
         }

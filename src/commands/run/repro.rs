@@ -1,9 +1,10 @@
 //! `vaex run --verify-repro TRIAL`: trains a finished trial again in a temporary folder and compares all bits.
 
-use super::arguments::{Launcher, RunArgs};
+use super::arguments::RunArgs;
 use crate::commands::shared::exit::{DONE, FAILED, INTERRUPTED};
 use crate::commands::shared::print::say;
 use crate::commands::shared::progress::{Progress, say_event};
+use crate::commands::shared::schedulers::Launcher;
 use crate::commands::shared::signals::{self, STOP};
 use crate::commands::shared::trial::prepared_trial;
 use crate::data::Cache;

@@ -1,14 +1,14 @@
 //! `vaex run --launcher slurm|command`: submits the trials to a scheduler, and with `--wait` follows them.
 
-use super::arguments::{Launcher, RunArgs, SubmitArgs};
+use super::arguments::RunArgs;
 use crate::commands::shared::exit::{DONE, FAILED, INTERRUPTED};
 use crate::commands::shared::format::brief;
 use crate::commands::shared::print::{complain, explain, say};
 use crate::commands::shared::progress::{Progress, keys, label, say_event, say_line, summary};
 use crate::commands::shared::report::print;
 use crate::commands::shared::signals::{self, STOP};
-use crate::folder::{ExperimentFolder, FileError};
-use crate::launch::cluster::{self, Scheduler, SlurmOptions, Tasks};
+use crate::folder::ExperimentFolder;
+use crate::launch::cluster::{self, Scheduler, Tasks};
 use crate::launch::{self, Frozen, Options, Phase, State};
 use crate::metrics::{Row, Split, named};
 use crate::plan::{Plan, Trial};
@@ -21,56 +21,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// The requested scheduler; `None` for processes on this machine.
-pub(super) fn scheduler(args: &SubmitArgs) -> anyhow::Result<Option<Scheduler>> {
-    let SubmitArgs { launcher, partition, time, gpus, max_parallel, sbatch_arg, template, print, wait } = args;
-    let slurm_only = [
-        ("--partition", partition.is_some()),
-        ("--time", time.is_some()),
-        ("--gpus", gpus.is_some()),
-        ("--max-parallel", max_parallel.is_some()),
-        ("--sbatch-arg", !sbatch_arg.is_empty()),
-    ];
-    let used = |options: &[(&'static str, bool)]| options.iter().find(|(_, used)| *used).map(|(name, _)| *name);
-    if *launcher != Launcher::Slurm
-        && let Some(name) = used(&slurm_only)
-    {
-        bail!("{name} needs --launcher slurm");
-    }
-    match launcher {
-        Launcher::Local => match used(&[("--template", template.is_some()), ("--print", *print), ("--wait", *wait)]) {
-            Some(name) => bail!("{name} needs --launcher slurm or --launcher command"),
-            None => Ok(None),
-        },
-        Launcher::Slurm if template.is_some() => bail!("--template needs --launcher command"),
-        Launcher::Slurm => Ok(Some(Scheduler::Slurm(SlurmOptions {
-            partition: partition.clone(),
-            time: time.clone(),
-            gpus: *gpus,
-            max_parallel: *max_parallel,
-            arguments: sbatch_arg.clone(),
-        }))),
-        Launcher::Command => {
-            let Some(path) = template else { bail!("--launcher command needs --template FILE") };
-            let text = std::fs::read_to_string(path).map_err(FileError::at("read the template", path))?;
-            if !text.contains("{task}") {
-                bail!(
-                    "{} does not contain {{task}}, the placeholder for the command that trains a trial",
-                    path.display()
-                );
-            }
-            Ok(Some(Scheduler::Template(text)))
-        }
-    }
-}
-
 pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyhow::Result<u8> {
     if args.jobs.is_some() || args.fail_fast {
         bail!("--jobs and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel");
     }
     let options = args.options();
-    let tasks =
-        Tasks { threads: args.threads.unwrap_or(1), stall_timeout: args.stall_timeout.map(|seconds| seconds as u64) };
+    let tasks = Tasks {
+        threads: args.threads.unwrap_or(1),
+        stall_timeout: args.stall_timeout.map(|seconds| seconds as u64),
+        evaluation: None,
+    };
     signals::stop_then_exit()?;
     let mut submitted_before = false;
     for plan in plans {
@@ -94,15 +54,20 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
             complain("stopped waiting; the submitted trials continue");
             return Ok(INTERRUPTED);
         }
-        match args.json {
-            true => say_event(summary(plan, states.iter().map(|state| state.phase.name()), experiment.path())),
-            false => drop(print(experiment.path())?),
-        }
+        let is_unmet = match args.json {
+            true => {
+                let (summary, is_unmet) =
+                    summary(plan, states.iter().map(|state| state.phase.name()), experiment.path());
+                say_event(summary);
+                is_unmet
+            }
+            false => print(experiment.path())?.has_unmet(),
+        };
         let has_failed = |state: &&State| matches!(state.phase, Phase::Recorded(Status::Failed | Status::Diverged));
         let counts =
             |state: &State| !args.allow_failed || state.record.as_ref().is_none_or(|record| record.from_outside);
         let has_ended = |state: &State| state.phase == Phase::Recorded(Status::Done) || has_failed(&state);
-        let status = if states.iter().filter(has_failed).any(counts) {
+        let status = if is_unmet || states.iter().filter(has_failed).any(counts) {
             FAILED
         } else if states.iter().all(has_ended) {
             DONE
@@ -205,7 +170,8 @@ fn event(state: &State, eta: Option<f64>) -> serde_json::Value {
 
 fn line(state: &State, label: &str, eta: Option<f64>) -> String {
     let loss = |row: &Row| row.get(LOSS);
-    let [train, validation] = Split::ALL.map(|split| state.last(split).and_then(loss).map(|loss| significant(loss, 5)));
+    let [train, validation] =
+        Split::OF_EPOCHS.map(|split| state.last(split).and_then(loss).map(|loss| significant(loss, 5)));
     let validation = validation.map(|loss| format!(", validation {loss}")).unwrap_or_default();
     let losses = train.map(|loss| format!(", epoch {}/{}, loss {loss}{validation}", state.epoch(), state.epochs));
     let left =

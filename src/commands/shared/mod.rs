@@ -1,5 +1,6 @@
 //! Code that several commands share: arguments, printing, exit statuses.
 
+pub(super) mod evaluation;
 pub(super) mod exit;
 pub(super) mod format;
 pub(super) mod images;
@@ -10,6 +11,7 @@ pub(super) mod prepared;
 pub(super) mod print;
 pub(super) mod progress;
 pub(super) mod report;
+pub(super) mod schedulers;
 pub(super) mod signals;
 pub(super) mod spec;
 

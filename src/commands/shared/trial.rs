@@ -4,7 +4,7 @@ use super::print::complain;
 use crate::data::{Cache, Files};
 use crate::folder::{TrialFolder, exists};
 use crate::plan::{Plan, Trial};
-use crate::record::trial::TrialRecord;
+use crate::record::trial::{Status, TrialRecord};
 use crate::report;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -26,6 +26,27 @@ pub(crate) struct TrialChoice {
 }
 
 impl TrialChoice {
+    /// The folders of the selected trial or, for the folder of experiments without `--best`, of all trials that are done in it.
+    pub(crate) fn folders(&self) -> anyhow::Result<Vec<PathBuf>> {
+        if self.best || !self.trial.is_dir() || TrialFolder::new(&self.trial).has_record()? {
+            return Ok(vec![self.folder()?]);
+        }
+        let report = report::collect(&self.trial)?;
+        report.warnings.iter().for_each(|warning| complain(&format!("warning: {warning}")));
+        let trials = report.experiments.iter().flat_map(|experiment| &experiment.trials);
+        let done = trials.filter(|trial| trial.record.status == Status::Done);
+        let folders: Vec<PathBuf> = done.map(|trial| trial.folder.clone()).collect();
+        match folders.is_empty() {
+            true => bail!("{} has no trial that is done", self.trial.display()),
+            false => Ok(folders),
+        }
+    }
+
+    /// The folder or the id that was given.
+    pub(crate) fn given(&self) -> &Path {
+        &self.trial
+    }
+
     /// The folder of the selected trial.
     pub(crate) fn folder(&self) -> anyhow::Result<PathBuf> {
         let given = self.trial.display();

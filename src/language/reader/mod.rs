@@ -1,5 +1,6 @@
 //! Reads the files and arguments of a spec in order; later ones have priority.
 
+mod expect;
 mod files;
 mod sweep;
 mod text;
@@ -7,10 +8,12 @@ mod text;
 use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText};
 use super::document::{Document, Override, ReadError};
 use super::entry::{DottedKey, Entry};
+use super::expectation::Expectation;
 use super::suggestions::{Written, unknown_key, varied_instead};
 use super::sweep::RawSweep;
 use super::types::{dotted, fault, is_path, kind_of};
-use super::{SPEC_VERSION, known_keys};
+use super::{SPEC_VERSION, expectation, known_keys};
+use crate::evaluation::EvaluateSettings;
 use crate::settings::{Advice, Fault, Type};
 use crate::text::counted;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +67,7 @@ pub(super) struct Reader {
     pub(super) syntax: Vec<Diagnostic>,
     entries: BTreeMap<DottedKey, Entry>,
     sweep: RawSweep,
+    expectations: Vec<Expectation>,
     /// Keys whose values are invalid, and keys whose values in the sweep are invalid.
     faulty: BTreeSet<DottedKey>,
     faulty_swept: BTreeSet<DottedKey>,
@@ -85,6 +89,7 @@ impl Reader {
             syntax: Vec::new(),
             entries: BTreeMap::new(),
             sweep: RawSweep::default(),
+            expectations: Vec::new(),
             faulty: BTreeSet::new(),
             faulty_swept: BTreeSet::new(),
             faults: Vec::new(),
@@ -142,10 +147,16 @@ impl Reader {
                 _ if quoted && (self.known.contains(&dotted) || self.is_table(&dotted)) => {
                     self.quoted(source, &dotted, location, value);
                 }
+                ("", _) if name == expectation::TABLE => self.expect(source, location, value),
                 ("sweep", _) if self.sweep_part(source, name, &location, value) => {}
                 ("sweep.grid" | "sweep.zip", _) => self.axis(source, prefix, name, location, value),
                 ("sweep.random", _) => self.draw(source, name, location, value),
-                (_, DeValue::Table(inner)) if self.is_table(&dotted) => self.table(source, &dotted, inner),
+                (_, DeValue::Table(inner)) if self.is_table(&dotted) => {
+                    self.table(source, &dotted, inner);
+                    if inner.is_empty() && dotted == EvaluateSettings::TABLE {
+                        self.evaluate_by_default(location);
+                    }
+                }
                 _ if self.known.contains(&dotted) || self.is_table(&dotted) => {
                     self.leaf(source, dotted, location, value);
                 }
@@ -161,6 +172,16 @@ impl Reader {
                     self.faults.push(fault);
                 }
             }
+        }
+    }
+
+    /// An empty `[evaluate]` asks for what is measured by default, unless an earlier source asks for something.
+    fn evaluate_by_default(&mut self, location: Location) {
+        let prefix = format!("{}.", EvaluateSettings::TABLE);
+        if !self.entries.keys().any(|key| key.starts_with(&prefix)) {
+            let content = toml::Value::String(EvaluateSettings::BY_DEFAULT.to_owned());
+            let entry = Entry { key: location.clone(), value: location, content, elements: Vec::new() };
+            self.entries.insert(format!("{prefix}{}", EvaluateSettings::METRICS), entry);
         }
     }
 
@@ -316,6 +337,7 @@ impl Reader {
             ranks: self.ranks,
             entries: self.entries,
             sweep,
+            expectations: self.expectations,
             faulty: self.faulty,
             faults: self.faults,
         }

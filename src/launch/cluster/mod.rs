@@ -11,10 +11,11 @@ mod user_template;
 
 pub use slurm::{SlurmOptions, active, cancel};
 pub use submission::trial_folder;
-pub use submit::preview;
+pub use submit::{preview, submit_evaluations};
 
 use super::LaunchError;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::process::Command;
 
 /// A kind of scheduler.
@@ -33,6 +34,8 @@ pub struct Tasks {
     pub threads: usize,
     /// The value of `--stall-timeout`, in seconds.
     pub stall_timeout: Option<u64>,
+    /// The options of `vaex evaluate`, if the tasks evaluate trials that are done instead of training them.
+    pub evaluation: Option<Vec<OsString>>,
 }
 
 /// A submitted job.

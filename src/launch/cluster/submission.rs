@@ -3,6 +3,7 @@
 use super::Tasks;
 use crate::folder::{FileError, SubmissionFolder, TrialFolder};
 use crate::text::shell_word;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// A submission: its folder, and what its tasks run.
@@ -19,9 +20,13 @@ impl Submission<'_> {
     /// The command of a task, without the task number.
     pub(super) fn task_command(&self) -> String {
         let word = |path: &Path| shell_word(&path.to_string_lossy());
-        let Tasks { threads, stall_timeout } = self.tasks;
+        let Tasks { threads, stall_timeout, evaluation } = self.tasks;
         let stall = stall_timeout.map_or_else(String::new, |seconds| format!(" --stall-timeout {seconds}"));
-        format!("{} task --threads {threads}{stall} {}", word(&self.program), word(self.folder.path()))
+        let word_of = |option: &OsString| format!(" {}", shell_word(&option.to_string_lossy()));
+        let evaluation = evaluation.as_ref().map_or_else(String::new, |options| {
+            format!(" --evaluate{}", options.iter().map(word_of).collect::<String>())
+        });
+        format!("{} task --threads {threads}{stall}{evaluation} {}", word(&self.program), word(self.folder.path()))
     }
 }
 

@@ -63,6 +63,69 @@ fn copy_program(program: &Path, copy: &Path) -> Result<(), FileError> {
     attempt().map_err(FileError::at("write", copy))
 }
 
+/// Trials to hand to a scheduler.
+struct Handed<'a> {
+    /// The experiment's name.
+    name: &'a str,
+    ids: Vec<String>,
+    /// Whether old results are removed: then only if Slurm accepts the script.
+    replaces_results: bool,
+}
+
+/// Writes a submission and hands it to its scheduler. `prepare` is called before the first task can start.
+fn submit(
+    (experiment, program): (&ExperimentFolder, &Path),
+    scheduler: &Scheduler,
+    tasks: &Tasks,
+    Handed { name, ids, replaces_results }: Handed<'_>,
+    prepare: impl FnOnce() -> Result<(), FileError>,
+) -> Result<Job, LaunchError> {
+    let experiment = experiment.absolute()?;
+    let folder = experiment.next_submission()?;
+    create_folder(folder.path())?;
+    let copy = copy_of(program, &experiment)?;
+    copy_program(program, &copy)?;
+    let count = ids.len();
+    let list: String = ids.into_iter().map(|id| id + "\n").collect();
+    write_whole(&folder.trials(), list.as_bytes())?;
+    let submission = Submission { name, folder: folder.clone(), count, tasks, program: copy };
+    let path_of_script = folder.script();
+    write_whole(&path_of_script, script(scheduler, &submission).as_bytes())?;
+    let slurm = matches!(scheduler, Scheduler::Slurm(_));
+    if slurm && replaces_results {
+        slurm::test(&path_of_script, count)?;
+    }
+    prepare()?;
+    let job = if slurm { slurm::submit(&path_of_script, count)? } else { user_template::submit(&path_of_script)? };
+    let job = Job { slurm, job, trials: count, submitted: now() };
+    let path = folder.job();
+    let text = serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
+    if let Err(error) = write_whole(&path, &text) {
+        // Without its file, `vaex cancel` could not find the job, so it is cancelled now. The first error is returned.
+        if slurm {
+            let _ = slurm::cancel_job(&job.job);
+        }
+        return Err(error.into());
+    }
+    Ok(job)
+}
+
+/// Submits the evaluation of trials that are done.
+///
+/// # Errors
+/// A file cannot be written, or the scheduler refuses.
+pub fn submit_evaluations(
+    experiment: &ExperimentFolder,
+    name: &str,
+    ids: Vec<String>,
+    scheduler: &Scheduler,
+    tasks: &Tasks,
+) -> Result<Job, LaunchError> {
+    let program = program().map_err(LaunchError::Program)?;
+    let handed = Handed { name, ids, replaces_results: false };
+    submit((experiment, &program), scheduler, tasks, handed, || Ok(()))
+}
+
 impl<'p> Launch<'p> {
     /// Submits the unfinished trials to a scheduler.
     ///
@@ -74,38 +137,13 @@ impl<'p> Launch<'p> {
         scheduler: &Scheduler,
         tasks: &Tasks,
     ) -> Result<Job, LaunchError> {
-        let experiment = experiment.absolute()?;
-        let folder = experiment.next_submission()?;
-        create_folder(folder.path())?;
-        let program = copy_of(&self.program, &experiment)?;
-        copy_program(&self.program, &program)?;
         // A scheduler needs a fixed list: the trials that can be proposed without results of other trials.
         let mut waiting: Vec<Waiting<'p>> = std::iter::from_fn(|| self.source.propose()).collect();
-        let ids: String = waiting.iter().map(|waiting| format!("{}\n", waiting.trial.id())).collect();
-        write_whole(&folder.trials(), ids.as_bytes())?;
         let name = waiting.first().map_or("", |waiting| waiting.trial.name()).to_owned();
-        let count = waiting.len();
-        let submission = Submission { name: &name, folder: folder.clone(), count, tasks, program };
-        let path_of_script = folder.script();
-        write_whole(&path_of_script, script(scheduler, &submission).as_bytes())?;
-        let slurm = matches!(scheduler, Scheduler::Slurm(_));
-        if slurm && waiting.iter().any(|waiting| waiting.fresh_record.is_some()) {
-            // With --fresh, old results are removed only if Slurm accepts the script.
-            slurm::test(&path_of_script, count)?;
-        }
-        waiting.iter_mut().try_for_each(Waiting::prepare_folder)?;
-        let job = if slurm { slurm::submit(&path_of_script, count)? } else { user_template::submit(&path_of_script)? };
-        let job = Job { slurm, job, trials: count, submitted: now() };
-        let path = folder.job();
-        let text =
-            serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
-        if let Err(error) = write_whole(&path, &text) {
-            // Without its file, `vaex cancel` could not find the job, so it is cancelled now. The first error is returned.
-            if slurm {
-                let _ = slurm::cancel_job(&job.job);
-            }
-            return Err(error.into());
-        }
-        Ok(job)
+        let ids = waiting.iter().map(|waiting| waiting.trial.id().to_owned()).collect();
+        let replaces_results = waiting.iter().any(|waiting| waiting.fresh_record.is_some());
+        let handed = Handed { name: &name, ids, replaces_results };
+        let prepare = || waiting.iter_mut().try_for_each(Waiting::prepare_folder);
+        submit((experiment, &self.program), scheduler, tasks, handed, prepare)
     }
 }

@@ -17,12 +17,30 @@ impl EventWriter {
         for (metric, tag, value) in tagged(row) {
             match value {
                 Value::List(axes) => values.extend(self.by_axis(metric, &tag, axes)),
+                Value::Text(_) => {}
                 Value::Number(_) | Value::Count(_) => {
                     values.extend(value.number().map(|value| self.scalar(&tag, value, &metric.doc)));
                 }
             }
         }
         self.summary(row.step, values)
+    }
+
+    /// The metrics of the evaluation as scalars, `0_evaluation/test_nll_nats` and so on, at the last step: names, values and
+    /// meanings.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn evaluation<'a>(
+        &mut self,
+        step: u64,
+        values: impl IntoIterator<Item = (String, f64, &'a str)>,
+    ) -> Result<(), FileError> {
+        let values = values.into_iter();
+        let values =
+            values.map(|(name, value, doc)| self.scalar(&format!("0_evaluation/{name}"), value, doc)).collect();
+        self.summary(step, values)?;
+        self.flush()
     }
 
     fn scalar(&mut self, tag: &str, value: f64, description: &str) -> Summary_Value {

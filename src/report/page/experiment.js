@@ -83,6 +83,7 @@ class Experiment {
         showSetup(this);
         showFailures(this);
         showTable(this);
+        showExpected(this);
         if (this.trials.some((trial) => trial.status === "done")) {
             addColourChoice(this);
             showRate(this);

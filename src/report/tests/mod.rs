@@ -1,5 +1,6 @@
 //! Reports of made-up trials, in a temporary folder.
 
+mod expect;
 mod page;
 
 use super::*;
@@ -131,6 +132,8 @@ kl_weight  seeds            loss  elbo_nats  recon_nats  kl_nats  active  images
 validation metrics of the last epoch, mean ± sample standard deviation over the seeds that are done
 active: latent axes whose posterior mean has a variance above 0.01 over the validation images
 sorted by elbo_nats, highest first: loss is not comparable, because objective.kl_weight varies
+elbo_nats of the two best settings (2 and 2 seeds): difference 4.00 (95 % interval 1.72 to 6.28),
+significant (Welch's test, p = 0.017)
 
 failed c kl_weight=0.0005 seed=2: read images.gz: no such file
 running e kl_weight=5e-5 seed=2
@@ -149,6 +152,7 @@ kl_weight  seeds                           loss       elbo_nats     recon_nats  
 validation metrics of the last epoch, mean ± sample standard deviation over the seeds that are done
 active: latent axes whose posterior mean has a variance above 0.01 over the validation images
 sorted by elbo_nats, highest first: loss is not comparable, because objective.kl_weight varies
+elbo_nats of the two best settings (2 and 2 seeds): difference 4.00 (95 % interval 1.72 to 6.28), significant (Welch's test, p = 0.017)
 
 failed c kl_weight=0.0005 seed=2: read images.gz: no such file
 running e kl_weight=5e-5 seed=2

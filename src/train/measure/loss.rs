@@ -43,7 +43,7 @@ impl Measure for Loss {
     fn values(&self, end: &End) -> Vec<Value> {
         vec![Value::Number(match end.sums.split() {
             Split::Train => end.sums.mean(LOSS, 0),
-            Split::Validation => of(end.sums, end.objective, end.at),
+            Split::Validation | Split::Test => of(end.sums, end.objective, end.at),
         })]
     }
 }

@@ -190,6 +190,7 @@ pub(crate) fn example(epoch: u64, split: Split, given: &[(&str, f64)]) -> Row {
             MetricKind::Number => Value::Number(value.unwrap_or(index as f64 + 0.25)),
             MetricKind::Count => Value::Count(value.unwrap_or(2.0) as u64),
             MetricKind::List => Value::List(vec![value.unwrap_or(4.5), 2.0]),
+            MetricKind::Text => Value::Text("word".to_owned()),
         };
         row.set(metric, value);
     }

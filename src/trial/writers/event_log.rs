@@ -102,6 +102,7 @@ fn summary<B: Execute>(session: &Session<'_, '_, B>) -> String {
         let cell = |(metric, _): &(&Metric, _)| match row.value(&metric.name) {
             Some(Value::Number(number)) => format!(" {number:.5} |"),
             Some(Value::Count(count)) => format!(" {count} |"),
+            Some(Value::Text(text)) => format!(" {text} |"),
             Some(Value::List(_)) | None => " - |".to_owned(),
         };
         let _ = writeln!(text, "| {} |{}", row.split.name(), columns.iter().map(cell).collect::<String>());

@@ -186,7 +186,7 @@ fn name(folder: &Path) -> &str {
 #[cfg(target_os = "linux")]
 fn a_process_that_exceeds_the_file_size_limit_is_one_failed_trial() {
     let workspace = Workspace::with_spec(SPEC);
-    let outcome = limited(&workspace, "", 128);
+    let outcome = limited(&workspace, "", 400);
     let error = "its process was terminated by signal 25: a file reached the file size limit, `ulimit -f`";
     assert_eq!(outcome.status, Some(1));
     assert_eq!(outcome.stdout.matches(error).count(), 4, "{}", outcome.stdout);

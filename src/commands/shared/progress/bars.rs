@@ -63,6 +63,23 @@ impl Bars {
                 // As above.
                 let _ = self.all.println(format!("{}: warning: {text}", label(plan, trial)));
             }
+            Event::Evaluating { metric, share, .. } => {
+                let bar = self.trials.entry(trial.id().to_owned()).or_insert_with(|| {
+                    let bar = self.all.insert_before(&self.total, ProgressBar::new(0));
+                    bar.set_style(style("  {prefix} {wide_bar} {msg}"));
+                    bar.set_prefix(label(plan, trial));
+                    bar
+                });
+                bar.set_length(1000);
+                bar.set_position((1000.0 * share) as u64);
+                bar.set_message(format!("evaluating {metric}"));
+            }
+            Event::Evaluated { metric, refused, .. } => {
+                if let Some(why) = refused {
+                    // As above.
+                    let _ = self.all.println(format!("{}: {metric}: {why}", label(plan, trial)));
+                }
+            }
             Event::Started { epochs_done, steps_done, steps, note, .. } => {
                 if note.is_some() {
                     let started = started(*epochs_done, *steps_done, note.as_deref());

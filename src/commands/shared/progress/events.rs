@@ -20,8 +20,9 @@ pub(crate) fn say_event(mut event: Value) {
     say(&event.to_string());
 }
 
-/// The last event of a run: the number of trials per state, and the best trial.
-pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, experiment: &Path) -> Value {
+/// The last event of a run: the number of trials per state, the best trial, and what was expected. Also whether an
+/// expectation is not met.
+pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, experiment: &Path) -> (Value, bool) {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     states.for_each(|state| *counts.entry(state).or_default() += 1);
     let (report, error) = match report::collect(experiment) {
@@ -29,7 +30,7 @@ pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, ex
         Err(error) => (None, Some(error.to_string())),
     };
     let best = report.as_ref().and_then(report::Report::best).map(|trial| {
-        let rows = Split::ALL.into_iter().filter_map(|split| trial.last(split));
+        let rows = Split::OF_EPOCHS.into_iter().filter_map(|split| trial.last(split));
         let keys = plan.varied().iter().map(|key| (key.clone(), json!(trial.record.spec.get(key))));
         json!({
             "trial": trial.record.trial,
@@ -39,10 +40,11 @@ pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, ex
         })
     });
     let mut summary = json!({ "event": "summary", "name": plan.name(), "counts": counts, "best": best });
+    summary["expectations"] = report.as_ref().map(report::Report::expectations).unwrap_or_default().into();
     if let Some(error) = error {
         summary["error"] = error.into();
     }
-    summary
+    (summary, report.is_some_and(|report| report.has_unmet()))
 }
 
 /// A run event as JSON.

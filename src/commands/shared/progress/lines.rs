@@ -3,13 +3,16 @@
 use super::work::Work;
 use crate::commands::shared::format::brief;
 use crate::commands::shared::print::say;
+use crate::evaluation;
 use crate::launch::cluster::Task;
 use crate::launch::{Changes, RunEvent};
-use crate::plan::{Plan, Trial};
+use crate::plan::{Plan, Trial, value_text};
 use crate::record::trial::{Status, TrialRecord};
 use crate::report::significant;
 use crate::text::counted;
 use crate::trial::Event;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::SystemTime;
 
@@ -35,7 +38,10 @@ pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &
         RunEvent::Event(trial, event) => (trial, event),
     };
     let text = match event {
-        Event::Progress { .. } => return None,
+        Event::Progress { .. } | Event::Evaluating { .. } => return None,
+        Event::Evaluated { metric, values, seconds, refused, .. } => {
+            evaluated(metric, values, *seconds, refused.as_deref())
+        }
         Event::Waiting { holder } => format!("waiting for {holder}"),
         Event::Warning { text } => format!("warning: {text}"),
         Event::Started { epochs_done, steps_done, note, .. } => started(*epochs_done, *steps_done, note.as_deref()),
@@ -91,6 +97,25 @@ pub(super) fn submitted(task: &Task) -> String {
 /// The message for a trial that failed in an earlier run and is not retried.
 pub(super) fn failed_before(record: &TrialRecord) -> String {
     format!("{} in an earlier run: {}", record.status.name(), record.error.as_deref().unwrap_or_default())
+}
+
+/// The values of a metric of the evaluation, on one line.
+pub(crate) fn evaluated(metric: &str, values: &BTreeMap<String, Value>, seconds: f64, refused: Option<&str>) -> String {
+    if let Some(why) = refused {
+        return format!("{metric}: {why}");
+    }
+    // In the order of the metric's columns, whatever the split.
+    let columns = evaluation::columns().filter(|(entry, ..)| entry.measure.word().name == metric);
+    let named = columns.filter_map(|(_, metric, split)| {
+        let name = evaluation::column_name(metric, split);
+        let value = values.get(&name)?;
+        match value {
+            Value::Number(number) if number.is_f64() => Some(format!("{name} {}", significant(number.as_f64()?, 5))),
+            Value::Number(_) | Value::String(_) => Some(format!("{name} {}", value_text(Some(value)))),
+            _ => None,
+        }
+    });
+    format!("{metric}: {} ({})", named.collect::<Vec<_>>().join(", "), brief(Some(seconds)))
 }
 
 /// The epoch or step from which training starts, and a note about it.

@@ -6,7 +6,7 @@ mod lines;
 mod work;
 
 pub(crate) use events::{keys, say_event, summary};
-pub(crate) use lines::{label, say_line};
+pub(crate) use lines::{evaluated, label, say_line};
 
 use super::terminal;
 use crate::launch::RunEvent;
@@ -67,17 +67,20 @@ impl<'p> Progress<'p> {
         }
     }
 
-    /// In JSON mode, prints how all trials ended and the best trial in the experiment folder.
-    pub(crate) fn summarize(&self, experiment: &Path, disk_is_full: bool) {
+    /// In JSON mode, prints how all trials ended, the best trial in the experiment folder, and what was expected. Returns
+    /// whether an expectation is not met.
+    pub(crate) fn summarize(&self, experiment: &Path, disk_is_full: bool) -> bool {
         if let Mode::Json = self.mode {
             let statuses = self.statuses.values().map(|status| status.name());
-            let mut summary = summary(self.plan, statuses, experiment);
+            let (mut summary, is_unmet) = summary(self.plan, statuses, experiment);
             if disk_is_full {
                 summary["stopped"] =
                     "the disk is full or read-only; free some space, then run the same command again".into();
             }
             say_event(summary);
+            return is_unmet;
         }
+        false
     }
 
     /// Clears the bars.

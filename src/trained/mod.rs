@@ -1,5 +1,9 @@
 //! A trained model, read from a trial folder, and the images that it is used on: the trial's validation images or others.
 
+mod evaluate;
+
+pub use evaluate::{EvaluationEnd, evaluate_setting, is_evaluated, split_of};
+
 use crate::data::{self, DataError, Dataset, Files, ImageShape, Images, PixelMap};
 use crate::folder::{FileError, TrialFolder};
 use crate::language::{Spec, description, determines};
@@ -13,7 +17,7 @@ use crate::record::trial::{Status, TrialRecord, current_keys};
 use crate::settings::Role;
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::measure::{KL_AXIS_NATS, MEAN_VARIANCE_AXIS};
-use crate::train::{Encoded, Execute, Measured, Worker, micro_batch};
+use crate::train::{Chosen, Encoded, Execute, Measured, Worker, micro_batch};
 use crate::trial;
 use std::path::{Path, PathBuf};
 
@@ -189,6 +193,15 @@ impl Trained {
         Ok(Trained { folder: folder.to_path_buf(), record, spec, architecture, stored, worker, pool })
     }
 
+    /// Uses this number of threads.
+    ///
+    /// # Errors
+    /// They cannot be started.
+    pub fn with_threads(self, threads: usize) -> Result<Trained, TrainedError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
+        Ok(Trained { pool, ..self })
+    }
+
     /// Uses the validation images of the trial.
     ///
     /// # Errors
@@ -335,7 +348,10 @@ impl Trained {
         let parts = images.chunks(self.micro_batch()).collect();
         let mut all = Measured::default();
         let prior = self.worker.prior()?;
-        let measure = |worker: &Worker<Host>, images: &[u32]| worker.measure_each(prior.as_deref(), images);
+        let measure = |worker: &Worker<Host>, images: &[u32]| {
+            let chosen = Chosen { split: Split::Validation, indices: images };
+            worker.measure_each(prior.as_deref(), chosen)
+        };
         for part in Host::execute(&self.pool, &self.worker, parts, measure)? {
             let Measured { posterior, recon_nats, kl_nats } = part;
             all.posterior.extend(posterior);

@@ -1,0 +1,378 @@
+//! `vaex evaluate`: measures the likelihood and other metrics of trials that are done.
+
+use super::command::Command;
+use super::shared::evaluation::{self, Question};
+use super::shared::exit::{DONE, FAILED, INTERRUPTED};
+use super::shared::numbers::positive;
+use super::shared::print::{complain, say};
+use super::shared::progress::{evaluated, say_event, say_line};
+use super::shared::schedulers::{SubmitArgs, scheduler};
+use super::shared::signals::{self, STOP};
+use super::shared::trial::TrialChoice;
+use super::shared::{prepared, report, terminal};
+use crate::evaluation::{EvaluateSettings, column_name, entries};
+use crate::folder::{ExperimentFolder, TrialFolder};
+use crate::launch::cluster::{self, Scheduler, Tasks};
+use crate::launch::{self, Evaluations, EvaluationsSummary, Options, TrialEvent, stop_with_parent};
+use crate::metrics::{Metric, Split};
+use crate::plan::value_text;
+use crate::record::evaluation::Evaluated;
+use crate::record::trial::TrialRecord;
+use crate::report::{Column, ReportedTrial, Table, collect, significant};
+use crate::text::counted;
+use crate::trained::{EvaluationEnd, Trained, evaluate_setting, is_evaluated, split_of};
+use crate::trial::Event;
+use anyhow::{Context, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Measure the likelihood, the use of the latent axes and other metrics of trials that are done.
+#[derive(Debug, Args)]
+pub(super) struct EvaluateArgs {
+    #[command(flatten)]
+    trial: TrialChoice,
+    #[command(flatten)]
+    question: Question,
+    /// Measure again what was measured before.
+    #[arg(long)]
+    again: bool,
+    /// Number of trials to evaluate in parallel; default: one per core.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    jobs: Option<usize>,
+    /// Worker threads per trial; default: the cores are divided among the trials. Does not change the results.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    threads: Option<usize>,
+    #[command(flatten, next_help_heading = "Schedulers")]
+    submit: SubmitArgs,
+    /// Print events and results as JSON, one per line.
+    #[arg(long)]
+    json: bool,
+    /// Stop when the parent process closes standard input.
+    #[arg(long, hide = true)]
+    stop_with_parent: bool,
+}
+
+impl Command for EvaluateArgs {
+    fn run(&self) -> anyhow::Result<u8> {
+        let folders = self.trial.folders()?;
+        if let Some(scheduler) = scheduler(&self.submit)? {
+            return self.submit(&folders, &scheduler);
+        }
+        signals::stop()?;
+        if self.stop_with_parent {
+            stop_with_parent(&STOP);
+        }
+        match &*folders {
+            [folder] => self.one(folder),
+            _ => self.many(&folders),
+        }
+    }
+
+    fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+impl EvaluateArgs {
+    /// Evaluates a trial in this process, and prints its metrics.
+    fn one(&self, folder: &Path) -> anyhow::Result<u8> {
+        let mut progress = MetricBar::new(!self.json);
+        let mut emit = |event: Event| match (&event, self.json) {
+            (_, true) => say_event(serde_json::to_value(&event).unwrap_or_default()),
+            (Event::Warning { text }, false) => complain(&format!("warning: {text}")),
+            (event, false) => progress.show(event),
+        };
+        let (end, settings) = evaluation::evaluate(folder, &self.question, (self.threads, self.again), &mut emit)?;
+        progress.clear();
+        if end == EvaluationEnd::Stopped {
+            if !self.json {
+                complain("stopped; the same command goes on where it stopped");
+            }
+            return Ok(INTERRUPTED);
+        }
+        let trial = read(folder)?;
+        let shown = shown(&trial, &settings);
+        if self.stop_with_parent {
+            // Its parent reads the results from the folder.
+        } else if self.json {
+            say_event(json!({ "event": "summary", "trial": trial.record.trial, "results": shown }));
+        } else {
+            say(&table(&shown).fit(terminal::width()).to_string());
+            let refused = shown.iter().filter_map(|one| Some((&one.recipe.metric, one.refused.as_ref()?)));
+            refused.for_each(|(metric, why)| say(&format!("{metric}: {why}")));
+        }
+        // What was named must have a value.
+        let is_lacking = shown.iter().any(|one| one.refused.is_some()) && self.question.names_metrics();
+        Ok(if is_lacking { FAILED } else { DONE })
+    }
+
+    /// Measures what belongs to settings: scores that compare the seeds of each.
+    fn settings(&self) -> anyhow::Result<()> {
+        let settings = collect(self.trial.given())?.done_by_setting();
+        let mut files = prepared::checked_files();
+        for folders in settings.iter().filter(|folders| folders.len() > 1) {
+            let asked = self.question.settings(Trained::open(&folders[0])?.spec());
+            evaluate_setting(folders, &mut files, &asked, self.again)?;
+        }
+        Ok(())
+    }
+
+    /// Submits the evaluation of trials to a scheduler, and with `--wait` follows it.
+    fn submit(&self, folders: &[PathBuf], scheduler: &Scheduler) -> anyhow::Result<u8> {
+        if self.jobs.is_some() {
+            bail!("--jobs applies to trials on this machine only; for Slurm, use --max-parallel");
+        }
+        let parents: BTreeSet<&Path> = folders.iter().filter_map(|folder| folder.parent()).collect();
+        let [experiment] = *parents.into_iter().collect::<Vec<_>>() else {
+            bail!("{} has several experiments; give the folder of one of them", self.trial.given().display())
+        };
+        let experiment = ExperimentFolder::new(experiment);
+        let record = TrialRecord::read(&TrialFolder::new(&folders[0]))?;
+        let mut options = self.question.options();
+        if self.again {
+            options.push("--again".into());
+        }
+        let threads = self.threads.unwrap_or(1);
+        let tasks = Tasks { threads, stall_timeout: None, evaluation: Some(options) };
+        if self.submit.print {
+            say(cluster::preview(&experiment, &record.experiment, folders.len(), scheduler, &tasks)?.trim_end());
+            return Ok(DONE);
+        }
+        signals::stop_then_exit()?;
+        let ids: Vec<String> =
+            folders.iter().filter_map(|folder| TrialFolder::new(folder).id().map(str::to_owned)).collect();
+        let job = cluster::submit_evaluations(&experiment, &record.experiment, ids.clone(), scheduler, &tasks)?;
+        match self.json {
+            true => say_event(json!({ "event": "job", "job": job.job, "trials": job.trials })),
+            false => say(&format!("evaluation of {} submitted as {}", counted(job.trials, "trial"), job.job)),
+        }
+        if !self.submit.wait {
+            return Ok(DONE);
+        }
+        let mut quiet = 0;
+        while quiet < 3 {
+            std::thread::sleep(Duration::from_secs(1));
+            let active = cluster::active(&experiment, &record.experiment)?;
+            // While Slurm moves a task from one state to the next, it may briefly be in neither.
+            quiet = if ids.iter().any(|id| active.contains_key(id)) { 0 } else { quiet + 1 };
+            if STOP.load(Ordering::Relaxed) {
+                complain("stopped waiting; the submitted evaluations continue");
+                return Ok(INTERRUPTED);
+            }
+        }
+        let is_missing = |folder: &PathBuf| -> anyhow::Result<bool> {
+            let settings = self.question.settings(Trained::open(folder)?.spec());
+            let folder = TrialFolder::new(folder);
+            Ok(!is_evaluated(&folder, &TrialRecord::read(&folder)?, &settings))
+        };
+        let missing = folders.iter().map(is_missing).collect::<anyhow::Result<Vec<bool>>>()?;
+        report::print(self.trial.given())?;
+        Ok(if missing.contains(&true) { FAILED } else { DONE })
+    }
+
+    /// Evaluates several trials, each in its own process, and prints the report.
+    fn many(&self, folders: &[PathBuf]) -> anyhow::Result<u8> {
+        let options = Options { jobs: self.jobs, threads: self.threads, ..Options::default() };
+        let (jobs, threads) = launch::share(&options, folders.len());
+        let mut arguments = self.question.options();
+        arguments.extend(["--json", "--stop-with-parent", "--threads"].map(OsString::from));
+        arguments.push(threads.to_string().into());
+        if self.again {
+            arguments.push("--again".into());
+        }
+        let trials: Vec<TrialFolder> = folders.iter().map(TrialFolder::new).collect();
+        let names: Vec<String> = trials.iter().map(|trial| trial.id().unwrap_or_default().to_owned()).collect();
+        let mut progress = TrialsBar::new(names, self.json);
+        let evaluations = Evaluations { folders: trials, jobs, options: arguments };
+        let summary = evaluations.run(&STOP, &mut |number, event| progress.show(number, &event))?;
+        progress.clear();
+        if summary.interrupted == 0 {
+            self.settings()?;
+        }
+        if self.json {
+            let EvaluationsSummary { evaluated, failed, interrupted } = summary;
+            say_event(
+                json!({ "event": "summary", "evaluated": evaluated, "failed": failed, "interrupted": interrupted }),
+            );
+        } else {
+            report::print(self.trial.given())?;
+        }
+        Ok(match summary {
+            EvaluationsSummary { interrupted: 1.., .. } => INTERRUPTED,
+            EvaluationsSummary { failed: 1.., .. } => FAILED,
+            EvaluationsSummary { .. } => DONE,
+        })
+    }
+}
+
+fn read(folder: &Path) -> anyhow::Result<ReportedTrial> {
+    let report = collect(folder)?;
+    let trial = report.experiments.into_iter().flat_map(|experiment| experiment.trials).next();
+    trial.with_context(|| format!("{} has no trial", folder.display()))
+}
+
+/// The results that the settings ask for.
+fn shown(trial: &ReportedTrial, settings: &EvaluateSettings) -> Vec<Evaluated> {
+    let split = split_of(&trial.record, settings);
+    let is_asked = |one: &&Evaluated| {
+        settings.chosen().any(|measure| measure.word().name == one.recipe.metric)
+            && one.recipe.split.is_none_or(|own| own == split)
+    };
+    trial.evaluation.iter().flat_map(|all| &all.results).filter(is_asked).cloned().collect()
+}
+
+/// A line for each value.
+fn table(results: &[Evaluated]) -> Table {
+    let (mut names, mut values, mut settings) = (Vec::new(), Vec::new(), Vec::new());
+    for result in results {
+        for (metric, split, name) in columns_of(result) {
+            let Some(value) = result.values.get(&name).filter(|value| !value.is_null()) else { continue };
+            names.push(column_name(metric, split));
+            values.push(value_of(value));
+            settings.push(settings_text(&result.recipe.settings));
+        }
+    }
+    Table::new([
+        Column::text("metric", names),
+        Column::text("value", values).right(),
+        Column::text("settings", settings).optional(),
+    ])
+}
+
+/// The columns of a result, in the order of its metrics.
+fn columns_of(result: &Evaluated) -> impl Iterator<Item = (&'static Metric, Option<Split>, String)> {
+    let split = result.recipe.split;
+    let name = result.recipe.metric.clone();
+    let entry = entries().iter().find(move |entry| entry.measure.word().name == name);
+    entry.into_iter().flat_map(|entry| &entry.metrics).map(move |metric| (metric, split, column_name(metric, split)))
+}
+
+fn value_of(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_f64() => significant(number.as_f64().unwrap_or(f64::NAN), 6),
+        Value::Array(values) => {
+            values.iter().map(|value| significant(value.as_f64().unwrap_or(f64::NAN), 3)).collect::<Vec<_>>().join(" ")
+        }
+        other => value_text(Some(other)),
+    }
+}
+
+/// Settings on one line: `samples=5000 seed=0`.
+fn settings_text(settings: &Value) -> String {
+    let texts = settings.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    texts.map(|(name, value)| format!("{name}={}", value_text(Some(value)))).collect::<Vec<_>>().join(" ")
+}
+
+/// The progress of one trial: a bar on a terminal, else a line for each metric.
+struct MetricBar {
+    is_shown: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl MetricBar {
+    fn new(is_shown: bool) -> MetricBar {
+        let draws = is_shown && terminal::can_draw(&std::io::stderr());
+        let bar = draws.then(|| {
+            let bar = ProgressBar::new(1000);
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {percent} %, {eta} left");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar
+        });
+        MetricBar { is_shown, bar }
+    }
+
+    fn show(&mut self, event: &Event) {
+        match (event, &self.bar) {
+            (Event::Evaluating { metric, share, .. }, Some(bar)) => {
+                if bar.message() != *metric {
+                    bar.set_message(metric.clone());
+                    bar.reset();
+                }
+                bar.set_position((1000.0 * share) as u64);
+            }
+            (Event::Evaluated { metric, values, seconds, refused, .. }, None) if self.is_shown => {
+                complain(&evaluated(metric, values, *seconds, refused.as_deref()));
+            }
+            _ => {}
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The progress of several trials: a bar on a terminal, else a line for each metric; events as JSON.
+struct TrialsBar {
+    names: Vec<String>,
+    is_json: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl TrialsBar {
+    fn new(names: Vec<String>, is_json: bool) -> TrialsBar {
+        let draws = !is_json && terminal::can_draw(&std::io::stderr());
+        let bar = draws.then(|| {
+            let bar = ProgressBar::new(names.len() as u64);
+            let style =
+                ProgressStyle::with_template("{wide_bar} {pos}/{len} trials, {elapsed} so far, {eta} left {msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        });
+        TrialsBar { names, is_json, bar }
+    }
+
+    fn show(&mut self, number: usize, event: &TrialEvent<'_>) {
+        let name = self.names.get(number).map_or("", String::as_str);
+        if self.is_json {
+            let mut value = match event {
+                TrialEvent::Event(event) => serde_json::to_value(event).unwrap_or_default(),
+                TrialEvent::Evaluated => json!({ "event": "ended" }),
+                TrialEvent::Interrupted => json!({ "event": "interrupted" }),
+                TrialEvent::Failed(error) => json!({ "event": "failed", "error": error }),
+            };
+            value["trial"] = name.into();
+            return say_event(value);
+        }
+        let line = match event {
+            TrialEvent::Event(Event::Evaluating { metric, share, .. }) => {
+                if let Some(bar) = &self.bar {
+                    bar.set_message(format!("{name} {metric} {:.0} %", 100.0 * share));
+                }
+                return;
+            }
+            TrialEvent::Event(Event::Evaluated { metric, values, seconds, refused, .. }) => {
+                evaluated(metric, values, *seconds, refused.as_deref())
+            }
+            TrialEvent::Event(Event::Warning { text }) => format!("warning: {text}"),
+            TrialEvent::Event(_) => return,
+            TrialEvent::Evaluated => "evaluated".to_owned(),
+            TrialEvent::Interrupted => "stopped".to_owned(),
+            TrialEvent::Failed(error) => format!("failed: {error}"),
+        };
+        match &self.bar {
+            Some(bar) => {
+                bar.println(format!("{name}: {line}"));
+                if !matches!(event, TrialEvent::Event(_)) {
+                    bar.inc(1);
+                }
+            }
+            None => say_line(&format!("{name}: {line}")),
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

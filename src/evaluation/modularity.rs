@@ -1,0 +1,69 @@
+//! Modularity and explicitness (Ridgeway and Mozer 2018).
+
+use super::factors::{lacks_factors, matrix, number, undefined};
+use super::{Evaluate, EvaluateError, EvaluateSettings, Measured, Scope, Subject, Watch};
+use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind};
+use crate::scores::modularity::{ModularitySettings, modularity_and_explicitness};
+use crate::settings::Word;
+use serde_json::json;
+
+pub(super) struct ModularityScore;
+
+static WORD: Word = Word {
+    name: "modularity",
+    doc: "Modularity: whether each axis depends on one factor; explicitness: whether linear models read the factors from the code.",
+    also: "explicitness modularity_explicitness modularity_score",
+};
+
+impl Evaluate for ModularityScore {
+    fn word(&self) -> &'static Word {
+        &WORD
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let higher =
+            |name, doc| Metric { direction: Direction::Higher, ..Metric::new(name, MetricKind::Number, "", doc) };
+        let shown = |metric: Metric, head| Metric {
+            board: Board::Result,
+            column: Some(ColumnHead { head, rule: None }),
+            ..metric
+        };
+        vec![
+            shown(
+                higher("modularity", "Modularity: whether each axis has mutual information with one factor only."),
+                "modularity",
+            ),
+            higher(
+                "explicitness",
+                "Explicitness: area under the ROC curve of logistic regressions that predict each value of each factor.",
+            ),
+        ]
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Factors
+    }
+
+    fn settings(&self, settings: &EvaluateSettings) -> serde_json::Value {
+        let ModularitySettings { train, test, bins, c } = ModularitySettings::default();
+        json!({ "train": train, "test": test, "bins": bins, "c": c, "seed": settings.seed })
+    }
+
+    fn refusal(&self, subject: &Subject<'_>) -> Option<String> {
+        lacks_factors(subject)
+    }
+
+    fn measure(&self, subject: &Subject<'_>, watch: &mut dyn Watch) -> Result<Measured, EvaluateError> {
+        let whole = subject.whole(watch)?;
+        let seed = subject.settings.seed;
+        let settings = ModularitySettings::default();
+        let score = modularity_and_explicitness(&whole.codes, &whole.factors, &settings, seed).map_err(undefined)?;
+        let details = matrix(whole, &score.information.matrix, &[]);
+        let values = [score.modularity.score, score.explicitness.test].map(number).to_vec();
+        Ok(Measured { values, details, ..Measured::default() })
+    }
+
+    fn operations(&self, _: &EvaluateSettings, images: u64, [encoder, _]: [f64; 2]) -> f64 {
+        images as f64 * encoder
+    }
+}
