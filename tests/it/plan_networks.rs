@@ -40,7 +40,8 @@ fn a_later_source_replaces_the_whole_network() {
             };
             let mut expected: Vec<String> = keys.enumerate().map(message).collect();
             let mut found = warnings(&plan);
-            (expected.sort(), found.sort());
+            expected.sort();
+            found.sort();
             assert_eq!(found, expected, "{base}{later}");
         }
     }
