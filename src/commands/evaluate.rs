@@ -98,14 +98,16 @@ impl EvaluateArgs {
         }
         let trial = read(folder)?;
         let shown = shown(&trial, &settings);
+        let refused =
+            || shown.iter().filter_map(|one| Some(format!("{}: {}", one.recipe.metric, one.refused.as_ref()?)));
         if self.stop_with_parent {
             // Its parent reads the results from the folder.
+            refused().for_each(|line| complain(&line));
         } else if self.json {
             say_event(json!({ "event": "summary", "trial": trial.record.trial, "results": shown }));
         } else {
             say(&table(&shown).fit(terminal::width()).to_string());
-            let refused = shown.iter().filter_map(|one| Some((&one.recipe.metric, one.refused.as_ref()?)));
-            refused.for_each(|(metric, why)| say(&format!("{metric}: {why}")));
+            refused().for_each(|line| say(&line));
         }
         // What was named must have a value.
         let is_lacking = shown.iter().any(|one| one.refused.is_some()) && self.question.names_metrics();

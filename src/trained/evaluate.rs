@@ -217,6 +217,7 @@ pub fn evaluate_setting(
         if !trained.is_variational() {
             return Ok(false);
         }
+        own_settings["split"] = serde_json::json!(split_of(&trained.record, settings));
         trials.push((trained.record.trial.clone(), weights_of(&TrialFolder::new(path), &trained.record)?));
     }
     own_settings["trials"] = serde_json::json!(trials);

@@ -5,6 +5,7 @@ mod evaluate;
 pub use evaluate::{EvaluationEnd, evaluate_setting, is_evaluated, split_of};
 
 use crate::data::{self, DataError, Dataset, Files, ImageShape, Images, PixelMap};
+use crate::evaluation::EvaluateSettings;
 use crate::folder::{FileError, TrialFolder};
 use crate::language::{Spec, description, determines};
 use crate::metrics::Split;
@@ -14,7 +15,7 @@ use crate::model::{Architecture, BuildError, Model};
 use crate::record::checkpoint::{CheckpointError, Stored, notes};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord, current_keys};
-use crate::settings::Role;
+use crate::settings::{KeyInfo, Role};
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::measure::{KL_AXIS_NATS, MEAN_VARIANCE_AXIS};
 use crate::train::{Chosen, Encoded, Execute, Measured, Worker, micro_batch};
@@ -142,11 +143,13 @@ impl Trained {
         let read = || -> Option<(Spec, Architecture, [f64; 2])> {
             let mut written = Spec::keys_of(stored.notes.get("spec")?).ok()?;
             current_keys(&mut written, record.numerics);
-            // The data files may have been moved since the model was written; the record has their current paths.
-            for key in description().keys.iter().filter(|key| key.role() == Role::File) {
+            // The data files may have been moved since the model was written, and an evaluation asked for or changed; the record has
+            // the current keys.
+            let is_current = |key: &&KeyInfo| key.role() == Role::File || key.table() == EvaluateSettings::TABLE;
+            for key in description().keys.iter().filter(is_current) {
                 written.remove(&key.dotted);
-                let paths = record.spec.get(&key.dotted).and_then(|paths| toml::Value::try_from(paths).ok());
-                written.extend(paths.map(|paths| (key.dotted.clone(), paths)));
+                let value = record.spec.get(&key.dotted).and_then(|value| toml::Value::try_from(value).ok());
+                written.extend(value.map(|value| (key.dotted.clone(), value)));
             }
             let (spec, found) = Spec::read(&written);
             let size = |name| stored.number(name).map(|size| size as usize);

@@ -57,13 +57,16 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
 /// A file cannot be written.
 pub fn update(folder: &TrialFolder, trial: &Trial, record: &mut TrialRecord) -> Result<bool, FileError> {
     let (values, is_sound) = (trial.values(), seals::is_sound(folder, record, TrialFolder::SPEC));
-    if record.spec == values && record.warnings == trial.warnings() && is_sound {
+    let test_images = Some(trial.dataset().test.len() as u64);
+    let is_same = record.spec == values && record.test_images == test_images;
+    if is_same && record.warnings == trial.warnings() && is_sound {
         return Ok(false);
     }
     let text = trial.toml();
     write_whole(&folder.spec(), text.as_bytes())?;
     // A process that is killed here leaves a spec that differs from the record; the next run repeats the update.
     record.spec = values;
+    record.test_images = test_images;
     record.warnings = trial.warnings();
     record.files.insert(TrialFolder::SPEC.to_owned(), seals::checksum_of(text.as_bytes()));
     record.write(folder)?;

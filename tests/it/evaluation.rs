@@ -228,3 +228,18 @@ fn wrong_requests_have_their_sentences() {
     let said = evaluate(&[]);
     assert!(said.contains("model.safetensors"), "{said}");
 }
+
+/// An evaluation that is added to the spec of a trial that is done counts for `run` and for `evaluate`, as does one that is changed.
+#[test]
+fn the_present_spec_says_what_is_measured() {
+    let (mut workspace, folder) = trained("");
+    for samples in [60, 70] {
+        let table = format!("[evaluate]\nmetrics = [\"nll\"]\nnll_samples = {samples}\nsplit = \"validation\"\n");
+        workspace.write("spec.toml", format!("{SPEC}{table}"));
+        workspace.succeed(&["run", "spec.toml"]);
+        let before = result(&folder, "nll");
+        assert_eq!((&before["settings"]["samples"], &before["split"]), (&samples.into(), &"validation".into()));
+        assert_eq!(workspace.vaex(&["evaluate", text(&folder)]).status, Some(0));
+        assert_eq!(results(&folder), [before]);
+    }
+}

@@ -87,13 +87,14 @@ pub(crate) fn evaluate(
     (threads, again): (Option<usize>, bool),
     emit: &mut dyn FnMut(Event),
 ) -> anyhow::Result<(EvaluationEnd, EvaluateSettings)> {
+    // Another process may train the trial again: its weights and its record are read when it has ended.
+    let _lock = lock::take(TrialFolder::new(folder).path(), PATIENCE)?;
     let trained = Trained::open(folder)?;
     let mut trained = match threads {
         Some(threads) => trained.with_threads(threads)?,
         None => trained,
     };
     let settings = question.settings(trained.spec());
-    let _lock = lock::take(TrialFolder::new(folder).path(), PATIENCE)?;
     let end = trained.evaluate(&mut prepared::checked_files(), &settings, again, &STOP, emit)?;
     Ok((end, settings))
 }
