@@ -10,11 +10,10 @@ use super::shared::schedulers::{SubmitArgs, scheduler};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::TrialChoice;
 use super::shared::{prepared, report, terminal};
-use crate::evaluation::{EvaluateSettings, column_name, entries};
+use crate::evaluation::{EvaluateSettings, columns_of};
 use crate::folder::{ExperimentFolder, TrialFolder};
 use crate::launch::cluster::{self, Scheduler, Tasks};
 use crate::launch::{self, Evaluations, EvaluationsSummary, Options, TrialEvent, stop_with_parent};
-use crate::metrics::{Metric, Split};
 use crate::plan::value_text;
 use crate::record::evaluation::Evaluated;
 use crate::record::trial::TrialRecord;
@@ -233,10 +232,10 @@ fn shown(trial: &ReportedTrial, settings: &EvaluateSettings) -> Vec<Evaluated> {
 fn table(results: &[Evaluated]) -> Table {
     let (mut names, mut values, mut settings) = (Vec::new(), Vec::new(), Vec::new());
     for result in results {
-        for (metric, split, name) in columns_of(result) {
+        for (_, name) in columns_of(&result.recipe.metric, result.recipe.split) {
             let Some(value) = result.values.get(&name).filter(|value| !value.is_null()) else { continue };
-            names.push(column_name(metric, split));
             values.push(value_of(value));
+            names.push(name);
             settings.push(settings_text(&result.recipe.settings));
         }
     }
@@ -245,14 +244,6 @@ fn table(results: &[Evaluated]) -> Table {
         Column::text("value", values).right(),
         Column::text("settings", settings).optional(),
     ])
-}
-
-/// The columns of a result, in the order of its metrics.
-fn columns_of(result: &Evaluated) -> impl Iterator<Item = (&'static Metric, Option<Split>, String)> {
-    let split = result.recipe.split;
-    let name = result.recipe.metric.clone();
-    let entry = entries().iter().find(move |entry| entry.measure.word().name == name);
-    entry.into_iter().flat_map(|entry| &entry.metrics).map(move |metric| (metric, split, column_name(metric, split)))
 }
 
 fn value_of(value: &Value) -> String {

@@ -2,8 +2,18 @@
 
 use super::subject::Whole;
 use super::{EvaluateError, Subject};
-use crate::metrics::Value;
+use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Value};
 use serde_json::json;
+
+/// A score without a unit, of which higher values are better.
+pub(super) fn higher(name: &'static str, doc: &'static str) -> Metric {
+    Metric { direction: Direction::Higher, ..Metric::new(name, MetricKind::Number, "", doc) }
+}
+
+/// A metric that tables for people and TensorBoard show.
+pub(super) fn shown(metric: Metric, head: &'static str) -> Metric {
+    Metric { board: Board::Result, column: Some(ColumnHead { head, rule: None }), ..metric }
+}
 
 /// Why data have no disentanglement; `None` if they have: two factors or more.
 pub(super) fn lacks_factors(subject: &Subject<'_>) -> Option<String> {

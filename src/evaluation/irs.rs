@@ -1,8 +1,8 @@
 //! The interventional robustness score (Suter et al. 2019).
 
-use super::factors::{lacks_factors, matrix, number, undefined};
+use super::factors::{higher, lacks_factors, matrix, number, shown, undefined};
 use super::{Evaluate, EvaluateError, EvaluateSettings, Measured, Scope, Subject, Watch};
-use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind};
+use crate::metrics::Metric;
 use crate::scores::irs::{IrsSettings, irs};
 use crate::settings::Word;
 use serde_json::json;
@@ -21,13 +21,6 @@ impl Evaluate for IrsScore {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let higher =
-            |name, doc| Metric { direction: Direction::Higher, ..Metric::new(name, MetricKind::Number, "", doc) };
-        let shown = |metric: Metric, head| Metric {
-            board: Board::Result,
-            column: Some(ColumnHead { head, rule: None }),
-            ..metric
-        };
         vec![shown(
             higher(
                 "irs",

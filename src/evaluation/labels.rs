@@ -1,8 +1,8 @@
 //! How well the labels of images are read from their codes: nearest neighbours and a linear probe.
 
-use super::factors::undefined;
+use super::factors::{higher, undefined};
 use super::{Evaluate, EvaluateError, EvaluateSettings, Measured, Subject, Watch};
-use crate::metrics::{Board, Direction, Metric, MetricKind, Split, Value};
+use crate::metrics::{Board, Metric, MetricKind, Split, Value};
 use crate::scores::inputs::ScoreError;
 use crate::scores::neighbors::{NeighborSettings, neighbor_accuracy};
 use crate::scores::points::{Codes, Factor};
@@ -27,8 +27,6 @@ impl Evaluate for Labels {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let higher =
-            |name, doc| Metric { direction: Direction::Higher, ..Metric::new(name, MetricKind::Number, "", doc) };
         let shown = |metric: Metric| Metric { board: Board::Result, ..metric };
         let list = |name, doc| Metric::new(name, MetricKind::List, "", doc);
         vec![

@@ -1,8 +1,8 @@
 //! The mutual information gap by the aggregate posterior, as its authors compute it (Chen et al. 2018).
 
-use super::factors::{lacks_factors, matrix, number, undefined};
+use super::factors::{higher, lacks_factors, matrix, number, undefined};
 use super::{Evaluate, EvaluateError, EvaluateSettings, Measured, Scope, Subject, Watch};
-use crate::metrics::{Direction, Metric, MetricKind};
+use crate::metrics::Metric;
 use crate::scores::mig_by_posteriors::{PosteriorMigSettings, mig_by_posteriors};
 use crate::settings::Word;
 use serde_json::json;
@@ -21,8 +21,6 @@ impl Evaluate for MigSampled {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let higher =
-            |name, doc| Metric { direction: Direction::Higher, ..Metric::new(name, MetricKind::Number, "", doc) };
         vec![higher(
             "mig_sampled",
             "Mutual information gap as its authors compute it: entropies of sampled codes by the aggregate posterior, divided by the \

@@ -168,6 +168,13 @@ pub fn column_name(metric: &Metric, split: Option<Split>) -> String {
     }
 }
 
+/// The metrics of a metric's file, with the names of their columns for a split.
+pub fn columns_of(name: &str, split: Option<Split>) -> impl Iterator<Item = (&'static Metric, String)> {
+    let entry = entries().iter().find(|entry| entry.measure.word().name == name);
+    let metrics = entry.into_iter().flat_map(|entry| &entry.metrics);
+    metrics.map(move |metric| (metric, column_name(metric, split)))
+}
+
 /// Every column: the splits that each metric can be measured on.
 pub fn columns() -> impl Iterator<Item = (&'static Entry, &'static Metric, Option<Split>)> {
     entries().iter().flat_map(|entry| {

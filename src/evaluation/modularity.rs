@@ -1,8 +1,8 @@
 //! Modularity and explicitness (Ridgeway and Mozer 2018).
 
-use super::factors::{lacks_factors, matrix, number, undefined};
+use super::factors::{higher, lacks_factors, matrix, number, shown, undefined};
 use super::{Evaluate, EvaluateError, EvaluateSettings, Measured, Scope, Subject, Watch};
-use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind};
+use crate::metrics::Metric;
 use crate::scores::modularity::{ModularitySettings, modularity_and_explicitness};
 use crate::settings::Word;
 use serde_json::json;
@@ -21,13 +21,6 @@ impl Evaluate for ModularityScore {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let higher =
-            |name, doc| Metric { direction: Direction::Higher, ..Metric::new(name, MetricKind::Number, "", doc) };
-        let shown = |metric: Metric, head| Metric {
-            board: Board::Result,
-            column: Some(ColumnHead { head, rule: None }),
-            ..metric
-        };
         vec![
             shown(
                 higher("modularity", "Modularity: whether each axis has mutual information with one factor only."),

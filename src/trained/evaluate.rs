@@ -2,7 +2,9 @@
 
 use super::{Trained, TrainedError};
 use crate::data::{self, Files};
-use crate::evaluation::{self, Evaluate, EvaluateError, EvaluateSettings, Kept, Measured, Scope, Subject, Watch};
+use crate::evaluation::{
+    self, Evaluate, EvaluateError, EvaluateSettings, Kept, Measured, Scope, Subject, Watch, columns_of,
+};
 use crate::folder::{self, FileError, TrialFolder};
 use crate::metrics::{Board, Metric, Split, Value};
 use crate::record::evaluation::{Evaluated, Evaluation, Recipe, Unfinished};
@@ -297,7 +299,7 @@ fn evaluated(recipe: Recipe, measured: Measured, refused: Option<String>, second
     let values = measured.values.into_iter().chain(std::iter::repeat(None));
     let values: BTreeMap<String, serde_json::Value> = match refused {
         Some(_) => BTreeMap::new(),
-        None => columns_of(&recipe).zip(values).map(column).collect(),
+        None => columns_of(&recipe.metric, recipe.split).zip(values).map(column).collect(),
     };
     Evaluated {
         recipe,
@@ -312,7 +314,8 @@ fn evaluated(recipe: Recipe, measured: Measured, refused: Option<String>, second
 /// Writes the numbers that TensorBoard shows to an event file of their own.
 fn log(folder: &TrialFolder, results: &[Evaluated]) -> Result<(), FileError> {
     let shown = results.iter().flat_map(|result| {
-        let columns = columns_of(&result.recipe).filter(|(metric, _)| metric.board == Board::Result);
+        let columns =
+            columns_of(&result.recipe.metric, result.recipe.split).filter(|(metric, _)| metric.board == Board::Result);
         columns.filter_map(|(metric, name)| {
             let value = result.values.get(&name)?.as_f64()?;
             Some((name, value, &*metric.doc))
@@ -324,14 +327,6 @@ fn log(folder: &TrialFolder, results: &[Evaluated]) -> Result<(), FileError> {
     }
     let step = tables::read_metrics(&folder.metrics())?.last().map_or(0, |row| row.step);
     EventWriter::create(folder.path(), step)?.evaluation(step, shown)
-}
-
-/// The metrics of a result, with the names of their columns.
-fn columns_of(recipe: &Recipe) -> impl Iterator<Item = (&'static Metric, String)> {
-    let (split, name) = (recipe.split, recipe.metric.clone());
-    let entry = evaluation::entries().iter().find(move |entry| entry.measure.word().name == name);
-    let metrics = entry.into_iter().flat_map(|entry| &entry.metrics);
-    metrics.map(move |metric| (metric, evaluation::column_name(metric, split)))
 }
 
 /// Writes the values of each image, if there are any.
