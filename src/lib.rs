@@ -4,8 +4,10 @@
 //! that configures them; the plan of all trials of a spec; training and recording a trial in its folder; launching trials
 //! as processes; and the report of the results. ARCHITECTURE.md has the map.
 
-pub mod random;
+mod simd;
 mod text;
+
+pub mod random;
 
 pub mod folder;
 pub mod machine;

@@ -14,6 +14,8 @@ use std::f64::consts::LN_2;
 const BLOCK: usize = 50;
 /// Codes that are decoded at a time: as many as fit the caches with the activations of small networks.
 const ROWS: usize = 250;
+/// Groups of images for each thread between two reports of the progress.
+const GROUPS: usize = 8;
 /// The numbers of samples of the bounds that are computed from the same weights.
 const BOUNDS: [usize; 2] = [5, 50];
 /// An estimate from fewer effective samples is doubtful.
@@ -115,7 +117,7 @@ impl Evaluate for Nll {
         while kept.values.len() < count * WIDTH {
             let done = kept.values.len() / WIDTH;
             let groups: Vec<&[u32]> =
-                indices[done..].chunks(size).take(2 * subject.pool.current_num_threads()).collect();
+                indices[done..].chunks(size).take(GROUPS * subject.pool.current_num_threads()).collect();
             for group in subject.execute(groups, task)? {
                 kept.values.extend(group.iter().flat_map(OfImage::numbers));
             }
@@ -224,12 +226,15 @@ fn of_images(
     chosen: Chosen<'_>,
     (seed, samples): (u64, usize),
 ) -> Result<Vec<OfImage>, DeviceError> {
+    let key = |block: usize| {
+        let samples = BLOCK.min(samples - block * BLOCK);
+        NoiseKey { seed, purpose: Purpose::Importance, epoch: block as u64, samples }
+    };
+    let blocks = worker.log_weights(prior, chosen, (0..samples.div_ceil(BLOCK)).map(key))?;
     let mut log_weights = vec![Vec::with_capacity(samples); chosen.indices.len()];
-    for (block, start) in (0..samples).step_by(BLOCK).enumerate() {
-        let size = BLOCK.min(samples - start);
-        let key = NoiseKey { seed, purpose: Purpose::Importance, epoch: block as u64, samples: size };
-        let weights = worker.log_weights(prior, chosen, key)?;
-        log_weights.iter_mut().zip(weights.chunks(size)).for_each(|(all, block)| all.extend(block));
+    for block in blocks {
+        let size = block.len() / chosen.indices.len();
+        log_weights.iter_mut().zip(block.chunks(size)).for_each(|(all, block)| all.extend(block));
     }
     Ok(log_weights.iter().map(|weights| OfImage::of(weights)).collect())
 }

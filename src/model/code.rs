@@ -3,7 +3,7 @@
 use crate::tensor::backend::{Array, Backend, Operands, Pointwise};
 use crate::tensor::dims::Dim;
 use dfdx::shapes::Shape;
-use dfdx::tensor::{Tape, Tensor};
+use dfdx::tensor::{NoneTape, Tape, Tensor};
 use dfdx::tensor_ops::Device;
 
 /// The posterior of a batch of images. The tape is in the last tensor.
@@ -19,6 +19,17 @@ pub enum Code<N: Dim, L: Dim, B: Backend, T> {
     },
     /// Points, `(N, L)`.
     Point(Array<(N, L), B, T>),
+}
+
+impl<N: Dim, L: Dim, B: Backend> Clone for Code<N, L, B, NoneTape> {
+    fn clone(&self) -> Self {
+        match self {
+            Code::Gaussian { mean, log_variance, scale } => {
+                Code::Gaussian { mean: mean.clone(), log_variance: log_variance.clone(), scale: *scale }
+            }
+            Code::Point(code) => Code::Point(code.clone()),
+        }
+    }
 }
 
 /// The posteriors of several images, row-major.

@@ -68,11 +68,25 @@ pub fn measure<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
     form: Form,
     prior: Option<&Parameter<(Own,), B>>,
 ) -> Result<Measured<N, L, O, B>, DeviceError> {
-    let prior = PriorNumbers::measured(prior);
-    let Encoded { codes, scale, kl, tape, .. } = encode(model, x, noise, form, prior, NoneTape)?;
+    measure_code(model, model.encode(x.clone())?, x, noise, form, prior)
+}
+
+/// As [`measure`], for images that are encoded.
+///
+/// # Errors
+/// The device failed.
+pub fn measure_code<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine>(
+    model: &Vae<V, H, L, O, B>,
+    code: Code<N, L, B, NoneTape>,
+    x: &Array<(N, V), B>,
+    noise: &Array<(N, L), B>,
+    form: Form,
+    prior: Option<&Parameter<(Own,), B>>,
+) -> Result<Measured<N, L, O, B>, DeviceError> {
+    let Encoded { codes, scale, kl, tape, .. } = draw(code, noise, form, PriorNumbers::measured(prior))?;
     let (outputs, tape) = model.decode(codes.z.clone().put_tape(tape))?.split_tape();
-    let x = repeated(x, form.samples)?;
-    let (recon_nats, _) = model.likelihood().nats(outputs.clone().put_tape(tape), &x)?.split_tape();
+    let (recon_nats, _) =
+        model.likelihood().nats(outputs.clone().put_tape(tape), &repeated(x, form.samples)?)?.split_tape();
     let kl_nats = kl.filter(|_| matches!(form.kl, KlForm::Sampled { .. }));
     Ok(Measured { recon_nats, kl_nats, codes, deviation_scale: scale, outputs })
 }
@@ -118,7 +132,17 @@ pub(crate) fn encode<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape
     prior: PriorNumbers<'_, B>,
     tape: T,
 ) -> Result<Encoded<N, L, B, T>, DeviceError> {
-    match model.encode(x.clone().put_tape(tape))? {
+    draw(model.encode(x.clone().put_tape(tape))?, noise, form, prior)
+}
+
+/// Draws codes from posteriors, with all operations recorded.
+fn draw<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Device>>(
+    code: Code<N, L, B, T>,
+    noise: &Array<(N, L), B>,
+    form: Form,
+    prior: PriorNumbers<'_, B>,
+) -> Result<Encoded<N, L, B, T>, DeviceError> {
+    match code {
         Code::Point(code) => {
             let (code, tape) = code.split_tape();
             let codes = Codes { mean: code.clone(), log_variance: None, z: code };

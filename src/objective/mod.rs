@@ -17,7 +17,7 @@ mod settings;
 mod term;
 
 pub use batch::{BatchCodes, CodeParts, Coupled, Draws, RowTerms, RowValues, RowWeights};
-pub use evaluate::{Form, FromBatch, KlForm, Learned, Measured, learn, measure};
+pub use evaluate::{Form, FromBatch, KlForm, Learned, Measured, learn, measure, measure_code};
 pub(crate) use evaluate::{PriorNumbers, encode};
 pub use importance::BOUND_NATS;
 pub use own::{OwnCost, OwnParameters, Owned};

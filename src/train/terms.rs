@@ -8,7 +8,8 @@ use crate::metrics::Split;
 use crate::model::{Code, Posterior};
 use crate::objective::{self, Form, KlForm};
 use crate::random::{HELD_OUT_SEED, Purpose};
-use crate::tensor::backend::{Codes, Combine, DeviceError, NoiseKey};
+use crate::tensor::backend::{Array, Codes, Combine, DeviceError, NoiseKey};
+use crate::tensor::dims::{Batch, Latent, Outputs};
 
 /// The log-variance of a posterior is twice its `scale` times the number that the encoder gives.
 const LOG_VARIANCE: f32 = 0.5;
@@ -56,18 +57,32 @@ impl<B: Combine> Worker<B> {
         values
     }
 
-    /// The logarithms of the importance weights p(x, z) / q(z|x) of samples, nats, (Images, Samples), with the numbers of a learned
-    /// prior.
+    /// The logarithms of the importance weights p(x, z) / q(z|x) of samples, nats, with the numbers of a learned prior: for each
+    /// key those of its samples, (Images, Samples). The images are encoded once.
     pub(crate) fn log_weights(
         &self,
         prior: Option<&[f32]>,
         Chosen { split, indices }: Chosen<'_>,
-        key: NoiseKey,
-    ) -> Result<Vec<f64>, DeviceError> {
+        keys: impl Iterator<Item = NoiseKey>,
+    ) -> Result<Vec<Vec<f64>>, DeviceError> {
         let x = self.images(self.images_of(split), indices, split, 0)?;
-        let noise = self.noise(indices, key.seed, key.purpose, key.epoch, key.samples)?;
-        let form = Form { samples: key.samples, kl: KlForm::Sampled { by_path: false } };
-        let terms = objective::measure(&self.model, &x, &noise, form, self.on_device(prior)?.as_ref())?;
+        let prior = self.on_device(prior)?;
+        let code = self.model.encode(x.clone())?;
+        keys.map(|key| {
+            let noise = self.noise(indices, key.seed, key.purpose, key.epoch, key.samples)?;
+            let form = Form { samples: key.samples, kl: KlForm::Sampled { by_path: false } };
+            let terms = objective::measure_code(&self.model, code.clone(), &x, &noise, form, prior.as_ref())?;
+            Ok(self.log_weights_of(terms, &noise, key.samples))
+        })
+        .collect()
+    }
+
+    fn log_weights_of(
+        &self,
+        terms: objective::Measured<Batch, Latent, Outputs, B>,
+        noise: &Array<(Batch, Latent), B>,
+        samples: usize,
+    ) -> Vec<f64> {
         let recon_nats = terms.recon_nats.to_vec();
         let kl_nats: Vec<f64> = match terms.kl_nats {
             Some(kl) if terms.deviation_scale == LOG_VARIANCE => kl.to_vec().into_iter().map(f64::from).collect(),
@@ -82,7 +97,7 @@ impl<B: Combine> Worker<B> {
                     .collect();
                 let rows = z.chunks(latent).zip(noise.chunks(latent)).enumerate();
                 let nats = rows.map(|(row, (z, noise))| {
-                    let log_deviation = &deviations[row / key.samples * latent..][..latent];
+                    let log_deviation = &deviations[row / samples * latent..][..latent];
                     let of_axis = |((z, noise), log_deviation): ((&f32, &f32), &f64)| {
                         0.5 * (f64::from(*z).powi(2) - f64::from(*noise).powi(2)) - log_deviation
                     };
@@ -91,7 +106,7 @@ impl<B: Combine> Worker<B> {
                 nats.collect()
             }
         };
-        Ok(recon_nats.into_iter().zip(kl_nats).map(|(recon, kl)| -f64::from(recon) - kl).collect())
+        recon_nats.into_iter().zip(kl_nats).map(|(recon, kl)| -f64::from(recon) - kl).collect()
     }
 
     /// The posteriors of images.

@@ -97,11 +97,11 @@ pub fn conv_transpose_backward(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tests::on_every_arch;
     use crate::tensor::dims::{Padding, Window};
     use crate::tensor::kernels::oracle::{
         self, Remembered, activations_by_value, assert_close, assert_close_to, numbers, plus, side, wide,
     };
-    use crate::tensor::kernels::simd::tests::on_every_arch;
     use crate::tensor::kernels::winograd::Filtering;
     use proptest::prelude::*;
 

@@ -3,8 +3,8 @@
 use super::activation::{Activation, activation_backward};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
-use super::simd::WIDEST;
 use super::{Accumulate, assert_length};
+use crate::simd::WIDEST;
 use std::ops::Range;
 
 /// The sizes of the arrays of a dense layer; each is at least 1, except `rows`, which may be 0.
@@ -185,10 +185,10 @@ pub fn dense_weight_gradient(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tests::on_every_arch;
     use crate::tensor::kernels::oracle::{
         self, Remembered, activations_by_value, assert_close, assert_close_at, numbers, side, wide,
     };
-    use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
     proptest! {

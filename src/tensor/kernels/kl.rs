@@ -100,11 +100,11 @@ pub fn reparameterize_backward(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tests::on_every_arch;
     use crate::tensor::kernels::oracle::{
         self, assert_close, assert_each_close, gradient_by_differences, numbers, numbers_between, plus, times_rows,
         wide,
     };
-    use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
     proptest! {

@@ -15,8 +15,8 @@ use super::activation::finish;
 use super::conv_shape::{ConvShape, Side, transpose_taps};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
-use super::simd::WIDEST;
 use super::winograd::Filtering;
+use crate::simd::WIDEST;
 use crate::tensor::dims::Window;
 
 /// Results with at most this many channels are computed by summing windows.

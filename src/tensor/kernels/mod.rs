@@ -18,17 +18,16 @@ mod lowering;
 pub(crate) mod oracle;
 mod product;
 mod scratch;
-mod simd;
 mod sum;
 mod winograd;
 
+#[cfg(test)]
+pub(crate) use crate::simd::tests::on_every_arch;
+pub(crate) use crate::simd::vectorized;
 pub use activation::{ACTIVATIONS, Activation, IDENTITY, LAYER_ACTIVATIONS, OnnxFormula, OnnxStep, RELU};
 pub(crate) use elementary::{exp, ln, ln_1p_of_unit, sigmoid, tanh};
 pub use scratch::Buffer;
 pub(crate) use scratch::with_scratch;
-#[cfg(test)]
-pub(crate) use simd::tests::on_every_arch;
-pub(crate) use simd::vectorized;
 pub(crate) use sum::sum_of;
 pub use sum::sum_of_squares;
 

@@ -10,7 +10,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::simd::{self, dispatch};
+use crate::simd::{self, dispatch};
 
 /// Terms of a product whose numbers on the left have equal distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -320,8 +320,8 @@ unsafe fn tile_inline<S: Simd, const R: usize, const V: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tests::on_every_arch;
     use crate::tensor::kernels::oracle::{assert_close, numbers, side, wide};
-    use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
     proptest! {

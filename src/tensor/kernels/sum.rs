@@ -1,6 +1,6 @@
 //! Accurate sums over many terms that the compiler can vectorize.
 
-use super::simd::vectorized;
+use crate::simd::vectorized;
 
 /// Terms that are computed side by side.
 const LANES: usize = 16;

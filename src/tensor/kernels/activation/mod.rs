@@ -1,9 +1,9 @@
 //! Bias and activation, the last step of every layer, and their gradients.
 
 use super::product::Start;
-use super::simd::vectorized;
 use super::sum::sum_of;
 use crate::settings::{Choices, Kind, Word};
+use crate::simd::vectorized;
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Tape, Tensor};
 use dfdx::tensor_ops::Device;
@@ -307,10 +307,10 @@ fn add_column_sums(values: &[f32], sums: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tests::on_every_arch;
     use crate::tensor::kernels::oracle::{
         self, activations, assert_close, assert_close_at, numbers, numbers_between, plus, side, wide,
     };
-    use crate::tensor::kernels::simd::tests::on_every_arch;
     use proptest::prelude::*;
 
     /// Over arguments from -30 to 30, the values come close to their bounds.

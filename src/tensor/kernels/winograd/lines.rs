@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 
 use super::super::Accumulate;
 use super::super::product::Start;
-use super::super::simd::{self, dispatch, load, store};
+use crate::simd::{self, dispatch, load, store};
 
 /// The position of the channel vectors of a small square in an array.
 pub(super) trait Grid: Copy {

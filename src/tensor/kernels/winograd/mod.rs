@@ -16,7 +16,7 @@ use super::Accumulate;
 use super::conv_shape::{ConvShape, Side, transpose_taps};
 use super::product::{Product, Segment, Start, multiples};
 use super::scratch::with_scratch;
-use super::simd::WIDEST;
+use crate::simd::WIDEST;
 use crate::tensor::dims::Window;
 use std::ops::Range;
 
@@ -401,8 +401,8 @@ impl Filtering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::tests::on_every_arch;
     use crate::tensor::kernels::oracle::{self, assert_close_to, numbers, plus, wide};
-    use crate::tensor::kernels::simd::tests::on_every_arch;
 
     /// Includes shapes for which filtering is slower: every way in which the edge of an image can cut tiles, no images,
     /// and more than one group of images.

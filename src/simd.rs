@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 
 /// The largest vector length; every vector length divides it. Kernels without code for a remainder require multiples of
 /// it.
-pub(super) const WIDEST: usize = 16;
+pub(crate) const WIDEST: usize = 16;
 
 /// The best instructions of this CPU.
 static BEST: LazyLock<Arch> = LazyLock::new(Arch::new);
 
 /// Runs `work` with the best instructions of this CPU. Loops are vectorized if everything that they call is inlined.
 #[inline]
-pub(super) fn dispatch<W: WithSimd>(work: W) -> W::Output {
+pub(crate) fn dispatch<W: WithSimd>(work: W) -> W::Output {
     #[cfg(test)]
     if let Some(arch) = tests::CHOSEN.get() {
         return arch.dispatch(work);
@@ -28,19 +28,19 @@ pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
 
 /// The vector that begins at `values[at]`.
 #[inline(always)]
-pub(super) fn load<S: Simd>(_: S, values: &[f32], at: usize) -> S::f32s {
+pub(crate) fn load<S: Simd>(_: S, values: &[f32], at: usize) -> S::f32s {
     S::as_simd_f32s(&values[at..at + S::F32_LANES]).0[0]
 }
 
 /// Writes a vector to `values[at]` and the following elements.
 #[inline(always)]
-pub(super) fn store<S: Simd>(_: S, values: &mut [f32], at: usize, vector: S::f32s) {
+pub(crate) fn store<S: Simd>(_: S, values: &mut [f32], at: usize, vector: S::f32s) {
     S::as_mut_simd_f32s(&mut values[at..at + S::F32_LANES]).0[0] = vector;
 }
 
 /// max(0, value); NaN stays NaN.
 #[inline(always)]
-pub(super) fn relu<S: Simd>(simd: S, value: S::f32s) -> S::f32s {
+pub(crate) fn relu<S: Simd>(simd: S, value: S::f32s) -> S::f32s {
     let zero = simd.splat_f32s(0.0);
     simd.select_f32s(simd.less_than_f32s(value, zero), zero, value)
 }
@@ -52,7 +52,7 @@ pub(crate) mod tests {
 
     thread_local! {
         /// The instructions that the kernels of this thread use instead of the best.
-        pub(super) static CHOSEN: Cell<Option<Arch>> = const { Cell::new(None) };
+        pub(crate) static CHOSEN: Cell<Option<Arch>> = const { Cell::new(None) };
     }
 
     /// Calls `work` once for each instruction set that the CPU has.

@@ -6,9 +6,11 @@
 //! address: not on the thread, the batch or earlier draws. ChaCha has no key schedule: creating a stream and drawing
 //! from it takes less than 100 nanoseconds.
 //!
-//! Integers and bytes are the same on every machine. Normals use `ln` and `sin_cos` in double precision, whose last
-//! digit may differ between platforms; after rounding to single precision the difference is rarely visible.
+//! All of them are the same on every machine: integers, bytes, and normals, which use no function of the C library.
 
+mod normal;
+
+use normal::{NORMAL_PAIRS, fill_with_normals};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -95,14 +97,11 @@ impl Stream {
     /// Box-Muller: each pair of values uses two 32-bit numbers. If the count is odd, the second value of the last pair
     /// is dropped.
     pub fn fill_normal(&mut self, values: &mut [f32]) {
-        const UNIT: f64 = 1.0 / 4_294_967_296.0;
-        for pair in values.chunks_mut(2) {
-            // Half a step is added, because the logarithm of zero is infinite.
-            let radius = (-2.0 * ((f64::from(self.next_u32()) + 0.5) * UNIT).ln()).sqrt();
-            let (sine, cosine) = (std::f64::consts::TAU * UNIT * f64::from(self.next_u32())).sin_cos();
-            for (value, direction) in pair.iter_mut().zip([cosine, sine]) {
-                *value = (radius * direction) as f32;
-            }
+        let mut words = [[0; 2]; NORMAL_PAIRS];
+        for values in values.chunks_mut(2 * NORMAL_PAIRS) {
+            let words = &mut words[..values.len().div_ceil(2)];
+            words.as_flattened_mut().fill_with(|| self.generator.next_u32());
+            fill_with_normals(words, values);
         }
     }
 
