@@ -1,7 +1,7 @@
 //! `vaex evaluate`: measures the likelihood and other metrics of trials that are done.
 
 use super::command::Command;
-use super::shared::evaluation::{self, Question};
+use super::shared::evaluation::{self, PATIENCE, Question};
 use super::shared::exit::{DONE, FAILED, INTERRUPTED};
 use super::shared::numbers::positive;
 use super::shared::print::{complain, say};
@@ -9,17 +9,19 @@ use super::shared::progress::{evaluated, say_event, say_line};
 use super::shared::schedulers::{SubmitArgs, scheduler};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::TrialChoice;
-use super::shared::{prepared, report, terminal};
-use crate::evaluation::{EvaluateSettings, columns_of};
+use super::shared::{report, terminal};
+use crate::evaluation::{EvaluateSettings, Scope, columns_of};
 use crate::folder::{ExperimentFolder, TrialFolder};
 use crate::launch::cluster::{self, Scheduler, Tasks};
-use crate::launch::{self, Evaluations, EvaluationsSummary, Options, TrialEvent, stop_with_parent};
+use crate::launch::{
+    self, EvaluationWatch, Evaluations, EvaluationsSummary, Options, TrialEvent, lock, stop_with_parent,
+};
 use crate::plan::value_text;
 use crate::record::evaluation::Evaluated;
 use crate::record::trial::TrialRecord;
 use crate::report::{Column, ReportedTrial, Table, collect, significant};
 use crate::text::counted;
-use crate::trained::{EvaluationEnd, Trained, evaluate_setting, is_evaluated, split_of};
+use crate::trained::{EvaluationEnd, Trained, is_evaluated, split_of};
 use crate::trial::Event;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -95,6 +97,14 @@ impl EvaluateArgs {
             }
             return Ok(INTERRUPTED);
         }
+        for measure in settings.chosen().filter(|measure| measure.scope() == Scope::Setting) {
+            if self.question.names_metrics() && !self.stop_with_parent {
+                complain(&format!(
+                    "{} compares the trials of a setting: `vaex evaluate` measures it for the folder of the experiment",
+                    measure.word().name
+                ));
+            }
+        }
         let trial = read(folder)?;
         let shown = shown(&trial, &settings);
         let refused =
@@ -111,17 +121,6 @@ impl EvaluateArgs {
         // What was named must have a value.
         let is_lacking = shown.iter().any(|one| one.refused.is_some()) && self.question.names_metrics();
         Ok(if is_lacking { FAILED } else { DONE })
-    }
-
-    /// Measures what belongs to settings: scores that compare the seeds of each.
-    fn settings(&self) -> anyhow::Result<()> {
-        let settings = collect(self.trial.given())?.done_by_setting();
-        let mut files = prepared::checked_files();
-        for folders in settings.iter().filter(|folders| folders.len() > 1) {
-            let asked = self.question.settings(Trained::open(&folders[0])?.spec());
-            evaluate_setting(folders, &mut files, &asked, self.again)?;
-        }
-        Ok(())
     }
 
     /// Submits the evaluation of trials to a scheduler, and with `--wait` follows it.
@@ -146,35 +145,75 @@ impl EvaluateArgs {
             return Ok(DONE);
         }
         signals::stop_then_exit()?;
-        let ids: Vec<String> =
-            folders.iter().filter_map(|folder| TrialFolder::new(folder).id().map(str::to_owned)).collect();
-        let job = cluster::submit_evaluations(&experiment, &record.experiment, ids.clone(), scheduler, &tasks)?;
-        match self.json {
-            true => say_event(json!({ "event": "job", "job": job.job, "trials": job.trials })),
-            false => say(&format!("evaluation of {} submitted as {}", counted(job.trials, "trial"), job.job)),
+        let job = {
+            // Another command must not submit the same trials in the meantime.
+            let _lock = lock::take(experiment.path(), PATIENCE)?;
+            let submitted = cluster::active(&experiment, &record.experiment)?;
+            let ids = folders.iter().filter_map(|folder| TrialFolder::new(folder).id().map(str::to_owned));
+            let ids: Vec<String> = ids.filter(|id| !submitted.contains_key(id)).collect();
+            let count = submitted.len();
+            if count > 0 {
+                complain(&format!("{} of this experiment left out: queued or running", counted(count, "trial")));
+            }
+            match ids.is_empty() {
+                true => None,
+                false => Some(cluster::submit_evaluations(&experiment, &record.experiment, ids, scheduler, &tasks)?),
+            }
+        };
+        match (&job, self.json) {
+            (None, false) => say("nothing to submit"),
+            (None, true) => say_event(json!({ "event": "job", "job": null, "trials": 0 })),
+            (Some(job), true) => say_event(json!({ "event": "job", "job": job.job, "trials": job.trials })),
+            (Some(job), false) => {
+                say(&format!("evaluation of {} submitted as {}", counted(job.trials, "trial"), job.job));
+            }
         }
         if !self.submit.wait {
             return Ok(DONE);
         }
+        self.wait(folders, &experiment, scheduler, job.map_or(0.0, |job| job.submitted))
+    }
+
+    /// Waits until the trials are evaluated or their tasks have ended, and prints the report.
+    fn wait(
+        &self,
+        folders: &[PathBuf],
+        experiment: &ExperimentFolder,
+        scheduler: &Scheduler,
+        submitted: f64,
+    ) -> anyhow::Result<u8> {
+        // With --again, what was measured before does not count.
+        let since = if self.again { submitted } else { 0.0 };
+        let is_measured = |folder: &TrialFolder| -> anyhow::Result<bool> {
+            let settings = self.question.settings(Trained::open(folder.path())?.spec());
+            Ok(is_evaluated(folder, &TrialRecord::read(folder)?, &settings, None, since))
+        };
+        let trials: Vec<TrialFolder> = folders.iter().map(TrialFolder::new).collect();
+        let record = TrialRecord::read(&trials[0])?;
+        let mut watch = EvaluationWatch::of(scheduler);
         let mut quiet = 0;
+        // While Slurm moves a task from one state to the next, it may briefly be in neither.
         while quiet < 3 {
             std::thread::sleep(Duration::from_secs(1));
-            let active = cluster::active(&experiment, &record.experiment)?;
-            // While Slurm moves a task from one state to the next, it may briefly be in neither.
-            quiet = if ids.iter().any(|id| active.contains_key(id)) { 0 } else { quiet + 1 };
+            let active = cluster::active(experiment, &record.experiment)?;
+            let mut is_coming = false;
+            for trial in &trials {
+                let task = trial.id().and_then(|id| active.get(id));
+                is_coming |= watch.is_coming(trial, task, || is_measured(trial).unwrap_or(false))?;
+            }
+            quiet = if is_coming { 0 } else { quiet + 1 };
             if STOP.load(Ordering::Relaxed) {
                 complain("stopped waiting; the submitted evaluations continue");
                 return Ok(INTERRUPTED);
             }
         }
-        let is_missing = |folder: &PathBuf| -> anyhow::Result<bool> {
-            let settings = self.question.settings(Trained::open(folder)?.spec());
-            let folder = TrialFolder::new(folder);
-            Ok(!is_evaluated(&folder, &TrialRecord::read(&folder)?, &settings))
-        };
-        let missing = folders.iter().map(is_missing).collect::<anyhow::Result<Vec<bool>>>()?;
+        let missing = trials.iter().filter(|trial| !is_measured(trial).unwrap_or(false)).count();
+        if missing > 0 {
+            complain(&format!("{} not evaluated; see the output of the tasks", counted(missing, "trial")));
+        }
+        let is_complete = evaluation::evaluate_settings(self.trial.given(), &self.question, self.again)?;
         report::print(self.trial.given())?;
-        Ok(if missing.contains(&true) { FAILED } else { DONE })
+        Ok(if missing > 0 || !is_complete { FAILED } else { DONE })
     }
 
     /// Evaluates several trials, each in its own process, and prints the report.
@@ -193,9 +232,8 @@ impl EvaluateArgs {
         let evaluations = Evaluations { folders: trials, jobs, options: arguments };
         let summary = evaluations.run(&STOP, &mut |number, event| progress.show(number, &event))?;
         progress.clear();
-        if summary.interrupted == 0 {
-            self.settings()?;
-        }
+        let is_complete =
+            summary.interrupted > 0 || evaluation::evaluate_settings(self.trial.given(), &self.question, self.again)?;
         if self.json {
             let EvaluationsSummary { evaluated, failed, interrupted } = summary;
             say_event(
@@ -207,6 +245,7 @@ impl EvaluateArgs {
         Ok(match summary {
             EvaluationsSummary { interrupted: 1.., .. } => INTERRUPTED,
             EvaluationsSummary { failed: 1.., .. } => FAILED,
+            EvaluationsSummary { .. } if !is_complete => FAILED,
             EvaluationsSummary { .. } => DONE,
         })
     }

@@ -18,6 +18,23 @@ pub(super) fn of(train: &Images, validation: &Images) -> String {
     shortened(all)
 }
 
+/// The hash of the images of all splits, with their labels: 32 hex digits.
+pub(super) fn with_labels(splits: [&Images; 3]) -> String {
+    let mut all = Sha256::new();
+    all.update(b"vaex images and labels 1");
+    for images in splits {
+        all.update((images.len() as u64).to_le_bytes());
+        (0..images.len()).for_each(|index| all.update(images.hash(index)));
+        for column in images.columns() {
+            all.update((column.name.len() as u64).to_le_bytes());
+            all.update(&column.name);
+            all.update(column.size.to_le_bytes());
+            images.values_of(column).into_iter().for_each(|value| all.update(value.to_le_bytes()));
+        }
+    }
+    shortened(all)
+}
+
 /// The hashes that version 0.1.0, which read grey bytes only, saved for the same images: without labels, and with labels.
 pub(super) fn earlier(splits: &[&Images]) -> Vec<String> {
     let hash = |with_labels: bool| {

@@ -33,7 +33,7 @@ use crate::metrics::Split;
 use format::FormatError;
 use picture::Layout;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The files and folders that a path of a spec stands for, relative to the working directory; empty if there are none.
 pub fn input_files(path: &Path) -> Vec<PathBuf> {
@@ -59,6 +59,7 @@ pub struct Dataset {
     /// The hash of the training and validation images, 32 hex digits: a hash of the hashes of the images in order. It depends
     /// neither on the names and the format of files nor on labels, because training does not use labels.
     pub hash: String,
+    with_labels: Arc<OnceLock<String>>,
 }
 
 impl Dataset {
@@ -76,6 +77,26 @@ impl Dataset {
             true => (&self.train, Split::Train),
             false => (&self.validation, Split::Validation),
         }
+    }
+
+    /// No images, for values in an interval.
+    pub(crate) fn empty(shape: ImageShape, stored: [f64; 2]) -> Dataset {
+        let none = Images::new(Vec::<u8>::new(), shape);
+        Dataset {
+            train: none.clone(),
+            validation: none.clone(),
+            test: none,
+            stored,
+            is_grey: false,
+            ordered_by: None,
+            hash: String::new(),
+            with_labels: Arc::default(),
+        }
+    }
+
+    /// The hash of the images of all splits, with their labels, 32 hex digits: of what metrics are measured on.
+    pub fn hash_with_labels(&self) -> &str {
+        self.with_labels.get_or_init(|| identity::with_labels([&self.train, &self.validation, &self.test]))
     }
 
     /// Whether these images have a hash that a trial saved, possibly with an earlier version of vaex.
@@ -143,7 +164,7 @@ impl Files {
         let test = test.unwrap_or(cut.test);
         let is_grey = [&train, &validation].iter().any(|images| images.are_grey(stored));
         let hash = identity::of(&train, &validation);
-        Ok(Dataset { train, validation, test, stored, is_grey, ordered_by, hash })
+        Ok(Dataset { train, validation, test, stored, is_grey, ordered_by, hash, with_labels: Arc::default() })
     }
 
     /// The images of a source, loaded once.

@@ -60,7 +60,7 @@ impl Evaluate for Aggregate {
         let codes = |values: &Vec<f32>| Codes { latent, values: values.clone() };
         let (mean, log_variance) = (codes(&posteriors.mean), codes(&posteriors.log_variance));
         let settings = AggregateSettings { seed: subject.settings.seed, ..AggregateSettings::default() };
-        let terms = subject.pool.install(|| aggregate_terms(&mean, &log_variance, &settings)).map_err(undefined)?;
+        let terms = subject.compute(watch, || aggregate_terms(&mean, &log_variance, &settings)).map_err(undefined)?;
         let AggregateTerms { mutual_information, total_correlation, dimension_wise_kl, kl_by_axis, .. } = terms;
         let both = |of: Estimate| [Some(Value::Number(of.mean)), Some(Value::Number(of.standard_error))];
         let is_standard = subject.prior.is_none();

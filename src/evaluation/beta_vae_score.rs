@@ -46,8 +46,9 @@ impl Evaluate for BetaVaeScore {
     fn measure(&self, subject: &Subject<'_>, watch: &mut dyn Watch) -> Result<Measured, EvaluateError> {
         let whole = subject.whole(watch)?;
         let seed = subject.settings.seed;
-        let score =
-            beta_vae_score(&whole.codes, &whole.factors, &BetaVaeSettings::default(), seed).map_err(undefined)?;
+        let score = subject
+            .compute(watch, || beta_vae_score(&whole.codes, &whole.factors, &BetaVaeSettings::default(), seed))
+            .map_err(undefined)?;
         let score = score.ok_or_else(|| undefined("fewer than two factors vary"))?;
         let details = json!({ "factors": named(whole, &score.factors), "train_accuracy": score.train_accuracy });
         Ok(Measured { values: vec![number(Some(score.eval_accuracy))], details, ..Measured::default() })

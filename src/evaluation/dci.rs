@@ -53,7 +53,9 @@ impl Evaluate for DciScores {
     fn measure(&self, subject: &Subject<'_>, watch: &mut dyn Watch) -> Result<Measured, EvaluateError> {
         let whole = subject.whole(watch)?;
         let seed = subject.settings.seed;
-        let score = dci(&whole.codes, &whole.factors, &DciSettings::default(), seed).map_err(undefined)?;
+        let score = subject
+            .compute(watch, || dci(&whole.codes, &whole.factors, &DciSettings::default(), seed))
+            .map_err(undefined)?;
         let score = score.ok_or_else(|| undefined("no factor varies"))?;
         let factors = score.factors.len();
         let details = json!({

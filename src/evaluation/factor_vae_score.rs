@@ -51,8 +51,9 @@ impl Evaluate for FactorVaeScore {
     fn measure(&self, subject: &Subject<'_>, watch: &mut dyn Watch) -> Result<Measured, EvaluateError> {
         let whole = subject.whole(watch)?;
         let seed = subject.settings.seed;
-        let score =
-            factor_vae_score(&whole.codes, &whole.factors, &FactorVaeSettings::default(), seed).map_err(undefined)?;
+        let score = subject
+            .compute(watch, || factor_vae_score(&whole.codes, &whole.factors, &FactorVaeSettings::default(), seed))
+            .map_err(undefined)?;
         let score = score.ok_or_else(|| undefined("fewer than two factors vary"))?;
         let details = json!({
             "factors": named(whole, &score.factors), "axes": score.active_axes, "train_accuracy": score.train_accuracy,

@@ -46,7 +46,9 @@ impl Evaluate for IrsScore {
     fn measure(&self, subject: &Subject<'_>, watch: &mut dyn Watch) -> Result<Measured, EvaluateError> {
         let whole = subject.whole(watch)?;
         let seed = subject.settings.seed;
-        let score = irs(&whole.codes, &whole.factors, &IrsSettings::default(), seed).map_err(undefined)?;
+        let score = subject
+            .compute(watch, || irs(&whole.codes, &whole.factors, &IrsSettings::default(), seed))
+            .map_err(undefined)?;
         let details = matrix(whole, &score.matrix, &[]);
         Ok(Measured { values: vec![number(score.score)], details, ..Measured::default() })
     }

@@ -70,7 +70,7 @@ impl Evaluate for Labels {
                 let probe = linear_probe(pair.0, pair.1, &ProbeSettings::default())?;
                 Ok(near.zip(probe.map(|probe| probe.accuracy)))
             };
-            let found = subject.pool.install(|| accuracy(pair));
+            let found = subject.compute(watch, || accuracy(pair));
             let found = found.map_err(undefined::<ScoreError>)?;
             if let Some((near, probe)) = found {
                 neighbors.push(near);

@@ -47,7 +47,9 @@ impl Evaluate for Mig {
     fn measure(&self, subject: &Subject<'_>, watch: &mut dyn Watch) -> Result<Measured, EvaluateError> {
         let whole = subject.whole(watch)?;
         let seed = subject.settings.seed;
-        let score = mig(&whole.codes, &whole.factors, &MigSettings::default(), seed).map_err(undefined)?;
+        let score = subject
+            .compute(watch, || mig(&whole.codes, &whole.factors, &MigSettings::default(), seed))
+            .map_err(undefined)?;
         let details = matrix(whole, &score.information.matrix, &score.gaps);
         Ok(Measured { values: vec![number(score.score)], details, ..Measured::default() })
     }

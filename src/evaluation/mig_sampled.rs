@@ -54,8 +54,9 @@ impl Evaluate for MigSampled {
         }
         let posteriors = (&whole.codes, &whole.log_variances);
         let settings = PosteriorMigSettings::default();
-        let score =
-            mig_by_posteriors(posteriors.0, posteriors.1, &whole.factors, &settings, seed).map_err(undefined)?;
+        let score = subject
+            .compute(watch, || mig_by_posteriors(posteriors.0, posteriors.1, &whole.factors, &settings, seed))
+            .map_err(undefined)?;
         let details = matrix(whole, &score.information, &score.gaps);
         Ok(Measured { values: vec![number(score.score)], details, ..Measured::default() })
     }

@@ -38,8 +38,8 @@ impl Evaluate for Mmd {
             ),
             lower(
                 "sample_mmd",
-                "Squared maximum mean discrepancy, unbiased, of the expected values of samples from the prior and the images, by \
-                 value; the same kernels. Not comparable between data sets.",
+                "Squared maximum mean discrepancy, unbiased, of samples from the prior (their expected values or, for binarized \
+                 images, drawn pixels) and the images, by value; the same kernels. Not comparable between data sets.",
             ),
         ]
     }
@@ -68,17 +68,12 @@ impl Evaluate for Mmd {
         }
         let draws = worker.prior_codes(count, seed, 1.0)?;
         let values = subject.images().shape().values();
-        let mut samples = Vec::with_capacity(count * values);
-        let parts = draws.chunks(subject.micro_batch * latent).collect();
-        subject
-            .execute(parts, |worker, codes: &[f32]| worker.decode(codes))?
-            .into_iter()
-            .for_each(|part| samples.extend(part));
+        let samples = subject.samples(count)?;
         let indices: Vec<u32> = (0..count as u32).collect();
         let images = worker.inputs(subject.split, &indices);
         let vectors = |latent: usize, values: Vec<f32>| Codes { latent, values };
-        let pair = |one: Codes, other: Codes| {
-            let found = subject.pool.install(|| maximum_mean_discrepancy(&one, &other, &MmdSettings::default()));
+        let mut pair = |one: Codes, other: Codes| {
+            let found = subject.compute(watch, || maximum_mean_discrepancy(&one, &other, &MmdSettings::default()));
             found.map(|found| found.unbiased).map_err(undefined)
         };
         let of_codes = pair(vectors(latent, codes), vectors(latent, draws))?;

@@ -6,10 +6,12 @@
 mod active_units;
 mod aggregate;
 mod beta_vae_score;
+mod classifier;
 mod dci;
 mod elbo;
 mod factor_vae_score;
 mod factors;
+mod frechet_labels;
 mod irs;
 mod labels;
 mod mig;
@@ -42,6 +44,7 @@ pub const METRICS: &[&dyn Evaluate] = &[
     &reconstruction::Reconstruction,
     &labels::Labels,
     &mmd::Mmd,
+    &frechet_labels::FrechetLabels,
     &beta_vae_score::BetaVaeScore,
     &factor_vae_score::FactorVaeScore,
     &mig::Mig,

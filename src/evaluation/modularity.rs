@@ -50,7 +50,9 @@ impl Evaluate for ModularityScore {
         let whole = subject.whole(watch)?;
         let seed = subject.settings.seed;
         let settings = ModularitySettings::default();
-        let score = modularity_and_explicitness(&whole.codes, &whole.factors, &settings, seed).map_err(undefined)?;
+        let score = subject
+            .compute(watch, || modularity_and_explicitness(&whole.codes, &whole.factors, &settings, seed))
+            .map_err(undefined)?;
         let details = matrix(whole, &score.information.matrix, &[]);
         let values = [score.modularity.score, score.explicitness.test].map(number).to_vec();
         Ok(Measured { values, details, ..Measured::default() })

@@ -1,13 +1,20 @@
 //! The model and the images that are evaluated. What several metrics need is computed once.
 
 use super::{EvaluateError, EvaluateSettings};
-use crate::data::{Column, Images};
+use crate::data::{Binarize, Column, Images, PixelMap};
 use crate::metrics::Split;
+use crate::random::{Purpose, Stream};
 use crate::scores::points::{Codes, Factor};
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::{Chosen, Execute, Posteriors, Worker};
 use std::sync::OnceLock;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
+/// The draws of the pixels of samples; the index is the sample.
+const PIXELS: u64 = 301;
+/// How often a long computation shows that the process is alive.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// A column with more values than this is not a factor.
 const FACTOR_VALUES: u32 = 10_000;
 
@@ -93,6 +100,22 @@ impl<'a> Subject<'a> {
         Host::execute(self.pool, self.worker, items, task)
     }
 
+    /// Computes something on the worker threads, and meanwhile shows that the process is alive.
+    pub(crate) fn compute<R: Send>(&self, watch: &mut dyn Watch, work: impl FnOnce() -> R + Send) -> R {
+        std::thread::scope(|scope| {
+            let (sender, receiver) = channel();
+            scope.spawn(move || sender.send(self.pool.install(work)));
+            loop {
+                match receiver.recv_timeout(SIGN_OF_LIFE) {
+                    Ok(result) => return result,
+                    Err(RecvTimeoutError::Timeout) => drop(watch.progress(1.0)),
+                    // The work panicked; the scope panics too.
+                    Err(RecvTimeoutError::Disconnected) => panic!("the computation of a metric panicked"),
+                }
+            }
+        })
+    }
+
     /// Computes something for each group of `size` images of the split, in parallel, in their order, and tells the progress.
     pub(crate) fn each<R: Send>(
         &self,
@@ -171,6 +194,34 @@ impl<'a> Subject<'a> {
         values.into_iter().map(|value| u16::try_from(value).unwrap_or(u16::MAX)).collect()
     }
 
+    /// The labels of the images of a split.
+    pub(crate) fn labels(&self, split: Split) -> Vec<Factor> {
+        let factor = |column: &Column| {
+            let values = self.values_of(column, split);
+            Factor { name: column.name.clone(), size: column.size as usize, values }
+        };
+        self.factor_columns().map(factor).collect()
+    }
+
+    /// Samples from the prior, (count, Values): their expected values or, for binarized images, pixels drawn with them.
+    pub(crate) fn samples(&self, count: usize) -> Result<Vec<f32>, DeviceError> {
+        let (latent, seed) = (self.worker.latent(), self.settings.seed);
+        let codes = self.worker.prior_codes(count, seed, 1.0)?;
+        let parts = codes.chunks(self.micro_batch * latent).collect();
+        let mut samples = self.execute(parts, |worker, codes: &[f32]| worker.decode(codes))?.concat();
+        let PixelMap { binarize, range: [black, white], .. } = self.worker.pixels;
+        if binarize != Binarize::None {
+            for (number, sample) in samples.chunks_mut(self.images().shape().values()).enumerate() {
+                let mut stream = Stream::new(seed, Purpose::Evaluation, PIXELS, number as u64);
+                for value in sample {
+                    let share = (*value - black) / (white - black);
+                    *value = if stream.uniform() < share { white } else { black };
+                }
+            }
+        }
+        Ok(samples)
+    }
+
     /// The codes of the first images of a split, at most `most`, with their labels.
     pub(crate) fn labelled(
         &self,
@@ -181,12 +232,9 @@ impl<'a> Subject<'a> {
         let latent = self.worker.latent();
         let mut values = self.posteriors_of(split, watch)?.mean.clone();
         values.truncate(most.saturating_mul(latent));
-        let factor = |column: &Column| {
-            let mut values = self.values_of(column, split);
-            values.truncate(most);
-            Factor { name: column.name.clone(), size: column.size as usize, values }
-        };
-        Ok((Codes { latent, values }, self.factor_columns().map(factor).collect()))
+        let mut labels = self.labels(split);
+        labels.iter_mut().for_each(|label| label.values.truncate(most));
+        Ok((Codes { latent, values }, labels))
     }
 
     /// The codes of all images with their factors, encoded once.

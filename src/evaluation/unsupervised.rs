@@ -58,7 +58,10 @@ impl Evaluate for UnsupervisedScores {
     fn measure(&self, subject: &Subject<'_>, watch: &mut dyn Watch) -> Result<Measured, EvaluateError> {
         let values = subject.posteriors(watch)?.mean.clone();
         let codes = Codes { latent: subject.worker.latent(), values };
-        let found = unsupervised(&codes, &UnsupervisedSettings::default(), subject.settings.seed).map_err(undefined)?;
+        let seed = subject.settings.seed;
+        let found = subject
+            .compute(watch, || unsupervised(&codes, &UnsupervisedSettings::default(), seed))
+            .map_err(undefined)?;
         let values =
             [found.gaussian_total_correlation, found.relative_wasserstein_correlation, found.mutual_information];
         Ok(Measured { values: values.map(number).to_vec(), ..Measured::default() })

@@ -1,13 +1,15 @@
 //! Evaluates many trials, each in its own process, several in parallel.
 
-use super::LaunchError;
 use super::child::{Child, End, Message};
-use crate::folder::TrialFolder;
+use super::cluster::{Scheduler, Task};
+use super::{LaunchError, lock};
+use crate::folder::{FileError, TrialFolder};
 use crate::machine::program;
 use crate::record::trial::Status;
 use crate::trial::Event;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
@@ -45,6 +47,48 @@ pub struct EvaluationsSummary {
     pub failed: usize,
     /// Stopped, or not started because the run was stopped.
     pub interrupted: usize,
+}
+
+/// Tells which evaluations of a submission are still to come.
+#[derive(Debug)]
+pub struct EvaluationWatch {
+    /// Whether the scheduler reports its queue.
+    has_queue: bool,
+    /// The trials that a process was seen to use.
+    seen: BTreeSet<PathBuf>,
+}
+
+impl EvaluationWatch {
+    /// For the submissions of a scheduler.
+    pub fn of(scheduler: &Scheduler) -> EvaluationWatch {
+        EvaluationWatch { has_queue: matches!(scheduler, Scheduler::Slurm(_)), seen: BTreeSet::new() }
+    }
+
+    /// Notes that a process uses the folder of a trial.
+    pub fn saw(&mut self, folder: &TrialFolder) {
+        self.seen.insert(folder.path().to_path_buf());
+    }
+
+    /// Whether the evaluation of a trial is still to come or running. Slurm reports its queue; for another scheduler, a trial is
+    /// awaited until it is measured, or until a process has used its folder and has ended.
+    ///
+    /// # Errors
+    /// The lock of the folder cannot be read.
+    pub fn is_coming(
+        &mut self,
+        folder: &TrialFolder,
+        task: Option<&Task>,
+        is_measured: impl FnOnce() -> bool,
+    ) -> Result<bool, FileError> {
+        if task.is_some() {
+            return Ok(true);
+        }
+        if lock::holder(folder.path())?.is_some() {
+            self.saw(folder);
+            return Ok(true);
+        }
+        Ok(!self.has_queue && !self.seen.contains(folder.path()) && !is_measured())
+    }
 }
 
 impl Evaluations {

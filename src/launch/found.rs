@@ -2,7 +2,7 @@
 
 use super::cluster::Task;
 use super::prospect::Earlier;
-use super::{Changes, LaunchError, Options, RunEvent, Summary};
+use super::{Changes, LaunchError, Options, RunEvent, Summary, lock};
 use crate::folder::TrialFolder;
 use crate::plan::Trial;
 use crate::record::trial::TrialRecord;
@@ -47,8 +47,11 @@ impl<'p> Found<'p> {
         let is_trained = matches!(earlier, Earlier::Unevaluated(_));
         let record = match earlier {
             Earlier::Done(mut record) | Earlier::Unevaluated(mut record) => {
-                // A run may have been killed while it wrote the record of a trial that had just finished.
-                folder.remove_leftovers()?;
+                // A run may have been killed while it wrote the record of a trial that had just finished. An evaluation that
+                // is running has temporary files of its own.
+                if lock::holder(folder.path())?.is_none() {
+                    folder.remove_leftovers()?;
+                }
                 if trial::update(&folder, trial, &mut record)? {
                     let path = folder.spec();
                     self.damaged.push(format!("{} is damaged or missing; it was written again", path.display()));

@@ -14,7 +14,7 @@ mod run_event;
 mod states;
 
 pub use child::{DISK_FULL, NOT_EVALUATED, stop_with_parent};
-pub use evaluations::{Evaluations, EvaluationsSummary, TrialEvent};
+pub use evaluations::{EvaluationWatch, Evaluations, EvaluationsSummary, TrialEvent};
 pub use frozen::{Changes, Frozen, FrozenExpectation};
 pub use lock::Holder;
 pub use pool::{Launch, share};

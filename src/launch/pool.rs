@@ -8,7 +8,7 @@ use crate::folder::{FileError, TrialFolder, is_full};
 use crate::machine::program;
 use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord, now};
-use crate::trial::Event;
+use crate::trial::{self, Event};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -117,9 +117,9 @@ impl<'p> Launch<'p> {
         let threads = self.threads.to_string();
         let arguments = ["trial".into(), folder.path().into(), "--threads".into(), threads.into()];
         let start = || Child::start(&self.program, &arguments, trial.id(), &folder, &self.sender);
-        match prepared.and_then(|()| start()) {
+        match prepared.and_then(|()| Ok(start()?)) {
             Ok(child) => self.running.push((trial, child)),
-            Err(error) if is_full(&error.source) => {
+            Err(LaunchError::File(error)) if is_full(&error.source) => {
                 self.end(&trial, &folder, End::DiskFull(error.to_string()), observe);
             }
             Err(error) => {
@@ -151,8 +151,8 @@ impl<'p> Launch<'p> {
         let record = TrialRecord::read(folder);
         self.summary.disk_is_full |= matches!(end, End::DiskFull(_));
         let from_outside = |text: String| Crash { text, from_outside: true };
-        let is_done =
-            trial.spec().evaluate.is_some() && record.as_ref().is_ok_and(|record| record.status == Status::Done);
+        let is_sound = |record: &TrialRecord| record.status == Status::Done && trial::fault(folder, record).is_none();
+        let is_done = trial.spec().evaluate.is_some() && record.as_ref().is_ok_and(is_sound);
         let (status, error, from_outside) = match (end, record) {
             (End::Reported(Status::Interrupted), _) => (Status::Interrupted, None, true),
             // The record has more information than the exit status, if this attempt wrote it.

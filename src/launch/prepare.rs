@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long a run waits for the processes of a killed run, which stop after their current step.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Prepares a plan: locks the experiment folder, writes plan.json and prepares the folders of the unfinished trials. Trials
 /// that are queued or running in a scheduler (`submitted`) are skipped.
@@ -48,7 +48,8 @@ pub fn prepare<'p>(
         }
         let folder = folders.find_or_name(trial.id(), || trial.label(plan.varied()));
         if let Some(trial) = found.classify(trial, folder, options)? {
-            if exists(trial.folder.path())? {
+            // A process that evaluates a trial may go on: the next one waits for it.
+            if !trial.is_trained && exists(trial.folder.path())? {
                 drop(lock::take(trial.folder.path(), PATIENCE)?);
             }
             unfinished.push(trial);

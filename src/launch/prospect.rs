@@ -126,7 +126,11 @@ impl Earlier {
                     Earlier::Damaged(Some(record), fault)
                 }
                 _ => match &trial.spec().evaluate {
-                    Some(settings) if !is_evaluated(folder, &record, settings) => Earlier::Unevaluated(record),
+                    Some(settings)
+                        if !is_evaluated(folder, &record, settings, Some(trial.dataset().hash_with_labels()), 0.0) =>
+                    {
+                        Earlier::Unevaluated(record)
+                    }
                     _ => Earlier::Done(record),
                 },
             },

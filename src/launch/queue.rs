@@ -1,5 +1,7 @@
 //! The source of trials of a launch.
 
+use super::prepare::PATIENCE;
+use super::{LaunchError, lock};
 use crate::folder::{FileError, TrialFolder, exists};
 use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord};
@@ -21,14 +23,16 @@ impl Waiting<'_> {
     /// Prepares the folder. Only now are the old results of a trial removed that is trained again with --fresh.
     ///
     /// # Errors
-    /// The folder cannot be emptied or written.
-    pub(super) fn prepare_folder(&mut self) -> Result<(), FileError> {
+    /// The folder cannot be emptied or written, or another process uses it.
+    pub(super) fn prepare_folder(&mut self) -> Result<(), LaunchError> {
         let Some(record) = self.fresh_record.take() else { return Ok(()) };
         let path = self.folder.path();
         if exists(path)? {
+            // An evaluation may have started since the run was prepared.
+            drop(lock::take(path, PATIENCE)?);
             std::fs::remove_dir_all(path).map_err(FileError::at("remove the folder", path))?;
         }
-        trial::prepare(&self.folder, &self.trial, &record)
+        Ok(trial::prepare(&self.folder, &self.trial, &record)?)
     }
 }
 

@@ -65,7 +65,7 @@ fn cos_sin_of_turn(word: u32) -> [f64; 2] {
     let series = |factorials: [f64; 8]| factorials.iter().fold(0.0, |sum, factorial| sum * square + 1.0 / factorial);
     let sine = x + x * square * series(ODD);
     let cosine = 1.0 + square * series(EVEN);
-    let (along, across) = if quarters % 2 == 0 { (cosine, sine) } else { (sine, cosine) };
+    let (along, across) = if quarters.is_multiple_of(2) { (cosine, sine) } else { (sine, cosine) };
     let signed = |value: f64, is_negative: bool| if is_negative { -value } else { value };
     [signed(along, quarters.wrapping_add(1) & 2 != 0), signed(across, quarters & 2 != 0)]
 }

@@ -33,6 +33,9 @@ pub struct Recipe {
     pub settings: serde_json::Value,
     /// SHA-256 of model.safetensors.
     pub weights: String,
+    /// The hash of the images of all splits, with their labels.
+    #[serde(default)]
+    pub data: String,
 }
 
 /// A metric that was measured, or why it was not.
@@ -45,6 +48,9 @@ pub struct Evaluated {
     pub version: String,
     /// Wall time in seconds, over all processes that measured it.
     pub seconds: f64,
+    /// Time at which it was measured, in seconds since 1970.
+    #[serde(default)]
+    pub ended: f64,
     /// Its values, by the names of the columns of trials.parquet; null where undefined.
     pub values: BTreeMap<String, serde_json::Value>,
     /// What else was found, such as the matrix that a score was computed from.

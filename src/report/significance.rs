@@ -5,6 +5,7 @@ use super::numbers::significant;
 use crate::evaluation;
 use crate::folder::TrialFolder;
 use crate::metrics::{Metric, Split};
+use crate::record::evaluation::Recipe;
 use crate::record::tables;
 use crate::scores::power::{PowerSettings, seeds_needed};
 use crate::scores::statistics::{Difference, paired, welch};
@@ -50,6 +51,7 @@ pub(super) fn of_seeds(settings: &[Vec<&ReportedTrial>], metric: &str, split: Sp
 /// A sentence on the difference in likelihood of the two settings with the lowest, over the same images.
 pub(super) fn of_images(settings: &[Vec<&ReportedTrial>]) -> Option<String> {
     let mut sorted: Vec<(f64, Vec<f64>)> = Vec::new();
+    let mut first: Option<&Recipe> = None;
     let split = Split::ALL.into_iter().rev().find(|split| {
         settings.iter().filter(|setting| setting.iter().any(|trial| number(trial, *split).is_some())).count() > 1
     })?;
@@ -59,10 +61,17 @@ pub(super) fn of_images(settings: &[Vec<&ReportedTrial>]) -> Option<String> {
         let mut count = 0.0;
         for trial in setting.iter().filter(|trial| number(trial, split).is_some()) {
             let nats = nats_of_images(trial, split)?;
+            // Only the same images and numbers of samples are comparable.
+            let recipe = recipe(trial, split)?;
+            let first = *first.get_or_insert(recipe);
+            let is_same =
+                (recipe.recipe, &recipe.settings, &recipe.data) == (first.recipe, &first.settings, &first.data);
+            if !is_same {
+                return None;
+            }
             if sums.is_empty() {
                 sums = vec![0.0; nats.len()];
             }
-            // Trials that were measured on other images are not comparable.
             if sums.len() != nats.len() {
                 return None;
             }
@@ -86,6 +95,12 @@ pub(super) fn of_images(settings: &[Vec<&ReportedTrial>]) -> Option<String> {
 fn number(trial: &ReportedTrial, split: Split) -> Option<f64> {
     let metric = Metric::new(NLL.0, crate::metrics::MetricKind::Number, "", "");
     trial.evaluation.as_ref()?.number(&evaluation::column_name(&metric, Some(split)))
+}
+
+/// How it was measured.
+fn recipe(trial: &ReportedTrial, split: Split) -> Option<&Recipe> {
+    let results = trial.evaluation.as_ref()?.results.iter();
+    results.map(|result| &result.recipe).find(|recipe| recipe.metric == NLL.1 && recipe.split == Some(split))
 }
 
 /// The negative log-likelihood of each image; `None` if the table cannot be read.

@@ -4,7 +4,7 @@ use super::columns::columns;
 use super::numbers::{short, significant};
 use crate::folder::{FileError, TrialFolder};
 use crate::metrics::{Metric, Row, Split};
-use crate::record::evaluation::Evaluation;
+use crate::record::evaluation::{Evaluated, Evaluation};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
 use crate::train::measure::{CAPACITY_NATS, KL_WEIGHT, LOSS};
@@ -32,6 +32,8 @@ pub struct ReportedTrial {
 pub(super) const DATA_HASH: &str = "data_hash";
 /// The key of the posterior.
 pub(super) const POSTERIOR: &str = "model.posterior";
+/// The file of the record's list with the weights.
+const MODEL: &str = "model.safetensors";
 /// Number of digits of a hash that are shown.
 const SHOWN_DIGITS: usize = 8;
 
@@ -60,6 +62,12 @@ impl ReportedTrial {
         let evaluation = Evaluation::read(&files).unwrap_or_else(|error| {
             warnings.push(error.to_string());
             None
+        });
+        // The trial may have been trained again since.
+        let is_current = |result: &Evaluated| record.files.get(MODEL).is_none_or(|own| *own == result.recipe.weights);
+        let evaluation = evaluation.map(|mut evaluation| {
+            evaluation.results.retain(is_current);
+            evaluation
         });
         Some(ReportedTrial { evaluation, ..ReportedTrial::new(folder.to_owned(), record, metrics) })
     }

@@ -2,25 +2,18 @@
 
 use super::{Trained, TrainedError};
 use crate::data::{self, Files};
-use crate::evaluation::{
-    self, Evaluate, EvaluateError, EvaluateSettings, Kept, Measured, Scope, Subject, Watch, columns_of,
-};
+use crate::evaluation::{Evaluate, EvaluateError, EvaluateSettings, Kept, Measured, Scope, Subject, Watch, columns_of};
 use crate::folder::{self, FileError, TrialFolder};
 use crate::metrics::{Board, Metric, Split, Value};
 use crate::record::evaluation::{Evaluated, Evaluation, Recipe, Unfinished};
 use crate::record::tables;
 use crate::record::tensorboard::EventWriter;
-use crate::record::trial::TrialRecord;
-use crate::scores::points::Codes;
-use crate::scores::posterior::kl_by_axis;
-use crate::scores::udr::{ModelCodes, UdrSettings};
-use crate::tensor::backend::Host;
-use crate::train::{Chosen, Execute, Worker};
+use crate::record::trial::{TrialRecord, now};
 use crate::trial::Event;
 use polars::prelude::Column;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -44,7 +37,7 @@ pub enum EvaluationEnd {
 fn requested(
     record: &TrialRecord,
     settings: &EvaluateSettings,
-    weights: &str,
+    (weights, data): (&str, &str),
 ) -> impl Iterator<Item = (&'static dyn Evaluate, Recipe)> {
     let split = split_of(record, settings);
     settings.chosen().filter(|measure| measure.scope() != Scope::Setting).map(move |measure| {
@@ -54,6 +47,7 @@ fn requested(
             recipe: measure.recipe(),
             settings: measure.settings(settings),
             weights: weights.to_owned(),
+            data: data.to_owned(),
         };
         (measure, recipe)
     })
@@ -69,7 +63,7 @@ pub fn split_of(record: &TrialRecord, settings: &EvaluateSettings) -> Split {
 ///
 /// # Errors
 /// The record of an old version does not have it, and the file cannot be read.
-fn weights_of(folder: &TrialFolder, record: &TrialRecord) -> Result<String, FileError> {
+pub(super) fn weights_of(folder: &TrialFolder, record: &TrialRecord) -> Result<String, FileError> {
     if let Some(hash) = record.files.get(MODEL) {
         return Ok(hash.clone());
     }
@@ -77,11 +71,57 @@ fn weights_of(folder: &TrialFolder, record: &TrialRecord) -> Result<String, File
     Ok(File::open(&path).and_then(folder::checksum).map_err(FileError::at("read", &path))?.0)
 }
 
-/// Whether everything that is asked for was measured or refused, and is not damaged.
-pub fn is_evaluated(folder: &TrialFolder, record: &TrialRecord, settings: &EvaluateSettings) -> bool {
+/// Whether everything that is asked for was measured or refused, and is not damaged: on data with this hash, if one is given, and
+/// since a time, in seconds since 1970.
+pub fn is_evaluated(
+    folder: &TrialFolder,
+    record: &TrialRecord,
+    settings: &EvaluateSettings,
+    data: Option<&str>,
+    since: f64,
+) -> bool {
     let Ok(weights) = weights_of(folder, record) else { return false };
     let Ok(Some(evaluation)) = Evaluation::read(folder) else { return false };
-    requested(record, settings, &weights).all(|(_, recipe)| evaluation.find(&recipe).is_some())
+    requested(record, settings, (&weights, "")).all(|(_, recipe)| {
+        evaluation.results.iter().any(|result| {
+            let recipe = Recipe { data: data.unwrap_or(&result.recipe.data).to_owned(), ..recipe.clone() };
+            result.recipe == recipe && result.ended >= since
+        })
+    })
+}
+
+/// The results of a trial.
+struct Results<'a> {
+    folder: &'a TrialFolder,
+    all: Evaluation,
+    /// Those of this process.
+    new: Vec<Evaluated>,
+}
+
+impl Results<'_> {
+    /// Adds a result, and writes it.
+    fn add(&mut self, result: Evaluated) -> Result<(), FileError> {
+        self.all.set(result.clone());
+        self.new.push(result);
+        self.all.write(self.folder)
+    }
+
+    /// Writes the new numbers that TensorBoard shows to an event file of their own.
+    fn log(&self) -> Result<(), FileError> {
+        let shown = self.new.iter().flat_map(|result| {
+            let columns = columns_of(&result.recipe.metric, result.recipe.split);
+            columns.filter(|(metric, _)| metric.board == Board::Result).filter_map(|(metric, name)| {
+                let value = result.values.get(&name)?.as_f64()?;
+                Some((name, value, &*metric.doc))
+            })
+        });
+        let shown: Vec<(String, f64, &str)> = shown.collect();
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let step = tables::read_metrics(&self.folder.metrics())?.last().map_or(0, |row| row.step);
+        EventWriter::create(self.folder.path(), step)?.evaluation(step, shown)
+    }
 }
 
 impl Trained {
@@ -106,14 +146,37 @@ impl Trained {
         });
         let mut evaluation = evaluation.take().unwrap_or_default();
         evaluation.trial.clone_from(&self.record.trial);
-        let due: Vec<_> = requested(&self.record, settings, &weights)
+        self.load_own_images(files)?;
+        let due: Vec<_> = requested(&self.record, settings, (&weights, self.worker.dataset.hash_with_labels()))
             .filter(|(_, recipe)| again || evaluation.find(recipe).is_none())
             .collect();
         if due.is_empty() {
             return Ok(EvaluationEnd::Complete);
         }
         folder.create_evaluations()?;
-        self.load_own_images(files)?;
+        let mut results = Results { folder: &folder, all: evaluation, new: Vec::new() };
+        let end = self.measure_due(settings, due, &mut results, stop, emit);
+        // Also what was measured before a stop or an error.
+        if let Err(error) = results.log() {
+            emit(Event::Warning { text: format!("{error}; TensorBoard does not show the evaluation") });
+        }
+        if let Ok(EvaluationEnd::Complete) = end {
+            // Numbers of a metric that is done now, or of one that is no longer asked for.
+            let _ = std::fs::remove_file(folder.unfinished_evaluation());
+        }
+        end
+    }
+
+    /// Measures metrics, and writes each when it is done.
+    fn measure_due(
+        &self,
+        settings: &EvaluateSettings,
+        due: Vec<(&'static dyn Evaluate, Recipe)>,
+        results: &mut Results<'_>,
+        stop: &AtomicBool,
+        emit: &mut dyn FnMut(Event),
+    ) -> Result<EvaluationEnd, TrainedError> {
+        let folder = results.folder;
         let split = split_of(&self.record, settings);
         let subject = Subject::new(
             &self.worker,
@@ -122,17 +185,16 @@ impl Trained {
             self.is_variational(),
             self.micro_batch(),
         )?;
-        let mut results = Vec::new();
         for (measure, recipe) in due {
             let refusal = lacks_images(&subject, measure.scope(), recipe.split).or_else(|| measure.refusal(&subject));
             let start = Instant::now();
             let (outcome, before) = match refusal {
                 Some(why) => (Err(EvaluateError::Undefined(why)), 0.0),
                 None => {
-                    let earlier = Unfinished::read(&folder, &recipe);
+                    let earlier = Unfinished::read(folder, &recipe);
                     let before = earlier.as_ref().map_or(0.0, |earlier| earlier.seconds);
                     let mut follower = Follower {
-                        folder: &folder,
+                        folder,
                         recipe: &recipe,
                         name: measure.word().name,
                         earlier,
@@ -158,27 +220,20 @@ impl Trained {
                 Err(EvaluateError::Device(error)) => return Err(error.into()),
             };
             let seconds = before + start.elapsed().as_secs_f64();
-            write_table(&folder, &recipe, &measured)?;
+            write_table(folder, &recipe, &measured)?;
             let result = evaluated(recipe, measured, refused, seconds);
-            evaluation.set(result.clone());
-            evaluation.write(&folder)?;
-            results.push(result.clone());
+            results.add(result.clone())?;
             let Evaluated { recipe: Recipe { metric, split, .. }, values, seconds, refused, .. } = result;
             emit(Event::Evaluated { metric, split, values, seconds, refused });
             if stop.load(Ordering::Relaxed) {
                 return Ok(EvaluationEnd::Stopped);
             }
         }
-        if let Err(error) = log(&folder, &results) {
-            emit(Event::Warning { text: format!("{error}; TensorBoard does not show the evaluation") });
-        }
-        // Numbers of a metric that is done now, or of one that is no longer asked for.
-        let _ = std::fs::remove_file(folder.unfinished_evaluation());
         Ok(EvaluationEnd::Complete)
     }
 
     /// Uses the images of the trial, of all splits, not mirrored.
-    fn load_own_images(&mut self, files: &mut Files) -> Result<(), TrainedError> {
+    pub(super) fn load_own_images(&mut self, files: &mut Files) -> Result<(), TrainedError> {
         // The trial was trained on these files, so the checks of how their values are stored are not repeated.
         let data = data::DataSettings { stored: Some(self.worker.dataset.stored), ..self.spec.data.clone() };
         let dataset = files.dataset(&data, Path::new("")).map_err(TrainedError::Own)?;
@@ -189,94 +244,6 @@ impl Trained {
         self.worker.pixels.flip = false;
         Ok(())
     }
-}
-
-/// A trial of a setting, with what the scores of the setting need.
-struct OfSetting {
-    folder: TrialFolder,
-    recipe: Recipe,
-    codes: Codes,
-    kl: Vec<f64>,
-}
-
-/// Measures the scores that belong to a setting: those that compare its trials, which are done and differ in the seed only. The
-/// results are written to each of them. Returns whether anything was measured.
-///
-/// # Errors
-/// A trial cannot be read, its images cannot be read or have changed, or a file cannot be written.
-pub fn evaluate_setting(
-    folders: &[PathBuf],
-    files: &mut Files,
-    settings: &EvaluateSettings,
-    again: bool,
-) -> Result<bool, TrainedError> {
-    let Some(measure) = settings.chosen().find(|measure| measure.scope() == Scope::Setting) else { return Ok(false) };
-    let start = Instant::now();
-    let mut own_settings = measure.settings(settings);
-    let mut trials = Vec::new();
-    for path in folders {
-        let trained = Trained::open(path)?;
-        if !trained.is_variational() {
-            return Ok(false);
-        }
-        own_settings["split"] = serde_json::json!(split_of(&trained.record, settings));
-        trials.push((trained.record.trial.clone(), weights_of(&TrialFolder::new(path), &trained.record)?));
-    }
-    own_settings["trials"] = serde_json::json!(trials);
-    let recipe = |weights: &str| Recipe {
-        metric: measure.word().name.to_owned(),
-        split: None,
-        recipe: measure.recipe(),
-        settings: own_settings.clone(),
-        weights: weights.to_owned(),
-    };
-    let is_known = |(path, (_, weights)): (&PathBuf, &(String, String))| {
-        Evaluation::read(&TrialFolder::new(path))
-            .is_ok_and(|known| known.is_some_and(|known| known.find(&recipe(weights)).is_some()))
-    };
-    if !again && folders.iter().zip(&trials).all(is_known) {
-        return Ok(false);
-    }
-    let points = UdrSettings::default().points;
-    let mut models = Vec::new();
-    for (path, (_, weights)) in folders.iter().zip(&trials) {
-        let mut trained = Trained::open(path)?;
-        trained.load_own_images(files)?;
-        let split = split_of(&trained.record, settings);
-        let latent = trained.architecture.latent;
-        let count = trained.worker.images_of(split).len().min(points) as u32;
-        let indices: Vec<u32> = (0..count).collect();
-        let parts = indices.chunks(trained.micro_batch()).collect();
-        let task = |worker: &Worker<Host>, indices: &[u32]| worker.posteriors(Chosen { split, indices });
-        let (mut mean, mut log_variance) = (Vec::new(), Vec::new());
-        for part in Host::execute(&trained.pool, &trained.worker, parts, task)? {
-            mean.extend(part.mean);
-            log_variance.extend(part.log_variance);
-        }
-        let codes = |values| Codes { latent, values };
-        let codes = (codes(mean), codes(log_variance));
-        let Ok(kl) = kl_by_axis(&codes.0, &codes.1) else { return Ok(false) };
-        models.push(OfSetting { folder: TrialFolder::new(path), recipe: recipe(weights), codes: codes.0, kl });
-    }
-    let all: Vec<ModelCodes<'_>> =
-        models.iter().map(|model| ModelCodes { codes: &model.codes, kl: &model.kl }).collect();
-    let outcome = evaluation::of_models(&all, settings.seed);
-    let seconds = start.elapsed().as_secs_f64() / folders.len() as f64;
-    for (number, model) in models.iter().enumerate() {
-        let (measured, refused) = match &outcome {
-            Ok(scores) => {
-                let value = scores.scores.get(number).copied().map(Value::Number);
-                let details = serde_json::json!({ "kept_axes": scores.kept_axes.get(number) });
-                (Measured { values: vec![value], details, ..Measured::default() }, None)
-            }
-            Err(error) => (Measured::default(), Some(error.to_string())),
-        };
-        let mut known = Evaluation::read(&model.folder)?.unwrap_or_default();
-        known.trial.clone_from(&trials[number].0);
-        known.set(evaluated(model.recipe.clone(), measured, refused, seconds));
-        known.write(&model.folder)?;
-    }
-    Ok(true)
 }
 
 /// Why there is nothing to measure a metric on; `None` if there is.
@@ -292,7 +259,7 @@ fn lacks_images(subject: &Subject<'_>, scope: Scope, split: Option<Split>) -> Op
 }
 
 /// The result of a metric.
-fn evaluated(recipe: Recipe, measured: Measured, refused: Option<String>, seconds: f64) -> Evaluated {
+pub(super) fn evaluated(recipe: Recipe, measured: Measured, refused: Option<String>, seconds: f64) -> Evaluated {
     let column = |((_, name), value): ((&Metric, String), Option<Value>)| {
         (name, value.map_or(serde_json::Value::Null, |value| serde_json::json!(value)))
     };
@@ -305,28 +272,11 @@ fn evaluated(recipe: Recipe, measured: Measured, refused: Option<String>, second
         recipe,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         seconds,
+        ended: now(),
         values,
         details: measured.details,
         refused,
     }
-}
-
-/// Writes the numbers that TensorBoard shows to an event file of their own.
-fn log(folder: &TrialFolder, results: &[Evaluated]) -> Result<(), FileError> {
-    let shown = results.iter().flat_map(|result| {
-        let columns =
-            columns_of(&result.recipe.metric, result.recipe.split).filter(|(metric, _)| metric.board == Board::Result);
-        columns.filter_map(|(metric, name)| {
-            let value = result.values.get(&name)?.as_f64()?;
-            Some((name, value, &*metric.doc))
-        })
-    });
-    let shown: Vec<(String, f64, &str)> = shown.collect();
-    if shown.is_empty() {
-        return Ok(());
-    }
-    let step = tables::read_metrics(&folder.metrics())?.last().map_or(0, |row| row.step);
-    EventWriter::create(folder.path(), step)?.evaluation(step, shown)
 }
 
 /// Writes the values of each image, if there are any.

@@ -1,8 +1,10 @@
 //! A trained model, read from a trial folder, and the images that it is used on: the trial's validation images or others.
 
 mod evaluate;
+mod setting;
 
-pub use evaluate::{EvaluationEnd, evaluate_setting, is_evaluated, split_of};
+pub use evaluate::{EvaluationEnd, is_evaluated, split_of};
+pub use setting::evaluate_setting;
 
 use crate::data::{self, DataError, Dataset, Files, ImageShape, Images, PixelMap};
 use crate::evaluation::EvaluateSettings;
@@ -174,21 +176,11 @@ impl Trained {
         }
         let mut model = Model::<Host>::new(&Default::default(), &architecture)?;
         stored.load(&mut model).map_err(TrainedError::Weights)?;
-        let none = Images::new(Vec::<u8>::new(), architecture.image);
-        let dataset = Dataset {
-            train: none.clone(),
-            validation: none.clone(),
-            test: none,
-            stored: interval,
-            is_grey: false,
-            ordered_by: None,
-            hash: String::new(),
-        };
         let worker = Worker {
             device: Default::default(),
             map: GradientMap::new(&mut model),
             model,
-            dataset,
+            dataset: Dataset::empty(architecture.image, interval),
             pixels: PixelMap::new(&spec.data, interval, spec.seed),
             seed: spec.seed,
         };

@@ -9,13 +9,14 @@ use crate::commands::shared::report::print;
 use crate::commands::shared::signals::{self, STOP};
 use crate::folder::ExperimentFolder;
 use crate::launch::cluster::{self, Scheduler, Tasks};
-use crate::launch::{self, Frozen, Options, Phase, State};
+use crate::launch::{self, EvaluationWatch, Frozen, Options, Phase, State};
 use crate::metrics::{Row, Split, named};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::Status;
 use crate::report::significant;
 use crate::text::{counted, shell_word};
 use crate::train::measure::LOSS;
+use crate::trained::is_evaluated;
 use anyhow::bail;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -123,6 +124,7 @@ fn follow(experiment: &ExperimentFolder, plan: &Plan, scheduler: &Scheduler, jso
     let frozen = Frozen::read(experiment)?;
     let mut known: BTreeMap<String, (&'static str, u64)> = BTreeMap::new();
     let mut quiet = 0;
+    let mut watch = EvaluationWatch::of(scheduler);
     loop {
         let all = launch::states(experiment, &frozen)?;
         let (eta, mut states) = (all.eta_seconds, all.trials);
@@ -142,8 +144,17 @@ fn follow(experiment: &ExperimentFolder, plan: &Plan, scheduler: &Scheduler, jso
             Scheduler::Slurm(_) => state.phase.is_pending(),
             Scheduler::Template(_) => state.phase.is_pending() || state.phase == Phase::Recorded(Status::Planned),
         };
+        let running = states.iter().filter(|state| state.phase == Phase::Running);
+        running.filter_map(|state| state.folder.as_ref()).for_each(|folder| watch.saw(folder));
+        let mut is_evaluating = false;
+        for state in states.iter().filter(|state| state.phase == Phase::Recorded(Status::Done)) {
+            let Some((folder, record)) = state.folder.as_ref().zip(state.record.as_ref()) else { continue };
+            let Some(settings) = &trials[&*state.id].spec().evaluate else { continue };
+            let is_measured = || is_evaluated(folder, record, settings, None, 0.0);
+            is_evaluating |= !is_measured() && watch.is_coming(folder, state.task.as_ref(), is_measured)?;
+        }
         // While the scheduler moves a trial from one state to the next, the trial may briefly be in neither.
-        quiet = if states.iter().any(is_coming) { 0 } else { quiet + 1 };
+        quiet = if is_evaluating || states.iter().any(is_coming) { 0 } else { quiet + 1 };
         if quiet > 3 || STOP.load(Ordering::Relaxed) {
             return Ok(states);
         }

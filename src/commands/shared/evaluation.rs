@@ -1,30 +1,32 @@
 //! What `vaex evaluate` and its tasks measure, and the evaluation of one trial.
 
 use super::prepared;
+use super::print::explain;
 use super::signals::STOP;
-use crate::evaluation::{EvaluateSettings, METRICS, SPLITS, find};
+use crate::evaluation::{EvaluateSettings, METRICS, SPLITS, Scope, find};
 use crate::folder::TrialFolder;
 use crate::language::Spec;
 use crate::launch::lock;
+use crate::report::collect;
 use crate::settings::{Words, nearest, other_name};
-use crate::trained::{EvaluationEnd, Trained};
+use crate::trained::{EvaluationEnd, Trained, evaluate_setting};
 use crate::trial::Event;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long an evaluation waits for another process that uses the trial folder.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Question {
     /// Images to measure; default: `evaluate.split` of the spec, else the test images or, without any, the validation images.
     #[arg(long, value_parser = PossibleValuesParser::new(SPLITS.names()))]
     split: Option<String>,
-    /// What to measure; default: `evaluate.metrics` of the spec, else everything that applies except the slow `nll` and
-    /// `mig_sampled`.
+    /// What to measure; default: `evaluate.metrics` of the spec, else everything that applies except the slow `nll`,
+    /// `mig_sampled` and `frechet_labels`.
     #[arg(long, value_delimiter = ',', value_name = "NAME,...", value_parser = known)]
     metrics: Vec<&'static str>,
     /// Importance samples per image for `nll`; default: `evaluate.nll_samples` of the spec, else 5000.
@@ -78,6 +80,29 @@ impl Question {
         ];
         options.into_iter().filter_map(|(name, value)| Some([name.into(), value?.into()])).flatten().collect()
     }
+}
+
+/// Measures the scores that belong to the settings of an experiment: those that compare its seeds. What cannot be measured is
+/// explained. Returns whether everything was.
+pub(crate) fn evaluate_settings(experiment: &Path, question: &Question, again: bool) -> anyhow::Result<bool> {
+    let mut files = prepared::checked_files();
+    let mut measure = |folders: &[PathBuf]| -> anyhow::Result<()> {
+        let settings = question.settings(Trained::open(&folders[0])?.spec());
+        if !settings.chosen().any(|measure| measure.scope() == Scope::Setting) {
+            return Ok(());
+        }
+        let _locks = folders.iter().map(|folder| lock::take(folder, PATIENCE)).collect::<Result<Vec<_>, _>>()?;
+        evaluate_setting(folders, &mut files, &settings, again)?;
+        Ok(())
+    };
+    let mut is_complete = true;
+    for folders in collect(experiment)?.done_by_setting().iter().filter(|folders| folders.len() > 1) {
+        if let Err(error) = measure(folders) {
+            explain(&error);
+            is_complete = false;
+        }
+    }
+    Ok(is_complete)
 }
 
 /// Evaluates a trial in this process.

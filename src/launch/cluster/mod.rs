@@ -48,7 +48,7 @@ pub struct Job {
     /// Number of trials.
     pub trials: usize,
     /// Time of the submission, in seconds since 1970.
-    submitted: f64,
+    pub submitted: f64,
 }
 
 /// The scheduler's task of a trial.

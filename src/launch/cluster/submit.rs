@@ -78,7 +78,7 @@ fn submit(
     scheduler: &Scheduler,
     tasks: &Tasks,
     Handed { name, ids, replaces_results }: Handed<'_>,
-    prepare: impl FnOnce() -> Result<(), FileError>,
+    prepare: impl FnOnce() -> Result<(), LaunchError>,
 ) -> Result<Job, LaunchError> {
     let experiment = experiment.absolute()?;
     let folder = experiment.next_submission()?;
