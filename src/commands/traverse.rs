@@ -51,7 +51,6 @@ impl Command for TraverseArgs {
         let latent = trained.architecture().latent;
         let mut axes = trained.axes_by_kl()?;
         axes.truncate(self.axes);
-        let of_prior = trained.prior_axes()?;
         // Different names, so that neither file replaces the other.
         let name = if self.animate { "traversal_animated.png" } else { "traversal.png" };
         let path = self.output.path(name, &self.images)?;
@@ -60,26 +59,15 @@ impl Command for TraverseArgs {
             None if self.images.data.is_some() => {
                 bail!("--data needs --image, the number of the image to start from")
             }
-            None => {
-                let mean_of = |axis: usize| of_prior.as_ref().map_or(0.0, |axes| axes[axis][0]);
-                (trained, (0..latent).map(mean_of).collect())
-            }
+            None => (trained, None),
             Some(image) => {
                 let trained = self.images.apply_to(trained)?;
                 let start = encoded(&trained, &[image])?.posterior.mean;
-                (trained, start)
+                (trained, Some(start))
             }
         };
-        let codes = axes.iter().flat_map(|(axis, _)| {
-            let start = &start;
-            let [mean, deviation] = of_prior.as_ref().map_or([0.0, 1.0], |axes| axes[*axis]);
-            along(self.range, self.steps).flat_map(move |value| {
-                let mut code = start.clone();
-                code[*axis] = mean + deviation * value;
-                code
-            })
-        });
-        let values = trained.decode(&codes.collect::<Vec<f32>>())?;
+        let order: Vec<usize> = axes.iter().map(|(axis, _)| *axis).collect();
+        let values = trained.decode(&trained.traversal(start, &order, (self.steps, self.range))?)?;
         let pictures = tiles(&trained, &values);
         if self.animate {
             let columns = square(axes.len());
@@ -102,7 +90,7 @@ impl Command for TraverseArgs {
         };
         let order = axes.iter().map(named).collect::<Vec<_>>().join(", ");
         let tile = if self.animate { "tile" } else { "row" };
-        let unit = if of_prior.is_some() { " standard deviations of the prior" } else { "" };
+        let unit = if trained.prior_axes()?.is_some() { " standard deviations of the prior" } else { "" };
         let what = format!("one {tile} per latent axis, from -{r} to {r}{unit}: {order}", r = self.range);
         let left_out = if axes.len() < latent {
             format!("; {} of {latent} axes are not shown, see --axes", latent - axes.len())
@@ -112,9 +100,4 @@ impl Command for TraverseArgs {
         let axes: Vec<Value> = axes.iter().map(|(axis, kl)| json!({ "axis": axis, "kl_nats": kl })).collect();
         Ok(print_written(&trained, &[path], &(what + &left_out), json!({ "axes": axes }), self.output.json))
     }
-}
-
-/// Evenly spaced values from `-range` to `range`.
-fn along(range: f32, steps: usize) -> impl Iterator<Item = f32> + Clone {
-    (0..steps).map(move |step| range * (2.0 * step as f32 / (steps - 1) as f32 - 1.0))
 }

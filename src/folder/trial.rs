@@ -119,6 +119,11 @@ impl TrialFolder {
         self.path.join(EVALUATIONS).join(format!("{name}.parquet"))
     }
 
+    /// The effects of the latent axes, which the report shows beside the factors.
+    pub fn traversals(&self) -> PathBuf {
+        self.path.join(EVALUATIONS).join("traversals.png")
+    }
+
     /// Creates the folder of the tables of the evaluation, without the temporary files that killed processes left.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ pub struct Evaluation {
     pub trial: String,
     /// What was measured.
     pub results: Vec<Evaluated>,
+    /// The latent axes of the rows of evaluation/traversals.png; empty without that picture.
+    #[serde(default)]
+    pub traversals: Vec<usize>,
 }
 
 /// What determines the values of a metric.

@@ -41,6 +41,9 @@ const SCRIPT: &str = concat!(
     include_str!("page/keys.js"),
     include_str!("page/curves.js"),
     include_str!("page/axes.js"),
+    include_str!("page/likelihood.js"),
+    include_str!("page/against.js"),
+    include_str!("page/factors.js"),
     include_str!("page/parallel.js"),
     include_str!("page/pictures.js"),
     include_str!("page/main.js"),
@@ -190,6 +193,9 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
         value["folder"] = json!(place.to_string_lossy());
         value["label"] = json!(label(trial, &keys, comparison));
         value["curves"] = curves(trial, &epochs);
+        value["measured"] = measured(trial);
+        value["matrices"] = matrices(trial);
+        value["traversed"] = json!(trial.evaluation.as_ref().map(|evaluation| &evaluation.traversals));
         value
     });
     value["trials"] = trials.collect();
@@ -243,6 +249,30 @@ fn last(trial: &ReportedTrial, split: Split) -> Value {
         metrics.insert(metric.name.to_string(), json!(values));
     }
     metrics.into()
+}
+
+/// The numbers that were measured after training, by column.
+fn measured(trial: &ReportedTrial) -> Value {
+    let results = trial.evaluation.iter().flat_map(|evaluation| &evaluation.results);
+    let numbers = results.flat_map(|result| &result.values).filter_map(|(name, value)| {
+        let number = rounded(value.as_f64()?)?;
+        Some((name.clone(), json!(number)))
+    });
+    numbers.collect::<Map<_, _>>().into()
+}
+
+/// The matrices of axes and factors that scores were computed from, by metric.
+fn matrices(trial: &ReportedTrial) -> Value {
+    let results = trial.evaluation.iter().flat_map(|evaluation| &evaluation.results);
+    let matrices = results.filter_map(|result| {
+        let rows = result.details["matrix"].as_array()?;
+        let row = |row: &Value| -> Vec<Option<f64>> {
+            row.as_array().into_iter().flatten().map(|value| rounded(value.as_f64()?)).collect()
+        };
+        let rows: Vec<Vec<Option<f64>>> = rows.iter().map(row).collect();
+        Some((result.recipe.metric.clone(), json!({ "factors": result.details["factors"], "rows": rows })))
+    });
+    matrices.collect::<Map<_, _>>().into()
 }
 
 /// Every `step`-th epoch, and the last epochs of all trials of the setting: their mean needs the same epochs.
@@ -361,7 +391,13 @@ fn urls(folder: &Path, tiles: usize, unreadable: &mut Vec<String>) -> Value {
         let png = grid.thinned(rows, tiles, spread).png().ok()?;
         Some((name, format!("data:image/png;base64,{}", STANDARD.encode(png))))
     };
-    PICTURES.iter().filter_map(url).collect()
+    let traversals = || {
+        // Not every trial has factors; a picture that is damaged is drawn again by the next evaluation.
+        let grid = Grid::read(&TrialFolder::new(folder).traversals()).ok()?;
+        let png = grid.thinned(usize::MAX, tiles, true).png().ok()?;
+        Some(("traversals", format!("data:image/png;base64,{}", STANDARD.encode(png))))
+    };
+    PICTURES.iter().filter_map(url).chain(traversals()).collect()
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use crate::evaluation::{Evaluate, EvaluateError, EvaluateSettings, Kept, Measure
 use crate::folder::{self, FileError, TrialFolder};
 use crate::metrics::{Board, Metric, Split, Value};
 use crate::record::evaluation::{Evaluated, Evaluation, Recipe, Unfinished};
-use crate::record::tables;
 use crate::record::tensorboard::EventWriter;
 use crate::record::trial::{TrialRecord, now};
+use crate::record::{Grid, tables};
+use crate::train::Chosen;
 use crate::trial::Event;
 use polars::prelude::Column;
 use std::collections::BTreeMap;
@@ -21,6 +22,10 @@ use std::time::{Duration, Instant};
 const KEEP_EVERY: Duration = Duration::from_secs(10);
 /// How often the progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(200);
+/// Axes of the picture of their effects, at most.
+const TRAVERSED: usize = 12;
+/// Steps and range of an axis in that picture.
+const TRAVERSAL: (usize, f32) = (11, 3.0);
 /// The file of the record's list with the weights.
 const MODEL: &str = "model.safetensors";
 
@@ -160,6 +165,12 @@ impl Trained {
         if let Err(error) = results.log() {
             emit(Event::Warning { text: format!("{error}; TensorBoard does not show the evaluation") });
         }
+        let has_factors = |result: &Evaluated| result.recipe.split.is_none() && result.refused.is_none();
+        if end.is_ok() && results.new.iter().any(has_factors) {
+            let axes = self.draw_traversals(&folder, split_of(&self.record, settings))?;
+            results.all.traversals = axes;
+            results.all.write(&folder)?;
+        }
         if let Ok(EvaluationEnd::Complete) = end {
             // Numbers of a metric that is done now, or of one that is no longer asked for.
             let _ = std::fs::remove_file(folder.unfinished_evaluation());
@@ -230,6 +241,22 @@ impl Trained {
             }
         }
         Ok(EvaluationEnd::Complete)
+    }
+
+    /// Draws the effects of the latent axes around the code of the first image, the axis with the largest KL first, for the report:
+    /// beside the factors that the axes encode. Returns the axes.
+    fn draw_traversals(&self, folder: &TrialFolder, split: Split) -> Result<Vec<usize>, TrainedError> {
+        let mut axes: Vec<usize> = self.axes_by_kl()?.into_iter().map(|(axis, _)| axis).collect();
+        axes.truncate(TRAVERSED);
+        if self.worker.images_of(split).is_empty() {
+            return Ok(Vec::new());
+        }
+        let start = self.worker.posteriors(Chosen { split, indices: &[0] })?.mean;
+        let values = self.decode(&self.traversal(Some(start), &axes, TRAVERSAL)?)?;
+        let image = self.architecture.image;
+        let tiles = values.chunks(image.values());
+        Grid::tiles(image, TRAVERSAL.0, tiles, self.range()).write(&folder.traversals())?;
+        Ok(axes)
     }
 
     /// Uses the images of the trial, of all splits, not mirrored.

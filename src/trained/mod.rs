@@ -316,6 +316,33 @@ impl Trained {
         Ok(self.worker.prior_axes()?)
     }
 
+    /// Codes along latent axes, from a code or, without one, from the mean of the prior: for each axis, `steps` values from -range to
+    /// range; with a learned prior in its standard deviations around its mean. (Axes x Steps, Latent)
+    ///
+    /// # Errors
+    /// The computation failed.
+    pub fn traversal(
+        &self,
+        start: Option<Vec<f32>>,
+        axes: &[usize],
+        (steps, range): (usize, f32),
+    ) -> Result<Vec<f32>, TrainedError> {
+        let of_prior = self.prior_axes()?;
+        let axis_of_prior = |axis: usize| of_prior.as_ref().map_or([0.0, 1.0], |axes| axes[axis]);
+        let start = start.unwrap_or_else(|| (0..self.architecture.latent).map(|axis| axis_of_prior(axis)[0]).collect());
+        let mut codes = Vec::with_capacity(axes.len() * steps * start.len());
+        for axis in axes {
+            let [mean, deviation] = axis_of_prior(*axis);
+            for step in 0..steps {
+                let value = range * (2.0 * step as f32 / (steps.max(2) - 1) as f32 - 1.0);
+                codes.extend_from_slice(&start);
+                let place = codes.len() - start.len() + axis;
+                codes[place] = mean + deviation * value;
+            }
+        }
+        Ok(codes)
+    }
+
     /// Decodes codes, (Codes, Latent), to expected values, (Codes, Values).
     ///
     /// # Errors

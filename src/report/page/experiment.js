@@ -90,6 +90,9 @@ class Experiment {
             showKeys(this);
             showCurves(this);
             showAxes(this);
+            showLikelihood(this);
+            showAgainst(this);
+            showFactors(this);
             showParallel(this);
         } else {
             this.place.append(element("p", {}, "No trial is done, so there are no charts yet."));
