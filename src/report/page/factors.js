@@ -1,15 +1,12 @@
 // What each latent axis encodes: the matrices of scores, and the effect of each axis.
 
-/** A factor is named beside an axis if the axis has at least this share of the largest value of the factor. */
-const ENCODED = 0.5;
-
 function showFactors(page) {
     const kinds = [...new Set(page.trials.flatMap((trial) => Object.keys(trial.matrices)))];
     if (kinds.length === 0) return;
     const section = page.section("Axes and factors",
         "Rows are latent axes, columns are factors. Darker cells have larger values, from 0 to the largest of the matrix. Below, each row of images "
-        + "changes one axis from -3 to 3 around the code of the same image, beside the factors for which the axis has at least half of the largest value.");
-    let kind = kinds[0];
+        + "changes one axis from -3 to 3 around the code of the same image, beside the factors that have their largest value at this axis.");
+    let kind = kinds.includes("mig") ? "mig" : kinds[0];
     section.append(element("div", { class: "controls" },
         select("matrix of", kinds.map((name) => [name, name]), kind, (name) => {
             kind = name;
@@ -40,7 +37,7 @@ function matrixTable({ factors, rows }, colours) {
 function traversalRows(trial, { factors, rows }) {
     if (!trial.pictures?.traversals || !trial.traversed?.length) return [];
     const largest = factors.map((_, factor) => most(rows.map((row) => row[factor]).filter(isNumber)));
-    const encoded = (axis) => factors.filter((_, factor) => largest[factor] > 0 && rows[axis]?.[factor] >= ENCODED * largest[factor]);
+    const encoded = (axis) => factors.filter((_, factor) => largest[factor] > 0 && rows[axis]?.[factor] === largest[factor]);
     const names = trial.traversed.map((axis) => element("li", {}, `${axis}: ${encoded(axis).join(", ") || "–"}`));
     return [element("div", { class: "traversals" }, element("ol", {}, names),
         element("img", { src: trial.pictures.traversals, alt: "effect of each latent axis", loading: "lazy", decoding: "async" }))];

@@ -35,13 +35,14 @@ function showLikelihood(page) {
             label: `Negative log-likelihood and negative ELBO of ${plural(trials.length, "trial")}, in nats per image. The lowest negative log-likelihood, `
                 + `${short(best.measured[names.nll])}, has ${page.trialName(best)}.`,
             option: {
-                tooltip: { formatter: ({ data }) => data.point && tooltip(page.trialName(data.point.trial),
-                    `${data.point.name}: ${significant(data.point.name === names.nll ? data.point.value : -data.point.value, 5)} `
-                    + `± ${significant(data.point.reach, 2)}`) },
+                tooltip: { formatter: ({ dataIndex }) => {
+                    const { trial, name, reach } = all[dataIndex];
+                    return tooltip(page.trialName(trial), `${name}: ${significant(trial.measured[name], 5)} ± ${significant(reach, 2)}`);
+                } },
                 xAxis: { type: "value", name: page.compactNames(), min: -0.5, max: settings.length - 0.5, interval: 1,
                     splitLine: { show: false }, axisTick: { show: false },
                     axisLabel: { customValues: settings.map((_, index) => index), formatter: (index) => page.compactName(settings[index]) } },
-                yAxis: numberAxis("nats per image", y),
+                yAxis: { ...numberAxis("nats per image", y), axisLine: { show: true, onZero: false, lineStyle: { color: colours.soft } } },
                 series: [
                     { type: "custom", silent: true, tooltip: { show: false }, z: 2, clip: true,
                         data: all.map(({ x: at, value, reach }) => [at, value - reach, value + reach]),
@@ -55,7 +56,7 @@ function showLikelihood(page) {
                     { type: "scatter", z: 3, symbolSize: 10, data: all.map((one) => {
                         const { colour, symbol } = of(one.trial);
                         const isBound = one.name === names.bound;
-                        return { value: [one.x, one.value], point: one, symbol: `path://${symbol}`, itemStyle: {
+                        return { value: [one.x, one.value], symbol: `path://${symbol}`, itemStyle: {
                             color: isBound ? colours.ground : colour, borderColor: colour, borderWidth: 1.6 } };
                     }) },
                 ],
