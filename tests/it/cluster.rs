@@ -261,6 +261,30 @@ fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
 
 #[test]
 #[ignore = "needs Slurm, as tests/slurm.sh starts it"]
+fn slurm_evaluates_an_experiment_as_an_array() {
+    let mut workspace = Workspace::with_spec(TINY);
+    workspace.succeed(&["run", "spec.toml"]);
+    let submit = ["evaluate", "runs/tiny", "--metrics", "elbo,nll", "--nll-samples", "200", "--launcher", "slurm"];
+    let said = workspace.succeed(&[&submit[..], &["--time", "30", "--wait"]].concat());
+    assert!(said.starts_with("evaluation of 2 trials submitted as "), "{said}");
+    let values = |folder: &Path| json(&folder.join("evaluation.json"))["results"].clone();
+    for folder in workspace.trials("runs/tiny").into_values() {
+        assert_eq!(values(&folder).as_array().unwrap().len(), 2);
+    }
+    // A run whose trials evaluate themselves: waiting includes the evaluation, and the values are those of the commands above.
+    workspace.write("spec.toml", format!("{TINY}\n[evaluate]\nmetrics = [\"elbo\", \"nll\"]\nnll_samples = 200\n"));
+    workspace.succeed(&["run", "spec.toml", "--runs", "other", "--launcher", "slurm", "--time", "30", "--wait"]);
+    for (id, folder) in workspace.trials("other/tiny") {
+        let own = values(&folder);
+        let earlier = values(&workspace.trial("runs/tiny", &id));
+        for (one, other) in own.as_array().unwrap().iter().zip(earlier.as_array().unwrap()) {
+            assert_eq!((&one["recipe"], &one["values"]), (&other["recipe"], &other["values"]));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Slurm, as tests/slurm.sh starts it"]
 fn slurm_stops_trials_at_the_time_limit_and_cancels_them() {
     let workspace = six();
     let submit = ["run", "spec.toml", "--launcher", "slurm"];

@@ -104,6 +104,27 @@ fn their_models_can_be_used() {
     }
 }
 
+#[test]
+fn their_trials_can_be_evaluated() {
+    let workspace = earlier();
+    let outcome =
+        workspace.vaex(&["evaluate", "runs/sweep", "--metrics", "elbo,nll,active_units", "--nll-samples", "20"]);
+    assert_eq!(outcome.status, Some(0), "{}{}", outcome.stdout, outcome.stderr);
+    for folder in workspace.trials("runs/sweep").into_values() {
+        let results = parsed(&std::fs::read_to_string(folder.join("evaluation.json")).unwrap())["results"].clone();
+        let results = results.as_array().unwrap();
+        assert_eq!(results.len(), 3);
+        assert!(
+            results.iter().all(|result| result["split"] == "validation" && result["refused"].is_null()),
+            "{results:?}"
+        );
+    }
+    let folder = workspace.trials("runs/diverged").into_values().next().unwrap();
+    let outcome = workspace.vaex(&["evaluate", folder.to_str().unwrap()]);
+    assert_eq!(outcome.status, Some(2));
+    assert!(outcome.stderr.contains(" is diverged; only a trial that is done has a model"), "{}", outcome.stderr);
+}
+
 /// Tables of different models, sweeps and versions can be read as one: their columns have the same names, order and types.
 #[test]
 fn their_tables_have_the_same_columns_as_others() {

@@ -243,3 +243,176 @@ fn the_present_spec_says_what_is_measured() {
         assert_eq!(results(&folder), [before]);
     }
 }
+
+/// Metrics are measured again if the images or labels that they were measured on have changed, which the trial's id does not tell.
+#[test]
+fn other_test_images_are_measured_again() {
+    let (mut workspace, _) = trained("");
+    let images = |first: u8| -> Vec<u8> {
+        let mut bytes = vec![0, 0, 8, 3, 0, 0, 0, 30, 0, 0, 0, 4, 0, 0, 0, 4];
+        bytes.extend((0..480u32).map(|place| (place * 7 % 256) as u8 ^ first));
+        bytes
+    };
+    workspace.write("train.idx", images(0));
+    workspace.write("test.idx", images(0));
+    let spec = "\
+name = \"files\"
+data.images = \"train.idx\"
+data.test_images = \"test.idx\"
+data.validation = 5
+model.family = \"mlp\"
+model.hidden = [8]
+model.latent_dim = 2
+train.epochs = 1
+train.batch_size = 5
+evaluate.metrics = [\"elbo\"]
+";
+    workspace.write("spec.toml", spec);
+    workspace.succeed(&["run", "spec.toml"]);
+    let folder = only(&workspace, "runs/files");
+    let before = result(&folder, "elbo");
+    workspace.write("test.idx", images(0x5a));
+    workspace.succeed(&["run", "spec.toml"]);
+    let after = result(&folder, "elbo");
+    assert_eq!(only(&workspace, "runs/files"), folder);
+    assert_ne!((&before["data"], &before["values"]), (&after["data"], &after["values"]));
+    assert_ne!(before["values"], after["values"]);
+    // And by the command, which reads the same spec.
+    workspace.write("test.idx", images(0));
+    assert_eq!(workspace.vaex(&["evaluate", text(&folder)]).status, Some(0));
+    assert_eq!(result(&folder, "elbo")["values"], before["values"]);
+}
+
+/// A killed evaluation loses no metric that was finished, and the same command gives the same values as one that was not killed.
+#[cfg(unix)]
+#[test]
+fn an_evaluation_that_is_killed_goes_on() {
+    use std::io::{BufRead, BufReader};
+    let (workspace, folder) = trained("");
+    let arguments =
+        ["evaluate", text(&folder), "--metrics", "elbo,nll,mmd", "--nll-samples", "20000", "--threads", "1", "--json"];
+    let mut process = workspace.command(&arguments).spawn().unwrap();
+    let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let mut nll =
+        lines.map_while(Result::ok).filter(|line| line.contains("\"evaluating\"") && line.contains("\"nll\""));
+    assert!(nll.next().is_some());
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert_eq!(results(&folder).len(), 1, "the bound was finished, the likelihood not");
+    let bound = result(&folder, "elbo");
+    workspace.succeed(&arguments);
+    assert_eq!(result(&folder, "elbo"), bound);
+    let killed = values(&folder);
+    workspace.succeed(&[&arguments[..], &["--again"]].concat());
+    assert_eq!(values(&folder), killed);
+}
+
+/// Samples are compared with images in the features of a classifier; the scores of settings are measured after the last trial of a
+/// run; the page shows what was measured.
+#[test]
+fn a_run_measures_samples_settings_and_factors() {
+    let spec = "\
+name = \"factors\"
+
+[data]
+source = \"sprites\"
+limit = 400
+validation = 60
+test = 60
+size = 16
+
+[model]
+family = \"mlp\"
+hidden = [16]
+latent_dim = 3
+
+[train]
+batch_size = 20
+epochs = 1
+
+[evaluate]
+metrics = [\"frechet_labels\", \"mig\", \"udr\"]
+
+[sweep]
+seeds = 2
+";
+    let workspace = Workspace::with_spec(spec);
+    workspace.succeed(&["run", "spec.toml"]);
+    let folders: Vec<_> = workspace.trials("runs/factors").into_values().collect();
+    for folder in &folders {
+        let number = |metric: &str, name: &str| result(folder, metric)["values"][name].as_f64().unwrap();
+        assert!(number("frechet_labels", "test_frechet_labels") > 0.0);
+        for name in ["precision_labels", "recall_labels", "classifier_accuracy"] {
+            assert!((0.0..=1.0).contains(&number("frechet_labels", &format!("test_{name}"))), "{name}");
+        }
+        assert!(number("udr", "udr").is_finite());
+        let axes = json(&folder.join("evaluation.json"))["traversals"].as_array().unwrap().len();
+        assert_eq!((axes, folder.join("evaluation/traversals.png").exists()), (3, true));
+    }
+    let page = std::fs::read_to_string(workspace.path("runs/factors/report.html"));
+    let page = page.unwrap_or_else(|_| {
+        workspace.succeed(&["report", "runs/factors"]);
+        std::fs::read_to_string(workspace.path("runs/factors/report.html")).unwrap()
+    });
+    assert!(page.contains("\"matrices\":{\"mig\":{\"factors\":[\"shape\""), "the matrix of the score is on the page");
+    // One and two threads train the same classifier.
+    let before = result(&folders[0], "frechet_labels")["values"].clone();
+    let again = ["evaluate", text(&folders[0]), "--metrics", "frechet_labels,udr", "--again", "--threads", "1"];
+    let outcome = workspace.vaex(&again);
+    assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("udr compares the trials of a setting"), "{}", outcome.stderr);
+    assert_eq!(result(&folders[0], "frechet_labels")["values"], before);
+}
+
+/// A trial that another process uses is not touched: the command says which process.
+#[test]
+fn a_trial_in_use_is_left_alone() {
+    let (workspace, folder) = trained("[evaluate]\nmetrics = [\"elbo\"]\n");
+    let lock = vaex::launch::lock::take(&folder, std::time::Duration::ZERO).unwrap();
+    let before = std::fs::read(folder.join("evaluation.json")).unwrap();
+    let outcome = workspace.vaex(&["evaluate", text(&folder), "--again"]);
+    assert_eq!(outcome.status, Some(2));
+    assert!(outcome.stderr.contains("another vaex process holds the lock of "), "{}", outcome.stderr);
+    assert_eq!(std::fs::read(folder.join("evaluation.json")).unwrap(), before);
+    // A run leaves what is done as it is, and does not wait.
+    assert!(workspace.succeed(&["run", "spec.toml"]).contains("already done"));
+    drop(lock);
+    assert_eq!(workspace.vaex(&["evaluate", text(&folder), "--again"]).status, Some(0));
+}
+
+#[test]
+#[cfg(unix)]
+fn any_scheduler_can_evaluate_trials() {
+    let (mut workspace, folder) = trained("");
+    let template = "\
+for number in $(seq 0 {last}); do
+    {task} $number > {folder}/$number.log 2>&1 || true
+done
+echo job of {count}
+";
+    workspace.write("template.sh", template);
+    let command = [
+        "evaluate",
+        "runs/measured",
+        "--metrics",
+        "elbo",
+        "--launcher",
+        "command",
+        "--template",
+        "template.sh",
+        "--wait",
+    ];
+    let said = workspace.succeed(&command);
+    assert!(said.starts_with("evaluation of 1 trial submitted as job of 1\n"), "{said}");
+    let first = result(&folder, "elbo");
+    // With --again, older results do not count as measured.
+    workspace.succeed(&[&command[..], &["--again"]].concat());
+    let second = result(&folder, "elbo");
+    assert!(second["ended"].as_f64() > first["ended"].as_f64(), "{second}");
+    assert_eq!(second["values"], first["values"]);
+    // The tasks of a run train and evaluate; waiting includes the evaluation.
+    workspace.write("spec.toml", format!("{SPEC}[evaluate]\nmetrics = [\"nll\"]\nnll_samples = 3000\n"));
+    let run = ["run", "spec.toml", "--runs", "other", "--launcher", "command", "--template", "template.sh", "--wait"];
+    workspace.succeed(&run);
+    assert!(result(&only(&workspace, "other/measured"), "nll")["refused"].is_null());
+}
