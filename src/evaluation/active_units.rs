@@ -22,8 +22,7 @@ impl Evaluate for ActiveUnits {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let doc =
-            "Number of latent axes whose posterior mean has a variance above 0.01 over the images (Burda et al. 2016).";
+        let doc = "Number of latent axes whose posterior mean has a variance above `evaluate.active_threshold` (0.01) over the images (Burda et al. 2016).";
         vec![
             Metric {
                 title: "active latent axes".into(),
@@ -42,13 +41,13 @@ impl Evaluate for ActiveUnits {
                 MetricKind::Text,
                 "",
                 "`none` if all latent axes are active, `partial` if some are, `full` if none is; an axis is active if the variance of \
-                 its posterior mean over the images is above 0.01.",
+                 its posterior mean over the images is above `evaluate.active_threshold` (0.01).",
             ),
         ]
     }
 
-    fn settings(&self, _: &EvaluateSettings) -> serde_json::Value {
-        json!({ "variance_above": CollapseSettings::default().threshold })
+    fn settings(&self, settings: &EvaluateSettings) -> serde_json::Value {
+        json!({ "variance_above": settings.active_threshold })
     }
 
     fn refusal(&self, _: &Subject<'_>) -> Option<String> {
@@ -60,7 +59,8 @@ impl Evaluate for ActiveUnits {
         let codes = |values: &[f32]| Codes { latent: subject.worker.latent(), values: values.to_vec() };
         let (mean, log_variance) = (codes(&posteriors.mean), codes(&posteriors.log_variance));
         let log_variance = subject.is_variational.then_some(&log_variance);
-        let found = collapse(&mean, log_variance, &CollapseSettings::default()).map_err(undefined)?;
+        let found = collapse(&mean, log_variance, &CollapseSettings { threshold: subject.settings.active_threshold })
+            .map_err(undefined)?;
         let verdict = match found.verdict {
             Verdict::Full => "full",
             Verdict::Partial => "partial",

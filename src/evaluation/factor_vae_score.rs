@@ -25,7 +25,7 @@ impl Evaluate for FactorVaeScore {
             higher(
                 "factor_vae_score",
                 "FactorVAE score: accuracy of a majority vote that tells the fixed factor from the axis that varies least; axes with a \
-                 standard deviation below 0.05 are left out, and without an axis the score is 0.",
+                 standard deviation below `evaluate.factor_vae_threshold` (0.05) are left out, and without an axis the score is 0.",
             ),
             "factor_vae",
         )]
@@ -36,8 +36,7 @@ impl Evaluate for FactorVaeScore {
     }
 
     fn settings(&self, settings: &EvaluateSettings) -> serde_json::Value {
-        let FactorVaeSettings { train_votes, eval_votes, batch, variance_points, threshold } =
-            FactorVaeSettings::default();
+        let FactorVaeSettings { train_votes, eval_votes, batch, variance_points, threshold } = own(settings);
         json!({
             "train": train_votes, "test": eval_votes, "batch": batch, "variance_points": variance_points, "threshold": threshold,
             "seed": settings.seed,
@@ -52,7 +51,7 @@ impl Evaluate for FactorVaeScore {
         let whole = subject.whole(watch)?;
         let seed = subject.settings.seed;
         let score = subject
-            .compute(watch, || factor_vae_score(&whole.codes, &whole.factors, &FactorVaeSettings::default(), seed))
+            .compute(watch, || factor_vae_score(&whole.codes, &whole.factors, &own(&subject.settings), seed))
             .map_err(undefined)?;
         let score = score.ok_or_else(|| undefined("fewer than two factors vary"))?;
         let details = json!({
@@ -64,4 +63,8 @@ impl Evaluate for FactorVaeScore {
     fn operations(&self, _: &EvaluateSettings, images: u64, [encoder, _]: [f64; 2]) -> f64 {
         images as f64 * encoder
     }
+}
+
+fn own(settings: &EvaluateSettings) -> FactorVaeSettings {
+    FactorVaeSettings { threshold: settings.factor_vae_threshold, ..FactorVaeSettings::default() }
 }

@@ -24,7 +24,7 @@ impl Evaluate for Mig {
         vec![shown(
             higher(
                 "mig",
-                "Mutual information gap, as in disentanglement_lib: posterior means in 20 bins; the mean over the factors of the gap \
+                "Mutual information gap, as in disentanglement_lib: posterior means in `evaluate.bins` (20) bins; the mean over the factors of the gap \
                  between the two most informative axes, divided by the entropy of the factor.",
             ),
             "mig",
@@ -36,7 +36,7 @@ impl Evaluate for Mig {
     }
 
     fn settings(&self, settings: &EvaluateSettings) -> serde_json::Value {
-        let MigSettings { points, bins } = MigSettings::default();
+        let MigSettings { points, bins } = own(settings);
         json!({ "points": points, "bins": bins, "seed": settings.seed })
     }
 
@@ -48,7 +48,7 @@ impl Evaluate for Mig {
         let whole = subject.whole(watch)?;
         let seed = subject.settings.seed;
         let score = subject
-            .compute(watch, || mig(&whole.codes, &whole.factors, &MigSettings::default(), seed))
+            .compute(watch, || mig(&whole.codes, &whole.factors, &own(&subject.settings), seed))
             .map_err(undefined)?;
         let details = matrix(whole, &score.information.matrix, &score.gaps);
         Ok(Measured { values: vec![number(score.score)], details, ..Measured::default() })
@@ -57,4 +57,8 @@ impl Evaluate for Mig {
     fn operations(&self, _: &EvaluateSettings, images: u64, [encoder, _]: [f64; 2]) -> f64 {
         images as f64 * encoder
     }
+}
+
+fn own(settings: &EvaluateSettings) -> MigSettings {
+    MigSettings { bins: settings.bins as usize, ..MigSettings::default() }
 }

@@ -38,7 +38,7 @@ impl Evaluate for ModularityScore {
     }
 
     fn settings(&self, settings: &EvaluateSettings) -> serde_json::Value {
-        let ModularitySettings { train, test, bins, c } = ModularitySettings::default();
+        let ModularitySettings { train, test, bins, c } = own(settings);
         json!({ "train": train, "test": test, "bins": bins, "c": c, "seed": settings.seed })
     }
 
@@ -49,7 +49,7 @@ impl Evaluate for ModularityScore {
     fn measure(&self, subject: &Subject<'_>, watch: &mut dyn Watch) -> Result<Measured, EvaluateError> {
         let whole = subject.whole(watch)?;
         let seed = subject.settings.seed;
-        let settings = ModularitySettings::default();
+        let settings = own(&subject.settings);
         let score = subject
             .compute(watch, || modularity_and_explicitness(&whole.codes, &whole.factors, &settings, seed))
             .map_err(undefined)?;
@@ -61,4 +61,8 @@ impl Evaluate for ModularityScore {
     fn operations(&self, _: &EvaluateSettings, images: u64, [encoder, _]: [f64; 2]) -> f64 {
         images as f64 * encoder
     }
+}
+
+fn own(settings: &EvaluateSettings) -> ModularitySettings {
+    ModularitySettings { bins: settings.bins as usize, ..ModularitySettings::default() }
 }

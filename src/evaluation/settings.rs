@@ -2,7 +2,10 @@
 
 use super::METRICS;
 use crate::metrics::Split;
-use crate::settings::{Choices, Key, Keys, Kind, Role, Type, Word, Words};
+use crate::scores::collapse::CollapseSettings;
+use crate::scores::factor_vae_score::FactorVaeSettings;
+use crate::scores::mig::MigSettings;
+use crate::settings::{Choices, Interval, Key, Keys, Kind, Role, Type, Word, Words};
 use toml::Value;
 
 /// The `[evaluate]` table.
@@ -18,16 +21,33 @@ pub struct EvaluateSettings {
     pub nll_images: Option<u64>,
     /// The seed of the draws of the evaluation.
     pub seed: u64,
+    /// The number of bins of an axis, for mutual information.
+    pub bins: u64,
+    /// The standard deviation below which an axis is left out of the FactorVAE score.
+    pub factor_vae_threshold: f64,
+    /// The variance of posterior means above which an axis is active.
+    pub active_threshold: f64,
 }
 
 impl Default for EvaluateSettings {
     fn default() -> EvaluateSettings {
-        EvaluateSettings { split: None, metrics: None, nll_samples: NLL_SAMPLES, nll_images: None, seed: 0 }
+        EvaluateSettings {
+            split: None,
+            metrics: None,
+            nll_samples: NLL_SAMPLES,
+            nll_images: None,
+            seed: 0,
+            bins: MigSettings::default().bins as u64,
+            factor_vae_threshold: FactorVaeSettings::default().threshold,
+            active_threshold: CollapseSettings::default().threshold,
+        }
     }
 }
 
 /// The default number of importance samples, as in the papers on IWAE and the VampPrior.
 const NLL_SAMPLES: u64 = 5_000;
+/// The largest number of bins.
+const MOST_BINS: u64 = 10_000;
 /// The largest number of importance samples.
 const MOST_SAMPLES: u64 = 1_000_000;
 
@@ -75,7 +95,7 @@ const SPLIT: Key = Key::new(
 const METRICS_KEY: Key = Key::new(
     "metrics",
     "What is measured when a trial is done: a list of names, or `\"default\"` for every metric that applies except the slow \
-     ones (`nll`, `mig_sampled`).",
+     ones (`nll`, `mig_sampled`, `frechet_labels`).",
 )
 .also("metric scores measures")
 .example("[\"nll\", \"active_units\"]")
@@ -95,6 +115,27 @@ const SEED: Key = Key::new("seed", "The seed of the draws of the evaluation; tra
     .also("random_state")
     .example("1")
     .role(Role::Output);
+const BINS: Key = Key::new(
+    "bins",
+    "The number of bins of each latent axis, for the mutual information of `mig`, `modularity` and `unsupervised`.",
+)
+.also("num_bins n_bins mig_bins")
+.example("50")
+.role(Role::Output);
+const FACTOR_VAE_THRESHOLD: Key = Key::new(
+    "factor_vae_threshold",
+    "Latent axes whose posterior means have a standard deviation below it are left out of `factor_vae_score`.",
+)
+.also("prune_threshold pruning_threshold")
+.example("0.1")
+.role(Role::Output);
+const ACTIVE_THRESHOLD: Key = Key::new(
+    "active_threshold",
+    "A latent axis is active in `active_units` if the variance of its posterior means over the images is above it.",
+)
+.also("au_threshold active_units_threshold")
+.example("0.05")
+.role(Role::Output);
 
 impl EvaluateSettings {
     /// The name of the table.
@@ -128,6 +169,20 @@ impl EvaluateSettings {
         let nll_samples = keys.whole(NLL_SAMPLES_KEY, 1, MOST_SAMPLES, NLL_SAMPLES);
         let nll_images = keys.optional_whole(NLL_IMAGES, 1, Type::MOST);
         let seed = keys.whole(SEED, 0, Type::MOST, 0);
-        Some(EvaluateSettings { split, metrics: names, nll_samples, nll_images, seed })
+        let usual = EvaluateSettings::default();
+        let bins = keys.whole(BINS, 2, MOST_BINS, usual.bins);
+        let factor_vae_threshold =
+            keys.number(FACTOR_VAE_THRESHOLD, Interval::NOT_NEGATIVE, usual.factor_vae_threshold);
+        let active_threshold = keys.number(ACTIVE_THRESHOLD, Interval::NOT_NEGATIVE, usual.active_threshold);
+        Some(EvaluateSettings {
+            split,
+            metrics: names,
+            nll_samples,
+            nll_images,
+            seed,
+            bins,
+            factor_vae_threshold,
+            active_threshold,
+        })
     }
 }

@@ -47,7 +47,7 @@ impl Evaluate for UnsupervisedScores {
     }
 
     fn settings(&self, settings: &EvaluateSettings) -> serde_json::Value {
-        let UnsupervisedSettings { points, bins } = UnsupervisedSettings::default();
+        let UnsupervisedSettings { points, bins } = own(settings);
         json!({ "points": points, "bins": bins, "seed": settings.seed })
     }
 
@@ -59,9 +59,8 @@ impl Evaluate for UnsupervisedScores {
         let values = subject.posteriors(watch)?.mean.clone();
         let codes = Codes { latent: subject.worker.latent(), values };
         let seed = subject.settings.seed;
-        let found = subject
-            .compute(watch, || unsupervised(&codes, &UnsupervisedSettings::default(), seed))
-            .map_err(undefined)?;
+        let found =
+            subject.compute(watch, || unsupervised(&codes, &own(&subject.settings), seed)).map_err(undefined)?;
         let values =
             [found.gaussian_total_correlation, found.relative_wasserstein_correlation, found.mutual_information];
         Ok(Measured { values: values.map(number).to_vec(), ..Measured::default() })
@@ -70,4 +69,8 @@ impl Evaluate for UnsupervisedScores {
     fn operations(&self, _: &EvaluateSettings, images: u64, [encoder, _]: [f64; 2]) -> f64 {
         images as f64 * encoder
     }
+}
+
+fn own(settings: &EvaluateSettings) -> UnsupervisedSettings {
+    UnsupervisedSettings { bins: settings.bins as usize, ..UnsupervisedSettings::default() }
 }
