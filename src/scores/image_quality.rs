@@ -8,7 +8,6 @@
 
 use super::input_error::InputError;
 use crate::tensor::kernels::vectorized;
-use rayon::prelude::*;
 
 /// The width of a window of SSIM, in pixels: the normal weights reach to 3.5 standard deviations, rounded.
 pub const SSIM_WINDOW: usize = 11;
@@ -41,22 +40,6 @@ pub struct ImageQuality {
     pub psnr: Option<f64>,
     /// The structural similarity, from -1 to 1; 1 for equal images. `None` if the height or the width is below
     /// [`SSIM_WINDOW`], or if the values are so far beyond the range that it cannot be computed.
-    pub ssim: Option<f64>,
-}
-
-/// Means over pairs of images.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MeanImageQuality {
-    /// The number of pairs.
-    pub pairs: usize,
-    /// The mean of the MSE.
-    pub mse: f64,
-    /// The mean of the PSNR of the pairs that have one, in dB. It is not the PSNR of the mean MSE, which is lower.
-    /// `None` if all pairs are equal images.
-    pub psnr: Option<f64>,
-    /// The number of pairs of equal images, which `psnr` leaves out.
-    pub equal_pairs: usize,
-    /// The mean of the SSIM. `None` if the images are smaller than its window.
     pub ssim: Option<f64>,
 }
 
@@ -93,39 +76,6 @@ pub fn image_quality(first: &[f32], second: &[f32], format: ImageFormat) -> Resu
     }
     check_finite(first, second, first.len())?;
     Ok(compare(first, second, format, &mut Scratch::new(format)))
-}
-
-/// Compares pairs of images, (Images, Height, Width, Channels) each, and takes the means.
-///
-/// # Errors
-/// As [`image_quality`]; and there are no images, or not the same number.
-pub fn mean_image_quality(first: &[f32], second: &[f32], format: ImageFormat) -> Result<MeanImageQuality, InputError> {
-    let size = format.values()?;
-    if first.len() != second.len() {
-        return Err(InputError::Mismatch { what: "values of all images", expected: first.len(), found: second.len() });
-    }
-    let pairs = first.len() / size;
-    if pairs == 0 || !first.len().is_multiple_of(size) {
-        let expected = pairs.max(1) * size;
-        return Err(InputError::Mismatch { what: "values of whole images", expected, found: first.len() });
-    }
-    check_finite(first, second, size)?;
-    let images = first.par_chunks(size).zip(second.par_chunks(size));
-    // Collected before they are summed, so that the order of the sums is fixed.
-    let each: Vec<ImageQuality> = images
-        .map_init(|| Scratch::new(format), |scratch, (first, second)| compare(first, second, format, scratch))
-        .collect();
-    let mean = |of: fn(&ImageQuality) -> Option<f64>| {
-        let count = each.iter().filter_map(of).count();
-        (count > 0).then(|| each.iter().filter_map(of).sum::<f64>() / count as f64)
-    };
-    Ok(MeanImageQuality {
-        pairs,
-        mse: each.iter().map(|one| one.mse).sum::<f64>() / pairs as f64,
-        psnr: mean(|one| one.psnr),
-        equal_pairs: each.iter().filter(|one| one.psnr.is_none()).count(),
-        ssim: mean(|one| one.ssim),
-    })
 }
 
 fn check_finite(first: &[f32], second: &[f32], size: usize) -> Result<(), InputError> {
@@ -347,20 +297,6 @@ mod tests {
     }
 
     #[test]
-    fn means_are_over_pairs() {
-        let (first, mut second) = (images(1, 5, FORMAT), images(2, 5, FORMAT));
-        let size = FORMAT.values().unwrap();
-        second[..size].copy_from_slice(&first[..size]);
-        let found = on_threads(|| mean_image_quality(&first, &second, FORMAT).unwrap());
-        let pairs = first.chunks(size).zip(second.chunks(size));
-        let each: Vec<ImageQuality> = pairs.map(|(a, b)| image_quality(a, b, FORMAT).unwrap()).collect();
-        assert_eq!((found.pairs, found.equal_pairs), (5, 1));
-        assert_close(found.psnr.unwrap(), each[1..].iter().map(|one| one.psnr.unwrap()).sum::<f64>() / 4.0, 1e-12);
-        assert_close(found.ssim.unwrap(), each.iter().map(|one| one.ssim.unwrap()).sum::<f64>() / 5.0, 1e-12);
-        assert_eq!(mean_image_quality(&first, &first, FORMAT).unwrap().psnr, None);
-    }
-
-    #[test]
     fn small_images_have_no_ssim_and_wrong_ones_are_errors() {
         let small = ImageFormat { height: 10, ..FORMAT };
         let found = image_quality(&images(1, 1, small), &images(2, 1, small), small).unwrap();
@@ -369,9 +305,6 @@ mod tests {
         assert_eq!(image_quality(&[0.5], &[0.0], one).unwrap().mse, 0.25);
         let image = images(1, 1, FORMAT);
         assert!(image_quality(&image, &image[1..], FORMAT).is_err());
-        assert!(mean_image_quality(&image, &image[1..], FORMAT).is_err());
-        assert!(mean_image_quality(&image[1..], &image[1..], FORMAT).is_err());
-        assert!(mean_image_quality(&[], &[], FORMAT).is_err());
         let mut broken = image.clone();
         broken[3] = f32::NAN;
         assert!(image_quality(&image, &broken, FORMAT).is_err());
