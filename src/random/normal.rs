@@ -42,7 +42,8 @@ fn ln_of_unit(word: u32) -> f64 {
     /// ln 2 in two parts, of which the first has 20 zero bits at its end: products with powers are exact.
     const LN_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
     let offset = (f64::from(word) + 0.5).to_bits().wrapping_sub(ROOT);
-    let power = f64::from((offset >> 52) as i32 - 32);
+    // One more, because the power of 1/2 is -1 and a shift of unsigned numbers is the faster one.
+    let power = f64::from((offset.wrapping_add(1 << 52) >> 52) as i32 - 33);
     let factor = f64::from_bits((offset & ((1 << 52) - 1)).wrapping_add(ROOT));
     let s = (factor - 1.0) / (factor + 1.0);
     let square = s * s;
