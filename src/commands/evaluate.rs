@@ -1,7 +1,7 @@
 //! `vaex evaluate`: measures the likelihood and other metrics of trials that are done.
 
 use super::command::Command;
-use super::shared::evaluation::{self, PATIENCE, Question};
+use super::shared::evaluation::{self, Question};
 use super::shared::exit::{DONE, FAILED, INTERRUPTED};
 use super::shared::numbers::positive;
 use super::shared::print::{complain, say};
@@ -147,7 +147,7 @@ impl EvaluateArgs {
         signals::stop_then_exit()?;
         let job = {
             // Another command must not submit the same trials in the meantime.
-            let _lock = lock::take(experiment.path(), PATIENCE)?;
+            let _lock = lock::take(experiment.path(), lock::PATIENCE)?;
             let submitted = cluster::active(&experiment, &record.experiment)?;
             let ids = folders.iter().filter_map(|folder| TrialFolder::new(folder).id().map(str::to_owned));
             let ids: Vec<String> = ids.filter(|id| !submitted.contains_key(id)).collect();

@@ -15,6 +15,9 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// How long commands wait for the process that uses a folder: those of a killed run stop after their current step.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Holder {

@@ -12,9 +12,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a run waits for the processes of a killed run, which stop after their current step.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Prepares a plan: locks the experiment folder, writes plan.json and prepares the folders of the unfinished trials. Trials
 /// that are queued or running in a scheduler (`submitted`) are skipped.
 ///
@@ -50,7 +47,7 @@ pub fn prepare<'p>(
         if let Some(trial) = found.classify(trial, folder, options)? {
             // A process that evaluates a trial may go on: the next one waits for it.
             if !trial.is_trained && exists(trial.folder.path())? {
-                drop(lock::take(trial.folder.path(), PATIENCE)?);
+                drop(lock::take(trial.folder.path(), lock::PATIENCE)?);
             }
             unfinished.push(trial);
         }
@@ -106,7 +103,7 @@ pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Optio
         Earlier::Damaged(record, fault) => {
             found.damaged.push(fault);
             if record.is_none() {
-                let _lock = lock::take(folder.path(), PATIENCE)?;
+                let _lock = lock::take(folder.path(), lock::PATIENCE)?;
                 trial::prepare(folder, trial, &trial::planned(trial, &[], threads))?;
             }
             true

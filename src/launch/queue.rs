@@ -1,6 +1,5 @@
 //! The source of trials of a launch.
 
-use super::prepare::PATIENCE;
 use super::{LaunchError, lock};
 use crate::folder::{FileError, TrialFolder, exists};
 use crate::plan::Trial;
@@ -29,7 +28,7 @@ impl Waiting<'_> {
         let path = self.folder.path();
         if exists(path)? {
             // An evaluation may have started since the run was prepared.
-            drop(lock::take(path, PATIENCE)?);
+            drop(lock::take(path, lock::PATIENCE)?);
             std::fs::remove_dir_all(path).map_err(FileError::at("remove the folder", path))?;
         }
         Ok(trial::prepare(&self.folder, &self.trial, &record)?)

@@ -15,10 +15,6 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long an evaluation waits for another process that uses the trial folder.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Question {
@@ -91,7 +87,7 @@ pub(crate) fn evaluate_settings(experiment: &Path, question: &Question, again: b
         if !settings.chosen().any(|measure| measure.scope() == Scope::Setting) {
             return Ok(());
         }
-        let _locks = folders.iter().map(|folder| lock::take(folder, PATIENCE)).collect::<Result<Vec<_>, _>>()?;
+        let _locks = folders.iter().map(|folder| lock::take(folder, lock::PATIENCE)).collect::<Result<Vec<_>, _>>()?;
         evaluate_setting(folders, &mut files, &settings, again)?;
         Ok(())
     };
@@ -113,7 +109,7 @@ pub(crate) fn evaluate(
     emit: &mut dyn FnMut(Event),
 ) -> anyhow::Result<(EvaluationEnd, EvaluateSettings)> {
     // Another process may train the trial again: its weights and its record are read when it has ended.
-    let _lock = lock::take(TrialFolder::new(folder).path(), PATIENCE)?;
+    let _lock = lock::take(TrialFolder::new(folder).path(), lock::PATIENCE)?;
     let trained = Trained::open(folder)?;
     let mut trained = match threads {
         Some(threads) => trained.with_threads(threads)?,
