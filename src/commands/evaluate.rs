@@ -31,7 +31,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Measure the likelihood, the use of the latent axes and other metrics of trials that are done.
 #[derive(Debug, Args)]
@@ -123,6 +123,11 @@ impl EvaluateArgs {
         Ok(if is_lacking { FAILED } else { DONE })
     }
 
+    /// The settings of the experiments, for scores that compare their seeds.
+    fn settings(&self) -> anyhow::Result<Vec<evaluation::OfSetting>> {
+        evaluation::settings_of(self.trial.given(), &self.question)
+    }
+
     /// Submits the evaluation of trials to a scheduler, and with `--wait` follows it.
     fn submit(&self, folders: &[PathBuf], scheduler: &Scheduler) -> anyhow::Result<u8> {
         if self.jobs.is_some() {
@@ -145,13 +150,14 @@ impl EvaluateArgs {
             return Ok(DONE);
         }
         signals::stop_then_exit()?;
+        let start = SystemTime::now();
         let job = {
             // Another command must not submit the same trials in the meantime.
             let _lock = lock::take(experiment.path(), lock::PATIENCE)?;
             let submitted = cluster::active(&experiment, &record.experiment)?;
             let ids = folders.iter().filter_map(|folder| TrialFolder::new(folder).id().map(str::to_owned));
             let ids: Vec<String> = ids.filter(|id| !submitted.contains_key(id)).collect();
-            let count = submitted.len();
+            let count = folders.len() - ids.len();
             if count > 0 {
                 complain(&format!("{} of this experiment left out: queued or running", counted(count, "trial")));
             }
@@ -171,7 +177,7 @@ impl EvaluateArgs {
         if !self.submit.wait {
             return Ok(DONE);
         }
-        self.wait(folders, &experiment, scheduler, job.map_or(0.0, |job| job.submitted))
+        self.wait(folders, &experiment, (scheduler, start), job.map_or(0.0, |job| job.submitted))
     }
 
     /// Waits until the trials are evaluated or their tasks have ended, and prints the report.
@@ -179,27 +185,29 @@ impl EvaluateArgs {
         &self,
         folders: &[PathBuf],
         experiment: &ExperimentFolder,
-        scheduler: &Scheduler,
+        (scheduler, start): (&Scheduler, SystemTime),
         submitted: f64,
     ) -> anyhow::Result<u8> {
         // With --again, what was measured before does not count.
         let since = if self.again { submitted } else { 0.0 };
-        let is_measured = |folder: &TrialFolder| -> anyhow::Result<bool> {
-            let settings = self.question.settings(Trained::open(folder.path())?.spec());
-            Ok(is_evaluated(folder, &TrialRecord::read(folder)?, &settings, None, since))
+        let asked = |folder: &PathBuf| -> anyhow::Result<_> {
+            let trained = Trained::open(folder)?;
+            Ok((TrialFolder::new(folder), trained.record().clone(), self.question.settings(trained.spec())))
         };
-        let trials: Vec<TrialFolder> = folders.iter().map(TrialFolder::new).collect();
-        let record = TrialRecord::read(&trials[0])?;
-        let mut watch = EvaluationWatch::of(scheduler);
+        let trials = folders.iter().map(asked).collect::<anyhow::Result<Vec<_>>>()?;
+        let is_measured = |(folder, record, settings): &(TrialFolder, TrialRecord, EvaluateSettings)| {
+            is_evaluated(folder, record, settings, None, since)
+        };
+        let watch = EvaluationWatch::of(scheduler, start);
         let mut quiet = 0;
         // While Slurm moves a task from one state to the next, it may briefly be in neither.
         while quiet < 3 {
             std::thread::sleep(Duration::from_secs(1));
-            let active = cluster::active(experiment, &record.experiment)?;
+            let active = cluster::active(experiment, &trials[0].1.experiment)?;
             let mut is_coming = false;
             for trial in &trials {
-                let task = trial.id().and_then(|id| active.get(id));
-                is_coming |= watch.is_coming(trial, task, || is_measured(trial).unwrap_or(false))?;
+                let task = trial.0.id().and_then(|id| active.get(id));
+                is_coming |= watch.is_coming(&trial.0, task, || is_measured(trial))?;
             }
             quiet = if is_coming { 0 } else { quiet + 1 };
             if STOP.load(Ordering::Relaxed) {
@@ -207,11 +215,11 @@ impl EvaluateArgs {
                 return Ok(INTERRUPTED);
             }
         }
-        let missing = trials.iter().filter(|trial| !is_measured(trial).unwrap_or(false)).count();
+        let missing = trials.iter().filter(|trial| !is_measured(trial)).count();
         if missing > 0 {
             complain(&format!("{} not evaluated; see the output of the tasks", counted(missing, "trial")));
         }
-        let is_complete = evaluation::evaluate_settings(self.trial.given(), &self.question, self.again)?;
+        let is_complete = evaluation::evaluate_settings(self.settings(), self.again);
         report::print(self.trial.given())?;
         Ok(if missing > 0 || !is_complete { FAILED } else { DONE })
     }
@@ -232,8 +240,7 @@ impl EvaluateArgs {
         let evaluations = Evaluations { folders: trials, jobs, options: arguments };
         let summary = evaluations.run(&STOP, &mut |number, event| progress.show(number, &event))?;
         progress.clear();
-        let is_complete =
-            summary.interrupted > 0 || evaluation::evaluate_settings(self.trial.given(), &self.question, self.again)?;
+        let is_complete = summary.interrupted > 0 || evaluation::evaluate_settings(self.settings(), self.again);
         if self.json {
             let EvaluationsSummary { evaluated, failed, interrupted } = summary;
             say_event(

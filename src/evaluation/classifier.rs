@@ -24,15 +24,15 @@ const RATE: f64 = 1e-3;
 const ORDER: u64 = 400;
 const WEIGHTS: u64 = 401;
 
-/// A layer: its place in the parameters, weights first.
-struct Place {
+/// A layer: its part of the parameters, weights first.
+struct Part {
     inputs: usize,
     outputs: usize,
     weight: Range<usize>,
     bias: Range<usize>,
 }
 
-impl Place {
+impl Part {
     fn shape(&self, rows: usize) -> DenseShape {
         DenseShape { rows, inputs: self.inputs, outputs: self.outputs }
     }
@@ -40,7 +40,7 @@ impl Place {
 
 /// The network with its weights.
 pub(super) struct Classifier {
-    layers: Vec<Place>,
+    layers: Vec<Part>,
     /// The outputs of each column of labels.
     heads: Vec<Range<usize>>,
     parameters: Vec<f32>,
@@ -99,7 +99,7 @@ impl Classifier {
             parameters.extend(drawn.into_iter().map(|value| deviation * value));
             let bias = weight.end..weight.end + outputs;
             parameters.resize(bias.end, 0.0);
-            layers.push(Place { inputs, outputs, weight, bias });
+            layers.push(Part { inputs, outputs, weight, bias });
         }
         Classifier { layers, heads, parameters }
     }
@@ -169,16 +169,16 @@ impl Classifier {
     }
 
     /// How many labels of each column it predicts right, of images, (Images, Values), with these numbers.
-    pub(super) fn right(&self, images: Vec<f32>, labels: &[Factor], indices: &[u32]) -> Vec<usize> {
+    pub(super) fn count_correct(&self, images: Vec<f32>, labels: &[Factor], indices: &[u32]) -> Vec<usize> {
         let [.., logits] = self.forward(images);
         let rows = || logits.chunks(self.layers[2].outputs.max(1)).zip(indices);
-        let is_right = |head: &Range<usize>, factor: &Factor, row: &[f32], image: u32| {
+        let is_correct = |head: &Range<usize>, factor: &Factor, row: &[f32], image: u32| {
             let scores = row[head.clone()].iter().enumerate();
             let best = scores.max_by(|(_, one), (_, other)| one.total_cmp(other)).map_or(0, |(value, _)| value);
             best == usize::from(factor.values[image as usize])
         };
         let count = |(head, factor): (&Range<usize>, &Factor)| {
-            rows().filter(|(row, image)| is_right(head, factor, row, **image)).count()
+            rows().filter(|(row, image)| is_correct(head, factor, row, **image)).count()
         };
         self.heads.iter().zip(labels).map(count).collect()
     }
@@ -247,7 +247,7 @@ mod tests {
         };
         let network = Classifier::train(4, &labels, 0, read);
         let all: Vec<u32> = (0..400).collect();
-        assert_eq!(network.right(read(&all), &labels, &all), [400]);
+        assert_eq!(network.count_correct(read(&all), &labels, &all), [400]);
         assert_eq!(network.features(read(&all[..3])).values.len(), 3 * UNITS[1]);
         // The same seed gives the same bits.
         assert_eq!(Classifier::train(4, &labels, 0, read).parameters, network.parameters);

@@ -20,7 +20,7 @@ pub(super) struct FrechetLabels;
 
 static WORD: Word = Word {
     name: "frechet_labels",
-    doc: "Fréchet distance, precision and recall of samples, in the features of a classifier trained on the labels; no FID.",
+    doc: "Fréchet distance, precision and recall of samples, in the features of a classifier trained on the labels; not the FID.",
     also: "fid frechet frechet_distance precision recall precision_recall classifier",
 };
 
@@ -68,8 +68,13 @@ impl Evaluate for FrechetLabels {
 
     fn refusal(&self, subject: &Subject<'_>) -> Option<String> {
         let lacks_labels = || {
-            let why = "it needs data with a column of labels, which a classifier can learn";
-            subject.factor_names().is_empty().then(|| why.to_owned())
+            let has = |split| {
+                let labels = subject.labels(split);
+                !labels.is_empty()
+                    && labels.iter().all(|label| label.values.len() == subject.worker.images_of(split).len())
+            };
+            let why = "it needs labels of the training images and of the images that are measured";
+            (!has(Split::Train) || !has(subject.split)).then(|| why.to_owned())
         };
         subject.lacks_posterior().or_else(lacks_labels)
     }
@@ -84,7 +89,7 @@ impl Evaluate for FrechetLabels {
         let (mut of_images, mut right) = (Vec::new(), vec![0; labels.len()]);
         for indices in indices.chunks(ROWS) {
             let images = worker.inputs(subject.split, indices);
-            let found = classifier.right(images.clone(), &labels, indices);
+            let found = classifier.count_correct(images.clone(), &labels, indices);
             right.iter_mut().zip(found).for_each(|(sum, more)| *sum += more);
             of_images.extend(classifier.features(images).values);
         }

@@ -44,6 +44,10 @@ impl Evaluate for Mmd {
         ]
     }
 
+    fn recipe(&self) -> u64 {
+        2
+    }
+
     fn settings(&self, settings: &EvaluateSettings) -> serde_json::Value {
         let MmdSettings { sigma, scales } = MmdSettings::default();
         json!({ "vectors": MOST, "sigma": sigma, "scales": scales, "seed": settings.seed })

@@ -8,14 +8,17 @@ use crate::tensor::backend::{DeviceError, Host, NoiseKey};
 use crate::train::{Chosen, Worker};
 use serde_json::json;
 use std::f64::consts::LN_2;
+use std::time::{Duration, Instant};
 
 /// Samples that are decoded at a time for an image. The noise of a sample is addressed by its block of so many, so this number is a
 /// part of the recipe.
 const BLOCK: usize = 50;
 /// Codes that are decoded at a time: as many as fit the caches with the activations of small networks.
 const ROWS: usize = 250;
-/// Groups of images for each thread between two reports of the progress.
-const GROUPS: usize = 8;
+/// The time between two reports of the progress.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// The greatest number of groups of images for each thread between two reports.
+const MOST_GROUPS: usize = 16;
 /// The numbers of samples of the bounds that are computed from the same weights.
 const BOUNDS: [usize; 2] = [5, 50];
 /// An estimate from fewer effective samples is doubtful.
@@ -114,13 +117,20 @@ impl Evaluate for Nll {
         let task = |worker: &Worker<Host>, indices: &[u32]| {
             of_images(worker, prior, Chosen { split: subject.split, indices }, (seed, samples))
         };
+        let mut of_thread = 1;
         while kept.values.len() < count * WIDTH {
+            let start = Instant::now();
             let done = kept.values.len() / WIDTH;
             let groups: Vec<&[u32]> =
-                indices[done..].chunks(size).take(GROUPS * subject.pool.current_num_threads()).collect();
+                indices[done..].chunks(size).take(of_thread * subject.pool.current_num_threads()).collect();
             for group in subject.execute(groups, task)? {
                 kept.values.extend(group.iter().flat_map(OfImage::numbers));
             }
+            of_thread = match start.elapsed() {
+                short if short < REPORT_EVERY / 2 => (2 * of_thread).min(MOST_GROUPS),
+                long if long > REPORT_EVERY => of_thread.div_ceil(2),
+                _ => of_thread,
+            };
             watch.keep(&kept);
             if !watch.progress((kept.values.len() / WIDTH) as f64 / count as f64) {
                 return Err(EvaluateError::Stopped);

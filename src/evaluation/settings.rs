@@ -4,6 +4,7 @@ use super::METRICS;
 use crate::metrics::Split;
 use crate::scores::collapse::CollapseSettings;
 use crate::scores::factor_vae_score::FactorVaeSettings;
+use crate::scores::information::MOST_BINS;
 use crate::scores::mig::MigSettings;
 use crate::settings::{Choices, Interval, Key, Keys, Kind, Role, Type, Word, Words};
 use toml::Value;
@@ -46,8 +47,6 @@ impl Default for EvaluateSettings {
 
 /// The default number of importance samples, as in the papers on IWAE and the VampPrior.
 const NLL_SAMPLES: u64 = 5_000;
-/// The largest number of bins.
-const MOST_BINS: u64 = 10_000;
 /// The largest number of importance samples.
 const MOST_SAMPLES: u64 = 1_000_000;
 
@@ -170,7 +169,7 @@ impl EvaluateSettings {
         let nll_images = keys.optional_whole(NLL_IMAGES, 1, Type::MOST);
         let seed = keys.whole(SEED, 0, Type::MOST, 0);
         let usual = EvaluateSettings::default();
-        let bins = keys.whole(BINS, 2, MOST_BINS, usual.bins);
+        let bins = keys.whole(BINS, 2, MOST_BINS as u64, usual.bins);
         let factor_vae_threshold =
             keys.number(FACTOR_VAE_THRESHOLD, Interval::NOT_NEGATIVE, usual.factor_vae_threshold);
         let active_threshold = keys.number(ACTIVE_THRESHOLD, Interval::NOT_NEGATIVE, usual.active_threshold);

@@ -11,8 +11,6 @@ pub struct TrialFolder {
     path: PathBuf,
 }
 
-/// The trained weights.
-const MODEL: &str = "model.safetensors";
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const PREVIOUS_CHECKPOINT: &str = "checkpoint.previous.safetensors";
 const EVALUATION: &str = "evaluation.json";
@@ -31,6 +29,8 @@ const ID_DIGITS: usize = 10;
 impl TrialFolder {
     /// Name of the record; a folder with this file is a trial folder.
     pub const RECORD: &str = "trial.json";
+    /// Name of the file of the trained weights.
+    pub const MODEL: &str = "model.safetensors";
     /// Name of the resolved spec of this trial.
     pub const SPEC: &str = "spec.toml";
     /// Name of the table of metrics.
@@ -83,7 +83,7 @@ impl TrialFolder {
 
     /// The trained weights.
     pub fn model(&self) -> PathBuf {
-        self.path.join(MODEL)
+        self.path.join(TrialFolder::MODEL)
     }
 
     /// The checkpoint: everything that is needed to resume.
@@ -255,7 +255,7 @@ fn is_result(name: &str) -> bool {
     let picture = |name: &str| name.ends_with(".png") || name.ends_with(".safetensors");
     match name.split_once('/') {
         None => {
-            [TrialFolder::SPEC, TrialFolder::METRICS, MODEL, PROJECTOR_CONFIG].contains(&name)
+            [TrialFolder::SPEC, TrialFolder::METRICS, TrialFolder::MODEL, PROJECTOR_CONFIG].contains(&name)
                 || name.starts_with(EVENTS_PREFIX)
         }
         Some((IMAGES, name)) => !name.contains('/') && picture(name),

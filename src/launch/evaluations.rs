@@ -3,16 +3,15 @@
 use super::child::{Child, End, Message};
 use super::cluster::{Scheduler, Task};
 use super::{LaunchError, lock};
-use crate::folder::{FileError, TrialFolder};
+use crate::folder::{FileError, TrialFolder, lock_file};
 use crate::machine::program;
 use crate::record::trial::Status;
 use crate::trial::Event;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Trials that are done and that will be evaluated.
 #[derive(Debug)]
@@ -54,19 +53,14 @@ pub struct EvaluationsSummary {
 pub struct EvaluationWatch {
     /// Whether the scheduler reports its queue.
     has_queue: bool,
-    /// The trials that a process was seen to use.
-    seen: BTreeSet<PathBuf>,
+    /// A time before the submission.
+    since: SystemTime,
 }
 
 impl EvaluationWatch {
-    /// For the submissions of a scheduler.
-    pub fn of(scheduler: &Scheduler) -> EvaluationWatch {
-        EvaluationWatch { has_queue: matches!(scheduler, Scheduler::Slurm(_)), seen: BTreeSet::new() }
-    }
-
-    /// Notes that a process uses the folder of a trial.
-    pub fn saw(&mut self, folder: &TrialFolder) {
-        self.seen.insert(folder.path().to_path_buf());
+    /// For what is submitted to a scheduler after a time.
+    pub fn of(scheduler: &Scheduler, since: SystemTime) -> EvaluationWatch {
+        EvaluationWatch { has_queue: matches!(scheduler, Scheduler::Slurm(_)), since }
     }
 
     /// Whether the evaluation of a trial is still to come or running. Slurm reports its queue; for another scheduler, a trial is
@@ -75,19 +69,18 @@ impl EvaluationWatch {
     /// # Errors
     /// The lock of the folder cannot be read.
     pub fn is_coming(
-        &mut self,
+        &self,
         folder: &TrialFolder,
         task: Option<&Task>,
         is_measured: impl FnOnce() -> bool,
     ) -> Result<bool, FileError> {
-        if task.is_some() {
+        if task.is_some() || lock::holder(folder.path())?.is_some() {
             return Ok(true);
         }
-        if lock::holder(folder.path())?.is_some() {
-            self.saw(folder);
-            return Ok(true);
-        }
-        Ok(!self.has_queue && !self.seen.contains(folder.path()) && !is_measured())
+        // Each holder writes to the file of the lock.
+        let used = std::fs::metadata(lock_file(folder.path())).and_then(|file| file.modified());
+        let was_used = used.is_ok_and(|used| used >= self.since);
+        Ok(!self.has_queue && !was_used && !is_measured())
     }
 }
 

@@ -112,7 +112,8 @@ impl<'p> Launch<'p> {
     }
 
     fn start(&mut self, mut waiting: Waiting<'p>, observe: &mut dyn FnMut(RunEvent<'_>)) {
-        let prepared = waiting.prepare_folder();
+        let lock = waiting.lock_results();
+        let prepared = lock.and_then(|_lock| Ok(waiting.prepare_folder()?));
         let Waiting { trial, folder, .. } = waiting;
         let threads = self.threads.to_string();
         let arguments = ["trial".into(), folder.path().into(), "--threads".into(), threads.into()];
@@ -121,6 +122,13 @@ impl<'p> Launch<'p> {
             Ok(child) => self.running.push((trial, child)),
             Err(LaunchError::File(error)) if is_full(&error.source) => {
                 self.end(&trial, &folder, End::DiskFull(error.to_string()), observe);
+            }
+            // Another process uses it: its results are left as they are.
+            Err(error @ LaunchError::Busy { .. }) => {
+                self.summary.interrupted += 1;
+                self.source.ended(&trial, Status::Interrupted);
+                let error = Some(error.to_string());
+                observe(RunEvent::Event(&trial, &Event::Ended { status: Status::Interrupted, error }));
             }
             Err(error) => {
                 let text = format!("cannot start its process: {error}");

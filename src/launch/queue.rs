@@ -1,12 +1,17 @@
 //! The source of trials of a launch.
 
-use super::{LaunchError, lock};
+use super::LaunchError;
+use super::lock::{self, Lock};
 use crate::folder::{FileError, TrialFolder, exists};
 use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord};
 use crate::trial;
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How long the lock of old results is waited for: other trials wait meanwhile.
+const LOCK_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A trial that waits to be trained.
 pub struct Waiting<'p> {
@@ -19,19 +24,28 @@ pub struct Waiting<'p> {
 }
 
 impl Waiting<'_> {
-    /// Prepares the folder. Only now are the old results of a trial removed that is trained again with --fresh.
+    /// Locks old results that will be removed: an evaluation may have started since the run was prepared.
     ///
     /// # Errors
-    /// The folder cannot be emptied or written, or another process uses it.
-    pub(super) fn prepare_folder(&mut self) -> Result<(), LaunchError> {
+    /// Another process uses them.
+    pub(super) fn lock_results(&self) -> Result<Option<Lock>, LaunchError> {
+        let path = self.folder.path();
+        let is_removed = self.fresh_record.is_some() && exists(path)?;
+        is_removed.then(|| lock::take(path, LOCK_PATIENCE)).transpose()
+    }
+
+    /// Prepares the folder. Only now are the old results of a trial removed that is trained again with --fresh; the caller has
+    /// locked them.
+    ///
+    /// # Errors
+    /// The folder cannot be emptied or written.
+    pub(super) fn prepare_folder(&mut self) -> Result<(), FileError> {
         let Some(record) = self.fresh_record.take() else { return Ok(()) };
         let path = self.folder.path();
         if exists(path)? {
-            // An evaluation may have started since the run was prepared.
-            drop(lock::take(path, lock::PATIENCE)?);
             std::fs::remove_dir_all(path).map_err(FileError::at("remove the folder", path))?;
         }
-        Ok(trial::prepare(&self.folder, &self.trial, &record)?)
+        trial::prepare(&self.folder, &self.trial, &record)
     }
 }
 

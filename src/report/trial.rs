@@ -32,8 +32,6 @@ pub struct ReportedTrial {
 pub(super) const DATA_HASH: &str = "data_hash";
 /// The key of the posterior.
 pub(super) const POSTERIOR: &str = "model.posterior";
-/// The file of the record's list with the weights.
-const MODEL: &str = "model.safetensors";
 /// Number of digits of a hash that are shown.
 const SHOWN_DIGITS: usize = 8;
 
@@ -64,7 +62,8 @@ impl ReportedTrial {
             None
         });
         // The trial may have been trained again since.
-        let is_current = |result: &Evaluated| record.files.get(MODEL).is_none_or(|own| *own == result.recipe.weights);
+        let is_current =
+            |result: &Evaluated| record.files.get(TrialFolder::MODEL).is_none_or(|own| *own == result.recipe.weights);
         let evaluation = evaluation.map(|mut evaluation| {
             evaluation.results.retain(is_current);
             evaluation

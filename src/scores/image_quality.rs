@@ -239,7 +239,7 @@ impl Scratch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scores::testing::{assert_close, normals, numbers, on_threads};
+    use crate::scores::testing::{assert_close, normals, numbers};
     use serde_json::Value;
 
     const FORMAT: ImageFormat = ImageFormat { height: 14, width: 12, channels: 3, data_range: 1.0 };

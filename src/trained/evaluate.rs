@@ -26,8 +26,6 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 const TRAVERSED: usize = 12;
 /// Steps and range of an axis in that picture.
 const TRAVERSAL: (usize, f32) = (11, 3.0);
-/// The file of the record's list with the weights.
-const MODEL: &str = "model.safetensors";
 
 /// How an evaluation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +67,7 @@ pub fn split_of(record: &TrialRecord, settings: &EvaluateSettings) -> Split {
 /// # Errors
 /// The record of an old version does not have it, and the file cannot be read.
 pub(super) fn weights_of(folder: &TrialFolder, record: &TrialRecord) -> Result<String, FileError> {
-    if let Some(hash) = record.files.get(MODEL) {
+    if let Some(hash) = record.files.get(TrialFolder::MODEL) {
         return Ok(hash.clone());
     }
     let path = folder.model();
@@ -151,26 +149,29 @@ impl Trained {
         });
         let mut evaluation = evaluation.take().unwrap_or_default();
         evaluation.trial.clone_from(&self.record.trial);
-        self.load_own_images(files)?;
+        if let Err(error) = self.load_own_images(files) {
+            // What was measured is shown without the images.
+            if again || !is_evaluated(&folder, &self.record, settings, None, 0.0) {
+                return Err(error);
+            }
+            emit(Event::Warning { text: format!("{error}; the metrics are those that were measured before") });
+            return Ok(EvaluationEnd::Complete);
+        }
         let due: Vec<_> = requested(&self.record, settings, (&weights, self.worker.dataset.hash_with_labels()))
             .filter(|(_, recipe)| again || evaluation.find(recipe).is_none())
             .collect();
+        let mut results = Results { folder: &folder, all: evaluation, new: Vec::new() };
         if due.is_empty() {
+            self.draw_traversals(&mut results, settings, emit);
             return Ok(EvaluationEnd::Complete);
         }
         folder.create_evaluations()?;
-        let mut results = Results { folder: &folder, all: evaluation, new: Vec::new() };
         let end = self.measure_due(settings, due, &mut results, stop, emit);
         // Also what was measured before a stop or an error.
         if let Err(error) = results.log() {
             emit(Event::Warning { text: format!("{error}; TensorBoard does not show the evaluation") });
         }
-        let has_factors = |result: &Evaluated| result.recipe.split.is_none() && result.refused.is_none();
-        if end.is_ok() && results.new.iter().any(has_factors) {
-            let axes = self.draw_traversals(&folder, split_of(&self.record, settings))?;
-            results.all.traversals = axes;
-            results.all.write(&folder)?;
-        }
+        self.draw_traversals(&mut results, settings, emit);
         if let Ok(EvaluationEnd::Complete) = end {
             // Numbers of a metric that is done now, or of one that is no longer asked for.
             let _ = std::fs::remove_file(folder.unfinished_evaluation());
@@ -243,9 +244,27 @@ impl Trained {
         Ok(EvaluationEnd::Complete)
     }
 
-    /// Draws the effects of the latent axes around the code of the first image, the axis with the largest KL first, for the report:
-    /// beside the factors that the axes encode. Returns the axes.
-    fn draw_traversals(&self, folder: &TrialFolder, split: Split) -> Result<Vec<usize>, TrainedError> {
+    /// Draws the effects of the latent axes for the report, beside the factors that the axes encode, if scores of factors are new or
+    /// the picture is missing. An error is only a warning: the scores are written.
+    fn draw_traversals(&self, results: &mut Results<'_>, settings: &EvaluateSettings, emit: &mut dyn FnMut(Event)) {
+        let has_factors = |result: &Evaluated| result.details.get("matrix").is_some();
+        let is_drawn = || !results.all.traversals.is_empty() && Grid::read(&results.folder.traversals()).is_ok();
+        if !results.all.results.iter().any(has_factors) || !results.new.iter().any(has_factors) && is_drawn() {
+            return;
+        }
+        let split = split_of(&self.record, settings);
+        let drawn = self.traversals(results.folder, split).and_then(|axes| {
+            results.all.traversals = axes;
+            Ok(results.all.write(results.folder)?)
+        });
+        if let Err(error) = drawn {
+            emit(Event::Warning { text: format!("{error}; the report does not show the effect of the axes") });
+        }
+    }
+
+    /// Draws the effects of the latent axes around the code of the first image, the axis with the largest KL first. Returns the
+    /// axes.
+    fn traversals(&self, folder: &TrialFolder, split: Split) -> Result<Vec<usize>, TrainedError> {
         let mut axes: Vec<usize> = self.axes_by_kl()?.into_iter().map(|(axis, _)| axis).collect();
         axes.truncate(TRAVERSED);
         if self.worker.images_of(split).is_empty() {

@@ -4,7 +4,7 @@ mod evaluate;
 mod setting;
 
 pub use evaluate::{EvaluationEnd, is_evaluated, split_of};
-pub use setting::evaluate_setting;
+pub use setting::DueScores;
 
 use crate::data::{self, DataError, Dataset, Files, ImageShape, Images, PixelMap};
 use crate::evaluation::EvaluateSettings;

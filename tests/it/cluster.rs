@@ -278,7 +278,9 @@ fn slurm_evaluates_an_experiment_as_an_array() {
         let own = values(&folder);
         let earlier = values(&workspace.trial("runs/tiny", &id));
         for (one, other) in own.as_array().unwrap().iter().zip(earlier.as_array().unwrap()) {
-            assert_eq!((&one["recipe"], &one["values"]), (&other["recipe"], &other["values"]));
+            for key in ["metric", "settings", "weights", "data", "values"] {
+                assert_eq!(one[key], other[key], "{key}");
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `vaex run` on this machine: trains the unfinished trials and prints the report.
 
 use super::arguments::RunArgs;
-use crate::commands::shared::evaluation::{Question, evaluate_settings};
+use crate::commands::shared::evaluation::{evaluate_settings, settings_of_plan};
 use crate::commands::shared::exit::{FAILED, exit_status};
 use crate::commands::shared::format::bytes;
 use crate::commands::shared::print::{complain, explain, say};
@@ -31,11 +31,10 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
     for (plan, launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
         let summary = launch.run(&STOP, &mut |event| progress.show(&event));
-        if summary.interrupted == 0 && plan.selected().any(|trial| trial.spec().evaluate.is_some()) {
-            let experiment = launch::folder(plan, &options.runs);
-            if !evaluate_settings(experiment.path(), &Question::default(), false)? {
-                worst = worst.max(FAILED);
-            }
+        if summary.interrupted == 0
+            && !evaluate_settings(settings_of_plan(plan, &launch::folder(plan, &options.runs)), false)
+        {
+            worst = worst.max(FAILED);
         }
         if progress.summarize(launch::folder(plan, &options.runs).path(), summary.disk_is_full) {
             worst = worst.max(FAILED);

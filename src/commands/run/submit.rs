@@ -1,6 +1,7 @@
 //! `vaex run --launcher slurm|command`: submits the trials to a scheduler, and with `--wait` follows them.
 
 use super::arguments::RunArgs;
+use crate::commands::shared::evaluation::{evaluate_settings, settings_of_plan};
 use crate::commands::shared::exit::{DONE, FAILED, INTERRUPTED};
 use crate::commands::shared::format::brief;
 use crate::commands::shared::print::{complain, explain, say};
@@ -20,7 +21,7 @@ use crate::trained::is_evaluated;
 use anyhow::bail;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyhow::Result<u8> {
     if args.jobs.is_some() || args.fail_fast {
@@ -34,6 +35,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
     };
     signals::stop_then_exit()?;
     let mut submitted_before = false;
+    let since = SystemTime::now();
     for plan in plans {
         let experiment = launch::folder(plan, &options.runs);
         let result = submit(plan, &experiment, args, &options, scheduler, &tasks);
@@ -50,11 +52,12 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
     let mut worst = DONE;
     for plan in plans.iter().filter(|_| args.submit.wait && !args.submit.print) {
         let experiment = launch::folder(plan, &options.runs);
-        let states = follow(&experiment, plan, scheduler, args.json)?;
+        let states = follow(&experiment, plan, (scheduler, since), args.json)?;
         if STOP.load(Ordering::Relaxed) {
             complain("stopped waiting; the submitted trials continue");
             return Ok(INTERRUPTED);
         }
+        let is_complete = evaluate_settings(settings_of_plan(plan, &experiment), false);
         let is_unmet = match args.json {
             true => {
                 let (summary, is_unmet) =
@@ -68,7 +71,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
         let counts =
             |state: &State| !args.allow_failed || state.record.as_ref().is_none_or(|record| record.from_outside);
         let has_ended = |state: &State| state.phase == Phase::Recorded(Status::Done) || has_failed(&state);
-        let status = if is_unmet || states.iter().filter(has_failed).any(counts) {
+        let status = if is_unmet || !is_complete || states.iter().filter(has_failed).any(counts) {
             FAILED
         } else if states.iter().all(has_ended) {
             DONE
@@ -120,11 +123,16 @@ fn submit(
 }
 
 /// Prints every change of a trial's state until all have ended or a signal arrives. Returns the final states.
-fn follow(experiment: &ExperimentFolder, plan: &Plan, scheduler: &Scheduler, json: bool) -> anyhow::Result<Vec<State>> {
+fn follow(
+    experiment: &ExperimentFolder,
+    plan: &Plan,
+    (scheduler, since): (&Scheduler, SystemTime),
+    json: bool,
+) -> anyhow::Result<Vec<State>> {
     let frozen = Frozen::read(experiment)?;
     let mut known: BTreeMap<String, (&'static str, u64)> = BTreeMap::new();
     let mut quiet = 0;
-    let mut watch = EvaluationWatch::of(scheduler);
+    let watch = EvaluationWatch::of(scheduler, since);
     loop {
         let all = launch::states(experiment, &frozen)?;
         let (eta, mut states) = (all.eta_seconds, all.trials);
@@ -144,13 +152,12 @@ fn follow(experiment: &ExperimentFolder, plan: &Plan, scheduler: &Scheduler, jso
             Scheduler::Slurm(_) => state.phase.is_pending(),
             Scheduler::Template(_) => state.phase.is_pending() || state.phase == Phase::Recorded(Status::Planned),
         };
-        let running = states.iter().filter(|state| state.phase == Phase::Running);
-        running.filter_map(|state| state.folder.as_ref()).for_each(|folder| watch.saw(folder));
         let mut is_evaluating = false;
         for state in states.iter().filter(|state| state.phase == Phase::Recorded(Status::Done)) {
             let Some((folder, record)) = state.folder.as_ref().zip(state.record.as_ref()) else { continue };
             let Some(settings) = &trials[&*state.id].spec().evaluate else { continue };
-            let is_measured = || is_evaluated(folder, record, settings, None, 0.0);
+            let data = trials[&*state.id].dataset().hash_with_labels();
+            let is_measured = || is_evaluated(folder, record, settings, Some(data), 0.0);
             is_evaluating |= !is_measured() && watch.is_coming(folder, state.task.as_ref(), is_measured)?;
         }
         // While the scheduler moves a trial from one state to the next, the trial may briefly be in neither.

@@ -4,17 +4,21 @@ use super::prepared;
 use super::print::explain;
 use super::signals::STOP;
 use crate::evaluation::{EvaluateSettings, METRICS, SPLITS, Scope, find};
-use crate::folder::TrialFolder;
+use crate::folder::{ExperimentFolder, TrialFolder};
 use crate::language::Spec;
 use crate::launch::lock;
+use crate::plan::{Plan, Trial};
+use crate::record::trial::{Status, TrialRecord};
 use crate::report::collect;
 use crate::settings::{Words, nearest, other_name};
-use crate::trained::{EvaluationEnd, Trained, evaluate_setting};
+use crate::trained::{DueScores, EvaluationEnd, Trained};
 use crate::trial::Event;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Question {
@@ -78,27 +82,75 @@ impl Question {
     }
 }
 
-/// Measures the scores that belong to the settings of an experiment: those that compare its seeds. What cannot be measured is
-/// explained. Returns whether everything was.
-pub(crate) fn evaluate_settings(experiment: &Path, question: &Question, again: bool) -> anyhow::Result<bool> {
-    let mut files = prepared::checked_files();
-    let mut measure = |folders: &[PathBuf]| -> anyhow::Result<()> {
-        let settings = question.settings(Trained::open(&folders[0])?.spec());
-        if !settings.chosen().any(|measure| measure.scope() == Scope::Setting) {
-            return Ok(());
-        }
-        let _locks = folders.iter().map(|folder| lock::take(folder, lock::PATIENCE)).collect::<Result<Vec<_>, _>>()?;
-        evaluate_setting(folders, &mut files, &settings, again)?;
-        Ok(())
-    };
-    let mut is_complete = true;
-    for folders in collect(experiment)?.done_by_setting().iter().filter(|folders| folders.len() > 1) {
-        if let Err(error) = measure(folders) {
-            explain(&error);
-            is_complete = false;
-        }
+/// The trials of a setting, all done, and what is asked of them.
+pub(crate) struct OfSetting {
+    pub(crate) folders: Vec<PathBuf>,
+    pub(crate) settings: EvaluateSettings,
+    /// The hash of their images and labels, if it is known.
+    pub(crate) data: Option<String>,
+}
+
+/// The settings of a folder of experiments, and what is asked of each.
+pub(crate) fn settings_of(folder: &Path, question: &Question) -> anyhow::Result<Vec<OfSetting>> {
+    let all = collect(folder)?.done_by_setting();
+    let several = all.into_iter().filter(|folders| folders.len() > 1);
+    several
+        .map(|folders| {
+            let settings = question.settings(Trained::open(&folders[0])?.spec());
+            Ok(OfSetting { folders, settings, data: None })
+        })
+        .collect()
+}
+
+/// The settings of the selected trials of a plan whose `[evaluate]` asks for scores of settings.
+pub(crate) fn settings_of_plan(plan: &Plan, experiment: &ExperimentFolder) -> anyhow::Result<Vec<OfSetting>> {
+    let asks = |settings: &EvaluateSettings| settings.chosen().any(|measure| measure.scope() == Scope::Setting);
+    let mut all: BTreeMap<String, OfSetting> = BTreeMap::new();
+    let asking = |trial: &&Trial| trial.spec().evaluate.as_ref().is_some_and(asks);
+    let trials: Vec<&Trial> = plan.selected().filter(asking).collect();
+    if trials.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(is_complete)
+    let folders = experiment.trials()?;
+    for trial in trials {
+        let Some(folder) = folders.find(trial.id()) else { continue };
+        let is_done = TrialRecord::read(folder).is_ok_and(|record| record.status == Status::Done);
+        let Some(settings) = trial.spec().evaluate.clone().filter(|_| is_done) else { continue };
+        let data = Some(trial.dataset().hash_with_labels().to_owned());
+        let one = all.entry(trial.setting_hash()).or_insert(OfSetting { folders: Vec::new(), settings, data });
+        one.folders.push(folder.path().to_path_buf());
+    }
+    Ok(all.into_values().collect())
+}
+
+/// Measures the scores that belong to settings: those that compare their seeds. What cannot be measured is explained. Returns
+/// whether everything was.
+pub(crate) fn evaluate_settings(all: anyhow::Result<Vec<OfSetting>>, again: bool) -> bool {
+    let mut files = prepared::checked_files();
+    let mut measure = |OfSetting { folders, settings, data }: &OfSetting| -> anyhow::Result<bool> {
+        let Some(due) = DueScores::of(folders, &mut files, settings, again, data.as_deref())? else { return Ok(true) };
+        // In a fixed order, so that two commands do not wait for one another.
+        let mut sorted: Vec<&PathBuf> = folders.iter().collect();
+        sorted.sort();
+        let locks = sorted.into_iter().map(|folder| lock::take(folder, lock::PATIENCE));
+        let _locks = locks.collect::<Result<Vec<_>, _>>()?;
+        Ok(due.measure(&mut files, &STOP)?)
+    };
+    let all = match all {
+        Ok(all) => all,
+        Err(error) => {
+            explain(&error);
+            return false;
+        }
+    };
+    all.iter().fold(true, |is_complete, one| {
+        is_complete
+            & (!STOP.load(Ordering::Relaxed)
+                && measure(one).unwrap_or_else(|error| {
+                    explain(&error);
+                    false
+                }))
+    })
 }
 
 /// Evaluates a trial in this process.

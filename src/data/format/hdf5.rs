@@ -7,7 +7,7 @@ use super::{BLOCK_BYTES, Block, Format, FormatError, Place, PlaceParts, Reader, 
 use crate::data::column::RawColumn;
 use crate::folder::FileError;
 use crate::text::grouped;
-use hdf5_pure::{DType, Dataset, Error, File, Group};
+use hdf5_pure::{Chunk, DType, Dataset, Error, File, Group};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +49,7 @@ impl Format for Hdf5 {
             Some(labels) => columns(&place.path, &file, labels)?,
         };
         let dataset = dataset(&place.path, &file, &name)?;
+        check_chunks(&place.path, &file, &dataset)?;
         let shape = dataset.shape().map_err(|error| problem(&place.path, &error))?;
         let chunk = dataset.chunk_shape().map_err(|error| problem(&place.path, &error))?;
         let rows = shape.first().copied().unwrap_or(0);
@@ -163,8 +164,23 @@ fn dataset(path: &Path, file: &File, name: &str) -> Result<Dataset, FormatError>
     file.dataset(name).map_err(|error| problem(path, &error))
 }
 
+/// Refuses an array with a chunk that goes beyond the end of the file: memory is reserved for it before it is read.
+fn check_chunks(path: &Path, file: &File, dataset: &Dataset) -> Result<(), FormatError> {
+    if !dataset.is_chunked() {
+        return Ok(());
+    }
+    // Chunks that cannot be listed are those of an index that the reader refuses.
+    let Ok(chunks) = dataset.chunks() else { return Ok(()) };
+    let is_beyond = |chunk: &Chunk| chunk.address.saturating_add(chunk.storage_size) > file.file_size();
+    match chunks.iter().any(is_beyond) {
+        true => Err(FormatError::new(path, "is damaged: a part of an array goes beyond the end of the file")),
+        false => Ok(()),
+    }
+}
+
 fn columns(path: &Path, file: &File, name: &str) -> Result<Vec<RawColumn>, FormatError> {
     let dataset = dataset(path, file, name)?;
+    check_chunks(path, file, &dataset)?;
     let shape = dataset.shape().map_err(|error| problem(path, &error))?;
     let rows = shape.first().copied().unwrap_or(0);
     array(path, &dataset, &shape, 0, rows)?.columns(path, name)

@@ -96,8 +96,10 @@ fn submit(
         slurm::test(&path_of_script, count)?;
     }
     prepare()?;
+    // Before the first task can start.
+    let submitted = now();
     let job = if slurm { slurm::submit(&path_of_script, count)? } else { user_template::submit(&path_of_script)? };
-    let job = Job { slurm, job, trials: count, submitted: now() };
+    let job = Job { slurm, job, trials: count, submitted };
     let path = folder.job();
     let text = serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
     if let Err(error) = write_whole(&path, &text) {
@@ -143,7 +145,11 @@ impl<'p> Launch<'p> {
         let ids = waiting.iter().map(|waiting| waiting.trial.id().to_owned()).collect();
         let replaces_results = waiting.iter().any(|waiting| waiting.fresh_record.is_some());
         let handed = Handed { name: &name, ids, replaces_results };
-        let prepare = || waiting.iter_mut().try_for_each(Waiting::prepare_folder);
+        let prepare = || -> Result<(), LaunchError> {
+            // All are locked before the first one is emptied.
+            let _locks = waiting.iter().map(Waiting::lock_results).collect::<Result<Vec<_>, _>>()?;
+            Ok(waiting.iter_mut().try_for_each(Waiting::prepare_folder)?)
+        };
         submit((experiment, &self.program), scheduler, tasks, handed, prepare)
     }
 }

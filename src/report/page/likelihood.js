@@ -10,7 +10,7 @@ function showLikelihood(page) {
     const names = { nll: `${split}_nll_nats`, bound: `${split}_elbo_nats` };
     const section = page.section("Likelihood",
         `Negative log-likelihood of the ${split} images by importance sampling (filled), and the negative ELBO (hollow), nats per image, with 95 % `
-        + "intervals over the images. The distance between them is how much the bound gives away.");
+        + "intervals over the images. The difference is the gap of the bound.");
     colourLegend(page, section);
     page.chart(section, (colours, width, whole) => {
         const trials = page.done().filter((trial) => has(trial, split));
