@@ -173,7 +173,10 @@ fn check_chunks(path: &Path, file: &File, dataset: &Dataset) -> Result<(), Forma
     let Ok(chunks) = dataset.chunks() else { return Ok(()) };
     let is_beyond = |chunk: &Chunk| chunk.address.saturating_add(chunk.storage_size) > file.file_size();
     match chunks.iter().any(is_beyond) {
-        true => Err(FormatError::new(path, "is damaged: a part of an array goes beyond the end of the file")),
+        true => {
+            let what = "is damaged: a part of an array goes beyond the end of the file; download it or write it again";
+            Err(FormatError::new(path, what))
+        }
         false => Ok(()),
     }
 }

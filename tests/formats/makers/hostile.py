@@ -556,6 +556,9 @@ def hdf5(hostile: Hostile) -> None:
     hostile.file(
         "hdf5/wrong-checksum.h5", whole[: place + 12] + b"\xff" + whole[place + 13 :], "a changed byte in a chunk"
     )
+    size = whole.index(b"TREE\x01") + 24
+    beyond = whole[:size] + b"\0\0\xff\xff" + whole[size + 4 :]
+    hostile.file("hdf5/chunk-beyond.h5", beyond, "a chunk that claims 4 GB", ["beyond the end"])
     for name, value in (("nan", np.nan), ("inf", np.inf)):
         values = real.copy()
         values[1, 2, 3] = value
