@@ -1,8 +1,10 @@
 //! Parquet files: encoded pictures as Hugging Face's `datasets` stores them, lists of numbers, or one column per pixel.
 
 mod columns;
+mod pages;
 
 use self::columns::{Found, Leaf, LeafKind, found, names};
+use self::pages::Pages;
 use super::array::{ArrayReader, bytes_or_floats};
 use super::collection::are_labels;
 use super::{BLOCK_BYTES, Block, Encoded, Format, FormatError, Place, Reader, Start, Wish};
@@ -10,7 +12,7 @@ use crate::data::column::{RawColumn, RawValues};
 use crate::data::values::{Element, Values};
 use crate::folder::FileError;
 use crate::text::grouped;
-use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl, get_column_reader};
 use parquet::data_type::{ByteArrayType, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -128,7 +130,9 @@ impl ParquetFile {
     /// A column of a group of rows.
     fn reader(&self, group: usize, leaf: usize) -> Result<ColumnReader, FormatError> {
         let group = self.reader.get_row_group(group).map_err(|error| problem(&self.path, &error))?;
-        group.get_column_reader(leaf).map_err(|error| problem(&self.path, &error))
+        let pages = group.get_column_page_reader(leaf).map_err(|error| problem(&self.path, &error))?;
+        let column = self.reader.metadata().file_metadata().schema_descr().column(leaf);
+        Ok(get_column_reader(column, Box::new(Pages::new(pages))))
     }
 
     /// The numbers of a column of a group of rows.

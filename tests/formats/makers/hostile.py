@@ -677,6 +677,10 @@ def parquet(hostile: Hostile) -> None:
     hostile.file(
         "parquet/wrong-footer.parquet", whole[:-60] + b"\xff" * 20 + whole[-40:], "a damaged footer", outcome="either"
     )
+    # The kind of the first page becomes that of an index.
+    place = whole.index(b"\x15\x04\x15")
+    missing = whole[:place] + b"\x15\x02\x15" + whole[place + 3 :]
+    hostile.file("parquet/no-dictionary.parquet", missing, "a page whose dictionary is missing", ["dictionary"])
     place = whole.index(b"IDAT")
     hostile.file(
         "parquet/wrong-picture.parquet", whole[: place + 8] + b"\xff" * 8 + whole[place + 16 :], "a damaged picture"
