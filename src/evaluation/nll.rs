@@ -133,6 +133,8 @@ impl Evaluate for Nll {
             };
             watch.keep(&kept);
             if !watch.progress((kept.values.len() / WIDTH) as f64 / count as f64) {
+                // The stop may have come after they were kept.
+                watch.keep(&kept);
                 return Err(EvaluateError::Stopped);
             }
         }
