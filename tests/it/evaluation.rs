@@ -131,7 +131,7 @@ fn an_evaluation_that_is_stopped_goes_on_where_it_stopped() {
     use std::io::{BufRead, BufReader};
     let (workspace, folder) = trained("");
     let arguments =
-        ["evaluate", text(&folder), "--metrics", "nll", "--nll-samples", "20000", "--threads", "1", "--json"];
+        ["evaluate", text(&folder), "--metrics", "nll", "--nll-samples", "50000", "--threads", "1", "--json"];
     let mut stopped = 0;
     loop {
         let mut process = workspace.command(&arguments).spawn().unwrap();
@@ -158,7 +158,7 @@ fn an_evaluation_that_is_stopped_goes_on_where_it_stopped() {
     assert!(stopped > 0, "it was too fast to be stopped");
     assert!(!folder.join("evaluation/unfinished.json").exists());
     let parts = values(&folder);
-    workspace.vaex(&["evaluate", text(&folder), "--metrics", "nll", "--nll-samples", "20000", "--again"]);
+    workspace.vaex(&["evaluate", text(&folder), "--metrics", "nll", "--nll-samples", "50000", "--again"]);
     assert_eq!(values(&folder), parts);
 }
 
@@ -290,7 +290,7 @@ fn an_evaluation_that_is_killed_goes_on() {
     use std::io::{BufRead, BufReader};
     let (workspace, folder) = trained("");
     let arguments =
-        ["evaluate", text(&folder), "--metrics", "elbo,nll,mmd", "--nll-samples", "20000", "--threads", "1", "--json"];
+        ["evaluate", text(&folder), "--metrics", "elbo,nll,mmd", "--nll-samples", "50000", "--threads", "1", "--json"];
     let mut process = workspace.command(&arguments).spawn().unwrap();
     let lines = BufReader::new(process.stdout.take().unwrap()).lines();
     let mut nll =
