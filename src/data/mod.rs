@@ -5,6 +5,7 @@ mod cache;
 mod column;
 mod error;
 mod format;
+mod guard;
 mod identity;
 mod images;
 mod picture;

@@ -4,6 +4,7 @@ use super::cache::{Cache, Prepared, PreparedImage, Writer};
 use super::column::RawColumn;
 use super::error::{DataError, Unprepared};
 use super::format::{Block, Encoded, Expanded, Format, FormatError, Wish, detect};
+use super::guard::guarded;
 use super::picture::{Changes, Layout, Picture, decode};
 use super::store::{ImageHash, hash_of};
 use super::values::{Element, Extent, ValuesRef};
@@ -375,7 +376,9 @@ impl Images<'_> {
                             &read
                         }
                     };
-                    ready(decode(bytes).map_err(|error| error.to_string())?, changes)
+                    let decoded = guarded(|| decode(bytes))
+                        .map_err(|panic| format!("cannot be decoded ({panic}); replace it or remove it"))?;
+                    ready(decoded.map_err(|error| error.to_string())?, changes)
                 };
                 let name = |picture: &Encoded| format!("`{}`", picture.name.display());
                 (pictures.iter().map(name).collect(), pictures.par_iter().map(one).collect())

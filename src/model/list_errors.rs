@@ -32,10 +32,16 @@ const INSTEAD: &[(&str, &str)] = &[
         "remove it: for less overfitting, use smaller layers, or `train.optimizer = \"adamw\"` with its `weight_decay`",
     ),
     (
-        "layer_norm layernorm layer_normalization group_norm groupnorm instance_norm instancenorm instancenorm2d norm \
-         normalization rms_norm weight_norm spectral_norm",
-        "remove it: for stable training of deep networks, use `model.initializer = \"he\"`, `train.clip_norm` or \
-         `train.warmup_epochs`",
+        "layer_norm layernorm layer_normalization ln norm normalization rms_norm",
+        "for layer normalization, use { group_norm = 1 }",
+    ),
+    (
+        "instance_norm instancenorm instance_normalization instancenorm2d",
+        "use { group_norm = 32 } with as many groups as there are channels",
+    ),
+    (
+        "weight_norm spectral_norm",
+        "remove it: for stable training of deep networks, use { group_norm = 1 }, `train.clip_norm` or `train.warmup_epochs`",
     ),
     (
         "relu tanh leaky_relu leakyrelu elu silu swish gelu softplus sigmoid softmax act_layer",
@@ -73,7 +79,7 @@ pub(super) fn batch_norm(table: &Table) -> Option<Fault> {
     let name = table.keys().find(|name| is_one_of(BATCH_NORM, name))?;
     let message = format!("`{name}` is refused: batch normalization couples the images of a batch");
     let help = "the results would depend on how a batch is divided among threads, and the code of an image on other images: \
-                remove it";
+                use { group_norm = 8 }, which normalizes each image by itself";
     Some((message, help.to_owned()))
 }
 

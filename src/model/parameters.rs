@@ -84,6 +84,17 @@ impl Fans {
     }
 }
 
+/// The initial values of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initial {
+    /// Zeros.
+    Zero,
+    /// Ones.
+    One,
+    /// By the initializer: a weight or bias of a layer.
+    Drawn(Fans),
+}
+
 /// A parameter of any shape.
 pub trait AnyParameter<B: Backend> {
     /// Its sizes.
@@ -130,8 +141,8 @@ impl<S: Shape, B: Backend> AnyParameter<B> for Parameter<S, B> {
 pub struct Visit<'a, B: Backend> {
     /// Its stable dotted name: `encoder.conv.0.weight`.
     pub name: String,
-    /// The fans of weights and biases of layers; `None` for other parameters, which start at zero.
-    pub fans: Option<Fans>,
+    /// Its initial values.
+    pub initial: Initial,
     /// The parameter.
     pub parameter: &'a mut dyn AnyParameter<B>,
 }
@@ -152,19 +163,24 @@ pub fn count<B: Backend>(model: &mut impl Module<B>) -> usize {
     total
 }
 
-/// Draws the weights and sets the other parameters to zero. Each parameter has its own random stream.
+/// Draws the weights of layers and sets the other parameters. Each parameter has its own random stream.
 pub fn initialize<B: Backend>(model: &mut impl Module<B>, initializer: Initializer, seed: u64) {
     let mut index = 0;
     model.visit("", &mut |visit| {
         let mut stream = Stream::new(seed, Purpose::Weights, 0, index);
         index += 1;
         let length = visit.parameter.length();
-        visit.parameter.set(initializer.draw(visit.fans, length, &mut stream));
+        visit.parameter.set(initializer.draw(visit.initial, length, &mut stream));
     });
 }
 
 impl Initializer {
-    fn draw(self, fans: Option<Fans>, length: usize, stream: &mut Stream) -> Vec<f32> {
+    fn draw(self, initial: Initial, length: usize, stream: &mut Stream) -> Vec<f32> {
+        let fans = match initial {
+            Initial::Zero => None,
+            Initial::One => return vec![1.0; length],
+            Initial::Drawn(fans) => Some(fans),
+        };
         let weight = fans.filter(|fans| !fans.is_bias);
         let limit = match self {
             Initializer::Glorot => weight.map(|fans| (6.0 / (fans.inputs + fans.outputs) as f32).sqrt()),
@@ -227,8 +243,8 @@ mod tests {
 
     const FANS: Fans = Fans { inputs: 8, outputs: 24, pytorch: 16, is_bias: false };
 
-    fn drawn(initializer: Initializer, fans: Option<Fans>) -> Vec<f32> {
-        initializer.draw(fans, 20_000, &mut Stream::new(3, Purpose::Weights, 0, 0))
+    fn drawn(initializer: Initializer, initial: Initial) -> Vec<f32> {
+        initializer.draw(initial, 20_000, &mut Stream::new(3, Purpose::Weights, 0, 0))
     }
 
     /// The standard deviation and the largest absolute value.
@@ -251,7 +267,7 @@ mod tests {
             (Initializer::HeNormal, he, false),
             (Initializer::PyTorch, pytorch, true),
         ] {
-            let (found, largest) = spread(&drawn(initializer, Some(FANS)));
+            let (found, largest) = spread(&drawn(initializer, Initial::Drawn(FANS)));
             // Five standard errors.
             assert!((found / deviation - 1.0).abs() < 0.025, "{initializer:?}: {found}, not {deviation}");
             let limit = deviation * 3f64.sqrt();
@@ -261,12 +277,13 @@ mod tests {
 
     #[test]
     fn only_pytorch_draws_biases() {
-        let bias = Some(Fans { is_bias: true, ..FANS });
+        let bias = Initial::Drawn(Fans { is_bias: true, ..FANS });
         use Initializer::{Glorot, GlorotNormal, He, HeNormal, PyTorch};
         for initializer in [Glorot, GlorotNormal, He, HeNormal, PyTorch] {
             let (_, largest) = spread(&drawn(initializer, bias));
             assert_eq!(largest > 0.0, initializer == Initializer::PyTorch, "{initializer:?}");
-            assert_eq!(spread(&drawn(initializer, None)).1, 0.0, "{initializer:?}: a parameter without fans");
+            assert_eq!(spread(&drawn(initializer, Initial::Zero)).1, 0.0, "{initializer:?}");
+            assert!(drawn(initializer, Initial::One).iter().all(|value| *value == 1.0), "{initializer:?}");
         }
     }
 }

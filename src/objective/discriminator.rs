@@ -2,7 +2,7 @@
 
 use super::own::{OwnCost, OwnParameters, Owned};
 use crate::model::layer::{Cost, DenseLayer, DenseOutputs, Layer, Named, Stack};
-use crate::model::parameters::Module;
+use crate::model::parameters::{Initial, Module};
 use crate::optimizer::{ADAM, Learn, Rule};
 use crate::random::{Purpose, Stream};
 use crate::settings::Keys;
@@ -76,7 +76,7 @@ impl<B: Learn + Combine> OwnDiscriminator<B> {
         module.visit("", &mut |visit| {
             let mut stream = Stream::new(seed, Purpose::ObjectiveWeights, 0, index);
             index += 1;
-            if let Some(fans) = visit.fans {
+            if let Initial::Drawn(fans) = visit.initial {
                 let limit = (6.0 / (fans.inputs + fans.outputs) as f32).sqrt();
                 let draws = (0..visit.parameter.length()).map(|_| limit * (2.0 * stream.uniform() - 1.0));
                 visit.parameter.set(draws.collect());

@@ -5,7 +5,7 @@ use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{Device, MeanTo, SumTo, TryAdd, TryMul, TryStack};
 use std::sync::Arc;
 use vaex::model::layer::Dense;
-use vaex::model::parameters::Module;
+use vaex::model::parameters::{Initial, Module};
 use vaex::objective::{
     At, BatchCodes, CodeParts, Coupled, Draws, Loss, MeanTerms, Objective, Owned, RowTerms, RowWeights, Scheduled,
     Weights,
@@ -43,7 +43,7 @@ impl Objective for Probe {
     fn own<B: Learn + Combine>(&self, device: &B::Device, latent: usize, _: u64) -> Result<Self::Own<B>, DeviceError> {
         let mut critic = Dense::new(device, Latent(latent), Own(1), Activation::Identity)?;
         critic.visit("", &mut |visit| {
-            if visit.fans.is_some_and(|fans| !fans.is_bias) {
+            if matches!(visit.initial, Initial::Drawn(fans) if !fans.is_bias) {
                 visit.parameter.set((1..=latent).map(|axis| 0.1 * axis as f32).collect());
             }
         });

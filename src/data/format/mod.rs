@@ -5,6 +5,7 @@ mod array;
 mod cifar;
 mod collection;
 mod folder;
+mod foreign;
 mod hdf5;
 mod idx;
 pub(super) mod idx_file;
@@ -27,6 +28,7 @@ pub(super) use idx_file::tests as idx_tests;
 use super::column::RawColumn;
 use super::values::{Element, Values};
 use crate::folder::FileError;
+use foreign::Foreign;
 use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -38,10 +40,10 @@ pub(super) static FORMATS: &[&dyn Format] = &[
     &idx::Idx,
     &npy::Npy,
     &npy::Npz,
-    &hdf5::Hdf5,
-    &archive::Zip,
-    &archive::Tar,
-    &parquet::Parquet,
+    &Foreign(hdf5::Hdf5),
+    &Foreign(archive::Zip),
+    &Foreign(archive::Tar),
+    &Foreign(parquet::Parquet),
     &text_table::TextTable,
     &folder::Picture,
 ];

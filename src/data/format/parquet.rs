@@ -1,10 +1,8 @@
 //! Parquet files: encoded pictures as Hugging Face's `datasets` stores them, lists of numbers, or one column per pixel.
 
 mod columns;
-mod pages;
 
 use self::columns::{Found, Leaf, LeafKind, found, names};
-use self::pages::Pages;
 use super::array::{ArrayReader, bytes_or_floats};
 use super::collection::are_labels;
 use super::{BLOCK_BYTES, Block, Encoded, Format, FormatError, Place, Reader, Start, Wish};
@@ -132,7 +130,7 @@ impl ParquetFile {
         let group = self.reader.get_row_group(group).map_err(|error| problem(&self.path, &error))?;
         let pages = group.get_column_page_reader(leaf).map_err(|error| problem(&self.path, &error))?;
         let column = self.reader.metadata().file_metadata().schema_descr().column(leaf);
-        Ok(get_column_reader(column, Box::new(Pages::new(pages))))
+        Ok(get_column_reader(column, pages))
     }
 
     /// The numbers of a column of a group of rows.

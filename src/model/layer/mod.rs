@@ -1,7 +1,7 @@
 //! Layers. Each kind has a file with its description, from which layers are built, counted and exported, and a line in
 //! `layers!`.
 
-use super::parameters::{Fans, Module, Visit, Visitor};
+use super::parameters::{Fans, Initial, Module, Visit, Visitor};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Parameter};
@@ -136,6 +136,7 @@ layers! {
     ConvTranspose(ConvTransposeLayer) in conv_transpose,
     GatedDense(GatedDenseLayer) in gated_dense,
     Residual(ResidualLayer) in residual,
+    GroupNorm(GroupNormLayer) in group_norm,
 }
 
 mod listed;
@@ -240,7 +241,7 @@ fn visit_weight_and_bias<K: Shape, O: Shape, B: Backend>(
     fans: Fans,
     visitor: &mut Visitor<'_, B>,
 ) {
-    visitor(Visit { name: format!("{path}.weight"), fans: Some(fans), parameter: weight });
-    let fans = Some(Fans { is_bias: true, ..fans });
-    visitor(Visit { name: format!("{path}.bias"), fans, parameter: bias });
+    visitor(Visit { name: format!("{path}.weight"), initial: Initial::Drawn(fans), parameter: weight });
+    let initial = Initial::Drawn(Fans { is_bias: true, ..fans });
+    visitor(Visit { name: format!("{path}.bias"), initial, parameter: bias });
 }

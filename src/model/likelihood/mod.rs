@@ -11,7 +11,7 @@ pub use gaussian::VarianceKind;
 pub use grid::Grid;
 pub use scale::Scale;
 
-use super::parameters::{Module, Visit, Visitor};
+use super::parameters::{Initial, Module, Visit, Visitor};
 use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
@@ -463,7 +463,7 @@ impl<V: Dim, O: Dim, B: Backend> LikelihoodHead<V, O, B> {
 impl<V: Dim, O: Dim, B: Backend> Module<B> for LikelihoodHead<V, O, B> {
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
         if let Some((OwnParameter { name, is_trained: true, .. }, parameter)) = &mut self.own {
-            visitor(Visit { name: format!("{path}.{name}"), fans: None, parameter });
+            visitor(Visit { name: format!("{path}.{name}"), initial: Initial::Zero, parameter });
         }
     }
 }

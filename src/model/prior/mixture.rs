@@ -2,7 +2,7 @@
 
 use super::{COMPONENTS, LivePrior, Prior, Start};
 use crate::model::Vae;
-use crate::model::parameters::{Module, Visit, Visitor};
+use crate::model::parameters::{Initial, Module, Visit, Visitor};
 use crate::random::{Purpose, Stream};
 use crate::settings::{Keys, Word};
 use crate::tensor::backend::{Array, Backend, Combine, DeviceError, Parameter};
@@ -65,9 +65,9 @@ pub(in crate::model) struct LiveMixture<L: Dim, B: Backend> {
 
 impl<L: Dim, B: Backend> Module<B> for LiveMixture<L, B> {
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
-        visitor(Visit { name: format!("{path}.mean"), fans: None, parameter: &mut self.mean });
-        visitor(Visit { name: format!("{path}.log_var"), fans: None, parameter: &mut self.log_variance });
-        visitor(Visit { name: format!("{path}.logits"), fans: None, parameter: &mut self.logits });
+        visitor(Visit { name: format!("{path}.mean"), initial: Initial::Zero, parameter: &mut self.mean });
+        visitor(Visit { name: format!("{path}.log_var"), initial: Initial::Zero, parameter: &mut self.log_variance });
+        visitor(Visit { name: format!("{path}.logits"), initial: Initial::Zero, parameter: &mut self.logits });
     }
 }
 

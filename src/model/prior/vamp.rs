@@ -3,7 +3,7 @@
 use super::{COMPONENTS, LivePrior, Prior, Start};
 use crate::model::Vae;
 use crate::model::code::{Bounds, Code};
-use crate::model::parameters::{Module, Visit, Visitor};
+use crate::model::parameters::{Initial, Module, Visit, Visitor};
 use crate::random::{Purpose, Stream};
 use crate::settings::{Choices, Key, Keys, Kind, Word};
 use crate::tensor::backend::{Array, Backend, Combine, DeviceError, Parameter};
@@ -101,7 +101,7 @@ pub(in crate::model) struct LiveVamp<V: Dim, B: Backend> {
 impl<V: Dim, B: Backend> Module<B> for LiveVamp<V, B> {
     fn visit(&mut self, path: &str, visitor: &mut Visitor<'_, B>) {
         let name = format!("{path}.pseudo_inputs");
-        visitor(Visit { name, fans: None, parameter: &mut self.pseudo_inputs });
+        visitor(Visit { name, initial: Initial::Zero, parameter: &mut self.pseudo_inputs });
     }
 }
 

@@ -238,6 +238,14 @@ pub trait Backend: 'static + Sized {
         activation: Activation,
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError>;
 
+    /// Group normalization of feature maps whose last axis are the channels: `(N, F)` with a weight and a bias for each channel, `(C)`.
+    fn group_norm<N: Dim, F: Dim, C: Dim, T: Tape<f32, Self::Device>>(
+        x: Array<(N, F), Self, T>,
+        groups: usize,
+        weight: &Parameter<(C,), Self>,
+        bias: &Parameter<(C,), Self>,
+    ) -> Result<Array<(N, F), Self, T>, DeviceError>;
+
     /// An operation on the values at the same place of one or two arrays; the tape is that of `a`.
     fn pointwise<P: Pointwise, S: Shape, T: Tape<f32, Self::Device>>(
         operation: &P,

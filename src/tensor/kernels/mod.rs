@@ -12,6 +12,7 @@ mod conv;
 mod conv_shape;
 mod dense;
 mod elementary;
+mod group_norm;
 mod kl;
 mod lowering;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use sum::sum_of_squares;
 pub use conv::{conv, conv_backward, conv_transpose, conv_transpose_backward};
 pub use conv_shape::ConvShape;
 pub use dense::{DenseShape, dense, dense_backward, dense_weight_gradient};
+pub use group_norm::{EPSILON as NORM_EPSILON, NormShape, group_norm, group_norm_backward};
 pub use kl::{kl, kl_backward, kl_of_axis, reparameterize, reparameterize_backward};
 
 /// Whether a result replaces the content of an array or is added to it.

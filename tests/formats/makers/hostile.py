@@ -680,7 +680,7 @@ def parquet(hostile: Hostile) -> None:
     # The kind of the first page becomes that of an index.
     place = whole.index(b"\x15\x04\x15")
     missing = whole[:place] + b"\x15\x02\x15" + whole[place + 3 :]
-    hostile.file("parquet/no-dictionary.parquet", missing, "a page whose dictionary is missing", ["dictionary"])
+    hostile.file("parquet/no-dictionary.parquet", missing, "a page whose dictionary is missing", ["damaged"])
     place = whole.index(b"IDAT")
     hostile.file(
         "parquet/wrong-picture.parquet", whole[: place + 8] + b"\xff" * 8 + whole[place + 16 :], "a damaged picture"

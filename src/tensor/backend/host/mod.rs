@@ -14,7 +14,7 @@ use super::{
     RowInputs, RowOperation,
 };
 use crate::tensor::dims::{Dim, Kernel, Window, Windows};
-use crate::tensor::kernels::{self, Accumulate, Buffer, ConvShape, DenseShape};
+use crate::tensor::kernels::{self, Accumulate, Buffer, ConvShape, DenseShape, NormShape};
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, PutTape, Tape, Tensor, ZerosTensor};
 use dfdx::tensor_ops::Backward;
@@ -177,6 +177,27 @@ impl Backend for Host {
         tape.add_backward_op(move |gradients| {
             layer.backward(gradients, shape.inputs, |weight, x, y, dy, dx, dweight, dbias| {
                 kernels::conv_transpose_backward(shape, activation, x, weight, y, dy, dx, dweight, dbias);
+            })
+        });
+        Ok(Array { tensor: y, tape })
+    }
+
+    fn group_norm<N: Dim, F: Dim, C: Dim, T: Tape<f32, Cpu>>(
+        x: Array<(N, F), Self, T>,
+        groups: usize,
+        weight: &Parameter<(C,), Self>,
+        bias: &Parameter<(C,), Self>,
+    ) -> Result<Array<(N, F), Self, T>, DeviceError> {
+        let Array { tensor: x, mut tape } = x;
+        let (rows, channels) = (x.shape.0.size(), weight.shape().0.size());
+        let shape = NormShape { rows, pixels: x.shape.1.size() / channels, channels, groups };
+        let mut y = Buffer::new(x.values.len());
+        kernels::group_norm(shape, &x.values, &weight.handle.values, &bias.handle.values, &mut y);
+        let y = x.next(y, x.shape)?;
+        let layer = Layer::new(x, (&y, None), weight, bias, true);
+        tape.add_backward_op(move |gradients| {
+            layer.backward(gradients, channels, |weight, x, _, dy, dx, dweight, dbias| {
+                kernels::group_norm_backward(shape, x, weight, dy, dx, dweight, dbias);
             })
         });
         Ok(Array { tensor: y, tape })

@@ -5,8 +5,8 @@ mod combine;
 
 use super::{Activation, Array, Backend, DeviceError, Grads, NoiseKey, Parameter, Pointwise, RowOperation};
 use crate::tensor::dims::{Dim, Kernel, Window, Windows};
-use crate::tensor::kernels::Buffer;
-use dfdx::shapes::{Axis, HasShape, Shape};
+use crate::tensor::kernels::{Buffer, NORM_EPSILON};
+use dfdx::shapes::{Axes2, Axis, HasShape, Shape};
 use dfdx::tensor::{
     Cpu, CpuError, HasErr, NoneTape, OwnedTape, PutTape, SplitTape, Tape, Tensor, TensorFromVec, WithEmptyTape,
 };
@@ -212,6 +212,32 @@ impl<D: PortableDevice> Backend for Portable<D> {
             y.try_add(bias)?.try_reshape_like(&(batch, height, width, outputs))
         };
         activate(attempt().map_err(DeviceError::from_device)?, activation).map(array)
+    }
+
+    fn group_norm<N: Dim, F: Dim, C: Dim, T: Tape<f32, D>>(
+        x: Array<(N, F), Self, T>,
+        groups: usize,
+        weight: &Parameter<(C,), Self>,
+        bias: &Parameter<(C,), Self>,
+    ) -> Result<Array<(N, F), Self, T>, DeviceError> {
+        let (shape, channels) = (x.shape(), weight.shape().0.size());
+        let (pixels, size) = (shape.1.size() / channels, channels / groups);
+        let all = (shape.0.size(), pixels, groups, size);
+        let share = 1.0 / (pixels * size) as f32;
+        let attempt = || -> Result<_, D::Err> {
+            let x = recorded(x).try_reshape_like(&all)?;
+            let mean = x.with_empty_tape().try_sum::<(usize, usize), Axes2<1, 3>>()?.try_mul(share)?;
+            let distance = x.try_sub(mean.try_broadcast_like::<_, Axes2<1, 3>>(&all)?)?;
+            let square = distance.with_empty_tape().try_square()?.try_sum::<(usize, usize), Axes2<1, 3>>()?;
+            let scale = square.try_mul(share)?.try_add(NORM_EPSILON as f32)?.try_sqrt()?.try_recip()?;
+            let normal = distance.try_mul(scale.try_broadcast_like::<_, Axes2<1, 3>>(&all)?)?;
+            let of_channels = |own: &Tensor<(C,), f32, D>| {
+                own.retaped::<T>().try_reshape_like(&(groups, size))?.try_broadcast_like::<_, Axes2<0, 1>>(&all)
+            };
+            let scaled = normal.try_mul(of_channels(&weight.handle)?)?;
+            scaled.try_add(of_channels(&bias.handle)?)?.try_reshape_like(&shape)
+        };
+        attempt().map_err(DeviceError::from_device).map(array)
     }
 
     fn pointwise<P: Pointwise, S: Shape, T: Tape<f32, D>>(
