@@ -329,11 +329,12 @@ impl MetricBar {
     fn show(&mut self, event: &Event) {
         match (event, &self.bar) {
             (Event::Evaluating { metric, share, .. }, Some(bar)) => {
-                if bar.message() != *metric {
-                    bar.set_message(metric.clone());
+                let message = share.map_or_else(|| format!("{metric}: computing"), |_| metric.clone());
+                if bar.message() != message {
+                    bar.set_message(message);
                     bar.reset();
                 }
-                bar.set_position((1000.0 * share) as u64);
+                bar.set_position((1000.0 * share.unwrap_or(0.0)) as u64);
             }
             (Event::Evaluated { metric, values, seconds, refused, .. }, None) if self.is_shown => {
                 complain(&evaluated(metric, values, *seconds, refused.as_deref()));
@@ -385,7 +386,8 @@ impl TrialsBar {
         let line = match event {
             TrialEvent::Event(Event::Evaluating { metric, share, .. }) => {
                 if let Some(bar) = &self.bar {
-                    bar.set_message(format!("{name} {metric} {:.0} %", 100.0 * share));
+                    let share = share.map_or_else(|| "computing".to_owned(), |share| format!("{:.0} %", 100.0 * share));
+                    bar.set_message(format!("{name} {metric} {share}"));
                 }
                 return;
             }

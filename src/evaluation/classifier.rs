@@ -4,7 +4,7 @@
 
 use crate::optimizer::{ADAM, Optimizer};
 use crate::random::{Purpose, Stream, shuffled};
-use crate::scores::points::{Codes, Factor};
+use crate::scores::points::Factor;
 use crate::settings::Keys;
 use crate::tensor::kernels::{
     Accumulate, Activation, DenseShape, dense, dense_backward, dense_weight_gradient, exp, vectorized,
@@ -12,8 +12,10 @@ use crate::tensor::kernels::{
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// Units of the hidden layers; those of the last are the features.
-const UNITS: [usize; 2] = [256, 64];
+/// The number of features: units of the last hidden layer.
+pub(super) const FEATURES: usize = 64;
+/// Units of the hidden layers.
+const UNITS: [usize; 2] = [256, FEATURES];
 /// Images of a step.
 const BATCH: usize = 128;
 /// Steps of training.
@@ -48,6 +50,14 @@ pub(super) struct Classifier {
 
 /// The values of the layers for some images: their inputs, features of both hidden layers, logits.
 type Values = [Vec<f32>; 4];
+
+/// What a classifier finds in images.
+pub(super) struct Read {
+    /// (Images, [`FEATURES`])
+    pub(super) features: Vec<f32>,
+    /// (Images, Outputs)
+    logits: Vec<f32>,
+}
 
 impl Classifier {
     /// Operations of training and of one forward pass for images with this number of values.
@@ -162,16 +172,15 @@ impl Classifier {
         }
     }
 
-    /// The features of images, (Images, Values).
-    pub(super) fn features(&self, images: Vec<f32>) -> Codes {
-        let [_, _, values, _] = self.forward(images);
-        Codes { latent: UNITS[1], values }
+    /// What it finds in images, (Images, Values).
+    pub(super) fn read(&self, images: Vec<f32>) -> Read {
+        let [.., features, logits] = self.forward(images);
+        Read { features, logits }
     }
 
-    /// How many labels of each column it predicts right, of images, (Images, Values), with these numbers.
-    pub(super) fn count_correct(&self, images: Vec<f32>, labels: &[Factor], indices: &[u32]) -> Vec<usize> {
-        let [.., logits] = self.forward(images);
-        let rows = || logits.chunks(self.layers[2].outputs.max(1)).zip(indices);
+    /// How many labels of each column it predicts right, of the images with these numbers.
+    pub(super) fn count_correct(&self, read: &Read, labels: &[Factor], indices: &[u32]) -> Vec<usize> {
+        let rows = || read.logits.chunks(self.layers[2].outputs.max(1)).zip(indices);
         let is_correct = |head: &Range<usize>, factor: &Factor, row: &[f32], image: u32| {
             let scores = row[head.clone()].iter().enumerate();
             let best = scores.max_by(|(_, one), (_, other)| one.total_cmp(other)).map_or(0, |(value, _)| value);
@@ -247,8 +256,8 @@ mod tests {
         };
         let network = Classifier::train(4, &labels, 0, read);
         let all: Vec<u32> = (0..400).collect();
-        assert_eq!(network.count_correct(read(&all), &labels, &all), [400]);
-        assert_eq!(network.features(read(&all[..3])).values.len(), 3 * UNITS[1]);
+        assert_eq!(network.count_correct(&network.read(read(&all)), &labels, &all), [400]);
+        assert_eq!(network.read(read(&all[..3])).features.len(), 3 * FEATURES);
         // The same seed gives the same bits.
         assert_eq!(Classifier::train(4, &labels, 0, read).parameters, network.parameters);
     }

@@ -1,6 +1,6 @@
 //! How samples compare with images in the features of a classifier that is trained on the labels of the data.
 
-use super::classifier::{Classifier, STEPS};
+use super::classifier::{Classifier, FEATURES, STEPS};
 use super::factors::{higher, number, undefined};
 use super::{Evaluate, EvaluateError, EvaluateSettings, Measured, Subject, Watch};
 use crate::metrics::{Direction, Metric, MetricKind, Split};
@@ -88,18 +88,16 @@ impl Evaluate for FrechetLabels {
         let indices: Vec<u32> = (0..subject.images().len().min(MOST) as u32).collect();
         let (mut of_images, mut right) = (Vec::new(), vec![0; labels.len()]);
         for indices in indices.chunks(ROWS) {
-            let images = worker.inputs(subject.split, indices);
-            let found = classifier.count_correct(images.clone(), &labels, indices);
+            let read = classifier.read(worker.inputs(subject.split, indices));
+            let found = classifier.count_correct(&read, &labels, indices);
             right.iter_mut().zip(found).for_each(|(sum, more)| *sum += more);
-            of_images.extend(classifier.features(images).values);
+            of_images.extend(read.features);
         }
-        let mut of_samples = Codes { latent: 1, values: Vec::new() };
-        for images in subject.samples(indices.len())?.chunks(ROWS * values) {
-            let features = classifier.features(images.to_vec());
-            of_samples.latent = features.latent;
-            of_samples.values.extend(features.values);
+        let (mut of_samples, codes) = (Vec::new(), subject.prior_codes(indices.len())?);
+        for (group, codes) in codes.values.chunks(ROWS * codes.latent).enumerate() {
+            of_samples.extend(classifier.read(subject.samples(codes, group * ROWS)?).features);
         }
-        let of_images = Codes { latent: of_samples.latent, values: of_images };
+        let [of_images, of_samples] = [of_images, of_samples].map(|values| Codes { latent: FEATURES, values });
         let compared = subject.compute(watch, || -> Result<_, InputError> {
             let distance = frechet_distance(&of_images, &of_samples)?;
             Ok((distance, precision_recall(&of_images, &of_samples, &PrecisionRecallSettings::default())?))

@@ -70,9 +70,9 @@ impl Evaluate for Mmd {
                 .zip(posterior)
                 .for_each(|(z, (mean, log_variance))| *z = mean + (0.5 * log_variance).exp() * *z);
         }
-        let draws = worker.prior_codes(count, seed, 1.0)?;
+        let draws = subject.prior_codes(count)?;
         let values = subject.images().shape().values();
-        let samples = subject.samples(count)?;
+        let samples = subject.samples(&draws.values, 0)?;
         let indices: Vec<u32> = (0..count as u32).collect();
         let images = worker.inputs(subject.split, &indices);
         let vectors = |latent: usize, values: Vec<f32>| Codes { latent, values };
@@ -80,7 +80,7 @@ impl Evaluate for Mmd {
             let found = subject.compute(watch, || maximum_mean_discrepancy(&one, &other, &MmdSettings::default()));
             found.map(|found| found.unbiased).map_err(undefined)
         };
-        let of_codes = pair(vectors(latent, codes), vectors(latent, draws))?;
+        let of_codes = pair(vectors(latent, codes), draws)?;
         let of_samples = pair(vectors(values, images), vectors(values, samples))?;
         let details = json!({ "vectors": count });
         Ok(Measured {
@@ -93,5 +93,10 @@ impl Evaluate for Mmd {
     fn operations(&self, _: &EvaluateSettings, images: u64, [encoder, decoder]: [f64; 2]) -> f64 {
         let vectors = images.min(MOST as u64) as f64;
         images as f64 * encoder + vectors * decoder
+    }
+
+    fn memory(&self, images: u64, values: usize) -> f64 {
+        // Samples and images.
+        8.0 * images.min(MOST as u64) as f64 * values as f64
     }
 }

@@ -105,6 +105,11 @@ pub trait Evaluate: Sync {
 
     /// Floating-point operations, roughly, for a number of images, given those of the encoder and the decoder for one image.
     fn operations(&self, settings: &EvaluateSettings, images: u64, of_networks: [f64; 2]) -> f64;
+
+    /// Bytes of memory, roughly, in addition to the codes of the images, for images with a number of values.
+    fn memory(&self, _: u64, _: usize) -> f64 {
+        0.0
+    }
 }
 
 /// The values of a metric's file.

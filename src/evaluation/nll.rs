@@ -132,7 +132,7 @@ impl Evaluate for Nll {
                 _ => of_thread,
             };
             watch.keep(&kept);
-            if !watch.progress((kept.values.len() / WIDTH) as f64 / count as f64) {
+            if !watch.progress(Some((kept.values.len() / WIDTH) as f64 / count as f64)) {
                 // The stop may have come after they were kept.
                 watch.keep(&kept);
                 return Err(EvaluateError::Stopped);

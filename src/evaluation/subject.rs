@@ -48,8 +48,8 @@ pub(crate) struct Whole {
 
 /// Follows the measuring of a metric, and can stop it.
 pub trait Watch {
-    /// Is told the share that is done, from 0 to 1. Returns whether to go on.
-    fn progress(&mut self, share: f64) -> bool;
+    /// Is told the share of the images that is done, from 0 to 1, or `None` while a score is computed from them. Returns whether to go on.
+    fn progress(&mut self, share: Option<f64>) -> bool;
 
     /// What [`Watch::keep`] kept in an earlier process for the same metric, settings and weights.
     fn kept(&mut self) -> Kept;
@@ -108,7 +108,7 @@ impl<'a> Subject<'a> {
             loop {
                 match receiver.recv_timeout(SIGN_OF_LIFE) {
                     Ok(result) => return result,
-                    Err(RecvTimeoutError::Timeout) => drop(watch.progress(1.0)),
+                    Err(RecvTimeoutError::Timeout) => drop(watch.progress(None)),
                     // The work panicked; the scope panics too.
                     Err(RecvTimeoutError::Disconnected) => panic!("the computation of a metric panicked"),
                 }
@@ -142,7 +142,7 @@ impl<'a> Subject<'a> {
             part.iter().for_each(|group| images.read_ahead(group));
             let task = |worker: &Worker<Host>, indices: &[u32]| task(worker, Chosen { split, indices });
             results.extend(self.execute(part.to_vec(), task)?);
-            if !watch.progress(results.len() as f64 / groups.len() as f64) {
+            if !watch.progress(Some(results.len() as f64 / groups.len() as f64)) {
                 return Err(EvaluateError::Stopped);
             }
         }
@@ -203,16 +203,21 @@ impl<'a> Subject<'a> {
         self.factor_columns().map(factor).collect()
     }
 
-    /// Samples from the prior, (count, Values): their expected values or, for binarized images, pixels drawn with them.
-    pub(crate) fn samples(&self, count: usize) -> Result<Vec<f32>, DeviceError> {
-        let (latent, seed) = (self.worker.latent(), self.settings.seed);
-        let codes = self.worker.prior_codes(count, seed, 1.0)?;
-        let parts = codes.chunks(self.micro_batch * latent).collect();
+    /// Codes from the prior, (count, Latent).
+    pub(crate) fn prior_codes(&self, count: usize) -> Result<Codes, DeviceError> {
+        let values = self.worker.prior_codes(count, self.settings.seed, 1.0)?;
+        Ok(Codes { latent: self.worker.latent(), values })
+    }
+
+    /// The samples of codes, (Codes, Values), of which the first one has this number: their expected values or, for binarized images,
+    /// pixels drawn with them.
+    pub(crate) fn samples(&self, codes: &[f32], first: usize) -> Result<Vec<f32>, DeviceError> {
+        let parts = codes.chunks(self.micro_batch * self.worker.latent()).collect();
         let mut samples = self.execute(parts, |worker, codes: &[f32]| worker.decode(codes))?.concat();
         let PixelMap { binarize, range: [black, white], .. } = self.worker.pixels;
         if binarize != Binarize::None {
-            for (number, sample) in samples.chunks_mut(self.images().shape().values()).enumerate() {
-                let mut stream = Stream::new(seed, Purpose::Evaluation, PIXELS, number as u64);
+            for (sample, number) in samples.chunks_mut(self.images().shape().values()).zip(first..) {
+                let mut stream = Stream::new(self.settings.seed, Purpose::Evaluation, PIXELS, number as u64);
                 for value in sample {
                     let share = (*value - black) / (white - black);
                     *value = if stream.uniform() < share { white } else { black };

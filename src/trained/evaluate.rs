@@ -354,7 +354,7 @@ struct Follower<'a, 'o> {
 }
 
 impl Watch for Follower<'_, '_> {
-    fn progress(&mut self, share: f64) -> bool {
+    fn progress(&mut self, share: Option<f64>) -> bool {
         if self.told.is_none_or(|told| told.elapsed() > TELL_EVERY) {
             self.told = Some(Instant::now());
             (self.emit)(Event::Evaluating { metric: self.name.to_owned(), split: self.recipe.split, share });

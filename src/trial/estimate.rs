@@ -43,21 +43,38 @@ pub fn operations(trial: &Trial) -> f64 {
 /// far as they matter; 0 without it.
 pub fn evaluation_operations(trial: &Trial) -> f64 {
     let Some(settings) = &trial.spec().evaluate else { return 0.0 };
-    let (dataset, architecture) = (trial.dataset(), trial.architecture());
-    let has_test = !dataset.test.is_empty();
-    let of_split = match settings.split.unwrap_or(if has_test { Split::Test } else { Split::Validation }) {
-        Split::Train => dataset.train.len(),
-        Split::Validation => dataset.validation.len(),
-        Split::Test => dataset.test.len(),
-    };
-    let all = dataset.train.len() + dataset.validation.len() + dataset.test.len();
+    let architecture = trial.architecture();
     let encoder = 2.0 * architecture.multiplications_of_encoder() as f64;
     let decoder = 2.0 * architecture.multiplications() as f64 - encoder;
-    let of = |measure: &dyn Evaluate| {
-        let images = if measure.scope() == Scope::Factors { all } else { of_split };
-        measure.operations(settings, images as u64, [encoder, decoder])
-    };
+    let of = |measure: &dyn Evaluate| measure.operations(settings, images_of(measure, trial), [encoder, decoder]);
     settings.chosen().map(of).sum()
+}
+
+/// The number of images that a metric of the evaluation needs.
+fn images_of(measure: &dyn Evaluate, trial: &Trial) -> u64 {
+    let dataset = trial.dataset();
+    let [train, validation, test] =
+        [&dataset.train, &dataset.validation, &dataset.test].map(|images| images.len() as u64);
+    if measure.scope() == Scope::Factors {
+        return train + validation + test;
+    }
+    let by_default = if test > 0 { Split::Test } else { Split::Validation };
+    match trial.spec().evaluate.as_ref().and_then(|settings| settings.split).unwrap_or(by_default) {
+        Split::Train => train,
+        Split::Validation => validation,
+        Split::Test => test,
+    }
+}
+
+/// Bytes of memory of the evaluation that `[evaluate]` asks for; 0 without it.
+fn evaluation_memory(trial: &Trial) -> f64 {
+    let Some(settings) = &trial.spec().evaluate else { return 0.0 };
+    let architecture = trial.architecture();
+    let encoded = settings.chosen().map(|measure| images_of(measure, trial)).max().unwrap_or(0) as f64;
+    // Mean and log-variance of each axis: those of the splits, those of all images, and a list of each axis.
+    let codes = 4.0 * encoded * 5.0 * architecture.latent as f64;
+    let of = |measure: &dyn Evaluate| measure.memory(images_of(measure, trial), architecture.image.values());
+    codes + settings.chosen().map(of).fold(0.0, f64::max)
 }
 
 /// The number of images whose posteriors are the components of the prior.
@@ -83,7 +100,8 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     // The own parameters of the objective are trained by the codes of a whole batch.
     let judged = train.batch_size as f64 * own.activations as f64;
     let kept = kept + 4.0 * (encoded + judged) * ACTIVATIONS;
-    PROCESS + trial.dataset().train.bytes_in_memory() as f64 + kept + threads.min(Host::LANES) as f64 * of_thread
+    let worked_on = threads.min(Host::LANES) as f64 * of_thread;
+    PROCESS + trial.dataset().train.bytes_in_memory() as f64 + (kept + worked_on).max(evaluation_memory(trial))
 }
 
 /// Estimated seconds of an epoch of a trial on the CPU, with validation, measured by training it for `moment`.

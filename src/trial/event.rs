@@ -65,8 +65,8 @@ pub enum Event {
         metric: String,
         /// The split; `None` for all images of the data.
         split: Option<Split>,
-        /// The share that is done, from 0 to 1.
-        share: f64,
+        /// The share of the images that is done, from 0 to 1; `None` while a score is computed from their codes.
+        share: Option<f64>,
     },
     /// A metric of the evaluation was measured or refused.
     Evaluated {

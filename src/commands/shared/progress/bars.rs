@@ -71,7 +71,7 @@ impl Bars {
                     bar
                 });
                 bar.set_length(1000);
-                bar.set_position((1000.0 * share) as u64);
+                bar.set_position((1000.0 * share.unwrap_or(0.0)) as u64);
                 bar.set_message(format!("evaluating {metric}"));
             }
             Event::Evaluated { metric, refused, .. } => {
