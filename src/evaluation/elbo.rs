@@ -2,6 +2,7 @@
 
 use super::{Evaluate, EvaluateError, EvaluateSettings, Measured, Subject, Watch};
 use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Value};
+use crate::scores::statistics::Mean;
 use crate::settings::Word;
 use serde_json::json;
 use std::f64::consts::LN_2;
@@ -63,8 +64,7 @@ impl Evaluate for Elbo {
         let elbo: Vec<f64> =
             recon.iter().enumerate().map(|(image, recon)| -recon - kl.get(image).copied().unwrap_or(0.0)).collect();
         let bound = -mean_recon - mean_kl;
-        let squares: f64 = elbo.iter().map(|one| (one - bound).powi(2)).sum();
-        let error = (count > 1).then(|| (squares / (images - 1.0) / images).sqrt());
+        let error = Mean::of(&elbo).ok().and_then(|mean| mean.standard_error());
         let values = subject.images().shape().values() as f64;
         let offset = subject.worker.bits_offset().filter(|_| subject.is_variational);
         let number = |value: f64| Some(Value::Number(value));

@@ -3,6 +3,7 @@
 use super::{Evaluate, EvaluateError, EvaluateSettings, Kept, Measured, Subject, Watch};
 use crate::metrics::{Board, ColumnHead, Direction, Metric, MetricKind, Value};
 use crate::random::Purpose;
+use crate::scores::statistics::Mean;
 use crate::settings::Word;
 use crate::tensor::backend::{DeviceError, Host, NoiseKey};
 use crate::train::{Chosen, Worker};
@@ -154,8 +155,7 @@ fn summary(subject: &Subject<'_>, columns: &[Vec<f64>; WIDTH]) -> Measured {
     let images = log_likelihood.len() as f64;
     let mean = |values: &[f64]| values.iter().sum::<f64>() / images;
     let nll = -mean(log_likelihood);
-    let squares: f64 = log_likelihood.iter().map(|value| (value + nll).powi(2)).sum();
-    let error = (images > 1.0).then(|| (squares / (images - 1.0) / images).sqrt());
+    let error = Mean::of(log_likelihood).ok().and_then(|mean| mean.standard_error());
     let values = subject.images().shape().values() as f64;
     let bits = subject.worker.bits_offset().map(|offset| nll / (values * LN_2) + offset);
     let least = effective.iter().copied().fold(f64::INFINITY, f64::min);

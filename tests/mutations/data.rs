@@ -9,7 +9,7 @@ use vaex::language::Spec;
 use vaex::random::{Purpose, Stream};
 use walkdir::WalkDir;
 
-/// A file that takes longer hangs, even on a busy machine.
+/// The time that reading a file may take.
 const TIME: Duration = Duration::from_secs(60);
 
 /// Bytes of memory that reading a small file may take in the thread that reads it: a picture may have 2^27 pixels.

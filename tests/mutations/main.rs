@@ -74,7 +74,7 @@ fn mutated(corpus: &[Vec<u8>], words: &[String], dice: &mut Stream) -> Vec<u8> {
     bytes
 }
 
-/// A spec that takes longer hangs, even on a busy machine.
+/// The time that planning a spec may take.
 const TIME: Duration = Duration::from_secs(60);
 
 fn plan_mutations(first: u64, last: impl Fn(u64) -> bool) {

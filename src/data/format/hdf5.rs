@@ -169,8 +169,7 @@ fn check_chunks(path: &Path, file: &File, dataset: &Dataset) -> Result<(), Forma
     if !dataset.is_chunked() {
         return Ok(());
     }
-    // Chunks that cannot be listed are those of an index that the reader refuses.
-    let Ok(chunks) = dataset.chunks() else { return Ok(()) };
+    let chunks = dataset.chunks().map_err(|error| problem(path, &error))?;
     let is_beyond = |chunk: &Chunk| chunk.address.saturating_add(chunk.storage_size) > file.file_size();
     match chunks.iter().any(is_beyond) {
         true => {

@@ -559,6 +559,14 @@ def hdf5(hostile: Hostile) -> None:
     size = whole.index(b"TREE\x01") + 24
     beyond = whole[:size] + b"\0\0\xff\xff" + whole[size + 4 :]
     hostile.file("hdf5/chunk-beyond.h5", beyond, "a chunk that claims 4 GB", ["beyond the end"])
+    with h5py.File(folder / "block.h5", "w", userblock_size=512) as file:
+        packed(file)
+    block = (folder / "block.h5").read_bytes()
+    (folder / "block.h5").unlink()
+    size = block.index(b"TREE\x01") + 24
+    # The index cannot be listed: the second chunk has no address, and the block before the file would be added to it.
+    hidden = block[:size] + b"\0\0\xff\xff" + block[size + 4 : size + 88] + b"\xff" * 8 + block[size + 96 :]
+    hostile.file("hdf5/chunk-hidden.h5", hidden, "a chunk that claims 4 GB, in an index that cannot be listed")
     for name, value in (("nan", np.nan), ("inf", np.inf)):
         values = real.copy()
         values[1, 2, 3] = value
