@@ -1,7 +1,7 @@
 //! The evaluation stage: measures what is asked for and not there yet, and writes each metric as soon as it is done.
 
 use super::{Trained, TrainedError};
-use crate::data::{self, Files};
+use crate::data::Files;
 use crate::evaluation::{Evaluate, EvaluateError, EvaluateSettings, Kept, Measured, Scope, Subject, Watch, columns_of};
 use crate::folder::{self, FileError, TrialFolder};
 use crate::metrics::{Board, Metric, Split, Value};
@@ -14,7 +14,6 @@ use crate::trial::Event;
 use polars::prelude::Column;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -280,13 +279,7 @@ impl Trained {
 
     /// Uses the images of the trial, of all splits, not mirrored.
     pub(super) fn load_own_images(&mut self, files: &mut Files) -> Result<(), TrainedError> {
-        // The trial was trained on these files, so the checks of how their values are stored are not repeated.
-        let data = data::DataSettings { stored: Some(self.worker.dataset.stored), ..self.spec.data.clone() };
-        let dataset = files.dataset(&data, Path::new("")).map_err(TrainedError::Own)?;
-        if !dataset.has_hash(&self.record.data_hash) {
-            return Err(TrainedError::Changed { folder: self.folder.clone() });
-        }
-        self.worker.dataset = dataset;
+        self.worker.dataset = self.own_dataset(files)?;
         self.worker.pixels.flip = false;
         Ok(())
     }

@@ -202,16 +202,22 @@ impl Trained {
     /// # Errors
     /// They cannot be read, or have changed.
     pub fn with_its_images(self, files: &mut Files) -> Result<Trained, TrainedError> {
-        // The trial was trained on these files, so the checks of how their values are stored are not repeated.
-        let data = data::DataSettings { stored: Some(self.worker.dataset.stored), ..self.spec.data.clone() };
-        let dataset = files.dataset(&data, Path::new("")).map_err(TrainedError::Own)?;
-        if !dataset.has_hash(&self.record.data_hash) {
-            return Err(TrainedError::Changed { folder: self.folder });
-        }
+        let dataset = self.own_dataset(files)?;
         if dataset.validation.is_empty() {
             return Err(TrainedError::NoValidation { folder: self.folder });
         }
         self.with_images(dataset.validation)
+    }
+
+    /// The images of the trial, of all splits.
+    fn own_dataset(&self, files: &mut Files) -> Result<Dataset, TrainedError> {
+        // The trial was trained on these files, so the checks of how their values are stored are not repeated.
+        let data = data::DataSettings { stored: Some(self.worker.dataset.stored), ..self.spec.data.clone() };
+        let dataset = files.dataset(&data, Path::new("")).map_err(TrainedError::Own)?;
+        match dataset.has_hash(&self.record.data_hash) {
+            true => Ok(dataset),
+            false => Err(TrainedError::Changed { folder: self.folder.clone() }),
+        }
     }
 
     /// Uses images of a file or folder, changed as those that the model was trained on, and their labels if a file is given.
