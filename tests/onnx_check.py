@@ -9,8 +9,8 @@ of several sizes,
 - the posteriors that `vaex embed` writes with those of encoder.onnx;
 - `log_var` or `log_scale` of the decoder, if all images have the same, with model.safetensors or the spec;
 - `mean` of a continuous Bernoulli and of a discretized logistic likelihood with its definition, also for large outputs.
-Then it changes each array of the weights in turn: it reverses the array, and adds 0.1 to an array with one axis, because
-the numbers of such an array may all be equal. The comparison must detect each change. Exit status 0 if all values agree to
+Then it changes each array of the weights in turn: it reverses the array, and adds 0.1 to an array with one axis (other axes
+may have the size 1), because the numbers of such an array may all be equal. The comparison must detect each change. Exit status 0 if all values agree to
 1e-4 (relative for values above 1) and every change is detected, else 1.
 """
 
@@ -122,7 +122,7 @@ def changes(model):
         if array.dtype == np.float32 and array.ndim > 0:  # a number is part of a formula
             changed = onnx.ModelProto()
             changed.CopyFrom(model)
-            wrong = array.ravel()[::-1].reshape(array.shape) + np.float32(0.1 if array.ndim == 1 else 0)
+            wrong = array.ravel()[::-1].reshape(array.shape) + np.float32(0.1 if max(array.shape) == array.size else 0)
             changed.graph.initializer[index].CopyFrom(numpy_helper.from_array(wrong, constant.name))
             yield constant.name, changed
 
