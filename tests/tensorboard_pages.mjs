@@ -13,7 +13,7 @@ import { join } from "node:path";
 // Only `require` uses NODE_PATH.
 const { chromium } = createRequire(import.meta.url)("playwright-core");
 const [program, python, runs, settings, shots] = process.argv.slice(2);
-const patience = { timeout: 30_000 };
+const patience = { timeout: 60_000 };
 // The metrics of a split, in TensorBoard's order.
 const results = ["active_units", "elbo_nats", "kl_nats", "loss", "recon_nats"];
 
@@ -45,6 +45,18 @@ async function look(name, check) {
     await page.waitForTimeout(1500);
     await page.screenshot({ path: join(shots, `tensorboard_${name}.png`) });
     await page.close();
+}
+
+/** The frame of a page that has a text; waits for it. */
+async function frameWith(page, text) {
+    for (const end = Date.now() + patience.timeout; Date.now() < end; await page.waitForTimeout(200)) {
+        for (const frame of page.frames()) {
+            // A frame that is replaced while it is asked has no answer.
+            const count = await frame.getByText(text).count().catch(() => 0);
+            if (count > 0) return frame;
+        }
+    }
+    throw new Error(`no frame has the text \`${text}\``);
 }
 
 /** Checks that a list of names starts with the expected ones. */
@@ -87,10 +99,8 @@ try {
         begins("cards", cards, inView);
     });
     await look("projector", async (page) => {
-        // The plugin is in a frame inside a frame.
-        const inner = page.frameLocator("iframe").first();
-        const plugin = (await inner.locator("iframe").count()) > 0 ? inner.frameLocator("iframe").first() : inner;
-        await plugin.getByText("Total variance described").first().waitFor({ ...patience, state: "attached" });
+        // The plugin is in a frame inside a frame; which of them exists when depends on what loads first.
+        const plugin = await frameWith(page, "Total variance described");
         await page.waitForTimeout(4000);
         // If it cannot project the points, the variance is NaN.
         if ((await plugin.getByText("NaN").count()) > 0) throw new Error("the points cannot be projected");

@@ -96,14 +96,14 @@ fn metrics(one: &ReportedTrial, other: &ReportedTrial) -> Vec<Row> {
     let pairs = of_trials[0].iter().zip(&of_trials[1]);
     rows.extend(pairs.map(|((name, one), (_, other))| ((*name).to_owned(), [json!(one), json!(other)])));
     for split in Split::OF_EPOCHS {
-        let last = trials.map(|trial| json!(trial.last(split)));
+        let kept = trials.map(|trial| json!(trial.kept(split)));
         let metrics = measure::all().filter(|metric| metric.is_of(split) && metric.kind != MetricKind::List);
         // Metrics of objectives that neither trial has say nothing.
-        let is_known = |name: &str| last.iter().any(|row| !row[name].is_null());
+        let is_known = |name: &str| kept.iter().any(|row| !row[name].is_null());
         let metrics = metrics.filter(|metric| !metric.is_optional || is_known(&metric.name));
         let names = metrics.filter(|metric| !metric.is_timing).map(|metric| &*metric.name);
         for name in ["epoch"].into_iter().chain(names) {
-            rows.push((format!("{}_{name}", split.name()), [last[0][name].clone(), last[1][name].clone()]));
+            rows.push((format!("{}_{name}", split.name()), [kept[0][name].clone(), kept[1][name].clone()]));
         }
     }
     let evaluated = evaluation::columns().filter_map(|(_, metric, split)| {

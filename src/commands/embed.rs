@@ -3,11 +3,10 @@
 use super::command::Command;
 use super::shared::images::ImagesArgs;
 use super::shared::output::{Format, Output};
-use super::shared::trial::TrialChoice;
+use super::shared::trial::ModelChoice;
 use crate::record::tables::{write_columns, write_csv};
 use crate::text::counted;
 use crate::train::Measured;
-use crate::trained::Trained;
 use clap::Args;
 use polars::prelude::Column;
 
@@ -15,7 +14,7 @@ use polars::prelude::Column;
 #[derive(Debug, Args)]
 pub(super) struct EmbedArgs {
     #[command(flatten)]
-    trial: TrialChoice,
+    model: ModelChoice,
     #[command(flatten)]
     images: ImagesArgs,
     #[command(flatten)]
@@ -25,7 +24,7 @@ pub(super) struct EmbedArgs {
 impl Command for EmbedArgs {
     fn run(&self) -> anyhow::Result<u8> {
         let format = self.output.format(&[Format::Parquet, Format::Csv])?;
-        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?)?;
+        let trained = self.images.apply_to(self.model.open()?)?;
         let path = self.output.path("embeddings.parquet", &self.images)?;
         let count = trained.images().len();
         let indices: Vec<u32> = (0..count as u32).collect();

@@ -17,11 +17,11 @@ use crate::launch::{
     self, EvaluationWatch, Evaluations, EvaluationsSummary, Options, TrialEvent, lock, stop_with_parent,
 };
 use crate::plan::value_text;
-use crate::record::evaluation::Evaluated;
+use crate::record::evaluation::{Evaluated, Evaluation};
 use crate::record::trial::TrialRecord;
 use crate::report::{Column, ReportedTrial, Table, collect, significant};
 use crate::text::counted;
-use crate::trained::{EvaluationEnd, Trained, is_evaluated, split_of};
+use crate::trained::{EvaluationEnd, Trained, Weights, is_evaluated, split_of};
 use crate::trial::Event;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -89,7 +89,8 @@ impl EvaluateArgs {
             (Event::Warning { text }, false) => complain(&format!("warning: {text}")),
             (event, false) => progress.show(event),
         };
-        let (end, settings) = evaluation::evaluate(folder, &self.question, (self.threads, self.again), &mut emit)?;
+        let (end, settings, results) =
+            evaluation::evaluate(folder, &self.question, (self.threads, self.again), &mut emit)?;
         progress.clear();
         if end == EvaluationEnd::Stopped {
             if !self.json {
@@ -105,7 +106,9 @@ impl EvaluateArgs {
                 ));
             }
         }
-        let trial = read(folder)?;
+        let mut trial = read(folder)?;
+        // Those of the weights that were used.
+        trial.evaluation = Evaluation::read(&results)?;
         let shown = shown(&trial, &settings);
         let refused =
             || shown.iter().filter_map(|one| Some(format!("{}: {}", one.recipe.metric, one.refused.as_ref()?)));
@@ -132,6 +135,9 @@ impl EvaluateArgs {
     fn submit(&self, folders: &[PathBuf], scheduler: &Scheduler) -> anyhow::Result<u8> {
         if self.jobs.is_some() {
             bail!("--jobs applies to trials on this machine only; for Slurm, use --max-parallel");
+        }
+        if self.submit.wait && self.question.weights.weights() != Weights::Kept {
+            bail!("--wait follows the evaluation of the weights that trials keep; remove --wait or --weights");
         }
         let parents: BTreeSet<&Path> = folders.iter().filter_map(|folder| folder.parent()).collect();
         let [experiment] = *parents.into_iter().collect::<Vec<_>>() else {
@@ -240,7 +246,10 @@ impl EvaluateArgs {
         let evaluations = Evaluations { folders: trials, jobs, options: arguments };
         let summary = evaluations.run(&STOP, &mut |number, event| progress.show(number, &event))?;
         progress.clear();
-        let is_complete = summary.interrupted > 0 || evaluation::evaluate_settings(self.settings(), self.again);
+        // Scores of settings and the report are about the weights that trials keep.
+        let is_of_kept = self.question.weights.weights() == Weights::Kept;
+        let is_complete =
+            !is_of_kept || summary.interrupted > 0 || evaluation::evaluate_settings(self.settings(), self.again);
         if self.json {
             let EvaluationsSummary { evaluated, failed, interrupted } = summary;
             say_event(

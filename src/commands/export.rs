@@ -3,10 +3,9 @@
 use super::command::Command;
 use super::shared::images::ImagesArgs;
 use super::shared::output::{destination, print_written};
-use super::shared::trial::TrialChoice;
+use super::shared::trial::ModelChoice;
 use crate::export;
 use crate::folder::{create_folder, write_whole};
-use crate::trained::Trained;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -16,7 +15,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
-    trial: TrialChoice,
+    model: ModelChoice,
     /// Format of encoder and decoder.
     #[arg(long, value_enum, default_value = "onnx")]
     format: ExportFormat,
@@ -39,7 +38,7 @@ impl Command for ExportArgs {
         if !self.output.is_dir() && (self.output.exists() || names_file) {
             bail!("{} is a file; --output must be a folder", self.output.display());
         }
-        let trained = Trained::open(&self.trial.folder()?)?;
+        let trained = self.model.open()?;
         let ExportFormat::Onnx = self.format;
         let [low, high] = trained.range();
         let notes = [

@@ -5,16 +5,15 @@ use super::shared::images::{ImagesArgs, encoded};
 use super::shared::numbers::{index, steps};
 use super::shared::output::{Format, Output};
 use super::shared::picture::{grid, tiles};
-use super::shared::trial::TrialChoice;
+use super::shared::trial::ModelChoice;
 use crate::train::Encoded;
-use crate::trained::Trained;
 use clap::Args;
 
 /// Draw an interpolation between two images in latent space.
 #[derive(Debug, Args)]
 pub(super) struct InterpolateArgs {
     #[command(flatten)]
-    trial: TrialChoice,
+    model: ModelChoice,
     /// Number of the first image, counted from 0.
     #[arg(long, value_name = "I", value_parser = index, allow_negative_numbers = true)]
     from: usize,
@@ -33,7 +32,7 @@ pub(super) struct InterpolateArgs {
 impl Command for InterpolateArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
-        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?)?;
+        let trained = self.images.apply_to(self.model.open()?)?;
         let path = self.output.path("interpolation.png", &self.images)?;
         let Encoded { inputs, posterior } = encoded(&trained, &[self.from, self.to])?;
         let (from, to) = posterior.mean.split_at(trained.architecture().latent);

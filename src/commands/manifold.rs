@@ -5,9 +5,8 @@ use super::shared::images::ImagesArgs;
 use super::shared::numbers::steps;
 use super::shared::output::{Format, Output};
 use super::shared::picture::{check_picture_size, grid, require_prior, tiles};
-use super::shared::trial::TrialChoice;
+use super::shared::trial::ModelChoice;
 use crate::record::manifold::manifold_codes;
-use crate::trained::Trained;
 use anyhow::bail;
 use clap::Args;
 
@@ -15,7 +14,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(super) struct ManifoldArgs {
     #[command(flatten)]
-    trial: TrialChoice,
+    model: ModelChoice,
     /// Number of images along each side of the grid.
     #[arg(long, default_value = "20", value_name = "N", value_parser = steps, allow_negative_numbers = true)]
     side: usize,
@@ -26,7 +25,7 @@ pub(super) struct ManifoldArgs {
 impl Command for ManifoldArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
-        let trained = Trained::open(&self.trial.folder()?)?;
+        let trained = self.model.open()?;
         require_prior(&trained)?;
         let latent = trained.architecture().latent;
         if latent != 2 {

@@ -6,9 +6,9 @@ use super::shared::format::bytes;
 use super::shared::print::{complain, explain_as, say, warn};
 use super::shared::spec::SpecArgs;
 use super::shared::terminal;
-use crate::folder::{FileError, TrialFolders};
-use crate::launch::{self, FrozenExpectation, Options};
+use crate::launch::{self, FrozenExpectation, Options, Prospects};
 use crate::plan::{Origin, Plan, Trial};
+use crate::record::trial::Continued;
 use crate::report::{Column, Table, significant};
 use crate::settings::written;
 use crate::text::counted;
@@ -65,13 +65,13 @@ impl Command for PlanArgs {
             plan.selected().take(1).for_each(|trial| say(resolved(&plan, trial).trim_end()));
             return Ok(DONE);
         }
-        let states = states(&plan, &folders)?;
-        let times = if self.measure { times(&plan)? } else { BTreeMap::new() };
+        let prospects = launch::prospects(&plan, &folders, &Options::default())?;
+        let times = if self.measure { times(&plan, &prospects)? } else { BTreeMap::new() };
         if self.json {
-            say(&json(&plan, &states, &times).to_string());
+            say(&json(&plan, &prospects, &times).to_string());
             return Ok(DONE);
         }
-        say(&table(&plan, &states, &times).fit(terminal::width()).to_string());
+        say(&table(&plan, &prospects, &times).fit(terminal::width()).to_string());
         let train = range(plan.selected().map(|trial| trial.dataset().train.len()));
         let validation = range(plan.selected().map(|trial| trial.dataset().validation.len()));
         let has_test = plan.selected().any(|trial| !trial.dataset().test.is_empty());
@@ -90,6 +90,13 @@ impl Command for PlanArgs {
             _ => String::new(),
         };
         say(&format!("{}: {trials}{of}{same}, {images}", plan.name()));
+        if !prospects.from_scratch.is_empty() {
+            let count = counted(prospects.from_scratch.len(), "trial");
+            say(&format!(
+                "{count} trained from the start, although a trial with fewer epochs is done: `train.schedule` depends on \
+                 `train.epochs`"
+            ));
+        }
         if !plan.expected().is_empty() {
             say(&format!("{} to compare with the results", counted(plan.expected().len(), "expected value")));
         }
@@ -127,14 +134,16 @@ fn range(numbers: impl Iterator<Item = usize>) -> String {
     if min < max { format!("{min} to {max}") } else { max.to_string() }
 }
 
-/// What `vaex run` would do with each trial, by id.
-fn states<'p>(plan: &'p Plan, folders: &TrialFolders) -> Result<BTreeMap<&'p str, &'static str>, FileError> {
-    let state = |trial: &'p Trial| Ok((trial.id(), launch::prospect(folders, trial, &Options::default())?.name()));
-    plan.selected().map(state).collect()
+/// What `vaex run` would do with a trial.
+fn state(prospects: &Prospects<'_>, trial: &Trial) -> String {
+    match (prospects.continued.get(trial.id()), prospects.of.get(trial.id())) {
+        (Some(Continued { trial, epochs }), _) => format!("continues {trial} after epoch {epochs}"),
+        (None, prospect) => prospect.map_or("", |prospect| prospect.name()).to_owned(),
+    }
 }
 
-/// The estimated duration of each trial with one thread, by id. Trials whose epochs take equally long are measured once.
-fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
+/// The estimated duration of the epochs that are left of each trial with one thread, by id. Trials whose epochs take equally long are measured once.
+fn times<'p>(plan: &'p Plan, prospects: &Prospects<'_>) -> anyhow::Result<BTreeMap<&'p str, Duration>> {
     let mut measured: BTreeMap<String, f64> = BTreeMap::new();
     let mut times = BTreeMap::new();
     for trial in plan.selected() {
@@ -143,13 +152,14 @@ fn times(plan: &Plan) -> anyhow::Result<BTreeMap<&str, Duration>> {
             Some(seconds) => *seconds,
             None => *measured.entry(kind).or_insert(estimate::seconds_of_epoch(trial, 1, MOMENT)?),
         };
-        let all = epoch * trial.spec().train.epochs as f64;
+        let reused = prospects.continued.get(trial.id()).map_or(0, |continued| continued.epochs);
+        let all = epoch * trial.spec().train.epochs.saturating_sub(reused) as f64;
         times.insert(trial.id(), Duration::try_from_secs_f64(all).unwrap_or(Duration::MAX));
     }
     Ok(times)
 }
 
-fn table(plan: &Plan, states: &BTreeMap<&str, &str>, times: &BTreeMap<&str, Duration>) -> Table {
+fn table(plan: &Plan, prospects: &Prospects<'_>, times: &BTreeMap<&str, Duration>) -> Table {
     let trials: Vec<&Trial> = plan.selected().collect();
     let column = |cell: &dyn Fn(&Trial) -> String| trials.iter().map(|trial| cell(trial)).collect::<Vec<String>>();
     let values: Vec<Vec<String>> = trials.iter().map(|trial| trial.texts(plan.varied())).collect();
@@ -173,7 +183,7 @@ fn table(plan: &Plan, states: &BTreeMap<&str, &str>, times: &BTreeMap<&str, Dura
     let time = |trial: &Trial| times.get(trial.id()).map_or("-".to_owned(), |time| HumanDuration(*time).to_string());
     let time = (!times.is_empty()).then(|| Column::numbers("time", column(&time)));
     let first = [Column::text("trial", column(&|trial| trial.id().to_owned()))];
-    let state = [Column::text("state", column(&|trial| states.get(trial.id()).copied().unwrap_or("").to_owned()))];
+    let state = [Column::text("state", column(&|trial| state(prospects, trial)))];
     Table::new(first.into_iter().chain(keys).chain(sizes.map(Column::optional)).chain(time).chain(state))
 }
 
@@ -204,11 +214,12 @@ fn resolved(plan: &Plan, trial: &Trial) -> String {
     text
 }
 
-fn json(plan: &Plan, states: &BTreeMap<&str, &str>, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
+fn json(plan: &Plan, prospects: &Prospects<'_>, times: &BTreeMap<&str, Duration>) -> serde_json::Value {
     let trials = plan.selected().map(|trial| {
         serde_json::json!({
             "trial": trial.id(),
-            "state": states.get(trial.id()),
+            "state": prospects.of.get(trial.id()).map(|prospect| prospect.name()),
+            "continues": prospects.continued.get(trial.id()),
             "parameters": trial.architecture().parameters() as u64,
             "steps": trial.steps(),
             "operations": estimate::operations(trial),

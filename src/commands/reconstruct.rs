@@ -5,17 +5,16 @@ use super::shared::images::ImagesArgs;
 use super::shared::numbers::count;
 use super::shared::output::{Format, Output};
 use super::shared::picture::tiles;
-use super::shared::trial::TrialChoice;
+use super::shared::trial::ModelChoice;
 use crate::record::Grid;
 use crate::text::counted;
-use crate::trained::Trained;
 use clap::Args;
 
 /// Draw images, each above its reconstruction by a trained model.
 #[derive(Debug, Args)]
 pub(super) struct ReconstructArgs {
     #[command(flatten)]
-    trial: TrialChoice,
+    model: ModelChoice,
     #[command(flatten)]
     images: ImagesArgs,
     /// Number of images, from the first.
@@ -28,7 +27,7 @@ pub(super) struct ReconstructArgs {
 impl Command for ReconstructArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
-        let trained = self.images.apply_to(Trained::open(&self.trial.folder()?)?)?;
+        let trained = self.images.apply_to(self.model.open()?)?;
         let path = self.output.path("reconstructions.png", &self.images)?;
         let indices: Vec<u32> = (0..self.count.min(trained.images().len()) as u32).collect();
         let encoded = trained.encode(&indices)?;

@@ -5,10 +5,9 @@ use super::shared::images::ImagesArgs;
 use super::shared::numbers::{count, not_negative};
 use super::shared::output::{Format, Output, destination, format, same_file};
 use super::shared::picture::{check_picture_size, grid, require_prior, square, tiles};
-use super::shared::trial::TrialChoice;
+use super::shared::trial::ModelChoice;
 use crate::folder::{FileError, write_whole};
 use crate::text::counted;
-use crate::trained::Trained;
 use anyhow::bail;
 use clap::Args;
 use npyz::WriterBuilder;
@@ -19,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub(super) struct SampleArgs {
     #[command(flatten)]
-    trial: TrialChoice,
+    model: ModelChoice,
     /// Number of images.
     #[arg(short = 'n', long, default_value = "64", value_parser = count, allow_negative_numbers = true)]
     count: usize,
@@ -40,7 +39,7 @@ impl Command for SampleArgs {
     fn run(&self) -> anyhow::Result<u8> {
         self.output.format(&[Format::Png])?;
         self.raw.as_ref().map(|raw| format(raw, &[Format::Npy])).transpose()?;
-        let trained = Trained::open(&self.trial.folder()?)?;
+        let trained = self.model.open()?;
         require_prior(&trained)?;
         check_picture_size(&trained, self.count)?;
         let none = ImagesArgs::default();

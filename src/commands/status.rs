@@ -10,6 +10,7 @@ use crate::folder::{ExperimentFolder, FileError, exists};
 use crate::launch::{self, Frozen, State, States, lock};
 use crate::metrics::Split;
 use crate::plan::value_text;
+use crate::record::trial::Continued;
 use crate::report::{self, Cell, Column, ReportedTrial, Table, wrapped};
 use crate::train::measure::LOSS;
 use anyhow::bail;
@@ -128,7 +129,9 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
     let mut text = format!("{}: {}\n\n{table}\n", plan.name, counts(trials));
     let has_metrics = trials.iter().any(|state| state.epoch() > 0);
     if has_metrics {
-        text.push_str(&format!("\n{} metrics of the last epoch\n", split.name()));
+        let reported: Vec<ReportedTrial> = trials.iter().filter_map(reported).collect();
+        let epochs = report::epochs_in_words(reported.iter());
+        text.push_str(&format!("\n{} metrics of {epochs}\n", split.name()));
         for rule in report::rules(&table, split) {
             text.push_str(&format!("{}\n", wrapped(&rule, width)));
         }
@@ -179,7 +182,15 @@ fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {
     let is_pending = trials.iter().any(|state| state.phase.is_pending());
     let eta = is_pending.then(|| Column::numbers("ETA", column(&|state| brief(state.eta_seconds))));
     let places = [Column::text("where", column(&at)).optional()];
-    Table::new(first.into_iter().chain(keys).chain(progress).chain(eta).chain(metrics).chain(places))
+    let from = |state: &State| state.record.as_ref()?.continued.clone();
+    let continued = trials.iter().any(|state| from(state).is_some()).then(|| {
+        let cell = |state: &State| {
+            from(state).map_or("-".to_owned(), |Continued { trial, epochs }| format!("{trial} after epoch {epochs}"))
+        };
+        Column::text("continues", column(&cell)).optional()
+    });
+    let columns = first.into_iter().chain(keys).chain(progress).chain(eta).chain(metrics);
+    Table::new(columns.chain(continued).chain(places))
 }
 
 fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
@@ -197,6 +208,9 @@ fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
             "epochs": state.epochs,
             "eta_seconds": state.eta_seconds,
             "metrics": metrics.collect::<Map<_, _>>(),
+            "continued": record.and_then(|record| record.continued.as_ref()),
+            "kept_epoch": record.and_then(|record| record.kept_epoch),
+            "stopped_after": record.and_then(|record| record.stopped_after),
             "validation_loss": state.last(Split::Validation).and_then(|row| row.get(LOSS)),
             "seconds": record.map(|record| record.seconds),
             "host": record.map(|record| &record.host),

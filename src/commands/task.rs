@@ -82,7 +82,7 @@ impl TaskArgs {
             }
             _ => {}
         };
-        let (end, _) = evaluation::evaluate(folder, &self.question, (Some(self.threads), self.again), &mut emit)?;
+        let (end, ..) = evaluation::evaluate(folder, &self.question, (Some(self.threads), self.again), &mut emit)?;
         Ok(match end {
             EvaluationEnd::Complete => DONE,
             EvaluationEnd::Stopped => INTERRUPTED,

@@ -5,9 +5,8 @@ use super::shared::images::{ImagesArgs, encoded};
 use super::shared::numbers::{count, index, not_negative, steps};
 use super::shared::output::{Format, Output, format, print_written};
 use super::shared::picture::{check_picture_size, grid, square, tiles};
-use super::shared::trial::TrialChoice;
+use super::shared::trial::ModelChoice;
 use crate::record::Grid;
-use crate::trained::Trained;
 use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Args)]
 pub(super) struct TraverseArgs {
     #[command(flatten)]
-    trial: TrialChoice,
+    model: ModelChoice,
     /// Start from the code of this image and change one axis per row; default: start from the mean of the prior.
     #[arg(long, value_name = "I", value_parser = index, allow_negative_numbers = true)]
     image: Option<usize>,
@@ -47,7 +46,7 @@ impl Command for TraverseArgs {
             true => anyhow!("{error}{hint}"),
             false => error,
         })?;
-        let trained = Trained::open(&self.trial.folder()?)?;
+        let trained = self.model.open()?;
         let latent = trained.architecture().latent;
         let mut axes = trained.axes_by_kl()?;
         axes.truncate(self.axes);

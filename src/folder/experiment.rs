@@ -37,6 +37,11 @@ impl ExperimentFolder {
         ExperimentFolder::new(runs.join(name))
     }
 
+    /// The folder that contains the folder of a trial; `None` for a path without parent.
+    pub fn containing(trial: &TrialFolder) -> Option<ExperimentFolder> {
+        trial.path().parent().map(ExperimentFolder::new)
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
@@ -171,6 +176,11 @@ pub struct TrialFolders {
 }
 
 impl TrialFolders {
+    /// The folders that exist, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = &TrialFolder> {
+        self.found.values()
+    }
+
     /// The folder of the trial with an id; `None` if absent.
     pub fn find(&self, id: &str) -> Option<&TrialFolder> {
         self.found.get(id)

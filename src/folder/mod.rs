@@ -3,6 +3,7 @@
 //!
 //! No other module contains the name of a file in these folders. The modules that write the files define their content.
 
+mod arrays;
 mod checksum;
 mod error;
 mod experiment;
@@ -12,6 +13,7 @@ mod submission;
 mod trial;
 mod whole;
 
+pub use arrays::{Arrays, ArraysError, Stored, differences};
 pub use checksum::{checksum, digest, digest_number, hexadecimal};
 pub(crate) use error::room_needed;
 pub use error::{FileError, exists, is_full};

@@ -13,7 +13,10 @@ pub struct TrialFolder {
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const PREVIOUS_CHECKPOINT: &str = "checkpoint.previous.safetensors";
+const STATE: &str = "state.safetensors";
 const EVALUATION: &str = "evaluation.json";
+/// The folder of the evaluation of the last weights, if others are kept.
+const LAST: &str = "last";
 /// The folder of the tables of the evaluation.
 const EVALUATIONS: &str = "evaluation";
 const IMAGES: &str = "images";
@@ -31,6 +34,8 @@ impl TrialFolder {
     pub const RECORD: &str = "trial.json";
     /// Name of the file of the trained weights.
     pub const MODEL: &str = "model.safetensors";
+    /// Name of the file of the weights after the last epoch, if those of the best epoch are kept.
+    pub const LAST_MODEL: &str = "model.last.safetensors";
     /// Name of the resolved spec of this trial.
     pub const SPEC: &str = "spec.toml";
     /// Name of the table of metrics.
@@ -86,6 +91,40 @@ impl TrialFolder {
         self.path.join(TrialFolder::MODEL)
     }
 
+    /// The weights after the last epoch, if the trained weights are those of an earlier epoch.
+    pub fn last_model(&self) -> PathBuf {
+        self.path.join(TrialFolder::LAST_MODEL)
+    }
+
+    /// What a trial that is done needs to be trained for more epochs, except for its weights.
+    pub fn state(&self) -> PathBuf {
+        self.path.join(STATE)
+    }
+
+    /// Whether it has a state, which may be damaged.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn has_state(&self) -> Result<bool, FileError> {
+        exists(&self.state())
+    }
+
+    /// Removes the checkpoints, if they are no longer needed: the trial is done, and has its state.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn remove_checkpoints(&self) -> Result<(), FileError> {
+        if !self.has_state()? {
+            return Ok(());
+        }
+        for path in [self.previous_checkpoint(), self.checkpoint()] {
+            if exists(&path)? {
+                std::fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The checkpoint: everything that is needed to resume.
     pub fn checkpoint(&self) -> PathBuf {
         self.path.join(CHECKPOINT)
@@ -96,17 +135,23 @@ impl TrialFolder {
         self.path.join(PREVIOUS_CHECKPOINT)
     }
 
-    /// Whether it has a checkpoint, which may be damaged.
+    /// Whether it has a checkpoint or a state, which may be damaged.
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub fn has_checkpoint(&self) -> Result<bool, FileError> {
-        Ok(exists(&self.checkpoint())? || exists(&self.previous_checkpoint())?)
+    pub fn has_progress(&self) -> Result<bool, FileError> {
+        Ok(exists(&self.checkpoint())? || exists(&self.previous_checkpoint())? || self.has_state()?)
     }
 
     /// The metrics that were measured after training.
     pub fn evaluation(&self) -> PathBuf {
         self.path.join(EVALUATION)
+    }
+
+    /// The folder in which the metrics of the last weights are, if those of an earlier epoch are kept. Of the names of a trial
+    /// folder, it has those of the evaluation.
+    pub fn of_last_weights(&self) -> TrialFolder {
+        TrialFolder { path: self.path.join(LAST) }
     }
 
     /// The numbers of a metric that is being measured.
@@ -225,7 +270,7 @@ impl TrialFolder {
     }
 
     /// The result files, with their names relative to this folder. The record itself, which lists their checksums, the
-    /// checkpoints and files that vaex did not write are not results.
+    /// checkpoints, the state and files that vaex did not write are not results.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -255,8 +300,8 @@ fn is_result(name: &str) -> bool {
     let picture = |name: &str| name.ends_with(".png") || name.ends_with(".safetensors");
     match name.split_once('/') {
         None => {
-            [TrialFolder::SPEC, TrialFolder::METRICS, TrialFolder::MODEL, PROJECTOR_CONFIG].contains(&name)
-                || name.starts_with(EVENTS_PREFIX)
+            let files = [TrialFolder::SPEC, TrialFolder::METRICS, TrialFolder::MODEL, TrialFolder::LAST_MODEL];
+            files.contains(&name) || name == PROJECTOR_CONFIG || name.starts_with(EVENTS_PREFIX)
         }
         Some((IMAGES, name)) => !name.contains('/') && picture(name),
         Some((PROJECTOR, name)) => !name.contains('/') && (picture(name) || name.ends_with(".tsv")),
@@ -281,7 +326,15 @@ mod tests {
         for name in ["spec.toml", "metrics.parquet", "images/samples.png", "embedding/codes.tsv"] {
             assert!(is_result(name), "{name}");
         }
-        for name in ["trial.json", "checkpoint.safetensors", "notes.txt", "images/deep/a.png", "other/a.png", ".lock"] {
+        for name in [
+            "trial.json",
+            "checkpoint.safetensors",
+            "state.safetensors",
+            "notes.txt",
+            "images/deep/a.png",
+            "other/a.png",
+            ".lock",
+        ] {
             assert!(!is_result(name), "{name}");
         }
         assert!(is_result(&TrialFolder::new("").event_file(7, "host", 3, 0).to_string_lossy()));

@@ -156,8 +156,18 @@ pub fn of_evaluation(column: &str) -> Option<(&'static evaluation::Entry, Option
 }
 
 /// The columns of trials.parquet with a number of the whole trial.
-const OF_TRIALS: [&str; 8] =
-    ["images_per_second", "seconds", "parameters", "peak_rss_mb", "threads", "numerics", "final_epoch", "best_epoch"];
+const OF_TRIALS: [&str; 10] = [
+    "images_per_second",
+    "seconds",
+    "parameters",
+    "peak_rss_mb",
+    "threads",
+    "numerics",
+    "final_epoch",
+    "kept_epoch",
+    "best_epoch",
+    "stopped_after",
+];
 
 fn is_number(metric: &Metric) -> bool {
     matches!(metric.kind, MetricKind::Number | MetricKind::Count)
@@ -187,7 +197,13 @@ pub fn number_columns() -> &'static [String] {
         let evaluated = evaluated.map(|(_, metric, split)| evaluation::column_name(metric, split));
         let best = measure::with_best().filter(|metric| is_number(metric)).map(measure::best_name);
         let of_trials = OF_TRIALS.map(str::to_owned);
-        of_epochs(measure::final_name).into_iter().chain(best).chain(evaluated).chain(of_trials).collect()
+        of_epochs(measure::final_name)
+            .into_iter()
+            .chain(of_epochs(measure::kept_name))
+            .chain(best)
+            .chain(evaluated)
+            .chain(of_trials)
+            .collect()
     });
     &NAMES
 }

@@ -51,6 +51,7 @@ impl<'p> Found<'p> {
                 // is running has temporary files of its own.
                 if lock::holder(folder.path())?.is_none() {
                     folder.remove_leftovers()?;
+                    folder.remove_checkpoints()?;
                 }
                 if trial::update(&folder, trial, &mut record)? {
                     let path = folder.spec();

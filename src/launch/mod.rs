@@ -2,6 +2,7 @@
 
 mod child;
 pub mod cluster;
+mod continued;
 mod evaluations;
 mod found;
 mod frozen;
@@ -14,12 +15,13 @@ mod run_event;
 mod states;
 
 pub use child::{DISK_FULL, NOT_EVALUATED, stop_with_parent};
+pub use continued::{Prospects, prospects};
 pub use evaluations::{EvaluationWatch, Evaluations, EvaluationsSummary, TrialEvent};
 pub use frozen::{Changes, Frozen, FrozenExpectation};
 pub use lock::Holder;
 pub use pool::{Launch, share};
 pub use prepare::{prepare, prepare_alone};
-pub use prospect::{Prospect, prospect, unfinished};
+pub use prospect::{Prospect, unfinished};
 pub use queue::{Proposer, Waiting};
 pub use run_event::{RunEvent, Summary};
 pub use states::{Phase, State, States, states};

@@ -1,13 +1,15 @@
 //! Preparing a plan or a single trial to run.
 
 use super::cluster::Task;
+use super::continued::shorter;
 use super::found::{Found, Unfinished};
 use super::prospect::Earlier;
 use super::queue::ListedTrials;
 use super::{Launch, LaunchError, Options, Waiting, folder, frozen, lock, share};
 use crate::folder::{TrialFolder, exists, remove_leftovers};
 use crate::plan::{Plan, Trial};
-use crate::trial;
+use crate::record::trial::TrialRecord;
+use crate::trial::{self, Prefixes};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,17 +46,29 @@ pub fn prepare<'p>(
             continue;
         }
         let folder = folders.find_or_name(trial.id(), || trial.label(plan.varied()));
-        if let Some(trial) = found.classify(trial, folder, options)? {
+        if let Some(mut trial) = found.classify(trial, folder, options)? {
             // A process that evaluates a trial may go on: the next one waits for it.
             if !trial.is_trained && exists(trial.folder.path())? {
                 drop(lock::take(trial.folder.path(), lock::PATIENCE)?);
+                // The process of an earlier run may have written its last record meanwhile.
+                if let (Some(earlier), Ok(record)) = (&mut trial.record, TrialRecord::read(&trial.folder)) {
+                    **earlier = record;
+                }
             }
             unfinished.push(trial);
         }
     }
     frozen::freeze(plan, &experiment)?;
     let (jobs, threads) = share(options, unfinished.len());
-    let ready = |trial| ready(trial, plan.varied(), threads, options);
+    let untrained = unfinished.iter().filter(|one| !one.is_trained && !options.fresh).map(|one| one.trial);
+    let (shorter, kept) = (shorter(untrained), Prefixes::read(&folders)?);
+    let ready = |trial: Unfinished<'p>| -> Result<Waiting<'p>, LaunchError> {
+        // It does not wait for a trial that is shorter than one that is done.
+        let is_longest =
+            |other: &&&Trial| kept.longest(trial.trial).is_none_or(|kept| kept.epochs < other.spec().train.epochs);
+        let after = shorter.get(trial.trial.id()).filter(is_longest).map(|other| other.id().to_owned());
+        Ok(Waiting { after, ..ready(trial, plan.varied(), threads, options)? })
+    };
     let listed = unfinished.into_iter().map(ready).collect::<Result<ListedTrials<'p>, _>>()?;
     Launch::new(options, jobs, threads, found, Box::new(listed), Some(lock))
 }
@@ -68,20 +82,24 @@ fn ready<'p>(
     options: &Options,
 ) -> Result<Waiting<'p>, LaunchError> {
     let Unfinished { is_trained, trial, folder, record: earlier } = unfinished;
+    let waiting =
+        |fresh_record| Waiting { trial: Cow::Borrowed(trial), folder: folder.clone(), fresh_record, after: None };
     if is_trained {
-        return Ok(Waiting { trial: Cow::Borrowed(trial), folder, fresh_record: None });
+        return Ok(waiting(None));
     }
     let mut record = trial::planned(trial, varied, threads);
     if let Some(earlier) = earlier {
         record.seconds = earlier.seconds;
         record.started = earlier.started;
         record.images_per_second = earlier.images_per_second;
+        (record.continued, record.from_scratch) = (earlier.continued, earlier.from_scratch);
     }
+    record.from_scratch |= options.fresh;
     let replaces_results = options.fresh && exists(folder.path())?;
     if !replaces_results {
         trial::prepare(&folder, trial, &record)?;
     }
-    Ok(Waiting { trial: Cow::Borrowed(trial), folder, fresh_record: replaces_results.then_some(Box::new(record)) })
+    Ok(waiting(replaces_results.then_some(Box::new(record))))
 }
 
 /// Prepares one trial whose folder an earlier command has prepared. If the trial is finished, the launch is empty.
@@ -109,8 +127,12 @@ pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Optio
             true
         }
     };
-    let waiting =
-        is_unfinished.then(|| Waiting { trial: Cow::Borrowed(trial), folder: folder.clone(), fresh_record: None });
+    let waiting = is_unfinished.then(|| Waiting {
+        trial: Cow::Borrowed(trial),
+        folder: folder.clone(),
+        fresh_record: None,
+        after: None,
+    });
     let listed: ListedTrials<'p> = waiting.into_iter().collect();
     Launch::new(options, 1, threads, found, Box::new(listed), None)
 }

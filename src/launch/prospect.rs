@@ -43,7 +43,7 @@ impl Prospect {
 ///
 /// # Errors
 /// The trial folder cannot be read.
-pub fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Result<Prospect, FileError> {
+pub(super) fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Result<Prospect, FileError> {
     let Some(folder) = folders.find(trial.id()) else { return Ok(Prospect::New) };
     Ok(match Earlier::of(folder, trial, options)? {
         Earlier::Done(_) => Prospect::Done,
@@ -51,7 +51,7 @@ pub fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Res
         Earlier::Failed(_) => Prospect::Failed,
         Earlier::Unfinished(None) => Prospect::New,
         Earlier::Unfinished(Some(_)) | Earlier::Damaged(..) => {
-            if folder.has_checkpoint()? {
+            if folder.has_progress()? {
                 Prospect::Resume
             } else {
                 Prospect::New
@@ -104,7 +104,7 @@ impl Earlier {
             Ok(record) => Box::new(record),
             Err(error) if error.source.kind() == ErrorKind::NotFound => {
                 let path = folder.record();
-                return Ok(match folder.has_checkpoint()? {
+                return Ok(match folder.has_progress()? {
                     true => Earlier::Damaged(None, format!("{} is missing; the trial will resume", path.display())),
                     false => Earlier::Unfinished(None),
                 });

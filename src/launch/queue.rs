@@ -7,7 +7,7 @@ use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord};
 use crate::trial;
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// How long the lock of old results is waited for: other trials wait meanwhile.
@@ -21,6 +21,8 @@ pub struct Waiting<'p> {
     pub folder: TrialFolder,
     /// The initial record, if the folder must first be emptied; `None` if the folder is ready.
     pub fresh_record: Option<Box<TrialRecord>>,
+    /// The id of the trial that it continues, if that trial is trained in this launch too.
+    pub after: Option<String>,
 }
 
 impl Waiting<'_> {
@@ -65,28 +67,38 @@ pub trait Proposer<'p> {
     fn stop(&mut self);
 }
 
-/// A fixed list of trials, independent of the results of other trials.
+/// A fixed list of trials, of which some continue others.
 #[derive(Default)]
-pub(super) struct ListedTrials<'p>(VecDeque<Waiting<'p>>);
+pub(super) struct ListedTrials<'p> {
+    waiting: VecDeque<Waiting<'p>>,
+    /// The ids of those that have not ended.
+    pending: BTreeSet<String>,
+}
 
 impl<'p> FromIterator<Waiting<'p>> for ListedTrials<'p> {
     fn from_iter<I: IntoIterator<Item = Waiting<'p>>>(trials: I) -> Self {
-        ListedTrials(trials.into_iter().collect())
+        let waiting: VecDeque<Waiting<'p>> = trials.into_iter().collect();
+        let pending = waiting.iter().map(|waiting| waiting.trial.id().to_owned()).collect();
+        ListedTrials { waiting, pending }
     }
 }
 
 impl<'p> Proposer<'p> for ListedTrials<'p> {
     fn propose(&mut self) -> Option<Waiting<'p>> {
-        self.0.pop_front()
+        let is_ready = |one: &Waiting<'p>| one.after.as_ref().is_none_or(|after| !self.pending.contains(after));
+        let index = self.waiting.iter().position(is_ready)?;
+        self.waiting.remove(index)
     }
 
-    fn ended(&mut self, _: &Trial, _: Status) {}
+    fn ended(&mut self, trial: &Trial, _: Status) {
+        self.pending.remove(trial.id());
+    }
 
     fn left(&self) -> usize {
-        self.0.len()
+        self.waiting.len()
     }
 
     fn stop(&mut self) {
-        self.0.clear();
+        self.waiting.clear();
     }
 }

@@ -141,8 +141,8 @@ fn state(
         Some(Err(error)) if error.source.kind() != ErrorKind::NotFound => (Vec::new(), Some(error.to_string())),
         _ => (Vec::new(), None),
     };
-    let has_checkpoint = folder.map(TrialFolder::has_checkpoint).transpose()?;
-    let is_empty = metrics.is_empty() && unread.is_none() && has_checkpoint != Some(true);
+    let has_progress = folder.map(TrialFolder::has_progress).transpose()?;
+    let is_empty = metrics.is_empty() && unread.is_none() && has_progress != Some(true);
     let (record, error) = match folder.map(TrialRecord::read) {
         Some(Ok(mut record)) => {
             trial::correct(&mut record, &metrics);

@@ -103,6 +103,7 @@ impl Kl {
         match self.schedule {
             Schedule::Linear(warmup, Rise::Step) if epochs < warmup => self.weight * epochs / warmup,
             Schedule::Linear(warmup, Rise::Epoch) => self.weight * ((epochs.floor() + 1.0) / warmup).min(1.0),
+            // After infinitely many epochs, the remainder is NaN, and the smaller of it and 1 is 1.
             Schedule::Cyclical(cycle) => self.weight * (epochs % cycle / cycle / RISE_SHARE).min(1.0),
             Schedule::Linear(_, Rise::Step) | Schedule::Constant => self.weight,
         }
@@ -187,5 +188,13 @@ mod tests {
         // Fu et al. 2019: tau = (t mod cycle) / cycle, and the weight min(1, tau / 0.5).
         let cyclical = [0.0, 2.5, 5.0, 9.0, 10.0, 12.5].map(|epochs| at(Schedule::Cyclical(10.0), epochs));
         assert_eq!(cyclical, [0.0, 1.0, 2.0, 2.0, 0.0, 1.0]);
+        let all = [
+            Schedule::Linear(4.0, Rise::Step),
+            Schedule::Linear(4.0, Rise::Epoch),
+            Schedule::Linear(0.0, Rise::Epoch),
+            Schedule::Constant,
+            Schedule::Cyclical(7.0),
+        ];
+        assert!(all.into_iter().all(|schedule| at(schedule, f64::INFINITY) == 2.0));
     }
 }

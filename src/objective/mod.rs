@@ -47,6 +47,11 @@ pub struct At {
 }
 
 impl At {
+    /// A point after every warm-up and ramp; its number of epochs is infinite.
+    pub fn after_all(images: usize, values: usize, latent: usize) -> At {
+        At { step: u64::MAX, steps_per_epoch: 0, images, values, latent }
+    }
+
     /// The number of epochs so far, with fractions.
     pub fn epochs(&self) -> f64 {
         self.step as f64 / self.steps_per_epoch as f64

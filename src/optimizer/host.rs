@@ -97,6 +97,10 @@ impl Learner<Host> for HostLearner {
         self.optimizer.steps()
     }
 
+    fn count_before(&mut self, updates: u64) {
+        self.optimizer.count_before(updates);
+    }
+
     fn moments(&self) -> Vec<(&'static str, Cow<'_, [f32]>)> {
         self.optimizer.moments().map(|(name, values)| (name, values.into())).collect()
     }

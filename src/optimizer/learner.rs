@@ -64,6 +64,9 @@ pub trait Learner<B: Backend>: Sized {
     /// The number of updates.
     fn steps(&self) -> u64;
 
+    /// Counts updates before this training, whose arrays it continues: rules correct for the number of all updates.
+    fn count_before(&mut self, updates: u64);
+
     /// The arrays of the optimizer by name, each with the length of all parameters.
     fn moments(&self) -> Vec<(&'static str, Cow<'_, [f32]>)>;
 

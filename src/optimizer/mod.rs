@@ -155,6 +155,8 @@ pub struct Optimizer {
     /// The arrays by name; each has the length of all parameters.
     moments: Vec<(&'static str, Vec<f32>)>,
     steps: u64,
+    /// Steps before this training.
+    before: u64,
 }
 
 impl Optimizer {
@@ -162,12 +164,17 @@ impl Optimizer {
     pub fn new(rule: Arc<dyn Rule>, length: usize) -> Optimizer {
         let moments =
             rule.moments().iter().zip(rule.initial()).map(|(name, value)| (*name, vec![value; length])).collect();
-        Optimizer { rule, moments, steps: 0 }
+        Optimizer { rule, moments, steps: 0, before: 0 }
     }
 
     /// The number of steps.
     pub fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Counts steps before this training.
+    pub fn count_before(&mut self, steps: u64) {
+        self.before = steps;
     }
 
     /// The state, by name.
@@ -190,7 +197,7 @@ impl Optimizer {
     /// Starts a step with this learning rate. [`Optimizer::apply`] must follow for each parameter.
     pub fn begin(&mut self, rate: f64) -> UpdateStep {
         self.steps += 1;
-        UpdateStep { rate: rate as f32, corrections: self.rule.corrections(self.steps) }
+        UpdateStep { rate: rate as f32, corrections: self.rule.corrections(self.before + self.steps) }
     }
 
     /// Updates the weights that start at `offset` of all parameters, from their gradient. The threads of the current pool share

@@ -19,6 +19,8 @@ pub struct PortableLearner<D: PortableDevice> {
     length: usize,
     rule: Arc<dyn Rule>,
     steps: u64,
+    /// Steps before this training.
+    before: u64,
     /// The arrays of the optimizer: for each name, one for each parameter.
     moments: Vec<(&'static str, Vec<Flat<D>>)>,
     /// The gradient of each parameter.
@@ -60,7 +62,7 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
         let moments = moments.collect::<Result<_, DeviceError>>()?;
         let (gradient, length) = (Self::zeros(device, &ranges)?, ranges.last().map_or(0, |last| last.end));
         let norm = of_device(device.try_zeros_like(&()))?;
-        Ok(PortableLearner { device: device.clone(), length, rule, steps: 0, moments, gradient, norm })
+        Ok(PortableLearner { device: device.clone(), length, rule, steps: 0, before: 0, moments, gradient, norm })
     }
 
     fn gather(&mut self, _: &rayon::ThreadPool, lanes: Vec<Vec<Option<Flat<D>>>>) -> Result<(), DeviceError> {
@@ -128,7 +130,7 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
             }
         }
         self.steps += 1;
-        let step = UpdateStep { rate: rate as f32, corrections: self.rule.corrections(self.steps) };
+        let step = UpdateStep { rate: rate as f32, corrections: self.rule.corrections(self.before + self.steps) };
         let (mut index, mut result) = (0, Ok(()));
         let (rule, gradient, moments) = (&self.rule, &self.gradient, &mut self.moments);
         module.visit("", &mut |visit| {
@@ -142,6 +144,10 @@ impl<D: PortableDevice> Learner<Portable<D>> for PortableLearner<D> {
 
     fn steps(&self) -> u64 {
         self.steps
+    }
+
+    fn count_before(&mut self, updates: u64) {
+        self.before = updates;
     }
 
     fn moments(&self) -> Vec<(&'static str, Cow<'_, [f32]>)> {

@@ -9,7 +9,7 @@ use crate::model::{Architecture, OutputBias};
 use crate::objective::{At, Loss};
 use crate::tensor::backend::Activation;
 use crate::text::{counted, grouped, short};
-use crate::train::Device;
+use crate::train::{Device, Keep, Training};
 
 /// The maximum number of parameters: 4 GB of weights, and 4 GB for each moment of the optimizer.
 const PARAMETER_LIMIT: u128 = 1_000_000_000;
@@ -50,6 +50,37 @@ pub(super) fn likelihood(architecture: &Architecture, dataset: &Dataset) -> Opti
     let message = format!("a {} likelihood needs bytes, but the images are {found}", likelihood.title());
     let help = format!("set `model.likelihood` to {instead}, or use images whose values are bytes");
     (likelihood.support() == Support::Levels).then(|| Problem::new(&["model.likelihood"], message, help))
+}
+
+/// Errors if the spec selects by the validation loss, but there are no validation images, or no epoch whose loss is that of the
+/// whole objective.
+pub(super) fn selection(spec: &Spec, training: Training<'_>) -> Vec<Problem> {
+    let selects = [(spec.train.keep == Keep::Best, "train.keep"), (spec.train.patience.is_some(), "train.patience")];
+    let selecting = selects.into_iter().filter(|(selects, _)| *selects).map(|(_, key)| key);
+    let (values, latent) = (training.architecture.image.values(), training.architecture.latent);
+    let (images, steps_per_epoch) = (training.dataset.train.len(), training.steps_per_epoch());
+    let scheduled = |at: At| {
+        let scheduled = spec.objective.kind.scheduled(at);
+        [scheduled.kl_weight, scheduled.capacity_nats].map(|value| value.unwrap_or(0.0))
+    };
+    // A schedule may rise in cycles.
+    let of_epoch = |epoch: u64| {
+        let step = epoch.saturating_mul(steps_per_epoch).saturating_sub(1);
+        scheduled(At { step, steps_per_epoch, images, values, latent })
+    };
+    let whole = scheduled(At::after_all(images, values, latent));
+    let is_whole = |epoch: u64| of_epoch(epoch).iter().zip(&whole).all(|(now, whole)| *now >= whole * (1.0 - 1e-9));
+    let rises = selects.iter().any(|(selects, _)| *selects) && !(1..=spec.train.epochs).rev().any(is_whole);
+    let fault = |key: &'static str| {
+        if training.dataset.validation.is_empty() {
+            let message = format!("`{key}` needs the validation loss, but there are no validation images");
+            return Some(Problem::new(&[key, "data.validation"], message, "set `data.validation`, or remove the key"));
+        }
+        let message = format!("`{key}` compares epochs with the full KL weight and capacity, but there are none");
+        let keys = [key, "objective.kl_warmup_epochs", "objective.capacity_steps", "train.epochs"];
+        rises.then(|| Problem::new(&keys, message, "train for more epochs, or shorten the warm-up"))
+    };
+    selecting.filter_map(fault).collect()
 }
 
 /// An error if the device needs a feature that this binary was built without. A model that was trained on another device can be

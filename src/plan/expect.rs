@@ -151,7 +151,7 @@ fn untrained(expectation: &Expectation, trial: &Trial) -> Option<Misfit<'static>
     }
     let of_validation = match expectation.epoch {
         Some(_) => ["validation_"].as_slice(),
-        None => &["final_validation_", "best_"],
+        None => &["final_validation_", "kept_validation_", "best_"],
     };
     let needs_validation = of_validation.iter().any(|start| metric.starts_with(start));
     let is_evaluated = expectation.epoch.is_none() && of_evaluation(metric).is_some();

@@ -4,6 +4,7 @@ mod checks;
 mod expect;
 mod grid;
 mod id;
+mod initial;
 mod problems;
 mod resolve;
 mod select;

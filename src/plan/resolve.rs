@@ -1,9 +1,11 @@
 //! Resolves one point of a sweep: the written values, replaced by those of the point, become a trial.
 
+use super::initial::InitialWeights;
 use super::{Problem, Trial, problems};
 use crate::data::{Binarize, DataError, DataSettings, Dataset, Files};
 use crate::language::sweep::Point;
 use crate::language::{Document, DottedKey, Spec, description};
+use crate::model::Architecture;
 use crate::settings::{Found, Role};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -17,6 +19,7 @@ pub struct Resolver {
     /// The default name of the experiment.
     stem: String,
     datasets: Datasets,
+    initial: InitialWeights,
 }
 
 /// A point whose spec is resolved and whose images are not read yet.
@@ -34,7 +37,8 @@ impl Resolver {
     /// A resolver for a document; paths in it are relative to `folder`. `files` loads the images.
     pub fn new(document: Document, stem: &str, folder: &Path, files: Files) -> Resolver {
         let datasets = Datasets { folder: folder.to_path_buf(), files, loaded: Vec::new() };
-        Resolver { document: Arc::new(document), stem: stem.to_owned(), datasets }
+        let initial = InitialWeights::new(folder);
+        Resolver { document: Arc::new(document), stem: stem.to_owned(), datasets, initial }
     }
 
     /// The document.
@@ -72,7 +76,8 @@ impl Resolver {
         let dataset = self.datasets.get(&spec.data);
         let (spec, mut problems) = self.with_whole_paths(spec, written);
         problems.extend(found.problems);
-        Trial::new(spec, dataset, problems, found.warnings)
+        let mut initial = |spec: &Spec, architecture: &Architecture| self.initial.of(spec, architecture);
+        Trial::new(spec, dataset, &mut initial, problems, found.warnings)
     }
 
     /// A path of the spec as trials have it: absolute, if it is text.

@@ -5,9 +5,10 @@ use crate::data::{BYTES, Dataset, ImageShape};
 use crate::folder::digest;
 use crate::language::Spec;
 use crate::model::Architecture;
-use crate::train::Training;
+use crate::train::{INIT_FROM_DOTTED, Initial, Training};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A training that can run: everything that can be checked before the first step is checked.
 #[derive(Clone, Debug)]
@@ -16,6 +17,7 @@ pub struct Trial {
     spec: Spec,
     dataset: Dataset,
     architecture: Architecture,
+    initial: Option<Arc<Initial>>,
     /// The warnings.
     warnings: Vec<Problem>,
 }
@@ -28,6 +30,7 @@ impl Trial {
     pub(super) fn new(
         mut spec: Spec,
         dataset: Result<Dataset, Vec<Problem>>,
+        initial: &mut dyn FnMut(&Spec, &Architecture) -> Result<Option<Arc<Initial>>, Problem>,
         mut problems: Vec<Problem>,
         warnings: Vec<Problem>,
     ) -> Result<Trial, Vec<Problem>> {
@@ -54,12 +57,19 @@ impl Trial {
         problems.extend(checks::batch(&spec, &dataset));
         problems.extend(checks::dequantize(&spec, &dataset));
         problems.extend(checks::likelihood(&architecture, &dataset));
+        problems.extend(checks::selection(&spec, training(&spec, &dataset, &architecture, None)));
+        // Only of a model that can be built.
+        let initial = if problems.is_empty() { initial(&spec, &architecture) } else { Ok(None) };
+        let initial = initial.unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
         if !problems.is_empty() {
             return Err(problems);
         }
         spec.state_interval(dataset.stored, dataset.train.element());
-        let id = id::id(NUMERICS, &dataset.hash, &id::determining(&spec, &architecture));
-        let mut trial = Trial { id, spec, dataset, architecture, warnings };
+        let mut trial = Trial { id: String::new(), spec, dataset, architecture, initial, warnings };
+        trial.id = id::id(NUMERICS, &trial.dataset.hash, &trial.determining());
         let probable = checks::warnings(&trial);
         trial.warnings.extend(probable);
         Ok(trial)
@@ -97,6 +107,19 @@ impl Trial {
         digest(&[id::hash(&keys).as_bytes(), self.dataset.hash.as_bytes()], 32)
     }
 
+    /// The hash of all that determines the result except the number of epochs. Trials with the same hash pass through the same
+    /// states, if [`Trial::can_continue`].
+    pub fn course_hash(&self) -> String {
+        let mut keys = self.determining();
+        keys.remove("train.epochs");
+        digest(&[&NUMERICS.to_le_bytes(), id::hash(&keys).as_bytes(), self.dataset.hash.as_bytes()], 32)
+    }
+
+    /// Whether a longer trial begins with the states of a shorter one: no step depends on the number of epochs.
+    pub fn can_continue(&self) -> bool {
+        !self.spec.train.schedule.depends_on_end()
+    }
+
     /// The hash of what the time of an epoch depends on. Trials with the same hash take equally long per epoch.
     pub fn epoch_hash(&self) -> String {
         let keys = id::of_epoch(&self.spec, &self.architecture);
@@ -105,19 +128,14 @@ impl Trial {
 
     /// What determines the result, apart from the images. It is not stored: a sweep may have a million trials.
     fn determining(&self) -> BTreeMap<String, Value> {
-        id::determining(&self.spec, &self.architecture)
+        let mut keys = id::determining(&self.spec, &self.architecture);
+        keys.extend(self.initial.as_ref().map(|one| (INIT_FROM_DOTTED.to_owned(), one.hash.clone().into())));
+        keys
     }
 
     /// The inputs of training.
     pub fn training(&self) -> Training<'_> {
-        Training {
-            seed: self.spec.seed,
-            data: &self.spec.data,
-            dataset: &self.dataset,
-            architecture: &self.architecture,
-            objective: &self.spec.objective,
-            train: &self.spec.train,
-        }
+        training(&self.spec, &self.dataset, &self.architecture, self.initial.as_deref())
     }
 
     /// The images.
@@ -179,6 +197,23 @@ impl Trial {
     pub fn texts(&self, keys: &[String]) -> Vec<String> {
         let values = self.values();
         keys.iter().map(|key| value_text(values.get(key))).collect()
+    }
+}
+
+fn training<'a>(
+    spec: &'a Spec,
+    dataset: &'a Dataset,
+    architecture: &'a Architecture,
+    initial: Option<&'a Initial>,
+) -> Training<'a> {
+    Training {
+        seed: spec.seed,
+        data: &spec.data,
+        dataset,
+        architecture,
+        objective: &spec.objective,
+        train: &spec.train,
+        initial,
     }
 }
 

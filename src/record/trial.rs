@@ -85,6 +85,10 @@ pub struct TrialRecord {
     pub numerics: u64,
     /// Hash of the resolved spec.
     pub spec_hash: String,
+    /// Hash of all that determines the result except the number of epochs, and of the images: trials with equal hashes pass
+    /// through the same states. Absent in records of earlier versions.
+    #[serde(default)]
+    pub course_hash: Option<String>,
     /// Hash of the content of the images.
     pub data_hash: String,
     /// Version of vaex.
@@ -108,6 +112,18 @@ pub struct TrialRecord {
     /// Warnings of the plan about this trial.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The trial whose state this one began with.
+    #[serde(default)]
+    pub continued: Option<Continued>,
+    /// Whether it was started with `--fresh`, so that it does not begin with the state of a shorter trial.
+    #[serde(default)]
+    pub from_scratch: bool,
+    /// The epoch whose weights the trial has; null before it is done.
+    #[serde(default)]
+    pub kept_epoch: Option<u64>,
+    /// The epoch after which `train.patience` ended training; null if it did not.
+    #[serde(default)]
+    pub stopped_after: Option<u64>,
     /// The error that ended the trial.
     pub error: Option<String>,
     /// An error that did not stop training: the event log could not be written.
@@ -116,6 +132,15 @@ pub struct TrialRecord {
     pub from_outside: bool,
     /// SHA-256 of the other files of a trial that is done, by file name; without checkpoints, which it no longer needs.
     pub files: BTreeMap<String, String>,
+}
+
+/// The trial whose state another one began with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Continued {
+    /// Its id.
+    pub trial: String,
+    /// The number of its epochs that were not trained again.
+    pub epochs: u64,
 }
 
 /// The version of records without this field.

@@ -28,8 +28,8 @@ pub(super) struct MetricColumn {
 
 /// The source of a column's values.
 enum ColumnSource {
-    /// The row of the last epoch.
-    LastEpoch,
+    /// The row of the epoch whose weights are kept.
+    KeptEpoch,
     /// The evaluation: the metric was measured after training.
     Evaluation,
     /// The record: the value is of the whole trial.
@@ -47,7 +47,7 @@ impl MetricColumn {
             head,
             rule,
             with_deviation: metric.kind == MetricKind::Number,
-            source: ColumnSource::LastEpoch,
+            source: ColumnSource::KeptEpoch,
         })
     }
 
@@ -84,7 +84,7 @@ impl MetricColumn {
     /// Its value for a trial.
     pub(super) fn of(&self, trial: &ReportedTrial, split: Split) -> Option<f64> {
         match self.source {
-            ColumnSource::LastEpoch => trial.last(split)?.get(self.name),
+            ColumnSource::KeptEpoch => trial.kept(split)?.get(self.name),
             ColumnSource::Evaluation => trial.evaluation.as_ref()?.number(self.name),
             ColumnSource::Record(of) => of(trial),
         }
@@ -98,7 +98,7 @@ impl MetricColumn {
     /// Whether a table of these trials has the column: metrics that were not measured have none.
     pub(super) fn is_of<'a>(&self, trials: impl IntoIterator<Item = &'a ReportedTrial>) -> bool {
         match self.source {
-            ColumnSource::LastEpoch | ColumnSource::Record(_) => true,
+            ColumnSource::KeptEpoch | ColumnSource::Record(_) => true,
             ColumnSource::Evaluation => {
                 let value = |trial: &ReportedTrial| trial.evaluation.as_ref()?.number(self.name);
                 trials.into_iter().any(|trial| value(trial).is_some())

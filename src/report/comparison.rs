@@ -62,10 +62,21 @@ impl<'a> Setting<'a> {
         Summary::of(&self.done().filter_map(|trial| column.of(trial, split)).collect::<Vec<f64>>())
     }
 
-    /// The mean of a metric in the last epochs; `None` if it is absent or NaN.
+    /// The mean of a metric in the kept epochs; `None` if it is absent or NaN.
     fn mean(&self, name: &str, split: Split) -> Option<f64> {
-        let values = self.done().filter_map(|trial| trial.last(split)?.get(name));
+        let values = self.done().filter_map(|trial| trial.kept(split)?.get(name));
         Summary::of(&values.collect::<Vec<f64>>()).map(|summary| summary.mean).filter(|mean| !mean.is_nan())
+    }
+}
+
+/// The epochs whose metrics are shown of some trials, in words.
+pub fn epochs_in_words<'t>(trials: impl Iterator<Item = &'t ReportedTrial>) -> &'static str {
+    let keep_best = |trial: &ReportedTrial| trial.value("train.keep").is_some_and(|keep| keep == "best");
+    let (best, last): (Vec<_>, Vec<_>) = trials.partition(|trial| keep_best(trial));
+    match (best.is_empty(), last.is_empty()) {
+        (true, _) => "the last epoch",
+        (false, true) => "the best epoch",
+        (false, false) => "the epoch that is kept",
     }
 }
 
@@ -103,6 +114,11 @@ impl<'a> Comparison<'a> {
         comparison
     }
 
+    /// The epochs that the metrics are of, in words.
+    pub(super) fn of_epochs(&self) -> &'static str {
+        epochs_in_words(self.settings.iter().flat_map(|setting| setting.trials.iter().copied()))
+    }
+
     /// The best trial of the best setting that has a trial with the metric; `None` without validation metrics, because training
     /// metrics select the trial that fits its own images best.
     pub(super) fn best(&self) -> Option<&'a ReportedTrial> {
@@ -111,7 +127,7 @@ impl<'a> Comparison<'a> {
         }
         let (name, sign) = (self.sorted_by, sign(self.sorted_by)?);
         self.settings.iter().find_map(|setting| {
-            let values = setting.done().filter_map(|trial| Some((sign * trial.last(self.split)?.get(name)?, trial)));
+            let values = setting.done().filter_map(|trial| Some((sign * trial.kept(self.split)?.get(name)?, trial)));
             let values = values.filter(|(value, _)| !value.is_nan());
             values.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, trial)| trial)
         })
@@ -168,7 +184,7 @@ impl<'a> Comparison<'a> {
             .settings
             .iter()
             .flat_map(Setting::done)
-            .filter_map(|trial| Some(significant(trial.last(self.split)?.get(EFFECTIVE_BETA)?, 6)))
+            .filter_map(|trial| Some(significant(trial.kept(self.split)?.get(EFFECTIVE_BETA)?, 6)))
             .collect();
         match (keys.is_empty(), betas.len()) {
             (true, 0 | 1) => None,

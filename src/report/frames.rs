@@ -5,7 +5,7 @@ use super::ReportedTrial;
 use super::columns::of_trials;
 use super::keys::{ColumnType, key_columns};
 use crate::evaluation;
-use crate::metrics::{Metric, Split, Value};
+use crate::metrics::{Metric, Row, Split, Value};
 use crate::record::tables;
 use crate::train::measure;
 use polars::prelude::{
@@ -59,13 +59,20 @@ pub(super) fn curves(all: &[(&ReportedTrial, bool)]) -> Vec<Column> {
     columns
 }
 
-/// The metrics of the last epoch for each split, and the best values over all epochs.
+/// The metrics of the last epoch and of the epoch whose weights are kept, for each split, and the best values over all epochs.
 fn metrics(trials: &[&ReportedTrial]) -> Vec<Column> {
-    let mut columns = vec![integers("final_epoch", trials, |trial| Some(trial.last(Split::Train)?.epoch))];
-    for split in Split::OF_EPOCHS {
-        for metric in measure::all().filter(|metric| metric.is_of(split)) {
-            let values = trials.iter().map(|trial| trial.last(split)?.value(&metric.name));
-            columns.push(tables::values(&measure::final_name(metric, split), metric.kind, values));
+    type RowOf = fn(&ReportedTrial, Split) -> Option<&Row>;
+    let [last, kept]: [RowOf; 2] = [ReportedTrial::last, ReportedTrial::kept];
+    let epochs: [(&str, RowOf, fn(&Metric, Split) -> String); 2] =
+        [("final_epoch", last, measure::final_name), ("kept_epoch", kept, measure::kept_name)];
+    let mut columns = Vec::new();
+    for (epoch, row, name) in epochs {
+        columns.push(integers(epoch, trials, |trial| Some(row(trial, Split::Train)?.epoch)));
+        for split in Split::OF_EPOCHS {
+            for metric in measure::all().filter(|metric| metric.is_of(split)) {
+                let values = trials.iter().map(|trial| row(trial, split)?.value(&metric.name));
+                columns.push(tables::values(&name(metric, split), metric.kind, values));
+            }
         }
     }
     columns.push(integers("best_epoch", trials, |trial| Some(trial.best()?.epoch)));
@@ -89,6 +96,8 @@ fn evaluated(trials: &[&ReportedTrial]) -> Vec<Column> {
 fn provenance(trials: &[&ReportedTrial]) -> Vec<Column> {
     vec![
         integers("numerics", trials, |trial| Some(trial.record.numerics)),
+        strings("continued", trials, |trial| Some(trial.record.continued.as_ref()?.trial.clone())),
+        integers("stopped_after", trials, |trial| trial.record.stopped_after),
         integers("parameters", trials, |trial| Some(trial.record.parameters)),
         floats("peak_rss_mb", trials, |trial| trial.record.peak_rss_mb),
         strings("spec_hash", trials, |trial| Some(trial.record.spec_hash.clone())),

@@ -127,7 +127,7 @@ fn metrics(experiments: &[Value]) -> Vec<Value> {
     let is_known = |metric: &&Metric| !metric.is_optional || trials().any(|trial| has(trial, &metric.name));
 
     let has_final = |trial: &Value, name: &str| {
-        let rows = trial["final"].as_object().into_iter().flatten();
+        let rows = trial["kept"].as_object().into_iter().flatten();
         rows.into_iter().any(|(_, row)| !row[name].is_null())
     };
     let is_measured =
@@ -169,6 +169,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     let mut value = json::experiment(experiment, comparison);
     value["short"] = short.collect::<Map<_, _>>().into();
     value["log"] = json!(logarithmic.collect::<Vec<_>>());
+    value["of_epochs"] = json!(comparison.of_epochs());
     value["comparable"] = json!(comparison.is_comparable);
     value["setup"] = setup::rows(experiment, comparison).into();
     let keys: Vec<&str> = comparison.varied.iter().copied().chain(["seed"]).collect();
@@ -188,7 +189,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
         if comparison.varied.contains(&DATA_HASH) {
             value["spec"][DATA_HASH] = json!(trial.value(DATA_HASH));
         }
-        value["final"] = json!({ comparison.split.name(): last(trial, comparison.split) });
+        value["kept"] = json!({ comparison.split.name(): kept(trial, comparison.split) });
         let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
         value["folder"] = json!(place.to_string_lossy());
         value["label"] = json!(label(trial, &keys, comparison));
@@ -236,9 +237,9 @@ fn is_logarithmic(comparison: &Comparison, key: &str) -> bool {
     *high >= DECADES * low || (is_even(f64::ln) && !is_even(|value| value))
 }
 
-/// The metrics of a trial's last epoch.
-fn last(trial: &ReportedTrial, split: Split) -> Value {
-    let Some(row) = trial.last(split) else { return Value::Null };
+/// The metrics of the epoch whose weights a trial keeps.
+fn kept(trial: &ReportedTrial, split: Split) -> Value {
+    let Some(row) = trial.kept(split) else { return Value::Null };
     let mut metrics: Map<String, Value> =
         columns().iter().map(|column| (column.name.to_owned(), json!(column.of(trial, split)))).collect();
     for metric in measure::all().filter(|metric| metric.is_curve) {

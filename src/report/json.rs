@@ -61,6 +61,10 @@ pub(super) fn trial(trial: &ReportedTrial) -> Value {
         "peak_rss_mb": trial.record.peak_rss_mb,
         "error": trial.record.error,
         "final": { "train": trial.last(Split::Train), "validation": trial.last(Split::Validation) },
+        "kept": { "train": trial.kept(Split::Train), "validation": trial.kept(Split::Validation) },
+        "kept_epoch": trial.kept_epoch(),
+        "continued": trial.record.continued,
+        "stopped_after": trial.record.stopped_after,
         "best_epoch": trial.best().map(|row| row.epoch),
         "evaluation": trial.evaluation.as_ref().map(|evaluation| &evaluation.results),
     });

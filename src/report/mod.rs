@@ -19,6 +19,7 @@ mod text;
 mod trial;
 
 pub use columns::{metrics_of_trial, rules};
+pub use comparison::epochs_in_words;
 pub use numbers::significant;
 pub use schema::{metrics, tables};
 pub use table::{Column, Table, wrapped};

@@ -66,6 +66,11 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
         ("folder", "The trial folder, relative to the folder of the table."),
         ("final_epoch", "The last epoch."),
         ("best_epoch", "The epoch with the lowest validation loss."),
+        (
+            "kept_epoch",
+            "The epoch whose weights the trial has: the last one, or with `train.keep = \"best\"` the best one.",
+        ),
+        ("continued", "Id of the shorter trial whose state this one began with."),
         ("started", "Start of the first process, in UTC."),
         ("ended", "End of the last process, in UTC."),
     ];
@@ -73,10 +78,11 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
         let meaning = description().key(key).map(|key| key.meaning()).unwrap_or_default();
         (key.to_owned(), meaning)
     });
-    let last = |split: Split| {
-        measure::all().filter(move |metric| metric.is_of(split)).map(move |metric| {
-            let meaning = format!("In the last epoch, {} split: {}", split.name(), metric.doc);
-            (measure::final_name(metric, split), meaning)
+    let of_epoch = |split: Split| {
+        measure::all().filter(move |metric| metric.is_of(split)).flat_map(move |metric| {
+            let meaning = |epoch: &str| format!("In the {epoch} epoch, {} split: {}", split.name(), metric.doc);
+            let last = (measure::final_name(metric, split), meaning("last"));
+            [last, (measure::kept_name(metric, split), meaning("kept"))]
         })
     };
     let best = measure::with_best().map(|metric| {
@@ -93,7 +99,7 @@ fn meanings_of_trials() -> BTreeMap<String, String> {
     fields
         .chain(keys)
         .chain(evaluated)
-        .chain(Split::OF_EPOCHS.into_iter().flat_map(last))
+        .chain(Split::OF_EPOCHS.into_iter().flat_map(of_epoch))
         .chain(best)
         .chain(own)
         .collect()

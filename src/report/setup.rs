@@ -111,10 +111,10 @@ fn training_images(trial: &ReportedTrial) -> Option<u64> {
     trial.record.train_images.or_else(|| row.map(|row| row.images_seen / row.epoch.max(1)))
 }
 
-/// The values of the last epochs, only of trials that are done if there are any: other trials may still be in their warm-up.
+/// The values of the kept epochs, only of trials that are done if there are any: other trials may still be in their warm-up.
 fn effective_betas(trials: &[ReportedTrial], split: Split) -> Vec<Value> {
     let beta = |trial: &ReportedTrial| {
-        let Some(beta) = trial.last(split)?.get(EFFECTIVE_BETA) else { return Some(Value::Null) };
+        let Some(beta) = trial.kept(split)?.get(EFFECTIVE_BETA) else { return Some(Value::Null) };
         // Rounded, since equal values can differ in their last digits.
         significant(beta, 6).parse::<f64>().ok().filter(|beta| beta.is_finite()).map(Value::from)
     };

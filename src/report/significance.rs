@@ -22,7 +22,7 @@ const NLL: (&str, &str) = ("nll_nats", "nll");
 pub(super) fn of_seeds(settings: &[Vec<&ReportedTrial>], metric: &str, split: Split) -> Option<String> {
     let [first, second, ..] = settings else { return None };
     let values = |setting: &Vec<&ReportedTrial>| -> Vec<f64> {
-        setting.iter().filter_map(|trial| trial.last(split)?.get(metric)).filter(|value| value.is_finite()).collect()
+        setting.iter().filter_map(|trial| trial.kept(split)?.get(metric)).filter(|value| value.is_finite()).collect()
     };
     let (one, other) = (values(first), values(second));
     if one.len().min(other.len()) < 2 {

@@ -42,8 +42,9 @@ fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> S
     lines.push(table.to_string());
     lines.push(String::new());
     let about = format!(
-        "{} metrics of the last epoch, mean ± sample standard deviation over the seeds that are done",
-        comparison.split.name()
+        "{} metrics of {}, mean ± sample standard deviation over the seeds that are done",
+        comparison.split.name(),
+        comparison.of_epochs()
     );
     let evaluated = comparison.columns.iter().any(|column| column.is_of_evaluation());
     let evaluated = evaluated.then(|| EVALUATED.to_owned());

@@ -7,7 +7,7 @@ use crate::metrics::{Metric, Row, Split};
 use crate::record::evaluation::{Evaluated, Evaluation};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
-use crate::train::measure::{CAPACITY_NATS, KL_WEIGHT, LOSS};
+use crate::train::best_row;
 use crate::trial;
 use serde_json::Value;
 use std::io;
@@ -88,7 +88,7 @@ impl ReportedTrial {
         self.value(POSTERIOR).is_some_and(|posterior| posterior == "none")
     }
 
-    /// The metrics of the last epoch, in the order of the report's columns.
+    /// The metrics of the epoch whose weights are kept, in the order of the report's columns.
     pub fn shown(&self, split: Split) -> Vec<Cell> {
         let cells = columns().iter().filter(|column| column.is_of([self])).map(|column| {
             let value = column.of(self, split).filter(|value| value.is_finite());
@@ -103,20 +103,22 @@ impl ReportedTrial {
         self.metrics.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch)
     }
 
-    /// The first validation row with the lowest finite loss, among the epochs with the full KL weight and capacity; `None` if there
-    /// is none.
+    /// The row of the best epoch: [`best_row`].
     pub fn best(&self) -> Option<&Row> {
-        // While a weight or a capacity rises, losses are those of other objectives.
-        let risen = [KL_WEIGHT, CAPACITY_NATS].map(|name| {
-            let values = self.validation().filter_map(|row| row.get(name));
-            (name, values.fold(f64::NEG_INFINITY, f64::max) * (1.0 - 1e-9))
-        });
-        let is_full = |row: &&Row| risen.iter().all(|(name, most)| row.get(name).is_none_or(|value| value >= *most));
-        let losses = self
-            .validation()
-            .filter(is_full)
-            .filter_map(|row| Some((row.get(LOSS).filter(|loss| loss.is_finite())?, row)));
-        losses.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, row)| row)
+        best_row(&self.metrics)
+    }
+
+    /// The epoch whose weights the trial has, or would have if it ended now; `None` before the end of the first epoch.
+    pub fn kept_epoch(&self) -> Option<u64> {
+        let best = self.value("train.keep").filter(|keep| *keep == "best").and_then(|_| self.best());
+        let last = || self.metrics.iter().map(|row| row.epoch).max();
+        best.map(|row| row.epoch).or_else(last)
+    }
+
+    /// The row of the epoch whose weights the trial has; `None` if there is none.
+    pub fn kept(&self, split: Split) -> Option<&Row> {
+        let epoch = self.kept_epoch()?;
+        self.metrics.iter().find(|row| row.split == split && row.epoch == epoch)
     }
 
     /// The best finite validation value of a metric over all epochs; `None` if absent, or if neither lower nor higher values are

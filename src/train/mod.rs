@@ -3,6 +3,8 @@
 
 mod apply;
 mod execute;
+mod initial;
+mod kept;
 pub mod measure;
 mod report;
 mod schedule;
@@ -10,25 +12,31 @@ mod settings;
 mod snapshot;
 mod tally;
 mod terms;
+mod training;
 mod worker;
 
 pub use execute::Execute;
+pub use initial::{
+    INIT_FROM_DOTTED, InitPart, InitSettings, Initial, OPTIMIZER, OptimizerState, STEPS, STEPS_BEFORE, WEIGHTS,
+};
+pub use kept::{best_row, is_exhausted};
 pub use schedule::{Course, SCHEDULES, Schedule};
-pub use settings::{DEVICES, Device, TrainSettings};
+pub use settings::{DEVICES, Device, Keep, TrainSettings};
 pub use snapshot::{OWN, Snapshot, SnapshotError, Weight};
 pub use tally::Position;
 pub(crate) use terms::{Chosen, Posteriors};
+pub use training::Training;
 pub(crate) use worker::Worker;
 pub use worker::{Encoded, Measured};
 
-use crate::data::{self, Dataset, PixelMap};
+use crate::data::PixelMap;
 use crate::metrics::{Row, Split};
 use crate::model::OutputBias;
 use crate::model::architecture::Architecture;
 use crate::model::parameters::{self, GradientMap};
 use crate::model::prior::Start;
 use crate::model::{BuildError, Model};
-use crate::objective::{self, At, BatchCodes, Draws, Objective, ObjectiveKind, Weights};
+use crate::objective::{At, BatchCodes, Draws, Objective, ObjectiveKind, Weights};
 use crate::optimizer::Learner;
 use crate::random::{Purpose, Stream, permutation, shuffled};
 use crate::tensor::backend::{Array, DeviceError};
@@ -39,6 +47,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tally::Tally;
+use training::first_images;
 use worker::{LaneTask, StepCodes};
 
 /// How many batches are read ahead.
@@ -89,30 +98,6 @@ pub struct Progress {
     pub images_per_second: f64,
 }
 
-/// The inputs of a training.
-#[derive(Clone, Copy, Debug)]
-pub struct Training<'a> {
-    /// The seed of all random numbers.
-    pub seed: u64,
-    /// The mapping of values.
-    pub data: &'a data::DataSettings,
-    /// The images.
-    pub dataset: &'a Dataset,
-    /// The network.
-    pub architecture: &'a Architecture,
-    /// The loss.
-    pub objective: &'a objective::ObjectiveSettings,
-    /// The optimizer, the learning rate and the number of epochs.
-    pub train: &'a TrainSettings,
-}
-
-impl Training<'_> {
-    /// The number of steps per epoch; the last step may have fewer images.
-    pub fn steps_per_epoch(&self) -> u64 {
-        (self.dataset.train.len() as u64).div_ceil(self.train.batch_size)
-    }
-}
-
 /// A step whose report has not been looked at.
 struct Step<B: Execute> {
     step: u64,
@@ -122,16 +107,6 @@ struct Step<B: Execute> {
     norm: <B::Learner as Learner<B>>::Norm,
     /// The objective's own terms.
     terms: Option<Array<(Terms,), B>>,
-}
-
-/// The values of some training images, (Images, Values): the first ones in an order of their own, again from the start if there are
-/// fewer.
-fn first_images(dataset: &Dataset, pixels: &PixelMap, seed: u64, count: usize) -> Vec<f32> {
-    let order = shuffled(Stream::new(seed, Purpose::Prior, 0, 1), dataset.train.len() as u32);
-    let chosen: Vec<u32> = order.into_iter().cycle().take(count).collect();
-    let mut values = vec![0.0; chosen.len() * dataset.train.shape().values()];
-    pixels.fill(&dataset.train, &chosen, Split::Train, 0, &mut values);
-    values
 }
 
 /// The time of an epoch.
@@ -158,6 +133,8 @@ pub struct Trainer<B: Execute, J: Objective = ObjectiveKind> {
     own: J::Own<B>,
     schedule: Schedule,
     steps_per_epoch: u64,
+    /// Updates of the optimizer before this training.
+    steps_before: u64,
     pool: rayon::ThreadPool,
     micro_batch: usize,
     epoch: u64,
@@ -191,7 +168,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         objective: J,
         threads: usize,
     ) -> Result<Self, TrainError> {
-        let Training { seed, data, dataset, architecture, train, .. } = training;
+        let Training { seed, data, dataset, architecture, train, initial, .. } = training;
         let mut model = Model::<B>::new(&device, architecture)?;
         parameters::initialize(&mut model, architecture.initializer, seed);
         let pixels = PixelMap::new(data, dataset.stored, seed);
@@ -200,13 +177,21 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         }
         let images = |count: usize| first_images(dataset, &pixels, seed, count);
         model.initialize_prior(Start { seed, images: &images });
+        initial.into_iter().for_each(|initial| snapshot::set(&mut model, "", &initial.weights));
         let map = GradientMap::new(&mut model);
         let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads);
         // The current thread joins the pool, so that no step waits for another thread to wake up. A thread can join only one
         // pool.
         let pool = pool().use_current_thread().build().or_else(|_| pool().build());
+        let mut learner = B::Learner::new(&device, map.ranges().collect(), train.optimizer.clone())?;
+        if let Some(OptimizerState { moments, updates }) = initial.and_then(|initial| initial.optimizer.as_ref()) {
+            learner.count_before(*updates);
+            let find = |name: &str| moments.iter().find(|(own, _)| own == name).map(|(_, values)| values.clone());
+            learner.restore(0, &mut |name| find(name));
+        }
         Ok(Trainer {
-            learner: B::Learner::new(&device, map.ranges().collect(), train.optimizer.clone())?,
+            learner,
+            steps_before: initial.and_then(|initial| initial.optimizer.as_ref()).map_or(0, |state| state.updates),
             own: objective.own(&device, architecture.latent, seed)?,
             schedule: Schedule::new(train),
             steps_per_epoch: training.steps_per_epoch(),

@@ -1,5 +1,6 @@
 //! The `[train]` table: optimizer, learning rate, number of epochs and device.
 
+use super::InitSettings;
 use super::schedule::{CONSTANT, Course, SCHEDULES};
 use crate::optimizer::{ADAM, OPTIMIZERS, Rule, Scaling};
 use crate::settings::{Choices, Interval, Key, Keys, Kind, Role, Type};
@@ -26,9 +27,35 @@ pub struct TrainSettings {
     pub scaling: Scaling,
     /// The number of steps between two checkpoints, in addition to the checkpoint after each epoch.
     pub checkpoint_steps: Option<u64>,
+    /// Which weights a trial that is done has.
+    pub keep: Keep,
+    /// Training ends when the validation loss has not improved for this number of epochs; `None` for all epochs.
+    pub patience: Option<u64>,
+    /// The weights that training starts with; `None` for drawn ones.
+    pub init: Option<InitSettings>,
     /// The device to train on.
     pub device: Device,
 }
+
+/// Which weights a trial that is done has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Those after the last epoch.
+    Last,
+    /// Those of the best epoch: [`best_row`](super::best_row).
+    Best,
+}
+
+static LAST: Kind<Keep> = Kind::new("last", "Those after the last epoch.", |_| Keep::Last);
+static BEST: Kind<Keep> = Kind::new(
+    "best",
+    "Those after the epoch with the lowest validation loss, among the epochs with the full KL weight and capacity.",
+    |_| Keep::Best,
+)
+.also("best_epoch lowest minimum");
+
+/// The weights to keep that a spec can choose.
+static KEEPS: Choices<Keep> = Choices(&[&LAST, &BEST]);
 
 /// A device to train on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +116,20 @@ const SHUFFLE: Key = Key::new(
 )
 .also("shuffling random_order")
 .example("false");
+const KEEP: Key = Key::new(
+    "keep",
+    "Which weights a trial that is done has: those that tables, `vaex evaluate` and all other commands use.",
+)
+.also("keep_weights save_best save_best_only restore_best_weights load_best_model_at_end")
+.example("\"best\"");
+const PATIENCE: Key = Key::new(
+    "patience",
+    "Training ends when the validation loss has not improved for this number of epochs; epochs before the full KL weight and \
+     capacity do not count. By default, all epochs are trained.",
+)
+.also("early_stopping early_stop early_stopping_patience stopping_patience")
+.example("5")
+.hint("remove it to train all epochs");
 const CHECKPOINT_STEPS: Key = Key::new(
     "checkpoint_steps",
     "The number of steps between two checkpoints, in addition to the checkpoint after each epoch.",
@@ -117,6 +158,9 @@ impl TrainSettings {
         keys.require(!normalizes || clip_norm.is_none(), &["train.clip_norm"], message, "remove one of them");
         let shuffle = keys.boolean_or(SHUFFLE, true);
         let checkpoint_steps = keys.optional_whole(CHECKPOINT_STEPS, 1, Type::MOST);
+        let init = InitSettings::read(keys);
+        let keep = keys.choice(KEEP, &KEEPS, &LAST);
+        let patience = keys.optional_whole(PATIENCE, 1, Type::MOST);
         let device = keys.choice(DEVICE, &DEVICES, &CPU);
         let (rate, rates) = (learning_rate, optimizer.rates());
         let message = || format!("`train.learning_rate` of {} is large", crate::text::short(rate));
@@ -143,6 +187,9 @@ impl TrainSettings {
                 None => Scaling::None,
             },
             checkpoint_steps,
+            keep,
+            patience,
+            init,
             device,
         }
     }

@@ -21,6 +21,8 @@ pub struct Snapshot<'a> {
     pub moments: Vec<(Cow<'a, str>, Cow<'a, [f32]>)>,
     /// The position of training.
     pub position: Position,
+    /// Updates of the optimizer before this training.
+    pub steps_before: u64,
 }
 
 /// A parameter in a snapshot.
@@ -52,37 +54,38 @@ pub enum SnapshotError {
 pub const OWN: &str = "objective";
 
 impl Snapshot<'_> {
-    /// The values of a parameter, if it has this length.
-    fn weight(&self, name: &str, length: usize) -> Option<&[f32]> {
-        let weight = self.weights.iter().chain(&self.own).find(|weight| weight.name == name)?;
-        Some(&**weight.values).filter(|values| values.len() == length)
-    }
-
-    /// The first parameter of a module that is missing or has another length.
-    fn missing<B: Backend>(&self, module: &mut dyn Module<B>, path: &str) -> Option<String> {
-        let mut missing = None;
-        module.visit(path, &mut |visit| {
-            if missing.is_none() && self.weight(&visit.name, visit.parameter.length()).is_none() {
-                missing = Some(visit.name);
-            }
-        });
-        missing
-    }
-
     /// Whether it has all arrays of an optimizer.
     fn has_moments<B: Learn>(&self, learner: &B::Learner, group: Option<usize>) -> bool {
         let (names, length) = learner.sizes();
         let has = |name: &str| self.moments.iter().any(|(saved, found)| saved == name && found.len() == length);
         names.into_iter().all(|name| has(&name_in(group, name)))
     }
+}
 
-    fn set<B: Backend>(&self, module: &mut dyn Module<B>, path: &str) {
-        module.visit(path, &mut |visit| {
-            if let Some(saved) = self.weight(&visit.name, visit.parameter.length()) {
-                visit.parameter.set(saved.to_vec());
-            }
-        });
-    }
+/// The first parameter of a module that is missing or has another length.
+fn missing<B: Backend>(module: &mut dyn Module<B>, path: &str, weights: &[Weight]) -> Option<String> {
+    let mut missing = None;
+    module.visit(path, &mut |visit| {
+        if missing.is_none() && find(weights, &visit.name, visit.parameter.length()).is_none() {
+            missing = Some(visit.name);
+        }
+    });
+    missing
+}
+
+/// Sets the parameters of a module that have a weight of their name and length.
+pub(super) fn set<B: Backend>(module: &mut dyn Module<B>, path: &str, weights: &[Weight]) {
+    module.visit(path, &mut |visit| {
+        if let Some(saved) = find(weights, &visit.name, visit.parameter.length()) {
+            visit.parameter.set(saved.to_vec());
+        }
+    });
+}
+
+/// The values of a parameter, if it has this length.
+fn find<'w>(weights: &'w [Weight], name: &str, length: usize) -> Option<&'w [f32]> {
+    let weight = weights.iter().find(|weight| weight.name == name)?;
+    Some(&**weight.values).filter(|values| values.len() == length)
 }
 
 /// The name of an array of an optimizer: of the model, or of a group of parameters of the objective.
@@ -128,7 +131,17 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             moments.extend(arrays.map(|(name, array)| (name_in(Some(group), name).into(), array.into_owned().into())));
         });
         moments.extend(self.learner.moments().into_iter().map(|(name, values)| (name.into(), values)));
-        Snapshot { weights, own, moments, position }
+        Snapshot { weights, own, moments, position, steps_before: self.steps_before }
+    }
+
+    /// The weights of the model, which it shares until the next step.
+    pub fn weights(&mut self) -> Vec<Weight> {
+        weights_of(&mut self.worker.model, "")
+    }
+
+    /// Sets the weights of the model; those that it does not have, or that have another size, are ignored.
+    pub fn set_weights(&mut self, weights: &[Weight]) {
+        set(&mut self.worker.model, "", weights);
     }
 
     /// Restores the state of training from a snapshot of the same trial. After an error, the trainer is unchanged.
@@ -136,13 +149,13 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     /// # Errors
     /// The snapshot is from a different model, objective or optimizer.
     pub fn restore(&mut self, mut snapshot: Snapshot<'_>) -> Result<(), SnapshotError> {
-        let mut missing = snapshot.missing(&mut self.worker.model, "");
+        let mut lacking = missing(&mut self.worker.model, "", &snapshot.weights);
         let mut has_moments = snapshot.has_moments::<B>(&self.learner, None);
         each_group(&mut self.own, |group, module, learner| {
-            missing = missing.take().or_else(|| snapshot.missing(module, &path_of(group)));
+            lacking = lacking.take().or_else(|| missing(module, &path_of(group), &snapshot.own));
             has_moments = has_moments && snapshot.has_moments::<B>(learner, Some(group));
         });
-        if let Some(name) = missing {
+        if let Some(name) = lacking {
             return Err(SnapshotError::Weight(name));
         }
         let Snapshot { position: Position { epoch, steps, tally }, .. } = &snapshot;
@@ -160,10 +173,10 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             let index = moments.iter().position(|(saved, _)| *saved == name)?;
             Some(moments.swap_remove(index).1.into_owned())
         };
-        snapshot.set(&mut self.worker.model, "");
+        set(&mut self.worker.model, "", &snapshot.weights);
         let mut is_restored = self.learner.restore(steps, &mut |name| take(None, name));
         each_group(&mut self.own, |group, module, learner| {
-            snapshot.set(module, &path_of(group));
+            set(module, &path_of(group), &snapshot.own);
             // The parameters of the objective change once in each step, as the weights do.
             is_restored = learner.restore(steps, &mut |name| take(Some(group), name)) && is_restored;
         });

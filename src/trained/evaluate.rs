@@ -14,6 +14,7 @@ use crate::trial::Event;
 use polars::prelude::Column;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -69,8 +70,11 @@ pub(super) fn weights_of(folder: &TrialFolder, record: &TrialRecord) -> Result<S
     if let Some(hash) = record.files.get(TrialFolder::MODEL) {
         return Ok(hash.clone());
     }
-    let path = folder.model();
-    Ok(File::open(&path).and_then(folder::checksum).map_err(FileError::at("read", &path))?.0)
+    hash_of(&folder.model())
+}
+
+fn hash_of(path: &Path) -> Result<String, FileError> {
+    Ok(File::open(path).and_then(folder::checksum).map_err(FileError::at("read", path))?.0)
 }
 
 /// Whether everything that is asked for was measured or refused, and is not damaged: on data with this hash, if one is given, and
@@ -140,8 +144,11 @@ impl Trained {
         stop: &AtomicBool,
         emit: &mut dyn FnMut(Event),
     ) -> Result<EvaluationEnd, TrainedError> {
-        let folder = TrialFolder::new(&self.folder);
-        let weights = weights_of(&folder, &self.record)?;
+        let (trial, folder) = (TrialFolder::new(&self.folder), self.evaluation_folder());
+        let weights = match self.is_kept {
+            true => weights_of(&trial, &self.record)?,
+            false => hash_of(&trial.last_model())?,
+        };
         let mut evaluation = Evaluation::read(&folder).unwrap_or_else(|error| {
             emit(Event::Warning { text: format!("{error}; everything is measured again") });
             None
@@ -150,7 +157,7 @@ impl Trained {
         evaluation.trial.clone_from(&self.record.trial);
         if let Err(error) = self.load_own_images(files) {
             // What was measured is shown without the images.
-            if again || !is_evaluated(&folder, &self.record, settings, None, 0.0) {
+            if again || !self.is_kept || !is_evaluated(&folder, &self.record, settings, None, 0.0) {
                 return Err(error);
             }
             emit(Event::Warning { text: format!("{error}; the metrics are those that were measured before") });
@@ -166,8 +173,10 @@ impl Trained {
         }
         folder.create_evaluations()?;
         let end = self.measure_due(settings, due, &mut results, stop, emit);
-        // Also what was measured before a stop or an error.
-        if let Err(error) = results.log() {
+        // Also what was measured before a stop or an error. TensorBoard shows the weights that are kept.
+        if self.is_kept
+            && let Err(error) = results.log()
+        {
             emit(Event::Warning { text: format!("{error}; TensorBoard does not show the evaluation") });
         }
         self.draw_traversals(&mut results, settings, emit);
@@ -176,6 +185,12 @@ impl Trained {
             let _ = std::fs::remove_file(folder.unfinished_evaluation());
         }
         end
+    }
+
+    /// The folder that has the results of the evaluation: that of the trial, if its kept weights are used.
+    pub fn evaluation_folder(&self) -> TrialFolder {
+        let trial = TrialFolder::new(&self.folder);
+        if self.is_kept { trial } else { trial.of_last_weights() }
     }
 
     /// Measures metrics, and writes each when it is done.

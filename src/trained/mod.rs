@@ -8,19 +8,20 @@ pub use setting::DueScores;
 
 use crate::data::{self, DataError, Dataset, Files, ImageShape, Images, PixelMap};
 use crate::evaluation::EvaluateSettings;
+use crate::folder::{ArraysError, Stored};
 use crate::folder::{FileError, TrialFolder};
 use crate::language::{Spec, description, determines};
-use crate::metrics::Split;
+use crate::metrics::{Row, Split};
 use crate::model::architecture::PosteriorKind;
 use crate::model::parameters::GradientMap;
 use crate::model::{Architecture, BuildError, Model};
-use crate::record::checkpoint::{CheckpointError, Stored, notes};
+use crate::record::checkpoint::{self, notes};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord, current_keys};
 use crate::settings::{KeyInfo, Role};
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::measure::{KL_AXIS_NATS, MEAN_VARIANCE_AXIS};
-use crate::train::{Chosen, Encoded, Execute, Measured, Worker, micro_batch};
+use crate::train::{Chosen, Encoded, Execute, Measured, Worker, best_row, micro_batch};
 use crate::trial;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,22 @@ pub enum TrainedError {
         /// The model's file.
         path: PathBuf,
     },
+    /// The weights of the best epoch are asked for, but the trial does not have them.
+    #[error("{} does not have the weights of epoch {best}, its best one, but those of epoch {kept}: train it with `train.keep = \"best\"`", folder.display())]
+    NotKept {
+        /// The trial's folder.
+        folder: PathBuf,
+        /// The best epoch.
+        best: u64,
+        /// The epoch whose weights it has.
+        kept: u64,
+    },
+    /// The weights of the best epoch are asked for, but there is none.
+    #[error("{} has no validation loss, so none of its epochs is the best one", folder.display())]
+    NoBest {
+        /// The trial's folder.
+        folder: PathBuf,
+    },
     /// The images do not fit the model.
     #[error("the images are {shape}, but the model was trained on {trained}")]
     Shape {
@@ -75,7 +92,7 @@ pub enum TrainedError {
     File(#[from] FileError),
     /// The weights cannot be read.
     #[error("{0}; to create it again, run the command that trained the trial")]
-    Weights(CheckpointError),
+    Weights(ArraysError),
     /// The images cannot be read.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -105,9 +122,25 @@ pub enum TrainedError {
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
+/// Which weights of a trial are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Weights {
+    /// Those that it keeps: `train.keep`.
+    #[default]
+    Kept,
+    /// Those after the last epoch.
+    Last,
+    /// Those after the best epoch.
+    Best,
+}
+
 /// A trained model, and the images that it is used on.
 pub struct Trained {
     folder: PathBuf,
+    /// The epoch whose weights it has; `None` for the last one.
+    epoch: Option<u64>,
+    /// Whether they are those that the trial keeps.
+    is_kept: bool,
     record: TrialRecord,
     spec: Spec,
     architecture: Architecture,
@@ -116,12 +149,46 @@ pub struct Trained {
     pool: rayon::ThreadPool,
 }
 
+/// The file of weights of a trial that is done, and their epoch; `None` if it is the last one.
+fn chosen_weights(
+    files: &TrialFolder,
+    record: &TrialRecord,
+    weights: Weights,
+) -> Result<(PathBuf, Option<u64>), TrainedError> {
+    let folder = || files.path().to_path_buf();
+    if weights == Weights::Kept {
+        return Ok((files.model(), record.kept_epoch));
+    }
+    let rows = tables::read_metrics(&files.metrics())?;
+    let last = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
+    let kept = (files.model(), record.kept_epoch.unwrap_or(last));
+    let last = (if kept.1 == last { files.model() } else { files.last_model() }, last);
+    let (path, epoch) = match weights {
+        Weights::Kept => kept,
+        Weights::Last => last,
+        Weights::Best => {
+            let best = best_row(&rows).map(|row| row.epoch).ok_or_else(|| TrainedError::NoBest { folder: folder() })?;
+            let not_kept = || TrainedError::NotKept { folder: folder(), best, kept: kept.1 };
+            [&kept, &last].into_iter().find(|(_, epoch)| *epoch == best).cloned().ok_or_else(not_kept)?
+        }
+    };
+    Ok((path, Some(epoch)))
+}
+
 impl Trained {
-    /// Reads the model of a trial that is done, without images.
+    /// Reads the model of a trial that is done, without images, with the weights that it keeps.
     ///
     /// # Errors
     /// The folder is not the folder of a trial that is done, or the model is damaged or from an incompatible version of vaex.
     pub fn open(folder: &Path) -> Result<Trained, TrainedError> {
+        Trained::with_weights(folder, Weights::Kept)
+    }
+
+    /// As [`Trained::open`], with these weights.
+    ///
+    /// # Errors
+    /// As [`Trained::open`]; the trial does not have the weights.
+    pub fn with_weights(folder: &Path, weights: Weights) -> Result<Trained, TrainedError> {
         let files = TrialFolder::new(folder);
         if !files.has_record()? {
             return Err(TrainedError::NoTrial { folder: folder.to_path_buf() });
@@ -139,7 +206,7 @@ impl Trained {
             };
             return Err(TrainedError::NotDone { folder: folder.to_path_buf(), status: record.status, why });
         }
-        let path = files.model();
+        let (path, epoch) = chosen_weights(&files, &record, weights)?;
         let stored = Stored::read_own(&path).map_err(TrainedError::Weights)?;
         let version = stored.notes.get("version").cloned().unwrap_or_else(|| "of an unknown version".to_owned());
         let read = || -> Option<(Spec, Architecture, [f64; 2])> {
@@ -175,7 +242,7 @@ impl Trained {
             return Err(TrainedError::Foreign { path });
         }
         let mut model = Model::<Host>::new(&Default::default(), &architecture)?;
-        stored.load(&mut model).map_err(TrainedError::Weights)?;
+        checkpoint::load(&stored, &mut model).map_err(TrainedError::Weights)?;
         let worker = Worker {
             device: Default::default(),
             map: GradientMap::new(&mut model),
@@ -185,7 +252,8 @@ impl Trained {
             seed: spec.seed,
         };
         let pool = rayon::ThreadPoolBuilder::new().build()?;
-        Ok(Trained { folder: folder.to_path_buf(), record, spec, architecture, stored, worker, pool })
+        let is_kept = path == files.model();
+        Ok(Trained { folder: folder.to_path_buf(), epoch, is_kept, record, spec, architecture, stored, worker, pool })
     }
 
     /// Uses this number of threads.
@@ -296,9 +364,10 @@ impl Trained {
     /// The trial's metrics cannot be read.
     pub fn axes_by_kl(&self) -> Result<Vec<(usize, Option<f64>)>, TrainedError> {
         let rows = tables::read_metrics(&TrialFolder::new(&self.folder).metrics())?;
-        let last_of = |split| rows.iter().rfind(|row| row.split == split);
-        let last = last_of(Split::Validation).or_else(|| last_of(Split::Train));
-        let list = |name| last.map(|row| row.list(name).to_vec()).unwrap_or_default();
+        let is_of_epoch = |row: &&Row| self.epoch.is_none_or(|epoch| row.epoch == epoch);
+        let row_of = |split| rows.iter().rfind(|row| row.split == split && is_of_epoch(row));
+        let row = row_of(Split::Validation).or_else(|| row_of(Split::Train));
+        let list = |name| row.map(|row| row.list(name).to_vec()).unwrap_or_default();
         let (kl, variances) = (list(KL_AXIS_NATS), list(MEAN_VARIANCE_AXIS));
         let size = |axis: usize| kl.get(axis).or(variances.get(axis)).copied().unwrap_or(0.0);
         let mut axes: Vec<_> = (0..self.architecture.latent).map(|axis| (axis, kl.get(axis).copied())).collect();

@@ -1,7 +1,7 @@
 //! The events that a running trial reports to its caller.
 
 use crate::metrics::{Row, Split};
-use crate::record::trial::Status;
+use crate::record::trial::{Continued, Status};
 use crate::train::measure::LOSS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub enum Event {
         epochs: u64,
         /// Steps in total.
         steps: u64,
+        /// The shorter trial whose state training begins with in this process.
+        continued: Option<Continued>,
         /// Problems with files of earlier processes.
         note: Option<String>,
     },

@@ -2,6 +2,7 @@
 
 pub mod estimate;
 mod event;
+mod prefix;
 mod record;
 mod resume;
 mod seals;
@@ -10,18 +11,19 @@ mod training;
 mod writers;
 
 pub use event::Event;
+pub use prefix::{Prefix, Prefixes};
 pub use record::{correct, planned, prepare, update};
 pub use seals::fault;
 
-use crate::folder::{FileError, TrialFolder, is_full};
+use crate::folder::{ArraysError, FileError, TrialFolder, is_full};
 use crate::machine::peak_rss_mb;
 use crate::plan::Trial;
-use crate::record::checkpoint::CheckpointError;
 use crate::record::trial::{Status, TrialRecord, now};
 use crate::tensor::backend::{DeviceError, Host};
 use crate::train::Device;
 use crate::train::TrainError;
 use session::{Clock, Session};
+use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use training::Outcome;
@@ -40,7 +42,7 @@ pub enum TrialError {
     File(#[from] FileError),
     /// Weights or state cannot be written.
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    Checkpoint(#[from] ArraysError),
     /// The device is not available.
     #[error("cannot use the CUDA device: {0}")]
     NoDevice(String),
@@ -50,7 +52,7 @@ impl TrialError {
     /// Whether the disk of the trial is full.
     fn is_full_disk(&self) -> bool {
         match self {
-            TrialError::File(error) | TrialError::Checkpoint(CheckpointError::File(error)) => is_full(&error.source),
+            TrialError::File(error) | TrialError::Checkpoint(ArraysError::File(error)) => is_full(&error.source),
             _ => false,
         }
     }
@@ -82,7 +84,7 @@ pub struct Ended {
 /// # Errors
 /// The record cannot be written. All other errors are written to the record.
 pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ended, FileError> {
-    let clock = Clock { begin: Instant::now(), earlier: earlier.seconds };
+    let clock = Clock { begin: Instant::now(), earlier: Cell::new(earlier.seconds) };
     // The trial may have been planned on another machine, or by an earlier version of vaex.
     let mut record = planned(trial, &earlier.varied, run.threads);
     record.status = Status::Running;
@@ -90,16 +92,18 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
     record.started = if earlier.seconds > 0.0 { earlier.started } else { now() };
     record.seconds = earlier.seconds;
     record.images_per_second = earlier.images_per_second;
+    (record.continued, record.from_scratch) = (earlier.continued, earlier.from_scratch);
     record.write(run.folder)?;
     let outcome = match trial.spec().train.device {
         Device::Cpu => {
-            Session::<Host>::new(Default::default(), trial, clock, &mut run, &mut record).and_then(Session::train)
+            Session::<Host>::new(Default::default(), trial, &clock, &mut run, &mut record).and_then(Session::train)
         }
-        Device::Cuda => on_cuda(trial, clock, &mut run, &mut record),
+        Device::Cuda => on_cuda(trial, &clock, &mut run, &mut record),
     };
     let disk_is_full = outcome.as_ref().is_err_and(TrialError::is_full_disk);
     let (status, error) = match outcome {
-        Ok(Outcome::Done) => {
+        Ok(Outcome::Done { kept_epoch, stopped_after }) => {
+            (record.kept_epoch, record.stopped_after) = (Some(kept_epoch), stopped_after);
             record.files = seals::checksums(run.folder)?;
             (Status::Done, None)
         }
@@ -124,12 +128,15 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
         }
         None => second,
     })?;
+    if status == Status::Done {
+        run.folder.remove_checkpoints()?;
+    }
     (run.emit)(Event::Ended { status, error });
     Ok(Ended { status, disk_is_full })
 }
 
 #[cfg(feature = "cuda")]
-fn on_cuda(trial: &Trial, clock: Clock, run: &mut Run<'_>, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
+fn on_cuda(trial: &Trial, clock: &Clock, run: &mut Run<'_>, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
     use crate::tensor::backend::Portable;
     use dfdx::tensor::Cuda;
     let device = Cuda::try_build(0, 0).map_err(|error| TrialError::NoDevice(format!("{error:?}")))?;
@@ -137,7 +144,7 @@ fn on_cuda(trial: &Trial, clock: Clock, run: &mut Run<'_>, record: &mut TrialRec
 }
 
 #[cfg(not(feature = "cuda"))]
-fn on_cuda(_: &Trial, _: Clock, _: &mut Run<'_>, _: &mut TrialRecord) -> Result<Outcome, TrialError> {
+fn on_cuda(_: &Trial, _: &Clock, _: &mut Run<'_>, _: &mut TrialRecord) -> Result<Outcome, TrialError> {
     let reason = "this vaex was built without CUDA; build it with `cargo build --release --features cuda`";
     Err(TrialError::NoDevice(reason.to_owned()))
 }

@@ -1,25 +1,40 @@
-//! Resuming a trial: finds its last intact checkpoint, and checks that its event log is intact.
+//! The state with which training starts: that of the trial's last intact checkpoint, that of a shorter trial, or a new one.
+//! Checks that the event log is intact.
 
 use super::TrialError;
-use crate::folder::{FileError, TrialFolder, exists};
+use super::prefix::{Prefix, Prefixes};
+use crate::folder::{ArraysError, ExperimentFolder, FileError, TrialFolder, exists};
 use crate::plan::Trial;
-use crate::record::checkpoint::{CheckpointError, History, read_checkpoint};
+use crate::record::checkpoint::{History, read_checkpoint, read_state};
 use crate::record::tables;
-use crate::train::{Execute, SnapshotError, Trainer};
+use crate::train::{Execute, Keep, Snapshot, SnapshotError, Trainer, best_row};
 use std::io::ErrorKind;
 use std::path::Path;
 
 /// The state that training starts with.
 pub(super) struct Beginning {
-    /// The results of earlier processes.
+    /// The results so far.
     pub(super) past: History,
     /// Whether the event log only has the events of this process.
     pub(super) log_is_new: bool,
     /// Problems with files of earlier processes.
     pub(super) note: Option<String>,
+    /// Where the state is from.
+    pub(super) origin: Origin,
 }
 
-/// Restores the last intact checkpoint, if there is one; else training starts from scratch.
+/// Where the state is from that training starts with.
+pub(super) enum Origin {
+    /// It is new.
+    New,
+    /// From the trial's own files.
+    Own,
+    /// From a shorter trial.
+    Prefix(Box<Prefix>),
+}
+
+/// Restores the last intact checkpoint or the state of the trial, if there is one; else the state of a shorter trial, unless
+/// training must start `from_scratch`.
 ///
 /// # Errors
 /// A file cannot be read, or a damaged file cannot be removed.
@@ -27,33 +42,26 @@ pub(super) fn resume<B: Execute>(
     folder: &TrialFolder,
     trial: &Trial,
     trainer: &mut Trainer<B>,
+    from_scratch: bool,
 ) -> Result<Beginning, TrialError> {
-    let (mut past, mut faults) = (History::default(), Vec::new());
-    let table = has_epochs(folder);
-    let saved = exists(&folder.previous_checkpoint())? || !matches!(table, Ok(false));
-    for path in [folder.checkpoint(), folder.previous_checkpoint()] {
-        if !exists(&path)? {
-            if saved && path == folder.checkpoint() {
-                faults.push(format!("cannot resume from {}: it is missing", path.display()));
+    let mut faults = Vec::new();
+    let (mut past, mut origin) = match own_state(folder, trial, trainer, &mut faults)? {
+        Some(past) => (past, Origin::Own),
+        None => (History::default(), Origin::New),
+    };
+    if let (Origin::New, false, Some(experiment)) = (&origin, from_scratch, ExperimentFolder::containing(folder))
+        && let Some(prefix) = Prefixes::read(&experiment.trials()?)?.longest(trial)
+    {
+        match read_state(&prefix.folder, &prefix.record.trial)
+            .and_then(|read| restore(read, trial, trainer, &prefix.folder.state()))
+        {
+            // The event log of the other trial stays there.
+            Ok(of_prefix) => {
+                past = History { log: Default::default(), ..of_prefix };
+                origin = Origin::Prefix(Box::new(prefix));
             }
-            continue;
+            Err(error) => faults.push(format!("cannot continue the trial {}: {error}", prefix.record.trial)),
         }
-        match resume_from(&path, trainer, trial.id()) {
-            Ok(earlier) => {
-                past = earlier;
-                break;
-            }
-            // The file may be intact, but cannot be read at this time.
-            Err(CheckpointError::File(error)) => return Err(error.into()),
-            Err(error) => {
-                faults.push(format!("cannot resume from {error}"));
-                // The next checkpoint must not overwrite the intact previous one with it.
-                std::fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
-            }
-        }
-    }
-    if let Err(error) = table {
-        faults.push(format!("the table of metrics is written again: {error}"));
     }
     let mut damaged = past.log.iter().map(|(name, seal)| (folder.file(name), seal));
     if let Some((path, _)) = damaged.find(|(path, seal)| !seal.holds(path)) {
@@ -66,23 +74,73 @@ pub(super) fn resume<B: Execute>(
     if log_is_new {
         folder.remove_events()?;
     }
-    Ok(Beginning { past, log_is_new, note: (!faults.is_empty()).then(|| faults.join("; ")) })
+    Ok(Beginning { past, log_is_new, note: (!faults.is_empty()).then(|| faults.join("; ")), origin })
 }
 
-/// Whether the table of metrics has the two rows of a finished epoch; the trial then has a checkpoint.
+/// Restores the trial's last intact checkpoint, or the state that it had when it was done; returns its results until then. `None`
+/// if there is neither.
+fn own_state<B: Execute>(
+    folder: &TrialFolder,
+    trial: &Trial,
+    trainer: &mut Trainer<B>,
+    faults: &mut Vec<String>,
+) -> Result<Option<History>, TrialError> {
+    let table = has_epochs(folder);
+    // A trial that is done has no checkpoints.
+    let (checkpoint, previous, state) = (folder.checkpoint(), folder.previous_checkpoint(), folder.state());
+    let saved = !exists(&state)? && (exists(&previous)? || !matches!(table, Ok(false)));
+    let mut found = None;
+    for path in [&checkpoint, &previous, &state] {
+        if !exists(path)? {
+            if saved && *path == checkpoint {
+                faults.push(format!("cannot resume from {}: it is missing", path.display()));
+            }
+            continue;
+        }
+        let read = if *path == state { read_state(folder, trial.id()) } else { read_checkpoint(path, trial.id()) };
+        match read.and_then(|read| restore(read, trial, trainer, path)) {
+            Ok(past) => {
+                found = Some(past);
+                break;
+            }
+            // The file may be intact, but cannot be read at this time.
+            Err(ArraysError::File(error)) if error.source.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Err(error) => {
+                faults.push(format!("cannot resume from {error}"));
+                // The next checkpoint must not overwrite the intact previous one with it.
+                std::fs::remove_file(path).map_err(FileError::at("remove", path))?;
+            }
+        }
+    }
+    if let Err(error) = table {
+        faults.push(format!("the table of metrics is written again: {error}"));
+    }
+    Ok(found)
+}
+
+/// Whether the table of metrics has the rows of a finished epoch; the trial then has a checkpoint or a state.
 fn has_epochs(folder: &TrialFolder) -> Result<bool, FileError> {
     match tables::read_metrics(&folder.metrics()) {
-        Ok(rows) => Ok(rows.len() > 1),
+        Ok(rows) => Ok(!rows.is_empty()),
         Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Restores a checkpoint; returns the trial's results until then.
-fn resume_from<B: Execute>(path: &Path, trainer: &mut Trainer<B>, trial: &str) -> Result<History, CheckpointError> {
-    let (snapshot, past) = read_checkpoint(path, trial)?;
-    let misfit =
-        |error: SnapshotError| CheckpointError::Content { path: path.to_path_buf(), reason: error.to_string() };
-    trainer.restore(snapshot).map_err(misfit)?;
+/// Restores a state that was read from `path`; returns the results until then.
+fn restore<B: Execute>(
+    (snapshot, past): (Snapshot<'_>, History),
+    trial: &Trial,
+    trainer: &mut Trainer<B>,
+    path: &Path,
+) -> Result<History, ArraysError> {
+    let wrong = |reason: String| ArraysError::Content { path: path.to_path_buf(), reason };
+    // Without weights of their own, the best ones are the present ones.
+    let (best, position) = (best_row(&past.rows).map(|row| row.epoch), &snapshot.position);
+    let is_present = best.is_none_or(|best| best == position.epoch && position.tally.is_empty());
+    if trial.spec().train.keep == Keep::Best && !is_present && past.best.as_ref().map(|best| best.epoch) != best {
+        return Err(wrong("it does not have the weights of the best epoch".to_owned()));
+    }
+    trainer.restore(snapshot).map_err(|error: SnapshotError| wrong(error.to_string()))?;
     Ok(past)
 }

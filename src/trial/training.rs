@@ -6,12 +6,18 @@ use super::session::Session;
 use super::writers::{TrainingEvent, Writer, writers};
 use super::{Event, TrialError};
 use crate::metrics::Row;
-use crate::train::{EpochEnd, Execute, Progress};
+use crate::record::checkpoint::Best;
+use crate::train::{EpochEnd, Execute, Keep, Progress, best_row, is_exhausted};
 use std::time::{Duration, Instant};
 
 /// How training ended.
 pub(super) enum Outcome {
-    Done,
+    Done {
+        /// The epoch whose weights the trial has.
+        kept_epoch: u64,
+        /// The epoch after which `train.patience` ended training.
+        stopped_after: Option<u64>,
+    },
     Diverged(String),
     Interrupted,
 }
@@ -24,13 +30,12 @@ impl<B: Execute> Session<'_, '_, B> {
         if let Some(what) = self.past.rows.iter().find(|row| !row.is_finite()).map(not_finite) {
             return self.diverged(Vec::new(), &what);
         }
-        let epochs = self.trial.spec().train.epochs;
-        if self.trainer.epoch() == epochs {
+        if self.is_at_end() {
             self.tell(&TrainingEvent::Recovered)?;
         }
         // The first step is reported at once, so that users see that training runs.
         let mut last: Option<Instant> = None;
-        while self.trainer.epoch() < epochs {
+        while !self.is_at_end() {
             let emit = &mut self.run.emit;
             let mut progress = |progress: Progress| {
                 if last.is_none_or(|last| last.elapsed() > Duration::from_millis(100)) {
@@ -60,12 +65,37 @@ impl<B: Execute> Session<'_, '_, B> {
                         return self.diverged(rows, &what);
                     }
                     self.past.rows.extend(rows.iter().cloned());
+                    self.keep_best();
                     self.tell(&TrainingEvent::Epoch { train: &rows[0], validation: rows.get(1) })?;
                 }
             }
         }
+        if let Some(best) = self.past.best.clone().filter(|best| best.epoch < self.trainer.epoch()) {
+            let last = self.trainer.weights();
+            self.trainer.set_weights(&best.weights);
+            self.tell(&TrainingEvent::BestRestored)?;
+            self.trainer.set_weights(&last);
+        }
         self.tell(&TrainingEvent::Finished)?;
-        Ok(Outcome::Done)
+        let (kept_epoch, last) = (self.kept_epoch(), self.trainer.epoch());
+        let stopped_after = (last < self.trial.spec().train.epochs).then_some(last);
+        Ok(Outcome::Done { kept_epoch, stopped_after })
+    }
+
+    /// Whether no epoch is left, or `train.patience` ends training.
+    pub(super) fn is_at_end(&self) -> bool {
+        let settings = &self.trial.spec().train;
+        self.trainer.epoch() >= settings.epochs
+            || settings.patience.is_some_and(|patience| is_exhausted(&self.past.rows, patience))
+    }
+
+    /// Keeps the present weights if they are those of the best epoch and the trial keeps them.
+    pub(super) fn keep_best(&mut self) {
+        let position = self.trainer.position();
+        let is_best = best_row(&self.past.rows).is_some_and(|row| row.epoch == position.epoch);
+        if self.trial.spec().train.keep == Keep::Best && position.tally.is_empty() && is_best {
+            self.past.best = Some(Best { epoch: position.epoch, weights: self.trainer.weights() });
+        }
     }
 
     /// Ends training because something is not finite: `what`. `rows` are the rows of the last epoch.

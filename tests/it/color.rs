@@ -5,8 +5,8 @@ use crate::harness::{Workspace, json};
 use crate::runs::only;
 use serde_json::{Value, json as value};
 use vaex::data::ImageShape;
+use vaex::folder::{Stored, differences};
 use vaex::record::Grid;
-use vaex::record::checkpoint::{Stored, differences};
 
 const COUNT: usize = 24;
 const SHAPE: ImageShape = ImageShape { height: 6, width: 5, channels: 3 };

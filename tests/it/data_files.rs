@@ -82,7 +82,7 @@ white, or `stored = [0, 255]` if the images really are that dark
         let trial = plan(&workspace)["trials"][0].clone();
         workspace.trial("runs/tiny", trial["trial"].as_str().unwrap()).join("model.safetensors")
     });
-    let differences = vaex::record::checkpoint::differences(&weights[0], &weights[1]).unwrap();
+    let differences = vaex::folder::differences(&weights[0], &weights[1]).unwrap();
     assert!(differences.is_empty(), "{differences:?}");
 }
 

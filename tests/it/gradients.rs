@@ -4,11 +4,11 @@
 use crate::harness::plan;
 use dfdx::tensor::Cpu;
 use std::path::{Path, PathBuf};
+use vaex::folder::Stored;
 use vaex::model::Model;
 use vaex::model::parameters::{GradientMap, Module};
 use vaex::objective::{At, Form, FromBatch, KlForm, Loss, MeanTerms, Weights, learn, measure};
 use vaex::plan::Trial;
-use vaex::record::checkpoint::Stored;
 use vaex::tensor::backend::{Array, Combine, Host, Portable};
 use vaex::tensor::dims::Batch;
 

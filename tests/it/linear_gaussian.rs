@@ -6,8 +6,8 @@ use crate::runs::only;
 use polars::prelude::{ParquetReader, SerReader};
 use std::fs::File;
 use vaex::data::Dataset;
+use vaex::folder::Stored;
 use vaex::language::Spec;
-use vaex::record::checkpoint::Stored;
 
 const SIDE: usize = 4;
 const VALUES: usize = SIDE * SIDE;

@@ -6,6 +6,7 @@ mod cache;
 mod cluster;
 mod color;
 mod command_line;
+mod continuing;
 mod data_files;
 mod data_hints;
 mod digits;

@@ -6,9 +6,9 @@ use polars::prelude::{ParquetReader, SerReader};
 use std::path::{Path, PathBuf};
 use vaex::data::ImageShape;
 use vaex::folder::TrialFolder;
+use vaex::folder::{Arrays, Stored};
 use vaex::random::{Purpose, Stream};
 use vaex::record::Grid;
-use vaex::record::checkpoint::{Arrays, Stored};
 use vaex::record::manifold::manifold_codes;
 use vaex::record::trial::{Status, TrialRecord};
 

@@ -5,7 +5,7 @@ use crate::runs::{LONG, TINY, in_training, signal, wait_for};
 use polars::prelude::{ParquetReader, SerReader};
 use serde_json::Value;
 use std::fs::File;
-use vaex::record::checkpoint::Stored;
+use vaex::folder::Stored;
 
 fn events(said: &str) -> Vec<Value> {
     said.lines().map(|line| serde_json::from_str(line).expect(line)).collect()

@@ -4,9 +4,9 @@ use crate::harness::Workspace;
 use polars::prelude::{ParquetReader, SerReader};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use vaex::folder::Stored;
 use vaex::folder::TrialFolder;
 use vaex::model::prior::MixtureNumbers;
-use vaex::record::checkpoint::Stored;
 use vaex::record::trial::{Status, TrialRecord};
 
 const PIXELS: usize = 784;

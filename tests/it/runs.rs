@@ -6,10 +6,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
-use vaex::folder::TrialFolder;
 use vaex::metrics::Row;
 use vaex::record::tables::read_metrics;
-use vaex::record::trial::{Status, TrialRecord};
 
 pub(crate) const TINY: &str = "\
 name = \"tiny\"
@@ -83,8 +81,7 @@ fn a_run_writes_every_file_and_each_trial_can_be_run_alone() {
     let trials = workspace.trials("runs/tiny");
     assert_eq!(trials.len(), 2);
     for (id, folder) in &trials {
-        let files =
-            ["spec.toml", "trial.json", "metrics.parquet", "model.safetensors", "checkpoint.safetensors", "images"];
+        let files = ["spec.toml", "trial.json", "metrics.parquet", "model.safetensors", "state.safetensors", "images"];
         for file in files {
             assert!(folder.join(file).exists(), "{file}");
         }
@@ -354,34 +351,36 @@ fn missing_files_of_a_finished_trial_are_written_again() {
     }
 }
 
-/// With two epochs, each of the two checkpoints is of one epoch.
 #[test]
+#[cfg(unix)]
 fn the_previous_checkpoint_is_used_if_the_last_one_is_damaged() {
-    let workspace = Workspace::with_spec(TINY);
-    workspace.succeed(&["run", "spec.toml"]);
+    let workspace = Workspace::with_spec(LONG);
     workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
     let names = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
-    for (id, folder) in workspace.trials("runs/tiny") {
+    for (damaged, from) in [(&names[..1], "resuming after epoch "), (&names[..], "started")] {
+        let process = in_training(&workspace);
+        signal("-INT", process.id());
+        assert_eq!(process.wait_with_output().unwrap().status.code(), Some(130));
+        let folder = only(&workspace, "runs/long");
         let name_of_folder = folder.file_name().unwrap().to_str().unwrap();
-        for (damaged, from) in [(&names[..1], "resuming after epoch 1"), (&names[..], "started")] {
-            for name in damaged {
-                let mut bytes = std::fs::read(folder.join(name)).unwrap();
-                // One bit of a weight.
-                let last = bytes.len() - 1000;
-                bytes[last] ^= 1;
-                std::fs::write(folder.join(name), bytes).unwrap();
-            }
-            let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
-            TrialRecord { status: Status::Running, ..record }.write(&TrialFolder::new(&folder)).unwrap();
-            let output = workspace.succeed(&["run", "spec.toml"]);
-            let faults = damaged
-                .iter()
-                .map(|name| format!("runs/tiny/{name_of_folder}/{name}: it is damaged: its checksum differs"))
-                .collect::<Vec<_>>()
-                .join("; cannot resume from ");
-            assert!(output.contains(&format!(": {from}; cannot resume from {faults}\n")), "{output}");
-            same_bits(&folder, &workspace.trial("undisturbed/tiny", &id));
+        for name in damaged {
+            let mut bytes = std::fs::read(folder.join(name)).unwrap();
+            // One bit of a weight.
+            let last = bytes.len() - 1000;
+            bytes[last] ^= 1;
+            std::fs::write(folder.join(name), bytes).unwrap();
         }
+        let output = workspace.succeed(&["run", "spec.toml"]);
+        let faults = damaged
+            .iter()
+            .map(|name| format!("runs/long/{name_of_folder}/{name}: it is damaged: its checksum differs"))
+            .collect::<Vec<_>>()
+            .join("; cannot resume from ");
+        let line = output.lines().find(|line| line.contains("; cannot resume from ")).unwrap_or_default();
+        assert!(line.contains(&format!(": {from}")), "{output}");
+        assert!(line.ends_with(&format!("; cannot resume from {faults}")), "{output}");
+        same_bits(&folder, &only(&workspace, "undisturbed/long"));
+        std::fs::remove_dir_all(workspace.path("runs")).unwrap();
     }
 }
 

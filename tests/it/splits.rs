@@ -4,7 +4,7 @@ use crate::data_files::idx_of;
 use crate::harness::{Workspace, json, untimed};
 use crate::runs::{only, rows, same_bits};
 use serde_json::Value;
-use vaex::record::checkpoint::differences;
+use vaex::folder::differences;
 
 /// A small trial on embedded images, with these lines in `[data]`.
 fn spec(data: &str) -> String {

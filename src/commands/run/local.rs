@@ -93,7 +93,7 @@ fn same_command() -> String {
 /// The best trial, on one line.
 fn best_line(trial: &ReportedTrial) -> String {
     let name = trial.folder.file_name().unwrap_or_default().to_string_lossy();
-    let row = trial.last(Split::Validation).or(trial.last(Split::Train));
+    let row = trial.kept(Split::Validation).or(trial.kept(Split::Train));
     let loss = row.and_then(|row| row.get(LOSS)).map(|loss| format!(": {LOSS} {loss:.5}"));
     // Of a plain autoencoder, that number is not a bound.
     let elbo = row.and_then(|row| row.get(ELBO_NATS)).filter(|_| !trial.is_plain());

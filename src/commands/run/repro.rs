@@ -8,11 +8,10 @@ use crate::commands::shared::schedulers::Launcher;
 use crate::commands::shared::signals::{self, STOP};
 use crate::commands::shared::trial::prepared_trial;
 use crate::data::Cache;
-use crate::folder::TrialFolder;
+use crate::folder::{self, TrialFolder};
 use crate::launch::{self, Options};
 use crate::metrics::Row;
 use crate::plan::{NUMERICS, value_text};
-use crate::record::checkpoint;
 use crate::record::tables::read_metrics;
 use crate::record::trial::{Status, TrialRecord};
 use crate::train::measure::LOSS;
@@ -60,7 +59,7 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
     if summary.done == 0 {
         bail!("the second training failed: {}", record_again.error.as_deref().unwrap_or("without an error message"));
     }
-    let mut differences = checkpoint::differences(&files.model(), &again.model())?;
+    let mut differences = folder::differences(&files.model(), &again.model())?;
     let rows = [&files, again].map(|folder| read_metrics(&folder.metrics()));
     let [before, after] = rows;
     differences.extend(in_metrics(&before?, &after?));

@@ -3,6 +3,7 @@
 use super::prepared;
 use super::print::explain;
 use super::signals::STOP;
+use super::trial::WeightsChoice;
 use crate::evaluation::{EvaluateSettings, METRICS, SPLITS, Scope, find};
 use crate::folder::{ExperimentFolder, TrialFolder};
 use crate::language::Spec;
@@ -35,6 +36,8 @@ pub(crate) struct Question {
     /// Number of images for `nll`, the first ones of the split; default: `evaluate.nll_images` of the spec, else all.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     nll_images: Option<u64>,
+    #[command(flatten)]
+    pub(crate) weights: WeightsChoice,
 }
 
 /// The name of a metric, if there is such a metric.
@@ -78,7 +81,13 @@ impl Question {
             ("--nll-samples", self.nll_samples.map(|samples| samples.to_string())),
             ("--nll-images", self.nll_images.map(|images| images.to_string())),
         ];
-        options.into_iter().filter_map(|(name, value)| Some([name.into(), value?.into()])).flatten().collect()
+        let weights = self.weights.option().into_iter().flatten().map(OsString::from);
+        options
+            .into_iter()
+            .filter_map(|(name, value)| Some([name.into(), value?.into()]))
+            .flatten()
+            .chain(weights)
+            .collect()
     }
 }
 
@@ -159,15 +168,15 @@ pub(crate) fn evaluate(
     question: &Question,
     (threads, again): (Option<usize>, bool),
     emit: &mut dyn FnMut(Event),
-) -> anyhow::Result<(EvaluationEnd, EvaluateSettings)> {
+) -> anyhow::Result<(EvaluationEnd, EvaluateSettings, TrialFolder)> {
     // Another process may train the trial again: its weights and its record are read when it has ended.
     let _lock = lock::take(TrialFolder::new(folder).path(), lock::PATIENCE)?;
-    let trained = Trained::open(folder)?;
+    let trained = Trained::with_weights(folder, question.weights.weights())?;
     let mut trained = match threads {
         Some(threads) => trained.with_threads(threads)?,
         None => trained,
     };
     let settings = question.settings(trained.spec());
     let end = trained.evaluate(&mut prepared::checked_files(), &settings, again, &STOP, emit)?;
-    Ok((end, settings))
+    Ok((end, settings, trained.evaluation_folder()))
 }

@@ -6,8 +6,9 @@ use crate::folder::{TrialFolder, exists};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::{Status, TrialRecord};
 use crate::report;
+use crate::trained::{Trained, Weights};
 use anyhow::{Context, anyhow, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
@@ -23,6 +24,57 @@ pub(crate) struct TrialChoice {
     /// Folder in which trial ids are looked up.
     #[arg(long, default_value = "runs", value_name = "DIR")]
     runs: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct WeightsChoice {
+    /// Weights to use; default: those that the trial keeps (`train.keep`).
+    #[arg(long, value_name = "EPOCH")]
+    weights: Option<WeightsWord>,
+}
+
+/// An epoch whose weights are used.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WeightsWord {
+    /// Those after the last epoch.
+    Last,
+    /// Those after the epoch with the lowest validation loss.
+    Best,
+}
+
+impl WeightsChoice {
+    pub(crate) fn weights(self) -> Weights {
+        match self.weights {
+            None => Weights::Kept,
+            Some(WeightsWord::Last) => Weights::Last,
+            Some(WeightsWord::Best) => Weights::Best,
+        }
+    }
+
+    /// The option, for another process.
+    pub(crate) fn option(self) -> Option<[&'static str; 2]> {
+        let word = match self.weights? {
+            WeightsWord::Last => "last",
+            WeightsWord::Best => "best",
+        };
+        Some(["--weights", word])
+    }
+}
+
+/// A trial, and which of its weights are used.
+#[derive(Debug, Args)]
+pub(crate) struct ModelChoice {
+    #[command(flatten)]
+    trial: TrialChoice,
+    #[command(flatten)]
+    weights: WeightsChoice,
+}
+
+impl ModelChoice {
+    /// The trained model.
+    pub(crate) fn open(&self) -> anyhow::Result<Trained> {
+        Ok(Trained::with_weights(&self.trial.folder()?, self.weights.weights())?)
+    }
 }
 
 impl TrialChoice {

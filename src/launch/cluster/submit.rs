@@ -5,7 +5,7 @@ use super::{Job, Scheduler, Tasks, slurm, user_template};
 use crate::folder::{self, ExperimentFolder, FileError, create_folder, write_whole};
 use crate::launch::{Launch, LaunchError, Waiting};
 use crate::machine::program;
-use crate::record::trial::now;
+use crate::record::trial::{Status, now};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -140,7 +140,12 @@ impl<'p> Launch<'p> {
         tasks: &Tasks,
     ) -> Result<Job, LaunchError> {
         // A scheduler needs a fixed list: the trials that can be proposed without results of other trials.
-        let mut waiting: Vec<Waiting<'p>> = std::iter::from_fn(|| self.source.propose()).collect();
+        let mut waiting: Vec<Waiting<'p>> = Vec::new();
+        while let Some(one) = self.source.propose() {
+            // None waits for a shorter trial: a task continues what is there when it starts.
+            self.source.ended(&one.trial, Status::Planned);
+            waiting.push(one);
+        }
         let name = waiting.first().map_or("", |waiting| waiting.trial.name()).to_owned();
         let ids = waiting.iter().map(|waiting| waiting.trial.id().to_owned()).collect();
         let replaces_results = waiting.iter().any(|waiting| waiting.fresh_record.is_some());

@@ -5,7 +5,7 @@ const COLLAPSED = 0.01;
 
 /** The KL of a trial's latent axes, the largest first. */
 function axisKl(page, trial) {
-    const kl = trial.status === "done" ? trial.final[page.split]?.kl_axis_nats ?? [] : [];
+    const kl = trial.status === "done" ? trial.kept[page.split]?.kl_axis_nats ?? [] : [];
     return kl.every(isNumber) && trial.spec["model.posterior"] !== "none" ? [...kl].sort((one, other) => other - one) : [];
 }
 

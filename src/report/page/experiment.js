@@ -29,9 +29,9 @@ class Experiment {
         return this.short[key] ?? key;
     }
 
-    /** The recorded value of a metric: of the last epoch, or of the whole trial. */
+    /** The recorded value of a metric: of the epoch whose weights are kept, or of the whole trial. */
     recorded(trial, name) {
-        return KEY_METRICS.includes(name) ? trial.final?.[this.split]?.[name] : trial[name];
+        return KEY_METRICS.includes(name) ? trial.kept?.[this.split]?.[name] : trial[name];
     }
 
     /** The value of a metric of a trial that is done; null if absent. */
@@ -75,7 +75,7 @@ class Experiment {
             element("p", {}, `${plural(this.trials.length, "trial")}: ${this.statuses(this.trials) || "none"}. `,
                 this.unplanned.length > 0 ? `${plural(this.unplanned.length, "other trial")} in this folder ${this.unplanned.length === 1 ? "is" : "are"} not in the current plan. ` : "",
                 element("span", { class: "soft" },
-                `Metrics are of the ${this.split} split after the last epoch; nats are per image. Means and charts include only trials that are done; learning curves include all trials.`)),
+                `Metrics are of the ${this.split} split after ${this.of_epochs}; nats are per image. Means and charts include only trials that are done; learning curves include all trials.`)),
             this.notes.length > 0 ? element("ul", { class: "soft" }, this.notes.map((note) => element("li", {}, note))) : null,
                 warnings, contents);
         main.insertBefore(this.place, main.querySelector("footer"));

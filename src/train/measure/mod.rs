@@ -169,6 +169,11 @@ pub fn final_name(metric: &Metric, split: Split) -> String {
     format!("final_{}_{}", split.name(), metric.name)
 }
 
+/// The name of the column with a metric's value in the epoch whose weights are kept.
+pub fn kept_name(metric: &Metric, split: Split) -> String {
+    format!("kept_{}_{}", split.name(), metric.name)
+}
+
 /// The metrics that have a best value: validation metrics of which lower or higher values are better.
 pub fn with_best() -> impl Iterator<Item = &'static Metric> + Clone {
     all().filter(|metric| metric.is_of(Split::Validation) && metric.sign().is_some())

@@ -24,4 +24,8 @@ impl Course for Cosine {
         let share = if fall > 0.0 { (fallen / fall).clamp(0.0, 1.0) } else { 0.0 };
         learning_rate * (0.5 * (1.0 + (std::f64::consts::PI * share).cos()))
     }
+
+    fn depends_on_end(&self) -> bool {
+        true
+    }
 }

@@ -20,6 +20,11 @@ pub trait Course: Debug + Send + Sync {
     /// The learning rate, from `learning_rate`.
     fn rate(&self, times: Times, learning_rate: f64) -> f64;
 
+    /// Whether rates depend on the number of epochs.
+    fn depends_on_end(&self) -> bool {
+        false
+    }
+
     /// Warnings for a training with this number of epochs.
     fn warnings(&self, _epochs: u64) -> Vec<Problem> {
         Vec::new()

@@ -33,7 +33,10 @@ impl<B: Execute> Writer<B> for Scalars {
             TrainingEvent::Diverged { rows } => {
                 session.log.add(|log| rows.iter().try_for_each(|row| log.metrics(row)));
             }
-            TrainingEvent::Recovered | TrainingEvent::Paused | TrainingEvent::Finished => {}
+            TrainingEvent::Recovered
+            | TrainingEvent::Paused
+            | TrainingEvent::BestRestored
+            | TrainingEvent::Finished => {}
         }
         Ok(())
     }
@@ -53,7 +56,10 @@ impl<B: Execute> Writer<B> for EndOfLog {
             TrainingEvent::Diverged { .. } => session.log.add(|log| log.hparams_end(false)),
             // More events follow soon.
             TrainingEvent::Started => return Ok(()),
-            TrainingEvent::Recovered | TrainingEvent::Paused | TrainingEvent::Epoch { .. } => {}
+            TrainingEvent::Recovered
+            | TrainingEvent::Paused
+            | TrainingEvent::Epoch { .. }
+            | TrainingEvent::BestRestored => {}
         }
         session.log.add(EventWriter::flush);
         if let Some(fault) = session.log.take_fault() {
@@ -97,7 +103,7 @@ fn summary<B: Execute>(session: &Session<'_, '_, B>) -> String {
         session.record.host,
         " --- |".repeat(columns.len()),
     );
-    let epoch = session.trainer.epoch();
+    let epoch = session.kept_epoch();
     for row in session.past.rows.iter().filter(|row| row.epoch == epoch) {
         let cell = |(metric, _): &(&Metric, _)| match row.value(&metric.name) {
             Some(Value::Number(number)) => format!(" {number:.5} |"),

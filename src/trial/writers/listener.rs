@@ -17,8 +17,8 @@ impl<B: Execute> Writer<B> for Listener {
             TrainingEvent::Started => {
                 let Position { epoch: epochs_done, steps: steps_done, .. } = session.trainer.position();
                 let (epochs, steps) = (session.trial.spec().train.epochs, session.trial.steps());
-                let note = session.note.take();
-                (session.run.emit)(Event::Started { epochs_done, steps_done, epochs, steps, note });
+                let (continued, note) = (session.continued.take(), session.note.take());
+                (session.run.emit)(Event::Started { epochs_done, steps_done, epochs, steps, continued, note });
             }
             TrainingEvent::Epoch { train, validation } => (session.run.emit)(Event::Epoch {
                 epoch: train.epoch,

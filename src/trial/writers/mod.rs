@@ -35,7 +35,9 @@ pub(super) enum TrainingEvent<'a> {
         /// The rows of the last epoch; they are already in `Session::past`.
         rows: &'a [Row],
     },
-    /// Training ended after its last epoch.
+    /// Training ended, and the weights are those of the best epoch, which is not the last one.
+    BestRestored,
+    /// Training ended after its last epoch, whose weights the trainer has.
     Finished,
 }
 

@@ -1,20 +1,40 @@
-//! The trained weights.
+//! The trained weights, and what is needed to train them for more epochs.
 
 use super::{TrainingEvent, Writer};
-use crate::record::checkpoint::write_model;
+use crate::folder::{FileError, TrialFolder, exists};
+use crate::record::checkpoint::{write_model, write_state};
 use crate::train::Execute;
 use crate::trial::TrialError;
 use crate::trial::session::Session;
 
-/// model.safetensors, written when training is done.
+/// model.safetensors, written when training is done, and state.safetensors. If the weights of an earlier epoch are kept,
+/// model.last.safetensors has the last ones.
 pub(super) struct ModelFile;
 
 impl<B: Execute> Writer<B> for ModelFile {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         if let TrainingEvent::Finished = event {
-            let (path, spec) = (session.run.folder.model(), session.trial.toml());
-            let (architecture, stored) = (session.trial.architecture(), session.trial.dataset().stored);
-            write_model(&path, &session.trainer.snapshot(), &spec, architecture, stored)?;
+            let (folder, trial, past) = (session.run.folder, session.trial, &session.past);
+            let (spec, architecture, stored) = (trial.toml(), trial.architecture(), trial.dataset().stored);
+            let snapshot = session.trainer.snapshot();
+            let last = &snapshot.weights;
+            let file = match past.best.as_ref().filter(|best| best.epoch < snapshot.position.epoch) {
+                Some(best) => {
+                    write_model(&folder.last_model(), last, &spec, architecture, stored)?;
+                    write_model(&folder.model(), &best.weights, &spec, architecture, stored)?;
+                    TrialFolder::LAST_MODEL
+                }
+                None => {
+                    // An earlier training may have left one.
+                    if exists(&folder.last_model())? {
+                        std::fs::remove_file(folder.last_model())
+                            .map_err(FileError::at("remove", &folder.last_model()))?;
+                    }
+                    write_model(&folder.model(), last, &spec, architecture, stored)?;
+                    TrialFolder::MODEL
+                }
+            };
+            write_state(&folder.state(), &snapshot, trial.id(), past, file)?;
         }
         Ok(())
     }

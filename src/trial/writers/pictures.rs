@@ -2,10 +2,10 @@
 
 use super::pictures_due::{PicturesDue, pictures_due};
 use super::{TrainingEvent, Writer};
+use crate::folder::Arrays;
 use crate::folder::{FileError, TrialFolder, write_whole};
 use crate::plan::Trial;
 use crate::record::Grid;
-use crate::record::checkpoint::Arrays;
 use crate::record::manifold::manifold_codes;
 use crate::record::pictures::{MANIFOLD, PSEUDO_INPUTS, RECONSTRUCTIONS, SAMPLES};
 use crate::train::{Execute, Trainer};

@@ -1,4 +1,4 @@
-//! When pictures are drawn: after the epochs that the spec asks for, and after the last epoch.
+//! When pictures are drawn: after the epochs that the spec asks for, after the last epoch, and of the weights that are kept.
 
 use super::TrainingEvent;
 use crate::train::Execute;
@@ -9,11 +9,12 @@ pub(super) fn pictures_due<B: Execute>(event: &TrainingEvent<'_>, session: &Sess
     let logged = match event {
         TrainingEvent::Epoch { .. } => true,
         TrainingEvent::Recovered => session.log_is_new,
+        // The log has pictures of this epoch, or of none that was not due.
+        TrainingEvent::BestRestored => return Some(PicturesDue { logged: false, is_last: true }),
         _ => return None,
     };
-    let (epoch, spec) = (session.trainer.epoch(), session.trial.spec());
-    let is_due = spec.log.pictures.contain(epoch);
-    let is_last = epoch == spec.train.epochs;
+    let is_due = session.trial.spec().log.pictures.contain(session.trainer.epoch());
+    let is_last = session.is_at_end();
     (is_due || is_last).then_some(PicturesDue { logged, is_last })
 }
 

@@ -5,14 +5,14 @@ use crate::harness::Workspace;
 use crate::runs::{in_training, same_bits, signal};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use vaex::folder::Stored;
 use vaex::folder::{ExperimentFolder, TrialFolder};
 use vaex::launch::Frozen;
-use vaex::record::checkpoint::Stored;
 use vaex::record::tables::read_metrics;
 use vaex::record::trial::TrialRecord;
 use walkdir::WalkDir;
 
-/// One small trial, with checkpoints of its last two epochs.
+/// One small trial.
 const SMALL: &str = "\
 name = \"small\"
 
@@ -100,14 +100,14 @@ fn restore(folder: &Path, contents: &BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
-fn is_checkpoint(name: &str) -> bool {
-    name.starts_with("checkpoint")
+fn is_state(name: &str) -> bool {
+    name == "state.safetensors"
 }
 
-/// Whether a finished trial does not need the file: the lock, the checkpoints and the report's tables.
+/// Whether a finished trial does not need the file: the lock, the state and the report's tables.
 fn is_unused(name: &Path) -> bool {
     let name = name.file_name().unwrap().to_str().unwrap();
-    name == ".lock" || is_checkpoint(name) || name == "trials.parquet" || name == "curves.parquet"
+    name == ".lock" || is_state(name) || name == "trials.parquet" || name == "curves.parquet"
 }
 
 /// All damage to any file of a finished trial is detected.
@@ -121,13 +121,13 @@ fn all_damage_to_a_finished_trial_is_detected() {
     let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     assert_eq!(vaex::trial::fault(&TrialFolder::new(&folder), &record), None);
     let mut tried = 0;
-    let is_checked = |name: &Path| !is_unused(name) || is_checkpoint(name.file_name().unwrap().to_str().unwrap());
+    let is_checked = |name: &Path| !is_unused(name) || is_state(name.file_name().unwrap().to_str().unwrap());
     for (name, bytes) in pristine.iter().filter(|(name, _)| is_checked(name)) {
         let path = experiment.join(name);
         for damage in Damage::all(bytes.len(), 64) {
             damage.apply(&path);
             tried += 1;
-            if is_checkpoint(path.file_name().unwrap().to_str().unwrap()) {
+            if is_state(path.file_name().unwrap().to_str().unwrap()) {
                 assert!(Stored::read_own(&path).is_err(), "{name:?}: {damage:?}");
                 std::fs::write(&path, bytes).unwrap();
                 continue;
@@ -154,7 +154,7 @@ fn all_damage_to_a_finished_trial_is_detected() {
             std::fs::write(&path, bytes).unwrap();
         }
     }
-    println!("{tried} damages of a finished trial's files and of its checkpoints");
+    println!("{tried} damages of a finished trial's files and of its state");
 }
 
 fn repair_finished(places: usize) {

@@ -80,9 +80,9 @@ impl Bars {
                     let _ = self.all.println(format!("{}: {metric}: {why}", label(plan, trial)));
                 }
             }
-            Event::Started { epochs_done, steps_done, steps, note, .. } => {
-                if note.is_some() {
-                    let started = started(*epochs_done, *steps_done, note.as_deref());
+            Event::Started { epochs_done, steps_done, steps, continued, note, .. } => {
+                if continued.is_some() || note.is_some() {
+                    let started = started([*epochs_done, *steps_done], continued.as_ref(), note.as_deref());
                     // As above.
                     let _ = self.all.println(format!("{}: {started}", label(plan, trial)));
                 }

@@ -30,7 +30,7 @@ pub(crate) fn summary<'a>(plan: &Plan, states: impl Iterator<Item = &'a str>, ex
         Err(error) => (None, Some(error.to_string())),
     };
     let best = report.as_ref().and_then(report::Report::best).map(|trial| {
-        let rows = Split::OF_EPOCHS.into_iter().filter_map(|split| trial.last(split));
+        let rows = Split::OF_EPOCHS.into_iter().filter_map(|split| trial.kept(split));
         let keys = plan.varied().iter().map(|key| (key.clone(), json!(trial.record.spec.get(key))));
         json!({
             "trial": trial.record.trial,

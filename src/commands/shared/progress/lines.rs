@@ -7,7 +7,7 @@ use crate::evaluation;
 use crate::launch::cluster::Task;
 use crate::launch::{Changes, RunEvent};
 use crate::plan::{Plan, Trial, value_text};
-use crate::record::trial::{Status, TrialRecord};
+use crate::record::trial::{Continued, Status, TrialRecord};
 use crate::report::significant;
 use crate::text::counted;
 use crate::trial::Event;
@@ -44,7 +44,9 @@ pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &
         }
         Event::Waiting { holder } => format!("waiting for {holder}"),
         Event::Warning { text } => format!("warning: {text}"),
-        Event::Started { epochs_done, steps_done, note, .. } => started(*epochs_done, *steps_done, note.as_deref()),
+        Event::Started { epochs_done, steps_done, continued, note, .. } => {
+            started([*epochs_done, *steps_done], continued.as_ref(), note.as_deref())
+        }
         Event::Epoch { epoch, loss, validation_loss, images_per_second, .. } => format!(
             "epoch {epoch}/{}, loss {}{}, {}, ETA {} (all trials: {})",
             trial.spec().train.epochs,
@@ -119,11 +121,16 @@ pub(crate) fn evaluated(metric: &str, values: &BTreeMap<String, Value>, seconds:
 }
 
 /// The epoch or step from which training starts, and a note about it.
-pub(super) fn started(epochs_done: u64, steps_done: u64, note: Option<&str>) -> String {
-    let from = match (epochs_done, steps_done) {
-        (_, 0) => "started".to_owned(),
-        (0, steps) => format!("resuming after step {steps}"),
-        (epochs, _) => format!("resuming after epoch {epochs}"),
+pub(super) fn started(
+    [epochs_done, steps_done]: [u64; 2],
+    continued: Option<&Continued>,
+    note: Option<&str>,
+) -> String {
+    let from = match (continued, epochs_done, steps_done) {
+        (Some(Continued { trial, epochs }), ..) => format!("continues {trial} after epoch {epochs}"),
+        (None, _, 0) => "started".to_owned(),
+        (None, 0, steps) => format!("resuming after step {steps}"),
+        (None, epochs, _) => format!("resuming after epoch {epochs}"),
     };
     note.map_or(from.clone(), |note| format!("{from}; {note}"))
 }

@@ -1,0 +1,79 @@
+//! Which epoch of a training is the best one, and when a training without improvement ends.
+
+use super::measure::{CAPACITY_NATS, KL_WEIGHT, LOSS};
+use crate::metrics::{Row, Split};
+
+/// The validation rows with the full KL weight and capacity. While a weight or a capacity rises, losses are those of other
+/// objectives.
+fn comparable(rows: &[Row]) -> impl Iterator<Item = (f64, &Row)> {
+    let validation = || rows.iter().filter(|row| row.split == Split::Validation);
+    let risen = [KL_WEIGHT, CAPACITY_NATS].map(|name| {
+        let values = validation().filter_map(|row| row.get(name));
+        (name, values.fold(f64::NEG_INFINITY, f64::max) * (1.0 - 1e-9))
+    });
+    let is_full = move |row: &&Row| risen.iter().all(|(name, most)| row.get(name).is_none_or(|value| value >= *most));
+    validation().filter(is_full).filter_map(|row| Some((row.get(LOSS).filter(|loss| loss.is_finite())?, row)))
+}
+
+/// The first validation row with the lowest finite loss, among the epochs with the full KL weight and capacity; `None` if there is
+/// none. After each epoch, it is either the row of that epoch or the same as before.
+pub fn best_row(rows: &[Row]) -> Option<&Row> {
+    comparable(rows).min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, row)| row)
+}
+
+/// Whether the loss has not improved in the last `patience` of the epochs with the full KL weight and capacity.
+pub fn is_exhausted(rows: &[Row], patience: u64) -> bool {
+    let best = best_row(rows).map(|row| row.epoch);
+    best.is_some_and(|best| comparable(rows).filter(|(_, row)| row.epoch > best).count() as u64 >= patience)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::measure::example;
+
+    /// Rows with these KL weights and validation losses.
+    fn rows(epochs: &[(f64, f64)]) -> Vec<Row> {
+        let row = |(index, (weight, loss)): (usize, &(f64, f64))| {
+            Split::OF_EPOCHS.map(|split| {
+                // A low training loss is no reason to keep an epoch.
+                let loss = if split == Split::Validation { *loss } else { -9.0 };
+                let given = [(LOSS, loss), (KL_WEIGHT, *weight), (CAPACITY_NATS, 5.0)];
+                example(index as u64 + 1, split, &given)
+            })
+        };
+        epochs.iter().enumerate().flat_map(row).collect()
+    }
+
+    fn best(epochs: &[(f64, f64)]) -> Option<u64> {
+        best_row(&rows(epochs)).map(|row| row.epoch)
+    }
+
+    #[test]
+    fn the_best_epoch_has_the_lowest_loss_at_the_full_weight() {
+        assert_eq!(best(&[]), None);
+        assert_eq!(best(&[(1.0, 3.0), (1.0, 2.0), (1.0, 2.0), (1.0, 4.0)]), Some(2));
+        assert_eq!(best(&[(0.5, 1.0), (1.0, 3.0), (1.0, 2.5)]), Some(3));
+        assert_eq!(best(&[(1.0, f64::NAN), (1.0, 3.0)]), Some(2));
+        // Cyclical: the weight falls again.
+        assert_eq!(best(&[(0.5, 1.0), (1.0, 3.0), (0.5, 1.0), (1.0, 2.0), (0.0, 0.1)]), Some(4));
+    }
+
+    #[test]
+    fn the_best_row_changes_only_to_the_last_one() {
+        let epochs = [(0.2, 5.0), (0.6, 1.0), (1.0, 9.0), (1.0, 8.0), (0.3, 2.0), (1.0, 8.5), (1.0, 7.0), (1.0, 7.0)];
+        let found: Vec<Option<u64>> = (1..=epochs.len()).map(|count| best(&epochs[..count])).collect();
+        assert_eq!(found, [1, 2, 3, 4, 4, 4, 7, 7].map(Some));
+    }
+
+    #[test]
+    fn patience_counts_epochs_at_the_full_weight_without_improvement() {
+        let ends = |epochs: &[(f64, f64)], patience| is_exhausted(&rows(epochs), patience);
+        let still = [(1.0, 2.0), (1.0, 2.0), (1.0, 2.5)];
+        assert!(!ends(&[], 1) && !ends(&still[..1], 1));
+        assert!(ends(&still[..2], 1) && !ends(&still[..2], 2) && ends(&still, 2));
+        // The loss rises with the weight.
+        assert!(!ends(&[(0.2, 1.0), (0.6, 2.0), (1.0, 3.0)], 1));
+        assert!(!ends(&[(1.0, 1.0), (0.5, 0.5), (0.7, 0.6), (1.0, 0.9)], 1));
+    }
+}
