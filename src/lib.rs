@@ -32,6 +32,8 @@ pub mod train;
 
 pub mod evaluation;
 
+pub mod search;
+
 pub mod language;
 pub mod plan;
 

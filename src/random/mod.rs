@@ -60,6 +60,8 @@ pub enum Purpose {
     Evaluation = 20,
     /// Noise of the codes of importance sampling; the epoch is the block of samples, the index is the image.
     Importance = 21,
+    /// Proposals of a search; the epoch is the number of the proposal, the index is a hash of the key.
+    Search = 22,
 }
 
 /// The seed of everything that must be the same in all trials, whatever their own seed: the pixels and the noise of

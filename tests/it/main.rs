@@ -32,6 +32,7 @@ mod probe;
 mod processes;
 mod real_data;
 mod runs;
+mod search;
 mod shapes;
 mod splits;
 mod structure;

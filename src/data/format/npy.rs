@@ -5,6 +5,7 @@ use super::named::{chosen, labels_of, parts_of};
 use super::zip_file::{ZipFile, is_zip};
 use super::{Block, Format, FormatError, Place, PlaceParts, Reader, Start, Wish};
 use crate::data::column::RawColumn;
+use crate::data::guard::guarded;
 use crate::data::values::{Element, Values};
 use crate::folder::FileError;
 use crate::text::grouped;
@@ -145,7 +146,7 @@ fn member_type(file: &mut ZipFile, name: &str) -> Option<DType> {
     let mut kind = None;
     let read = |input: &mut dyn Read| {
         kind = checked_header(input)
-            .and_then(|(input, _)| npyz::NpyHeader::from_reader(input))
+            .and_then(|(input, _)| guarded(|| npyz::NpyHeader::from_reader(input)).unwrap_or_else(overflowing))
             .ok()
             .map(|header| header.dtype());
         Ok(())
@@ -184,6 +185,11 @@ fn checked_header(mut input: impl Read) -> std::io::Result<(impl Read, u64)> {
     Ok((Cursor::new(start).chain(input), bytes))
 }
 
+/// The library multiplies the sizes of an array, which panics in a build with checks of overflows.
+fn overflowing<T>(panic: String) -> std::io::Result<T> {
+    Err(std::io::Error::other(panic))
+}
+
 /// What is wrong with an array, in words.
 fn damaged(path: &Path, error: &std::io::Error) -> FormatError {
     let text = error.to_string();
@@ -203,7 +209,7 @@ fn checked<R: Read>(
     let damaged = |error: std::io::Error| damaged(path, &error);
     let (input, header) = checked_header(input).map_err(damaged)?;
     let bytes = bytes.map(|bytes| bytes.saturating_sub(header));
-    let file = NpyFile::new(input).map_err(damaged)?;
+    let file = guarded(|| NpyFile::new(input)).unwrap_or_else(overflowing).map_err(damaged)?;
     let axes: Vec<usize> = file.shape().iter().map(|size| *size as usize).collect();
     let count = file.shape().iter().try_fold(1u64, |product, size| product.checked_mul(*size));
     let DType::Plain(kind) = file.dtype() else {

@@ -1,0 +1,11 @@
+//! Proposals of settings from the results of earlier ones. Plain functions on numbers: what the keys are, and how results are
+//! measured, is up to the caller.
+
+mod parzen;
+mod random;
+mod space;
+mod tpe;
+
+pub use random::{drawn, spread};
+pub use space::{Axis, Domain, Setting, Space};
+pub use tpe::{Outcome, Seen, Tpe};
