@@ -257,6 +257,11 @@ impl EvaluateArgs {
             );
         } else {
             report::print(self.trial.given())?;
+            if !is_of_kept {
+                say(
+                    "the table has the weights that trials keep; results of others are in last/evaluation.json of each trial",
+                );
+            }
         }
         Ok(match summary {
             EvaluationsSummary { interrupted: 1.., .. } => INTERRUPTED,

@@ -12,7 +12,7 @@ use crate::record::trial::Continued;
 use crate::report::{Column, Table, significant};
 use crate::settings::written;
 use crate::text::counted;
-use crate::trial::estimate;
+use crate::trial::{Prefix, estimate};
 use clap::Args;
 use indicatif::HumanDuration;
 use std::collections::BTreeMap;
@@ -90,12 +90,11 @@ impl Command for PlanArgs {
             _ => String::new(),
         };
         say(&format!("{}: {trials}{of}{same}, {images}", plan.name()));
-        if !prospects.from_scratch.is_empty() {
-            let count = counted(prospects.from_scratch.len(), "trial");
-            say(&format!(
-                "{count} trained from the start, although a trial with fewer epochs is done: `train.schedule` depends on \
-                 `train.epochs`"
-            ));
+        for line in from_scratch(&plan, &prospects) {
+            say(&line);
+        }
+        for error in &prospects.unreadable {
+            complain(&format!("warning: {error}; this trial is not continued"));
         }
         if !plan.expected().is_empty() {
             say(&format!("{} to compare with the results", counted(plan.expected().len(), "expected value")));
@@ -140,6 +139,23 @@ fn state(prospects: &Prospects<'_>, trial: &Trial) -> String {
         (Some(Continued { trial, epochs }), _) => format!("continues {trial} after epoch {epochs}"),
         (None, prospect) => prospect.map_or("", |prospect| prospect.name()).to_owned(),
     }
+}
+
+/// Why new trials are trained from the start, although a shorter one is done.
+fn from_scratch(plan: &Plan, prospects: &Prospects<'_>) -> Vec<String> {
+    let can_continue = |id: &str| plan.selected().any(|trial| trial.id() == id && trial.can_continue());
+    let (lacking, dependent): (Vec<_>, Vec<_>) = prospects.from_scratch.iter().partition(|(id, _)| can_continue(id));
+    let line = |some: &[&(&str, Prefix)], why: &str| {
+        let are = if some.len() == 1 { "is" } else { "are" };
+        let count = counted(some.len(), "trial");
+        (!some.is_empty())
+            .then(|| format!("{count} {are} trained from the start, although a shorter one is done: {why}"))
+    };
+    let lines = [
+        line(&dependent, "`train.schedule` depends on `train.epochs`"),
+        line(&lacking, "its state.safetensors is missing"),
+    ];
+    lines.into_iter().flatten().collect()
 }
 
 /// The estimated duration of the epochs that are left of each trial with one thread, by id. Trials whose epochs take equally long are measured once.
@@ -220,6 +236,7 @@ fn json(plan: &Plan, prospects: &Prospects<'_>, times: &BTreeMap<&str, Duration>
             "trial": trial.id(),
             "state": prospects.of.get(trial.id()).map(|prospect| prospect.name()),
             "continues": prospects.continued.get(trial.id()),
+            "not_continued": prospects.from_scratch.iter().find(|(id, _)| *id == trial.id()).map(|(_, one)| &one.trial),
             "parameters": trial.architecture().parameters() as u64,
             "steps": trial.steps(),
             "operations": estimate::operations(trial),

@@ -1,4 +1,4 @@
-//! `vaex status`: prints the state of each trial of an experiment, the metrics of its last epoch and the time left.
+//! `vaex status`: prints the state of each trial of an experiment, the metrics of the epoch that it keeps and the time left.
 
 use super::command::Command;
 use super::shared::exit::{DONE, WRONG};
@@ -117,7 +117,7 @@ fn reported(state: &State) -> Option<ReportedTrial> {
     Some(ReportedTrial::new(folder.path().to_path_buf(), record, state.metrics.clone()))
 }
 
-/// The metrics of the last epoch; empty without a record or before the first epoch.
+/// The metrics of the epoch that is kept; empty without a record or before the first epoch.
 fn metrics(state: &State, split: Split) -> Vec<Cell> {
     // Before the first epoch there are no metrics, and a time of 0 seconds would be misleading.
     reported(state).filter(|_| state.epoch() > 0).map(|trial| trial.shown(split)).unwrap_or_default()
@@ -211,7 +211,7 @@ fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
             "continued": record.and_then(|record| record.continued.as_ref()),
             "kept_epoch": record.and_then(|record| record.kept_epoch),
             "stopped_after": record.and_then(|record| record.stopped_after),
-            "validation_loss": state.last(Split::Validation).and_then(|row| row.get(LOSS)),
+            "validation_loss": reported(state).and_then(|trial| trial.kept(Split::Validation)?.get(LOSS)),
             "seconds": record.map(|record| record.seconds),
             "host": record.map(|record| &record.host),
             "task": state.task.as_ref().map(|task| &task.name),

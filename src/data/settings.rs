@@ -94,7 +94,7 @@ const VALIDATION: Key = Key::new(
 .role(Role::Data);
 const TEST: Key = Key::new(
     "test",
-    "The test split, cut from the end of the pool before the validation split: a number of images, or a fraction below 1. By \
+    "The test split, the last images of the pool; the validation split is before it. A number of images, or a fraction below 1. By \
      default the source's own test images, or else none.",
 )
 .also("test_split test_size test_fraction")

@@ -175,6 +175,11 @@ impl Stored {
         self.array(name, Dtype::U8)
     }
 
+    /// The type of an array's numbers, such as `F32`; `None` if absent.
+    pub fn type_of(&self, name: &str) -> Option<String> {
+        Some(format!("{:?}", self.arrays.info(name)?.dtype))
+    }
+
     /// The names of the arrays, in the order of the file.
     pub fn names(&self) -> Vec<String> {
         self.arrays.offset_keys()

@@ -1,7 +1,7 @@
 //! Preparing a plan or a single trial to run.
 
 use super::cluster::Task;
-use super::continued::shorter;
+use super::continued::Chains;
 use super::found::{Found, Unfinished};
 use super::prospect::Earlier;
 use super::queue::ListedTrials;
@@ -59,31 +59,64 @@ pub fn prepare<'p>(
         }
     }
     frozen::freeze(plan, &experiment)?;
-    let (jobs, threads) = share(options, unfinished.len());
-    let untrained = unfinished.iter().filter(|one| !one.is_trained && !options.fresh).map(|one| one.trial);
-    let (shorter, kept) = (shorter(untrained), Prefixes::read(&folders)?);
-    let ready = |trial: Unfinished<'p>| -> Result<Waiting<'p>, LaunchError> {
-        // It does not wait for a trial that is shorter than one that is done.
-        let is_longest =
-            |other: &&&Trial| kept.longest(trial.trial).is_none_or(|kept| kept.epochs < other.spec().train.epochs);
-        let after = shorter.get(trial.trial.id()).filter(is_longest).map(|other| other.id().to_owned());
-        Ok(Waiting { after, ..ready(trial, plan.varied(), threads, options)? })
+    let kept = Prefixes::read(&folders)?;
+    let is_of_other = |folder: &TrialFolder| !plan.selected().any(|trial| folder.id() == Some(trial.id()));
+    let unreadable = kept.unreadable.iter().filter(|(folder, _)| is_of_other(folder));
+    found.warnings.extend(unreadable.map(|(_, error)| format!("{error}; this trial is not continued")));
+    let may_continue = |one: &Unfinished<'_>| {
+        let is_from_scratch = one.record.as_ref().is_some_and(|record| record.from_scratch);
+        !one.is_trained && !options.fresh && !is_from_scratch
     };
-    let listed = unfinished.into_iter().map(ready).collect::<Result<ListedTrials<'p>, _>>()?;
+    let chains = Chains::of(unfinished.iter().filter(|one| may_continue(one)).map(|one| one.trial));
+    let shorter: Vec<Shorter> = unfinished
+        .iter()
+        .map(|one| if may_continue(one) { Shorter::of(one.trial, &chains, &kept) } else { Shorter::default() })
+        .collect();
+    // Trials that wait for one another do not run in parallel.
+    let (jobs, threads) = share(options, shorter.iter().filter(|shorter| shorter.after.is_none()).count());
+    let listed = unfinished.into_iter().zip(shorter);
+    let ready = |(trial, shorter)| ready(trial, shorter, plan.varied(), threads, options);
+    let listed = listed.map(ready).collect::<Result<ListedTrials<'p>, _>>()?;
     Launch::new(options, jobs, threads, found, Box::new(listed), Some(lock))
+}
+
+/// The shorter trials that a trial may continue.
+#[derive(Default)]
+struct Shorter {
+    /// Their ids, the longest first.
+    ids: Vec<String>,
+    /// The one that it waits for.
+    after: Option<String>,
+}
+
+impl Shorter {
+    fn of(trial: &Trial, chains: &Chains<'_>, kept: &Prefixes) -> Shorter {
+        let kept = || kept.of(trial).filter(|_| trial.can_continue());
+        let longest = chains.shorter(trial).next_back();
+        // It does not wait for a trial that is shorter than one that is done.
+        let is_longer = |other: &&Trial| kept().next_back().is_none_or(|kept| kept.epochs < other.spec().train.epochs);
+        let planned = chains.shorter(trial).map(|other| (other.spec().train.epochs, other.id().to_owned()));
+        let mut all: Vec<(u64, String)> = kept().map(|one| (one.epochs, one.trial.clone())).chain(planned).collect();
+        all.sort();
+        Shorter {
+            ids: all.into_iter().rev().map(|(_, id)| id).collect(),
+            after: longest.filter(is_longer).map(|other| other.id().to_owned()),
+        }
+    }
 }
 
 /// Prepares the folder of a trial. With --fresh, an existing folder is left unchanged until the trial starts, so that old
 /// results are kept as long as possible.
 fn ready<'p>(
     unfinished: Unfinished<'p>,
+    shorter: Shorter,
     varied: &[String],
     threads: usize,
     options: &Options,
 ) -> Result<Waiting<'p>, LaunchError> {
     let Unfinished { is_trained, trial, folder, record: earlier } = unfinished;
-    let waiting =
-        |fresh_record| Waiting { trial: Cow::Borrowed(trial), folder: folder.clone(), fresh_record, after: None };
+    let Shorter { ids, after } = shorter;
+    let waiting = |fresh_record| Waiting { trial: Cow::Borrowed(trial), folder: folder.clone(), fresh_record, after };
     if is_trained {
         return Ok(waiting(None));
     }
@@ -95,6 +128,7 @@ fn ready<'p>(
         (record.continued, record.from_scratch) = (earlier.continued, earlier.from_scratch);
     }
     record.from_scratch |= options.fresh;
+    record.shorter = ids;
     let replaces_results = options.fresh && exists(folder.path())?;
     if !replaces_results {
         trial::prepare(&folder, trial, &record)?;

@@ -77,7 +77,9 @@ impl State {
         let diverged = self.phase == Phase::Recorded(Status::Diverged);
         let split = if diverged { Split::Validation } else { Split::Train };
         let rows = self.metrics.iter().filter(|row| row.split == split && (!diverged || row.is_finite()));
-        rows.map(|row| row.epoch).max().unwrap_or(0)
+        // A trial that continues another one has the epochs of that one, before its table has them.
+        let continued = self.record.as_ref().and_then(|record| record.continued.as_ref()).map(|one| one.epochs);
+        rows.map(|row| row.epoch).max().max(continued).unwrap_or(0)
     }
 
     /// The metrics of the last epoch on a split.

@@ -76,7 +76,7 @@ pub(super) fn selection(spec: &Spec, training: Training<'_>) -> Vec<Problem> {
             let message = format!("`{key}` needs the validation loss, but there are no validation images");
             return Some(Problem::new(&[key, "data.validation"], message, "set `data.validation`, or remove the key"));
         }
-        let message = format!("`{key}` compares epochs with the full KL weight and capacity, but there are none");
+        let message = format!("`{key}` compares epochs with the full KL weight and capacity, but no epoch has them");
         let keys = [key, "objective.kl_warmup_epochs", "objective.capacity_steps", "train.epochs"];
         rises.then(|| Problem::new(&keys, message, "train for more epochs, or shorten the warm-up"))
     };

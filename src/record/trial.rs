@@ -115,6 +115,9 @@ pub struct TrialRecord {
     /// The trial whose state this one began with.
     #[serde(default)]
     pub continued: Option<Continued>,
+    /// Ids of the shorter trials of the experiment whose state training may begin with, the longest first.
+    #[serde(default)]
+    pub shorter: Vec<String>,
     /// Whether it was started with `--fresh`, so that it does not begin with the state of a shorter trial.
     #[serde(default)]
     pub from_scratch: bool,

@@ -179,7 +179,7 @@ fn error_line(trial: &ReportedTrial) -> Option<String> {
 }
 
 fn progress(trial: &ReportedTrial, split: Split) -> Option<String> {
-    let row = trial.last(split)?;
+    let row = trial.kept(split)?;
     let [loss, elbo] = [row.get(LOSS)?, row.get(ELBO_NATS)?].map(|value| significant(value, 5));
     Some(format!("epoch {}, {LOSS} {loss}, {ELBO_NATS} {elbo}", row.epoch))
 }

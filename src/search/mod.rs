@@ -4,6 +4,7 @@
 mod parzen;
 mod random;
 mod space;
+pub mod stop;
 mod tpe;
 
 pub use random::{drawn, spread};

@@ -120,7 +120,8 @@ fn choices(count: usize, observed: &[f64]) -> Vec<Vec<f64>> {
 fn normals(domain: Domain, observed: &[f64]) -> Vec<[f64; 2]> {
     let [low, high] = domain.line();
     let (count, width) = (observed.len(), high - low);
-    let places: Vec<f64> = observed.iter().map(|value| domain.place(*value)).collect();
+    // A setting that was proposed for a wider range is at its end.
+    let places: Vec<f64> = observed.iter().map(|value| domain.place(*value).clamp(low, high)).collect();
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by(|one, other| places[*one].total_cmp(&places[*other]));
     let least = width / 100f64.min(count as f64 + 2.0);

@@ -129,6 +129,9 @@ impl Initial {
         stored: &Stored,
         optimizer: Option<(&Stored, &[&str])>,
     ) -> Result<Initial, ArraysError> {
+        if stored.notes.contains_key(WEIGHTS) {
+            return Err(stored.wrong("it is the state of an optimizer and has no weights; name model.safetensors"));
+        }
         let (mut weights, mut wrong, mut parameters) = (Vec::new(), Vec::new(), 0);
         model.visit("", &mut |visit| {
             let (name, needed) = (visit.name, visit.parameter.sizes());
@@ -137,16 +140,22 @@ impl Initial {
                 return;
             }
             match stored.sized(&name) {
+                Some((_, values)) if values.iter().any(|value| !value.is_finite()) => {
+                    wrong.push(format!("`{name}` has values that are not finite"));
+                }
                 Some((sizes, values)) if sizes == needed => weights.push(Weight { name, sizes, values: values.into() }),
                 Some((sizes, _)) => {
                     wrong.push(format!("`{name}` is {}, but the model needs {}", in_words(&sizes), in_words(&needed)));
                 }
-                None => wrong.push(format!("`{name}` is missing")),
+                None => match stored.type_of(&name) {
+                    Some(other) => wrong.push(format!("the numbers of `{name}` are {other}, but must be F32")),
+                    None => wrong.push(format!("`{name}` is missing")),
+                },
             }
         });
         if let Some(first) = wrong.first() {
             let more = if wrong.len() > 1 { format!(", and {} more", wrong.len() - 1) } else { String::new() };
-            return Err(stored.wrong(format!("it does not fit the model: {first}{more}")));
+            return Err(stored.wrong(format!("it cannot be used for the model: {first}{more}")));
         }
         let optimizer = optimizer.map(|(state, names)| OptimizerState::read(state, names, parameters)).transpose()?;
         let mut parts: Vec<Vec<u8>> = Vec::new();

@@ -4,7 +4,7 @@ use super::{Trained, TrainedError};
 use crate::data::Files;
 use crate::evaluation::{Evaluate, EvaluateError, EvaluateSettings, Kept, Measured, Scope, Subject, Watch, columns_of};
 use crate::folder::{self, FileError, TrialFolder};
-use crate::metrics::{Board, Metric, Split, Value};
+use crate::metrics::{Board, Metric, Row, Split, Value};
 use crate::record::evaluation::{Evaluated, Evaluation, Recipe, Unfinished};
 use crate::record::tensorboard::EventWriter;
 use crate::record::trial::{TrialRecord, now};
@@ -102,6 +102,8 @@ struct Results<'a> {
     all: Evaluation,
     /// Those of this process.
     new: Vec<Evaluated>,
+    /// The epoch of the weights; `None` for the last one.
+    epoch: Option<u64>,
 }
 
 impl Results<'_> {
@@ -125,7 +127,9 @@ impl Results<'_> {
         if shown.is_empty() {
             return Ok(());
         }
-        let step = tables::read_metrics(&self.folder.metrics())?.last().map_or(0, |row| row.step);
+        let rows = tables::read_metrics(&self.folder.metrics())?;
+        let is_of_epoch = |row: &&Row| self.epoch.is_none_or(|epoch| row.epoch == epoch);
+        let step = rows.iter().rfind(is_of_epoch).map_or(0, |row| row.step);
         EventWriter::create(self.folder.path(), step)?.evaluation(step, shown)
     }
 }
@@ -166,7 +170,7 @@ impl Trained {
         let due: Vec<_> = requested(&self.record, settings, (&weights, self.worker.dataset.hash_with_labels()))
             .filter(|(_, recipe)| again || evaluation.find(recipe).is_none())
             .collect();
-        let mut results = Results { folder: &folder, all: evaluation, new: Vec::new() };
+        let mut results = Results { folder: &folder, all: evaluation, new: Vec::new(), epoch: self.epoch };
         if due.is_empty() {
             self.draw_traversals(&mut results, settings, emit);
             return Ok(EvaluationEnd::Complete);

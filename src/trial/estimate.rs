@@ -8,7 +8,7 @@ use crate::objective::{Loss, Objective};
 use crate::plan::Trial;
 use crate::tensor::backend::{Backend, Host};
 use crate::train::measure::SECONDS;
-use crate::train::{EpochEnd, Progress, Trainer, micro_batch};
+use crate::train::{EpochEnd, Keep, Progress, Trainer, micro_batch};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,10 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let own = objective.own_cost(architecture.latent);
     // Weights, gradient and moments; while a checkpoint is read or written, up to two copies of the weights and moments.
     let arrays = |moments: usize| 2.0 + moments as f64 + 2.0 * (1.0 + moments as f64);
-    let kept = weights * arrays(train.optimizer.moments().len()) + 4.0 * own.parameters as f64 * arrays(own.moments);
+    // Those of the best epoch, in memory and in a checkpoint.
+    let best = if train.keep == Keep::Best { 2.0 * weights } else { 0.0 };
+    let kept =
+        best + weights * arrays(train.optimizer.moments().len()) + 4.0 * own.parameters as f64 * arrays(own.moments);
     let samples = objective.samples();
     let images = micro_batch::<Host>(architecture, train.batch_size as usize, samples) as f64;
     let worked_on = 4.0 * images * samples as f64 * architecture.activations() as f64 * ACTIVATIONS;

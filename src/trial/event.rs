@@ -51,6 +51,13 @@ pub enum Event {
         /// Training images per second; `None` if unknown.
         images_per_second: Option<f64>,
     },
+    /// `train.patience` ends training.
+    Exhausted {
+        /// The last epoch.
+        epoch: u64,
+        /// The epoch with the lowest validation loss.
+        best_epoch: u64,
+    },
     /// Another process holds the lock of the trial folder; this one waits for it.
     Waiting {
         /// The process that holds the lock.

@@ -92,7 +92,8 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
     record.started = if earlier.seconds > 0.0 { earlier.started } else { now() };
     record.seconds = earlier.seconds;
     record.images_per_second = earlier.images_per_second;
-    (record.continued, record.from_scratch) = (earlier.continued, earlier.from_scratch);
+    record.continued = earlier.continued;
+    (record.shorter, record.from_scratch) = (earlier.shorter, earlier.from_scratch);
     record.write(run.folder)?;
     let outcome = match trial.spec().train.device {
         Device::Cpu => {

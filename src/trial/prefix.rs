@@ -2,24 +2,27 @@
 
 use crate::folder::{FileError, TrialFolder, TrialFolders};
 use crate::plan::Trial;
-use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
 use std::collections::BTreeMap;
 
-/// A trial that is done, and that a longer one begins with.
-#[derive(Clone, Debug)]
+/// A trial that is done, and that a longer one can begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix {
-    /// Its folder.
-    pub folder: TrialFolder,
-    /// Its record.
-    pub record: TrialRecord,
+    /// Its id.
+    pub trial: String,
     /// The number of its epochs.
     pub epochs: u64,
+    /// Whether it has the state that training goes on from.
+    pub has_state: bool,
 }
 
-/// The trials of an experiment that are done and have a state, by the hash of their course.
-#[derive(Clone, Debug, Default)]
-pub struct Prefixes(BTreeMap<String, Vec<(TrialFolder, TrialRecord)>>);
+/// The trials of an experiment that are done, by the hash of their course.
+#[derive(Debug, Default)]
+pub struct Prefixes {
+    courses: BTreeMap<String, Vec<Prefix>>,
+    /// Records that cannot be read, with their folders.
+    pub unreadable: Vec<(TrialFolder, FileError)>,
+}
 
 impl Prefixes {
     /// Those in these folders.
@@ -27,36 +30,38 @@ impl Prefixes {
     /// # Errors
     /// A folder cannot be read.
     pub fn read(folders: &TrialFolders) -> Result<Prefixes, FileError> {
-        let mut courses: BTreeMap<String, Vec<(TrialFolder, TrialRecord)>> = BTreeMap::new();
+        let mut found = Prefixes::default();
         for folder in folders.iter() {
-            // A record that cannot be read belongs to another trial, whose run reports it.
-            let Ok(record) = TrialRecord::read(folder) else { continue };
-            let Some(course) = record.course_hash.clone().filter(|_| record.status == Status::Done) else { continue };
-            if folder.has_state()? {
-                courses.entry(course).or_default().push((folder.clone(), record));
+            match TrialRecord::read(folder) {
+                Ok(record) => {
+                    if let Some((course, prefix)) = prefix_of(folder, record)? {
+                        found.courses.entry(course).or_default().push(prefix);
+                    }
+                }
+                // A folder without a record is one that a run is creating, or not of a trial.
+                Err(_) if !folder.has_record()? => {}
+                Err(error) => found.unreadable.push((folder.clone(), error)),
             }
         }
-        Ok(Prefixes(courses))
+        found.courses.values_mut().for_each(|prefixes| prefixes.sort_by_key(|prefix| prefix.epochs));
+        Ok(found)
     }
 
-    /// The longest one that a trial can continue.
-    pub fn longest(&self, trial: &Trial) -> Option<Prefix> {
-        trial.can_continue().then(|| self.longest_alike(trial))?
+    /// Those that differ from a trial in the number of epochs only, which is not larger; the shortest first. The trial cannot
+    /// continue them if its steps depend on the number of epochs.
+    pub fn of(&self, trial: &Trial) -> impl DoubleEndedIterator<Item = &Prefix> {
+        let epochs = trial.spec().train.epochs;
+        let alike = self.courses.get(&trial.course_hash()).into_iter().flatten();
+        alike.filter(move |prefix| prefix.epochs <= epochs && prefix.trial != trial.id())
     }
+}
 
-    /// The longest one that differs from a trial in the number of epochs only, which is not larger. The trial cannot continue it if
-    /// its steps depend on the number of epochs.
-    pub fn longest_alike(&self, trial: &Trial) -> Option<Prefix> {
-        let others = self.0.get(&trial.course_hash())?.iter().filter(|(_, record)| record.trial != trial.id());
-        let prefix = |(folder, record): &(TrialFolder, TrialRecord)| {
-            let rows = tables::read_metrics(&folder.metrics()).ok()?;
-            let epochs = rows.iter().map(|row| row.epoch).max()?;
-            (epochs <= trial.spec().train.epochs).then(|| Prefix {
-                folder: folder.clone(),
-                record: record.clone(),
-                epochs,
-            })
-        };
-        others.filter_map(prefix).max_by_key(|prefix| prefix.epochs)
-    }
+fn prefix_of(folder: &TrialFolder, record: TrialRecord) -> Result<Option<(String, Prefix)>, FileError> {
+    let planned = record.spec.get("train.epochs").and_then(serde_json::Value::as_u64);
+    let (Some(course), Some(epochs), Status::Done) =
+        (record.course_hash, record.stopped_after.or(planned), record.status)
+    else {
+        return Ok(None);
+    };
+    Ok(Some((course, Prefix { trial: record.trial, epochs, has_state: folder.has_state()? })))
 }

@@ -45,6 +45,7 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         ended: None,
         warnings: trial.warnings(),
         continued: None,
+        shorter: Vec::new(),
         from_scratch: false,
         kept_epoch: None,
         stopped_after: None,

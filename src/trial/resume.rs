@@ -2,11 +2,11 @@
 //! Checks that the event log is intact.
 
 use super::TrialError;
-use super::prefix::{Prefix, Prefixes};
 use crate::folder::{ArraysError, ExperimentFolder, FileError, TrialFolder, exists};
 use crate::plan::Trial;
 use crate::record::checkpoint::{History, read_checkpoint, read_state};
 use crate::record::tables;
+use crate::record::trial::{Status, TrialRecord};
 use crate::train::{Execute, Keep, Snapshot, SnapshotError, Trainer, best_row};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -29,12 +29,12 @@ pub(super) enum Origin {
     New,
     /// From the trial's own files.
     Own,
-    /// From a shorter trial.
-    Prefix(Box<Prefix>),
+    /// From a shorter trial, which has this record.
+    Prefix(Box<TrialRecord>),
 }
 
-/// Restores the last intact checkpoint or the state of the trial, if there is one; else the state of a shorter trial, unless
-/// training must start `from_scratch`.
+/// Restores the last intact checkpoint or the state of the trial, if there is one; else the state of the longest of the shorter trials
+/// that its record names.
 ///
 /// # Errors
 /// A file cannot be read, or a damaged file cannot be removed.
@@ -42,25 +42,30 @@ pub(super) fn resume<B: Execute>(
     folder: &TrialFolder,
     trial: &Trial,
     trainer: &mut Trainer<B>,
-    from_scratch: bool,
+    record: &TrialRecord,
 ) -> Result<Beginning, TrialError> {
     let mut faults = Vec::new();
-    let (mut past, mut origin) = match own_state(folder, trial, trainer, &mut faults)? {
+    let (mut past, mut origin) = match own_state(folder, trial, trainer, record, &mut faults)? {
         Some(past) => (past, Origin::Own),
         None => (History::default(), Origin::New),
     };
-    if let (Origin::New, false, Some(experiment)) = (&origin, from_scratch, ExperimentFolder::containing(folder))
-        && let Some(prefix) = Prefixes::read(&experiment.trials()?)?.longest(trial)
-    {
-        match read_state(&prefix.folder, &prefix.record.trial)
-            .and_then(|read| restore(read, trial, trainer, &prefix.folder.state()))
-        {
-            // The event log of the other trial stays there.
+    let experiment = ExperimentFolder::containing(folder).filter(|_| matches!(origin, Origin::New));
+    let others = experiment.filter(|_| !record.shorter.is_empty()).map(|experiment| experiment.trials()).transpose()?;
+    for id in &record.shorter {
+        let Some(other) = others.as_ref().and_then(|others| others.find(id)) else { continue };
+        // It may not be done yet.
+        let Ok(of_other) = TrialRecord::read(other) else { continue };
+        if of_other.status != Status::Done {
+            continue;
+        }
+        match read_state(other, id).and_then(|read| restore(read, trial, trainer, &other.state())) {
+            // Its event log stays there.
             Ok(of_prefix) => {
                 past = History { log: Default::default(), ..of_prefix };
-                origin = Origin::Prefix(Box::new(prefix));
+                origin = Origin::Prefix(Box::new(of_other));
+                break;
             }
-            Err(error) => faults.push(format!("cannot continue the trial {}: {error}", prefix.record.trial)),
+            Err(error) => faults.push(format!("cannot continue the trial {id}: {error}")),
         }
     }
     let mut damaged = past.log.iter().map(|(name, seal)| (folder.file(name), seal));
@@ -83,12 +88,15 @@ fn own_state<B: Execute>(
     folder: &TrialFolder,
     trial: &Trial,
     trainer: &mut Trainer<B>,
+    record: &TrialRecord,
     faults: &mut Vec<String>,
 ) -> Result<Option<History>, TrialError> {
     let table = has_epochs(folder);
     // A trial that is done has no checkpoints.
     let (checkpoint, previous, state) = (folder.checkpoint(), folder.previous_checkpoint(), folder.state());
-    let saved = !exists(&state)? && (exists(&previous)? || !matches!(table, Ok(false)));
+    // One that continues another trial has the epochs of that one before its first checkpoint.
+    let has_trained = record.continued.is_none() && !matches!(table, Ok(false));
+    let saved = !exists(&state)? && (exists(&previous)? || has_trained);
     let mut found = None;
     for path in [&checkpoint, &previous, &state] {
         if !exists(path)? {

@@ -52,16 +52,18 @@ impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
         run.folder.create_inner()?;
         run.folder.remove_leftovers()?;
         let mut trainer = Trainer::<B>::new(device, trial.training(), run.threads)?;
-        let Beginning { past, log_is_new, note, origin } =
-            resume(run.folder, trial, &mut trainer, record.from_scratch)?;
+        let Beginning { past, log_is_new, note, origin } = resume(run.folder, trial, &mut trainer, record)?;
         let mut continued = None;
         match origin {
             Origin::Own => {}
             Origin::New => record.continued = None,
             Origin::Prefix(prefix) => {
-                continued = Some(Continued { trial: prefix.record.trial, epochs: prefix.epochs });
+                // Once, although a process may be killed before its first checkpoint.
+                if record.continued.is_none() {
+                    clock.earlier.update(|seconds| seconds + prefix.seconds);
+                }
+                continued = Some(Continued { trial: prefix.trial, epochs: trainer.epoch() });
                 record.continued.clone_from(&continued);
-                clock.earlier.update(|seconds| seconds + prefix.record.seconds);
                 // Before the first checkpoint, after which this process cannot tell any more.
                 record.seconds = clock.seconds();
                 record.write(run.folder)?;

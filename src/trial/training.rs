@@ -79,6 +79,9 @@ impl<B: Execute> Session<'_, '_, B> {
         self.tell(&TrainingEvent::Finished)?;
         let (kept_epoch, last) = (self.kept_epoch(), self.trainer.epoch());
         let stopped_after = (last < self.trial.spec().train.epochs).then_some(last);
+        if let (Some(epoch), Some(best)) = (stopped_after, best_row(&self.past.rows)) {
+            (self.run.emit)(Event::Exhausted { epoch, best_epoch: best.epoch });
+        }
         Ok(Outcome::Done { kept_epoch, stopped_after })
     }
 

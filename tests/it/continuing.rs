@@ -5,7 +5,10 @@ use crate::runs::{LONG, in_training, only, rows, same_bits, signal, status};
 use snapbox::{Assert, Data};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use vaex::folder::Stored;
+use vaex::folder::{Arrays, Stored, TrialFolder};
+use vaex::metrics::Row;
+use vaex::record::tables::read_metrics;
+use vaex::record::trial::{Status, TrialRecord};
 
 const SPEC: &str = "\
 name = \"one\"
@@ -141,8 +144,8 @@ fn a_schedule_that_depends_on_the_end_starts_again() {
     workspace.succeed(&["run", "spec.toml"]);
     let longer = ["spec.toml", "--set", "train.epochs=3"];
     let planned = workspace.succeed(&[&["plan"], &longer[..]].concat());
-    let reason = "1 trial trained from the start, although a trial with fewer epochs is done: `train.schedule` depends on \
-                  `train.epochs`";
+    let reason =
+        "1 trial is trained from the start, although a shorter one is done: `train.schedule` depends on `train.epochs`";
     assert!(planned.contains(reason), "{planned}");
     let said = workspace.succeed(&[&["run"], &longer[..]].concat());
     assert!(said.contains(": started\n"), "{said}");
@@ -162,6 +165,60 @@ fn a_trial_that_continues_another_one_resumes() {
     let (folder, record) = with_epochs(&workspace, "runs/long", 40);
     assert_eq!(record["continued"]["epochs"], 1);
     same_bits(&folder, &only(&workspace, "undisturbed/long"));
+    // The time of the shorter trial counts once.
+    let [short, long] =
+        [1, 40].map(|epochs| with_epochs(&workspace, "runs/long", epochs).1["seconds"].as_f64().unwrap());
+    let own: f64 = rows_with_times(&folder).iter().skip(2).filter_map(|row| row.get("seconds")).sum();
+    assert!(long < 2.0 * short + own + 10.0 && long > short, "{short} {own} {long}");
+}
+
+/// The rows of metrics.parquet.
+fn rows_with_times(folder: &Path) -> Vec<Row> {
+    read_metrics(&folder.join("metrics.parquet")).unwrap()
+}
+
+/// A trial killed before its first checkpoint begins again with the same state, and its time counts once.
+#[test]
+fn the_time_of_a_shorter_trial_counts_once() {
+    let workspace = Workspace::with_spec(SPEC);
+    workspace.succeed(&["run", "spec.toml"]);
+    let files = TrialFolder::new(only(&workspace, "runs/one"));
+    let record = TrialRecord::read(&files).unwrap();
+    TrialRecord { seconds: 1000.0, ..record }.write(&files).unwrap();
+    let longer = ["run", "spec.toml", "--set", "train.epochs=3"];
+    workspace.succeed(&longer);
+    let (folder, _) = with_epochs(&workspace, "runs/one", 3);
+    let files = TrialFolder::new(&folder);
+    let record = TrialRecord::read(&files).unwrap();
+    assert!((1000.0..1100.0).contains(&record.seconds), "{}", record.seconds);
+    // As if it had been killed.
+    ["state.safetensors", "model.safetensors", "metrics.parquet"]
+        .iter()
+        .for_each(|name| std::fs::remove_file(folder.join(name)).unwrap());
+    TrialRecord { status: Status::Running, kept_epoch: None, ..record }.write(&files).unwrap();
+    assert!(workspace.succeed(&longer).contains(" after epoch 2\n"));
+    let again = TrialRecord::read(&files).unwrap();
+    assert!((1000.0..1100.0).contains(&again.seconds), "{}", again.seconds);
+}
+
+/// If the longest of the shorter trials cannot be continued, the next one is; a record that cannot be read is named.
+#[test]
+fn the_next_shorter_trial_is_continued_if_the_longest_is_damaged() {
+    let workspace = Workspace::with_spec(SPEC);
+    workspace.succeed(&["run", "spec.toml"]);
+    workspace.succeed(&["run", "spec.toml", "--set", "train.epochs=4"]);
+    let (four, _) = with_epochs(&workspace, "runs/one", 4);
+    std::fs::write(four.join("state.safetensors"), "damaged").unwrap();
+    let said = workspace.succeed(&["run", "spec.toml", "--set", "train.epochs=6"]);
+    assert!(said.contains(" after epoch 2; cannot continue the trial "), "{said}");
+    workspace.succeed(&["run", "spec.toml", "--set", "train.epochs=6", "--runs", "whole"]);
+    same_bits(&with_epochs(&workspace, "runs/one", 6).0, &only(&workspace, "whole/one"));
+    std::fs::write(four.join("trial.json"), "{}").unwrap();
+    for command in ["plan", "run"] {
+        let outcome = workspace.vaex(&[command, "spec.toml", "--set", "train.epochs=7"]);
+        let said = outcome.stdout + &outcome.stderr;
+        assert!(said.contains("trial.json: ") && said.contains("; this trial is not continued\n"), "{said}");
+    }
 }
 
 #[test]
@@ -177,10 +234,13 @@ fn a_state_that_is_damaged_or_missing_is_not_continued() {
             false => std::fs::remove_file(&state).unwrap(),
         }
         let longer = ["run", "spec.toml", "--set", "train.epochs=4"];
+        let planned = workspace.succeed(&["plan", "spec.toml", "--set", "train.epochs=4"]);
+        let missing =
+            "1 trial is trained from the start, although a shorter one is done: its state.safetensors is missing";
+        assert_eq!(planned.contains(missing), !is_damaged, "{planned}");
         let said = workspace.succeed(&longer);
-        let fault = "state.safetensors: it is damaged: its checksum differs\n";
-        assert!(said.contains(": started"), "{said}");
-        assert_eq!(said.contains(fault) && said.contains("; cannot continue the trial "), is_damaged, "{said}");
+        let fault = if is_damaged { "it is damaged: its checksum differs\n" } else { "No such file or directory" };
+        assert!(said.contains(": started; cannot continue the trial ") && said.contains(fault), "{said}");
         workspace.succeed(&[&longer[..], &["--runs", "whole"]].concat());
         same_bits(&with_epochs(&workspace, "runs/one", 4).0, &only(&workspace, "whole/one"));
     }
@@ -288,12 +348,15 @@ fn the_best_epoch_is_kept() {
 #[test]
 fn patience_ends_a_training_that_does_not_improve() {
     let workspace = Workspace::with_spec(&format!("{OVERFIT}keep = \"best\"\npatience = 3\n"));
-    workspace.succeed(&["run", "spec.toml"]);
+    let said = workspace.succeed(&["run", "spec.toml"]);
     let folder = only(&workspace, "runs/one");
     let record = json(&folder.join("trial.json"));
     let [kept, last] = ["kept_epoch", "stopped_after"].map(|name| record[name].as_u64().unwrap());
     assert_eq!((status(&folder), last, rows(&folder).len() as u64), ("done".to_owned(), kept + 3, 2 * (kept + 3)));
     assert!(last < 40);
+    let reason =
+        format!("ends after epoch {last}: the lowest validation loss was that of epoch {kept} (train.patience)\n");
+    assert!(said.contains(&reason), "{said}");
     workspace.succeed(&[
         "run",
         "spec.toml",
@@ -398,6 +461,28 @@ fn weights_that_do_not_fit_are_refused() {
     workspace.write("damaged.safetensors", bytes);
     workspace.write("text.safetensors", "no weights");
     workspace.create_folder("empty");
+    let written = |name: &str, value: f32| {
+        let (stored, mut arrays) = (Stored::read_own(&folder.join("model.safetensors")).unwrap(), Arrays::default());
+        for name in stored.names() {
+            let (sizes, values) = stored.sized(&name).unwrap();
+            arrays.push(name, sizes, vec![value; values.len()]);
+        }
+        arrays.write(&folder.join(name), BTreeMap::new()).unwrap();
+        std::fs::read(folder.join(name)).unwrap()
+    };
+    workspace.write("nan.safetensors", written("nan", f32::NAN));
+    // Whole numbers.
+    let whole: Vec<u8> = {
+        let bytes = written("whole", 1.0);
+        let mut changed = bytes.clone();
+        let places = bytes.windows(5).enumerate().filter(|(_, text)| *text == b"\"F32\"").map(|(place, _)| place);
+        places.for_each(|place| changed[place..place + 5].copy_from_slice(b"\"I32\""));
+        // Without its checksum, it is a file of another program.
+        let seal = changed.windows(8).position(|text| text == b"checksum").unwrap();
+        changed[seal..seal + 8].copy_from_slice(b"anything");
+        changed
+    };
+    workspace.write("whole.safetensors", whole);
     let from = |name: &str| format!("init_from = \"{name}\"\n");
     let cases = [
         format!("{SPEC}{}", from("empty")),
@@ -413,6 +498,9 @@ fn weights_that_do_not_fit_are_refused() {
         format!("{SPEC}{}init_optimizer = true\ninit_part = \"decoder\"\n", from(&place)),
         format!("{SPEC}{}init_optimizer = true\noptimizer = \"rmsprop\"\n", from(&place)),
         format!("{SPEC}{}init_optimizer = true\n", from("damaged.safetensors")),
+        format!("{SPEC}{}", from(&format!("{place}/state.safetensors"))),
+        format!("{SPEC}{}", from("nan.safetensors")),
+        format!("{SPEC}{}", from("whole.safetensors")),
     ];
     let said: Vec<String> = cases.iter().map(|spec| refusal(&mut workspace, spec).replace(&id, "ID")).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/initial_weights.txt");

@@ -60,6 +60,9 @@ pub(super) fn run(folder: &Path, args: &RunArgs) -> anyhow::Result<u8> {
         bail!("the second training failed: {}", record_again.error.as_deref().unwrap_or("without an error message"));
     }
     let mut differences = folder::differences(&files.model(), &again.model())?;
+    if let [true, true] = [&files, again].map(|folder| folder.last_model().exists()) {
+        differences.extend(folder::differences(&files.last_model(), &again.last_model())?);
+    }
     let rows = [&files, again].map(|folder| read_metrics(&folder.metrics()));
     let [before, after] = rows;
     differences.extend(in_metrics(&before?, &after?));

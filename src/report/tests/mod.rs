@@ -71,6 +71,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         ended: None,
         warnings: Vec::new(),
         continued: None,
+        shorter: Vec::new(),
         from_scratch: false,
         kept_epoch: None,
         stopped_after: None,

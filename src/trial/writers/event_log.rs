@@ -94,13 +94,14 @@ fn summary<B: Execute>(session: &Session<'_, '_, B>) -> String {
     let columns: Vec<_> = measure::all().filter_map(|metric| Some((metric, metric.column?.head))).collect();
     let heads: String = columns.iter().map(|(_, head)| format!(" {head} |")).collect();
     let mut text = format!(
-        "{} of {}: {} parameters, {} steps, {:.1} s on {}\n\n| split |{heads}\n| --- |{}\n",
+        "{} of {}: {} parameters, {} steps, {:.1} s on {}; metrics after epoch {}\n\n| split |{heads}\n| --- |{}\n",
         session.trial.id(),
         session.trial.name(),
         session.record.parameters,
         session.trainer.steps(),
         session.clock.seconds(),
         session.record.host,
+        session.kept_epoch(),
         " --- |".repeat(columns.len()),
     );
     let epoch = session.kept_epoch();

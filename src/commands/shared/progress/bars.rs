@@ -1,6 +1,6 @@
 //! Progress on a terminal: one bar per running trial, and below them one bar for the sweep.
 
-use super::lines::{changed, failed_before, label, number, speed, started, submitted};
+use super::lines::{changed, exhausted, failed_before, label, number, speed, started, submitted};
 use super::work::Work;
 use crate::launch::RunEvent;
 use crate::plan::{Plan, Trial};
@@ -58,6 +58,10 @@ impl Bars {
             Event::Waiting { holder } => {
                 // As above.
                 let _ = self.all.println(format!("{}: waiting for {holder}", label(plan, trial)));
+            }
+            Event::Exhausted { epoch, best_epoch } => {
+                // As above.
+                let _ = self.all.println(format!("{}: {}", label(plan, trial), exhausted(*epoch, *best_epoch)));
             }
             Event::Warning { text } => {
                 // As above.

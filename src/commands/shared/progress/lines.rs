@@ -44,6 +44,7 @@ pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &
         }
         Event::Waiting { holder } => format!("waiting for {holder}"),
         Event::Warning { text } => format!("warning: {text}"),
+        Event::Exhausted { epoch, best_epoch } => exhausted(*epoch, *best_epoch),
         Event::Started { epochs_done, steps_done, continued, note, .. } => {
             started([*epochs_done, *steps_done], continued.as_ref(), note.as_deref())
         }
@@ -65,6 +66,11 @@ pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &
         }
     };
     Some(format!("{}: {text}", label(plan, trial)))
+}
+
+/// Why training ends before its last epoch.
+pub(super) fn exhausted(epoch: u64, best_epoch: u64) -> String {
+    format!("ends after epoch {epoch}: the lowest validation loss was that of epoch {best_epoch} (train.patience)")
 }
 
 /// The trial's id and its values of the varied keys.

@@ -48,7 +48,7 @@ impl Work {
             }
             Event::Progress { step, .. } | Event::Epoch { step, .. } => self.set(trial, *step, true),
             // A failed trial has no work left either.
-            Event::Ended { .. } => self.set(trial, trial.steps(), false),
+            Event::Exhausted { .. } | Event::Ended { .. } => self.set(trial, trial.steps(), false),
             // Trained before; the time of the evaluation is not estimated.
             Event::Evaluating { .. } | Event::Evaluated { .. } => self.set(trial, trial.steps(), false),
             Event::Waiting { .. } | Event::Warning { .. } => {}
