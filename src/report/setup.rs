@@ -54,7 +54,8 @@ pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Valu
                     .filter(|betas| betas.is_empty() || !betas.iter().all(Value::is_null))
                     .map(|betas| row(table, "effective beta", betas)),
             ),
-            _ => rows.extend(key_row(table, "seed", "seed", trials)),
+            "train" => rows.extend(key_row(table, "seed", "seed", trials)),
+            _ => {}
         }
     }
     rows.extend([

@@ -118,6 +118,7 @@ fn the_page_shows_the_setup() {
     }
     assert_eq!(setup["objective/kl_weight"], (json!([5e-5, 5e-4, 0.5]), 3));
     assert_eq!(setup["train/seed"], (json!([0, 1, 2]), 3));
+    assert_eq!(setup.keys().filter(|row| row.ends_with("/seed")).count(), 1, "{setup:?}");
     assert_eq!(setup["machine/processor"], (json!([]), 0), "not recorded");
 }
 
