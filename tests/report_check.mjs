@@ -280,7 +280,7 @@ async function outlier(report, { experiments: [{ trials, varied, sorted_by, spli
     if (varied.length < 3 || done.length < 8) return;
     const { page } = await open(copied(report, "outlier", (data) => {
         const trial = data.experiments[0].trials.find(({ trial }) => trial === done[3].trial);
-        for (const name of ["loss", "elbo_nats", "recon_nats", "kl_nats"]) trial.final[split][name] *= 1e6;
+        for (const name of ["loss", "elbo_nats", "recon_nats", "kl_nats"]) trial.kept[split][name] *= 1e6;
     }), { viewport: { width: 1280, height: 900 } });
     const section = page.locator("section[aria-labelledby=parallel-coordinates]");
     const state = async () => ({ note: await section.locator(".note").innerText(), legend: await section.locator(".legend").innerText(),
@@ -300,8 +300,8 @@ async function unplanned(report, { experiments: [{ trials, split }] }, { wrong }
     const done = trials.find(({ status }) => status === "done");
     const others = [
         { ...done, trial: "apart00001", spec: { ...done.spec, "train.epochs": 77 }, status: "interrupted",
-            final: { [split]: { ...done.final[split], loss: -12345, elbo_nats: 98765 } }, pictures: undefined, curves: undefined },
-        { ...done, trial: "apart00002", status: "diverged", error: "the loss is <b>NaN</b>\nat step 3", final: { [split]: null }, pictures: undefined,
+            kept: { [split]: { ...done.kept[split], loss: -12345, elbo_nats: 98765 } }, pictures: undefined, curves: undefined },
+        { ...done, trial: "apart00002", status: "diverged", error: "the loss is <b>NaN</b>\nat step 3", kept: { [split]: null }, pictures: undefined,
             curves: undefined },
     ];
     const viewport = { width: 1280, height: 900 };
