@@ -8,7 +8,7 @@ use super::shared::trial::prepared_trial;
 use crate::data::{Cache, Files};
 use crate::folder::{self, TrialFolder};
 use crate::launch::lock::{self, Lock};
-use crate::launch::{DISK_FULL, LaunchError, NOT_EVALUATED, stop_with_parent};
+use crate::launch::{DISK_FULL, LaunchError, NOT_EVALUATED, PAUSED, stop_with_parent};
 use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord};
 use crate::trained::{EvaluationEnd, Trained};
@@ -25,6 +25,9 @@ pub(super) struct TrialArgs {
     folder: PathBuf,
     #[arg(long)]
     threads: usize,
+    /// Pause after this epoch.
+    #[arg(long)]
+    until: Option<u64>,
 }
 
 impl Command for TrialArgs {
@@ -59,12 +62,13 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     if record.status == Status::Done && trial::fault(&folder, &record).is_none() {
         return evaluate(&trial, args, &mut emit);
     }
-    let run = Run { folder: &folder, threads: args.threads, stop: &STOP, emit: &mut emit };
+    let run = Run { folder: &folder, threads: args.threads, until: args.until, stop: &STOP, emit: &mut emit };
     Ok(match trial::run(&trial, record, run)? {
         Ended { disk_is_full: true, .. } => DISK_FULL,
         Ended { status: Status::Done, .. } => return evaluate(&trial, args, &mut emit),
         Ended { status: Status::Interrupted, .. } => INTERRUPTED,
-        Ended { status: Status::Failed | Status::Diverged | Status::Planned | Status::Running, .. } => FAILED,
+        Ended { status: Status::Paused, .. } => PAUSED,
+        Ended { .. } => FAILED,
     })
 }
 

@@ -4,6 +4,7 @@ use super::description;
 use super::diagnostics::{Diagnostic, Diagnostics, Location, SourceText, line_and_column};
 use super::entry::{DottedKey, Entry};
 use super::expectation::Expectation;
+use super::search::Search;
 use super::sweep::Sweep;
 use crate::folder::FileError;
 use crate::settings::Role;
@@ -40,6 +41,7 @@ pub struct Document {
     pub(super) ranks: BTreeMap<usize, usize>,
     pub(super) entries: BTreeMap<DottedKey, Entry>,
     pub(super) sweep: Sweep,
+    pub(super) search: Option<Search>,
     pub(super) expectations: Vec<Expectation>,
     /// Keys with invalid values. Errors that follow from them are not reported.
     pub(super) faulty: BTreeSet<DottedKey>,
@@ -65,6 +67,11 @@ impl Document {
     /// The sweep.
     pub fn sweep(&self) -> &Sweep {
         &self.sweep
+    }
+
+    /// The search; `None` if there is none, or if it has errors. The sweep then has the settings that do not depend on results.
+    pub fn search(&self) -> Option<&Search> {
+        self.search.as_ref()
     }
 
     /// What the experiment is expected to give: the tables of `[[expect]]`, without those that have errors.

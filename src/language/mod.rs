@@ -7,6 +7,7 @@ mod expectation;
 mod numbers;
 mod reader;
 mod schema;
+mod search;
 mod spec;
 mod suggestions;
 pub mod sweep;
@@ -16,6 +17,7 @@ pub use document::{Document, Override, ReadError};
 pub use entry::{DottedKey, Entry};
 pub use expectation::{Expectation, Place, number_columns, of_evaluation};
 pub use schema::{json_schema, reference};
+pub use search::Search;
 pub use spec::{Log, PictureEpochs, SPEC_VERSION, Spec, description};
 pub(crate) use suggestions::named_key;
 

@@ -1,6 +1,6 @@
 //! A resolved spec: all keys that apply, with their values, as one type per table.
 
-use super::{expectation, sweep};
+use super::{expectation, search, sweep};
 use crate::data;
 use crate::evaluation::EvaluateSettings;
 use crate::model::likelihood::{Grid, Support};
@@ -164,9 +164,12 @@ fn read(keys: &mut Keys<'_>) -> Spec {
     keys.table(
         "sweep",
         "The keys to vary, and their values.",
-        "sweeps search hparams hyperparameters",
+        "sweeps hparams hyperparameters",
         sweep::describe,
     );
+    if keys.is_describing() {
+        search::read(keys);
+    }
     let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
     let tags = tags.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let spec = Spec { name, tags, seed, data, model, objective, train, log, evaluate, settings: Vec::new() };

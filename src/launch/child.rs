@@ -32,6 +32,9 @@ pub const DISK_FULL: u8 = 3;
 /// Exit status of a trial's process that trained the trial, but could not evaluate it.
 pub const NOT_EVALUATED: u8 = 4;
 
+/// Exit status of a trial's process that paused at a rung of a search.
+pub const PAUSED: u8 = 5;
+
 /// The end of a process.
 pub(super) enum End {
     /// It reported the status of its trial.
@@ -141,6 +144,7 @@ impl Child {
                 Some(0) => return End::Reported(Status::Done),
                 Some(1) => return End::Reported(Status::Failed),
                 Some(130) => return End::Reported(Status::Interrupted),
+                Some(code) if code == i32::from(PAUSED) => return End::Reported(Status::Paused),
                 Some(code) if code == i32::from(DISK_FULL) => return End::DiskFull(lines.to_owned()),
                 Some(code) if code == i32::from(NOT_EVALUATED) => return End::NotEvaluated(lines.to_owned()),
                 _ => describe(status),

@@ -1,12 +1,12 @@
 //! The results of earlier runs, classified before a run starts.
 
 use super::cluster::Task;
-use super::prospect::Earlier;
-use super::{Changes, LaunchError, Options, RunEvent, Summary, lock};
+use super::inspect::{Inspected, inspect};
+use super::{Changes, LaunchError, Options, RunEvent, Summary};
 use crate::folder::TrialFolder;
 use crate::plan::Trial;
 use crate::record::trial::TrialRecord;
-use crate::trial;
+use std::borrow::Cow;
 
 /// The results of earlier runs, and what to print about them before a run starts.
 #[derive(Default)]
@@ -16,11 +16,11 @@ pub(super) struct Found<'p> {
     /// Messages about damaged files of earlier runs.
     pub(super) damaged: Vec<String>,
     /// Trials that are done.
-    pub(super) kept: Vec<&'p Trial>,
+    pub(super) kept: Vec<Cow<'p, Trial>>,
     /// Trials that are queued or running in a scheduler.
     pub(super) submitted: Vec<(&'p Trial, Task)>,
     /// Trials that failed in an earlier run, by themselves, and are not retried.
-    pub(super) failed: Vec<(&'p Trial, Box<TrialRecord>)>,
+    pub(super) failed: Vec<(Cow<'p, Trial>, Box<TrialRecord>)>,
 }
 
 /// A trial to train, with its folder and record of an earlier run.
@@ -43,42 +43,16 @@ impl<'p> Found<'p> {
         folder: TrialFolder,
         options: &Options,
     ) -> Result<Option<Unfinished<'p>>, LaunchError> {
-        let earlier = Earlier::of(&folder, trial, options)?;
-        let is_trained = matches!(earlier, Earlier::Unevaluated(_));
-        let record = match earlier {
-            Earlier::Done(mut record) | Earlier::Unevaluated(mut record) => {
-                // A run may have been killed while it wrote the record of a trial that had just finished. An evaluation that
-                // is running has temporary files of its own.
-                if lock::holder(folder.path())?.is_none() {
-                    folder.remove_leftovers()?;
-                    folder.remove_checkpoints()?;
-                }
-                if trial::update(&folder, trial, &mut record)? {
-                    let path = folder.spec();
-                    self.damaged.push(format!("{} is damaged or missing; it was written again", path.display()));
-                }
-                if !is_trained {
-                    self.kept.push(trial);
-                    return Ok(None);
-                }
-                Some(record)
+        let (inspected, damaged) = inspect(&folder, trial, options)?;
+        self.damaged.extend(damaged);
+        match inspected {
+            Inspected::Kept => self.kept.push(Cow::Borrowed(trial)),
+            Inspected::Failed(record) => self.failed.push((Cow::Borrowed(trial), record)),
+            Inspected::Unfinished { is_trained, record } => {
+                return Ok(Some(Unfinished { is_trained, trial, folder, record }));
             }
-            Earlier::Failed(record) => {
-                folder.remove_leftovers()?;
-                // The status may have been corrected.
-                if TrialRecord::read(&folder)?.status != record.status {
-                    record.write(&folder)?;
-                }
-                self.failed.push((trial, record));
-                return Ok(None);
-            }
-            Earlier::Unfinished(record) => record,
-            Earlier::Damaged(record, fault) => {
-                self.damaged.push(fault);
-                record
-            }
-        };
-        Ok(Some(Unfinished { is_trained, trial, folder, record }))
+        }
+        Ok(None)
     }
 
     /// Sends an event for each result, and counts the results.

@@ -1,11 +1,13 @@
 //! plan.json, the frozen plan: the resolved trials of the last run. The next run compares its plan with it.
 
 use crate::folder::{self, BLANK_SEAL, ExperimentFolder, FileError, SealPlace, write_whole};
-use crate::plan::{Expected, Plan};
+use crate::metrics::Split;
+use crate::plan::{Expected, Plan, Proposed, Searching, Trial};
+use crate::search::{Outcome, Setting};
 use crate::settings::as_json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
 
 /// The differences between a plan and the plan of the last run.
@@ -37,6 +39,128 @@ pub struct Frozen {
     /// What the experiment is expected to give; absent in plans of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expect: Vec<FrozenExpectation>,
+    /// The search, with its proposals; absent without a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<FrozenSearch>,
+}
+
+/// The search in plan.json.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FrozenSearch {
+    /// Hash of all that the proposals depend on, apart from results.
+    hash: String,
+    /// How settings are proposed: `tpe` or `random`.
+    pub method: String,
+    /// The metric of epochs that settings are compared by, with its split.
+    pub metric: String,
+    /// The number of settings; null if `hours` is given.
+    pub trials: Option<u64>,
+    /// The hours for which settings are proposed.
+    pub hours: Option<f64>,
+    /// The number of seeds of each setting.
+    pub seeds: u64,
+    /// How settings are stopped early: `halving`, `asha`, `median` or `none`.
+    pub stop: String,
+    /// The epochs at which settings are compared; the last is the end.
+    pub rungs: Vec<u64>,
+    /// The seconds that proposing and training have taken so far.
+    pub seconds: f64,
+    /// The settings, in the order of their proposals.
+    pub settings: Vec<FrozenSetting>,
+    /// The numbers of the settings that were promoted from each rung, if `stop` is `asha`; in the order of their promotion.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promoted: Vec<Vec<usize>>,
+}
+
+/// A setting that a search has proposed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FrozenSetting {
+    /// Its values, by dotted key.
+    pub values: BTreeMap<String, serde_json::Value>,
+    /// Its place in the space: a number for each axis, null where it does not apply.
+    pub(super) place: Setting,
+    /// Its proposal saw the results of this number of settings, the first ones.
+    pub seen: u64,
+    /// The result that later proposals saw; null if none has seen it yet.
+    pub result: Option<FrozenResult>,
+    /// The ids of its trials, one for each seed.
+    pub trials: Vec<String>,
+    /// Why it cannot be trained; null if it can.
+    pub error: Option<String>,
+}
+
+/// The result of a setting, as the proposals of later settings saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FrozenResult {
+    /// It had this value.
+    Value(f64),
+    /// It was stopped early.
+    Pruned {
+        /// The epochs until then.
+        epochs: u64,
+        /// Its value.
+        value: f64,
+    },
+    /// It failed.
+    Failed,
+}
+
+impl FrozenResult {
+    /// An outcome, whose values are multiplied by `sign` so that lower ones are better.
+    pub(super) fn of(outcome: Outcome, sign: f64) -> FrozenResult {
+        match outcome {
+            Outcome::Done(value) => FrozenResult::Value(sign * value),
+            Outcome::Pruned { reached, value } => FrozenResult::Pruned { epochs: reached, value: sign * value },
+            Outcome::Failed | Outcome::Pending => FrozenResult::Failed,
+        }
+    }
+
+    pub(super) fn outcome(self, sign: f64) -> Outcome {
+        match self {
+            FrozenResult::Value(value) => Outcome::Done(sign * value),
+            FrozenResult::Pruned { epochs, value } => Outcome::Pruned { reached: epochs, value: sign * value },
+            FrozenResult::Failed => Outcome::Failed,
+        }
+    }
+}
+
+impl FrozenSetting {
+    pub(super) fn new(proposed: &Proposed, seen: u64) -> FrozenSetting {
+        FrozenSetting {
+            values: proposed.values.clone(),
+            place: proposed.setting.clone(),
+            seen,
+            result: None,
+            trials: proposed.trials.iter().flatten().map(|trial| trial.id().to_owned()).collect(),
+            error: proposed.trials.as_ref().err().cloned(),
+        }
+    }
+}
+
+impl FrozenSearch {
+    /// A search without settings yet.
+    pub(super) fn new(searching: &Searching) -> FrozenSearch {
+        let rules = searching.rules();
+        FrozenSearch {
+            hash: searching.hash().to_owned(),
+            method: rules.method.name().to_owned(),
+            metric: format!("{}_{}", Split::Validation.name(), searching.metric().name),
+            trials: rules.settings,
+            hours: searching.search().hours,
+            seeds: searching.seeds() as u64,
+            stop: rules.stop.name().to_owned(),
+            rungs: rules.rungs.clone(),
+            seconds: 0.0,
+            settings: Vec::new(),
+            promoted: Vec::new(),
+        }
+    }
+
+    /// Takes over how long the search is now.
+    pub(super) fn describe(&mut self, searching: &Searching) {
+        (self.trials, self.hours) = (searching.rules().settings, searching.search().hours);
+    }
 }
 
 /// The mean of a metric over the seeds of a setting, as it is expected, in plan.json.
@@ -115,7 +239,11 @@ pub(super) fn changes(plan: &Plan, experiment: &ExperimentFolder) -> Result<Opti
         Err(error) if error.source.kind() == ErrorKind::NotFound => return Ok(None),
         before => before?,
     };
-    let now: std::collections::BTreeSet<&str> = plan.trials().iter().map(|trial| trial.id()).collect();
+    // A search adds its trials one by one.
+    if before.search.as_ref().map(|search| &*search.hash).is_some_and(|hash| plan.search().is_some_and(|now| now.hash() == hash)) {
+        return Ok(None);
+    }
+    let now: BTreeSet<&str> = plan.trials().iter().map(|trial| trial.id()).collect();
     let (kept, dropped): (Vec<_>, Vec<_>) =
         before.trials.into_iter().map(|trial| trial.id).partition(|id| now.contains(&**id));
     let version = Some(before.version).filter(|version| version != env!("CARGO_PKG_VERSION"));
@@ -123,18 +251,45 @@ pub(super) fn changes(plan: &Plan, experiment: &ExperimentFolder) -> Result<Opti
     Ok((changes.added > 0 || !changes.dropped.is_empty()).then_some(changes))
 }
 
+/// The search with this hash in plan.json; `None` if there is none, or the file cannot be read.
+pub(super) fn search_of(experiment: &ExperimentFolder, hash: &str) -> Option<FrozenSearch> {
+    Frozen::read(experiment).ok()?.search.filter(|search| search.hash == hash)
+}
+
 /// Writes plan.json.
 pub(super) fn freeze(plan: &Plan, experiment: &ExperimentFolder) -> Result<(), FileError> {
+    write(plan, plan.trials().iter(), None, experiment)
+}
+
+/// Writes plan.json of a search, with the trials of all its settings.
+pub(super) fn freeze_search<'t>(
+    plan: &Plan,
+    trials: impl Iterator<Item = &'t Trial>,
+    search: &FrozenSearch,
+    experiment: &ExperimentFolder,
+) -> Result<(), FileError> {
+    // A trial may be of several settings.
+    let mut known = BTreeSet::new();
+    write(plan, trials.filter(|trial| known.insert(trial.id().to_owned())), Some(search), experiment)
+}
+
+fn write<'t>(
+    plan: &Plan,
+    trials: impl Iterator<Item = &'t Trial>,
+    search: Option<&FrozenSearch>,
+    experiment: &ExperimentFolder,
+) -> Result<(), FileError> {
     let path = experiment.plan();
-    let trial = |trial: &crate::plan::Trial| Ok(FrozenTrial { id: trial.id().to_owned(), spec: trial.spec().tables() });
-    let bytes = || -> io::Result<Vec<u8>> {
+    let trial = |trial: &Trial| FrozenTrial { id: trial.id().to_owned(), spec: trial.spec().tables() };
+    let bytes = move || -> io::Result<Vec<u8>> {
         let frozen = Frozen {
             checksum: BLANK_SEAL.to_owned(),
             name: plan.name().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             varied: plan.varied().to_vec(),
-            trials: plan.trials().iter().map(trial).collect::<io::Result<_>>()?,
+            trials: trials.map(trial).collect(),
             expect: plan.expected().iter().map(FrozenExpectation::new).collect(),
+            search: search.cloned(),
         };
         let mut bytes = serde_json::to_vec_pretty(&frozen)?;
         SealPlace::First.seal(&mut bytes)?;

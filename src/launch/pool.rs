@@ -10,6 +10,7 @@ use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord, now};
 use crate::trial::{self, Event};
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -90,8 +91,10 @@ impl<'p> Launch<'p> {
                 && !self.summary.disk_is_full
                 && let Some(waiting) = self.source.propose()
             {
+                self.tell(observe);
                 self.start(waiting, observe);
             }
+            self.tell(observe);
             if self.running.is_empty() && self.source.left() == 0 {
                 return self.summary;
             }
@@ -114,9 +117,11 @@ impl<'p> Launch<'p> {
     fn start(&mut self, mut waiting: Waiting<'p>, observe: &mut dyn FnMut(RunEvent<'_>)) {
         let lock = waiting.lock_results();
         let prepared = lock.and_then(|_lock| Ok(waiting.prepare_folder()?));
-        let Waiting { trial, folder, .. } = waiting;
+        let Waiting { trial, folder, until, .. } = waiting;
         let threads = self.threads.to_string();
+        let until = until.into_iter().flat_map(|epoch| ["--until".into(), epoch.to_string().into()]);
         let arguments = ["trial".into(), folder.path().into(), "--threads".into(), threads.into()];
+        let arguments: Vec<OsString> = arguments.into_iter().chain(until).collect();
         let start = || Child::start(&self.program, &arguments, trial.id(), &folder, &self.sender);
         match prepared.and_then(|()| Ok(start()?)) {
             Ok(child) => self.running.push((trial, child)),
@@ -165,6 +170,9 @@ impl<'p> Launch<'p> {
             (End::Reported(Status::Interrupted), _) => (Status::Interrupted, None, true),
             // The record has more information than the exit status, if this attempt wrote it.
             (End::Reported(Status::Done), Ok(record)) if record.status == Status::Done => (Status::Done, None, false),
+            (End::Reported(Status::Paused), Ok(record)) if record.status == Status::Paused => {
+                (Status::Paused, None, false)
+            }
             (End::Reported(_) | End::DiskFull(_), Ok(record))
                 if matches!(record.status, Status::Failed | Status::Diverged) =>
             {
@@ -191,13 +199,22 @@ impl<'p> Launch<'p> {
         match status {
             Status::Done => self.summary.done += 1,
             Status::Interrupted => self.summary.interrupted += 1,
+            Status::Paused | Status::Pruned => {}
             Status::Failed | Status::Diverged | Status::Planned | Status::Running => {
                 self.summary.failed += 1;
                 self.summary.from_outside += usize::from(from_outside);
             }
         }
-        self.source.ended(trial, status);
         observe(RunEvent::Event(trial, &Event::Ended { status, error }));
+        self.source.ended(trial, status);
+        self.tell(observe);
+    }
+
+    /// Passes on what the source of trials has decided.
+    fn tell(&mut self, observe: &mut dyn FnMut(RunEvent<'_>)) {
+        for event in self.source.take_events() {
+            observe(RunEvent::Search(&event));
+        }
     }
 }
 

@@ -4,10 +4,12 @@ use super::cluster::Task;
 use super::continued::Chains;
 use super::found::{Found, Unfinished};
 use super::prospect::Earlier;
+use super::lock::Lock;
 use super::queue::ListedTrials;
+use super::search::Searcher;
 use super::{Launch, LaunchError, Options, Waiting, folder, frozen, lock, share};
-use crate::folder::{TrialFolder, exists, remove_leftovers};
-use crate::plan::{Plan, Trial};
+use crate::folder::{ExperimentFolder, TrialFolder, exists, remove_leftovers};
+use crate::plan::{Plan, Searching, Trial};
 use crate::record::trial::TrialRecord;
 use crate::trial::{self, Prefixes};
 use std::borrow::Cow;
@@ -38,6 +40,9 @@ pub fn prepare<'p>(
         Err(error) => found
             .damaged
             .push(format!("{error}; it will be written again, but the changes since the last run are unknown")),
+    }
+    if let Some(searching) = plan.search() {
+        return search(plan, searching, (experiment, lock), options, found);
     }
     let (mut unfinished, folders) = (Vec::new(), experiment.trials()?);
     for trial in plan.selected() {
@@ -75,14 +80,35 @@ pub fn prepare<'p>(
     // Trials that wait for one another do not run in parallel.
     let (jobs, threads) = share(options, shorter.iter().filter(|shorter| shorter.after.is_none()).count());
     let listed = unfinished.into_iter().zip(shorter);
-    let ready = |(trial, shorter)| ready(trial, shorter, plan.varied(), threads, options);
+    let ready = |(one, shorter): (Unfinished<'p>, Shorter)| {
+        let Unfinished { is_trained, trial, folder, record } = one;
+        ready(Cow::Borrowed(trial), (is_trained, folder, record), shorter, plan.varied(), threads, options)
+    };
     let listed = listed.map(ready).collect::<Result<ListedTrials<'p>, _>>()?;
     Launch::new(options, jobs, threads, found, Box::new(listed), Some(lock))
 }
 
+/// Prepares the search of a plan, whose folder is locked.
+fn search<'p>(
+    plan: &'p Plan,
+    searching: &'p Searching,
+    (experiment, lock): (ExperimentFolder, Lock),
+    options: &Options,
+    mut found: Found<'p>,
+) -> Result<Launch<'p>, LaunchError> {
+    let kept = Prefixes::read(&experiment.trials()?)?;
+    let settings = searching.rules().settings.unwrap_or(u64::from(u32::MAX)) as usize;
+    let (jobs, threads) = share(options, settings.saturating_mul(searching.seeds()));
+    let (searcher, left) = Searcher::new(plan, searching, experiment, options, threads, kept)?;
+    found.kept.extend(left.done.into_iter().map(Cow::Owned));
+    found.failed.extend(left.failed.into_iter().map(|(trial, record)| (Cow::Owned(trial), record)));
+    found.damaged.extend(left.damaged);
+    Launch::new(options, jobs, threads, found, Box::new(searcher), Some(lock))
+}
+
 /// The shorter trials that a trial may continue.
 #[derive(Default)]
-struct Shorter {
+pub(super) struct Shorter {
     /// Their ids, the longest first.
     ids: Vec<String>,
     /// The one that it waits for.
@@ -90,6 +116,11 @@ struct Shorter {
 }
 
 impl Shorter {
+    /// Those that are done.
+    pub(super) fn of_kept(trial: &Trial, kept: &Prefixes) -> Shorter {
+        Shorter::of(trial, &Chains::default(), kept)
+    }
+
     fn of(trial: &Trial, chains: &Chains<'_>, kept: &Prefixes) -> Shorter {
         let kept = || kept.of(trial).filter(|_| trial.can_continue());
         let longest = chains.shorter(trial).next_back();
@@ -107,20 +138,19 @@ impl Shorter {
 
 /// Prepares the folder of a trial. With --fresh, an existing folder is left unchanged until the trial starts, so that old
 /// results are kept as long as possible.
-fn ready<'p>(
-    unfinished: Unfinished<'p>,
+pub(super) fn ready<'p>(
+    trial: Cow<'p, Trial>,
+    (is_trained, folder, earlier): (bool, TrialFolder, Option<Box<TrialRecord>>),
     shorter: Shorter,
     varied: &[String],
     threads: usize,
     options: &Options,
 ) -> Result<Waiting<'p>, LaunchError> {
-    let Unfinished { is_trained, trial, folder, record: earlier } = unfinished;
     let Shorter { ids, after } = shorter;
-    let waiting = |fresh_record| Waiting { trial: Cow::Borrowed(trial), folder: folder.clone(), fresh_record, after };
     if is_trained {
-        return Ok(waiting(None));
+        return Ok(Waiting { trial, folder, fresh_record: None, after, until: None });
     }
-    let mut record = trial::planned(trial, varied, threads);
+    let mut record = trial::planned(&trial, varied, threads);
     if let Some(earlier) = earlier {
         record.seconds = earlier.seconds;
         record.started = earlier.started;
@@ -131,9 +161,10 @@ fn ready<'p>(
     record.shorter = ids;
     let replaces_results = options.fresh && exists(folder.path())?;
     if !replaces_results {
-        trial::prepare(&folder, trial, &record)?;
+        trial::prepare(&folder, &trial, &record)?;
     }
-    Ok(waiting(replaces_results.then_some(Box::new(record))))
+    let fresh_record = replaces_results.then_some(Box::new(record));
+    Ok(Waiting { trial, folder, fresh_record, after, until: None })
 }
 
 /// Prepares one trial whose folder an earlier command has prepared. If the trial is finished, the launch is empty.
@@ -144,11 +175,11 @@ pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Optio
     let (mut found, threads) = (Found::default(), options.threads.unwrap_or(1));
     let is_unfinished = match Earlier::of(folder, trial, options)? {
         Earlier::Done(_) => {
-            found.kept.push(trial);
+            found.kept.push(Cow::Borrowed(trial));
             false
         }
         Earlier::Failed(record) => {
-            found.failed.push((trial, record));
+            found.failed.push((Cow::Borrowed(trial), record));
             false
         }
         Earlier::Unfinished(_) | Earlier::Unevaluated(_) => true,
@@ -166,6 +197,7 @@ pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Optio
         folder: folder.clone(),
         fresh_record: None,
         after: None,
+        until: None,
     });
     let listed: ListedTrials<'p> = waiting.into_iter().collect();
     Launch::new(options, 1, threads, found, Box::new(listed), None)

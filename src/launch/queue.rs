@@ -1,7 +1,7 @@
 //! The source of trials of a launch.
 
-use super::LaunchError;
 use super::lock::{self, Lock};
+use super::{LaunchError, SearchEvent};
 use crate::folder::{FileError, TrialFolder, exists};
 use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord};
@@ -23,6 +23,8 @@ pub struct Waiting<'p> {
     pub fresh_record: Option<Box<TrialRecord>>,
     /// The id of the trial that it continues, if that trial is trained in this launch too.
     pub after: Option<String>,
+    /// The epoch after which it pauses; `None` to train it to the end.
+    pub until: Option<u64>,
 }
 
 impl Waiting<'_> {
@@ -65,6 +67,11 @@ pub trait Proposer<'p> {
 
     /// Makes it propose no further trials.
     fn stop(&mut self);
+
+    /// What has happened since the last call, apart from its trials.
+    fn take_events(&mut self) -> Vec<SearchEvent> {
+        Vec::new()
+    }
 }
 
 /// A fixed list of trials, of which some continue others.

@@ -5,6 +5,7 @@ use super::cluster::Task;
 use crate::plan::Trial;
 use crate::record::trial::TrialRecord;
 use crate::trial::Event;
+use std::collections::BTreeMap;
 
 /// An event of a run.
 #[derive(Debug)]
@@ -21,8 +22,55 @@ pub enum RunEvent<'a> {
     Submitted(&'a Trial, &'a Task),
     /// The trial failed by itself in an earlier run and is not retried.
     KeptFailed(&'a Trial, &'a TrialRecord),
+    /// What a search has decided.
+    Search(&'a SearchEvent),
     /// An event of a trial.
     Event(&'a Trial, &'a Event),
+}
+
+/// What a search has decided.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SearchEvent {
+    /// A setting was proposed.
+    Proposed {
+        /// Its number, from 0.
+        number: u64,
+        /// Its values, by dotted key.
+        values: BTreeMap<String, serde_json::Value>,
+        /// The number of settings whose results its proposal saw.
+        seen: u64,
+    },
+    /// A setting was proposed that cannot be trained.
+    Refused {
+        /// Its number, from 0.
+        number: u64,
+        /// Its values, by dotted key.
+        values: BTreeMap<String, serde_json::Value>,
+        /// Why.
+        error: String,
+    },
+    /// It is decided which settings go on from a rung.
+    Rung {
+        /// The epoch of the rung.
+        epoch: u64,
+        /// The number of settings that have reached it.
+        reached: u64,
+        /// The number of settings that go on.
+        promoted: u64,
+    },
+    /// A setting has the best value so far, of those trained equally long.
+    Best {
+        /// Its number, from 0.
+        number: u64,
+        /// Its values, by dotted key.
+        values: BTreeMap<String, serde_json::Value>,
+        /// Its value of the metric.
+        value: f64,
+        /// The epochs after which it has this value.
+        epoch: u64,
+    },
+    /// A file cannot be read or written; the search ends.
+    Failed(String),
 }
 
 /// How many trials ended in which way.

@@ -399,6 +399,14 @@ macro_rules! objectives {
             $((<$name as Choose>::WORD.name == name && <$name as Choose>::DEPENDS_ON_SIZES))||+
         }
 
+        /// Whether losses of trials that differ in a dotted key have different units. `depends_on_sizes` says whether the loss of their
+        /// objective depends on the sizes of batch and code.
+        pub fn changes_unit_of_loss(key: &str, depends_on_sizes: bool) -> bool {
+            key.starts_with("objective.")
+                || ["model.likelihood", "model.posterior"].contains(&key)
+                || depends_on_sizes && ["train.batch_size", "model.latent_dim"].contains(&key)
+        }
+
         /// The own terms that an objective can have, by its name in a spec; empty for unknown names.
         pub fn terms_of(name: &str) -> &'static [&'static Term] {
             match name { $(_ if <$name as Choose>::WORD.name == name => <$name as Choose>::TERMS,)+ _ => &[] }

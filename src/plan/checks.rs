@@ -57,19 +57,7 @@ pub(super) fn likelihood(architecture: &Architecture, dataset: &Dataset) -> Opti
 pub(super) fn selection(spec: &Spec, training: Training<'_>) -> Vec<Problem> {
     let selects = [(spec.train.keep == Keep::Best, "train.keep"), (spec.train.patience.is_some(), "train.patience")];
     let selecting = selects.into_iter().filter(|(selects, _)| *selects).map(|(_, key)| key);
-    let (values, latent) = (training.architecture.image.values(), training.architecture.latent);
-    let (images, steps_per_epoch) = (training.dataset.train.len(), training.steps_per_epoch());
-    let scheduled = |at: At| {
-        let scheduled = spec.objective.kind.scheduled(at);
-        [scheduled.kl_weight, scheduled.capacity_nats].map(|value| value.unwrap_or(0.0))
-    };
-    // A schedule may rise in cycles.
-    let of_epoch = |epoch: u64| {
-        let step = epoch.saturating_mul(steps_per_epoch).saturating_sub(1);
-        scheduled(At { step, steps_per_epoch, images, values, latent })
-    };
-    let whole = scheduled(At::after_all(images, values, latent));
-    let is_whole = |epoch: u64| of_epoch(epoch).iter().zip(&whole).all(|(now, whole)| *now >= whole * (1.0 - 1e-9));
+    let is_whole = has_full_weight(spec, training);
     let rises = selects.iter().any(|(selects, _)| *selects) && !(1..=spec.train.epochs).rev().any(is_whole);
     let fault = |key: &'static str| {
         if training.dataset.validation.is_empty() {
@@ -81,6 +69,29 @@ pub(super) fn selection(spec: &Spec, training: Training<'_>) -> Vec<Problem> {
         rises.then(|| Problem::new(&keys, message, "train for more epochs, or shorten the warm-up"))
     };
     selecting.filter_map(fault).collect()
+}
+
+/// Whether an epoch ends with the full KL weight and capacity.
+fn has_full_weight(spec: &Spec, training: Training<'_>) -> impl Fn(u64) -> bool {
+    let (values, latent) = (training.architecture.image.values(), training.architecture.latent);
+    let (images, steps_per_epoch) = (training.dataset.train.len(), training.steps_per_epoch());
+    let scheduled = move |at: At| {
+        let scheduled = spec.objective.kind.scheduled(at);
+        [scheduled.kl_weight, scheduled.capacity_nats].map(|value| value.unwrap_or(0.0))
+    };
+    // A schedule may rise in cycles.
+    let of_epoch = move |epoch: u64| {
+        let step = epoch.saturating_mul(steps_per_epoch).saturating_sub(1);
+        scheduled(At { step, steps_per_epoch, images, values, latent })
+    };
+    let whole = scheduled(At::after_all(images, values, latent));
+    move |epoch: u64| of_epoch(epoch).iter().zip(&whole).all(|(now, whole)| *now >= whole * (1.0 - 1e-9))
+}
+
+/// The first of some epochs that does not end with the full KL weight and capacity.
+pub(super) fn without_full_weight(spec: &Spec, training: Training<'_>, epochs: &[u64]) -> Option<u64> {
+    let is_whole = has_full_weight(spec, training);
+    epochs.iter().copied().find(|epoch| !is_whole(*epoch))
 }
 
 /// An error if the device needs a feature that this binary was built without. A model that was trained on another device can be

@@ -4,8 +4,8 @@ use super::expect::expected;
 use super::problems::{Repeated, is_hidden, locate, locate_unused};
 use super::resolve::Resolver;
 use super::trial::same;
-use super::{Plan, Trial};
-use crate::language::Document;
+use super::{Plan, Searching, Trial, search};
+use crate::language::{Document, Search};
 use crate::language::diagnostics::{Diagnostic, Diagnostics};
 use crate::language::sweep::{HARD_LIMIT, Pattern};
 use crate::settings::as_json;
@@ -44,7 +44,10 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
             uses.2 += 1;
         }
         let (trial, problems) = match resolver.trial(point) {
-            Ok(trial) => (Some(trial), Vec::new()),
+            Ok(trial) => {
+                let of_search = document.search().map(|search| search::problems(&document, search, &trial));
+                (Some(trial), of_search.unwrap_or_default())
+            }
             Err(problems) => (None, problems),
         };
         let warnings = trial.iter().flat_map(Trial::problems).map(|problem| (problem.clone(), true));
@@ -109,7 +112,11 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
         }
     }
     let name = trials.first().map(|trial| trial.name().to_owned()).unwrap_or_default();
-    let varied = sweep.keys();
+    let mut varied = sweep.keys();
+    // A search may vary keys that none of these trials has.
+    let searched: Vec<String> = document.search().into_iter().flat_map(Search::keys).cloned().collect();
+    varied.retain(|key| !searched.contains(key));
+    varied.splice(0..0, searched);
     let (expected, found) = expected(&document, &trials, &|path| resolver.whole_path(path));
     let (of_expected, faults): (Vec<Diagnostic>, Vec<Diagnostic>) = found.into_iter().partition(|item| item.is_warning);
     if !faults.is_empty() {
@@ -118,7 +125,8 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     warnings.extend(of_expected);
     let warnings = Diagnostics::new(document.sources(), warnings);
     let (combinations, left_out) = (count, BTreeSet::new());
-    Ok(Plan { name, trials, choices, combinations, varied, left_out, document, expected, warnings })
+    let search = document.search().map(|search| Searching::new(search.clone(), &trials, resolver));
+    Ok(Plan { name, trials, choices, combinations, varied, left_out, document, expected, search, warnings })
 }
 
 /// Whether a trial matches a pattern: for each key, it has one of the values.

@@ -7,6 +7,7 @@ mod id;
 mod initial;
 mod problems;
 mod resolve;
+mod search;
 mod select;
 mod trial;
 
@@ -14,6 +15,7 @@ pub use crate::settings::Problem;
 pub use expect::Expected;
 pub use id::NUMERICS;
 pub use resolve::{ResolvedPoint, Resolver};
+pub use search::{Proposed, Searching};
 pub use trial::{Trial, value_text};
 
 use crate::data::Files;
@@ -58,6 +60,7 @@ pub struct Plan {
     left_out: BTreeSet<String>,
     document: Arc<Document>,
     expected: Vec<Expected>,
+    search: Option<Searching>,
     warnings: Diagnostics,
 }
 
@@ -102,6 +105,11 @@ impl Plan {
         &self.expected
     }
 
+    /// The search, if the spec has one. The trials of the plan are then those whose settings do not depend on results.
+    pub fn search(&self) -> Option<&Searching> {
+        self.search.as_ref()
+    }
+
     /// The trials that are selected to run.
     pub fn selected(&self) -> impl Iterator<Item = &Trial> {
         self.trials.iter().filter(|trial| !self.left_out.contains(trial.id()))
@@ -119,6 +127,14 @@ impl Plan {
             (Some(location), _) => Origin::Swept(document.place(location)),
             (None, Some(entry)) => Origin::Written(document.place(&entry.key)),
             (None, None) => Origin::Default,
+        }
+    }
+
+    /// The number of trials to train, with those that a search has still to propose; `None` if it ends by the clock.
+    pub fn trial_count(&self) -> Option<usize> {
+        match &self.search {
+            None => Some(self.selected().count()),
+            Some(search) => Some(usize::try_from(search.rules().settings?).ok()?.saturating_mul(search.seeds())),
         }
     }
 

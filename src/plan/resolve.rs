@@ -33,6 +33,13 @@ pub struct ResolvedPoint {
     written: BTreeMap<DottedKey, Value>,
 }
 
+impl ResolvedPoint {
+    /// Whether a dotted key applies.
+    pub(super) fn applies(&self, key: &str) -> bool {
+        self.spec.settings().iter().any(|setting| setting.key == key)
+    }
+}
+
 impl Resolver {
     /// A resolver for a document; paths in it are relative to `folder`. `files` loads the images.
     pub fn new(document: Document, stem: &str, folder: &Path, files: Files) -> Resolver {

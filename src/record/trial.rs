@@ -23,6 +23,10 @@ pub enum Status {
     Diverged,
     /// Stopped by a signal.
     Interrupted,
+    /// At a rung of a search: it waits until it is decided which settings go on.
+    Paused,
+    /// Stopped early by a search, which trained other settings further. It can be resumed.
+    Pruned,
 }
 
 impl Status {
@@ -35,6 +39,8 @@ impl Status {
             Status::Failed => "failed",
             Status::Diverged => "diverged",
             Status::Interrupted => "interrupted",
+            Status::Paused => "paused",
+            Status::Pruned => "pruned",
         }
     }
 }
@@ -127,6 +133,9 @@ pub struct TrialRecord {
     /// The epoch after which `train.patience` ended training; null if it did not.
     #[serde(default)]
     pub stopped_after: Option<u64>,
+    /// Where and by what a search stopped it early; null if it did not.
+    #[serde(default)]
+    pub pruned: Option<Pruned>,
     /// The error that ended the trial.
     pub error: Option<String>,
     /// An error that did not stop training: the event log could not be written.
@@ -135,6 +144,19 @@ pub struct TrialRecord {
     pub from_outside: bool,
     /// SHA-256 of the other files of a trial that is done, by file name; without checkpoints, which it no longer needs.
     pub files: BTreeMap<String, String>,
+}
+
+/// Where and by what a search stopped a trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Pruned {
+    /// The epoch of the rung.
+    pub epoch: u64,
+    /// The place of its setting among those that reached the rung, from 1: the best.
+    pub rank: u64,
+    /// The number of settings that reached the rung.
+    pub of: u64,
+    /// The method: `halving`, `asha` or `median`.
+    pub by: String,
 }
 
 /// The trial whose state another one began with.

@@ -169,12 +169,10 @@ impl<'a> Comparison<'a> {
 
     /// Why the losses of the settings have different units; `None` if they have the same unit.
     fn why_not_loss(&self, differing: &BTreeSet<&str>) -> Option<String> {
-        let decides = |key: &&&str| key.starts_with("objective.") || ["model.likelihood", POSTERIOR].contains(*key);
-        let of_sizes = |key: &&&str| ["train.batch_size", "model.latent_dim"].contains(*key);
         let has_sizes = self.settings.iter().flat_map(|setting| &setting.trials).any(|trial| {
             trial.value("objective.kind").and_then(Value::as_str).is_some_and(objective::depends_on_sizes)
         });
-        let decides = |key: &&&str| decides(key) || has_sizes && of_sizes(key);
+        let decides = |key: &&&str| objective::changes_unit_of_loss(key, has_sizes);
         let keys: Vec<&str> = differing.iter().filter(decides).copied().collect();
         // Only varied keys are named, not keys that merely follow from them.
         let varied: Vec<&str> = keys.iter().copied().filter(|key| self.varied.contains(key)).collect();

@@ -103,10 +103,10 @@ fn is_within(expectation: &FrozenExpectation, mean: f64) -> bool {
 
 fn answer(expectation: &FrozenExpectation, trial: &ReportedTrial) -> Answer {
     match trial.record.status {
-        Status::Planned | Status::Running | Status::Interrupted => return Answer::Unfinished,
+        Status::Planned | Status::Running | Status::Interrupted | Status::Paused => return Answer::Unfinished,
         // The next run resumes it.
         Status::Failed if trial.record.from_outside => return Answer::Unfinished,
-        status @ (Status::Failed | Status::Diverged) => return Answer::Without(status.name().to_owned()),
+        status @ (Status::Failed | Status::Diverged | Status::Pruned) => return Answer::Without(status.name().to_owned()),
         Status::Done => {}
     }
     let (value, evaluated) = match expectation.epoch {

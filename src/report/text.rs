@@ -18,8 +18,17 @@ const EVALUATED: &str =
     "columns that name a split, and scores of disentanglement: measured after training (`vaex evaluate`)";
 
 /// The statuses, in the order of the counts.
-const STATUSES: [Status; 6] =
-    [Status::Done, Status::Running, Status::Planned, Status::Interrupted, Status::Diverged, Status::Failed];
+const STATUSES: [Status; 8] =
+    [
+        Status::Done,
+        Status::Running,
+        Status::Planned,
+        Status::Interrupted,
+        Status::Paused,
+        Status::Pruned,
+        Status::Diverged,
+        Status::Failed,
+    ];
 
 pub(super) fn report(report: &Report, width: Option<usize>) -> String {
     let experiments = report.experiments.iter();

@@ -1,12 +1,15 @@
 //! Proposals of settings from the results of earlier ones. Plain functions on numbers: what the keys are, and how results are
 //! measured, is up to the caller.
 
+mod course;
 mod parzen;
 mod random;
 mod space;
 pub mod stop;
 mod tpe;
 
+pub use course::{Method, Next, Rank, Reached, Results, Rules, Stop};
 pub use random::{drawn, spread};
+pub use stop::rungs;
 pub use space::{Axis, Domain, Setting, Space};
 pub use tpe::{Outcome, Seen, Tpe};

@@ -73,7 +73,7 @@ impl Domain {
     }
 
     /// The value at a share of the line, from 0 to 1.
-    pub(super) fn at(self, share: f64) -> f64 {
+    pub fn at(self, share: f64) -> f64 {
         let [low, high] = self.line();
         self.value(low + share * (high - low))
     }

@@ -1,9 +1,10 @@
 //! The inputs of a training.
 
+use super::worker::bits_offset;
 use super::{Initial, TrainSettings};
 use crate::data::{self, Dataset, PixelMap};
 use crate::metrics::Split;
-use crate::model::architecture::Architecture;
+use crate::model::architecture::{Architecture, PosteriorKind};
 use crate::objective;
 use crate::random::{Purpose, Stream, shuffled};
 
@@ -30,6 +31,13 @@ impl Training<'_> {
     /// The number of steps per epoch; the last step may have fewer images.
     pub fn steps_per_epoch(&self) -> u64 {
         (self.dataset.train.len() as u64).div_ceil(self.train.batch_size)
+    }
+
+    /// Whether its epochs have a number of bits per value.
+    pub fn has_bits_per_dim(&self) -> bool {
+        let pixels = PixelMap::new(self.data, self.dataset.stored, self.seed);
+        let has_kl = self.architecture.posterior != PosteriorKind::None;
+        has_kl && bits_offset(self.architecture.likelihood, &pixels, self.dataset.is_grey).is_some()
     }
 }
 

@@ -4,7 +4,7 @@ use super::measure::{self, MeasuredBatch, Sums};
 use super::report::{MicroBatch, Report, means_of_samples, values};
 use crate::data::{Binarize, Dataset, Images, PixelMap};
 use crate::metrics::Split;
-use crate::model::likelihood::Support;
+use crate::model::likelihood::{LikelihoodKind, Support};
 use crate::model::parameters::GradientMap;
 use crate::model::prior::{self, MixtureNumbers};
 use crate::model::{Model, Posterior};
@@ -233,20 +233,7 @@ impl<B: Combine> Worker<B> {
     /// What is added to the bits per value of the ELBO to get those of whole values: 0 for
     /// probabilities; `None` if the likelihood gives neither their probability nor a density of dequantized values.
     pub(crate) fn bits_offset(&self) -> Option<f64> {
-        let likelihood = self.model.likelihood().kind();
-        let PixelMap { binarize, stored, range: [low, high], dequantize, .. } = self.pixels;
-        match likelihood.support() {
-            _ if !likelihood.is_distribution() => None,
-            Support::Levels => Some(0.0),
-            Support::Bits => {
-                let is_grey = dequantize || binarize == Binarize::None && self.dataset.is_grey;
-                (!is_grey).then_some(0.0)
-            }
-            Support::Unit | Support::Line => dequantize.then(|| {
-                let levels = stored[1] - stored[0] + 1.0;
-                (levels / (f64::from(high) - f64::from(low))).log2()
-            }),
-        }
+        bits_offset(self.model.likelihood().kind(), &self.pixels, self.dataset.is_grey)
     }
 
     /// The forward pass of a micro-batch of validation images: sums of the metrics, and the codes if the objective couples a batch.
@@ -319,5 +306,22 @@ impl<B: Combine> Worker<B> {
     ) -> Result<Array<(Batch, Latent), B>, DeviceError> {
         let shape = (Batch(indices.len() * samples), self.model.latent());
         B::noise(&self.device, NoiseKey { seed, purpose, epoch, samples }, indices, shape)
+    }
+}
+
+/// As [`Worker::bits_offset`], for a likelihood of pixels.
+pub(super) fn bits_offset(likelihood: LikelihoodKind, pixels: &PixelMap, is_grey: bool) -> Option<f64> {
+    let PixelMap { binarize, stored, range: [low, high], dequantize, .. } = *pixels;
+    match likelihood.support() {
+        _ if !likelihood.is_distribution() => None,
+        Support::Levels => Some(0.0),
+        Support::Bits => {
+            let is_grey = dequantize || binarize == Binarize::None && is_grey;
+            (!is_grey).then_some(0.0)
+        }
+        Support::Unit | Support::Line => dequantize.then(|| {
+            let levels = stored[1] - stored[0] + 1.0;
+            (levels / (f64::from(high) - f64::from(low))).log2()
+        }),
     }
 }

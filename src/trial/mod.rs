@@ -64,6 +64,8 @@ pub struct Run<'a> {
     pub folder: &'a TrialFolder,
     /// Number of worker threads.
     pub threads: usize,
+    /// The epoch after which training pauses; `None` to train to the end.
+    pub until: Option<u64>,
     /// If set, training stops after the current step.
     pub stop: &'a AtomicBool,
     /// Is called for each event.
@@ -109,6 +111,7 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
             (Status::Done, None)
         }
         Ok(Outcome::Interrupted) => (Status::Interrupted, None),
+        Ok(Outcome::Paused) => (Status::Paused, None),
         Ok(Outcome::Diverged(message)) => (Status::Diverged, Some(message)),
         Err(error) => {
             // The cause is not the trial itself: for example, the disk is full, or the device is not available.

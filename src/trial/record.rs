@@ -49,6 +49,7 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         from_scratch: false,
         kept_epoch: None,
         stopped_after: None,
+        pruned: None,
         error: None,
         note: None,
         from_outside: false,

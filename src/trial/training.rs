@@ -20,6 +20,8 @@ pub(super) enum Outcome {
     },
     Diverged(String),
     Interrupted,
+    /// It has reached the epoch after which it pauses.
+    Paused,
 }
 
 impl<B: Execute> Session<'_, '_, B> {
@@ -36,6 +38,10 @@ impl<B: Execute> Session<'_, '_, B> {
         // The first step is reported at once, so that users see that training runs.
         let mut last: Option<Instant> = None;
         while !self.is_at_end() {
+            if self.run.until.is_some_and(|until| self.trainer.epoch() >= until) {
+                // Each epoch ends with a checkpoint.
+                return Ok(Outcome::Paused);
+            }
             let emit = &mut self.run.emit;
             let mut progress = |progress: Progress| {
                 if last.is_none_or(|last| last.elapsed() > Duration::from_millis(100)) {

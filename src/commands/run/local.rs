@@ -63,7 +63,7 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
 /// Refuses a trial that does not fit in the memory of this machine, and warns if the parallel trials together do not fit.
 fn enough_memory(plan: &Plan, options: &Options) -> anyhow::Result<()> {
     let Some(free) = crate::machine::free_memory() else { return Ok(()) };
-    let (jobs, threads) = launch::share(options, plan.selected().count());
+    let (jobs, threads) = launch::share(options, plan.trial_count().unwrap_or(usize::MAX));
     let mut needs: Vec<(f64, &Trial)> =
         plan.selected().map(|trial| (estimate::memory(trial, threads), trial)).collect();
     needs.sort_by(|one, other| other.0.total_cmp(&one.0));

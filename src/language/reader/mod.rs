@@ -2,6 +2,7 @@
 
 mod expect;
 mod files;
+mod search;
 mod sweep;
 mod text;
 
@@ -17,6 +18,7 @@ use crate::evaluation::EvaluateSettings;
 use crate::settings::{Advice, Fault, Type};
 use crate::text::counted;
 use std::collections::{BTreeMap, BTreeSet};
+use search::RawSearch;
 use std::path::{Path, PathBuf};
 use text::{Unread, not_text, text_of};
 use toml::Spanned;
@@ -67,6 +69,7 @@ pub(super) struct Reader {
     pub(super) syntax: Vec<Diagnostic>,
     entries: BTreeMap<DottedKey, Entry>,
     sweep: RawSweep,
+    search: RawSearch,
     expectations: Vec<Expectation>,
     /// Keys whose values are invalid, and keys whose values in the sweep are invalid.
     faulty: BTreeSet<DottedKey>,
@@ -89,6 +92,7 @@ impl Reader {
             syntax: Vec::new(),
             entries: BTreeMap::new(),
             sweep: RawSweep::default(),
+            search: RawSearch::default(),
             expectations: Vec::new(),
             faulty: BTreeSet::new(),
             faulty_swept: BTreeSet::new(),
@@ -148,6 +152,8 @@ impl Reader {
                     self.quoted(source, &dotted, location, value);
                 }
                 ("", _) if name == expectation::TABLE => self.expect(source, location, value),
+                _ if self.search_part(source, &dotted, &location, value) => {}
+                ("search.space", _) => self.searched(source, name, location, value),
                 ("sweep", _) if self.sweep_part(source, name, &location, value) => {}
                 ("sweep.grid" | "sweep.zip", _) => self.axis(source, prefix, name, location, value),
                 ("sweep.random", _) => self.draw(source, name, location, value),
@@ -255,6 +261,7 @@ impl Reader {
         }
         // A key that a later source sets is no longer varied, unless the same source varies it.
         self.sweep.fix_key(&dotted, source);
+        self.search.fix_key(&dotted, source);
         if dotted == "name" && self.folders.contains_key(&source) {
             // The name of a base is not used: two experiments with the same name would share a folder.
             return;
@@ -328,15 +335,21 @@ impl Reader {
     }
 
     pub(super) fn finish(mut self) -> Document {
+        let search = self.finish_search();
         self.faulty.append(&mut self.faulty_swept);
-        let (sweep, faults) = self.sweep.finish();
+        let (mut sweep, faults) = self.sweep.finish();
         self.faults.extend(faults);
+        if let Some(search) = &search {
+            let free = search.free();
+            sweep.blocks.insert(0, free.iter().map(|setting| search.point(setting).0).collect());
+        }
         Document {
             sources: self.sources,
             files: self.files,
             ranks: self.ranks,
             entries: self.entries,
             sweep,
+            search,
             expectations: self.expectations,
             faulty: self.faulty,
             faults: self.faults,

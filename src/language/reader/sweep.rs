@@ -146,7 +146,7 @@ impl Reader {
     }
 
     /// The distribution of a key; `None` after an error.
-    fn distribution(&mut self, key: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Draw> {
+    pub(super) fn distribution(&mut self, key: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Draw> {
         let example = match (numbers(key), &entry.content) {
             (_, toml::Value::Array(list)) if !list.is_empty() && list.iter().all(|value| takes(key, value)) => {
                 format!("choice = {}", entry.content)
@@ -190,7 +190,7 @@ impl Reader {
                 let placed = placed.collect();
                 (fit == elements.len()).then_some(Draw::Choice(placed))
             }
-            Draw::Int(..) => {
+            Draw::Int(..) | Draw::IntLog(..) => {
                 let fit = elements.iter().filter(|element| self.takes(key, element)).count();
                 (fit == elements.len()).then_some(draw)
             }
@@ -198,7 +198,7 @@ impl Reader {
     }
 
     /// Why a part of the sweep cannot vary a key; `None` if it can.
-    fn not_varied(&self, key: &str, part: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Diagnostic> {
+    pub(super) fn not_varied(&self, key: &str, part: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Diagnostic> {
         if self.is_table(key) {
             let DeValue::Table(inner) = value.get_ref() else {
                 let message = format!("`{key}` in `{part}` is a table, not a key");

@@ -1,9 +1,10 @@
-//! How `[sweep.random]` draws values of a key.
+//! The distributions of the values of a key, from which `[sweep.random]` draws and in which a search looks.
 
 use super::Reason;
 use crate::folder::digest_number;
 use crate::language::numbers::{finite, magnitude, to_place};
 use crate::random::{Purpose, Stream};
+use crate::search::Domain;
 use crate::settings::nearest;
 use toml::Value;
 
@@ -13,6 +14,7 @@ pub(in crate::language) enum Draw {
     Uniform(f64, f64),
     LogUniform(f64, f64),
     Int(i64, i64),
+    IntLog(i64, i64),
     Choice(Vec<Value>),
 }
 
@@ -27,7 +29,7 @@ pub(in crate::language) struct Distribution {
 }
 
 /// The distributions.
-pub(in crate::language) static DISTRIBUTIONS: [Distribution; 4] = [
+pub(in crate::language) static DISTRIBUTIONS: [Distribution; 5] = [
     Distribution {
         name: "uniform",
         doc: "Uniform between two numbers.",
@@ -47,9 +49,15 @@ pub(in crate::language) static DISTRIBUTIONS: [Distribution; 4] = [
         name: "int",
         doc: "Uniform over the whole numbers from the first to the second, both included.",
         element: Some("integer"),
-        read: |list| match list {
-            [Value::Integer(low), Value::Integer(high)] if low < high => Ok(Draw::Int(*low, *high)),
-            _ => Err("a list of two whole numbers, the smaller one first"),
+        read: |list| wholes(list).map(|(low, high)| Draw::Int(low, high)),
+    },
+    Distribution {
+        name: "int_log",
+        doc: "Log-uniform over the whole numbers from the first, which is 1 or more, to the second, both included.",
+        element: Some("integer"),
+        read: |list| match wholes(list)? {
+            (low, high) if low > 0 => Ok(Draw::IntLog(low, high)),
+            _ => Err("two whole numbers above 0"),
         },
     },
     Distribution {
@@ -69,6 +77,13 @@ fn rising(list: &[Value]) -> Result<(f64, f64), &'static str> {
         _ => None,
     };
     ends.ok_or("a list of two numbers, the smaller one first")
+}
+
+fn wholes(list: &[Value]) -> Result<(i64, i64), &'static str> {
+    match list {
+        [Value::Integer(low), Value::Integer(high)] if low < high => Ok((*low, *high)),
+        _ => Err("a list of two whole numbers, the smaller one first"),
+    }
 }
 
 /// The names of all distributions, as in "expected ...".
@@ -109,11 +124,32 @@ impl Draw {
                 let span = high.abs_diff(*low).saturating_add(1);
                 Value::Integer(low.wrapping_add_unsigned(stream.below(span)))
             }
+            Draw::IntLog(..) => self.value_of(self.domain().at(share()))?,
             Draw::Choice(values) => {
                 let index = stream.below(values.len() as u64) as usize;
                 values.get(index)?.clone()
             }
         })
+    }
+
+    /// The values as a search has them. Choices are numbers from 0.
+    pub(in crate::language) fn domain(&self) -> Domain {
+        match *self {
+            Draw::Uniform(low, high) => Domain::Real { ends: [low, high], log: false },
+            Draw::LogUniform(low, high) => Domain::Real { ends: [low, high], log: true },
+            Draw::Int(low, high) => Domain::Whole { ends: [low, high], log: false },
+            Draw::IntLog(low, high) => Domain::Whole { ends: [low, high], log: true },
+            Draw::Choice(ref values) => Domain::Choice(values.len()),
+        }
+    }
+
+    /// The value of a number of its domain. `None` if there is no such choice.
+    pub(in crate::language) fn value_of(&self, number: f64) -> Option<Value> {
+        match self {
+            Draw::Uniform(low, high) | Draw::LogUniform(low, high) => Some(Value::Float(between(number, *low, *high))),
+            Draw::Int(..) | Draw::IntLog(..) => Some(Value::Integer(number as i64)),
+            Draw::Choice(values) => values.get(number as usize).cloned(),
+        }
     }
 }
 

@@ -173,7 +173,8 @@ pub struct Pattern {
 impl Sweep {
     /// The dotted keys that vary, in the order of the blocks.
     pub fn keys(&self) -> Vec<DottedKey> {
-        let points = self.blocks.iter().filter_map(|block| block.first()).chain(&self.include);
+        // A key of a search may have no value in some points.
+        let points = self.blocks.iter().flatten().chain(&self.include);
         let mut keys: Vec<DottedKey> = Vec::new();
         for assignment in points.flatten() {
             if !keys.contains(&assignment.key) {

@@ -4,6 +4,9 @@ use super::{End, Measure, kl_nats, recon_nats};
 use crate::metrics::{Board, Direction, Metric, MetricKind, Value};
 use std::f64::consts::LN_2;
 
+/// The name of the bits per value, which not all trials have.
+pub const BITS_PER_DIM: &str = "bits_per_dim";
+
 pub(super) struct BitsPerDim;
 
 impl Measure for BitsPerDim {
@@ -17,7 +20,7 @@ impl Measure for BitsPerDim {
             board: Board::Group,
             is_curve: true,
             is_optional: true,
-            ..Metric::new("bits_per_dim", MetricKind::Number, "bits", doc)
+            ..Metric::new(BITS_PER_DIM, MetricKind::Number, "bits", doc)
         }]
     }
 

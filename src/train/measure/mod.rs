@@ -21,6 +21,7 @@ mod terms;
 
 pub use active_units::MEAN_VARIANCE_AXIS;
 pub use batch::{Decoded, MeasuredBatch};
+pub use bits_per_dim::BITS_PER_DIM;
 pub use capacity_nats::CAPACITY_NATS;
 pub use effective_beta::EFFECTIVE_BETA;
 pub use elbo_nats::ELBO_NATS;

@@ -1,5 +1,6 @@
 //! Progress on a terminal: one bar per running trial, and below them one bar for the sweep.
 
+use super::search;
 use super::lines::{changed, exhausted, failed_before, label, number, speed, started, submitted};
 use super::work::Work;
 use crate::launch::RunEvent;
@@ -20,7 +21,7 @@ pub(super) struct Bars {
 impl Bars {
     pub(super) fn new(plan: &Plan) -> Bars {
         let all = MultiProgress::new();
-        let total = all.add(ProgressBar::new(plan.selected().count() as u64));
+        let total = all.add(ProgressBar::new(plan.trial_count().unwrap_or_default() as u64));
         total.set_style(style("{prefix} {wide_bar} {pos}/{len} trials, {elapsed} so far{msg}"));
         total.set_prefix(plan.name().to_owned());
         total.enable_steady_tick(Duration::from_millis(500));
@@ -35,6 +36,7 @@ impl Bars {
             RunEvent::Damaged(fault) => print((*fault).to_owned()),
             RunEvent::Warning(text) => print(format!("warning: {text}")),
             RunEvent::Kept(_) => self.total.inc(1),
+            RunEvent::Search(event) => search::line(plan, event).into_iter().for_each(print),
             RunEvent::Submitted(trial, task) => print(format!("{}: {}", label(plan, trial), submitted(task))),
             RunEvent::KeptFailed(trial, record) => {
                 print(format!("{}: {}", label(plan, trial), failed_before(record)));
@@ -103,6 +105,11 @@ impl Bars {
                     let epochs = trial.spec().train.epochs;
                     let (loss, speed) = (number(*loss), speed(*images_per_second));
                     bar.set_message(format!("epoch {epoch}/{epochs} loss {loss} {speed}"));
+                }
+            }
+            Event::Ended { status: Status::Paused, .. } => {
+                if let Some(bar) = self.trials.remove(trial.id()) {
+                    bar.finish_and_clear();
                 }
             }
             Event::Ended { status, error } => {

@@ -59,6 +59,7 @@ pub(super) fn json(plan: &Plan, event: &RunEvent<'_>, work: &Work) -> Value {
         RunEvent::Submitted(trial, task) => {
             (trial, json!({ "event": "submitted", "task": task.name, "running": task.running }))
         }
+        RunEvent::Search(event) => return super::search::json(event),
         RunEvent::KeptFailed(trial, record) => {
             (trial, json!({ "event": "kept", "status": record.status, "error": record.error }))
         }

@@ -30,6 +30,7 @@ pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &
             *ended += 1;
             return Some(format!("{}: already done", label(plan, trial)));
         }
+        RunEvent::Search(event) => return super::search::line(plan, event),
         RunEvent::Submitted(trial, task) => return Some(format!("{}: {}", label(plan, trial), submitted(task))),
         RunEvent::KeptFailed(trial, record) => {
             *ended += 1;
@@ -58,10 +59,12 @@ pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &
             brief(work.time_left_of(trial).map(|left| left.as_secs_f64())),
             brief(work.time_left().map(|left| left.as_secs_f64())),
         ),
+        Event::Ended { status: Status::Paused, .. } => "waits at a rung".to_owned(),
         Event::Ended { status, error } => {
             // An interrupted trial has not ended: it will resume.
             *ended += usize::from(*status != Status::Interrupted);
-            let of = format!("{} ({ended} of {} trials)", status.name(), plan.selected().count());
+            let all = plan.trial_count().map(|count| format!(" of {count}")).unwrap_or_default();
+            let of = format!("{} ({ended}{all} trials)", status.name());
             error.as_ref().map_or(of.clone(), |error| format!("{of}: {error}"))
         }
     };

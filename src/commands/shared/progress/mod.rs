@@ -3,6 +3,7 @@
 mod bars;
 mod events;
 mod lines;
+mod search;
 mod work;
 
 pub(crate) use events::{keys, say_event, summary};
@@ -102,6 +103,7 @@ fn status<'a>(event: &RunEvent<'a>) -> Option<(&'a Trial, Status)> {
         | RunEvent::Changed(_)
         | RunEvent::Damaged(_)
         | RunEvent::Warning(_)
+        | RunEvent::Search(_)
         | RunEvent::Submitted(..) => None,
     }
 }

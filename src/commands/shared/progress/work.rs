@@ -2,6 +2,7 @@
 
 use crate::launch::RunEvent;
 use crate::plan::{Plan, Trial};
+use crate::record::trial::Status;
 use crate::trial::Event;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ pub(super) struct Work {
     left: BTreeMap<String, u64>,
     /// For each running trial: when this run started it, and how many images were left at that time.
     begun: BTreeMap<String, (Instant, u64)>,
+    /// The work of a search, which trains most trials for a share of their epochs only.
+    of_search: Option<u64>,
 }
 
 impl Work {
@@ -21,7 +24,11 @@ impl Work {
     pub(super) fn of(plan: &Plan) -> Work {
         let images = |trial: &Trial| trial.dataset().train.len() as u64 * trial.spec().train.epochs;
         let left = plan.selected().map(|trial| (trial.id().to_owned(), images(trial))).collect();
-        Work { start: Instant::now(), done: 0, left, begun: BTreeMap::new() }
+        let of_search = plan.search().and_then(|search| {
+            let images = plan.selected().map(|trial| trial.dataset().train.len() as u64).max()?;
+            Some(search.rules().epochs()?.saturating_mul(images).saturating_mul(search.seeds() as u64))
+        });
+        Work { start: Instant::now(), done: 0, left, begun: BTreeMap::new(), of_search }
     }
 
     /// Sets the last finished step of a trial. With `counts`, the steps since the previous call count as done by this run.
@@ -38,7 +45,9 @@ impl Work {
         let (trial, event) = match event {
             RunEvent::Kept(trial) | RunEvent::KeptFailed(trial, _) => return self.set(trial, trial.steps(), false),
             RunEvent::Event(trial, event) => (trial, event),
-            RunEvent::Changed(_) | RunEvent::Damaged(_) | RunEvent::Warning(_) | RunEvent::Submitted(..) => return,
+            RunEvent::Changed(_) | RunEvent::Damaged(_) | RunEvent::Warning(_) | RunEvent::Search(_) | RunEvent::Submitted(..) => {
+                return;
+            }
         };
         match event {
             Event::Started { steps_done, .. } => {
@@ -48,6 +57,7 @@ impl Work {
             }
             Event::Progress { step, .. } | Event::Epoch { step, .. } => self.set(trial, *step, true),
             // A failed trial has no work left either.
+            Event::Ended { status: Status::Paused, .. } => drop(self.begun.remove(trial.id())),
             Event::Exhausted { .. } | Event::Ended { .. } => self.set(trial, trial.steps(), false),
             // Trained before; the time of the evaluation is not estimated.
             Event::Evaluating { .. } | Event::Evaluated { .. } => self.set(trial, trial.steps(), false),
@@ -57,7 +67,10 @@ impl Work {
 
     /// The estimated time that is left for all trials.
     pub(super) fn time_left(&self) -> Option<Duration> {
-        let left: u64 = self.left.values().sum();
+        let left = match self.of_search {
+            Some(all) => all.saturating_sub(self.done),
+            None => self.left.values().sum(),
+        };
         // The run cannot end before its slowest running trial.
         let longest = self.begun.keys().filter_map(|id| self.time_left_by_id(id)).max();
         at_pace(self.start, self.done, left).max(longest)

@@ -1,0 +1,428 @@
+//! Runs a search: proposes settings, trains each up to the next rung, and stops those that do not go on.
+//!
+//! What to do next follows from the proposals in plan.json and from the results in the trial folders, so a search that was killed at
+//! any moment goes on as if it had not been.
+
+mod results;
+
+use super::frozen::{self, FrozenResult, FrozenSearch, FrozenSetting};
+use super::inspect::{Inspected, inspect};
+use super::prepare::{Shorter, ready};
+use super::{LaunchError, Options, Proposer, SearchEvent, Waiting, lock};
+use crate::folder::ExperimentFolder;
+use crate::plan::{Plan, Proposed, Searching, Trial};
+use crate::record::trial::{Pruned, Status, TrialRecord};
+use crate::search::{Next, Outcome, Rank, Reached, Rules, Setting, Stop};
+use crate::trial::Prefixes;
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// How long the lock of a trial that is stopped early is waited for: its process is ending.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The settings of a search, and what is known of their trials.
+pub(super) struct Searcher<'p> {
+    plan: &'p Plan,
+    searching: &'p Searching,
+    experiment: ExperimentFolder,
+    options: Options,
+    threads: usize,
+    frozen: FrozenSearch,
+    settings: Vec<Proposed>,
+    /// The results of each trial at the rungs, by id.
+    known: BTreeMap<String, Vec<Reached>>,
+    /// Trials that are done but not evaluated, with their settings.
+    unevaluated: Vec<Trial>,
+    kept: Prefixes,
+    running: BTreeSet<String>,
+    /// Trials that were stopped from outside in this launch: they are not started again.
+    blocked: BTreeSet<String>,
+    /// Trials that this launch has started; with --fresh, the results of others do not count.
+    started: BTreeSet<String>,
+    is_stopped: bool,
+    start: Instant,
+    /// The seconds of earlier launches.
+    seconds_before: f64,
+    events: Vec<SearchEvent>,
+    /// The rungs whose decision was told.
+    told: BTreeSet<usize>,
+    best: Option<(usize, usize)>,
+}
+
+/// What earlier runs left of a search, besides what goes on.
+#[derive(Default)]
+pub(super) struct Left {
+    /// Trials that are done.
+    pub(super) done: Vec<Trial>,
+    /// Trials that failed by themselves.
+    pub(super) failed: Vec<(Trial, Box<TrialRecord>)>,
+    /// Messages about damaged files.
+    pub(super) damaged: Vec<String>,
+}
+
+impl<'p> Searcher<'p> {
+    /// The search of a plan, from the proposals that plan.json has of it. Proposals that do not depend on results are made at once.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub(super) fn new(
+        plan: &'p Plan,
+        searching: &'p Searching,
+        experiment: ExperimentFolder,
+        options: &Options,
+        threads: usize,
+        kept: Prefixes,
+    ) -> Result<(Searcher<'p>, Left), LaunchError> {
+        let frozen = frozen::search_of(&experiment, searching.hash()).filter(|_| !options.fresh);
+        let mut frozen = frozen.unwrap_or_else(|| FrozenSearch::new(searching));
+        frozen.describe(searching);
+        let settings = frozen.settings.iter().map(|one| searching.proposed(&one.place)).collect();
+        let mut searcher = Searcher {
+            plan,
+            searching,
+            experiment,
+            options: options.clone(),
+            threads,
+            seconds_before: frozen.seconds,
+            frozen,
+            settings,
+            known: BTreeMap::new(),
+            unevaluated: Vec::new(),
+            kept,
+            running: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            started: BTreeSet::new(),
+            is_stopped: false,
+            start: Instant::now(),
+            events: Vec::new(),
+            told: BTreeSet::new(),
+            best: None,
+        };
+        let rules = searching.rules();
+        // More than the search has: it was made shorter.
+        if let Some(most) = rules.settings.and_then(|most| usize::try_from(most).ok()) {
+            searcher.settings.truncate(most);
+            searcher.frozen.settings.truncate(most);
+        }
+        let free = searching.search().free().len();
+        while searcher.settings.len() < free && searcher.add(&[])? {}
+        searcher.freeze()?;
+        let left = searcher.look()?;
+        searcher.decide()?;
+        searcher.events.clear();
+        Ok((searcher, left))
+    }
+
+    /// Reads the results of all trials of earlier runs.
+    fn look(&mut self) -> Result<Left, LaunchError> {
+        let mut left = Left::default();
+        let folders = self.experiment.trials()?;
+        let trials: Vec<Trial> = self.trials().cloned().collect();
+        let mut known = BTreeSet::new();
+        for trial in trials {
+            let Some(folder) = folders.find(trial.id()).filter(|_| known.insert(trial.id().to_owned())) else { continue };
+            self.read(&trial)?;
+            let record = TrialRecord::read(folder).map(|record| record.status);
+            if matches!(record, Ok(Status::Done | Status::Failed | Status::Diverged)) {
+                match inspect(folder, &trial, &self.options)? {
+                    (Inspected::Kept, damaged) => {
+                        left.damaged.extend(damaged);
+                        left.done.push(trial);
+                    }
+                    (Inspected::Failed(record), _) => left.failed.push((trial, record)),
+                    (Inspected::Unfinished { is_trained: true, .. }, _) => self.unevaluated.push(trial),
+                    // What is damaged is trained again when its turn comes.
+                    (Inspected::Unfinished { .. }, _) => {}
+                }
+            }
+        }
+        Ok(left)
+    }
+
+    /// The trials of all settings; one may be of several settings.
+    fn trials(&self) -> impl Iterator<Item = &Trial> {
+        self.settings.iter().filter_map(|one| one.trials.as_ref().ok()).flatten()
+    }
+
+    /// The results of all settings.
+    fn results(&self) -> Vec<Vec<Reached>> {
+        let rungs = self.searching.rules().rungs.len();
+        let none = vec![Reached::NotYet; rungs];
+        let of = |one: &Proposed| {
+            let trials = one.trials.iter().flatten();
+            let known = trials.map(|trial| self.known.get(trial.id()).unwrap_or(&none).as_slice());
+            results::of_setting(known, rungs)
+        };
+        self.settings.iter().map(of).collect()
+    }
+
+    fn next(&self, results: &[Vec<Reached>]) -> Vec<Next> {
+        let rules = self.searching.rules();
+        // By the clock, the number of settings is known when the time is over.
+        let count = rules.settings.or_else(|| (!self.has_more()).then_some(self.settings.len() as u64));
+        Rules { settings: count, ..rules.clone() }.next(results, &self.frozen.promoted)
+    }
+
+    /// Reads the results of a trial from its folder.
+    fn read(&mut self, trial: &Trial) -> Result<Option<TrialRecord>, LaunchError> {
+        let folders = self.experiment.trials()?;
+        let is_new = self.options.fresh && !self.started.contains(trial.id());
+        let Some(folder) = folders.find(trial.id()).filter(|_| !is_new) else { return Ok(None) };
+        let retries = self.options.retry_failed && !self.started.contains(trial.id());
+        let (metric, rungs) = (self.searching.metric(), &self.searching.rules().rungs);
+        let found = results::read(folder, trial, metric, rungs, retries)?;
+        self.known.insert(trial.id().to_owned(), found.rungs);
+        Ok(found.record)
+    }
+
+    /// Whether another setting may be proposed, apart from the results that it needs.
+    fn has_more(&self) -> bool {
+        match (self.searching.rules().settings, self.searching.search().hours) {
+            (Some(most), _) => (self.settings.len() as u64) < most,
+            (None, hours) => hours.is_some_and(|hours| self.seconds() < 3600.0 * hours),
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.start.elapsed().as_secs_f64()
+    }
+
+    /// Proposes the next setting, if there is one and the results that it needs are known.
+    fn propose_setting(&mut self, results: &[Vec<Reached>]) -> Result<bool, LaunchError> {
+        let number = self.settings.len() as u64;
+        let Some(outcomes) = self.searching.rules().outcomes(results, number).filter(|_| self.has_more()) else {
+            return Ok(false);
+        };
+        // Earlier proposals saw what is frozen, even if a trial was retried meanwhile.
+        let outcomes: Vec<Outcome> = outcomes
+            .into_iter()
+            .zip(&mut self.frozen.settings)
+            .map(|(outcome, frozen)| {
+                let sign = self.searching.metric().sign().unwrap_or(1.0);
+                frozen.result.get_or_insert_with(|| FrozenResult::of(outcome, sign)).outcome(sign)
+            })
+            .collect();
+        let is_added = self.add(&outcomes)?;
+        self.freeze()?;
+        Ok(is_added)
+    }
+
+    /// Adds the next setting, from the outcomes that its proposal sees.
+    fn add(&mut self, outcomes: &[Outcome]) -> Result<bool, LaunchError> {
+        let (searching, number) = (self.searching, self.settings.len() as u64);
+        let earlier: Vec<Setting> = self.settings.iter().map(|one| one.setting.clone()).collect();
+        let setting = searching.rules().propose(&searching.space(), &earlier, outcomes, number);
+        let proposed = searching.proposed(&setting);
+        let values = proposed.values.clone();
+        self.events.push(match &proposed.trials {
+            Ok(_) => SearchEvent::Proposed { number, values, seen: outcomes.len() as u64 },
+            Err(error) => SearchEvent::Refused { number, values, error: error.clone() },
+        });
+        for trial in proposed.trials.iter().flatten() {
+            self.read(trial)?;
+        }
+        self.frozen.settings.push(FrozenSetting::new(&proposed, outcomes.len() as u64));
+        self.settings.push(proposed);
+        Ok(true)
+    }
+
+    fn freeze(&mut self) -> Result<(), LaunchError> {
+        self.frozen.seconds = self.seconds();
+        Ok(frozen::freeze_search(self.plan, self.trials(), &self.frozen, &self.experiment)?)
+    }
+
+    /// The trial to train next, and up to which epoch: of the highest rung first.
+    fn task(&self, results: &[Vec<Reached>]) -> Option<(Trial, Option<u64>)> {
+        let rungs = &self.searching.rules().rungs;
+        let next = self.next(results);
+        let training = next.iter().enumerate().filter_map(|(number, next)| match next {
+            Next::Train(rung) => Some((Reverse(*rung), number)),
+            _ => None,
+        });
+        let mut training: Vec<(Reverse<usize>, usize)> = training.collect();
+        training.sort_unstable();
+        training.into_iter().find_map(|(Reverse(rung), number)| {
+            let trials = self.settings.get(number)?.trials.iter().flatten();
+            let has_reached = |trial: &Trial| {
+                self.known.get(trial.id()).is_some_and(|known| known.get(rung).is_some_and(|at| *at != Reached::NotYet))
+            };
+            let is_free = |trial: &&Trial| {
+                !self.running.contains(trial.id()) && !self.blocked.contains(trial.id()) && !has_reached(trial)
+            };
+            let trial = trials.into_iter().find(is_free)?;
+            let until = rungs.get(rung).copied().filter(|_| rung + 1 < rungs.len());
+            Some((trial.clone(), until))
+        })
+    }
+
+    /// Prepares the folder of a trial; `None` if it turns out to need no training.
+    fn start(&mut self, trial: Trial, until: Option<u64>) -> Result<Option<Waiting<'p>>, LaunchError> {
+        let is_first = self.started.insert(trial.id().to_owned());
+        let options = Options { fresh: self.options.fresh && is_first, ..self.options.clone() };
+        let options = Options { retry_failed: options.retry_failed && is_first, ..options };
+        let folders = self.experiment.trials()?;
+        let folder = folders.find_or_name(trial.id(), || trial.label(self.plan.varied()));
+        let id = trial.id().to_owned();
+        let (is_trained, record) = match inspect(&folder, &trial, &options)? {
+            (Inspected::Unfinished { is_trained, record }, _) => (is_trained, record),
+            (Inspected::Kept | Inspected::Failed(_), _) => {
+                self.read(&trial)?;
+                // Its results are known now; if they are not, it must not be chosen again.
+                self.blocked.insert(id);
+                return Ok(None);
+            }
+        };
+        if !is_trained && folder.path().exists() {
+            drop(lock::take(folder.path(), lock::PATIENCE)?);
+        }
+        let shorter = if options.fresh { Shorter::default() } else { Shorter::of_kept(&trial, &self.kept) };
+        let unfinished = (is_trained, folder, record);
+        let waiting = ready(Cow::Owned(trial), unfinished, shorter, self.plan.varied(), self.threads, &options)?;
+        self.running.insert(id);
+        Ok(Some(Waiting { until, ..waiting }))
+    }
+
+    /// Marks the trials of settings that were stopped early, and notes what was decided.
+    fn decide(&mut self) -> Result<(), LaunchError> {
+        let results = self.results();
+        let next = self.next(&results);
+        let is_stopped = |next: &Next| matches!(next, Next::Stopped(_));
+        let going: BTreeSet<&str> = self
+            .settings
+            .iter()
+            .zip(&next)
+            .filter(|(_, next)| !is_stopped(next))
+            .flat_map(|(one, _)| one.trials.iter().flatten().map(Trial::id))
+            .collect();
+        let folders = self.experiment.trials()?;
+        let by = self.searching.rules().stop.name();
+        for (one, next) in self.settings.iter().zip(&next) {
+            let Next::Stopped(Rank { rung, rank, of }) = *next else { continue };
+            let epoch = self.searching.rules().rungs.get(rung).copied().unwrap_or_default();
+            let pruned = Pruned { epoch, rank: rank as u64, of: of as u64, by: by.to_owned() };
+            for trial in one.trials.iter().flatten().filter(|trial| !going.contains(trial.id())) {
+                let Some(folder) = folders.find(trial.id()) else { continue };
+                let Ok(record) = TrialRecord::read(folder) else { continue };
+                let is_same = record.status == Status::Pruned && record.pruned.as_ref() == Some(&pruned);
+                if is_same || matches!(record.status, Status::Done | Status::Failed | Status::Diverged) {
+                    continue;
+                }
+                let _lock = lock::take(folder.path(), PATIENCE)?;
+                TrialRecord { status: Status::Pruned, pruned: Some(pruned.clone()), ..record }.write(folder)?;
+            }
+        }
+        self.tell_rungs(&results, &next);
+        Ok(())
+    }
+
+    /// Notes the rungs that are decided, and a new best setting.
+    fn tell_rungs(&mut self, results: &[Vec<Reached>], next: &[Next]) {
+        let rungs = self.searching.rules().rungs.clone();
+        if let Stop::Halving { .. } = self.searching.rules().stop {
+            for (rung, epoch) in rungs.iter().enumerate().take(rungs.len().saturating_sub(1)) {
+                let is_of_rung = |next: &&Next| matches!(next, Next::Stopped(rank) if rank.rung == rung);
+                if next.iter().any(|one| is_of_rung(&one)) && self.told.insert(rung) {
+                    let reached = |own: &&Vec<Reached>| own.get(rung).is_some_and(|at| matches!(at, Reached::Value(_)));
+                    let reached = results.iter().filter(reached).count();
+                    let stopped = next.iter().filter(is_of_rung).count();
+                    let promoted = (reached - stopped) as u64;
+                    self.events.push(SearchEvent::Rung { epoch: *epoch, reached: reached as u64, promoted });
+                }
+            }
+        }
+        let Some((number, rung, value)) = results::best(results, rungs.len()) else { return };
+        if self.best.replace((number, rung)) != Some((number, rung)) {
+            let values = self.settings[number].values.clone();
+            let value = self.searching.metric().sign().unwrap_or(1.0) * value;
+            self.events.push(SearchEvent::Best { number: number as u64, values, value, epoch: rungs[rung] });
+        }
+    }
+
+    /// The next trial, or what failed.
+    fn try_propose(&mut self) -> Result<Option<Waiting<'p>>, LaunchError> {
+        if let Some(trial) = self.unevaluated.pop() {
+            return self.start(trial, None);
+        }
+        loop {
+            let results = self.results();
+            if let Some((trial, until)) = self.task(&results) {
+                match self.start(trial, until)? {
+                    Some(waiting) => return Ok(Some(waiting)),
+                    None => continue,
+                }
+            }
+            if let Some((rung, setting)) = self.searching.rules().promotion(&results, &self.frozen.promoted) {
+                let promoted = &mut self.frozen.promoted;
+                promoted.resize(promoted.len().max(rung + 1), Vec::new());
+                promoted[rung].push(setting);
+                self.freeze()?;
+                continue;
+            }
+            if !self.propose_setting(&results)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn fail(&mut self, error: &LaunchError) {
+        self.events.push(SearchEvent::Failed(error.to_string()));
+        self.is_stopped = true;
+    }
+}
+
+impl<'p> Proposer<'p> for Searcher<'p> {
+    fn propose(&mut self) -> Option<Waiting<'p>> {
+        if self.is_stopped {
+            return None;
+        }
+        self.try_propose().unwrap_or_else(|error| {
+            self.fail(&error);
+            None
+        })
+    }
+
+    fn ended(&mut self, trial: &Trial, status: Status) {
+        self.running.remove(trial.id());
+        let read = self.read(trial).and_then(|record| {
+            let is_from_outside = record.is_none_or(|record| record.from_outside);
+            if status == Status::Interrupted || matches!(status, Status::Failed | Status::Diverged) && is_from_outside {
+                self.blocked.insert(trial.id().to_owned());
+            }
+            self.decide()
+        });
+        read.unwrap_or_else(|error| self.fail(&error));
+    }
+
+    fn left(&self) -> usize {
+        if self.is_stopped {
+            return 0;
+        }
+        let results = self.results();
+        let next = self.next(&results);
+        let is_open = |next: &&Next| matches!(next, Next::Train(_) | Next::Wait(_));
+        let to_come = match self.searching.rules().settings {
+            Some(most) => most.saturating_sub(self.settings.len() as u64) as usize,
+            None => usize::from(self.has_more()),
+        };
+        let open = self.unevaluated.len() + self.searching.seeds() * (next.iter().filter(is_open).count() + to_come);
+        // When nothing runs, what is left may wait for a trial that was stopped from outside.
+        let rules = self.searching.rules();
+        let number = self.settings.len() as u64;
+        let can_go_on = !self.running.is_empty()
+            || !self.unevaluated.is_empty()
+            || self.task(&results).is_some()
+            || rules.promotion(&results, &self.frozen.promoted).is_some()
+            || self.has_more() && rules.outcomes(&results, number).is_some();
+        if can_go_on { open.max(1) } else { 0 }
+    }
+
+    fn stop(&mut self) {
+        self.is_stopped = true;
+    }
+
+    fn take_events(&mut self) -> Vec<SearchEvent> {
+        std::mem::take(&mut self.events)
+    }
+}
