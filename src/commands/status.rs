@@ -11,7 +11,7 @@ use crate::launch::{self, Frozen, State, States, lock};
 use crate::metrics::Split;
 use crate::plan::value_text;
 use crate::record::trial::Continued;
-use crate::report::{self, Cell, Column, ReportedTrial, Table, wrapped};
+use crate::report::{self, Cell, Column, ReportedTrial, SearchState, Table, wrapped};
 use crate::train::measure::LOSS;
 use anyhow::bail;
 use clap::Args;
@@ -127,6 +127,11 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
     let (trials, split) = (&states.trials, split(states));
     let table = table(plan, trials, split).fit(width);
     let mut text = format!("{}: {}\n\n{table}\n", plan.name, counts(trials));
+    if let Some(search) = &plan.search {
+        let reported: Vec<ReportedTrial> = trials.iter().filter_map(reported).collect();
+        let state = SearchState::of(search, &reported);
+        text.push_str(&format!("\n{}\n\n{}\n", wrapped(&state.line(), width), state.table().fit(width)));
+    }
     let has_metrics = trials.iter().any(|state| state.epoch() > 0);
     if has_metrics {
         let reported: Vec<ReportedTrial> = trials.iter().filter_map(reported).collect();
@@ -211,6 +216,7 @@ fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
             "continued": record.and_then(|record| record.continued.as_ref()),
             "kept_epoch": record.and_then(|record| record.kept_epoch),
             "stopped_after": record.and_then(|record| record.stopped_after),
+            "pruned": record.and_then(|record| record.pruned.as_ref()),
             "validation_loss": reported(state).and_then(|trial| trial.kept(Split::Validation)?.get(LOSS)),
             "seconds": record.map(|record| record.seconds),
             "host": record.map(|record| &record.host),
@@ -226,6 +232,10 @@ fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
         "counts": counts,
         "eta_seconds": states.eta_seconds,
         "running": states.running,
+        "search": plan.search.as_ref().map(|search| {
+            let reported: Vec<ReportedTrial> = states.trials.iter().filter_map(reported).collect();
+            SearchState::of(search, &reported).json()
+        }),
         "trials": trials.collect::<Vec<_>>(),
     })
 }

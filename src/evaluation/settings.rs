@@ -96,7 +96,7 @@ const METRICS_KEY: Key = Key::new(
     "What is measured when a trial is done: a list of names, or `\"default\"` for every metric that applies except the slow \
      ones (`nll`, `mig_sampled`, `frechet_labels`).",
 )
-.also("metric scores measures")
+.also("scores measures")
 .example("[\"nll\", \"active_units\"]")
 .role(Role::Output);
 const NLL_SAMPLES_KEY: Key = Key::new("nll_samples", "The number of importance samples per image for `nll`.")

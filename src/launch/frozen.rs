@@ -3,7 +3,7 @@
 use crate::folder::{self, BLANK_SEAL, ExperimentFolder, FileError, SealPlace, write_whole};
 use crate::metrics::Split;
 use crate::plan::{Expected, Plan, Proposed, Searching, Trial};
-use crate::search::{Outcome, Setting};
+use crate::search::{Axis, Outcome, Setting};
 use crate::settings::as_json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,10 +59,14 @@ pub struct FrozenSearch {
     pub hours: Option<f64>,
     /// The number of seeds of each setting.
     pub seeds: u64,
+    /// The axes of the space.
+    pub axes: Vec<Axis>,
     /// How settings are stopped early: `halving`, `asha`, `median` or `none`.
     pub stop: String,
     /// The epochs at which settings are compared; the last is the end.
     pub rungs: Vec<u64>,
+    /// The epochs of all trials together, as far as they are known before; null if they depend on the time.
+    pub epochs: Option<u64>,
     /// The seconds that proposing and training have taken so far.
     pub seconds: f64,
     /// The settings, in the order of their proposals.
@@ -78,7 +82,7 @@ pub struct FrozenSetting {
     /// Its values, by dotted key.
     pub values: BTreeMap<String, serde_json::Value>,
     /// Its place in the space: a number for each axis, null where it does not apply.
-    pub(super) place: Setting,
+    pub place: Setting,
     /// Its proposal saw the results of this number of settings, the first ones.
     pub seen: u64,
     /// The result that later proposals saw; null if none has seen it yet.
@@ -149,8 +153,10 @@ impl FrozenSearch {
             trials: rules.settings,
             hours: searching.search().hours,
             seeds: searching.seeds() as u64,
+            axes: searching.space().into_vec(),
             stop: rules.stop.name().to_owned(),
             rungs: rules.rungs.clone(),
+            epochs: None,
             seconds: 0.0,
             settings: Vec::new(),
             promoted: Vec::new(),
@@ -160,6 +166,7 @@ impl FrozenSearch {
     /// Takes over how long the search is now.
     pub(super) fn describe(&mut self, searching: &Searching) {
         (self.trials, self.hours) = (searching.rules().settings, searching.search().hours);
+        self.epochs = searching.rules().epochs().map(|epochs| epochs.saturating_mul(self.seeds));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Changes;
 use super::cluster::Task;
 use crate::plan::Trial;
-use crate::record::trial::TrialRecord;
+use crate::record::trial::{Pruned, TrialRecord};
 use crate::trial::Event;
 use std::collections::BTreeMap;
 
@@ -48,6 +48,15 @@ pub enum SearchEvent {
         values: BTreeMap<String, serde_json::Value>,
         /// Why.
         error: String,
+    },
+    /// A setting was stopped early.
+    Stopped {
+        /// Its number, from 0.
+        number: u64,
+        /// The ids of its trials that no other setting has.
+        trials: Vec<String>,
+        /// Where.
+        pruned: Pruned,
     },
     /// It is decided which settings go on from a rung.
     Rung {

@@ -126,6 +126,9 @@ pub fn states(experiment: &ExperimentFolder, plan: &Frozen) -> Result<States, La
     let trials = plan.trials.iter().map(&mut state).collect::<Result<_, _>>()?;
     let mut states = States { trials, eta_seconds: None, running: 0 };
     states.estimate();
+    if let Some(all) = plan.search.as_ref().and_then(|search| search.epochs) {
+        states.estimate_search(all);
+    }
     Ok(states)
 }
 
@@ -220,6 +223,16 @@ impl States {
             ends.into_iter().fold(0.0, f64::max)
         });
         self.eta_seconds = last;
+    }
+}
+
+impl States {
+    /// Estimates the remaining time of a search, whose trials have this number of epochs together.
+    fn estimate_search(&mut self, epochs: u64) {
+        let trained: u64 = self.trials.iter().map(State::epoch).sum();
+        let seconds: f64 = self.trials.iter().filter_map(|state| state.record.as_ref()).map(|record| record.seconds).sum();
+        let left = epochs.saturating_sub(trained) as f64 * seconds / trained as f64 / self.running as f64;
+        self.eta_seconds = Some(left).filter(|left| left.is_finite());
     }
 }
 

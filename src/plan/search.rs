@@ -12,7 +12,7 @@ use crate::settings::{Role, as_json};
 use crate::train::measure::{BITS_PER_DIM, ELBO_NATS, LOSS};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -95,19 +95,21 @@ impl Searching {
         let mut resolver = self.resolver.borrow_mut();
         let (point, setting) = self.search.point(setting);
         let (mut trials, mut problems) = (Vec::new(), Vec::new());
-        let mut applying = setting.clone();
+        let (mut applying, mut used) = (setting.clone(), BTreeSet::new());
         let seeds: Vec<Option<&Point>> =
             if self.seeds.is_empty() { vec![None] } else { self.seeds.iter().map(Some).collect() };
         for seed in seeds {
             let choice: Vec<&Point> = [&point].into_iter().chain(seed).collect();
             let resolved: ResolvedPoint = resolver.point(&choice);
             applying = self.search.applying(&setting, &|key| resolved.applies(key));
+            used.extend(self.search.keys().filter(|key| resolved.applies(key)).cloned());
             match resolver.trial(resolved) {
                 Ok(trial) => trials.push(trial),
                 Err(of_trial) => problems.extend(of_trial),
             }
         }
-        let written = point.iter().filter_map(|one| Some((one.key.clone(), as_json(one.value.as_ref()?))));
+        let written = point.iter().filter(|one| used.contains(&one.key));
+        let written = written.filter_map(|one| Some((one.key.clone(), as_json(one.value.as_ref()?))));
         let trials = match problems.first() {
             None => Ok(trials),
             Some(problem) => Err(problem.message.clone()),

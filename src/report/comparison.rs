@@ -7,7 +7,8 @@ use super::significance;
 use super::trial::{DATA_HASH, POSTERIOR};
 use super::{Experiment, ReportedTrial};
 use crate::language::{description, determines};
-use crate::metrics::Split;
+use crate::launch::FrozenSearch;
+use crate::metrics::{Metric, Split};
 use crate::model::likelihood::{self, NatsOf};
 use crate::objective;
 use crate::plan::value_text;
@@ -16,6 +17,7 @@ use crate::settings::Role;
 use crate::text::counted;
 use crate::train::measure::{self, EFFECTIVE_BETA, ELBO_NATS, LOSS};
 use serde_json::Value;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The factor that makes lower values of a metric better.
@@ -96,7 +98,7 @@ impl<'a> Comparison<'a> {
             columns: columns().iter().filter(|column| column.is_of(trials)).collect(),
             settings,
         };
-        comparison.sort(&differing, trials);
+        comparison.sort(&differing, trials, experiment.search.as_ref().and_then(FrozenSearch::metric));
         let (metric, split) = (comparison.sorted_by, comparison.split);
         let done: Vec<Vec<&ReportedTrial>> = comparison.settings.iter().map(|one| one.done().collect()).collect();
         comparison.notes.extend(significance::of_seeds(&done, metric, split));
@@ -142,15 +144,29 @@ impl<'a> Comparison<'a> {
     }
 
     /// Sorts the settings. Adds notes on what they are sorted by and on what is not comparable.
-    fn sort(&mut self, differing: &BTreeSet<&str>, trials: &[ReportedTrial]) {
+    fn sort(&mut self, differing: &BTreeSet<&str>, trials: &[ReportedTrial], searched: Option<&'static Metric>) {
         let why_not_loss = self.why_not_loss(differing);
-        self.sorted_by = if why_not_loss.is_some() { ELBO_NATS } else { LOSS };
+        self.sorted_by = match (searched, &why_not_loss) {
+            (Some(metric), _) => &metric.name,
+            (None, Some(_)) => ELBO_NATS,
+            (None, None) => LOSS,
+        };
         let mut ranked: Vec<_> =
             self.settings.drain(..).map(|one| (rank(&one, self.sorted_by, self.split), one)).collect();
         ranked.sort_by(|((one, rank), _), ((other, other_rank), _)| one.cmp(other).then(rank.total_cmp(other_rank)));
         self.settings.extend(ranked.into_iter().map(|(_, setting)| setting));
+        // Those that a search stopped early are last; the further they came, the earlier.
+        let place = |setting: &Setting<'a>| {
+            let pruned = setting.trials.iter().find_map(|trial| trial.pruned())?;
+            Some((Reverse(pruned.epoch), pruned.rank))
+        };
+        self.settings.sort_by_key(place);
         if self.settings.len() > 1 {
             self.notes.push(match why_not_loss {
+                _ if searched.is_some() => {
+                    let first = if sign(self.sorted_by) == Some(-1.0) { "highest" } else { "lowest" };
+                    format!("sorted by {}, {first} first: the metric of the search", self.sorted_by)
+                }
                 Some(why) => format!("sorted by {ELBO_NATS}, highest first: {LOSS} is not comparable, because {why}"),
                 None => format!("sorted by {LOSS}, lowest first"),
             });

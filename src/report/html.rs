@@ -3,7 +3,7 @@
 use super::columns::{MetricColumn, columns, of_trials};
 use super::comparison::{Comparison, Setting};
 use super::trial::DATA_HASH;
-use super::{Experiment, Report, ReportedTrial, json, setup};
+use super::{Experiment, Report, ReportedTrial, SearchState, json, setup};
 use crate::folder::TrialFolder;
 use crate::metrics::{Metric, MetricKind, Row, Split};
 use crate::record::Grid;
@@ -38,6 +38,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/unplanned.js"),
     include_str!("page/expect.js"),
     include_str!("page/rate.js"),
+    include_str!("page/search.js"),
     include_str!("page/keys.js"),
     include_str!("page/curves.js"),
     include_str!("page/axes.js"),
@@ -171,6 +172,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     value["log"] = json!(logarithmic.collect::<Vec<_>>());
     value["of_epochs"] = json!(comparison.of_epochs());
     value["comparable"] = json!(comparison.is_comparable);
+    value["search"] = experiment.search.as_ref().map(|search| SearchState::of(search, &experiment.trials).page()).into();
     value["setup"] = setup::rows(experiment, comparison).into();
     let keys: Vec<&str> = comparison.varied.iter().copied().chain(["seed"]).collect();
     let epochs = experiment.trials.iter().flat_map(|trial| &trial.metrics).map(|row| row.epoch).max().unwrap_or(0);

@@ -3,7 +3,7 @@
 use super::columns::of_trials;
 use super::comparison::{Comparison, Setting};
 use super::expectations::{Compared, compared};
-use super::{Experiment, Report, ReportedTrial};
+use super::{Experiment, Report, ReportedTrial, SearchState};
 use crate::metrics::Split;
 use crate::train::measure;
 use serde_json::{Map, Value, json};
@@ -29,6 +29,7 @@ pub(super) fn experiment(experiment: &Experiment, comparison: &Comparison) -> Va
         "varied": comparison.varied,
         "split": comparison.split.name(),
         "sorted_by": comparison.sorted_by,
+        "search": experiment.search.as_ref().map(|search| SearchState::of(search, &experiment.trials).json()),
         "notes": comparison.notes,
         "expectations": compared(experiment).iter().map(Compared::json).collect::<Vec<_>>(),
         "settings": comparison.settings.iter().map(|one| setting(one, comparison)).collect::<Vec<_>>(),
@@ -65,6 +66,7 @@ pub(super) fn trial(trial: &ReportedTrial) -> Value {
         "kept_epoch": trial.kept_epoch(),
         "continued": trial.record.continued,
         "stopped_after": trial.record.stopped_after,
+        "pruned": trial.record.pruned,
         "best_epoch": trial.best().map(|row| row.epoch),
         "evaluation": trial.evaluation.as_ref().map(|evaluation| &evaluation.results),
     });

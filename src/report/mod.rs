@@ -12,6 +12,7 @@ mod json;
 mod keys;
 mod numbers;
 mod schema;
+mod search;
 mod setup;
 mod significance;
 mod table;
@@ -22,11 +23,12 @@ pub use columns::{metrics_of_trial, rules};
 pub use comparison::epochs_in_words;
 pub use numbers::significant;
 pub use schema::{metrics, tables};
+pub use search::SearchState;
 pub use table::{Column, Table, wrapped};
 pub use trial::{Cell, ReportedTrial};
 
 use crate::folder::{ExperimentFolder, FileError, TrialFolder, write_whole};
-use crate::launch::{Frozen, FrozenExpectation};
+use crate::launch::{Frozen, FrozenExpectation, FrozenSearch};
 use crate::record::tables;
 use crate::record::trial::Status;
 use comparison::Comparison;
@@ -60,6 +62,8 @@ pub struct Experiment {
     pub without_folder: usize,
     /// What its current plan is expected to give.
     pub expectations: Vec<FrozenExpectation>,
+    /// Its search; `None` if its settings are listed in the spec.
+    pub search: Option<FrozenSearch>,
 }
 
 /// The formats of a report.
@@ -255,11 +259,11 @@ impl Experiment {
                 None
             }
         };
-        let (plan, expectations) = match plan {
-            Some(Frozen { trials, expect, .. }) => {
-                (Some(trials.into_iter().map(|trial| trial.id).collect::<BTreeSet<String>>()), expect)
+        let (plan, expectations, search) = match plan {
+            Some(Frozen { trials, expect, search, .. }) => {
+                (Some(trials.into_iter().map(|trial| trial.id).collect::<BTreeSet<String>>()), expect, search)
             }
-            None => (None, Vec::new()),
+            None => (None, Vec::new(), None),
         };
         let is_planned = |trial: &ReportedTrial| plan.as_ref().is_none_or(|plan| plan.contains(&trial.record.trial));
         let (trials, unplanned): (Vec<ReportedTrial>, Vec<ReportedTrial>) = trials.into_iter().partition(is_planned);
@@ -278,7 +282,7 @@ impl Experiment {
             folder.is_some_and(|folder| folder.has_record().unwrap_or(true))
         };
         let without_folder = plan.iter().flatten().filter(|id| !known.contains(*id) && !has_folder(id)).count();
-        Experiment { name, folder, trials, unplanned, without_folder, expectations }
+        Experiment { name, folder, trials, unplanned, without_folder, expectations, search }
     }
 
     /// All trials in its folder, and whether each is in the current plan.

@@ -5,10 +5,10 @@ use super::comparison::{Comparison, Setting};
 use super::expectations;
 use super::numbers::{short, significant};
 use super::table::{Column, Table, wrapped};
-use super::{Experiment, Report, ReportedTrial};
+use super::{Experiment, Report, ReportedTrial, SearchState};
 use crate::metrics::Split;
 use crate::plan::value_text;
-use crate::record::trial::Status;
+use crate::record::trial::{Pruned, Status};
 use crate::text::counted;
 use crate::train::measure::{ELBO_NATS, LOSS};
 use std::collections::BTreeSet;
@@ -18,17 +18,16 @@ const EVALUATED: &str =
     "columns that name a split, and scores of disentanglement: measured after training (`vaex evaluate`)";
 
 /// The statuses, in the order of the counts.
-const STATUSES: [Status; 8] =
-    [
-        Status::Done,
-        Status::Running,
-        Status::Planned,
-        Status::Interrupted,
-        Status::Paused,
-        Status::Pruned,
-        Status::Diverged,
-        Status::Failed,
-    ];
+const STATUSES: [Status; 8] = [
+    Status::Done,
+    Status::Running,
+    Status::Planned,
+    Status::Interrupted,
+    Status::Paused,
+    Status::Pruned,
+    Status::Diverged,
+    Status::Failed,
+];
 
 pub(super) fn report(report: &Report, width: Option<usize>) -> String {
     let experiments = report.experiments.iter();
@@ -50,6 +49,10 @@ fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> S
     let table = table(&comparison).fit(width);
     lines.push(table.to_string());
     lines.push(String::new());
+    if let Some(search) = &experiment.search {
+        let state = SearchState::of(search, &experiment.trials);
+        lines.extend([wrapped(&state.line(), width), String::new(), state.table().fit(width).to_string(), String::new()]);
+    }
     let about = format!(
         "{} metrics of {}, mean ± sample standard deviation over the seeds that are done",
         comparison.split.name(),
@@ -90,7 +93,7 @@ pub(super) fn markdown(report: &Report) -> String {
         for setting in &comparison.settings {
             let values = comparison.varied.iter().map(|key| value_text(setting.value(key)).replace('|', "\\|"));
             let metrics = comparison.columns.iter().map(|column| cell(setting, column, comparison.split, " ± "));
-            text += &row(values.chain([statuses(&setting.trials)]).chain(metrics).collect());
+            text += &row(values.chain([counts_of(setting).join(", ")]).chain(metrics).collect());
         }
         text += "\n";
         text += &expectations::markdown(one, &comparison);
@@ -112,7 +115,7 @@ fn table(comparison: &Comparison) -> Table {
         let name = comparison.short(key);
         Column::text(name, settings.iter().map(|one| value_text(one.value(key))).collect()).stacked(name)
     });
-    let seeds = Column::parts("seeds", ", ", settings.iter().map(|one| counts(&one.trials)).collect());
+    let seeds = Column::parts("seeds", ", ", settings.iter().map(counts_of).collect());
     let metrics = comparison.columns.iter().map(|metric| {
         let cells = settings.iter().map(|one| {
             let cell = cell(one, metric, comparison.split, "\n± ");
@@ -147,10 +150,18 @@ fn counts(trials: &[&ReportedTrial]) -> Vec<String> {
     counts.map(|(status, count)| format!("{count} {}", status.name())).collect()
 }
 
-/// A line for each trial that is not done, with its error or its progress.
+/// The same of a setting, with its place if it was stopped early.
+fn counts_of(setting: &Setting) -> Vec<String> {
+    let place = setting.trials.iter().find_map(|trial| trial.pruned());
+    let place = place.map(|Pruned { epoch, rank, of, .. }| [format!("epoch {epoch}"), format!("rank {rank} of {of}")]);
+    counts(&setting.trials).into_iter().chain(place.into_iter().flatten()).collect()
+}
+
+/// A line for each trial that is not done, with its error or its progress. The table says it of those that were stopped early.
 fn unfinished<'a>(comparison: &'a Comparison) -> impl Iterator<Item = String> + 'a {
     let trials = comparison.settings.iter().flat_map(|setting| &setting.trials);
-    trials.filter(|trial| trial.record.status != Status::Done).map(|trial| line(trial, comparison))
+    let is_open = |trial: &&&ReportedTrial| !matches!(trial.record.status, Status::Done | Status::Pruned);
+    trials.filter(is_open).map(|trial| line(trial, comparison))
 }
 
 /// Largest number of trials that are listed.

@@ -6,7 +6,7 @@ use crate::folder::{FileError, TrialFolder};
 use crate::metrics::{Metric, Row, Split};
 use crate::record::evaluation::{Evaluated, Evaluation};
 use crate::record::tables;
-use crate::record::trial::{Status, TrialRecord};
+use crate::record::trial::{Pruned, Status, TrialRecord};
 use crate::train::best_row;
 use crate::trial;
 use serde_json::Value;
@@ -81,6 +81,11 @@ impl ReportedTrial {
     /// The value of a dotted key of the spec, or of [`DATA_HASH`]; `None` if absent.
     pub(super) fn value(&self, key: &str) -> Option<&Value> {
         if key == DATA_HASH { Some(&self.data) } else { self.record.spec.get(key) }
+    }
+
+    /// Where a search stopped it early; `None` if none did, or if it was trained further since.
+    pub(super) fn pruned(&self) -> Option<&Pruned> {
+        self.record.pruned.as_ref().filter(|_| self.record.status == Status::Pruned)
     }
 
     /// Whether it is a plain autoencoder, whose `elbo_nats` is not a bound.

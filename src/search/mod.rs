@@ -2,6 +2,7 @@
 //! measured, is up to the caller.
 
 mod course;
+mod importance;
 mod parzen;
 mod random;
 mod space;
@@ -9,6 +10,7 @@ pub mod stop;
 mod tpe;
 
 pub use course::{Method, Next, Rank, Reached, Results, Rules, Stop};
+pub use importance::importance;
 pub use random::{drawn, spread};
 pub use stop::rungs;
 pub use space::{Axis, Domain, Setting, Space};

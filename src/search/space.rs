@@ -2,9 +2,12 @@
 
 use crate::folder::digest_number;
 use crate::random::{Purpose, Stream};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// The values of a key.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Domain {
     /// Numbers between two numbers, of which the first is smaller.
     Real {
@@ -25,7 +28,7 @@ pub enum Domain {
 }
 
 /// A key of a search.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Axis {
     /// Its name, from which its random numbers are drawn.
     pub name: String,
@@ -62,13 +65,13 @@ impl Domain {
         }
     }
 
-    /// The value at a place on the line.
+    /// The value at a place on the line; 0 has no sign.
     pub(super) fn value(self, place: f64) -> f64 {
         let value = if self.is_log() { libm::exp(place) } else { place };
         match self {
             Domain::Real { ends: [low, high], .. } => value.clamp(low, high),
-            Domain::Whole { ends: [low, high], .. } => value.round().clamp(low as f64, high as f64),
-            Domain::Choice(count) => value.round().clamp(0.0, count.saturating_sub(1) as f64),
+            Domain::Whole { ends: [low, high], .. } => value.round().clamp(low as f64, high as f64) + 0.0,
+            Domain::Choice(count) => value.round().clamp(0.0, count.saturating_sub(1) as f64) + 0.0,
         }
     }
 

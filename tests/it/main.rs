@@ -33,6 +33,7 @@ mod processes;
 mod real_data;
 mod runs;
 mod search;
+mod search_runs;
 mod shapes;
 mod splits;
 mod structure;

@@ -39,6 +39,11 @@ fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
     let mut wrong = false;
     for spec in &args.specs {
         match args.spec.plan(spec) {
+            Ok(plan) if plan.search().is_some() && args.spec.selects() => {
+                wrong = true;
+                let name = plan.name();
+                complain(&format!("error: `--only` and `--limit` select trials of a sweep; the search of `{name}` selects its own"));
+            }
             Ok(plan) if plans.iter().any(|other| other.name() == plan.name()) => {
                 wrong = true;
                 let (path, name) = (spec.display(), plan.name());

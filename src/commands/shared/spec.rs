@@ -35,6 +35,11 @@ impl SpecArgs {
         Ok(plan)
     }
 
+    /// Whether the command line selects trials.
+    pub(crate) fn selects(&self) -> bool {
+        !self.only.is_empty() || self.limit.is_some()
+    }
+
     /// The keys that the command line overrides.
     fn overrides(&self) -> Vec<Override> {
         let device = self.device.clone().map(Override::Device);

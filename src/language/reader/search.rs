@@ -42,7 +42,7 @@ impl Reader {
         key: &Location,
         value: &Spanned<DeValue<'_>>,
     ) -> bool {
-        if dotted == TABLE {
+        if dotted == TABLE && value.get_ref().is_table() {
             self.search.place.get_or_insert(key.clone());
         }
         if dotted != SPACE {

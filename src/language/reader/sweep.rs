@@ -151,6 +151,8 @@ impl Reader {
             (_, toml::Value::Array(list)) if !list.is_empty() && list.iter().all(|value| takes(key, value)) => {
                 format!("choice = {}", entry.content)
             }
+            (_, toml::Value::Table(table)) if table.contains_key("log_uniform") => "log_uniform = [1e-4, 1.0]".to_owned(),
+            (_, toml::Value::Table(table)) if table.contains_key("int_log") => "int_log = [1, 64]".to_owned(),
             ((true, _), _) => "uniform = [0.0, 1.0]".to_owned(),
             ((false, true), _) => "int = [2, 8]".to_owned(),
             ((false, false), _) => "choice = [...]".to_owned(),

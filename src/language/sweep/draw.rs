@@ -107,7 +107,15 @@ impl Draw {
             ));
         };
         let list: &[Value] = bounds.as_array().map_or(&[], |list| list);
-        (distribution.read)(list).map_err(|needs| (format!("`{name}` of `{key}` needs {needs}"), None))
+        (distribution.read)(list).map_err(|needs| {
+            // Two numbers in the wrong order.
+            let turned = match list {
+                [high, low] => (distribution.read)(&[low.clone(), high.clone()]).ok().map(|_| format!("[{low}, {high}]")),
+                _ => None,
+            };
+            let help = turned.map(|turned| format!("write `\"{key}\" = {{ {name} = {turned} }}`"));
+            (format!("`{name}` of `{key}` needs {needs}"), help)
+        })
     }
 
     /// The value of a sample. It depends only on the seed, the key and the number of the sample. `None` without choices.

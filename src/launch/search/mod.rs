@@ -48,6 +48,8 @@ pub(super) struct Searcher<'p> {
     events: Vec<SearchEvent>,
     /// The rungs whose decision was told.
     told: BTreeSet<usize>,
+    /// The settings of which it was told that they were stopped.
+    told_stopped: BTreeSet<usize>,
     best: Option<(usize, usize)>,
 }
 
@@ -98,6 +100,7 @@ impl<'p> Searcher<'p> {
             start: Instant::now(),
             events: Vec::new(),
             told: BTreeSet::new(),
+            told_stopped: BTreeSet::new(),
             best: None,
         };
         let rules = searching.rules();
@@ -111,7 +114,6 @@ impl<'p> Searcher<'p> {
         searcher.freeze()?;
         let left = searcher.look()?;
         searcher.decide()?;
-        searcher.events.clear();
         Ok((searcher, left))
     }
 
@@ -298,11 +300,16 @@ impl<'p> Searcher<'p> {
             .collect();
         let folders = self.experiment.trials()?;
         let by = self.searching.rules().stop.name();
-        for (one, next) in self.settings.iter().zip(&next) {
+        for (number, (one, next)) in self.settings.iter().zip(&next).enumerate() {
             let Next::Stopped(Rank { rung, rank, of }) = *next else { continue };
             let epoch = self.searching.rules().rungs.get(rung).copied().unwrap_or_default();
             let pruned = Pruned { epoch, rank: rank as u64, of: of as u64, by: by.to_owned() };
-            for trial in one.trials.iter().flatten().filter(|trial| !going.contains(trial.id())) {
+            let own = one.trials.iter().flatten().filter(|trial| !going.contains(trial.id()));
+            if self.told_stopped.insert(number) {
+                let trials = own.clone().map(|trial| trial.id().to_owned()).collect();
+                self.events.push(SearchEvent::Stopped { number: number as u64, trials, pruned: pruned.clone() });
+            }
+            for trial in own {
                 let Some(folder) = folders.find(trial.id()) else { continue };
                 let Ok(record) = TrialRecord::read(folder) else { continue };
                 let is_same = record.status == Status::Pruned && record.pruned.as_ref() == Some(&pruned);

@@ -21,6 +21,9 @@ class Experiment {
         this.filter = "";
         this.status = "";
         this.colourKey = this.varied[0] ?? null;
+        // The keys of a search, of which all settings together may have only one value.
+        const searched = new Set((this.search?.settings ?? []).flatMap((one) => Object.keys(one.keys)));
+        this.searched = this.varied.filter((key) => searched.has(key));
         this.tokens = new Map(this.trials.map((trial) => [trial, tokensOf(this, trial)]));
         this.allTokens = new Set([...this.tokens.values()].flatMap((tokens) => [...tokens]));
     }
@@ -86,6 +89,7 @@ class Experiment {
         showExpected(this);
         if (this.trials.some((trial) => trial.status === "done")) {
             addColourChoice(this);
+            showSearch(this);
             showRate(this);
             showKeys(this);
             showCurves(this);

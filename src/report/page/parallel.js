@@ -5,16 +5,20 @@ function showParallel(page) {
     const metric = page.sorted_by;
     const section = page.section("Parallel coordinates",
         "Each line is a trial. Drag along an axis to select the lines that cross it there; click the axis to show all lines. "
+        + (page.search ? "Trials that were stopped early are faint, with the value that they had then. " : "")
         + `An axis with up to ${VALUES} values shows them at equal distances.`);
     const legend = element("ul", { class: "legend" });
     section.append(legend);
     page.chart(section, (colours, width, whole) => {
-        const trials = page.done(metric);
-        if (trials.length === 0) return { empty: "No selected trial has this metric." };
-        const values = trials.map((trial) => page.metric(trial, metric));
-        const { min, max, interval, clips } = bounds(values, whole);
+        const done = page.done(metric);
+        if (done.length === 0) return { empty: "No selected trial has this metric." };
+        // Trials that a search stopped early are faint, with the value that they had then.
+        const stopped = page.chosen.filter((trial) => trial.status === "pruned" && isNumber(page.recorded(trial, metric)));
+        const trials = [...stopped, ...done];
+        const values = trials.map((trial) => page.recorded(trial, metric));
+        const { min, max, interval, clips } = bounds(values.slice(stopped.length), whole);
         const share = (value) => shareOf(value, min, max);
-        legend.replaceChildren(scaleLegend(TITLES[metric], [min, max], values, short, "", FAINTEST));
+        legend.replaceChildren(scaleLegend(TITLES[metric], [min, max], values.slice(stopped.length), short, "", FAINTEST));
         const isNarrow = width < NARROW;
         const axis = (dim, name, rest) => ({
             dim, name, nameLocation: isNarrow ? "start" : "end", nameGap: 14,
@@ -62,7 +66,8 @@ function showParallel(page) {
                 parallelAxis: axes,
                 series: [{ type: "parallel", inactiveOpacity: 0.06, activeOpacity: 0.9, data: trials.map((trial, index) => ({
                     name: page.trialName(trial), value: lines[index].map(onAxis),
-                    lineStyle: { width: 1.8, opacity: trials.length > 60 ? 0.6 : 0.85,
+                    lineStyle: { width: index < stopped.length ? 1 : 1.8,
+                        opacity: index < stopped.length ? 0.2 : done.length > 60 ? 0.6 : 0.85,
                         type: isOutside(lines[index]) > 0 ? "dashed" : "solid",
                         color: rampColour(colours.ramp, FAINTEST + (1 - FAINTEST) * share(values[index])) },
                 })) }],

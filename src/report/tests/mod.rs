@@ -75,6 +75,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         from_scratch: false,
         kept_epoch: None,
         stopped_after: None,
+        pruned: None,
         error: None,
         note: None,
         from_outside: false,

@@ -3,7 +3,7 @@
 use super::search;
 use super::lines::{changed, exhausted, failed_before, label, number, speed, started, submitted};
 use super::work::Work;
-use crate::launch::RunEvent;
+use crate::launch::{RunEvent, SearchEvent};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::Status;
 use crate::trial::Event;
@@ -36,7 +36,12 @@ impl Bars {
             RunEvent::Damaged(fault) => print((*fault).to_owned()),
             RunEvent::Warning(text) => print(format!("warning: {text}")),
             RunEvent::Kept(_) => self.total.inc(1),
-            RunEvent::Search(event) => search::line(plan, event).into_iter().for_each(print),
+            RunEvent::Search(event) => {
+                if let SearchEvent::Stopped { trials, .. } = event {
+                    self.total.inc(trials.len() as u64);
+                }
+                search::line(plan, event).into_iter().for_each(print);
+            }
             RunEvent::Submitted(trial, task) => print(format!("{}: {}", label(plan, trial), submitted(task))),
             RunEvent::KeptFailed(trial, record) => {
                 print(format!("{}: {}", label(plan, trial), failed_before(record)));

@@ -10,7 +10,7 @@ pub(crate) use events::{keys, say_event, summary};
 pub(crate) use lines::{evaluated, label, say_line};
 
 use super::terminal;
-use crate::launch::RunEvent;
+use crate::launch::{RunEvent, SearchEvent};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::Status;
 use crate::trial::Event;
@@ -54,6 +54,9 @@ impl<'p> Progress<'p> {
     /// Shows an event.
     pub(crate) fn show(&mut self, event: &RunEvent<'_>) {
         self.work.note(event);
+        if let RunEvent::Search(SearchEvent::Stopped { trials, .. }) = event {
+            self.statuses.extend(trials.iter().map(|id| (id.clone(), Status::Pruned)));
+        }
         if let Some((trial, status)) = status(event) {
             self.statuses.insert(trial.id().to_owned(), status);
         }

@@ -26,6 +26,8 @@ pub(super) fn line(plan: &Plan, event: &SearchEvent) -> Option<String> {
         SearchEvent::Refused { number, values, error } => {
             format!("setting {number} cannot be trained ({}): {error}", values_text(values))
         }
+        // The line about the rung says how many.
+        SearchEvent::Stopped { .. } => return None,
         SearchEvent::Rung { epoch, reached, promoted } => {
             format!("rung at epoch {epoch}: {promoted} of {reached} settings go on")
         }
@@ -45,6 +47,9 @@ pub(super) fn json(event: &SearchEvent) -> Value {
         }
         SearchEvent::Refused { number, values, error } => {
             json!({ "event": "refused", "setting": number, "values": values, "error": error })
+        }
+        SearchEvent::Stopped { number, trials, pruned } => {
+            json!({ "event": "stopped", "setting": number, "trials": trials, "pruned": pruned })
         }
         SearchEvent::Rung { epoch, reached, promoted } => {
             json!({ "event": "rung", "epoch": epoch, "reached": reached, "promoted": promoted })
