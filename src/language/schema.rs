@@ -2,6 +2,7 @@
 
 use super::description;
 use super::expectation;
+use super::search;
 use super::sweep::{DISTRIBUTIONS, Distribution, OfRandom, RANGE_KEYS, SCALES};
 use crate::settings::{KeyInfo, TableInfo};
 use serde_json::{Map, Value, json};
@@ -22,7 +23,14 @@ pub fn json_schema() -> Value {
         });
         (table.name.to_owned(), content)
     };
-    let properties: Map<String, Value> = of_table("").into_iter().chain(description.tables.iter().map(table)).collect();
+    let (inner, outer): (Vec<_>, Vec<_>) =
+        description.tables.iter().map(table).partition(|(name, _)| name.contains('.'));
+    let mut properties: Map<String, Value> = of_table("").into_iter().chain(outer).collect();
+    for (name, content) in inner {
+        if let Some((table, name)) = name.split_once('.') {
+            properties[table]["properties"][name] = content;
+        }
+    }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "vaex experiment",
@@ -30,7 +38,7 @@ pub fn json_schema() -> Value {
         "type": "object",
         "properties": properties,
         "additionalProperties": false,
-        "$defs": { "Range": range(), "Distribution": distribution() },
+        "$defs": { "Range": range(), "Distribution": distribution(false), "SearchedDistribution": distribution(true) },
     })
 }
 
@@ -50,6 +58,8 @@ fn property(key: &KeyInfo) -> Value {
             });
             varied(&own, &|_| json!({ "$ref": "#/$defs/Distribution" }))
         }
+        search::SPACE => varied(&[], &|_| json!({ "$ref": "#/$defs/SearchedDistribution" })),
+        "search.metric" => json!({ "enum": search::metric_names() }),
         "sweep.include" => json!({ "type": "array", "items": varied(&[], &one) }),
         "sweep.exclude" => {
             let any = |key: &KeyInfo| json!({ "anyOf": [one(key), { "type": "array", "items": one(key) }] });
@@ -137,14 +147,20 @@ fn range() -> Value {
     })
 }
 
-fn distribution() -> Value {
+/// The schema of a distribution; of a search it may also have no value.
+fn distribution(can_be_unset: bool) -> Value {
     let one = |distribution: &Distribution| {
         let list = match distribution.element {
             Some(kind) => json!({ "type": "array", "items": { "type": kind }, "minItems": 2, "maxItems": 2 }),
             None => json!({ "type": "array" }),
         };
+        let mut properties = json!({ distribution.name: list });
+        if can_be_unset {
+            properties[search::UNSET] =
+                json!({ "type": "boolean", "description": "Whether the key may also have no value." });
+        }
         json!({
-            "type": "object", "description": distribution.doc, "properties": { distribution.name: list },
+            "type": "object", "description": distribution.doc, "properties": properties,
             "required": [distribution.name], "additionalProperties": false,
         })
     };

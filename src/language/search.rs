@@ -74,12 +74,11 @@ static RANDOM: Kind<Method> =
     Kind::new("random", "at random, independent of results", |_| Method::Random).also("random_search");
 static METHODS: Choices<Method> = Choices(&[&TPE, &RANDOM]);
 
-static HALVING: Kind<Stop> = Kind::new(
-    "halving",
-    "successive halving: when all settings have reached a rung, the best go on",
-    |keys| Stop::Halving { factor: factor(keys) },
-)
-.also("sha successive_halving hyperband");
+static HALVING: Kind<Stop> =
+    Kind::new("halving", "successive halving: when all settings have reached a rung, the best go on", |keys| {
+        Stop::Halving { factor: factor(keys) }
+    })
+    .also("sha successive_halving hyperband");
 static ASHA: Kind<Stop> = Kind::new(
     "asha",
     "asynchronous halving: a setting goes on as soon as it is among the best of those at its rung, so the result depends on the time \
@@ -256,8 +255,7 @@ impl Search {
     /// is not part of it.
     pub fn definition(&self) -> String {
         let Search { method, seed, parallel, stop, min_epochs, metric, space, .. } = self;
-        let space: Vec<String> =
-            space.iter().map(|one| format!("{} {:?} {}", one.key, one.draw, one.unset)).collect();
+        let space: Vec<String> = space.iter().map(|one| format!("{} {:?} {}", one.key, one.draw, one.unset)).collect();
         format!("{method:?} {seed} {parallel} {stop:?} {min_epochs:?} {} {}", metric.name, space.join("; "))
     }
 }
@@ -271,7 +269,10 @@ impl Searched {
 /// The metrics that settings can be compared by: numbers of which lower or higher values are better.
 fn metrics() -> impl Iterator<Item = &'static Metric> {
     let is_compared = |metric: &&Metric| {
-        metric.kind == MetricKind::Number && metric.sign().is_some() && metric.is_of(Split::Validation) && !metric.is_timing
+        metric.kind == MetricKind::Number
+            && metric.sign().is_some()
+            && metric.is_of(Split::Validation)
+            && !metric.is_timing
     };
     measure::all().filter(is_compared)
 }
@@ -287,9 +288,7 @@ fn metric_of(name: &str) -> Option<&'static Metric> {
 }
 
 /// The written values of the tables, from all that were written.
-pub(super) fn written<'a>(
-    entries: impl Iterator<Item = (&'a DottedKey, &'a Value)>,
-) -> BTreeMap<String, Value> {
+pub(super) fn written<'a>(entries: impl Iterator<Item = (&'a DottedKey, &'a Value)>) -> BTreeMap<String, Value> {
     let own = entries.filter(|(key, _)| key.starts_with("search."));
     own.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

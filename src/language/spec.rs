@@ -161,12 +161,7 @@ fn read(keys: &mut Keys<'_>) -> Spec {
         "evaluation eval test metrics",
         EvaluateSettings::read,
     );
-    keys.table(
-        "sweep",
-        "The keys to vary, and their values.",
-        "sweeps hparams hyperparameters",
-        sweep::describe,
-    );
+    keys.table("sweep", "The keys to vary, and their values.", "sweeps hparams hyperparameters", sweep::describe);
     if keys.is_describing() {
         search::read(keys);
     }

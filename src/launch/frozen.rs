@@ -247,7 +247,12 @@ pub(super) fn changes(plan: &Plan, experiment: &ExperimentFolder) -> Result<Opti
         before => before?,
     };
     // A search adds its trials one by one.
-    if before.search.as_ref().map(|search| &*search.hash).is_some_and(|hash| plan.search().is_some_and(|now| now.hash() == hash)) {
+    if before
+        .search
+        .as_ref()
+        .map(|search| &*search.hash)
+        .is_some_and(|hash| plan.search().is_some_and(|now| now.hash() == hash))
+    {
         return Ok(None);
     }
     let now: BTreeSet<&str> = plan.trials().iter().map(|trial| trial.id()).collect();

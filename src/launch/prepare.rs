@@ -3,8 +3,8 @@
 use super::cluster::Task;
 use super::continued::Chains;
 use super::found::{Found, Unfinished};
-use super::prospect::Earlier;
 use super::lock::Lock;
+use super::prospect::Earlier;
 use super::queue::ListedTrials;
 use super::search::Searcher;
 use super::{Launch, LaunchError, Options, Waiting, folder, frozen, lock, share};

@@ -230,7 +230,8 @@ impl States {
     /// Estimates the remaining time of a search, whose trials have this number of epochs together.
     fn estimate_search(&mut self, epochs: u64) {
         let trained: u64 = self.trials.iter().map(State::epoch).sum();
-        let seconds: f64 = self.trials.iter().filter_map(|state| state.record.as_ref()).map(|record| record.seconds).sum();
+        let seconds: f64 =
+            self.trials.iter().filter_map(|state| state.record.as_ref()).map(|record| record.seconds).sum();
         let left = epochs.saturating_sub(trained) as f64 * seconds / trained as f64 / self.running as f64;
         self.eta_seconds = Some(left).filter(|left| left.is_finite());
     }

@@ -126,7 +126,9 @@ pub(super) fn problems(document: &Document, search: &Search, trial: &Trial) -> V
     if let Some(least) = search.min_epochs {
         let rules = search.rules(epochs);
         if least >= epochs {
-            let message = format!("`search.stop.min_epochs` is {least}, but `train.epochs` is {epochs}: no setting would be stopped");
+            let message = format!(
+                "`search.stop.min_epochs` is {least}, but `train.epochs` is {epochs}: no setting would be stopped"
+            );
             let help = "lower `min_epochs`, raise `train.epochs`, or remove `[search.stop]`";
             problems.push(Problem::new(&["search.stop.min_epochs", "train.epochs"], message, help));
         } else if let Some(rung) = without_full_weight(trial.spec(), trial.training(), &rules.rungs) {
@@ -139,17 +141,27 @@ pub(super) fn problems(document: &Document, search: &Search, trial: &Trial) -> V
             problems.push(Problem::new(&keys, message, help));
         }
         if search.keys().any(|key| key == "train.epochs") {
-            let message = "`train.epochs` is searched, but `[search.stop]` compares settings after equal numbers of epochs";
-            problems.push(Problem::new(&["train.epochs"], message, "remove it from `[search.space]`, or remove `[search.stop]`"));
+            let message =
+                "`train.epochs` is searched, but `[search.stop]` compares settings after equal numbers of epochs";
+            problems.push(Problem::new(
+                &["train.epochs"],
+                message,
+                "remove it from `[search.space]`, or remove `[search.stop]`",
+            ));
         }
     }
     if trial.dataset().validation.is_empty() {
         let message = "a search compares settings on the validation images, but there are none";
-        problems.push(Problem::new(&["data.validation", "search.metric", "search.trials", "search.hours"], message, "set `data.validation`"));
+        problems.push(Problem::new(
+            &["data.validation", "search.metric", "search.trials", "search.hours"],
+            message,
+            "set `data.validation`",
+        ));
     }
     let name = &*search.metric.name;
     if name == BITS_PER_DIM && !trial.training().has_bits_per_dim() {
-        let message = "the trials have no `bits_per_dim`: it is that of a probability or of dequantized values, with a KL";
+        let message =
+            "the trials have no `bits_per_dim`: it is that of a probability or of dequantized values, with a KL";
         problems.push(Problem::new(&["search.metric"], message, "set `search.metric` to \"validation_elbo_nats\""));
     }
     if !document.expectations().is_empty() {
@@ -167,7 +179,8 @@ pub(super) fn problems(document: &Document, search: &Search, trial: &Trial) -> V
             problems.push(Problem::new(&[known], message, "run one search for each value"));
         } else if name == LOSS && changes_unit_of_loss(key, trial) {
             let message = format!("`{key}` is searched, but losses of different values of it are not comparable");
-            let help = format!("set `search.metric` to \"validation_{ELBO_NATS}\", or another metric whose unit is fixed");
+            let help =
+                format!("set `search.metric` to \"validation_{ELBO_NATS}\", or another metric whose unit is fixed");
             problems.push(Problem::new(&[known, "search.metric"], message, help));
         }
     }

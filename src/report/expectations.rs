@@ -106,7 +106,9 @@ fn answer(expectation: &FrozenExpectation, trial: &ReportedTrial) -> Answer {
         Status::Planned | Status::Running | Status::Interrupted | Status::Paused => return Answer::Unfinished,
         // The next run resumes it.
         Status::Failed if trial.record.from_outside => return Answer::Unfinished,
-        status @ (Status::Failed | Status::Diverged | Status::Pruned) => return Answer::Without(status.name().to_owned()),
+        status @ (Status::Failed | Status::Diverged | Status::Pruned) => {
+            return Answer::Without(status.name().to_owned());
+        }
         Status::Done => {}
     }
     let (value, evaluated) = match expectation.epoch {

@@ -166,13 +166,17 @@ fn metrics(experiments: &[Value]) -> Vec<Value> {
 
 fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -> Value {
     let short = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(comparison.short(key))));
-    let logarithmic = comparison.varied.iter().filter(|key| is_logarithmic(comparison, key));
+    let logarithmic = comparison.varied.iter().filter(|key| {
+        let mut axes = experiment.search.iter().flat_map(|search| &search.axes);
+        is_logarithmic(comparison, key) || axes.any(|axis| axis.name == **key && axis.domain.is_log())
+    });
     let mut value = json::experiment(experiment, comparison);
     value["short"] = short.collect::<Map<_, _>>().into();
     value["log"] = json!(logarithmic.collect::<Vec<_>>());
     value["of_epochs"] = json!(comparison.of_epochs());
     value["comparable"] = json!(comparison.is_comparable);
-    value["search"] = experiment.search.as_ref().map(|search| SearchState::of(search, &experiment.trials).page()).into();
+    value["search"] =
+        experiment.search.as_ref().map(|search| SearchState::of(search, &experiment.trials).page()).into();
     value["setup"] = setup::rows(experiment, comparison).into();
     let keys: Vec<&str> = comparison.varied.iter().copied().chain(["seed"]).collect();
     let epochs = experiment.trials.iter().flat_map(|trial| &trial.metrics).map(|row| row.epoch).max().unwrap_or(0);

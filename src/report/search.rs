@@ -36,7 +36,8 @@ impl<'a> SearchState<'a> {
             let values = values.collect::<Option<Vec<f64>>>()?;
             Some(values.iter().sum::<f64>() / values.len() as f64)
         };
-        let values = search.settings.iter().map(|one| search.rungs.iter().map(|epoch| value(&one.trials, *epoch)).collect());
+        let values =
+            search.settings.iter().map(|one| search.rungs.iter().map(|epoch| value(&one.trials, *epoch)).collect());
         let stopped = search.settings.iter().map(|one| {
             let pruned = of_setting(&one.trials)?.into_iter().find_map(|trial| trial.pruned())?.epoch;
             search.rungs.iter().position(|epoch| *epoch == pruned)
@@ -95,9 +96,18 @@ impl<'a> SearchState<'a> {
         Table::new([
             Column::numbers("epoch", column(&|rung| self.search.rungs[rung].to_string())),
             Column::numbers("settings", column(&|rung| self.reached(rung).to_string())),
-            Column::numbers("stopped", column(&|rung| if is_last(rung) { "-".to_owned() } else { stopped(rung).to_string() })),
-            Column::numbers("best", column(&|rung| best(rung).map_or("-".to_owned(), |(_, value)| significant(value, 5)))),
-            Column::text("best setting", column(&|rung| best(rung).map_or("-".to_owned(), |(number, _)| values(number)))),
+            Column::numbers(
+                "stopped",
+                column(&|rung| if is_last(rung) { "-".to_owned() } else { stopped(rung).to_string() }),
+            ),
+            Column::numbers(
+                "best",
+                column(&|rung| best(rung).map_or("-".to_owned(), |(_, value)| significant(value, 5))),
+            ),
+            Column::text(
+                "best setting",
+                column(&|rung| best(rung).map_or("-".to_owned(), |(number, _)| values(number))),
+            ),
         ])
     }
 

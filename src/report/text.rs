@@ -51,7 +51,12 @@ fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> S
     lines.push(String::new());
     if let Some(search) = &experiment.search {
         let state = SearchState::of(search, &experiment.trials);
-        lines.extend([wrapped(&state.line(), width), String::new(), state.table().fit(width).to_string(), String::new()]);
+        lines.extend([
+            wrapped(&state.line(), width),
+            String::new(),
+            state.table().fit(width).to_string(),
+            String::new(),
+        ]);
     }
     let about = format!(
         "{} metrics of {}, mean ± sample standard deviation over the seeds that are done",

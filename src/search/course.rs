@@ -203,7 +203,8 @@ impl Rules {
             Stop::Never | Stop::Median => self.each(results),
             Stop::Halving { factor } => self.halved(results, factor),
             Stop::Asha { .. } => {
-                let is_over = self.settings == Some(results.len() as u64) && self.promotion(results, promoted).is_none();
+                let is_over =
+                    self.settings == Some(results.len() as u64) && self.promotion(results, promoted).is_none();
                 let all: Vec<Next> = (0..results.len()).map(|one| self.of_promoted(results, promoted, one)).collect();
                 // Those that wait when nothing is left to wait for are stopped.
                 let is_over = is_over && !all.iter().any(|next| matches!(next, Next::Train(_)));
@@ -323,9 +324,8 @@ fn rank(results: &Results, rung: usize, setting: usize) -> Rank {
 fn rank_among(results: &Results, rung: usize, setting: usize, among: &[usize]) -> Rank {
     let at = |setting: usize| results[setting].get(rung).copied().unwrap_or(Reached::NotYet);
     let own = at(setting).value().unwrap_or(f64::INFINITY);
-    let is_before = |other: &&usize| {
-        at(**other).value().is_some_and(|value| value < own || value == own && **other < setting)
-    };
+    let is_before =
+        |other: &&usize| at(**other).value().is_some_and(|value| value < own || value == own && **other < setting);
     let reached = among.iter().filter(|other| at(**other) != Reached::NotYet).count();
     Rank { rung, rank: among.iter().filter(is_before).count() + 1, of: reached }
 }

@@ -12,6 +12,6 @@ mod tpe;
 pub use course::{Method, Next, Rank, Reached, Results, Rules, Stop};
 pub use importance::importance;
 pub use random::{drawn, spread};
-pub use stop::rungs;
 pub use space::{Axis, Domain, Setting, Space};
+pub use stop::rungs;
 pub use tpe::{Outcome, Seen, Tpe};

@@ -81,7 +81,8 @@ impl Domain {
         self.value(low + share * (high - low))
     }
 
-    fn is_log(self) -> bool {
+    /// Whether equal ratios are equally far apart.
+    pub fn is_log(self) -> bool {
         matches!(self, Domain::Real { log: true, .. } | Domain::Whole { log: true, .. })
     }
 }

@@ -85,9 +85,7 @@ fn halving_goes_on_with_the_best_settings() {
     let statuses = statuses(&workspace, "runs");
     for (epoch, promoted) in [(1, 4), (2, 2)] {
         let reached = going.len();
-        going.sort_by(|one, other| {
-            loss(&workspace, one, epoch).total_cmp(&loss(&workspace, other, epoch))
-        });
+        going.sort_by(|one, other| loss(&workspace, one, epoch).total_cmp(&loss(&workspace, other, epoch)));
         for (place, setting) in going.iter().enumerate().skip(promoted) {
             let pruned = value!({ "epoch": epoch, "rank": place + 1, "of": reached, "by": "halving" });
             for id in setting["trials"].as_array().unwrap() {
@@ -104,7 +102,10 @@ fn halving_goes_on_with_the_best_settings() {
     assert!(again.contains("one: 4 done, 14 pruned\n") && !again.contains(": started"), "{again}");
     assert!(again.contains("search: random, halving, by validation_loss, lowest first; 9 of 9 settings proposed, 34 of 34 epochs trained\n"), "{again}");
     let best = going.iter().map(|setting| loss(&workspace, setting, 4)).fold(f64::INFINITY, f64::min);
-    assert!(again.contains(&format!("validation_loss {} after epoch 4", vaex::report::significant(best, 5))), "{again}");
+    assert!(
+        again.contains(&format!("validation_loss {} after epoch 4", vaex::report::significant(best, 5))),
+        "{again}"
+    );
 }
 
 /// A promoted trial is the same trial as one that was trained at once, and one that was stopped can be trained further.
@@ -131,7 +132,8 @@ fn the_trials_of_a_search_are_those_of_a_sweep() {
 #[test]
 fn neither_processes_nor_interruptions_change_a_search() {
     for (method, stop) in [("tpe", "halving"), ("tpe", "median")] {
-        let spec = SPEC.replace("\"random\"", &format!("\"{method}\"\nparallel = 2")).replace("trials = 9", "trials = 14");
+        let spec =
+            SPEC.replace("\"random\"", &format!("\"{method}\"\nparallel = 2")).replace("trials = 9", "trials = 14");
         let factor = if stop == "median" { "" } else { "factor = 2" };
         let spec = spec.replace("factor = 2", &format!("{factor}\nmethod = \"{stop}\""));
         let workspace = Workspace::with_spec(&spec);
@@ -192,7 +194,10 @@ fn more_settings_keep_the_proposals_and_another_space_makes_new_ones() {
         assert!(ended[&id] == end || ended[&id][0] == "done", "{id}");
     }
     let said = run(&["--set", "search.seed=1"]);
-    assert!(said.contains("since the last run: 18 trials added, 0 kept; 18 trials are no longer in the spec"), "{said}");
+    assert!(
+        said.contains("since the last run: 18 trials added, 0 kept; 18 trials are no longer in the spec"),
+        "{said}"
+    );
     assert_ne!(settings(&search(&workspace, "runs"))[0]["values"], settings(&after)[0]["values"]);
     // All anew.
     let said = run(&["--fresh", "--set", "search.seed=1"]);
@@ -202,7 +207,8 @@ fn more_settings_keep_the_proposals_and_another_space_makes_new_ones() {
 #[test]
 fn a_search_may_end_by_the_clock() {
     let spec = SPEC.replace("trials = 9", "hours = 1e-6");
-    let workspace = Workspace::with_spec(&spec.replace("min_epochs = 1\nfactor = 2", "min_epochs = 1\nmethod = \"asha\""));
+    let workspace =
+        Workspace::with_spec(&spec.replace("min_epochs = 1\nfactor = 2", "min_epochs = 1\nmethod = \"asha\""));
     let said = workspace.succeed(&["run", "spec.toml"]);
     // Those that may run at the same time.
     let settings = search(&workspace, "runs")["settings"].as_array().unwrap().len();
@@ -234,7 +240,8 @@ fn asynchronous_halving_promotes_the_best_of_each_rung() {
 fn a_setting_that_cannot_be_trained_counts_as_failed() {
     // Only a proposal from results can be one that the plan has not seen.
     let space = "\"train.batch_size\" = { int = [10, 54] }\n\"model.latent_dim\" = { int = [2, 400000000] }\n";
-    let spec = SPEC.split("[search.space]").next().unwrap().replace("trials = 9", "trials = 14").replace("random", "tpe");
+    let spec =
+        SPEC.split("[search.space]").next().unwrap().replace("trials = 9", "trials = 14").replace("random", "tpe");
     let mut workspace = Workspace::with_spec(&format!("{spec}[search.space]\n{space}"));
     let refused = workspace.vaex(&["run", "spec.toml"]);
     assert_eq!(refused.status, Some(2), "{}", refused.stderr);

@@ -42,7 +42,9 @@ fn plans(args: &RunArgs) -> Option<Vec<Plan>> {
             Ok(plan) if plan.search().is_some() && args.spec.selects() => {
                 wrong = true;
                 let name = plan.name();
-                complain(&format!("error: `--only` and `--limit` select trials of a sweep; the search of `{name}` selects its own"));
+                complain(&format!(
+                    "error: `--only` and `--limit` select trials of a sweep; the search of `{name}` selects its own"
+                ));
             }
             Ok(plan) if plans.iter().any(|other| other.name() == plan.name()) => {
                 wrong = true;

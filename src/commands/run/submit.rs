@@ -27,6 +27,9 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
     if args.jobs.is_some() || args.fail_fast {
         bail!("--jobs and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel");
     }
+    if let Some(plan) = plans.iter().find(|plan| plan.search().is_some()) {
+        bail!("the search of `{}` runs on this machine only; remove --launcher", plan.name());
+    }
     let options = args.options();
     let tasks = Tasks {
         threads: args.threads.unwrap_or(1),

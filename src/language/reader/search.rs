@@ -71,7 +71,10 @@ impl Reader {
         self.search.has_space = true;
         let fault = self.not_varied(name, "[search.space]", &entry, value).or_else(|| {
             (name == "seed").then(|| {
-                let fault = Diagnostic::at(&entry.key, "`seed` cannot be searched: settings are compared by the mean of their seeds");
+                let fault = Diagnostic::at(
+                    &entry.key,
+                    "`seed` cannot be searched: settings are compared by the mean of their seeds",
+                );
                 fault.with_help("write `seeds = 3` in `[sweep]` to train each setting with the seeds 0 to 2")
             })
         });
@@ -103,9 +106,11 @@ impl Reader {
     pub(super) fn finish_search(&mut self) -> Option<Search> {
         let values = self.entries.iter().map(|(key, entry)| (key, &entry.content));
         let written = written(values);
-        let place = self.search.place.clone().or_else(|| {
-            written.keys().next().and_then(|key| Some(self.entries.get(key)?.key.clone()))
-        })?;
+        let place = self
+            .search
+            .place
+            .clone()
+            .or_else(|| written.keys().next().and_then(|key| Some(self.entries.get(key)?.key.clone())))?;
         let before = self.faults.len();
         let is_invalid = self.faulty.iter().any(|key| key.starts_with("search."));
         let entry = |name: &str| self.entries.get(&format!("{TABLE}.{name}"));
@@ -140,11 +145,17 @@ impl Reader {
         let stop = |name: &str| self.entries.get(&format!("{STOP}.{name}"));
         let first_of_stop = written.keys().find(|key| key.starts_with(STOP)).and_then(|key| self.entries.get(key));
         if let (Some(first), None, false) = (first_of_stop, stop(MIN_EPOCHS.name), is_invalid) {
-            let fault = Diagnostic::at(&first.key, format!("`[{STOP}]` needs `min_epochs`, the epochs before settings are compared first"));
+            let fault = Diagnostic::at(
+                &first.key,
+                format!("`[{STOP}]` needs `min_epochs`, the epochs before settings are compared first"),
+            );
             faults.push(fault.with_help("add a line like `min_epochs = 3`"));
         }
         if let (Stop::Median, Some(factor)) = (keys.stop, stop(FACTOR.name)) {
-            let fault = Diagnostic::at(&factor.key, "`search.stop.factor` applies only if `search.stop.method` is \"halving\" or \"asha\"");
+            let fault = Diagnostic::at(
+                &factor.key,
+                "`search.stop.factor` applies only if `search.stop.method` is \"halving\" or \"asha\"",
+            );
             faults.push(fault.with_help("remove it"));
         }
         if !self.search.has_space {
@@ -154,7 +165,8 @@ impl Reader {
             );
             faults.push(fault.with_help(help));
         } else if self.search.space.is_empty() && self.faults.is_empty() {
-            let fault = Diagnostic::at(&place, format!("`[{SPACE}]` has no keys, or all of them are set to one value later"));
+            let fault =
+                Diagnostic::at(&place, format!("`[{SPACE}]` has no keys, or all of them are set to one value later"));
             faults.push(fault.with_help("add a key to it, or remove `[search]`"));
         }
         faults.extend(both(&self.sweep, &self.search.space));
@@ -182,7 +194,8 @@ fn both(sweep: &RawSweep, space: &BTreeMap<DottedKey, (Entry, Option<Searched>)>
     let swept: Vec<_> = grid.chain(zip).chain(random).collect();
     let fault = |(key, entry, part): &(&DottedKey, &Entry, &str)| {
         let searched = space.get(*key)?;
-        let fault = Diagnostic::at(&entry.key, format!("`{key}` is both swept, by `{part}`, and searched, by `[{SPACE}]`"));
+        let fault =
+            Diagnostic::at(&entry.key, format!("`{key}` is both swept, by `{part}`, and searched, by `[{SPACE}]`"));
         let help = "remove one of them";
         let beside = Some(Box::new(searched.0.key.clone()));
         Some(Diagnostic { beside, ..fault.with_help(help) })
@@ -196,7 +209,9 @@ fn both(sweep: &RawSweep, space: &BTreeMap<DottedKey, (Entry, Option<Searched>)>
     let others = swept.iter().map(|(_, entry, part)| (&entry.key, *part)).chain(of_tables);
     let fault = |(place, part): (&Location, &str)| {
         let fault = Diagnostic::at(place, format!("`[{TABLE}]` and `{part}` cannot be combined"));
-        fault.with_help(format!("move the keys to `[{SPACE}]`, or remove `[{TABLE}]`; of `[sweep]`, a search takes only `seeds`"))
+        fault.with_help(format!(
+            "move the keys to `[{SPACE}]`, or remove `[{TABLE}]`; of `[sweep]`, a search takes only `seeds`"
+        ))
     };
     others.take(1).map(fault).collect()
 }

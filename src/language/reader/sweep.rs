@@ -151,7 +151,9 @@ impl Reader {
             (_, toml::Value::Array(list)) if !list.is_empty() && list.iter().all(|value| takes(key, value)) => {
                 format!("choice = {}", entry.content)
             }
-            (_, toml::Value::Table(table)) if table.contains_key("log_uniform") => "log_uniform = [1e-4, 1.0]".to_owned(),
+            (_, toml::Value::Table(table)) if table.contains_key("log_uniform") => {
+                "log_uniform = [1e-4, 1.0]".to_owned()
+            }
             (_, toml::Value::Table(table)) if table.contains_key("int_log") => "int_log = [1, 64]".to_owned(),
             ((true, _), _) => "uniform = [0.0, 1.0]".to_owned(),
             ((false, true), _) => "int = [2, 8]".to_owned(),
@@ -200,7 +202,13 @@ impl Reader {
     }
 
     /// Why a part of the sweep cannot vary a key; `None` if it can.
-    pub(super) fn not_varied(&self, key: &str, part: &str, entry: &Entry, value: &Spanned<DeValue<'_>>) -> Option<Diagnostic> {
+    pub(super) fn not_varied(
+        &self,
+        key: &str,
+        part: &str,
+        entry: &Entry,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Option<Diagnostic> {
         if self.is_table(key) {
             let DeValue::Table(inner) = value.get_ref() else {
                 let message = format!("`{key}` in `{part}` is a table, not a key");

@@ -110,7 +110,9 @@ impl Draw {
         (distribution.read)(list).map_err(|needs| {
             // Two numbers in the wrong order.
             let turned = match list {
-                [high, low] => (distribution.read)(&[low.clone(), high.clone()]).ok().map(|_| format!("[{low}, {high}]")),
+                [high, low] => {
+                    (distribution.read)(&[low.clone(), high.clone()]).ok().map(|_| format!("[{low}, {high}]"))
+                }
                 _ => None,
             };
             let help = turned.map(|turned| format!("write `\"{key}\" = {{ {name} = {turned} }}`"));

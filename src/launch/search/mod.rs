@@ -124,7 +124,9 @@ impl<'p> Searcher<'p> {
         let trials: Vec<Trial> = self.trials().cloned().collect();
         let mut known = BTreeSet::new();
         for trial in trials {
-            let Some(folder) = folders.find(trial.id()).filter(|_| known.insert(trial.id().to_owned())) else { continue };
+            let Some(folder) = folders.find(trial.id()).filter(|_| known.insert(trial.id().to_owned())) else {
+                continue;
+            };
             self.read(&trial)?;
             let record = TrialRecord::read(folder).map(|record| record.status);
             if matches!(record, Ok(Status::Done | Status::Failed | Status::Diverged)) {

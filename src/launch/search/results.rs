@@ -40,7 +40,8 @@ pub(super) fn read(
     trial::correct(&mut record, &rows);
     let is_done = record.status == Status::Done && trial::fault(folder, &record).is_none();
     let has_failed = matches!(record.status, Status::Failed | Status::Diverged) && !record.from_outside && !retries;
-    let trained = rows.iter().filter(|row| row.split == Split::Validation && row.is_finite()).map(|row| row.epoch).max();
+    let trained =
+        rows.iter().filter(|row| row.split == Split::Validation && row.is_finite()).map(|row| row.epoch).max();
     let sign = metric.sign().unwrap_or(1.0);
     let keeps_best = trial.spec().train.keep == Keep::Best;
     let at = |rung: u64| {
@@ -64,7 +65,8 @@ pub(super) fn read(
 pub(super) fn of_setting<'a>(trials: impl Iterator<Item = &'a [Reached]>, rungs: usize) -> Vec<Reached> {
     let trials: Vec<&[Reached]> = trials.collect();
     let at = |rung: usize| {
-        let results: Vec<Reached> = trials.iter().map(|trial| trial.get(rung).copied().unwrap_or(Reached::NotYet)).collect();
+        let results: Vec<Reached> =
+            trials.iter().map(|trial| trial.get(rung).copied().unwrap_or(Reached::NotYet)).collect();
         let mut sum = 0.0;
         let mut has_failed = results.is_empty();
         for result in &results {

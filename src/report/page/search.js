@@ -8,7 +8,9 @@ function showSearch(page) {
         + "epochs are not comparable, so all charts show one number of epochs. Settings that were stopped early are faint.");
     const sign = search.better === "higher" ? -1 : 1;
     let rung = 0;
-    let [across, up] = page.searched;
+    // The most important keys first.
+    const share = (key) => search.importance.find(([name]) => name === key)?.[1] ?? 0;
+    let [across, up] = [...page.searched].sort((one, other) => share(other) - share(one));
     const values = () => search.settings.filter((one) => isNumber(one.values[rung]));
     const title = () => `${TITLES[search.name] ?? search.name} after epoch ${search.rungs[rung].epoch}`;
     const controls = element("div", { class: "controls" });
@@ -108,7 +110,7 @@ function showSearch(page) {
             label: `${title()} by ${across} and ${up}, ${plural(shown.length, "setting")}, as colours.`,
             option: {
                 tooltip: { formatter: ({ dataIndex }) => said(shown[dataIndex]) },
-                xAxis: x.axis, yAxis: { ...y.axis, axisLabel: { formatter: y.axis.axisLabel?.formatter } },
+                xAxis: x.axis, yAxis: y.axis.type === "category" ? { ...y.axis, axisLabel: {} } : y.axis,
                 series: [{ type: "scatter", symbolSize: 14, data: shown.map((one) => ({
                     value: [x.place(one.keys[across]), y.place(one.keys[up])],
                     itemStyle: { color: rampColour(colours.ramp, FAINTEST + (1 - FAINTEST) * shareOf(one.values[rung], min, max)),

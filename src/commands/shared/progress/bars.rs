@@ -1,7 +1,7 @@
 //! Progress on a terminal: one bar per running trial, and below them one bar for the sweep.
 
-use super::search;
 use super::lines::{changed, exhausted, failed_before, label, number, speed, started, submitted};
+use super::search;
 use super::work::Work;
 use crate::launch::{RunEvent, SearchEvent};
 use crate::plan::{Plan, Trial};

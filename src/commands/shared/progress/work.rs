@@ -45,7 +45,11 @@ impl Work {
         let (trial, event) = match event {
             RunEvent::Kept(trial) | RunEvent::KeptFailed(trial, _) => return self.set(trial, trial.steps(), false),
             RunEvent::Event(trial, event) => (trial, event),
-            RunEvent::Changed(_) | RunEvent::Damaged(_) | RunEvent::Warning(_) | RunEvent::Search(_) | RunEvent::Submitted(..) => {
+            RunEvent::Changed(_)
+            | RunEvent::Damaged(_)
+            | RunEvent::Warning(_)
+            | RunEvent::Search(_)
+            | RunEvent::Submitted(..) => {
                 return;
             }
         };
