@@ -330,6 +330,21 @@ async function unplanned(report, { experiments: [{ trials, split }] }, { wrong }
     await alone.page.close();
 }
 
+/** A search has its section, whose charts follow the number of epochs that is chosen. */
+async function searching({ page, wrong }, { search }) {
+    const section = page.locator("section[aria-labelledby=search]");
+    if ((await section.count()) !== (search ? 1 : 0)) wrong(`${await section.count()} sections about a search`);
+    if (!search || (await section.count()) === 0) return;
+    const said = () => section.locator("[aria-label]").evaluateAll((all) => all.map((one) => one.getAttribute("aria-label")).join("\n"));
+    const [first, last] = [search.rungs[0].epoch, search.rungs.at(-1).epoch];
+    if (!(await said()).includes(`after epoch ${first} of `)) wrong(`the search does not show epoch ${first}`);
+    await section.getByRole("combobox", { name: "after epoch" }).selectOption(String(search.rungs.length - 1));
+    await page.waitForTimeout(300);
+    if (!(await said()).includes(`after epoch ${last} of `)) wrong(`the search does not show epoch ${last} when it is chosen`);
+    if (!(await said()).includes("Importance of")) wrong("the search does not show the importance of its keys");
+    await section.getByRole("combobox", { name: "after epoch" }).selectOption("0");
+}
+
 for (const report of reports) {
     const name = basename(dirname(resolve(report)));
     const shot = async (page, suffix) => {
@@ -355,6 +370,7 @@ for (const report of reports) {
             await bold(light, data.experiments[index]);
             await rules(light);
             await setup(light, data.experiments[index]);
+            await searching(light, data.experiments[index]);
         }
         await chartsAndPictures(light);
     }

@@ -7,7 +7,7 @@ use super::shared::print::{complain, explain_as, say, warn};
 use super::shared::spec::SpecArgs;
 use super::shared::terminal;
 use crate::launch::{self, FrozenExpectation, Options, Prospects};
-use crate::plan::{Origin, Plan, Trial};
+use crate::plan::{Origin, Plan, Searching, Trial};
 use crate::record::trial::Continued;
 use crate::report::{Column, Table, significant};
 use crate::settings::written;
@@ -90,6 +90,9 @@ impl Command for PlanArgs {
             _ => String::new(),
         };
         say(&format!("{}: {trials}{of}{same}, {images}", plan.name()));
+        if let Some(search) = plan.search() {
+            say(&searched(search, selected / search.seeds()));
+        }
         for line in from_scratch(&plan, &prospects) {
             say(&line);
         }
@@ -115,6 +118,34 @@ impl Command for PlanArgs {
     fn is_json(&self) -> bool {
         self.json
     }
+}
+
+/// What a search will do, on one line. `listed` is the number of settings that are known before it starts.
+fn searched(search: &Searching, listed: usize) -> String {
+    let rules = search.rules();
+    let settings = match rules.settings {
+        Some(settings) => counted(settings as usize, "setting"),
+        None => format!("settings for {} hours", search.search().hours.unwrap_or_default()),
+    };
+    let seeds = counted(search.seeds(), "seed");
+    let stop = match rules.rungs.split_last() {
+        Some((_, [])) | None => String::new(),
+        Some((_, rungs)) => {
+            let rungs: Vec<String> = rungs.iter().map(u64::to_string).collect();
+            let share = rules.epochs().zip(rules.settings).zip(rules.rungs.last()).map(|((epochs, settings), all)| {
+                format!(", up to {:.0} % of all epochs", 100.0 * epochs as f64 / (settings.saturating_mul(*all)) as f64)
+            });
+            format!("; {} after epoch {}{}", rules.stop.name(), rungs.join(", "), share.unwrap_or_default())
+        }
+    };
+    let known = match rules.settings {
+        Some(settings) if settings as usize > listed => {
+            format!("; the {} above do not depend on results", counted(listed, "setting"))
+        }
+        Some(_) => String::new(),
+        None => format!("; the first {} are listed", counted(listed, "setting")),
+    };
+    format!("search: {}, {settings} with {seeds} each{stop}{known}", rules.method.name())
 }
 
 /// How many times the operations of training an evaluation takes, and a line that says so; `None` without an evaluation.
@@ -253,6 +284,15 @@ fn json(plan: &Plan, prospects: &Prospects<'_>, times: &BTreeMap<&str, Duration>
     });
     let trials: Vec<_> = trials.collect();
     serde_json::json!({
+        "search": plan.search().map(|search| serde_json::json!({
+            "method": search.rules().method.name(),
+            "metric": format!("validation_{}", search.metric().name),
+            "settings": search.rules().settings,
+            "hours": search.search().hours,
+            "seeds": search.seeds(),
+            "stop": search.rules().stop.name(),
+            "rungs": search.rules().rungs,
+        })),
         "name": plan.name(), "varied": plan.varied(), "warnings": plan.warnings().json(), "trials": trials,
         "expectations": plan.expected().iter().map(FrozenExpectation::new).collect::<Vec<_>>(),
     })

@@ -57,7 +57,8 @@ pub fn prospects<'p>(plan: &'p Plan, folders: &TrialFolders, options: &Options) 
         record.is_some_and(|record| record.from_scratch)
     };
     let is_trained = |trial: &&Trial| matches!(of.get(trial.id()), Some(Prospect::New | Prospect::Resume));
-    let (chains, kept) = (Chains::of(plan.selected().filter(is_trained)), Prefixes::read(folders)?);
+    let any_new = of.values().any(|prospect| *prospect == Prospect::New);
+    let (chains, kept) = (Chains::of(plan.selected().filter(is_trained)), Prefixes::read_if(any_new, folders)?);
     let (mut continued, mut from_scratch) = (BTreeMap::new(), Vec::new());
     for trial in plan.selected().filter(|trial| of.get(trial.id()) == Some(&Prospect::New) && !from_start(trial)) {
         let planned = chains.shorter(trial).next_back().map(|one| (one.spec().train.epochs, one.id().to_owned()));

@@ -3,6 +3,7 @@
 use crate::folder::{self, BLANK_SEAL, ExperimentFolder, FileError, SealPlace, write_whole};
 use crate::metrics::Split;
 use crate::plan::{Expected, Plan, Proposed, Searching, Trial};
+use crate::record::trial::Pruned;
 use crate::search::{Axis, Outcome, Setting};
 use crate::settings::as_json;
 use schemars::JsonSchema;
@@ -87,6 +88,9 @@ pub struct FrozenSetting {
     pub seen: u64,
     /// The result that later proposals saw; null if none has seen it yet.
     pub result: Option<FrozenResult>,
+    /// Where it was stopped early; null if it was not.
+    #[serde(default)]
+    pub stopped: Option<Pruned>,
     /// The ids of its trials, one for each seed.
     pub trials: Vec<String>,
     /// Why it cannot be trained; null if it can.
@@ -136,6 +140,7 @@ impl FrozenSetting {
             place: proposed.setting.clone(),
             seen,
             result: None,
+            stopped: None,
             trials: proposed.trials.iter().flatten().map(|trial| trial.id().to_owned()).collect(),
             error: proposed.trials.as_ref().err().cloned(),
         }
@@ -166,7 +171,9 @@ impl FrozenSearch {
     /// Takes over how long the search is now.
     pub(super) fn describe(&mut self, searching: &Searching) {
         (self.trials, self.hours) = (searching.rules().settings, searching.search().hours);
-        self.epochs = searching.rules().epochs().map(|epochs| epochs.saturating_mul(self.seeds));
+        self.rungs.clone_from(&searching.rules().rungs);
+        let are_equal = !searching.search().keys().any(|key| key == "train.epochs");
+        self.epochs = searching.rules().epochs().filter(|_| are_equal).map(|epochs| epochs.saturating_mul(self.seeds));
     }
 }
 

@@ -12,6 +12,7 @@ mod pool;
 mod prepare;
 mod prospect;
 mod queue;
+mod ready;
 mod run_event;
 mod search;
 mod states;

@@ -3,7 +3,7 @@
 use super::child::{Child, Crash, End, Message};
 use super::found::Found;
 use super::lock::{self, Lock};
-use super::{LaunchError, Options, Proposer, RunEvent, Summary, Waiting};
+use super::{LaunchError, Options, Proposer, RunEvent, SearchEvent, Summary, Waiting};
 use crate::folder::{FileError, TrialFolder, is_full};
 use crate::machine::program;
 use crate::plan::Trial;
@@ -213,6 +213,10 @@ impl<'p> Launch<'p> {
     /// Passes on what the source of trials has decided.
     fn tell(&mut self, observe: &mut dyn FnMut(RunEvent<'_>)) {
         for event in self.source.take_events() {
+            if let SearchEvent::Blocked { .. } | SearchEvent::Failed(_) = event {
+                self.summary.failed += 1;
+                self.summary.from_outside += 1;
+            }
             observe(RunEvent::Search(&event));
         }
     }

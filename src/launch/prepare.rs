@@ -6,11 +6,13 @@ use super::found::{Found, Unfinished};
 use super::lock::Lock;
 use super::prospect::Earlier;
 use super::queue::ListedTrials;
+use super::ready::{Shorter, ready};
 use super::search::Searcher;
 use super::{Launch, LaunchError, Options, Waiting, folder, frozen, lock, share};
 use crate::folder::{ExperimentFolder, TrialFolder, exists, remove_leftovers};
 use crate::plan::{Plan, Searching, Trial};
 use crate::record::trial::TrialRecord;
+use crate::search::{Method, Stop};
 use crate::trial::{self, Prefixes};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -64,14 +66,14 @@ pub fn prepare<'p>(
         }
     }
     frozen::freeze(plan, &experiment)?;
-    let kept = Prefixes::read(&folders)?;
-    let is_of_other = |folder: &TrialFolder| !plan.selected().any(|trial| folder.id() == Some(trial.id()));
-    let unreadable = kept.unreadable.iter().filter(|(folder, _)| is_of_other(folder));
-    found.warnings.extend(unreadable.map(|(_, error)| format!("{error}; this trial is not continued")));
     let may_continue = |one: &Unfinished<'_>| {
         let is_from_scratch = one.record.as_ref().is_some_and(|record| record.from_scratch);
         !one.is_trained && !options.fresh && !is_from_scratch
     };
+    let kept = Prefixes::read_if(unfinished.iter().any(may_continue), &folders)?;
+    let is_of_other = |folder: &TrialFolder| !plan.selected().any(|trial| folder.id() == Some(trial.id()));
+    let unreadable = kept.unreadable.iter().filter(|(folder, _)| is_of_other(folder));
+    found.warnings.extend(unreadable.map(|(_, error)| format!("{error}; this trial is not continued")));
     let chains = Chains::of(unfinished.iter().filter(|one| may_continue(one)).map(|one| one.trial));
     let shorter: Vec<Shorter> = unfinished
         .iter()
@@ -97,74 +99,19 @@ fn search<'p>(
     mut found: Found<'p>,
 ) -> Result<Launch<'p>, LaunchError> {
     let kept = Prefixes::read(&experiment.trials()?)?;
-    let settings = searching.rules().settings.unwrap_or(u64::from(u32::MAX)) as usize;
+    let rules = searching.rules();
+    let settings = match (rules.method, rules.stop) {
+        (Method::Random, Stop::Never | Stop::Halving { .. } | Stop::Asha { .. }) => rules.settings,
+        // Later settings wait for the results of earlier ones.
+        _ => Some(rules.settings.map_or(rules.parallel, |settings| settings.min(rules.parallel))),
+    };
+    let settings = settings.and_then(|settings| usize::try_from(settings).ok()).unwrap_or(usize::MAX);
     let (jobs, threads) = share(options, settings.saturating_mul(searching.seeds()));
     let (searcher, left) = Searcher::new(plan, searching, experiment, options, threads, kept)?;
     found.kept.extend(left.done.into_iter().map(Cow::Owned));
     found.failed.extend(left.failed.into_iter().map(|(trial, record)| (Cow::Owned(trial), record)));
     found.damaged.extend(left.damaged);
     Launch::new(options, jobs, threads, found, Box::new(searcher), Some(lock))
-}
-
-/// The shorter trials that a trial may continue.
-#[derive(Default)]
-pub(super) struct Shorter {
-    /// Their ids, the longest first.
-    ids: Vec<String>,
-    /// The one that it waits for.
-    after: Option<String>,
-}
-
-impl Shorter {
-    /// Those that are done.
-    pub(super) fn of_kept(trial: &Trial, kept: &Prefixes) -> Shorter {
-        Shorter::of(trial, &Chains::default(), kept)
-    }
-
-    fn of(trial: &Trial, chains: &Chains<'_>, kept: &Prefixes) -> Shorter {
-        let kept = || kept.of(trial).filter(|_| trial.can_continue());
-        let longest = chains.shorter(trial).next_back();
-        // It does not wait for a trial that is shorter than one that is done.
-        let is_longer = |other: &&Trial| kept().next_back().is_none_or(|kept| kept.epochs < other.spec().train.epochs);
-        let planned = chains.shorter(trial).map(|other| (other.spec().train.epochs, other.id().to_owned()));
-        let mut all: Vec<(u64, String)> = kept().map(|one| (one.epochs, one.trial.clone())).chain(planned).collect();
-        all.sort();
-        Shorter {
-            ids: all.into_iter().rev().map(|(_, id)| id).collect(),
-            after: longest.filter(is_longer).map(|other| other.id().to_owned()),
-        }
-    }
-}
-
-/// Prepares the folder of a trial. With --fresh, an existing folder is left unchanged until the trial starts, so that old
-/// results are kept as long as possible.
-pub(super) fn ready<'p>(
-    trial: Cow<'p, Trial>,
-    (is_trained, folder, earlier): (bool, TrialFolder, Option<Box<TrialRecord>>),
-    shorter: Shorter,
-    varied: &[String],
-    threads: usize,
-    options: &Options,
-) -> Result<Waiting<'p>, LaunchError> {
-    let Shorter { ids, after } = shorter;
-    if is_trained {
-        return Ok(Waiting { trial, folder, fresh_record: None, after, until: None });
-    }
-    let mut record = trial::planned(&trial, varied, threads);
-    if let Some(earlier) = earlier {
-        record.seconds = earlier.seconds;
-        record.started = earlier.started;
-        record.images_per_second = earlier.images_per_second;
-        (record.continued, record.from_scratch) = (earlier.continued, earlier.from_scratch);
-    }
-    record.from_scratch |= options.fresh;
-    record.shorter = ids;
-    let replaces_results = options.fresh && exists(folder.path())?;
-    if !replaces_results {
-        trial::prepare(&folder, &trial, &record)?;
-    }
-    let fresh_record = replaces_results.then_some(Box::new(record));
-    Ok(Waiting { trial, folder, fresh_record, after, until: None })
 }
 
 /// Prepares one trial whose folder an earlier command has prepared. If the trial is finished, the launch is empty.

@@ -78,6 +78,13 @@ pub enum SearchEvent {
         /// The epochs after which it has this value.
         epoch: u64,
     },
+    /// A trial cannot be trained now; the search goes on without it as far as possible.
+    Blocked {
+        /// Its id.
+        trial: String,
+        /// Why.
+        reason: String,
+    },
     /// A file cannot be read or written; the search ends.
     Failed(String),
 }

@@ -111,7 +111,7 @@ pub struct Best {
 pub fn write_checkpoint(path: &Path, snapshot: &Snapshot<'_>, trial: &str, past: &History) -> Result<(), ArraysError> {
     let mut arrays = Arrays::default();
     push_weights(&mut arrays, "", &snapshot.weights);
-    let is_present = |best: &&Best| best.epoch == snapshot.position.epoch && snapshot.position.tally.is_empty();
+    let is_present = |best: &&Best| snapshot.position.is_end_of(best.epoch);
     if let Some(best) = past.best.as_ref().filter(|best| !is_present(best)) {
         push_weights(&mut arrays, BEST, &best.weights);
     }

@@ -23,7 +23,7 @@ pub use columns::{metrics_of_trial, rules};
 pub use comparison::epochs_in_words;
 pub use numbers::significant;
 pub use schema::{metrics, tables};
-pub use search::SearchState;
+pub use search::{SearchState, values_text};
 pub use table::{Column, Table, wrapped};
 pub use trial::{Cell, ReportedTrial};
 

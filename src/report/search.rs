@@ -9,7 +9,7 @@ use crate::plan::value_text;
 use crate::record::trial::Status;
 use crate::search::{Setting, importance};
 use crate::text::counted;
-use crate::train::{best_row, measure};
+use crate::train::{kept_at, measure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -30,20 +30,24 @@ impl<'a> SearchState<'a> {
         let trials: BTreeMap<&str, &ReportedTrial> =
             trials.into_iter().map(|trial| (trial.record.trial.as_str(), trial)).collect();
         let of_setting = |ids: &[String]| ids.iter().map(|id| trials.get(&**id).copied()).collect::<Option<Vec<_>>>();
-        let value = |ids: &[String], epoch: u64| {
+        let value = |ids: &[String], rung: usize| {
             let trials = of_setting(ids).filter(|trials| !trials.is_empty())?;
-            let values = trials.iter().map(|trial| value_at(trial, search.metric_name(), epoch));
+            let values = trials.iter().map(|trial| value_at(trial, search.metric_name(), &search.rungs, rung));
             let values = values.collect::<Option<Vec<f64>>>()?;
             Some(values.iter().sum::<f64>() / values.len() as f64)
         };
-        let values =
-            search.settings.iter().map(|one| search.rungs.iter().map(|epoch| value(&one.trials, *epoch)).collect());
-        let stopped = search.settings.iter().map(|one| {
-            let pruned = of_setting(&one.trials)?.into_iter().find_map(|trial| trial.pruned())?.epoch;
-            search.rungs.iter().position(|epoch| *epoch == pruned)
+        let position = |epoch: u64| search.rungs.iter().position(|rung| *rung == epoch);
+        let stopped: Vec<Option<usize>> =
+            search.settings.iter().map(|one| position(one.stopped.as_ref()?.epoch)).collect();
+        // A trial may be of several settings, of which one went on.
+        let has = |number: usize, rung: usize| stopped[number].is_none_or(|stopped| rung <= stopped);
+        let values = search.settings.iter().enumerate().map(|(number, one)| {
+            let at = |rung: usize| value(&one.trials, rung).filter(|_| has(number, rung));
+            (0..search.rungs.len()).map(at).collect()
         });
+        let values = values.collect();
         let epochs = trials.values().filter_map(|trial| trial.last(Split::Train)).map(|row| row.epoch).sum();
-        SearchState { values: values.collect(), stopped: stopped.collect(), epochs, search }
+        SearchState { values, stopped, epochs, search }
     }
 
     /// The best setting: its number, the epoch and its value; of those at the highest rung that any has reached.
@@ -85,13 +89,7 @@ impl<'a> SearchState<'a> {
         let column = |cell: &dyn Fn(usize) -> String| rungs.clone().map(cell).collect::<Vec<String>>();
         let stopped = |rung: usize| self.stopped.iter().filter(|at| **at == Some(rung)).count();
         let is_last = |rung: usize| rung + 1 == self.search.rungs.len();
-        let values = |number: usize| {
-            let values = self.search.settings[number].values.iter();
-            let text = |(key, value): (&String, &Value)| {
-                format!("{}={}", key.rsplit('.').next().unwrap_or(key), value_text(Some(value)))
-            };
-            values.map(text).collect::<Vec<_>>().join(" ")
-        };
+        let values = |number: usize| values_text(&self.search.settings[number].values);
         let best = |rung: usize| self.best_at(rung);
         Table::new([
             Column::numbers("epoch", column(&|rung| self.search.rungs[rung].to_string())),
@@ -139,7 +137,7 @@ impl SearchState<'_> {
         let mut value = self.json();
         let setting = |(number, one): (usize, &FrozenSetting)| {
             let stopped = self.stopped[number].and_then(|rung| self.search.rungs.get(rung));
-            json!({ "number": number, "keys": one.values, "values": self.values[number], "stopped": stopped })
+            json!({ "number": number, "keys": one.values, "values": self.values[number], "stopped": stopped, "trials": one.trials })
         };
         value["settings"] = self.search.settings.iter().enumerate().map(setting).collect();
         value["line"] = json!(self.line().trim_start_matches("search: "));
@@ -177,19 +175,24 @@ impl FrozenSearch {
     }
 }
 
-/// The value of a trial after an epoch, in the epoch that it would keep then; `None` if it has not reached it.
-fn value_at(trial: &ReportedTrial, metric: &str, epoch: u64) -> Option<f64> {
-    let last = trial.last(Split::Validation)?.epoch;
+/// The value of a trial at a rung, in the epoch that it would keep then; `None` if it has not reached it.
+fn value_at(trial: &ReportedTrial, metric: &str, rungs: &[u64], rung: usize) -> Option<f64> {
+    let (last, is_end) = (trial.last(Split::Validation)?.epoch, rung + 1 == rungs.len());
     let is_done = trial.record.status == Status::Done;
-    let epoch = if is_done { epoch.min(last) } else { epoch };
-    if last < epoch {
-        return None;
-    }
-    let rows: Vec<_> = trial.metrics.iter().filter(|row| row.epoch <= epoch).cloned().collect();
-    let keeps_best = trial.value("train.keep").is_some_and(|keep| keep == "best");
-    let row = match keeps_best {
-        true => best_row(&rows),
-        false => rows.iter().find(|row| row.split == Split::Validation && row.epoch == epoch),
+    let epoch = match is_done {
+        true if is_end => last,
+        true => last.min(*rungs.get(rung)?),
+        false if is_end => return None,
+        false => *rungs.get(rung)?,
     };
-    row?.get(metric).filter(|value| value.is_finite())
+    let keeps_best = trial.value("train.keep").is_some_and(|keep| keep == "best");
+    kept_at(&trial.metrics, keeps_best, epoch)?.get(metric).filter(|value| value.is_finite())
+}
+
+/// The values of a setting: `kl_weight=0.5 latent_dim=8`.
+pub fn values_text(values: &BTreeMap<String, Value>) -> String {
+    let value = |(key, value): (&String, &Value)| {
+        format!("{}={}", key.rsplit('.').next().unwrap_or(key), value_text(Some(value)))
+    };
+    values.iter().map(value).collect::<Vec<_>>().join(" ")
 }

@@ -5,6 +5,7 @@ use super::random::drawn;
 use super::space::{Setting, Space};
 use super::stop;
 use super::tpe::{Outcome, Seen, Tpe};
+use std::collections::BTreeMap;
 
 /// How settings are proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,14 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// The name of successive halving in a spec.
+    pub const HALVING: &'static str = "halving";
+
     /// Its name in a spec.
     pub fn name(self) -> &'static str {
         match self {
             Stop::Never => "none",
-            Stop::Halving { .. } => "halving",
+            Stop::Halving { .. } => Stop::HALVING,
             Stop::Asha { .. } => "asha",
             Stop::Median => "median",
         }
@@ -282,12 +286,15 @@ impl Rules {
             } else {
                 Vec::new()
             };
+            let ranks = if is_whole { ranks(results, rung, &going) } else { BTreeMap::new() };
             for &setting in &going {
                 next[setting] = match at(setting) {
                     Reached::NotYet => Next::Train(rung),
                     Reached::Failed => Next::Failed,
                     Reached::Value(_) if is_last => Next::Done,
-                    Reached::Value(_) if is_whole => Next::Stopped(rank_among(results, rung, setting, &going)),
+                    Reached::Value(_) if is_whole => {
+                        Next::Stopped(Rank { rung, rank: ranks[&setting], of: going.len() })
+                    }
                     Reached::Value(_) => Next::Wait(rung),
                 };
             }
@@ -297,6 +304,25 @@ impl Rules {
             going = promoted;
         }
         next
+    }
+
+    /// For each rung of successive halving that is decided, but the last: how many were to reach it, and how many go on.
+    pub fn decided(&self, next: &[Next]) -> Vec<[usize; 2]> {
+        let last = self.rungs.len().saturating_sub(1);
+        let is_stopped = |rung: usize| move |next: &&Next| matches!(next, Next::Stopped(rank) if rank.rung == rung);
+        let mut decided = Vec::new();
+        for rung in 0..last {
+            let stopped = next.iter().filter(is_stopped(rung));
+            let Some(Next::Stopped(Rank { of, .. })) = stopped.clone().next() else { break };
+            let goes_on = |next: &&Next| match next {
+                Next::Train(to) | Next::Wait(to) => *to > rung,
+                Next::Stopped(rank) => rank.rung > rung,
+                Next::Done => true,
+                Next::Failed => false,
+            };
+            decided.push([*of, next.iter().filter(goes_on).count()]);
+        }
+        decided
     }
 
     /// What a setting is to do if it goes on from a rung when it is promoted.
@@ -315,19 +341,19 @@ impl Rules {
     }
 }
 
-/// The rank of a setting among all that have reached a rung.
-fn rank(results: &Results, rung: usize, setting: usize) -> Rank {
-    rank_among(results, rung, setting, &(0..results.len()).collect::<Vec<_>>())
+/// The places of settings at a rung, from 1; those without a value are last.
+fn ranks(results: &Results, rung: usize, among: &[usize]) -> BTreeMap<usize, usize> {
+    let value = |setting: usize| results[setting].get(rung).and_then(|at| at.value()).unwrap_or(f64::INFINITY);
+    let mut order = among.to_vec();
+    order.sort_by(|one, other| value(*one).total_cmp(&value(*other)).then(one.cmp(other)));
+    order.into_iter().enumerate().map(|(place, setting)| (setting, place + 1)).collect()
 }
 
-/// The rank of a setting among those of `among` that have reached a rung.
-fn rank_among(results: &Results, rung: usize, setting: usize, among: &[usize]) -> Rank {
-    let at = |setting: usize| results[setting].get(rung).copied().unwrap_or(Reached::NotYet);
-    let own = at(setting).value().unwrap_or(f64::INFINITY);
-    let is_before =
-        |other: &&usize| at(**other).value().is_some_and(|value| value < own || value == own && **other < setting);
-    let reached = among.iter().filter(|other| at(**other) != Reached::NotYet).count();
-    Rank { rung, rank: among.iter().filter(is_before).count() + 1, of: reached }
+/// The rank of a setting among all that have reached a rung.
+fn rank(results: &Results, rung: usize, setting: usize) -> Rank {
+    let reached = |one: &usize| results[*one].get(rung).is_some_and(|at| *at != Reached::NotYet);
+    let reached: Vec<usize> = (0..results.len()).filter(reached).collect();
+    Rank { rung, rank: ranks(results, rung, &reached).get(&setting).copied().unwrap_or(0), of: reached.len() }
 }
 
 #[cfg(test)]

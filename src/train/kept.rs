@@ -21,6 +21,15 @@ pub fn best_row(rows: &[Row]) -> Option<&Row> {
     comparable(rows).min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, row)| row)
 }
 
+/// The validation row of the epoch that a trial would keep if it ended after `epoch`; `None` if it has not reached that epoch. Rows are in
+/// the order of the epochs.
+pub fn kept_at(rows: &[Row], keeps_best: bool, epoch: u64) -> Option<&Row> {
+    let is_last = |row: &&Row| row.split == Split::Validation && row.epoch == epoch && row.is_finite();
+    let last = rows.iter().find(is_last)?;
+    let until = rows.partition_point(|row| row.epoch <= epoch);
+    if keeps_best { best_row(rows.get(..until)?) } else { Some(last) }
+}
+
 /// Whether the loss has not improved in the last `patience` of the epochs with the full KL weight and capacity.
 pub fn is_exhausted(rows: &[Row], patience: u64) -> bool {
     let best = best_row(rows).map(|row| row.epoch);
@@ -64,6 +73,15 @@ mod tests {
         let epochs = [(0.2, 5.0), (0.6, 1.0), (1.0, 9.0), (1.0, 8.0), (0.3, 2.0), (1.0, 8.5), (1.0, 7.0), (1.0, 7.0)];
         let found: Vec<Option<u64>> = (1..=epochs.len()).map(|count| best(&epochs[..count])).collect();
         assert_eq!(found, [1, 2, 3, 4, 4, 4, 7, 7].map(Some));
+    }
+
+    #[test]
+    fn a_trial_keeps_an_epoch_among_those_that_it_has_reached() {
+        let epochs = rows(&[(1.0, 3.0), (1.0, 2.0), (1.0, 4.0), (1.0, 1.0)]);
+        let kept =
+            |keeps_best: bool| [1, 2, 3, 4, 5].map(|epoch| kept_at(&epochs, keeps_best, epoch).map(|row| row.epoch));
+        assert_eq!(kept(false), [Some(1), Some(2), Some(3), Some(4), None]);
+        assert_eq!(kept(true), [Some(1), Some(2), Some(2), Some(4), None]);
     }
 
     #[test]

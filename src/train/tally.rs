@@ -23,6 +23,13 @@ pub struct Position {
     pub tally: Vec<f64>,
 }
 
+impl Position {
+    /// Whether it is the end of an epoch.
+    pub fn is_end_of(&self, epoch: u64) -> bool {
+        self.epoch == epoch && self.tally.is_empty()
+    }
+}
+
 impl Tally {
     pub(super) fn new(latent: usize) -> Tally {
         Tally { seen: 0, seconds: 0.0, sums: Sums::new(Split::Train, latent) }

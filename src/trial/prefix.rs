@@ -25,6 +25,14 @@ pub struct Prefixes {
 }
 
 impl Prefixes {
+    /// Those in these folders, if any trial `may_continue`; otherwise the records are not read.
+    ///
+    /// # Errors
+    /// As [`Prefixes::read`].
+    pub fn read_if(may_continue: bool, folders: &TrialFolders) -> Result<Prefixes, FileError> {
+        if may_continue { Prefixes::read(folders) } else { Ok(Prefixes::default()) }
+    }
+
     /// Those in these folders.
     ///
     /// # Errors

@@ -145,7 +145,7 @@ fn restore<B: Execute>(
     let wrong = |reason: String| ArraysError::Content { path: path.to_path_buf(), reason };
     // Without weights of their own, the best ones are the present ones.
     let (best, position) = (best_row(&past.rows).map(|row| row.epoch), &snapshot.position);
-    let is_present = best.is_none_or(|best| best == position.epoch && position.tally.is_empty());
+    let is_present = best.is_none_or(|best| position.is_end_of(best));
     if trial.spec().train.keep == Keep::Best && !is_present && past.best.as_ref().map(|best| best.epoch) != best {
         return Err(wrong("it does not have the weights of the best epoch".to_owned()));
     }

@@ -36,10 +36,13 @@ impl<B: Execute> Session<'_, '_, B> {
             self.tell(&TrainingEvent::Recovered)?;
         }
         // The first step is reported at once, so that users see that training runs.
-        let mut last: Option<Instant> = None;
+        let (mut last, mut has_trained) = (None::<Instant>, false);
         while !self.is_at_end() {
             if self.run.until.is_some_and(|until| self.trainer.epoch() >= until) {
-                // Each epoch ends with a checkpoint.
+                // Each epoch ends with a checkpoint. Tables that are missing are written again from it.
+                if !has_trained {
+                    self.tell(&TrainingEvent::Recovered)?;
+                }
                 return Ok(Outcome::Paused);
             }
             let emit = &mut self.run.emit;
@@ -64,6 +67,7 @@ impl<B: Execute> Session<'_, '_, B> {
                     return self.diverged(vec![metrics], &what);
                 }
                 EpochEnd::Finished(metrics) => {
+                    has_trained = true;
                     let validation = self.trainer.validate()?;
                     // The last step can have a finite loss, but leave weights that are not finite.
                     let rows: Vec<Row> = [metrics].into_iter().chain(validation).collect();
@@ -101,8 +105,8 @@ impl<B: Execute> Session<'_, '_, B> {
     /// Keeps the present weights if they are those of the best epoch and the trial keeps them.
     pub(super) fn keep_best(&mut self) {
         let position = self.trainer.position();
-        let is_best = best_row(&self.past.rows).is_some_and(|row| row.epoch == position.epoch);
-        if self.trial.spec().train.keep == Keep::Best && position.tally.is_empty() && is_best {
+        let is_best = best_row(&self.past.rows).is_some_and(|row| position.is_end_of(row.epoch));
+        if self.trial.spec().train.keep == Keep::Best && is_best {
             self.past.best = Some(Best { epoch: position.epoch, weights: self.trainer.weights() });
         }
     }

@@ -265,7 +265,7 @@ fn the_documented_specs_are_valid() {
     let pages = page("README.md") + &page("docs/search.md");
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
     let blocks: Vec<&str> = pages.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.len(), 3);
+    assert_eq!(blocks.len(), 5);
     for block in blocks {
         assert!(schema.is_valid(&as_json(block)), "{block}");
         let mut workspace = Workspace::with_spec(block);

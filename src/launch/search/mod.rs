@@ -3,11 +3,12 @@
 //! What to do next follows from the proposals in plan.json and from the results in the trial folders, so a search that was killed at
 //! any moment goes on as if it had not been.
 
+mod marks;
 mod results;
 
 use super::frozen::{self, FrozenResult, FrozenSearch, FrozenSetting};
 use super::inspect::{Inspected, inspect};
-use super::prepare::{Shorter, ready};
+use super::ready::{Shorter, ready};
 use super::{LaunchError, Options, Proposer, SearchEvent, Waiting, lock};
 use crate::folder::ExperimentFolder;
 use crate::plan::{Plan, Proposed, Searching, Trial};
@@ -17,10 +18,10 @@ use crate::trial::Prefixes;
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How long the lock of a trial that is stopped early is waited for: its process is ending.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The most proposals that one call makes.
+const PROPOSALS_AT_ONCE: usize = 20;
 
 /// The settings of a search, and what is known of their trials.
 pub(super) struct Searcher<'p> {
@@ -36,7 +37,8 @@ pub(super) struct Searcher<'p> {
     /// Trials that are done but not evaluated, with their settings.
     unevaluated: Vec<Trial>,
     kept: Prefixes,
-    running: BTreeSet<String>,
+    /// The trials that are running, with the rung that they are to reach.
+    running: BTreeMap<String, usize>,
     /// Trials that were stopped from outside in this launch: they are not started again.
     blocked: BTreeSet<String>,
     /// Trials that this launch has started; with --fresh, the results of others do not count.
@@ -93,7 +95,7 @@ impl<'p> Searcher<'p> {
             known: BTreeMap::new(),
             unevaluated: Vec::new(),
             kept,
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
             blocked: BTreeSet::new(),
             started: BTreeSet::new(),
             is_stopped: false,
@@ -185,8 +187,19 @@ impl<'p> Searcher<'p> {
     fn has_more(&self) -> bool {
         match (self.searching.rules().settings, self.searching.search().hours) {
             (Some(most), _) => (self.settings.len() as u64) < most,
-            (None, hours) => hours.is_some_and(|hours| self.seconds() < 3600.0 * hours),
+            (None, hours) => hours.is_some_and(|hours| self.seconds() < 3600.0 * hours) && !self.is_exhausted(),
         }
+    }
+
+    /// Whether many proposals in a row brought no new trial: the space has no further settings.
+    fn is_exhausted(&self) -> bool {
+        const IN_A_ROW: usize = 50;
+        let Some(first) = self.settings.len().checked_sub(IN_A_ROW) else { return false };
+        let (before, last) = self.settings.split_at(first);
+        let ids = |some: &[Proposed]| -> BTreeSet<String> {
+            some.iter().flat_map(|one| one.trials.iter().flatten()).map(|trial| trial.id().to_owned()).collect()
+        };
+        ids(last).is_subset(&ids(before))
     }
 
     fn seconds(&self) -> f64 {
@@ -216,7 +229,9 @@ impl<'p> Searcher<'p> {
     /// Adds the next setting, from the outcomes that its proposal sees.
     fn add(&mut self, outcomes: &[Outcome]) -> Result<bool, LaunchError> {
         let (searching, number) = (self.searching, self.settings.len() as u64);
-        let earlier: Vec<Setting> = self.settings.iter().map(|one| one.setting.clone()).collect();
+        // Proposals that do not depend on results need no earlier settings.
+        let earlier = self.settings.iter().filter(|_| !outcomes.is_empty()).map(|one| one.setting.clone());
+        let earlier: Vec<Setting> = earlier.collect();
         let setting = searching.rules().propose(&searching.space(), &earlier, outcomes, number);
         let proposed = searching.proposed(&setting);
         let values = proposed.values.clone();
@@ -237,9 +252,8 @@ impl<'p> Searcher<'p> {
         Ok(frozen::freeze_search(self.plan, self.trials(), &self.frozen, &self.experiment)?)
     }
 
-    /// The trial to train next, and up to which epoch: of the highest rung first.
-    fn task(&self, results: &[Vec<Reached>]) -> Option<(Trial, Option<u64>)> {
-        let rungs = &self.searching.rules().rungs;
+    /// The trial to train next, and up to which rung: of the highest rung first.
+    fn task(&self, results: &[Vec<Reached>]) -> Option<(Trial, usize)> {
         let next = self.next(results);
         let training = next.iter().enumerate().filter_map(|(number, next)| match next {
             Next::Train(rung) => Some((Reverse(*rung), number)),
@@ -253,16 +267,14 @@ impl<'p> Searcher<'p> {
                 self.known.get(trial.id()).is_some_and(|known| known.get(rung).is_some_and(|at| *at != Reached::NotYet))
             };
             let is_free = |trial: &&Trial| {
-                !self.running.contains(trial.id()) && !self.blocked.contains(trial.id()) && !has_reached(trial)
+                !self.running.contains_key(trial.id()) && !self.blocked.contains(trial.id()) && !has_reached(trial)
             };
-            let trial = trials.into_iter().find(is_free)?;
-            let until = rungs.get(rung).copied().filter(|_| rung + 1 < rungs.len());
-            Some((trial.clone(), until))
+            Some((trials.into_iter().find(is_free)?.clone(), rung))
         })
     }
 
     /// Prepares the folder of a trial; `None` if it turns out to need no training.
-    fn start(&mut self, trial: Trial, until: Option<u64>) -> Result<Option<Waiting<'p>>, LaunchError> {
+    fn start(&mut self, trial: Trial, rung: usize) -> Result<Option<Waiting<'p>>, LaunchError> {
         let is_first = self.started.insert(trial.id().to_owned());
         let options = Options { fresh: self.options.fresh && is_first, ..self.options.clone() };
         let options = Options { retry_failed: options.retry_failed && is_first, ..options };
@@ -279,12 +291,22 @@ impl<'p> Searcher<'p> {
             }
         };
         if !is_trained && folder.path().exists() {
-            drop(lock::take(folder.path(), lock::PATIENCE)?);
+            match lock::take(folder.path(), lock::PATIENCE) {
+                Ok(lock) => drop(lock),
+                Err(error @ LaunchError::Busy { .. }) => {
+                    self.blocked.insert(id.clone());
+                    self.events.push(SearchEvent::Blocked { trial: id, reason: error.to_string() });
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
         }
         let shorter = if options.fresh { Shorter::default() } else { Shorter::of_kept(&trial, &self.kept) };
         let unfinished = (is_trained, folder, record);
         let waiting = ready(Cow::Owned(trial), unfinished, shorter, self.plan.varied(), self.threads, &options)?;
-        self.running.insert(id);
+        self.running.insert(id, rung);
+        let rungs = &self.searching.rules().rungs;
+        let until = rungs.get(rung).copied().filter(|_| rung + 1 < rungs.len());
         Ok(Some(Waiting { until, ..waiting }))
     }
 
@@ -300,27 +322,42 @@ impl<'p> Searcher<'p> {
             .filter(|(_, next)| !is_stopped(next))
             .flat_map(|(one, _)| one.trials.iter().flatten().map(Trial::id))
             .collect();
-        let folders = self.experiment.trials()?;
         let by = self.searching.rules().stop.name();
-        for (number, (one, next)) in self.settings.iter().zip(&next).enumerate() {
-            let Next::Stopped(Rank { rung, rank, of }) = *next else { continue };
-            let epoch = self.searching.rules().rungs.get(rung).copied().unwrap_or_default();
-            let pruned = Pruned { epoch, rank: rank as u64, of: of as u64, by: by.to_owned() };
+        let pruned = |next: &Next| match *next {
+            Next::Stopped(Rank { rung, rank, of }) => {
+                let epoch = self.searching.rules().rungs.get(rung).copied().unwrap_or_default();
+                Some(Pruned { epoch, rank: rank as u64, of: of as u64, by: by.to_owned() })
+            }
+            _ => None,
+        };
+        let stopped: Vec<Option<Pruned>> = next.iter().map(pruned).collect();
+        // Of a trial of several settings, that of the best one counts; of one that goes on, none.
+        let mut places: BTreeMap<&str, Option<&Pruned>> = BTreeMap::new();
+        for (one, stopped) in self.settings.iter().zip(&stopped) {
+            for trial in one.trials.iter().flatten() {
+                let place = stopped.as_ref().filter(|_| !going.contains(trial.id()));
+                let known = places.entry(trial.id()).or_insert(place);
+                *known =
+                    std::mem::take(known).into_iter().chain(place).min_by_key(|one| (Reverse(one.epoch), one.rank));
+            }
+        }
+        let folders = self.experiment.trials()?;
+        for (id, place) in places {
+            marks::mark(folders.find(id), place)?;
+        }
+        let mut told = Vec::new();
+        for (number, (one, stopped)) in self.settings.iter().zip(&stopped).enumerate() {
+            let Some(pruned) = stopped.clone().filter(|_| self.told_stopped.insert(number)) else { continue };
             let own = one.trials.iter().flatten().filter(|trial| !going.contains(trial.id()));
-            if self.told_stopped.insert(number) {
-                let trials = own.clone().map(|trial| trial.id().to_owned()).collect();
-                self.events.push(SearchEvent::Stopped { number: number as u64, trials, pruned: pruned.clone() });
-            }
-            for trial in own {
-                let Some(folder) = folders.find(trial.id()) else { continue };
-                let Ok(record) = TrialRecord::read(folder) else { continue };
-                let is_same = record.status == Status::Pruned && record.pruned.as_ref() == Some(&pruned);
-                if is_same || matches!(record.status, Status::Done | Status::Failed | Status::Diverged) {
-                    continue;
-                }
-                let _lock = lock::take(folder.path(), PATIENCE)?;
-                TrialRecord { status: Status::Pruned, pruned: Some(pruned.clone()), ..record }.write(folder)?;
-            }
+            let trials = own.map(|trial| trial.id().to_owned()).collect();
+            told.push(SearchEvent::Stopped { number: number as u64, trials, pruned });
+        }
+        self.events.extend(told);
+        let frozen = self.frozen.settings.iter_mut().zip(stopped);
+        let changes =
+            frozen.filter_map(|(frozen, stopped)| (frozen.stopped != stopped).then(|| frozen.stopped = stopped));
+        if changes.count() > 0 {
+            self.freeze()?;
         }
         self.tell_rungs(&results, &next);
         Ok(())
@@ -330,14 +367,11 @@ impl<'p> Searcher<'p> {
     fn tell_rungs(&mut self, results: &[Vec<Reached>], next: &[Next]) {
         let rungs = self.searching.rules().rungs.clone();
         if let Stop::Halving { .. } = self.searching.rules().stop {
-            for (rung, epoch) in rungs.iter().enumerate().take(rungs.len().saturating_sub(1)) {
-                let is_of_rung = |next: &&Next| matches!(next, Next::Stopped(rank) if rank.rung == rung);
-                if next.iter().any(|one| is_of_rung(&one)) && self.told.insert(rung) {
-                    let reached = |own: &&Vec<Reached>| own.get(rung).is_some_and(|at| matches!(at, Reached::Value(_)));
-                    let reached = results.iter().filter(reached).count();
-                    let stopped = next.iter().filter(is_of_rung).count();
-                    let promoted = (reached - stopped) as u64;
-                    self.events.push(SearchEvent::Rung { epoch: *epoch, reached: reached as u64, promoted });
+            let decided = self.searching.rules().decided(next);
+            for (rung, [reached, promoted]) in decided.into_iter().enumerate() {
+                if self.told.insert(rung) {
+                    let (reached, promoted) = (reached as u64, promoted as u64);
+                    self.events.push(SearchEvent::Rung { epoch: rungs[rung], reached, promoted });
                 }
             }
         }
@@ -352,16 +386,12 @@ impl<'p> Searcher<'p> {
     /// The next trial, or what failed.
     fn try_propose(&mut self) -> Result<Option<Waiting<'p>>, LaunchError> {
         if let Some(trial) = self.unevaluated.pop() {
-            return self.start(trial, None);
+            let last = self.searching.rules().rungs.len().saturating_sub(1);
+            return self.start(trial, last);
         }
-        loop {
+        // Proposals may bring no new trial; the launch handles events and signals between the calls.
+        for _ in 0..PROPOSALS_AT_ONCE {
             let results = self.results();
-            if let Some((trial, until)) = self.task(&results) {
-                match self.start(trial, until)? {
-                    Some(waiting) => return Ok(Some(waiting)),
-                    None => continue,
-                }
-            }
             if let Some((rung, setting)) = self.searching.rules().promotion(&results, &self.frozen.promoted) {
                 let promoted = &mut self.frozen.promoted;
                 promoted.resize(promoted.len().max(rung + 1), Vec::new());
@@ -369,10 +399,17 @@ impl<'p> Searcher<'p> {
                 self.freeze()?;
                 continue;
             }
+            if let Some((trial, rung)) = self.task(&results) {
+                match self.start(trial, rung)? {
+                    Some(waiting) => return Ok(Some(waiting)),
+                    None => continue,
+                }
+            }
             if !self.propose_setting(&results)? {
-                return Ok(None);
+                break;
             }
         }
+        Ok(None)
     }
 
     fn fail(&mut self, error: &LaunchError) {
@@ -393,11 +430,21 @@ impl<'p> Proposer<'p> for Searcher<'p> {
     }
 
     fn ended(&mut self, trial: &Trial, status: Status) {
-        self.running.remove(trial.id());
+        let rung = self.running.remove(trial.id());
         let read = self.read(trial).and_then(|record| {
             let is_from_outside = record.is_none_or(|record| record.from_outside);
+            let is_known = |known: &Vec<Reached>| rung.is_some_and(|rung| known.get(rung) != Some(&Reached::NotYet));
+            let is_known = self.known.get(trial.id()).is_some_and(is_known);
             if status == Status::Interrupted || matches!(status, Status::Failed | Status::Diverged) && is_from_outside {
                 self.blocked.insert(trial.id().to_owned());
+            } else if !is_known {
+                // It would be started again and again.
+                let (trial, reason) = (trial.id().to_owned(), "its result cannot be read".to_owned());
+                self.blocked.insert(trial.clone());
+                self.events.push(SearchEvent::Blocked { trial, reason });
+            }
+            if self.searching.search().hours.is_some() {
+                self.freeze()?;
             }
             self.decide()
         });

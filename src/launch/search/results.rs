@@ -1,12 +1,12 @@
 //! The results of trials at the rungs of a search, from their folders.
 
 use crate::folder::{FileError, TrialFolder};
-use crate::metrics::{Metric, Row, Split};
+use crate::metrics::{Metric, Split};
 use crate::plan::Trial;
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
 use crate::search::{Reached, Results};
-use crate::train::{Keep, best_row};
+use crate::train::{Keep, kept_at};
 use crate::trial;
 use std::io::ErrorKind;
 
@@ -44,21 +44,27 @@ pub(super) fn read(
         rows.iter().filter(|row| row.split == Split::Validation && row.is_finite()).map(|row| row.epoch).max();
     let sign = metric.sign().unwrap_or(1.0);
     let keeps_best = trial.spec().train.keep == Keep::Best;
-    let at = |rung: u64| {
-        // Of a trial that `train.patience` ended earlier, the end.
-        let epoch = if is_done { rung.min(trained?) } else { rung };
-        let until: Vec<Row> = rows.iter().filter(|row| row.epoch <= epoch).cloned().collect();
-        let last = || until.iter().find(|row| row.split == Split::Validation && row.epoch == epoch && row.is_finite());
-        let row = if keeps_best { last().and_then(|_| best_row(&until)) } else { last() };
-        row?.get(&metric.name)
+    let reached = |(rung, epoch): (usize, &u64)| {
+        let is_end = rung + 1 == rungs.len();
+        let epoch = match trained {
+            // `train.patience` may have ended it before a rung; and not all trials have the same number of epochs.
+            Some(last) if is_done => {
+                if is_end {
+                    last
+                } else {
+                    last.min(*epoch)
+                }
+            }
+            _ => *epoch,
+        };
+        let row = kept_at(&rows, keeps_best, epoch).filter(|_| is_done || !is_end);
+        match row.and_then(|row| row.get(&metric.name)) {
+            Some(value) => Reached::Value(sign * value),
+            None if has_failed || is_done => Reached::Failed,
+            None => Reached::NotYet,
+        }
     };
-    let all = trial.spec().train.epochs;
-    let reached = |rung: &u64| match at(*rung).filter(|_| is_done || *rung < all) {
-        Some(value) => Reached::Value(sign * value),
-        None if has_failed || is_done => Reached::Failed,
-        None => Reached::NotYet,
-    };
-    Ok(Found { rungs: rungs.iter().map(reached).collect(), record: Some(record) })
+    Ok(Found { rungs: rungs.iter().enumerate().map(reached).collect(), record: Some(record) })
 }
 
 /// The result of a setting from those of its trials: their mean, once all of them have reached the rung or failed.

@@ -50,9 +50,9 @@ function showParallel(page) {
             ? text(trial.spec[key]) : trial.spec[key])), values[index]]);
         // A value outside of an axis is drawn at its end.
         const onAxis = (value, dim) => (axes[dim].type === "category" ? value : Math.min(Math.max(value, axes[dim].min), axes[dim].max));
-        const isOutside = (line) => line.filter((value, dim) => onAxis(value, dim) !== value).length;
+        const isOutside = (line, index) => (index < stopped.length ? 0 : line.filter((value, dim) => onAxis(value, dim) !== value).length);
         return {
-            clips: axes.some((one) => one.clips), outside: lines.reduce((sum, line) => sum + isOutside(line), 0),
+            clips: axes.some((one) => one.clips), outside: lines.reduce((sum, line, index) => sum + isOutside(line, index), 0),
             beyond: " Their lines are dashed and go to the end of the axis.",
             label: `Parallel coordinates of ${plural(trials.length, "trial")}: ${page.varied.join(", ")} and ${TITLES[metric]}. The table has the same numbers.`,
             height: isNarrow ? 100 * axes.length : 420,
@@ -68,7 +68,7 @@ function showParallel(page) {
                     name: page.trialName(trial), value: lines[index].map(onAxis),
                     lineStyle: { width: index < stopped.length ? 1 : 1.8,
                         opacity: index < stopped.length ? 0.2 : done.length > 60 ? 0.6 : 0.85,
-                        type: isOutside(lines[index]) > 0 ? "dashed" : "solid",
+                        type: isOutside(lines[index], index) > 0 ? "dashed" : "solid",
                         color: rampColour(colours.ramp, FAINTEST + (1 - FAINTEST) * share(values[index])) },
                 })) }],
             },

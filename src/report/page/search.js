@@ -11,7 +11,11 @@ function showSearch(page) {
     // The most important keys first.
     const share = (key) => search.importance.find(([name]) => name === key)?.[1] ?? 0;
     let [across, up] = [...page.searched].sort((one, other) => share(other) - share(one));
-    const values = () => search.settings.filter((one) => isNumber(one.values[rung]));
+    // Those of which a trial is selected.
+    const values = () => {
+        const chosen = new Set(page.chosen.map(({ trial }) => trial));
+        return search.settings.filter((one) => isNumber(one.values[rung]) && one.trials.some((id) => chosen.has(id)));
+    };
     const title = () => `${TITLES[search.name] ?? search.name} after epoch ${search.rungs[rung].epoch}`;
     const controls = element("div", { class: "controls" });
     if (search.rungs.length > 1) {
@@ -27,7 +31,7 @@ function showSearch(page) {
     const charts = [];
     charts.push(page.chart(section, (colours, width, whole) => {
         const shown = values();
-        if (shown.length === 0) return { empty: "No setting has reached this epoch." };
+        if (shown.length === 0) return { empty: "No selected setting has reached this epoch." };
         const y = bounds(shown.map((one) => one.values[rung]), whole);
         let best = null;
         const steps = shown.map((one) => {
@@ -51,9 +55,10 @@ function showSearch(page) {
     }, "wide"));
     if (search.importance.length > 0) {
         section.append(element("h3", {}, "Importance of the keys"), element("p", { class: "soft" },
-            `How much the density of the best tenth of the settings differs from that of all, by key (PED-ANOVA, Watanabe et al. 2023), after epoch ${search.rungs[0].epoch}. `
+            `How much the density of the best tenth of the settings differs from that of all, by key (PED-ANOVA, Watanabe et al. 2023): all settings after epoch ${search.rungs[0].epoch}. `
             + "The shares sum to 1; with few settings they are uncertain."));
         page.chart(section, (colours) => {
+            if (values().length === 0) return { empty: "No selected setting has reached this epoch." };
             const rows = [...search.importance].sort((one, other) => one[1] - other[1]);
             return {
                 height: 60 + 26 * rows.length,
@@ -74,7 +79,7 @@ function showSearch(page) {
     for (const key of page.searched) {
         charts.push(page.chart(place, (colours, width, whole) => {
             const shown = values().filter((one) => !isMissing(one.keys[key]));
-            if (shown.length === 0) return { empty: `${page.keyName(key)}: no setting that has reached this epoch has a value.` };
+            if (shown.length === 0) return { empty: `${page.keyName(key)}: no selected setting that has reached this epoch has a value.` };
             const { axis, place: at, isInside, clips } = keyAxis(page, key, shown.map((one) => ({ spec: one.keys })), width, whole);
             const y = bounds(shown.map((one) => one.values[rung]), whole);
             return {
@@ -99,7 +104,7 @@ function showSearch(page) {
         select("upwards", names, up, (key) => { up = key; redraw(); })), legend);
     const map = page.chart(section, (colours, width, whole) => {
         const shown = values().filter((one) => !isMissing(one.keys[across]) && !isMissing(one.keys[up]));
-        if (shown.length === 0) return { empty: "No setting that has reached this epoch has both keys." };
+        if (shown.length === 0) return { empty: "No selected setting that has reached this epoch has both keys." };
         const all = shown.map((one) => one.values[rung]);
         const { min, max } = bounds(all, whole);
         legend.replaceChildren(scaleLegend(title(), [min, max], all, short, "", FAINTEST));

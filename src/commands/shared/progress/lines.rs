@@ -59,7 +59,7 @@ pub(super) fn line(plan: &Plan, event: &RunEvent<'_>, ended: &mut usize, work: &
             brief(work.time_left_of(trial).map(|left| left.as_secs_f64())),
             brief(work.time_left().map(|left| left.as_secs_f64())),
         ),
-        Event::Ended { status: Status::Paused, .. } => "waits at a rung".to_owned(),
+        Event::Ended { status: Status::Paused, .. } => "has reached its rung".to_owned(),
         Event::Ended { status, error } => {
             // An interrupted trial has not ended: it will resume.
             *ended += usize::from(*status != Status::Interrupted);

@@ -1,18 +1,11 @@
 //! What a search decides, as lines of text and as JSON.
 
 use crate::launch::SearchEvent;
-use crate::plan::{Plan, value_text};
-use crate::report::significant;
+use crate::plan::Plan;
+use crate::record::trial::Pruned;
+use crate::report::{significant, values_text};
+use crate::search::Stop;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-
-/// The values of a setting: `kl_weight=0.5 latent_dim=8`.
-pub(crate) fn values_text(values: &BTreeMap<String, Value>) -> String {
-    let value = |(key, value): (&String, &Value)| {
-        format!("{}={}", key.rsplit('.').next().unwrap_or(key), value_text(Some(value)))
-    };
-    values.iter().map(value).collect::<Vec<_>>().join(" ")
-}
 
 /// An event on one line; `None` if it says nothing new.
 pub(super) fn line(plan: &Plan, event: &SearchEvent) -> Option<String> {
@@ -27,14 +20,18 @@ pub(super) fn line(plan: &Plan, event: &SearchEvent) -> Option<String> {
             format!("setting {number} cannot be trained ({}): {error}", values_text(values))
         }
         // The line about the rung says how many.
-        SearchEvent::Stopped { .. } => return None,
+        SearchEvent::Stopped { pruned, .. } if pruned.by == Stop::HALVING => return None,
+        SearchEvent::Stopped { number, pruned: Pruned { epoch, rank, of, by }, .. } => {
+            format!("setting {number} is stopped after epoch {epoch}: rank {rank} of {of} ({by})")
+        }
         SearchEvent::Rung { epoch, reached, promoted } => {
             format!("rung at epoch {epoch}: {promoted} of {reached} settings go on")
         }
         SearchEvent::Best { number, values, value, epoch } => {
             let value = significant(*value, 5);
-            format!("best so far: setting {number} ({}), {metric} {value} after epoch {epoch}", values_text(values))
+            format!("best after epoch {epoch}: setting {number} ({}), {metric} {value}", values_text(values))
         }
+        SearchEvent::Blocked { trial, reason } => format!("{trial}: not trained: {reason}"),
         SearchEvent::Failed(error) => format!("the search stops: {error}"),
     })
 }
@@ -57,6 +54,7 @@ pub(super) fn json(event: &SearchEvent) -> Value {
         SearchEvent::Best { number, values, value, epoch } => {
             json!({ "event": "best", "setting": number, "values": values, "value": value, "epoch": epoch })
         }
+        SearchEvent::Blocked { trial, reason } => json!({ "event": "blocked", "trial": trial, "reason": reason }),
         SearchEvent::Failed(error) => json!({ "event": "warning", "text": format!("the search stops: {error}") }),
     }
 }
