@@ -10,6 +10,7 @@ use super::shared::trial::prepared_trial;
 use crate::data::Cache;
 use crate::folder::SubmissionFolder;
 use crate::launch::{self, Options, cluster};
+use crate::text::counted;
 use crate::trained::EvaluationEnd;
 use crate::trial::Event;
 use anyhow::Context;
@@ -25,9 +26,13 @@ pub(super) struct TaskArgs {
     /// Folder of the submission.
     folder: PathBuf,
     /// Line of the trial in the submission's list, counted from 0.
+    #[arg(default_value_t = 0)]
     number: usize,
-    #[arg(long)]
+    #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// Only submit what follows in the search.
+    #[arg(long)]
+    advance: bool,
     #[arg(long)]
     stall_timeout: Option<u64>,
     /// Stop when the parent process has ended.
@@ -50,7 +55,11 @@ impl Command for TaskArgs {
         if self.stop_with_parent {
             stop_with_parent();
         }
-        let folder = cluster::trial_folder(&SubmissionFolder::new(&self.folder), self.number)?;
+        let submission = SubmissionFolder::new(&self.folder);
+        if self.advance {
+            return advance(&submission);
+        }
+        let (folder, until) = cluster::trial_folder(&submission, self.number)?;
         if self.evaluate {
             return self.evaluate(folder.path());
         }
@@ -66,10 +75,25 @@ impl Command for TaskArgs {
             ..Options::default()
         };
         let mut progress = Progress::lines(&plan, false);
-        let launch = launch::prepare_alone(&trial, &folder, &options)?;
+        let launch = launch::prepare_alone(&trial, &folder, until, &options)?;
         let summary = launch.run(&STOP, &mut |event| progress.show(&event));
-        Ok(exit_status(summary, STOP.load(Ordering::Relaxed), false))
+        let is_stopped = STOP.load(Ordering::Relaxed);
+        let status = exit_status(summary, is_stopped, false);
+        // A task that was asked to stop is queued again, or was cancelled.
+        Ok(if is_stopped { status } else { advance(&submission)?.max(status) })
     }
+}
+
+/// Submits what follows in a search from the results so far.
+fn advance(submission: &SubmissionFolder) -> anyhow::Result<u8> {
+    let Some(advanced) = launch::advance(submission)? else { return Ok(DONE) };
+    if let Some(job) = advanced.job {
+        say_line(&format!("{} of the search submitted as {}", counted(job.trials, "trial"), job.job));
+    }
+    for id in &advanced.blocked {
+        say_line(&format!("trial {id} was submitted three times and not finished; to try again, run `vaex run` again"));
+    }
+    Ok(DONE)
 }
 
 impl TaskArgs {

@@ -15,6 +15,11 @@ impl SubmissionFolder {
         SubmissionFolder { path: path.into() }
     }
 
+    /// Its number; `None` if its name is not one.
+    pub fn number(&self) -> Option<u64> {
+        self.path.file_name()?.to_str()?.parse().ok()
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
@@ -25,9 +30,24 @@ impl SubmissionFolder {
         self.path.join("script.sh")
     }
 
-    /// The ids of its trials, one per line. The number of a task is the number of its line, counted from 0.
+    /// The ids of its trials, one per line, in a search followed by the epoch after which the trial pauses. The number of a task is the number of its line, counted from 0.
     pub fn trials(&self) -> PathBuf {
         self.path.join("trials.txt")
+    }
+
+    /// The list of options with which a search submits further trials; it exists only for a search.
+    pub fn search(&self) -> PathBuf {
+        self.path.join("search.json")
+    }
+
+    /// The spec of a search.
+    pub fn search_spec(&self) -> PathBuf {
+        self.path.join("search.toml")
+    }
+
+    /// The script that submits what follows when all tasks of a search have ended.
+    pub fn after(&self) -> PathBuf {
+        self.path.join("after.sh")
     }
 
     /// The scheduler's answer.

@@ -9,6 +9,7 @@ mod reader;
 mod schema;
 mod search;
 mod spec;
+mod standalone;
 mod suggestions;
 pub mod sweep;
 mod types;

@@ -144,6 +144,8 @@ pub(super) struct Searched {
     /// Whether it may have no value.
     pub(super) unset: bool,
     pub(super) location: Location,
+    /// The distribution as it was written.
+    pub(super) written: Value,
 }
 
 /// A search.
@@ -185,6 +187,11 @@ impl Search {
     /// The dotted keys that are searched.
     pub fn keys(&self) -> impl Iterator<Item = &DottedKey> {
         self.space.iter().map(|searched| &searched.key)
+    }
+
+    /// The keys that are searched, with their distributions as they were written.
+    pub(super) fn written_space(&self) -> impl Iterator<Item = (&DottedKey, &Value)> {
+        self.space.iter().map(|searched| (&searched.key, &searched.written))
     }
 
     /// The axes of the space. A number that may have no value has an axis before it, which says whether it has one.

@@ -1,5 +1,6 @@
 //! Running a plan: each trial has its own folder and process, and several run in parallel. A crash fails only its own trial.
 
+mod advance;
 mod child;
 pub mod cluster;
 mod continued;
@@ -17,6 +18,7 @@ mod run_event;
 mod search;
 mod states;
 
+pub use advance::{AdvanceError, Advanced, advance};
 pub use child::{DISK_FULL, NOT_EVALUATED, PAUSED, stop_with_parent};
 pub use continued::{Prospects, prospects};
 pub use evaluations::{EvaluationWatch, Evaluations, EvaluationsSummary, TrialEvent};
@@ -51,6 +53,8 @@ pub struct Options {
     pub retry_failed: bool,
     /// Kill a trial that makes no progress for this time.
     pub stall_timeout: Option<Duration>,
+    /// How long the lock of the experiment is waited for.
+    pub lock_patience: Duration,
 }
 
 /// Why a plan cannot be run.

@@ -6,7 +6,7 @@ use super::lock::{self, Lock};
 use super::{LaunchError, Options, Proposer, RunEvent, SearchEvent, Summary, Waiting};
 use crate::folder::{FileError, TrialFolder, is_full};
 use crate::machine::program;
-use crate::plan::Trial;
+use crate::plan::{Searching, Trial};
 use crate::record::trial::{Status, TrialRecord, now};
 use crate::trial::{self, Event};
 use std::borrow::Cow;
@@ -37,7 +37,10 @@ pub struct Launch<'p> {
     sender: Sender<(String, Message)>,
     receiver: Receiver<(String, Message)>,
     summary: Summary,
-    _lock: Option<Lock>,
+    /// The search whose trials these are.
+    pub(super) search: Option<&'p Searching>,
+    /// Of the experiment.
+    pub(super) lock: Option<Lock>,
 }
 
 impl<'p> Launch<'p> {
@@ -62,7 +65,8 @@ impl<'p> Launch<'p> {
             sender,
             receiver,
             summary: Summary::default(),
-            _lock: lock,
+            search: None,
+            lock,
         })
     }
 

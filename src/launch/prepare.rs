@@ -1,6 +1,6 @@
 //! Preparing a plan or a single trial to run.
 
-use super::cluster::Task;
+use super::cluster::{self, Task};
 use super::continued::Chains;
 use super::found::{Found, Unfinished};
 use super::lock::Lock;
@@ -11,11 +11,11 @@ use super::search::Searcher;
 use super::{Launch, LaunchError, Options, Waiting, folder, frozen, lock, share};
 use crate::folder::{ExperimentFolder, TrialFolder, exists, remove_leftovers};
 use crate::plan::{Plan, Searching, Trial};
-use crate::record::trial::TrialRecord;
+use crate::record::trial::{Status, TrialRecord};
 use crate::search::{Method, Stop};
 use crate::trial::{self, Prefixes};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Prepares a plan: locks the experiment folder, writes plan.json and prepares the folders of the unfinished trials. Trials
@@ -28,10 +28,40 @@ pub fn prepare<'p>(
     options: &Options,
     submitted: &BTreeMap<String, Task>,
 ) -> Result<Launch<'p>, LaunchError> {
+    prepare_plan(plan, options, submitted, &Handed::default())
+}
+
+/// What is known of earlier submissions of a search.
+#[derive(Default)]
+pub(super) struct Handed {
+    /// The ids of trials that were handed to a scheduler that does not report its queue.
+    pub(super) ids: Vec<String>,
+    /// The ids of trials that are not started again: they were stopped from outside too often.
+    pub(super) blocked: Vec<String>,
+}
+
+/// Prepares a search again from the results so far.
+///
+/// # Errors
+/// As [`prepare`].
+pub(super) fn prepare_search<'p>(
+    plan: &'p Plan,
+    options: &Options,
+    handed: &Handed,
+) -> Result<Launch<'p>, LaunchError> {
+    prepare_plan(plan, options, &BTreeMap::new(), handed)
+}
+
+fn prepare_plan<'p>(
+    plan: &'p Plan,
+    options: &Options,
+    submitted: &BTreeMap<String, Task>,
+    handed: &Handed,
+) -> Result<Launch<'p>, LaunchError> {
     let experiment = folder(plan, &options.runs);
     experiment.create()?;
     // Waits for processes that only check who holds the lock.
-    let lock = lock::take(experiment.path(), Duration::from_millis(100))?;
+    let lock = lock::take(experiment.path(), options.lock_patience.max(Duration::from_millis(100)))?;
     // Temporary files of killed runs and reports.
     experiment.remove_leftovers()?;
     remove_leftovers(&options.runs)?;
@@ -44,7 +74,8 @@ pub fn prepare<'p>(
             .push(format!("{error}; it will be written again, but the changes since the last run are unknown")),
     }
     if let Some(searching) = plan.search() {
-        return search(plan, searching, (experiment, lock), options, found);
+        let elsewhere = elsewhere(&experiment, plan.name(), handed)?;
+        return search(plan, searching, (experiment, lock), options, (found, elsewhere));
     }
     let (mut unfinished, folders) = (Vec::new(), experiment.trials()?);
     for trial in plan.selected() {
@@ -96,7 +127,7 @@ fn search<'p>(
     searching: &'p Searching,
     (experiment, lock): (ExperimentFolder, Lock),
     options: &Options,
-    mut found: Found<'p>,
+    (mut found, elsewhere): (Found<'p>, BTreeSet<String>),
 ) -> Result<Launch<'p>, LaunchError> {
     let kept = Prefixes::read(&experiment.trials()?)?;
     let rules = searching.rules();
@@ -107,18 +138,47 @@ fn search<'p>(
     };
     let settings = settings.and_then(|settings| usize::try_from(settings).ok()).unwrap_or(usize::MAX);
     let (jobs, threads) = share(options, settings.saturating_mul(searching.seeds()));
-    let (searcher, left) = Searcher::new(plan, searching, experiment, options, threads, kept)?;
+    let (searcher, left) = Searcher::new(plan, searching, experiment, options, (threads, kept), elsewhere)?;
     found.kept.extend(left.done.into_iter().map(Cow::Owned));
     found.failed.extend(left.failed.into_iter().map(|(trial, record)| (Cow::Owned(trial), record)));
     found.damaged.extend(left.damaged);
-    Launch::new(options, jobs, threads, found, Box::new(searcher), Some(lock))
+    let mut launch = Launch::new(options, jobs, threads, found, Box::new(searcher), Some(lock))?;
+    launch.search = Some(searching);
+    Ok(launch)
 }
 
-/// Prepares one trial whose folder an earlier command has prepared. If the trial is finished, the launch is empty.
+/// The trials of a search that are not to be started: a scheduler is training or will train them, or they were stopped too often. It is asked only now, because the experiment is locked: no task
+/// submits others meanwhile.
+fn elsewhere(experiment: &ExperimentFolder, name: &str, handed: &Handed) -> Result<BTreeSet<String>, LaunchError> {
+    let folders = experiment.trials()?;
+    let mut elsewhere: BTreeSet<String> = handed.blocked.iter().cloned().collect();
+    let has_ended = |id: &str| {
+        let record = folders.find(id).and_then(|folder| TrialRecord::read(folder).ok());
+        !matches!(record.map(|record| record.status), None | Some(Status::Planned | Status::Running))
+    };
+    elsewhere.extend(handed.ids.iter().filter(|id| !has_ended(id)).cloned());
+    for (id, task) in cluster::active(experiment, name)? {
+        let folder = folders.find(&id);
+        let has_ended = has_ended(&id);
+        let is_locked = folder.map(|folder| lock::holder(folder.path())).transpose()?.flatten().is_some();
+        // A task that has ended its trial may still be in the queue: it is this one, or waits for the lock of the experiment.
+        if !(task.running && has_ended && !is_locked) {
+            elsewhere.insert(id);
+        }
+    }
+    Ok(elsewhere)
+}
+
+/// Prepares one trial whose folder an earlier command has prepared, to be trained to its end or `until` an epoch. If the trial is finished, the launch is empty.
 ///
 /// # Errors
 /// The folder cannot be written.
-pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Options) -> Result<Launch<'p>, LaunchError> {
+pub fn prepare_alone<'p>(
+    trial: &'p Trial,
+    folder: &TrialFolder,
+    until: Option<u64>,
+    options: &Options,
+) -> Result<Launch<'p>, LaunchError> {
     let (mut found, threads) = (Found::default(), options.threads.unwrap_or(1));
     let is_unfinished = match Earlier::of(folder, trial, options)? {
         Earlier::Done(_) => {
@@ -144,7 +204,7 @@ pub fn prepare_alone<'p>(trial: &'p Trial, folder: &TrialFolder, options: &Optio
         folder: folder.clone(),
         fresh_record: None,
         after: None,
-        until: None,
+        until,
     });
     let listed: ListedTrials<'p> = waiting.into_iter().collect();
     Launch::new(options, 1, threads, found, Box::new(listed), None)

@@ -62,6 +62,11 @@ pub trait Proposer<'p> {
     /// Receives the status with which a proposed trial ended.
     fn ended(&mut self, trial: &Trial, status: Status);
 
+    /// Receives that a proposed trial was handed to a scheduler: it is trained elsewhere.
+    fn handed_over(&mut self, trial: &Trial) {
+        self.ended(trial, Status::Planned);
+    }
+
     /// The maximum number of trials that it will still propose. If it is not 0 and no trial is running, `propose` returns one.
     fn left(&self) -> usize;
 

@@ -24,6 +24,8 @@ pub struct Searching {
     seeds: Block,
     rules: Rules,
     hash: String,
+    /// The spec as one file.
+    standalone: String,
     resolver: Rc<RefCell<Resolver>>,
 }
 
@@ -49,15 +51,26 @@ impl Searching {
         let document = resolver.document();
         let seeds = document.sweep().seeds.clone();
         let epochs = trials.iter().map(|trial| trial.spec().train.epochs).max().unwrap_or(1);
-        let base: BTreeMap<String, Value> =
-            document.with_values([]).iter().map(|(key, value)| (key.clone(), as_json(value))).collect();
+        // Neither paths nor names, so that the spec as one file has the same hash.
+        let matters = |key: &String| {
+            description().key(key).is_some_and(|key| matches!(key.role(), Role::Training | Role::Network))
+        };
+        let written = document.with_values([]);
+        let base = written.iter().filter(|(key, _)| matters(key));
+        let base: BTreeMap<String, Value> = base.map(|(key, value)| (key.clone(), as_json(value))).collect();
         let seeds_text = seeds.iter().flatten().map(|one| format!("{:?}", one.value)).collect::<Vec<_>>().join(" ");
-        let data: Vec<&str> = trials.iter().map(|trial| &*trial.dataset().hash).collect();
+        let first = trials.first().map(|trial| trial.id().to_owned()).unwrap_or_default();
         let base = serde_json::to_string(&base).unwrap_or_default();
-        let text = [search.definition(), base, seeds_text, data.first().copied().unwrap_or_default().to_owned()];
+        let text = [search.definition(), base, seeds_text, first];
         let hash = digest(&text.each_ref().map(|text| text.as_bytes()), 32);
         let rules = search.rules(epochs);
-        Searching { search, seeds, rules, hash, resolver: Rc::new(RefCell::new(resolver)) }
+        let data_dir = trials.first().and_then(|trial| {
+            let found = trial.spec().settings().iter().find(|setting| setting.key == "data.data_dir")?;
+            (!written.contains_key(&found.key)).then(|| (found.key.clone(), found.value.clone()))
+        });
+        let name = trials.first().map(Trial::name).unwrap_or_default();
+        let standalone = document.standalone(name, &Vec::from_iter(data_dir), &|path| resolver.whole_path(path));
+        Searching { search, seeds, rules, hash, standalone, resolver: Rc::new(RefCell::new(resolver)) }
     }
 
     /// The definition of the search.
@@ -78,6 +91,11 @@ impl Searching {
     /// The hash of all that proposals depend on, apart from results.
     pub fn hash(&self) -> &str {
         &self.hash
+    }
+
+    /// The spec as one file: the tasks of a scheduler read it.
+    pub fn standalone(&self) -> &str {
+        &self.standalone
     }
 
     /// The number of seeds of each setting.

@@ -2,6 +2,7 @@
 
 use crate::harness::{Workspace, json, without_grey};
 use crate::runs::{LONG, TINY, diverging, in_training, only, rows, same_bits, signal, status, wait_for};
+use crate::search_runs;
 use std::path::Path;
 use std::process::Command;
 use vaex::folder::TrialFolder;
@@ -41,6 +42,19 @@ to see their status: vaex status runs/tiny; to stop them: vaex cancel runs/tiny
     assert!(workspace.succeed(&command).contains("\ntiny: nothing to submit\n"));
     assert!(workspace.succeed(&["status", "runs/tiny"]).starts_with("tiny: 2 done\n"));
     assert_eq!(workspace.succeed(&["cancel", "runs/tiny"]), "runs/tiny: nothing is running\n");
+}
+
+/// The script runs the tasks itself, one after another, and each of them plans what follows.
+#[test]
+#[cfg(unix)]
+fn any_scheduler_can_run_a_search() {
+    let mut workspace = Workspace::with_spec(search_runs::SPEC);
+    workspace.write("template.sh", TEMPLATE);
+    let command = ["run", "spec.toml", "--launcher", "command", "--template", "template.sh"];
+    workspace.succeed(&command);
+    workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
+    search_runs::are_same(&workspace, ["runs", "local"]);
+    assert!(workspace.succeed(&command).contains("one: nothing to submit\n"));
 }
 
 #[test]
@@ -257,6 +271,34 @@ fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
     let again = workspace.succeed(&submit);
     assert!(again.contains(": diverged in an earlier run: the "), "{again}");
     assert!(again.contains("\nsix: nothing to submit\n"), "{again}");
+}
+
+/// One trial is killed, and one task with its trial: the rung continues, and the result is that of this machine.
+#[test]
+#[ignore = "needs Slurm, as tests/slurm.sh starts it"]
+fn slurm_runs_a_search_of_which_a_task_is_killed() {
+    let spec = search_runs::SPEC.replace("epochs = 4", "epochs = 40").replace("min_epochs = 1", "min_epochs = 10");
+    let workspace = Workspace::with_spec(&spec);
+    workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
+    let submit = ["run", "spec.toml", "--launcher", "slurm", "--time", "30"];
+    let following = workspace.command(&[&submit[..], &["--wait"]].concat()).spawn().unwrap();
+    let job_file = workspace.path("runs/one/jobs/1/job.json");
+    wait_for("the submission", || job_file.exists());
+    let ids = ids(&workspace, "runs/one/jobs/1/trials.txt");
+    let folder_of = |line: &str| workspace.trial("runs/one", line.split(' ').next().unwrap());
+    let training = || ids.iter().find_map(|line| trainer(&folder_of(line)));
+    wait_for("a trial in training", || training().is_some());
+    signal("-KILL", training().unwrap());
+    wait_for("another trial in training", || training().is_some());
+    let trial = training().unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{trial}/stat")).unwrap();
+    let task: u32 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap();
+    signal("-KILL", task);
+    let output = following.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    search_runs::are_same(&workspace, ["runs", "local"]);
+    assert!(workspace.succeed(&submit).contains("one: nothing to submit\n"));
 }
 
 #[test]

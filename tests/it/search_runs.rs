@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 
-const SPEC: &str = "\
+/// A search of nine settings with two seeds, in three rungs.
+pub(crate) const SPEC: &str = "\
 name = \"one\"
 
 [data]
@@ -57,6 +58,19 @@ fn statuses(workspace: &Workspace, runs: &str) -> BTreeMap<String, [Value; 2]> {
         [record["status"].take(), record["pruned"].take()]
     };
     trials.into_iter().map(|(id, folder)| (id, of(&folder))).collect()
+}
+
+/// Two folders of runs have the same search: proposals, ends and bits.
+#[track_caller]
+pub(crate) fn are_same(workspace: &Workspace, [one, other]: [&str; 2]) {
+    assert_eq!(search(workspace, one), search(workspace, other));
+    assert_eq!(statuses(workspace, one), statuses(workspace, other));
+    let others = workspace.trials(&format!("{other}/one"));
+    for (id, folder) in workspace.trials(&format!("{one}/one")) {
+        if json(&folder.join("trial.json"))["status"] == "done" {
+            same_bits(&folder, &others[&id]);
+        }
+    }
 }
 
 /// The mean validation loss of a setting over its trials after an epoch.
@@ -135,12 +149,12 @@ fn neither_processes_nor_interruptions_change_a_search() {
         let spec = spec.replace("factor = 2", &format!("{factor}\nmethod = \"{stop}\""));
         let workspace = Workspace::with_spec(&spec);
         workspace.succeed(&["run", "spec.toml", "--jobs", "1"]);
-        let (expected, ended) = (search(&workspace, "runs"), statuses(&workspace, "runs"));
+        let expected = search(&workspace, "runs");
         let settings = expected["settings"].as_array().unwrap();
         let seen: Vec<u64> = settings.iter().map(|one| one["seen"].as_u64().unwrap()).collect();
         assert_eq!(seen, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 11, 12]);
         workspace.succeed(&["run", "spec.toml", "--jobs", "3", "--runs", "three"]);
-        assert_eq!((search(&workspace, "three"), statuses(&workspace, "three")), (expected.clone(), ended.clone()));
+        are_same(&workspace, ["three", "runs"]);
         let mut interruptions = 0;
         for number in 0u64.. {
             let mut run = workspace.command(&["run", "spec.toml", "--jobs", "2", "--runs", "stopped"]);
@@ -159,13 +173,7 @@ fn neither_processes_nor_interruptions_change_a_search() {
             }
         }
         assert!(interruptions > 0);
-        assert_eq!((search(&workspace, "stopped"), statuses(&workspace, "stopped")), (expected, ended));
-        let same = workspace.trials("runs/one");
-        for (id, folder) in workspace.trials("stopped/one") {
-            if json(&folder.join("trial.json"))["status"] == "done" {
-                same_bits(&folder, &same[&id]);
-            }
-        }
+        are_same(&workspace, ["stopped", "runs"]);
     }
 }
 

@@ -64,6 +64,7 @@ impl RunArgs {
             fail_fast: self.fail_fast,
             retry_failed: self.retry_failed,
             stall_timeout: self.stall_timeout.map(|seconds| Duration::from_secs(seconds as u64)),
+            lock_patience: Duration::ZERO,
         }
     }
 }

@@ -5,14 +5,14 @@ use crate::commands::shared::evaluation::{evaluate_settings, settings_of_plan};
 use crate::commands::shared::exit::{DONE, FAILED, INTERRUPTED};
 use crate::commands::shared::format::brief;
 use crate::commands::shared::print::{complain, explain, say};
-use crate::commands::shared::progress::{Progress, keys, label, say_event, say_line, summary};
+use crate::commands::shared::progress::{Progress, keys, say_event, say_line, summary};
 use crate::commands::shared::report::print;
 use crate::commands::shared::signals::{self, STOP};
 use crate::folder::ExperimentFolder;
 use crate::launch::cluster::{self, Scheduler, Tasks};
 use crate::launch::{self, EvaluationWatch, Frozen, Options, Phase, State};
 use crate::metrics::{Row, Split, named};
-use crate::plan::{Plan, Trial};
+use crate::plan::{Plan, Trial, value_text};
 use crate::record::trial::Status;
 use crate::report::significant;
 use crate::text::{counted, shell_word};
@@ -27,8 +27,19 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
     if args.jobs.is_some() || args.fail_fast {
         bail!("--jobs and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel");
     }
-    if let Some(plan) = plans.iter().find(|plan| plan.search().is_some()) {
-        bail!("the search of `{}` runs on this machine only; remove --launcher", plan.name());
+    for (plan, search) in plans.iter().filter_map(|plan| Some((plan, plan.search()?))) {
+        if args.fresh {
+            bail!(
+                "--fresh applies to a search on this machine only; remove the folder of `{}`, or its trials",
+                plan.name()
+            );
+        }
+        if search.search().hours.is_some() {
+            bail!(
+                "the search of `{}` has `hours`, which are those of this machine; set `trials` for a scheduler",
+                plan.name()
+            );
+        }
     }
     let options = args.options();
     let tasks = Tasks {
@@ -73,7 +84,8 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
         let has_failed = |state: &&State| matches!(state.phase, Phase::Recorded(Status::Failed | Status::Diverged));
         let counts =
             |state: &State| !args.allow_failed || state.record.as_ref().is_none_or(|record| record.from_outside);
-        let has_ended = |state: &State| state.phase == Phase::Recorded(Status::Done) || has_failed(&state);
+        let has_ended =
+            |state: &State| matches!(state.phase, Phase::Recorded(Status::Done | Status::Pruned)) || has_failed(&state);
         let status = if is_unmet || !is_complete || states.iter().filter(has_failed).any(counts) {
             FAILED
         } else if states.iter().all(has_ended) {
@@ -107,10 +119,7 @@ fn submit(
     let mut launch = launch::prepare(plan, options, &submitted)?;
     let mut progress = Progress::lines(plan, args.json);
     launch.report_earlier_results(&mut |event| progress.show(&event));
-    let job = match launch.waiting() {
-        0 => None,
-        _ => Some(launch.submit(experiment, scheduler, tasks)?),
-    };
+    let job = launch.submit(experiment, scheduler, tasks, None)?;
     if args.json {
         let (job, trials) = job.map_or((None, 0), |job| (Some(job.job), job.trials));
         say_event(serde_json::json!({ "event": "job", "name": name, "job": job, "trials": trials }));
@@ -132,21 +141,25 @@ fn follow(
     (scheduler, since): (&Scheduler, SystemTime),
     json: bool,
 ) -> anyhow::Result<Vec<State>> {
-    let frozen = Frozen::read(experiment)?;
+    let mut frozen = Frozen::read(experiment)?;
     let mut known: BTreeMap<String, (&'static str, u64)> = BTreeMap::new();
     let mut quiet = 0;
     let watch = EvaluationWatch::of(scheduler, since);
     loop {
+        // A search adds trials.
+        if plan.search().is_some() {
+            frozen = Frozen::read(experiment)?;
+        }
         let all = launch::states(experiment, &frozen)?;
         let (eta, mut states) = (all.eta_seconds, all.trials);
         let trials: BTreeMap<&str, &Trial> = plan.selected().map(|trial| (trial.id(), trial)).collect();
-        states.retain(|state| trials.contains_key(&*state.id));
+        states.retain(|state| plan.search().is_some() || trials.contains_key(&*state.id));
         for state in &states {
             let now = (state.phase.name(), state.epoch());
             if known.insert(state.id.clone(), now) != Some(now) {
                 match json {
                     true => say_event(event(state, eta)),
-                    false => say_line(&line(state, &label(plan, trials[&*state.id]), eta)),
+                    false => say_line(&line(state, &name(state), eta)),
                 }
             }
         }
@@ -158,18 +171,35 @@ fn follow(
         let mut is_evaluating = false;
         for state in states.iter().filter(|state| state.phase == Phase::Recorded(Status::Done)) {
             let Some((folder, record)) = state.folder.as_ref().zip(state.record.as_ref()) else { continue };
-            let Some(settings) = &trials[&*state.id].spec().evaluate else { continue };
-            let data = trials[&*state.id].dataset().hash_with_labels();
+            // A trial of a search is evaluated by the task that trains it.
+            let Some(trial) = trials.get(&*state.id) else { continue };
+            let Some(settings) = &trial.spec().evaluate else { continue };
+            let data = trial.dataset().hash_with_labels();
             let is_measured = || is_evaluated(folder, record, settings, Some(data), 0.0);
             is_evaluating |= !is_measured() && watch.is_coming(folder, state.task.as_ref(), is_measured)?;
         }
         // While the scheduler moves a trial from one state to the next, the trial may briefly be in neither.
-        quiet = if is_evaluating || states.iter().any(is_coming) { 0 } else { quiet + 1 };
+        let is_searching = match (plan.search(), scheduler) {
+            (None, _) => false,
+            (Some(_), Scheduler::Slurm(_)) => cluster::is_watched(experiment)?,
+            (Some(_), Scheduler::Template(_)) => {
+                states.iter().any(|state| state.phase == Phase::Recorded(Status::Paused))
+            }
+        };
+        quiet = if is_evaluating || is_searching || states.iter().any(is_coming) { 0 } else { quiet + 1 };
         if quiet > 3 || STOP.load(Ordering::Relaxed) {
             return Ok(states);
         }
         std::thread::sleep(Duration::from_secs(1));
     }
+}
+
+/// The trial's id and its values of the varied keys.
+fn name(state: &State) -> String {
+    let value = |(key, value): &(String, Option<serde_json::Value>)| {
+        format!(" {}={}", key.rsplit('.').next().unwrap_or(key), value_text(value.as_ref()))
+    };
+    format!("{}{}", state.id, state.keys.iter().map(value).collect::<String>())
 }
 
 fn event(state: &State, eta: Option<f64>) -> serde_json::Value {

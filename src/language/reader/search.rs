@@ -84,6 +84,7 @@ impl Reader {
                 None
             }
             None => {
+                let written = entry.content.clone();
                 let unset = match entry.content.as_table_mut().and_then(|table| table.remove(UNSET)) {
                     None => Some(false),
                     Some(toml::Value::Boolean(unset)) => Some(unset),
@@ -95,7 +96,7 @@ impl Reader {
                 };
                 let draw = self.distribution(name, &entry, value);
                 let location = entry.value.clone();
-                unset.zip(draw).map(|(unset, draw)| Searched { key: name.to_owned(), draw, unset, location })
+                unset.zip(draw).map(|(unset, draw)| Searched { key: name.to_owned(), draw, unset, location, written })
             }
         };
         self.sweep.drop_other_sources(name, source);

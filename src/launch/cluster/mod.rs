@@ -4,12 +4,14 @@
 //! The scheduler starts the tasks, and the trial folders hold the state, so no process of vaex keeps running. A task runs
 //! `vaex task` with the number of its trial in the list.
 
+mod continuation;
 mod slurm;
 mod submission;
 mod submit;
 mod user_template;
 
-pub use slurm::{SlurmOptions, active, cancel};
+pub use continuation::{Continuation, attempts};
+pub use slurm::{SlurmOptions, active, cancel, is_watched};
 pub use submission::trial_folder;
 pub use submit::{preview, submit_evaluations};
 
@@ -19,7 +21,7 @@ use std::ffi::OsString;
 use std::process::Command;
 
 /// A kind of scheduler.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Scheduler {
     /// Slurm, with sbatch.
     Slurm(SlurmOptions),
@@ -47,6 +49,9 @@ pub struct Job {
     pub job: String,
     /// Number of trials.
     pub trials: usize,
+    /// The job in Slurm that submits what follows in a search when all tasks have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
     /// Time of the submission, in seconds since 1970.
     pub submitted: f64,
 }

@@ -5,6 +5,7 @@ use super::{Job, Task, output};
 use crate::folder::{ExperimentFolder, FileError, SubmissionFolder};
 use crate::launch::LaunchError;
 use crate::text::filled;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -14,7 +15,7 @@ use std::process::Command;
 const NOTICE_SECONDS: u64 = 60;
 
 /// Options of sbatch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SlurmOptions {
     /// `--partition`.
     pub partition: Option<String>,
@@ -50,6 +51,26 @@ pub(super) fn script(options: &SlurmOptions, submission: &Submission<'_>) -> Str
     let options = options.into_iter().flatten().chain(arguments.iter().cloned());
     let options: String = options.map(|option| format!("#SBATCH {option}\n")).collect();
     filled(SCRIPT, &[("{options}\n", &*options), ("{task}", &*submission.task_command())])
+}
+
+/// The script of the job that submits what follows in a search when all tasks of a job have ended, in whatever way.
+pub(super) fn script_after(options: &SlurmOptions, submission: &Submission<'_>, job: &str) -> String {
+    let SlurmOptions { partition, time, arguments, .. } = options;
+    let option = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("--{name}={value}"));
+    let escaped = submission.folder.path().to_string_lossy().replace('%', "%%");
+    let log = SubmissionFolder::new(escaped).log("after").to_string_lossy().into_owned();
+    let options = [
+        Some(format!("--job-name={}", quoted(&job_name(submission.name)))),
+        Some(format!("--output={}", quoted(&log))),
+        Some(format!("--dependency=afterany:{job}")),
+        Some("--ntasks=1".to_owned()),
+        Some("--cpus-per-task=1".to_owned()),
+        option("partition", partition),
+        option("time", time),
+    ];
+    let options = options.into_iter().flatten().chain(arguments.iter().cloned());
+    let options: String = options.map(|option| format!("#SBATCH {option}\n")).collect();
+    format!("#!/bin/bash\n{options}exec {}\n", submission.advance_command())
 }
 
 /// The name of an experiment's jobs.
@@ -175,13 +196,47 @@ pub fn active(experiment: &ExperimentFolder, name: &str) -> Result<BTreeMap<Stri
     Ok(active)
 }
 
+/// The jobs that submit what follows in a search and that have not ended.
+fn after(experiment: &ExperimentFolder) -> Result<Vec<String>, LaunchError> {
+    let mut jobs = Vec::new();
+    for (_, folder) in experiment.submissions()? {
+        if let Ok(text) = std::fs::read(folder.job())
+            && let Ok(Job { after: Some(after), .. }) = serde_json::from_slice(&text)
+        {
+            jobs.push(after);
+        }
+    }
+    if jobs.is_empty() {
+        return Ok(jobs);
+    }
+    let lines = match output(Command::new("squeue").args(["-h", "-o", "%i", "-j", &jobs.join(",")])) {
+        Err(LaunchError::Scheduler { reason, .. }) if reason.contains("Invalid job id") => String::new(),
+        lines => lines?,
+    };
+    let queued: BTreeSet<&str> = lines.lines().map(str::trim).collect();
+    jobs.retain(|job| queued.contains(&**job));
+    Ok(jobs)
+}
+
+/// Whether a job of the experiment will submit what follows in its search.
+///
+/// # Errors
+/// Slurm cannot be queried.
+pub fn is_watched(experiment: &ExperimentFolder) -> Result<bool, LaunchError> {
+    Ok(!after(experiment)?.is_empty())
+}
+
 /// Cancels the queued and running Slurm jobs of an experiment, and returns their ids.
 ///
 /// # Errors
 /// Slurm cannot be queried, or refuses to cancel a job.
 pub fn cancel(experiment: &ExperimentFolder, name: &str) -> Result<BTreeSet<String>, LaunchError> {
     let tasks = active(experiment, name)?.into_values();
-    let jobs: BTreeSet<String> = tasks.filter_map(|task| Some(task.name.rsplit_once('_')?.0.to_owned())).collect();
+    let jobs = tasks.filter_map(|task| Some(task.name.rsplit_once('_')?.0.to_owned()));
+    // The jobs that would submit what follows come first.
+    let after = after(experiment)?;
+    after.iter().try_for_each(|job| cancel_job(job))?;
+    let jobs: BTreeSet<String> = jobs.collect();
     jobs.iter().try_for_each(|job| cancel_job(job))?;
-    Ok(jobs)
+    Ok(jobs.into_iter().chain(after).collect())
 }

@@ -1,11 +1,12 @@
 //! Hands a submission to its scheduler, with a copy of the program that its tasks run.
 
+use super::continuation::Continuation;
 use super::submission::Submission;
 use super::{Job, Scheduler, Tasks, slurm, user_template};
 use crate::folder::{self, ExperimentFolder, FileError, create_folder, write_whole};
 use crate::launch::{Launch, LaunchError, Waiting};
 use crate::machine::program;
-use crate::record::trial::{Status, now};
+use crate::record::trial::now;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,10 @@ fn copy_program(program: &Path, copy: &Path) -> Result<(), FileError> {
 struct Handed<'a> {
     /// The experiment's name.
     name: &'a str,
-    ids: Vec<String>,
+    /// The lines of the list: ids, in a search with the epoch after which a trial pauses.
+    lines: Vec<String>,
+    /// The spec of a search, and the number of the submission that a person made; `None` for this one.
+    search: Option<(&'a str, Option<u64>)>,
     /// Whether old results are removed: then only if Slurm accepts the script.
     replaces_results: bool,
 }
@@ -77,7 +81,7 @@ fn submit(
     (experiment, program): (&ExperimentFolder, &Path),
     scheduler: &Scheduler,
     tasks: &Tasks,
-    Handed { name, ids, replaces_results }: Handed<'_>,
+    Handed { name, lines, search, replaces_results }: Handed<'_>,
     prepare: impl FnOnce() -> Result<(), LaunchError>,
 ) -> Result<Job, LaunchError> {
     let experiment = experiment.absolute()?;
@@ -85,9 +89,15 @@ fn submit(
     create_folder(folder.path())?;
     let copy = copy_of(program, &experiment)?;
     copy_program(program, &copy)?;
-    let count = ids.len();
-    let list: String = ids.into_iter().map(|id| id + "\n").collect();
+    let count = lines.len();
+    let list: String = lines.into_iter().map(|line| line + "\n").collect();
     write_whole(&folder.trials(), list.as_bytes())?;
+    if let Some((spec, first)) = search {
+        let own = folder.number().unwrap_or_default();
+        let Tasks { threads, stall_timeout, .. } = *tasks;
+        let scheduler = scheduler.clone();
+        Continuation { scheduler, threads, stall_timeout, first: first.unwrap_or(own) }.write(&folder, spec)?;
+    }
     let submission = Submission { name, folder: folder.clone(), count, tasks, program: copy };
     let path_of_script = folder.script();
     write_whole(&path_of_script, script(scheduler, &submission).as_bytes())?;
@@ -99,7 +109,14 @@ fn submit(
     // Before the first task can start.
     let submitted = now();
     let job = if slurm { slurm::submit(&path_of_script, count)? } else { user_template::submit(&path_of_script)? };
-    let job = Job { slurm, job, trials: count, submitted };
+    let after = match scheduler {
+        Scheduler::Slurm(options) if search.is_some() => {
+            write_whole(&folder.after(), slurm::script_after(options, &submission, &job).as_bytes())?;
+            Some(slurm::submit(&folder.after(), 1)?)
+        }
+        _ => None,
+    };
+    let job = Job { slurm, job, trials: count, after, submitted };
     let path = folder.job();
     let text = serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
     if let Err(error) = write_whole(&path, &text) {
@@ -124,12 +141,13 @@ pub fn submit_evaluations(
     tasks: &Tasks,
 ) -> Result<Job, LaunchError> {
     let program = program().map_err(LaunchError::Program)?;
-    let handed = Handed { name, ids, replaces_results: false };
+    let handed = Handed { name, lines: ids, search: None, replaces_results: false };
     submit((experiment, &program), scheduler, tasks, handed, || Ok(()))
 }
 
 impl<'p> Launch<'p> {
-    /// Submits the unfinished trials to a scheduler.
+    /// Submits the unfinished trials to a scheduler; `None` if there are none. Of a search, `first` is the number of the submission
+    /// that a person made, if it is not this one.
     ///
     /// # Errors
     /// A file cannot be written, or the scheduler refuses.
@@ -138,23 +156,37 @@ impl<'p> Launch<'p> {
         experiment: &ExperimentFolder,
         scheduler: &Scheduler,
         tasks: &Tasks,
-    ) -> Result<Job, LaunchError> {
+        first: Option<u64>,
+    ) -> Result<Option<Job>, LaunchError> {
         // A scheduler needs a fixed list: the trials that can be proposed without results of other trials.
         let mut waiting: Vec<Waiting<'p>> = Vec::new();
         while let Some(one) = self.source.propose() {
             // None waits for a shorter trial: a task continues what is there when it starts.
-            self.source.ended(&one.trial, Status::Planned);
+            self.source.handed_over(&one.trial);
             waiting.push(one);
         }
+        if waiting.is_empty() {
+            return Ok(None);
+        }
         let name = waiting.first().map_or("", |waiting| waiting.trial.name()).to_owned();
-        let ids = waiting.iter().map(|waiting| waiting.trial.id().to_owned()).collect();
+        let line = |one: &Waiting<'_>| {
+            let until = one.until.map(|until| format!(" {until}")).unwrap_or_default();
+            format!("{}{until}", one.trial.id())
+        };
+        let lines = waiting.iter().map(line).collect();
+        let search = self.search.map(|search| (search.standalone(), first));
         let replaces_results = waiting.iter().any(|waiting| waiting.fresh_record.is_some());
-        let handed = Handed { name: &name, ids, replaces_results };
+        let handed = Handed { name: &name, lines, search, replaces_results };
+        // The script of another scheduler may run its tasks itself, and each of them plans what follows.
+        let is_template = matches!(scheduler, Scheduler::Template(_));
+        let lock = Some(&mut self.lock).filter(|_| is_template && self.search.is_some());
         let prepare = || -> Result<(), LaunchError> {
             // All are locked before the first one is emptied.
             let _locks = waiting.iter().map(Waiting::lock_results).collect::<Result<Vec<_>, _>>()?;
-            Ok(waiting.iter_mut().try_for_each(Waiting::prepare_folder)?)
+            waiting.iter_mut().try_for_each(Waiting::prepare_folder)?;
+            lock.into_iter().for_each(|lock| drop(lock.take()));
+            Ok(())
         };
-        submit((experiment, &self.program), scheduler, tasks, handed, prepare)
+        submit((experiment, &self.program), scheduler, tasks, handed, prepare).map(Some)
     }
 }

@@ -39,7 +39,7 @@ pub(super) struct Searcher<'p> {
     kept: Prefixes,
     /// The trials that are running, with the rung that they are to reach.
     running: BTreeMap<String, usize>,
-    /// Trials that were stopped from outside in this launch: they are not started again.
+    /// Trials that are not started in this launch: they were stopped from outside, or a scheduler has them.
     blocked: BTreeSet<String>,
     /// Trials that this launch has started; with --fresh, the results of others do not count.
     started: BTreeSet<String>,
@@ -68,6 +68,7 @@ pub(super) struct Left {
 
 impl<'p> Searcher<'p> {
     /// The search of a plan, from the proposals that plan.json has of it. Proposals that do not depend on results are made at once.
+    /// The trials of `elsewhere` are not started.
     ///
     /// # Errors
     /// A file cannot be read or written.
@@ -76,8 +77,8 @@ impl<'p> Searcher<'p> {
         searching: &'p Searching,
         experiment: ExperimentFolder,
         options: &Options,
-        threads: usize,
-        kept: Prefixes,
+        (threads, kept): (usize, Prefixes),
+        elsewhere: BTreeSet<String>,
     ) -> Result<(Searcher<'p>, Left), LaunchError> {
         let frozen = frozen::search_of(&experiment, searching.hash()).filter(|_| !options.fresh);
         let mut frozen = frozen.unwrap_or_else(|| FrozenSearch::new(searching));
@@ -96,7 +97,7 @@ impl<'p> Searcher<'p> {
             unevaluated: Vec::new(),
             kept,
             running: BTreeMap::new(),
-            blocked: BTreeSet::new(),
+            blocked: elsewhere,
             started: BTreeSet::new(),
             is_stopped: false,
             start: Instant::now(),
@@ -449,6 +450,10 @@ impl<'p> Proposer<'p> for Searcher<'p> {
             self.decide()
         });
         read.unwrap_or_else(|error| self.fail(&error));
+    }
+
+    fn handed_over(&mut self, _: &Trial) {
+        // It counts as running.
     }
 
     fn left(&self) -> usize {

@@ -7,7 +7,7 @@ mod search;
 mod work;
 
 pub(crate) use events::{keys, say_event, summary};
-pub(crate) use lines::{evaluated, label, say_line};
+pub(crate) use lines::{evaluated, say_line};
 
 use super::terminal;
 use crate::launch::{RunEvent, SearchEvent};
