@@ -2,14 +2,14 @@
 
 use super::command::Command;
 use super::shared::evaluation::{self, Question};
-use super::shared::exit::{DONE, INTERRUPTED, exit_status};
+use super::shared::exit::{DONE, FAILED, INTERRUPTED, exit_status};
 use super::shared::print::say;
 use super::shared::progress::{Progress, evaluated, say_line};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
 use crate::data::Cache;
 use crate::folder::SubmissionFolder;
-use crate::launch::{self, Options, cluster};
+use crate::launch::{self, Advanced, Options, RunEvent, SearchEvent, cluster};
 use crate::text::counted;
 use crate::trained::EvaluationEnd;
 use crate::trial::Event;
@@ -86,14 +86,14 @@ impl Command for TaskArgs {
 
 /// Submits what follows in a search from the results so far.
 fn advance(submission: &SubmissionFolder) -> anyhow::Result<u8> {
-    let Some(advanced) = launch::advance(submission)? else { return Ok(DONE) };
-    if let Some(job) = advanced.job {
+    let Some(Advanced { plan, events, job }) = launch::advance(submission)? else { return Ok(DONE) };
+    let mut progress = Progress::lines(&plan, false);
+    events.iter().for_each(|event| progress.show(&RunEvent::Search(event)));
+    if let Some(job) = job {
         say_line(&format!("{} of the search submitted as {}", counted(job.trials, "trial"), job.job));
     }
-    for id in &advanced.blocked {
-        say_line(&format!("trial {id} was submitted three times and not finished; to try again, run `vaex run` again"));
-    }
-    Ok(DONE)
+    let has_failed = |event: &SearchEvent| matches!(event, SearchEvent::Failed(_));
+    Ok(if events.iter().any(has_failed) { FAILED } else { DONE })
 }
 
 impl TaskArgs {

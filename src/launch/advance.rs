@@ -1,9 +1,9 @@
 //! A search on a cluster goes on without a process that waits: each task that ends plans and submits what follows, and a job after all
 //! tasks of a submission does the same, in case one of them was lost.
 
-use super::cluster::{self, Continuation, Job, Scheduler, Tasks};
-use super::prepare::{Handed, prepare_search};
-use super::{LaunchError, Options};
+use super::cluster::{Continuation, Job, Tasks};
+use super::prepare::prepare_search;
+use super::{LaunchError, Options, SearchEvent};
 use crate::folder::SubmissionFolder;
 use crate::plan::{Plan, PlanError};
 use std::path::PathBuf;
@@ -11,9 +11,6 @@ use std::time::Duration;
 
 /// How long the lock of the experiment is waited for: other tasks that end at the same time submit what follows.
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// How often a trial is submitted for the same rung before a person must look at it.
-const ATTEMPTS: usize = 3;
 
 /// Why a search cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +25,12 @@ pub enum AdvanceError {
 
 /// What a search has submitted next.
 pub struct Advanced {
+    /// The plan of the search.
+    pub plan: Plan,
+    /// What it has decided.
+    pub events: Vec<SearchEvent>,
     /// The job; `None` if there is nothing to submit now.
     pub job: Option<Job>,
-    /// The ids of trials that were stopped from outside too often.
-    pub blocked: Vec<String>,
 }
 
 /// Submits what follows from the results so far. `None` if the submission is not of a search.
@@ -42,23 +41,16 @@ pub fn advance(submission: &SubmissionFolder) -> Result<Option<Advanced>, Advanc
     let Some(continuation) = Continuation::read(submission).map_err(LaunchError::from)? else { return Ok(None) };
     let Some(experiment) = submission.experiment() else { return Ok(None) };
     let plan = Plan::read(&submission.search_spec(), &[])?;
-    let attempts = cluster::attempts(&experiment, continuation.first).map_err(LaunchError::from)?;
-    let mut blocked: Vec<String> =
-        attempts.iter().filter(|(_, count)| **count >= ATTEMPTS).map(|((id, _), _)| id.clone()).collect();
-    blocked.sort();
     let options = Options {
         runs: experiment.path().parent().map(PathBuf::from).unwrap_or_default(),
         threads: Some(continuation.threads),
         lock_patience: PATIENCE,
         ..Options::default()
     };
-    // Slurm reports its queue. Of another scheduler, what was handed over and has not ended is still to come.
-    let handed: Vec<String> = match continuation.scheduler {
-        Scheduler::Slurm(_) => Vec::new(),
-        Scheduler::Template(_) => attempts.keys().map(|(id, _)| id.clone()).collect(),
-    };
-    let mut launch = prepare_search(&plan, &options, &Handed { ids: handed, blocked: blocked.clone() })?;
+    let mut launch = prepare_search(&plan, &options, &continuation)?;
     let tasks = Tasks { threads: continuation.threads, stall_timeout: continuation.stall_timeout, evaluation: None };
     let job = launch.submit(&experiment, &continuation.scheduler, &tasks, Some(continuation.first))?;
-    Ok(Some(Advanced { job, blocked }))
+    let events = launch.source.take_events();
+    drop(launch);
+    Ok(Some(Advanced { plan, events, job }))
 }

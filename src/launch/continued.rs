@@ -50,7 +50,7 @@ pub struct Prospects<'p> {
 pub fn prospects<'p>(plan: &'p Plan, folders: &TrialFolders, options: &Options) -> Result<Prospects<'p>, LaunchError> {
     let mut of = BTreeMap::new();
     for trial in plan.selected() {
-        of.insert(trial.id(), prospect(folders, trial, options)?);
+        of.insert(trial.id(), prospect(plan, folders, trial, options)?);
     }
     let from_start = |trial: &Trial| {
         let record = folders.find(trial.id()).and_then(|folder| TrialRecord::read(folder).ok());

@@ -1,6 +1,6 @@
 //! Preparing a plan or a single trial to run.
 
-use super::cluster::{self, Task};
+use super::cluster::{Continuation, Task};
 use super::continued::Chains;
 use super::found::{Found, Unfinished};
 use super::lock::Lock;
@@ -11,11 +11,11 @@ use super::search::Searcher;
 use super::{Launch, LaunchError, Options, Waiting, folder, frozen, lock, share};
 use crate::folder::{ExperimentFolder, TrialFolder, exists, remove_leftovers};
 use crate::plan::{Plan, Searching, Trial};
-use crate::record::trial::{Status, TrialRecord};
+use crate::record::trial::TrialRecord;
 use crate::search::{Method, Stop};
 use crate::trial::{self, Prefixes};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Prepares a plan: locks the experiment folder, writes plan.json and prepares the folders of the unfinished trials. Trials
@@ -28,35 +28,26 @@ pub fn prepare<'p>(
     options: &Options,
     submitted: &BTreeMap<String, Task>,
 ) -> Result<Launch<'p>, LaunchError> {
-    prepare_plan(plan, options, submitted, &Handed::default())
+    prepare_plan(plan, options, submitted, None)
 }
 
-/// What is known of earlier submissions of a search.
-#[derive(Default)]
-pub(super) struct Handed {
-    /// The ids of trials that were handed to a scheduler that does not report its queue.
-    pub(super) ids: Vec<String>,
-    /// The ids of trials that are not started again: they were stopped from outside too often.
-    pub(super) blocked: Vec<String>,
-}
-
-/// Prepares a search again from the results so far.
+/// Prepares a search again from the results so far: it goes on from a submission.
 ///
 /// # Errors
 /// As [`prepare`].
 pub(super) fn prepare_search<'p>(
     plan: &'p Plan,
     options: &Options,
-    handed: &Handed,
+    continuation: &Continuation,
 ) -> Result<Launch<'p>, LaunchError> {
-    prepare_plan(plan, options, &BTreeMap::new(), handed)
+    prepare_plan(plan, options, &BTreeMap::new(), Some(continuation))
 }
 
 fn prepare_plan<'p>(
     plan: &'p Plan,
     options: &Options,
     submitted: &BTreeMap<String, Task>,
-    handed: &Handed,
+    continuation: Option<&Continuation>,
 ) -> Result<Launch<'p>, LaunchError> {
     let experiment = folder(plan, &options.runs);
     experiment.create()?;
@@ -74,8 +65,7 @@ fn prepare_plan<'p>(
             .push(format!("{error}; it will be written again, but the changes since the last run are unknown")),
     }
     if let Some(searching) = plan.search() {
-        let elsewhere = elsewhere(&experiment, plan.name(), handed)?;
-        return search(plan, searching, (experiment, lock), options, (found, elsewhere));
+        return search(plan, searching, (experiment, lock), options, (found, continuation));
     }
     let (mut unfinished, folders) = (Vec::new(), experiment.trials()?);
     for trial in plan.selected() {
@@ -127,7 +117,7 @@ fn search<'p>(
     searching: &'p Searching,
     (experiment, lock): (ExperimentFolder, Lock),
     options: &Options,
-    (mut found, elsewhere): (Found<'p>, BTreeSet<String>),
+    (mut found, continuation): (Found<'p>, Option<&Continuation>),
 ) -> Result<Launch<'p>, LaunchError> {
     let kept = Prefixes::read(&experiment.trials()?)?;
     let rules = searching.rules();
@@ -138,35 +128,13 @@ fn search<'p>(
     };
     let settings = settings.and_then(|settings| usize::try_from(settings).ok()).unwrap_or(usize::MAX);
     let (jobs, threads) = share(options, settings.saturating_mul(searching.seeds()));
-    let (searcher, left) = Searcher::new(plan, searching, experiment, options, (threads, kept), elsewhere)?;
+    let (searcher, left) = Searcher::new(plan, searching, experiment, options, (threads, kept), continuation)?;
     found.kept.extend(left.done.into_iter().map(Cow::Owned));
     found.failed.extend(left.failed.into_iter().map(|(trial, record)| (Cow::Owned(trial), record)));
     found.damaged.extend(left.damaged);
     let mut launch = Launch::new(options, jobs, threads, found, Box::new(searcher), Some(lock))?;
     launch.search = Some(searching);
     Ok(launch)
-}
-
-/// The trials of a search that are not to be started: a scheduler is training or will train them, or they were stopped too often. It is asked only now, because the experiment is locked: no task
-/// submits others meanwhile.
-fn elsewhere(experiment: &ExperimentFolder, name: &str, handed: &Handed) -> Result<BTreeSet<String>, LaunchError> {
-    let folders = experiment.trials()?;
-    let mut elsewhere: BTreeSet<String> = handed.blocked.iter().cloned().collect();
-    let has_ended = |id: &str| {
-        let record = folders.find(id).and_then(|folder| TrialRecord::read(folder).ok());
-        !matches!(record.map(|record| record.status), None | Some(Status::Planned | Status::Running))
-    };
-    elsewhere.extend(handed.ids.iter().filter(|id| !has_ended(id)).cloned());
-    for (id, task) in cluster::active(experiment, name)? {
-        let folder = folders.find(&id);
-        let has_ended = has_ended(&id);
-        let is_locked = folder.map(|folder| lock::holder(folder.path())).transpose()?.flatten().is_some();
-        // A task that has ended its trial may still be in the queue: it is this one, or waits for the lock of the experiment.
-        if !(task.running && has_ended && !is_locked) {
-            elsewhere.insert(id);
-        }
-    }
-    Ok(elsewhere)
 }
 
 /// Prepares one trial whose folder an earlier command has prepared, to be trained to its end or `until` an epoch. If the trial is finished, the launch is empty.

@@ -24,6 +24,8 @@ pub enum Prospect {
     Done,
     /// Skip it: it failed in an earlier run.
     Failed,
+    /// Skip it: its search has stopped it early.
+    Pruned,
 }
 
 impl Prospect {
@@ -35,21 +37,30 @@ impl Prospect {
             Prospect::Evaluate => "to evaluate",
             Prospect::Done => "done",
             Prospect::Failed => "failed",
+            Prospect::Pruned => "pruned",
         }
     }
 }
 
-/// What a run would do with a trial, given the trial folders of its experiment.
+/// What a run would do with a trial of a plan, given the trial folders of its experiment.
 ///
 /// # Errors
 /// The trial folder cannot be read.
-pub(super) fn prospect(folders: &TrialFolders, trial: &Trial, options: &Options) -> Result<Prospect, FileError> {
+pub(super) fn prospect(
+    plan: &Plan,
+    folders: &TrialFolders,
+    trial: &Trial,
+    options: &Options,
+) -> Result<Prospect, FileError> {
     let Some(folder) = folders.find(trial.id()) else { return Ok(Prospect::New) };
     Ok(match Earlier::of(folder, trial, options)? {
         Earlier::Done(_) => Prospect::Done,
         Earlier::Unevaluated(_) => Prospect::Evaluate,
         Earlier::Failed(_) => Prospect::Failed,
         Earlier::Unfinished(None) => Prospect::New,
+        Earlier::Unfinished(Some(record)) if record.status == Status::Pruned && plan.search().is_some() => {
+            Prospect::Pruned
+        }
         Earlier::Unfinished(Some(_)) | Earlier::Damaged(..) => {
             if folder.has_progress()? {
                 Prospect::Resume
@@ -70,7 +81,7 @@ pub fn unfinished(plan: &Plan, options: &Options, submitted: &BTreeMap<String, T
     let mut count = 0;
     for trial in trials {
         count += usize::from(matches!(
-            prospect(&folders, trial, options)?,
+            prospect(plan, &folders, trial, options)?,
             Prospect::New | Prospect::Resume | Prospect::Evaluate
         ));
     }

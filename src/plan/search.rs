@@ -143,13 +143,15 @@ pub(super) fn problems(document: &Document, search: &Search, trial: &Trial) -> V
     let static_key = |key: &str| description().key(key).map(|key| key.dotted.as_str());
     if let Some(least) = search.min_epochs {
         let rules = search.rules(epochs);
+        // The last one is the end of the training, not a comparison that stops.
+        let inner = rules.rungs.split_last().map_or(&[][..], |(_, inner)| inner);
         if least >= epochs {
             let message = format!(
                 "`search.stop.min_epochs` is {least}, but `train.epochs` is {epochs}: no setting would be stopped"
             );
             let help = "lower `min_epochs`, raise `train.epochs`, or remove `[search.stop]`";
             problems.push(Problem::new(&["search.stop.min_epochs", "train.epochs"], message, help));
-        } else if let Some(rung) = without_full_weight(trial.spec(), trial.training(), &rules.rungs) {
+        } else if let Some(rung) = without_full_weight(trial.spec(), trial.training(), inner) {
             let message = format!(
                 "the rung at epoch {rung} is inside the warm-up of the KL weight or of the capacity: settings would be compared by \
                  how slowly they warm up"

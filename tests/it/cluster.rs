@@ -6,7 +6,7 @@ use crate::search_runs;
 use std::path::Path;
 use std::process::Command;
 use vaex::folder::TrialFolder;
-use vaex::record::trial::TrialRecord;
+use vaex::record::trial::{Status, TrialRecord};
 
 /// A scheduler that runs the tasks one after another.
 const TEMPLATE: &str = "\
@@ -53,6 +53,61 @@ fn any_scheduler_can_run_a_search() {
     let command = ["run", "spec.toml", "--launcher", "command", "--template", "template.sh"];
     workspace.succeed(&command);
     workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
+    search_runs::are_same(&workspace, ["runs", "local"]);
+    assert!(workspace.succeed(&command).contains("one: nothing to submit\n"));
+}
+
+/// The template submits nothing: the tasks are run here, one at a time, and a trial is stopped from outside twice.
+#[test]
+#[cfg(unix)]
+fn a_trial_that_was_lost_is_submitted_three_times_for_each_rung() {
+    let mut workspace = Workspace::with_spec(search_runs::SPEC);
+    workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
+    workspace.write("template.sh", "echo job # {task}\n");
+    let command = ["run", "spec.toml", "--launcher", "command", "--template", "template.sh"];
+    workspace.succeed(&command);
+    // One that is promoted to the end.
+    let locals = workspace.trials("local/one");
+    let (id, _) = locals.iter().find(|(_, folder)| status(folder) == "done").unwrap();
+    let jobs = |number: usize| format!("runs/one/jobs/{number}");
+    let lines = |number: usize| ids(&workspace, &format!("{}/trials.txt", jobs(number)));
+    let is_submitted = |number: usize| workspace.path(&jobs(number)).exists();
+    let advance = |number: usize| workspace.succeed(&["task", &jobs(number), "--advance"]);
+    let stop = || {
+        let folder = TrialFolder::new(workspace.trial("runs/one", id));
+        let record = TrialRecord::read(&folder).unwrap();
+        let ended = Some(record.ended.unwrap_or(1.0) + 1.0);
+        TrialRecord { status: Status::Interrupted, ended, ..record }.write(&folder).unwrap();
+    };
+    for number in (0..18).filter(|number| !lines(1)[*number].starts_with(id)) {
+        workspace.succeed(&["task", &jobs(1), &number.to_string()]);
+    }
+    assert!(!is_submitted(2), "its task is still to come");
+    for submission in [2, 3] {
+        stop();
+        let said = advance(1);
+        assert!(said.ends_with(" 1 trial of the search submitted as job\n"), "{said}");
+        assert_eq!(lines(submission), [format!("{id} 1")]);
+        advance(1);
+        assert!(!is_submitted(submission + 1), "it was just handed over");
+    }
+    stop();
+    let said = advance(1);
+    let expected = format!(
+        "{id}: not trained: it was submitted three times and not finished; to try again, run `vaex run` again\n"
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert!(!is_submitted(4));
+    // The third task comes after all: the trial has reached its rung, and its attempts do not count for the next one.
+    workspace.succeed(&["task", &jobs(3), "0"]);
+    assert!(lines(4).contains(&format!("{id} 2")), "{:?}", lines(4));
+    let mut number = 4;
+    while is_submitted(number) {
+        for line in 0..lines(number).len() {
+            workspace.succeed(&["task", &jobs(number), &line.to_string()]);
+        }
+        number += 1;
+    }
     search_runs::are_same(&workspace, ["runs", "local"]);
     assert!(workspace.succeed(&command).contains("one: nothing to submit\n"));
 }

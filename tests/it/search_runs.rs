@@ -115,6 +115,9 @@ fn halving_goes_on_with_the_best_settings() {
     let again = workspace.succeed(&["run", "spec.toml"]);
     assert!(again.contains("one: 4 done, 14 pruned\n") && !again.contains(": started"), "{again}");
     assert!(again.contains("search: random, halving, by validation_loss, lowest first; 9 of 9 settings proposed, 34 of 34 epochs trained\n"), "{again}");
+    let planned = workspace.succeed(&["plan", "spec.toml"]);
+    let states = |state: &str| planned.lines().filter(|line| line.ends_with(&format!("  {state}"))).count();
+    assert_eq!(["done", "pruned", "new"].map(states), [4, 14, 0], "{planned}");
     let best = going.iter().map(|setting| loss(&workspace, setting, 4)).fold(f64::INFINITY, f64::min);
     assert!(again.contains(&format!("validation_loss {}\n", vaex::report::significant(best, 5))), "{again}");
 }
@@ -210,6 +213,16 @@ fn more_settings_keep_the_proposals_and_another_space_makes_new_ones() {
     // All anew.
     let said = run(&["--fresh", "--set", "search.seed=1"]);
     assert!(said.matches(": started\n").count() >= 18, "{said}");
+}
+
+/// The weight is whole at the end of the first cycle, but not at the last epoch.
+#[test]
+fn only_rungs_that_stop_settings_need_the_full_kl_weight() {
+    let spec = SPEC.replace("epochs = 4", "epochs = 10").replace("min_epochs = 1\nfactor = 2", "min_epochs = 4");
+    let cycles = "[objective]\nkl_schedule = \"cyclical\"\nkl_cycle_epochs = 4.0\n\n[train]";
+    let workspace = Workspace::with_spec(&spec.replace("[train]", cycles));
+    let said = workspace.succeed(&["plan", "spec.toml"]);
+    assert!(said.contains("halving after epoch 4, up to 60 % of all epochs"), "{said}");
 }
 
 #[test]

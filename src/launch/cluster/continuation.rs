@@ -1,7 +1,7 @@
 //! How a search goes on from a submission: search.json and search.toml in its folder.
 
 use super::Scheduler;
-use super::submission::read_lines;
+use super::submission::{Line, read_lines};
 use crate::folder::{ExperimentFolder, FileError, SubmissionFolder, write_whole};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,6 +18,8 @@ pub struct Continuation {
     pub stall_timeout: Option<u64>,
     /// The number of the submission that a person made.
     pub first: u64,
+    /// When the processes of trials had ended before the submission, in seconds since 1970, by id.
+    pub ended_before: BTreeMap<String, f64>,
 }
 
 impl Continuation {
@@ -45,19 +47,32 @@ impl Continuation {
     }
 }
 
-/// How often each trial was submitted for each rung, since a submission.
+/// A trial that was submitted by a search.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// The number of the submission.
+    pub number: u64,
+    /// The id.
+    pub id: String,
+    /// The epoch of the rung that it is to reach; `None` for its end.
+    pub until: Option<u64>,
+    /// When its process ended before the submission, in seconds since 1970.
+    pub ended_before: Option<f64>,
+}
+
+/// The trials of all submissions of a search, the earliest first.
 ///
 /// # Errors
-/// A list of trials cannot be read.
-pub fn attempts(
-    experiment: &ExperimentFolder,
-    first: u64,
-) -> Result<BTreeMap<(String, Option<u64>), usize>, FileError> {
-    let mut attempts = BTreeMap::new();
-    for (_, folder) in experiment.submissions()?.into_iter().filter(|(number, _)| *number >= first) {
-        for line in read_lines(&folder)? {
-            *attempts.entry((line.id, line.until)).or_default() += 1;
-        }
+/// A file of a submission cannot be read.
+pub fn submitted(experiment: &ExperimentFolder) -> Result<Vec<Submitted>, FileError> {
+    let mut submitted = Vec::new();
+    for (number, folder) in experiment.submissions()? {
+        let Some(continuation) = Continuation::read(&folder)? else { continue };
+        let of_line = |Line { id, until }| {
+            let ended_before = continuation.ended_before.get(&id).copied();
+            Submitted { number, id, until, ended_before }
+        };
+        submitted.extend(read_lines(&folder)?.into_iter().map(of_line));
     }
-    Ok(attempts)
+    Ok(submitted)
 }

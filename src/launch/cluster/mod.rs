@@ -10,7 +10,7 @@ mod submission;
 mod submit;
 mod user_template;
 
-pub use continuation::{Continuation, attempts};
+pub use continuation::{Continuation, Submitted, submitted};
 pub use slurm::{SlurmOptions, active, cancel, is_watched};
 pub use submission::trial_folder;
 pub use submit::{preview, submit_evaluations};

@@ -6,7 +6,8 @@ use super::{Job, Scheduler, Tasks, slurm, user_template};
 use crate::folder::{self, ExperimentFolder, FileError, create_folder, write_whole};
 use crate::launch::{Launch, LaunchError, Waiting};
 use crate::machine::program;
-use crate::record::trial::now;
+use crate::record::trial::{TrialRecord, now};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -70,10 +71,18 @@ struct Handed<'a> {
     name: &'a str,
     /// The lines of the list: ids, in a search with the epoch after which a trial pauses.
     lines: Vec<String>,
-    /// The spec of a search, and the number of the submission that a person made; `None` for this one.
-    search: Option<(&'a str, Option<u64>)>,
+    search: Option<OfSearch<'a>>,
     /// Whether old results are removed: then only if Slurm accepts the script.
     replaces_results: bool,
+}
+
+/// What further submissions of a search need.
+struct OfSearch<'a> {
+    /// The spec.
+    spec: &'a str,
+    /// The number of the submission that a person made; `None` for this one.
+    first: Option<u64>,
+    ended_before: BTreeMap<String, f64>,
 }
 
 /// Writes a submission and hands it to its scheduler. `prepare` is called before the first task can start.
@@ -92,11 +101,12 @@ fn submit(
     let count = lines.len();
     let list: String = lines.into_iter().map(|line| line + "\n").collect();
     write_whole(&folder.trials(), list.as_bytes())?;
-    if let Some((spec, first)) = search {
-        let own = folder.number().unwrap_or_default();
+    let is_search = search.is_some();
+    if let Some(OfSearch { spec, first, ended_before }) = search {
+        let first = first.or(folder.number()).unwrap_or_default();
         let Tasks { threads, stall_timeout, .. } = *tasks;
         let scheduler = scheduler.clone();
-        Continuation { scheduler, threads, stall_timeout, first: first.unwrap_or(own) }.write(&folder, spec)?;
+        Continuation { scheduler, threads, stall_timeout, first, ended_before }.write(&folder, spec)?;
     }
     let submission = Submission { name, folder: folder.clone(), count, tasks, program: copy };
     let path_of_script = folder.script();
@@ -110,7 +120,7 @@ fn submit(
     let submitted = now();
     let job = if slurm { slurm::submit(&path_of_script, count)? } else { user_template::submit(&path_of_script)? };
     let after = match scheduler {
-        Scheduler::Slurm(options) if search.is_some() => {
+        Scheduler::Slurm(options) if is_search => {
             write_whole(&folder.after(), slurm::script_after(options, &submission, &job).as_bytes())?;
             Some(slurm::submit(&folder.after(), 1)?)
         }
@@ -174,7 +184,10 @@ impl<'p> Launch<'p> {
             format!("{}{until}", one.trial.id())
         };
         let lines = waiting.iter().map(line).collect();
-        let search = self.search.map(|search| (search.standalone(), first));
+        let search = self.search.map(|search| {
+            let ended = |one: &Waiting<'_>| Some((one.trial.id().to_owned(), TrialRecord::read(&one.folder).ok()?.ended?));
+            OfSearch { spec: search.standalone(), first, ended_before: waiting.iter().filter_map(ended).collect() }
+        });
         let replaces_results = waiting.iter().any(|waiting| waiting.fresh_record.is_some());
         let handed = Handed { name: &name, lines, search, replaces_results };
         // The script of another scheduler may run its tasks itself, and each of them plans what follows.

@@ -3,17 +3,22 @@
 //! What to do next follows from the proposals in plan.json and from the results in the trial folders, so a search that was killed at
 //! any moment goes on as if it had not been.
 
+mod handed;
 mod marks;
 mod results;
+mod told;
 
+use self::handed::Handed;
+use self::told::Told;
+use super::cluster::Continuation;
 use super::frozen::{self, FrozenResult, FrozenSearch, FrozenSetting};
 use super::inspect::{Inspected, inspect};
 use super::ready::{Shorter, ready};
 use super::{LaunchError, Options, Proposer, SearchEvent, Waiting, lock};
-use crate::folder::ExperimentFolder;
+use crate::folder::{ExperimentFolder, TrialFolders};
 use crate::plan::{Plan, Proposed, Searching, Trial};
 use crate::record::trial::{Pruned, Status, TrialRecord};
-use crate::search::{Next, Outcome, Rank, Reached, Rules, Setting, Stop};
+use crate::search::{Next, Outcome, Rank, Reached, Rules, Setting};
 use crate::trial::Prefixes;
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -48,11 +53,7 @@ pub(super) struct Searcher<'p> {
     /// The seconds of earlier launches.
     seconds_before: f64,
     events: Vec<SearchEvent>,
-    /// The rungs whose decision was told.
-    told: BTreeSet<usize>,
-    /// The settings of which it was told that they were stopped.
-    told_stopped: BTreeSet<usize>,
-    best: Option<(usize, usize)>,
+    told: Told,
 }
 
 /// What earlier runs left of a search, besides what goes on.
@@ -68,7 +69,7 @@ pub(super) struct Left {
 
 impl<'p> Searcher<'p> {
     /// The search of a plan, from the proposals that plan.json has of it. Proposals that do not depend on results are made at once.
-    /// The trials of `elsewhere` are not started.
+    /// What a scheduler has is not started. With `continuation`, the search goes on from a submission.
     ///
     /// # Errors
     /// A file cannot be read or written.
@@ -78,7 +79,7 @@ impl<'p> Searcher<'p> {
         experiment: ExperimentFolder,
         options: &Options,
         (threads, kept): (usize, Prefixes),
-        elsewhere: BTreeSet<String>,
+        continuation: Option<&Continuation>,
     ) -> Result<(Searcher<'p>, Left), LaunchError> {
         let frozen = frozen::search_of(&experiment, searching.hash()).filter(|_| !options.fresh);
         let mut frozen = frozen.unwrap_or_else(|| FrozenSearch::new(searching));
@@ -97,14 +98,12 @@ impl<'p> Searcher<'p> {
             unevaluated: Vec::new(),
             kept,
             running: BTreeMap::new(),
-            blocked: elsewhere,
+            blocked: BTreeSet::new(),
             started: BTreeSet::new(),
             is_stopped: false,
             start: Instant::now(),
             events: Vec::new(),
-            told: BTreeSet::new(),
-            told_stopped: BTreeSet::new(),
-            best: None,
+            told: Told::default(),
         };
         let rules = searching.rules();
         // More than the search has: it was made shorter.
@@ -113,26 +112,28 @@ impl<'p> Searcher<'p> {
             searcher.frozen.settings.truncate(most);
         }
         let free = searching.search().free().len();
-        while searcher.settings.len() < free && searcher.add(&[])? {}
+        let folders = searcher.experiment.trials()?;
+        while searcher.settings.len() < free {
+            searcher.add(&[]);
+        }
         searcher.freeze()?;
-        let left = searcher.look()?;
+        let left = searcher.look(&folders)?;
+        searcher.block(&folders, continuation)?;
         searcher.decide()?;
         Ok((searcher, left))
     }
 
     /// Reads the results of all trials of earlier runs.
-    fn look(&mut self) -> Result<Left, LaunchError> {
+    fn look(&mut self, folders: &TrialFolders) -> Result<Left, LaunchError> {
         let mut left = Left::default();
-        let folders = self.experiment.trials()?;
         let trials: Vec<Trial> = self.trials().cloned().collect();
         let mut known = BTreeSet::new();
         for trial in trials {
             let Some(folder) = folders.find(trial.id()).filter(|_| known.insert(trial.id().to_owned())) else {
                 continue;
             };
-            self.read(&trial)?;
-            let record = TrialRecord::read(folder).map(|record| record.status);
-            if matches!(record, Ok(Status::Done | Status::Failed | Status::Diverged)) {
+            let status = self.read(&trial, folders)?.map(|record| record.status);
+            if matches!(status, Some(Status::Done | Status::Failed | Status::Diverged)) {
                 match inspect(folder, &trial, &self.options)? {
                     (Inspected::Kept, damaged) => {
                         left.damaged.extend(damaged);
@@ -146,6 +147,23 @@ impl<'p> Searcher<'p> {
             }
         }
         Ok(left)
+    }
+
+    /// Blocks the trials that a scheduler has, or had too often.
+    fn block(&mut self, folders: &TrialFolders, continuation: Option<&Continuation>) -> Result<(), LaunchError> {
+        let rungs = &self.searching.rules().rungs;
+        let has_reached = |id: &str, until: Option<u64>| {
+            let rung = rungs.iter().position(|rung| Some(*rung) == until).unwrap_or(rungs.len().saturating_sub(1));
+            self.known.get(id).is_some_and(|known| known.get(rung).is_some_and(|at| *at != Reached::NotYet))
+        };
+        let folders = (folders, self.plan.name());
+        let Handed { elsewhere, given_up } = Handed::read(&self.experiment, folders, continuation, &has_reached)?;
+        for trial in &given_up {
+            let reason = "it was submitted three times and not finished; to try again, run `vaex run` again".to_owned();
+            self.events.push(SearchEvent::Blocked { trial: trial.clone(), reason });
+        }
+        self.blocked.extend(elsewhere.into_iter().chain(given_up));
+        Ok(())
     }
 
     /// The trials of all settings; one may be of several settings.
@@ -173,8 +191,7 @@ impl<'p> Searcher<'p> {
     }
 
     /// Reads the results of a trial from its folder.
-    fn read(&mut self, trial: &Trial) -> Result<Option<TrialRecord>, LaunchError> {
-        let folders = self.experiment.trials()?;
+    fn read(&mut self, trial: &Trial, folders: &TrialFolders) -> Result<Option<TrialRecord>, LaunchError> {
         let is_new = self.options.fresh && !self.started.contains(trial.id());
         let Some(folder) = folders.find(trial.id()).filter(|_| !is_new) else { return Ok(None) };
         let retries = self.options.retry_failed && !self.started.contains(trial.id());
@@ -222,13 +239,16 @@ impl<'p> Searcher<'p> {
                 frozen.result.get_or_insert_with(|| FrozenResult::of(outcome, sign)).outcome(sign)
             })
             .collect();
-        let is_added = self.add(&outcomes)?;
+        self.add(&outcomes);
+        let folders = self.experiment.trials()?;
+        let trials: Vec<Trial> = self.settings.last().iter().flat_map(|one| one.trials.iter().flatten()).cloned().collect();
+        trials.iter().try_for_each(|trial| self.read(trial, &folders).map(drop))?;
         self.freeze()?;
-        Ok(is_added)
+        Ok(true)
     }
 
     /// Adds the next setting, from the outcomes that its proposal sees.
-    fn add(&mut self, outcomes: &[Outcome]) -> Result<bool, LaunchError> {
+    fn add(&mut self, outcomes: &[Outcome]) {
         let (searching, number) = (self.searching, self.settings.len() as u64);
         // Proposals that do not depend on results need no earlier settings.
         let earlier = self.settings.iter().filter(|_| !outcomes.is_empty()).map(|one| one.setting.clone());
@@ -240,12 +260,8 @@ impl<'p> Searcher<'p> {
             Ok(_) => SearchEvent::Proposed { number, values, seen: outcomes.len() as u64 },
             Err(error) => SearchEvent::Refused { number, values, error: error.clone() },
         });
-        for trial in proposed.trials.iter().flatten() {
-            self.read(trial)?;
-        }
         self.frozen.settings.push(FrozenSetting::new(&proposed, outcomes.len() as u64));
         self.settings.push(proposed);
-        Ok(true)
     }
 
     fn freeze(&mut self) -> Result<(), LaunchError> {
@@ -285,7 +301,7 @@ impl<'p> Searcher<'p> {
         let (is_trained, record) = match inspect(&folder, &trial, &options)? {
             (Inspected::Unfinished { is_trained, record }, _) => (is_trained, record),
             (Inspected::Kept | Inspected::Failed(_), _) => {
-                self.read(&trial)?;
+                self.read(&trial, &folders)?;
                 // Its results are known now; if they are not, it must not be chosen again.
                 self.blocked.insert(id);
                 return Ok(None);
@@ -346,42 +362,16 @@ impl<'p> Searcher<'p> {
         for (id, place) in places {
             marks::mark(folders.find(id), place)?;
         }
-        let mut told = Vec::new();
-        for (number, (one, stopped)) in self.settings.iter().zip(&stopped).enumerate() {
-            let Some(pruned) = stopped.clone().filter(|_| self.told_stopped.insert(number)) else { continue };
-            let own = one.trials.iter().flatten().filter(|trial| !going.contains(trial.id()));
-            let trials = own.map(|trial| trial.id().to_owned()).collect();
-            told.push(SearchEvent::Stopped { number: number as u64, trials, pruned });
-        }
-        self.events.extend(told);
+        self.events.extend(self.told.stopped(&self.settings, &stopped, &going));
+        self.events.extend(self.told.rungs(self.searching.rules(), &next));
+        self.events.extend(self.told.best(self.searching, &self.settings, &results));
         let frozen = self.frozen.settings.iter_mut().zip(stopped);
         let changes =
             frozen.filter_map(|(frozen, stopped)| (frozen.stopped != stopped).then(|| frozen.stopped = stopped));
         if changes.count() > 0 {
             self.freeze()?;
         }
-        self.tell_rungs(&results, &next);
         Ok(())
-    }
-
-    /// Notes the rungs that are decided, and a new best setting.
-    fn tell_rungs(&mut self, results: &[Vec<Reached>], next: &[Next]) {
-        let rungs = self.searching.rules().rungs.clone();
-        if let Stop::Halving { .. } = self.searching.rules().stop {
-            let decided = self.searching.rules().decided(next);
-            for (rung, [reached, promoted]) in decided.into_iter().enumerate() {
-                if self.told.insert(rung) {
-                    let (reached, promoted) = (reached as u64, promoted as u64);
-                    self.events.push(SearchEvent::Rung { epoch: rungs[rung], reached, promoted });
-                }
-            }
-        }
-        let Some((number, rung, value)) = results::best(results, rungs.len()) else { return };
-        if self.best.replace((number, rung)) != Some((number, rung)) {
-            let values = self.settings[number].values.clone();
-            let value = self.searching.metric().sign().unwrap_or(1.0) * value;
-            self.events.push(SearchEvent::Best { number: number as u64, values, value, epoch: rungs[rung] });
-        }
     }
 
     /// The next trial, or what failed.
@@ -432,7 +422,8 @@ impl<'p> Proposer<'p> for Searcher<'p> {
 
     fn ended(&mut self, trial: &Trial, status: Status) {
         let rung = self.running.remove(trial.id());
-        let read = self.read(trial).and_then(|record| {
+        let folders = self.experiment.trials().map_err(LaunchError::from);
+        let read = folders.and_then(|folders| self.read(trial, &folders)).and_then(|record| {
             let is_from_outside = record.is_none_or(|record| record.from_outside);
             let is_known = |known: &Vec<Reached>| rung.is_some_and(|rung| known.get(rung) != Some(&Reached::NotYet));
             let is_known = self.known.get(trial.id()).is_some_and(is_known);
