@@ -30,24 +30,34 @@ impl Command for CancelArgs {
             bail!("{} is not an experiment folder: it has no {}", experiment.display(), ExperimentFolder::PLAN);
         }
         let plan = Frozen::read(&files)?;
-        let mut idle = true;
-        for job in cluster::cancel(&files, &plan.name)? {
-            say(&format!("{}: cancelled job {job}", experiment.display()));
-            idle = false;
-        }
+        let cancel = || -> anyhow::Result<bool> {
+            let jobs = cluster::cancel(&files, &plan.name)?;
+            jobs.iter().for_each(|job| say(&format!("{}: cancelled job {job}", experiment.display())));
+            Ok(!jobs.is_empty())
+        };
+        let cancelled = cancel()?;
+        let mut idle = !cancelled;
         // The run first, then the processes that it does not stop: tasks of other schedulers.
         let folders = files.trials()?;
         let trials = plan.trials.iter().filter_map(|trial| Some(folders.find(&trial.id)?.path().to_path_buf()));
-        let cancelled = !idle;
         for folder in std::iter::once(experiment.clone()).chain(trials) {
             // Tasks of the jobs that were just cancelled end by themselves.
             if let Some(holder) = lock::holder(&folder)?.filter(|_| !cancelled || folder == *experiment) {
                 let holder = holder.with_context(|| {
                     format!("a process holds the lock of {}, but its process id is unknown", folder.display())
                 })?;
-                stop(&folder, &holder)?;
+                if cancelled && holder.host != host_name() {
+                    wait_for(&folder, &holder)?;
+                } else {
+                    stop(&folder, &holder)?;
+                }
                 idle = false;
             }
+        }
+        if cancelled && plan.search.is_some() {
+            // A task may have submitted others meanwhile. Those that wait for the lock have been told to stop.
+            let _lock = lock::take(experiment, PATIENCE)?;
+            cancel()?;
         }
         if idle {
             say(&format!("{}: nothing is running", experiment.display()));
@@ -61,15 +71,25 @@ fn stop(experiment: &Path, holder: &Holder) -> anyhow::Result<()> {
     if holder.host != host_name() {
         bail!("{}: running as {holder}; stop it on that machine", experiment.display());
     }
-    terminate(holder.process)?;
+    let told = terminate(holder.process);
+    // It may have ended by itself.
+    if lock::holder(experiment)?.is_some() {
+        told?;
+    }
+    wait_for(experiment, holder)?;
+    say(&format!("{}: stopped process {}", experiment.display(), holder.process));
+    Ok(())
+}
+
+/// Waits until the process that holds the lock has ended.
+fn wait_for(folder: &Path, holder: &Holder) -> anyhow::Result<()> {
     let start = Instant::now();
-    while lock::holder(experiment)?.is_some() {
+    while lock::holder(folder)?.is_some() {
         if start.elapsed() > PATIENCE {
-            bail!("{}: still running as {holder}", experiment.display());
+            bail!("{}: still running as {holder}", folder.display());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    say(&format!("{}: stopped process {}", experiment.display(), holder.process));
     Ok(())
 }
 

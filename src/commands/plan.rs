@@ -10,6 +10,7 @@ use crate::launch::{self, FrozenExpectation, Options, Prospects};
 use crate::plan::{Origin, Plan, Searching, Trial};
 use crate::record::trial::Continued;
 use crate::report::{Column, Table, significant};
+use crate::search::Stop;
 use crate::settings::written;
 use crate::text::counted;
 use crate::trial::{Prefix, estimate};
@@ -133,7 +134,8 @@ fn searched(search: &Searching, listed: usize) -> String {
         Some((_, rungs)) => {
             let rungs: Vec<String> = rungs.iter().map(u64::to_string).collect();
             let share = rules.epochs().zip(rules.settings).zip(rules.rungs.last()).map(|((epochs, settings), all)| {
-                format!(", up to {:.0} % of all epochs", 100.0 * epochs as f64 / (settings.saturating_mul(*all)) as f64)
+                let about = if let Stop::Asha { .. } = rules.stop { "about" } else { "up to" };
+                format!(", {about} {:.0} % of all epochs", 100.0 * epochs as f64 / (settings.saturating_mul(*all)) as f64)
             });
             format!("; {} after epoch {}{}", rules.stop.name(), rungs.join(", "), share.unwrap_or_default())
         }

@@ -3,14 +3,13 @@
 use super::command::Command;
 use super::shared::evaluation::{self, Question};
 use super::shared::exit::{DONE, FAILED, INTERRUPTED, exit_status};
-use super::shared::print::say;
+use super::shared::print::{explain, say};
 use super::shared::progress::{Progress, evaluated, say_line};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
 use crate::data::Cache;
 use crate::folder::SubmissionFolder;
 use crate::launch::{self, Advanced, Options, RunEvent, SearchEvent, cluster};
-use crate::text::counted;
 use crate::trained::EvaluationEnd;
 use crate::trial::Event;
 use anyhow::Context;
@@ -80,17 +79,26 @@ impl Command for TaskArgs {
         let is_stopped = STOP.load(Ordering::Relaxed);
         let status = exit_status(summary, is_stopped, false);
         // A task that was asked to stop is queued again, or was cancelled.
-        Ok(if is_stopped { status } else { advance(&submission)?.max(status) })
+        if !is_stopped && let Err(error) = advance(&submission) {
+            // The trial has its result. The job after all tasks tries again.
+            explain(&error.context("cannot submit what follows in the search"));
+        }
+        Ok(status)
     }
 }
 
 /// Submits what follows in a search from the results so far.
 fn advance(submission: &SubmissionFolder) -> anyhow::Result<u8> {
-    let Some(Advanced { plan, events, job }) = launch::advance(submission)? else { return Ok(DONE) };
+    let Some(Advanced { plan, events, job }) = launch::advance(submission, &STOP)? else { return Ok(DONE) };
     let mut progress = Progress::lines(&plan, false);
-    events.iter().for_each(|event| progress.show(&RunEvent::Search(event)));
+    // Earlier tasks may have said what else was decided.
+    let is_new = |event: &&SearchEvent| {
+        use SearchEvent::{Blocked, Failed, Proposed, Refused};
+        matches!(event, Blocked { .. } | Failed(_) | Proposed { .. } | Refused { .. })
+    };
+    events.iter().filter(is_new).for_each(|event| progress.show(&RunEvent::Search(event)));
     if let Some(job) = job {
-        say_line(&format!("{} of the search submitted as {}", counted(job.trials, "trial"), job.job));
+        say_line(&format!("search: {}", job.line()));
     }
     let has_failed = |event: &SearchEvent| matches!(event, SearchEvent::Failed(_));
     Ok(if events.iter().any(has_failed) { FAILED } else { DONE })

@@ -1,12 +1,13 @@
 //! A search on a cluster goes on without a process that waits: each task that ends plans and submits what follows, and a job after all
 //! tasks of a submission does the same, in case one of them was lost.
 
-use super::cluster::{Continuation, Job, Tasks};
+use super::cluster::{self, Continuation, Job, Tasks};
 use super::prepare::prepare_search;
 use super::{LaunchError, Options, SearchEvent};
 use crate::folder::SubmissionFolder;
 use crate::plan::{Plan, PlanError};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long the lock of the experiment is waited for: other tasks that end at the same time submit what follows.
@@ -33,24 +34,33 @@ pub struct Advanced {
     pub job: Option<Job>,
 }
 
-/// Submits what follows from the results so far. `None` if the submission is not of a search.
+/// Submits what follows from the results so far, as the last submission that a person made says: it may be later than that of the
+/// task. `None` if the submission is not of a search, or if `stop` is set before it has the lock of the experiment.
 ///
 /// # Errors
 /// A file cannot be read or written, or the scheduler refuses.
-pub fn advance(submission: &SubmissionFolder) -> Result<Option<Advanced>, AdvanceError> {
-    let Some(continuation) = Continuation::read(submission).map_err(LaunchError::from)? else { return Ok(None) };
-    let Some(experiment) = submission.experiment() else { return Ok(None) };
-    let plan = Plan::read(&submission.search_spec(), &[])?;
-    let options = Options {
-        runs: experiment.path().parent().map(PathBuf::from).unwrap_or_default(),
-        threads: Some(continuation.threads),
-        lock_patience: PATIENCE,
-        ..Options::default()
+pub fn advance(submission: &SubmissionFolder, stop: &AtomicBool) -> Result<Option<Advanced>, AdvanceError> {
+    let Some(experiment) = submission.experiment().filter(|_| submission.search_spec().is_file()) else {
+        return Ok(None);
     };
-    let mut launch = prepare_search(&plan, &options, &continuation)?;
-    let tasks = Tasks { threads: continuation.threads, stall_timeout: continuation.stall_timeout, evaluation: None };
-    let job = launch.submit(&experiment, &continuation.scheduler, &tasks, Some(continuation.first))?;
-    let events = launch.source.take_events();
-    drop(launch);
-    Ok(Some(Advanced { plan, events, job }))
+    while !stop.load(Ordering::Relaxed) {
+        let last = cluster::last_continuation(&experiment).map_err(LaunchError::from)?;
+        let Some((first, continuation)) = last else { return Ok(None) };
+        let plan = Plan::read(&first.search_spec(), &[])?;
+        let options = Options {
+            runs: experiment.path().parent().map(PathBuf::from).unwrap_or_default(),
+            threads: Some(continuation.threads),
+            lock_patience: PATIENCE,
+            ..Options::default()
+        };
+        // While this waited for the lock, a person may have submitted or cancelled the search.
+        let Some(mut launch) = prepare_search(&plan, &options, &continuation, stop)? else { continue };
+        let Continuation { threads, stall_timeout, .. } = continuation;
+        let tasks = Tasks { threads, stall_timeout, evaluation: None };
+        let job = launch.submit(&experiment, &continuation.scheduler, &tasks, Some(continuation.first))?;
+        let events = launch.source.take_events();
+        drop(launch);
+        return Ok(Some(Advanced { plan, events, job }));
+    }
+    Ok(None)
 }

@@ -18,7 +18,7 @@ pub(super) struct Found<'p> {
     /// Trials that are done.
     pub(super) kept: Vec<Cow<'p, Trial>>,
     /// Trials that are queued or running in a scheduler.
-    pub(super) submitted: Vec<(&'p Trial, Task)>,
+    pub(super) submitted: Vec<(Cow<'p, Trial>, Task)>,
     /// Trials that failed in an earlier run, by themselves, and are not retried.
     pub(super) failed: Vec<(Cow<'p, Trial>, Box<TrialRecord>)>,
 }

@@ -4,7 +4,7 @@ use crate::folder::{self, BLANK_SEAL, ExperimentFolder, FileError, SealPlace, wr
 use crate::metrics::Split;
 use crate::plan::{Expected, Plan, Proposed, Searching, Trial};
 use crate::record::trial::Pruned;
-use crate::search::{Axis, Outcome, Setting};
+use crate::search::{Axis, Outcome, Setting, Stop};
 use crate::settings::as_json;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -173,7 +173,9 @@ impl FrozenSearch {
         (self.trials, self.hours) = (searching.rules().settings, searching.search().hours);
         self.rungs.clone_from(&searching.rules().rungs);
         let are_equal = !searching.search().keys().any(|key| key == "train.epochs");
-        self.epochs = searching.rules().epochs().filter(|_| are_equal).map(|epochs| epochs.saturating_mul(self.seeds));
+        // Of the others, results decide how many reach a rung.
+        let is_exact = matches!(searching.rules().stop, Stop::Never | Stop::Halving { .. });
+        self.epochs = searching.rules().epochs().filter(|_| are_equal && is_exact).map(|epochs| epochs.saturating_mul(self.seeds));
     }
 }
 

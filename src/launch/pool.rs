@@ -174,8 +174,11 @@ impl<'p> Launch<'p> {
             (End::Reported(Status::Interrupted), _) => (Status::Interrupted, None, true),
             // The record has more information than the exit status, if this attempt wrote it.
             (End::Reported(Status::Done), Ok(record)) if record.status == Status::Done => (Status::Done, None, false),
-            (End::Reported(Status::Paused), Ok(record)) if record.status == Status::Paused => {
-                (Status::Paused, None, false)
+            // Another task of the search may have stopped it early since.
+            (End::Reported(Status::Paused), Ok(record))
+                if matches!(record.status, Status::Paused | Status::Pruned) =>
+            {
+                (record.status, None, false)
             }
             (End::Reported(_) | End::DiskFull(_), Ok(record))
                 if matches!(record.status, Status::Failed | Status::Diverged) =>

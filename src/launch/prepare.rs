@@ -1,6 +1,6 @@
 //! Preparing a plan or a single trial to run.
 
-use super::cluster::{Continuation, Task};
+use super::cluster::{self, Continuation, Task};
 use super::continued::Chains;
 use super::found::{Found, Unfinished};
 use super::lock::Lock;
@@ -16,6 +16,7 @@ use crate::search::{Method, Stop};
 use crate::trial::{self, Prefixes};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Prepares a plan: locks the experiment folder, writes plan.json and prepares the folders of the unfinished trials. Trials
@@ -28,49 +29,14 @@ pub fn prepare<'p>(
     options: &Options,
     submitted: &BTreeMap<String, Task>,
 ) -> Result<Launch<'p>, LaunchError> {
-    prepare_plan(plan, options, submitted, None)
-}
-
-/// Prepares a search again from the results so far: it goes on from a submission.
-///
-/// # Errors
-/// As [`prepare`].
-pub(super) fn prepare_search<'p>(
-    plan: &'p Plan,
-    options: &Options,
-    continuation: &Continuation,
-) -> Result<Launch<'p>, LaunchError> {
-    prepare_plan(plan, options, &BTreeMap::new(), Some(continuation))
-}
-
-fn prepare_plan<'p>(
-    plan: &'p Plan,
-    options: &Options,
-    submitted: &BTreeMap<String, Task>,
-    continuation: Option<&Continuation>,
-) -> Result<Launch<'p>, LaunchError> {
-    let experiment = folder(plan, &options.runs);
-    experiment.create()?;
-    // Waits for processes that only check who holds the lock.
-    let lock = lock::take(experiment.path(), options.lock_patience.max(Duration::from_millis(100)))?;
-    // Temporary files of killed runs and reports.
-    experiment.remove_leftovers()?;
-    remove_leftovers(&options.runs)?;
-    let mut found = Found::default();
-    found.warnings.extend(lock.warning(experiment.path()));
-    match frozen::changes(plan, &experiment) {
-        Ok(changes) => found.changes = changes,
-        Err(error) => found
-            .damaged
-            .push(format!("{error}; it will be written again, but the changes since the last run are unknown")),
-    }
+    let Opened { experiment, lock, mut found } = open(plan, options)?;
     if let Some(searching) = plan.search() {
-        return search(plan, searching, (experiment, lock), options, (found, continuation));
+        return search(plan, searching, Opened { experiment, lock, found }, options, None);
     }
     let (mut unfinished, folders) = (Vec::new(), experiment.trials()?);
     for trial in plan.selected() {
         if let Some(task) = submitted.get(trial.id()) {
-            found.submitted.push((trial, task.clone()));
+            found.submitted.push((Cow::Borrowed(trial), task.clone()));
             continue;
         }
         let folder = folders.find_or_name(trial.id(), || trial.label(plan.varied()));
@@ -111,13 +77,58 @@ fn prepare_plan<'p>(
     Launch::new(options, jobs, threads, found, Box::new(listed), Some(lock))
 }
 
+/// Prepares a search again from the results so far: it goes on from a submission. `None` if a person has submitted it again since, or if `stop`
+/// is set once the experiment is locked.
+///
+/// # Errors
+/// As [`prepare`].
+pub(super) fn prepare_search<'p>(
+    plan: &'p Plan,
+    options: &Options,
+    continuation: &Continuation,
+    stop: &AtomicBool,
+) -> Result<Option<Launch<'p>>, LaunchError> {
+    let opened = open(plan, options)?;
+    let last = cluster::last_continuation(&opened.experiment)?;
+    let goes_on = last.is_some_and(|(_, last)| last.first == continuation.first) && !stop.load(Ordering::Relaxed);
+    let Some(searching) = plan.search().filter(|_| goes_on) else { return Ok(None) };
+    search(plan, searching, opened, options, Some(continuation)).map(Some)
+}
+
+/// An experiment folder that is locked.
+struct Opened<'p> {
+    experiment: ExperimentFolder,
+    lock: Lock,
+    found: Found<'p>,
+}
+
+/// Locks the experiment folder of a plan.
+fn open<'p>(plan: &'p Plan, options: &Options) -> Result<Opened<'p>, LaunchError> {
+    let experiment = folder(plan, &options.runs);
+    experiment.create()?;
+    // Waits for processes that only check who holds the lock.
+    let lock = lock::take(experiment.path(), options.lock_patience.max(Duration::from_millis(100)))?;
+    // Temporary files of killed runs and reports.
+    experiment.remove_leftovers()?;
+    remove_leftovers(&options.runs)?;
+    let mut found = Found::default();
+    found.warnings.extend(lock.warning(experiment.path()));
+    match frozen::changes(plan, &experiment) {
+        Ok(changes) => found.changes = changes,
+        Err(error) => found
+            .damaged
+            .push(format!("{error}; it will be written again, but the changes since the last run are unknown")),
+    }
+    Ok(Opened { experiment, lock, found })
+}
+
 /// Prepares the search of a plan, whose folder is locked.
 fn search<'p>(
     plan: &'p Plan,
     searching: &'p Searching,
-    (experiment, lock): (ExperimentFolder, Lock),
+    Opened { experiment, lock, mut found }: Opened<'p>,
     options: &Options,
-    (mut found, continuation): (Found<'p>, Option<&Continuation>),
+    continuation: Option<&Continuation>,
 ) -> Result<Launch<'p>, LaunchError> {
     let kept = Prefixes::read(&experiment.trials()?)?;
     let rules = searching.rules();
@@ -129,6 +140,7 @@ fn search<'p>(
     let settings = settings.and_then(|settings| usize::try_from(settings).ok()).unwrap_or(usize::MAX);
     let (jobs, threads) = share(options, settings.saturating_mul(searching.seeds()));
     let (searcher, left) = Searcher::new(plan, searching, experiment, options, (threads, kept), continuation)?;
+    found.submitted.extend(left.submitted.into_iter().map(|(trial, task)| (Cow::Owned(trial), task)));
     found.kept.extend(left.done.into_iter().map(Cow::Owned));
     found.failed.extend(left.failed.into_iter().map(|(trial, record)| (Cow::Owned(trial), record)));
     found.damaged.extend(left.damaged);

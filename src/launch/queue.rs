@@ -70,6 +70,11 @@ pub trait Proposer<'p> {
     /// The maximum number of trials that it will still propose. If it is not 0 and no trial is running, `propose` returns one.
     fn left(&self) -> usize;
 
+    /// Whether the next call of `propose` may return a trial although the last one returned none and no trial has ended since.
+    fn is_at_work(&self) -> bool {
+        false
+    }
+
     /// Makes it propose no further trials.
     fn stop(&mut self);
 

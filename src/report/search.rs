@@ -11,7 +11,7 @@ use crate::search::{Setting, importance};
 use crate::text::counted;
 use crate::train::{kept_at, measure};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state of a search.
 pub struct SearchState<'a> {
@@ -76,7 +76,10 @@ impl<'a> SearchState<'a> {
         let better = if self.search.sign() < 0.0 { "highest" } else { "lowest" };
         let proposed = counted(settings.len(), "setting");
         let proposed = if of.is_empty() { proposed } else { format!("{}{of} settings", settings.len()) };
-        let epochs = match self.search.epochs {
+        // Equal settings share their trials.
+        let ids: Vec<&String> = settings.iter().flat_map(|one| &one.trials).collect();
+        let are_different = ids.iter().collect::<BTreeSet<_>>().len() == ids.len();
+        let epochs = match self.search.epochs.filter(|_| are_different) {
             Some(all) => format!(", {} of {all} epochs trained", self.epochs),
             None => format!(", {} epochs trained", self.epochs),
         };

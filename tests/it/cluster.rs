@@ -57,6 +57,91 @@ fn any_scheduler_can_run_a_search() {
     assert!(workspace.succeed(&command).contains("one: nothing to submit\n"));
 }
 
+/// Tasks that end at the same time decide the same, and none loses what another one wrote.
+#[test]
+#[cfg(unix)]
+fn tasks_of_a_search_run_at_the_same_time() {
+    let mut workspace = Workspace::with_spec(search_runs::SPEC);
+    workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
+    let at_once = "for number in $(seq 0 {last}); do {task} $number > {folder}/$number.log 2>&1 & done; wait\n";
+    workspace.write("template.sh", at_once);
+    workspace.succeed(&["run", "spec.toml", "--launcher", "command", "--template", "template.sh"]);
+    search_runs::are_same(&workspace, ["runs", "local"]);
+    for folder in workspace.trials("runs/one").into_values() {
+        let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
+        assert!(record.ended.is_some() && record.seconds > 0.0 && record.error.is_none(), "{record:?}");
+    }
+}
+
+/// A longer search is submitted while the tasks of a shorter one are queued: they submit what the longer one needs.
+#[test]
+#[cfg(unix)]
+fn tasks_of_an_earlier_submission_go_on_with_the_last_one() {
+    let mut workspace = Workspace::with_spec(search_runs::SPEC);
+    let longer = ["run", "spec.toml", "--set", "search.trials=12"];
+    workspace.succeed(&[&longer[..], &["--runs", "local"]].concat());
+    workspace.write("template.sh", "echo job # {task}\n");
+    let launcher = ["--launcher", "command", "--template", "template.sh"];
+    workspace.succeed(&[&["run", "spec.toml"], &launcher[..]].concat());
+    workspace.succeed(&[&longer[..], &launcher[..]].concat());
+    let (mut number, mut folder) = (1, "runs/one/jobs/1".to_owned());
+    while workspace.path(&folder).exists() {
+        for line in 0..ids(&workspace, &format!("{folder}/trials.txt")).len() {
+            workspace.succeed(&["task", &folder, &line.to_string()]);
+        }
+        number += 1;
+        folder = format!("runs/one/jobs/{number}");
+    }
+    search_runs::are_same(&workspace, ["runs", "local"]);
+}
+
+/// Once few settings are left, many proposals in a row bring no new trial.
+#[test]
+#[cfg(unix)]
+fn a_search_is_submitted_to_its_end_although_settings_repeat() {
+    let spec = search_runs::SPEC.replace("trials = 9\nmethod = \"random\"", "trials = 60").replace("seeds = 2", "seeds = 1");
+    let (before, _) = spec.split_once("[search.space]").unwrap();
+    let mut workspace = Workspace::with_spec(&format!("{before}[search.space]\n\"model.latent_dim\" = {{ choice = [2, 4, 8] }}\n"));
+    workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
+    workspace.write("template.sh", TEMPLATE);
+    workspace.succeed(&["run", "spec.toml", "--launcher", "command", "--template", "template.sh"]);
+    search_runs::are_same(&workspace, ["runs", "local"]);
+    let said = workspace.succeed(&["status", "runs/one"]);
+    assert!(said.contains("60 of 60 settings proposed, 12 epochs trained\n"), "{said}");
+}
+
+/// The job that watches the tasks is refused: nothing stays queued, and nothing counts as tried.
+#[test]
+#[cfg(unix)]
+fn a_search_whose_watching_job_is_refused_leaves_nothing_in_the_queue() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut workspace = Workspace::with_spec(search_runs::SPEC);
+    workspace.create_folder("bin");
+    let refusing = "#!/bin/sh\ncase \"$2\" in *after.sh) echo 'no more jobs' >&2; exit 1;; *) echo 17;; esac\n";
+    let programs = [("sbatch", refusing), ("squeue", "#!/bin/sh\n"), ("scancel", "#!/bin/sh\necho $1 >> cancelled\n")];
+    for (name, script) in programs {
+        let name = format!("bin/{name}");
+        workspace.write(&name, script);
+        std::fs::set_permissions(workspace.path(&name), PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", workspace.path("bin").display(), std::env::var("PATH").unwrap());
+    let run = |workspace: &Workspace, arguments: &[&str]| {
+        let output = workspace.command(arguments).env("PATH", &path).output().unwrap();
+        (output.status.code(), [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat())
+    };
+    for number in 1..=3 {
+        let (status, said) = run(&workspace, &["run", "spec.toml", "--launcher", "slurm"]);
+        assert!(status == Some(2) && said.contains("`sbatch` failed: exit status: 1: no more jobs"), "{said}");
+        assert_eq!(std::fs::read_to_string(workspace.path("cancelled")).unwrap(), "17\n".repeat(number));
+    }
+    workspace.write("bin/sbatch", "#!/bin/sh\necho 18\n");
+    let (status, said) = run(&workspace, &["run", "spec.toml", "--launcher", "slurm"]);
+    assert!(status == Some(0) && said.contains("one: 18 trials submitted as 18\n"), "{said}");
+    // The tasks are lost: the watching job submits them again, for the second time.
+    let (status, said) = run(&workspace, &["task", "runs/one/jobs/4", "--advance"]);
+    assert!(status == Some(0) && said.ends_with("search: 18 trials submitted as 18\n"), "{said}");
+}
+
 /// The template submits nothing: the tasks are run here, one at a time, and a trial is stopped from outside twice.
 #[test]
 #[cfg(unix)]
@@ -86,7 +171,7 @@ fn a_trial_that_was_lost_is_submitted_three_times_for_each_rung() {
     for submission in [2, 3] {
         stop();
         let said = advance(1);
-        assert!(said.ends_with(" 1 trial of the search submitted as job\n"), "{said}");
+        assert!(said.ends_with(" search: 1 trial submitted as job\n"), "{said}");
         assert_eq!(lines(submission), [format!("{id} 1")]);
         advance(1);
         assert!(!is_submitted(submission + 1), "it was just handed over");
@@ -98,6 +183,8 @@ fn a_trial_that_was_lost_is_submitted_three_times_for_each_rung() {
     );
     assert!(said.contains(&expected), "{said}");
     assert!(!is_submitted(4));
+    let shown = workspace.succeed(&["status", "runs/one"]);
+    assert!(shown.contains("it was submitted three times and not finished"), "{shown}");
     // The third task comes after all: the trial has reached its rung, and its attempts do not count for the next one.
     workspace.succeed(&["task", &jobs(3), "0"]);
     assert!(lines(4).contains(&format!("{id} 2")), "{:?}", lines(4));

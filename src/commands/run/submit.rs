@@ -15,7 +15,7 @@ use crate::metrics::{Row, Split, named};
 use crate::plan::{Plan, Trial, value_text};
 use crate::record::trial::Status;
 use crate::report::significant;
-use crate::text::{counted, shell_word};
+use crate::text::shell_word;
 use crate::train::measure::LOSS;
 use crate::trained::is_evaluated;
 use anyhow::bail;
@@ -126,7 +126,7 @@ fn submit(
         return Ok(());
     }
     match job {
-        Some(job) => say(&format!("{name}: {} submitted as {}", counted(job.trials, "trial"), job.job)),
+        Some(job) => say(&format!("{name}: {}", job.line())),
         None => say(&format!("{name}: nothing to submit")),
     }
     let folder = shell_word(&experiment.path().to_string_lossy());
@@ -181,7 +181,7 @@ fn follow(
         // While the scheduler moves a trial from one state to the next, the trial may briefly be in neither.
         let is_searching = match (plan.search(), scheduler) {
             (None, _) => false,
-            (Some(_), Scheduler::Slurm(_)) => cluster::is_watched(experiment)?,
+            (Some(_), Scheduler::Slurm(_)) => cluster::is_watched(experiment, plan.name())?,
             (Some(_), Scheduler::Template(_)) => {
                 states.iter().any(|state| state.phase == Phase::Recorded(Status::Paused))
             }

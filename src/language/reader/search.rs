@@ -205,6 +205,10 @@ fn both(sweep: &RawSweep, space: &BTreeMap<DottedKey, (Entry, Option<Searched>)>
     if !twice.is_empty() {
         return twice;
     }
+    if let Some(limit) = &sweep.limit {
+        let fault = Diagnostic::at(&limit.key, "`sweep.limit` is for a sweep, not for a search");
+        return vec![fault.with_help("remove it: `search.trials` is the number of settings")];
+    }
     let of_tables = sweep.include.iter().flatten().map(|one| (&one.location, "[[sweep.include]]"));
     let of_tables = of_tables.chain(sweep.exclude.iter().map(|one| (&one.location, "[[sweep.exclude]]")));
     let others = swept.iter().map(|(_, entry, part)| (&entry.key, *part)).chain(of_tables);

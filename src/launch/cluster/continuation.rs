@@ -2,9 +2,8 @@
 
 use super::Scheduler;
 use super::submission::{Line, read_lines};
-use crate::folder::{ExperimentFolder, FileError, SubmissionFolder, write_whole};
+use crate::folder::{ExperimentFolder, FileError, SubmissionFolder, exists, write_whole};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
 /// What the tasks of a search need to submit further ones.
@@ -18,8 +17,6 @@ pub struct Continuation {
     pub stall_timeout: Option<u64>,
     /// The number of the submission that a person made.
     pub first: u64,
-    /// When the processes of trials had ended before the submission, in seconds since 1970, by id.
-    pub ended_before: BTreeMap<String, f64>,
 }
 
 impl Continuation {
@@ -47,6 +44,21 @@ impl Continuation {
     }
 }
 
+/// The continuation of the last submission of a search that a person made, and the folder of that submission.
+///
+/// # Errors
+/// A file of a submission cannot be read.
+pub fn last_continuation(
+    experiment: &ExperimentFolder,
+) -> Result<Option<(SubmissionFolder, Continuation)>, FileError> {
+    let mut last = None;
+    for (number, folder) in experiment.submissions()? {
+        let own = Continuation::read(&folder)?.filter(|continuation| continuation.first == number);
+        last = own.map(|continuation| (folder, continuation)).or(last);
+    }
+    Ok(last)
+}
+
 /// A trial that was submitted by a search.
 #[derive(Clone, Debug)]
 pub struct Submitted {
@@ -56,8 +68,6 @@ pub struct Submitted {
     pub id: String,
     /// The epoch of the rung that it is to reach; `None` for its end.
     pub until: Option<u64>,
-    /// When its process ended before the submission, in seconds since 1970.
-    pub ended_before: Option<f64>,
 }
 
 /// The trials of all submissions of a search, the earliest first.
@@ -68,11 +78,12 @@ pub fn submitted(experiment: &ExperimentFolder) -> Result<Vec<Submitted>, FileEr
     let mut submitted = Vec::new();
     for (number, folder) in experiment.submissions()? {
         let Some(continuation) = Continuation::read(&folder)? else { continue };
-        let of_line = |Line { id, until }| {
-            let ended_before = continuation.ended_before.get(&id).copied();
-            Submitted { number, id, until, ended_before }
-        };
-        submitted.extend(read_lines(&folder)?.into_iter().map(of_line));
+        // Slurm gave it no job: the process that submitted it was killed.
+        let is_without_job = matches!(continuation.scheduler, Scheduler::Slurm(_)) && !exists(&folder.job())?;
+        if !is_without_job {
+            let of_line = |Line { id, until }| Submitted { number, id, until };
+            submitted.extend(read_lines(&folder)?.into_iter().map(of_line));
+        }
     }
     Ok(submitted)
 }

@@ -10,12 +10,14 @@ mod submission;
 mod submit;
 mod user_template;
 
-pub use continuation::{Continuation, Submitted, submitted};
+pub use continuation::{Continuation, Submitted, last_continuation, submitted};
 pub use slurm::{SlurmOptions, active, cancel, is_watched};
 pub use submission::trial_folder;
 pub use submit::{preview, submit_evaluations};
 
 use super::LaunchError;
+use crate::folder::{FileError, SubmissionFolder, write_whole};
+use crate::text::counted;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::process::Command;
@@ -45,7 +47,7 @@ pub struct Tasks {
 pub struct Job {
     /// Whether it was submitted to Slurm.
     slurm: bool,
-    /// Its id in Slurm; for other schedulers, the output of the script.
+    /// Its id in Slurm; for other schedulers, the output of the script, which may be empty.
     pub job: String,
     /// Number of trials.
     pub trials: usize,
@@ -54,6 +56,21 @@ pub struct Job {
     pub after: Option<String>,
     /// Time of the submission, in seconds since 1970.
     pub submitted: f64,
+}
+
+impl Job {
+    /// What was submitted, on one line.
+    pub fn line(&self) -> String {
+        let (trials, id) = (counted(self.trials, "trial"), self.job.lines().next().unwrap_or_default());
+        if id.is_empty() { format!("{trials} submitted") } else { format!("{trials} submitted as {id}") }
+    }
+
+    /// Writes it to the folder of its submission.
+    fn write(&self, folder: &SubmissionFolder) -> Result<(), FileError> {
+        let path = folder.job();
+        let text = serde_json::to_vec_pretty(self).map_err(|error| FileError::at("write", &path)(error.into()))?;
+        write_whole(&path, &text)
+    }
 }
 
 /// The scheduler's task of a trial.

@@ -59,16 +59,16 @@ pub(super) fn script_after(options: &SlurmOptions, submission: &Submission<'_>, 
     let option = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("--{name}={value}"));
     let escaped = submission.folder.path().to_string_lossy().replace('%', "%%");
     let log = SubmissionFolder::new(escaped).log("after").to_string_lossy().into_owned();
-    let options = [
-        Some(format!("--job-name={}", quoted(&job_name(submission.name)))),
-        Some(format!("--output={}", quoted(&log))),
-        Some(format!("--dependency=afterany:{job}")),
-        Some("--ntasks=1".to_owned()),
-        Some("--cpus-per-task=1".to_owned()),
-        option("partition", partition),
-        option("time", time),
+    let given = [option("partition", partition), option("time", time)];
+    // Of options that are given twice, the last one counts: it must wait for the job, whatever the job waits for.
+    let own = [
+        format!("--job-name={}", quoted(&job_name(submission.name))),
+        format!("--output={}", quoted(&log)),
+        format!("--dependency=afterany:{job}"),
+        "--ntasks=1".to_owned(),
+        "--cpus-per-task=1".to_owned(),
     ];
-    let options = options.into_iter().flatten().chain(arguments.iter().cloned());
+    let options = given.into_iter().flatten().chain(arguments.iter().cloned()).chain(own);
     let options: String = options.map(|option| format!("#SBATCH {option}\n")).collect();
     format!("#!/bin/bash\n{options}exec {}\n", submission.advance_command())
 }
@@ -197,7 +197,7 @@ pub fn active(experiment: &ExperimentFolder, name: &str) -> Result<BTreeMap<Stri
 }
 
 /// The jobs that submit what follows in a search and that have not ended.
-fn after(experiment: &ExperimentFolder) -> Result<Vec<String>, LaunchError> {
+fn after(experiment: &ExperimentFolder, name: &str) -> Result<Vec<String>, LaunchError> {
     let mut jobs = Vec::new();
     for (_, folder) in experiment.submissions()? {
         if let Ok(text) = std::fs::read(folder.job())
@@ -209,11 +209,13 @@ fn after(experiment: &ExperimentFolder) -> Result<Vec<String>, LaunchError> {
     if jobs.is_empty() {
         return Ok(jobs);
     }
-    let lines = match output(Command::new("squeue").args(["-h", "-o", "%i", "-j", &jobs.join(",")])) {
+    let lines = match output(Command::new("squeue").args(["-h", "-o", "%i %j", "-j", &jobs.join(",")])) {
         Err(LaunchError::Scheduler { reason, .. }) if reason.contains("Invalid job id") => String::new(),
         lines => lines?,
     };
-    let queued: BTreeSet<&str> = lines.lines().map(str::trim).collect();
+    // Slurm reuses job ids, so the name must match too.
+    let queued = lines.lines().filter_map(|line| line.trim().split_once(' '));
+    let queued: BTreeSet<&str> = queued.filter(|(_, of)| *of == job_name(name)).map(|(id, _)| id).collect();
     jobs.retain(|job| queued.contains(&**job));
     Ok(jobs)
 }
@@ -222,8 +224,8 @@ fn after(experiment: &ExperimentFolder) -> Result<Vec<String>, LaunchError> {
 ///
 /// # Errors
 /// Slurm cannot be queried.
-pub fn is_watched(experiment: &ExperimentFolder) -> Result<bool, LaunchError> {
-    Ok(!after(experiment)?.is_empty())
+pub fn is_watched(experiment: &ExperimentFolder, name: &str) -> Result<bool, LaunchError> {
+    Ok(!after(experiment, name)?.is_empty())
 }
 
 /// Cancels the queued and running Slurm jobs of an experiment, and returns their ids.
@@ -234,7 +236,7 @@ pub fn cancel(experiment: &ExperimentFolder, name: &str) -> Result<BTreeSet<Stri
     let tasks = active(experiment, name)?.into_values();
     let jobs = tasks.filter_map(|task| Some(task.name.rsplit_once('_')?.0.to_owned()));
     // The jobs that would submit what follows come first.
-    let after = after(experiment)?;
+    let after = after(experiment, name)?;
     after.iter().try_for_each(|job| cancel_job(job))?;
     let jobs: BTreeSet<String> = jobs.collect();
     jobs.iter().try_for_each(|job| cancel_job(job))?;

@@ -6,8 +6,7 @@ use super::{Job, Scheduler, Tasks, slurm, user_template};
 use crate::folder::{self, ExperimentFolder, FileError, create_folder, write_whole};
 use crate::launch::{Launch, LaunchError, Waiting};
 use crate::machine::program;
-use crate::record::trial::{TrialRecord, now};
-use std::collections::BTreeMap;
+use crate::record::trial::now;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -71,18 +70,10 @@ struct Handed<'a> {
     name: &'a str,
     /// The lines of the list: ids, in a search with the epoch after which a trial pauses.
     lines: Vec<String>,
-    search: Option<OfSearch<'a>>,
+    /// The spec of a search, and the number of the submission that a person made; `None` for this one.
+    search: Option<(&'a str, Option<u64>)>,
     /// Whether old results are removed: then only if Slurm accepts the script.
     replaces_results: bool,
-}
-
-/// What further submissions of a search need.
-struct OfSearch<'a> {
-    /// The spec.
-    spec: &'a str,
-    /// The number of the submission that a person made; `None` for this one.
-    first: Option<u64>,
-    ended_before: BTreeMap<String, f64>,
 }
 
 /// Writes a submission and hands it to its scheduler. `prepare` is called before the first task can start.
@@ -102,15 +93,30 @@ fn submit(
     let list: String = lines.into_iter().map(|line| line + "\n").collect();
     write_whole(&folder.trials(), list.as_bytes())?;
     let is_search = search.is_some();
-    if let Some(OfSearch { spec, first, ended_before }) = search {
+    if let Some((spec, first)) = search {
         let first = first.or(folder.number()).unwrap_or_default();
         let Tasks { threads, stall_timeout, .. } = *tasks;
-        let scheduler = scheduler.clone();
-        Continuation { scheduler, threads, stall_timeout, first, ended_before }.write(&folder, spec)?;
+        Continuation { scheduler: scheduler.clone(), threads, stall_timeout, first }.write(&folder, spec)?;
     }
     let submission = Submission { name, folder: folder.clone(), count, tasks, program: copy };
+    let job = hand_over(&submission, scheduler, (is_search, replaces_results), prepare);
+    if job.is_err() && is_search {
+        // The scheduler has no task of it: its trials were not submitted.
+        let _ = std::fs::remove_file(folder.search());
+    }
+    job
+}
+
+/// Writes the script of a submission and hands it to the scheduler.
+fn hand_over(
+    submission: &Submission<'_>,
+    scheduler: &Scheduler,
+    (is_search, replaces_results): (bool, bool),
+    prepare: impl FnOnce() -> Result<(), LaunchError>,
+) -> Result<Job, LaunchError> {
+    let (folder, count) = (&submission.folder, submission.count);
     let path_of_script = folder.script();
-    write_whole(&path_of_script, script(scheduler, &submission).as_bytes())?;
+    write_whole(&path_of_script, script(scheduler, submission).as_bytes())?;
     let slurm = matches!(scheduler, Scheduler::Slurm(_));
     if slurm && replaces_results {
         slurm::test(&path_of_script, count)?;
@@ -119,22 +125,23 @@ fn submit(
     // Before the first task can start.
     let submitted = now();
     let job = if slurm { slurm::submit(&path_of_script, count)? } else { user_template::submit(&path_of_script)? };
-    let after = match scheduler {
-        Scheduler::Slurm(options) if is_search => {
-            write_whole(&folder.after(), slurm::script_after(options, &submission, &job).as_bytes())?;
-            Some(slurm::submit(&folder.after(), 1)?)
+    let mut job = Job { slurm, job, trials: count, after: None, submitted };
+    let rest = job.write(folder).map_err(LaunchError::from).and_then(|()| {
+        if let Scheduler::Slurm(options) = scheduler
+            && is_search
+        {
+            write_whole(&folder.after(), slurm::script_after(options, submission, &job.job).as_bytes())?;
+            job.after = Some(slurm::submit(&folder.after(), 1)?);
+            job.write(folder)?;
         }
-        _ => None,
-    };
-    let job = Job { slurm, job, trials: count, after, submitted };
-    let path = folder.job();
-    let text = serde_json::to_vec_pretty(&job).map_err(std::io::Error::from).map_err(FileError::at("write", &path))?;
-    if let Err(error) = write_whole(&path, &text) {
+        Ok(())
+    });
+    if let Err(error) = rest {
         // Without its file, `vaex cancel` could not find the job, so it is cancelled now. The first error is returned.
-        if slurm {
-            let _ = slurm::cancel_job(&job.job);
+        for job in job.after.iter().chain([&job.job]).filter(|_| slurm) {
+            let _ = slurm::cancel_job(job);
         }
-        return Err(error.into());
+        return Err(error);
     }
     Ok(job)
 }
@@ -170,10 +177,16 @@ impl<'p> Launch<'p> {
     ) -> Result<Option<Job>, LaunchError> {
         // A scheduler needs a fixed list: the trials that can be proposed without results of other trials.
         let mut waiting: Vec<Waiting<'p>> = Vec::new();
-        while let Some(one) = self.source.propose() {
-            // None waits for a shorter trial: a task continues what is there when it starts.
-            self.source.handed_over(&one.trial);
-            waiting.push(one);
+        loop {
+            match self.source.propose() {
+                Some(one) => {
+                    // None waits for a shorter trial: a task continues what is there when it starts.
+                    self.source.handed_over(&one.trial);
+                    waiting.push(one);
+                }
+                None if self.source.is_at_work() => {}
+                None => break,
+            }
         }
         if waiting.is_empty() {
             return Ok(None);
@@ -184,10 +197,7 @@ impl<'p> Launch<'p> {
             format!("{}{until}", one.trial.id())
         };
         let lines = waiting.iter().map(line).collect();
-        let search = self.search.map(|search| {
-            let ended = |one: &Waiting<'_>| Some((one.trial.id().to_owned(), TrialRecord::read(&one.folder).ok()?.ended?));
-            OfSearch { spec: search.standalone(), first, ended_before: waiting.iter().filter_map(ended).collect() }
-        });
+        let search = self.search.map(|search| (search.standalone(), first));
         let replaces_results = waiting.iter().any(|waiting| waiting.fresh_record.is_some());
         let handed = Handed { name: &name, lines, search, replaces_results };
         // The script of another scheduler may run its tasks itself, and each of them plans what follows.

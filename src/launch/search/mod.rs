@@ -8,9 +8,10 @@ mod marks;
 mod results;
 mod told;
 
-use self::handed::Handed;
+use self::handed::{GIVEN_UP, Handed};
+use self::results::Left;
 use self::told::Told;
-use super::cluster::Continuation;
+use super::cluster::{Continuation, Task};
 use super::frozen::{self, FrozenResult, FrozenSearch, FrozenSetting};
 use super::inspect::{Inspected, inspect};
 use super::ready::{Shorter, ready};
@@ -49,22 +50,13 @@ pub(super) struct Searcher<'p> {
     /// Trials that this launch has started; with --fresh, the results of others do not count.
     started: BTreeSet<String>,
     is_stopped: bool,
+    /// Whether the last call made as many proposals as one call may.
+    is_at_work: bool,
     start: Instant,
     /// The seconds of earlier launches.
     seconds_before: f64,
     events: Vec<SearchEvent>,
     told: Told,
-}
-
-/// What earlier runs left of a search, besides what goes on.
-#[derive(Default)]
-pub(super) struct Left {
-    /// Trials that are done.
-    pub(super) done: Vec<Trial>,
-    /// Trials that failed by themselves.
-    pub(super) failed: Vec<(Trial, Box<TrialRecord>)>,
-    /// Messages about damaged files.
-    pub(super) damaged: Vec<String>,
 }
 
 impl<'p> Searcher<'p> {
@@ -101,6 +93,7 @@ impl<'p> Searcher<'p> {
             blocked: BTreeSet::new(),
             started: BTreeSet::new(),
             is_stopped: false,
+            is_at_work: false,
             start: Instant::now(),
             events: Vec::new(),
             told: Told::default(),
@@ -117,8 +110,8 @@ impl<'p> Searcher<'p> {
             searcher.add(&[]);
         }
         searcher.freeze()?;
-        let left = searcher.look(&folders)?;
-        searcher.block(&folders, continuation)?;
+        let mut left = searcher.look(&folders)?;
+        left.submitted = searcher.block(&folders, continuation)?;
         searcher.decide()?;
         Ok((searcher, left))
     }
@@ -149,21 +142,26 @@ impl<'p> Searcher<'p> {
         Ok(left)
     }
 
-    /// Blocks the trials that a scheduler has, or had too often.
-    fn block(&mut self, folders: &TrialFolders, continuation: Option<&Continuation>) -> Result<(), LaunchError> {
+    /// Blocks the trials that a scheduler has, or had too often. Returns those that it has.
+    fn block(
+        &mut self,
+        folders: &TrialFolders,
+        continuation: Option<&Continuation>,
+    ) -> Result<Vec<(Trial, Task)>, LaunchError> {
         let rungs = &self.searching.rules().rungs;
         let has_reached = |id: &str, until: Option<u64>| {
             let rung = rungs.iter().position(|rung| Some(*rung) == until).unwrap_or(rungs.len().saturating_sub(1));
             self.known.get(id).is_some_and(|known| known.get(rung).is_some_and(|at| *at != Reached::NotYet))
         };
-        let folders = (folders, self.plan.name());
-        let Handed { elsewhere, given_up } = Handed::read(&self.experiment, folders, continuation, &has_reached)?;
-        for trial in &given_up {
-            let reason = "it was submitted three times and not finished; to try again, run `vaex run` again".to_owned();
-            self.events.push(SearchEvent::Blocked { trial: trial.clone(), reason });
+        let of_name = (folders, self.plan.name());
+        let Handed { elsewhere, mut tasks, given_up } =
+            Handed::read(&self.experiment, of_name, continuation, &has_reached)?;
+        for id in &given_up {
+            marks::give_up(folders.find(id), GIVEN_UP)?;
+            self.events.push(SearchEvent::Blocked { trial: id.clone(), reason: GIVEN_UP.to_owned() });
         }
         self.blocked.extend(elsewhere.into_iter().chain(given_up));
-        Ok(())
+        Ok(self.trials().filter_map(|trial| Some((trial.clone(), tasks.remove(trial.id())?))).collect())
     }
 
     /// The trials of all settings; one may be of several settings.
@@ -381,6 +379,7 @@ impl<'p> Searcher<'p> {
             return self.start(trial, last);
         }
         // Proposals may bring no new trial; the launch handles events and signals between the calls.
+        self.is_at_work = false;
         for _ in 0..PROPOSALS_AT_ONCE {
             let results = self.results();
             if let Some((rung, setting)) = self.searching.rules().promotion(&results, &self.frozen.promoted) {
@@ -397,9 +396,10 @@ impl<'p> Searcher<'p> {
                 }
             }
             if !self.propose_setting(&results)? {
-                break;
+                return Ok(None);
             }
         }
+        self.is_at_work = true;
         Ok(None)
     }
 
@@ -453,21 +453,29 @@ impl<'p> Proposer<'p> for Searcher<'p> {
         }
         let results = self.results();
         let next = self.next(&results);
-        let is_open = |next: &&Next| matches!(next, Next::Train(_) | Next::Wait(_));
+        let open = self.settings.iter().zip(&next).filter(|(_, next)| matches!(next, Next::Train(_) | Next::Wait(_)));
+        let open: BTreeSet<&str> = open.flat_map(|(one, _)| one.trials.iter().flatten().map(Trial::id)).collect();
+        let open = open.into_iter().filter(|id| !self.running.contains_key(*id)).count();
         let to_come = match self.searching.rules().settings {
             Some(most) => most.saturating_sub(self.settings.len() as u64) as usize,
             None => usize::from(self.has_more()),
         };
-        let open = self.unevaluated.len() + self.searching.seeds() * (next.iter().filter(is_open).count() + to_come);
+        let open = open + self.unevaluated.len() + self.searching.seeds() * to_come;
         // When nothing runs, what is left may wait for a trial that was stopped from outside.
         let rules = self.searching.rules();
         let number = self.settings.len() as u64;
-        let can_go_on = !self.running.is_empty()
-            || !self.unevaluated.is_empty()
+        if !self.running.is_empty() {
+            return open;
+        }
+        let can_go_on = !self.unevaluated.is_empty()
             || self.task(&results).is_some()
             || rules.promotion(&results, &self.frozen.promoted).is_some()
             || self.has_more() && rules.outcomes(&results, number).is_some();
         if can_go_on { open.max(1) } else { 0 }
+    }
+
+    fn is_at_work(&self) -> bool {
+        self.is_at_work && !self.is_stopped
     }
 
     fn stop(&mut self) {

@@ -1,6 +1,7 @@
 //! The results of trials at the rungs of a search, from their folders.
 
 use crate::folder::{FileError, TrialFolder};
+use crate::launch::cluster::Task;
 use crate::metrics::{Metric, Split};
 use crate::plan::Trial;
 use crate::record::tables;
@@ -9,6 +10,19 @@ use crate::search::{Reached, Results};
 use crate::train::{Keep, kept_at};
 use crate::trial;
 use std::io::ErrorKind;
+
+/// What earlier runs left of a search, besides what goes on.
+#[derive(Default)]
+pub(in crate::launch) struct Left {
+    /// Trials that are done.
+    pub(in crate::launch) done: Vec<Trial>,
+    /// Trials that failed by themselves.
+    pub(in crate::launch) failed: Vec<(Trial, Box<TrialRecord>)>,
+    /// Trials that are queued or running in a scheduler.
+    pub(in crate::launch) submitted: Vec<(Trial, Task)>,
+    /// Messages about damaged files.
+    pub(in crate::launch) damaged: Vec<String>,
+}
 
 /// What the folder of a trial says.
 pub(super) struct Found {
