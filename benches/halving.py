@@ -112,7 +112,7 @@ def main():
         same = " (the same)" if choices[0] == choices[1] else ""
         print(
             f"| {name} | {trained[0]} | {trained[1]} | {100 * share:.0f} % | {shown[0]}: {statistics.mean(found[0]):.2f} | "
-            f"{shown[1]}: {statistics.mean(found[1]):.2f}{same} | {difference:+.2f} | {error:.2f} |", flush=True
+            f"{shown[1]}: {statistics.mean(found[1]):.2f}{same} | {difference + 0.0:+.2f} | {error:.2f} |", flush=True
         )
     sys.exit(0 if is_met else 1)
 

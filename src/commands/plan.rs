@@ -135,7 +135,10 @@ fn searched(search: &Searching, listed: usize) -> String {
             let rungs: Vec<String> = rungs.iter().map(u64::to_string).collect();
             let share = rules.epochs().zip(rules.settings).zip(rules.rungs.last()).map(|((epochs, settings), all)| {
                 let about = if let Stop::Asha { .. } = rules.stop { "about" } else { "up to" };
-                format!(", {about} {:.0} % of all epochs", 100.0 * epochs as f64 / (settings.saturating_mul(*all)) as f64)
+                format!(
+                    ", {about} {:.0} % of all epochs",
+                    100.0 * epochs as f64 / (settings.saturating_mul(*all)) as f64
+                )
             });
             format!("; {} after epoch {}{}", rules.stop.name(), rungs.join(", "), share.unwrap_or_default())
         }

@@ -175,7 +175,11 @@ impl FrozenSearch {
         let are_equal = !searching.search().keys().any(|key| key == "train.epochs");
         // Of the others, results decide how many reach a rung.
         let is_exact = matches!(searching.rules().stop, Stop::Never | Stop::Halving { .. });
-        self.epochs = searching.rules().epochs().filter(|_| are_equal && is_exact).map(|epochs| epochs.saturating_mul(self.seeds));
+        self.epochs = searching
+            .rules()
+            .epochs()
+            .filter(|_| are_equal && is_exact)
+            .map(|epochs| epochs.saturating_mul(self.seeds));
     }
 }
 

@@ -175,9 +175,7 @@ impl<'p> Launch<'p> {
             // The record has more information than the exit status, if this attempt wrote it.
             (End::Reported(Status::Done), Ok(record)) if record.status == Status::Done => (Status::Done, None, false),
             // Another task of the search may have stopped it early since.
-            (End::Reported(Status::Paused), Ok(record))
-                if matches!(record.status, Status::Paused | Status::Pruned) =>
-            {
+            (End::Reported(Status::Paused), Ok(record)) if matches!(record.status, Status::Paused | Status::Pruned) => {
                 (record.status, None, false)
             }
             (End::Reported(_) | End::DiskFull(_), Ok(record))

@@ -99,9 +99,11 @@ fn tasks_of_an_earlier_submission_go_on_with_the_last_one() {
 #[test]
 #[cfg(unix)]
 fn a_search_is_submitted_to_its_end_although_settings_repeat() {
-    let spec = search_runs::SPEC.replace("trials = 9\nmethod = \"random\"", "trials = 60").replace("seeds = 2", "seeds = 1");
+    let spec =
+        search_runs::SPEC.replace("trials = 9\nmethod = \"random\"", "trials = 60").replace("seeds = 2", "seeds = 1");
     let (before, _) = spec.split_once("[search.space]").unwrap();
-    let mut workspace = Workspace::with_spec(&format!("{before}[search.space]\n\"model.latent_dim\" = {{ choice = [2, 4, 8] }}\n"));
+    let mut workspace =
+        Workspace::with_spec(&format!("{before}[search.space]\n\"model.latent_dim\" = {{ choice = [2, 4, 8] }}\n"));
     workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
     workspace.write("template.sh", TEMPLATE);
     workspace.succeed(&["run", "spec.toml", "--launcher", "command", "--template", "template.sh"]);

@@ -48,9 +48,7 @@ impl Continuation {
 ///
 /// # Errors
 /// A file of a submission cannot be read.
-pub fn last_continuation(
-    experiment: &ExperimentFolder,
-) -> Result<Option<(SubmissionFolder, Continuation)>, FileError> {
+pub fn last_continuation(experiment: &ExperimentFolder) -> Result<Option<(SubmissionFolder, Continuation)>, FileError> {
     let mut last = None;
     for (number, folder) in experiment.submissions()? {
         let own = Continuation::read(&folder)?.filter(|continuation| continuation.first == number);

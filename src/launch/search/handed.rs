@@ -10,8 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const ATTEMPTS: usize = 3;
 
 /// Why a trial is not started that was submitted so often.
-pub(super) const GIVEN_UP: &str =
-    "it was submitted three times and not finished; to try again, run `vaex run` again";
+pub(super) const GIVEN_UP: &str = "it was submitted three times and not finished; to try again, run `vaex run` again";
 
 /// The trials of a search that are not to be started.
 pub(super) struct Handed {

@@ -239,7 +239,8 @@ impl<'p> Searcher<'p> {
             .collect();
         self.add(&outcomes);
         let folders = self.experiment.trials()?;
-        let trials: Vec<Trial> = self.settings.last().iter().flat_map(|one| one.trials.iter().flatten()).cloned().collect();
+        let trials: Vec<Trial> =
+            self.settings.last().iter().flat_map(|one| one.trials.iter().flatten()).cloned().collect();
         trials.iter().try_for_each(|trial| self.read(trial, &folders).map(drop))?;
         self.freeze()?;
         Ok(true)
