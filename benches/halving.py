@@ -72,10 +72,6 @@ def run(vaex, folder, name, text):
     return json.loads(report.stdout)["experiments"][0]
 
 
-def written(value):
-    return json.dumps(value)
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("vaex", type=pathlib.Path)
@@ -97,10 +93,8 @@ def main():
         metric = parts["metric"].split("_", 1)[1]
         found = []
         for kind, choice in zip(("halving", "whole"), choices):
-            include = "".join(f'"{key}" = {written(value)}\n' for key, value in choice.items() if value is not None)
-            fresh = run(vaex, folder, f"{name}_fresh_{kind}", base(FRESH) + "\n[sweep.zip]\n" + "".join(
-                f'"{key}" = [{written(value)}]\n' for key, value in choice.items() if value is not None))
-            assert include
+            keys = "".join(f'"{key}" = [{json.dumps(value)}]\n' for key, value in choice.items() if value is not None)
+            fresh = run(vaex, folder, f"{name}_fresh_{kind}", base(FRESH) + "\n[sweep.zip]\n" + keys)
             found.append([trial["kept"]["validation"][metric] for trial in fresh["trials"]])
         sign = -1.0 if metric == "elbo_nats" else 1.0
         difference = sign * (statistics.mean(found[0]) - statistics.mean(found[1]))

@@ -291,7 +291,7 @@ fn json(plan: &Plan, prospects: &Prospects<'_>, times: &BTreeMap<&str, Duration>
     serde_json::json!({
         "search": plan.search().map(|search| serde_json::json!({
             "method": search.rules().method.name(),
-            "metric": format!("validation_{}", search.metric().name),
+            "metric": search.search().metric_name(),
             "settings": search.rules().settings,
             "hours": search.search().hours,
             "seeds": search.seeds(),

@@ -127,14 +127,13 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
     let (trials, split) = (&states.trials, split(states));
     let table = table(plan, trials, split).fit(width);
     let mut text = format!("{}: {}\n\n{table}\n", plan.name, counts(trials));
+    let reported: Vec<ReportedTrial> = trials.iter().filter_map(reported).collect();
     if let Some(search) = &plan.search {
-        let reported: Vec<ReportedTrial> = trials.iter().filter_map(reported).collect();
         let state = SearchState::of(search, &reported);
         text.push_str(&format!("\n{}\n\n{}\n", wrapped(&state.line(), width), state.table().fit(width)));
     }
     let has_metrics = trials.iter().any(|state| state.epoch() > 0);
     if has_metrics {
-        let reported: Vec<ReportedTrial> = trials.iter().filter_map(reported).collect();
         let epochs = report::epochs_in_words(reported.iter());
         text.push_str(&format!("\n{} metrics of {epochs}\n", split.name()));
         for rule in report::rules(&table, split) {

@@ -30,7 +30,8 @@ impl SubmissionFolder {
         self.path.join("script.sh")
     }
 
-    /// The ids of its trials, one per line, in a search followed by the epoch after which the trial pauses. The number of a task is the number of its line, counted from 0.
+    /// The ids of its trials, one per line, in a search followed by the epoch after which the trial pauses. The number of a task is the
+    /// number of its line, counted from 0.
     pub fn trials(&self) -> PathBuf {
         self.path.join("trials.txt")
     }

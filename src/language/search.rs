@@ -173,6 +173,11 @@ impl Search {
         Some(Search { metric, hours, min_epochs, method, trials, seed, parallel, stop, space })
     }
 
+    /// The name of the metric, with its split.
+    pub fn metric_name(&self) -> String {
+        name_of(self.metric)
+    }
+
     /// The rules, for trials with this number of epochs.
     pub fn rules(&self, epochs: u64) -> Rules {
         let factor = match self.stop {
@@ -286,7 +291,12 @@ fn metrics() -> impl Iterator<Item = &'static Metric> {
 
 /// The names of the metrics that settings can be compared by, with their split.
 pub(super) fn metric_names() -> Vec<String> {
-    metrics().map(|metric| format!("{}_{}", Split::Validation.name(), metric.name)).collect()
+    metrics().map(name_of).collect()
+}
+
+/// The name of a metric on the validation images.
+fn name_of(metric: &Metric) -> String {
+    format!("{}_{}", Split::Validation.name(), metric.name)
 }
 
 fn metric_of(name: &str) -> Option<&'static Metric> {

@@ -1,7 +1,6 @@
 //! plan.json, the frozen plan: the resolved trials of the last run. The next run compares its plan with it.
 
 use crate::folder::{self, BLANK_SEAL, ExperimentFolder, FileError, SealPlace, write_whole};
-use crate::metrics::Split;
 use crate::plan::{Expected, Plan, Proposed, Searching, Trial};
 use crate::record::trial::Pruned;
 use crate::search::{Axis, Outcome, Setting, Stop};
@@ -154,7 +153,7 @@ impl FrozenSearch {
         FrozenSearch {
             hash: searching.hash().to_owned(),
             method: rules.method.name().to_owned(),
-            metric: format!("{}_{}", Split::Validation.name(), searching.metric().name),
+            metric: searching.search().metric_name(),
             trials: rules.settings,
             hours: searching.search().hours,
             seeds: searching.seeds() as u64,
@@ -260,12 +259,8 @@ pub(super) fn changes(plan: &Plan, experiment: &ExperimentFolder) -> Result<Opti
         before => before?,
     };
     // A search adds its trials one by one.
-    if before
-        .search
-        .as_ref()
-        .map(|search| &*search.hash)
-        .is_some_and(|hash| plan.search().is_some_and(|now| now.hash() == hash))
-    {
+    let is_same = |before: &FrozenSearch| plan.search().is_some_and(|now| now.hash() == before.hash);
+    if before.search.as_ref().is_some_and(is_same) {
         return Ok(None);
     }
     let now: BTreeSet<&str> = plan.trials().iter().map(|trial| trial.id()).collect();

@@ -29,10 +29,11 @@ pub fn prepare<'p>(
     options: &Options,
     submitted: &BTreeMap<String, Task>,
 ) -> Result<Launch<'p>, LaunchError> {
-    let Opened { experiment, lock, mut found } = open(plan, options)?;
+    let opened = open(plan, options)?;
     if let Some(searching) = plan.search() {
-        return search(plan, searching, Opened { experiment, lock, found }, options, None);
+        return search(plan, searching, opened, options, None);
     }
+    let Opened { experiment, lock, mut found } = opened;
     let (mut unfinished, folders) = (Vec::new(), experiment.trials()?);
     for trial in plan.selected() {
         if let Some(task) = submitted.get(trial.id()) {
@@ -77,8 +78,8 @@ pub fn prepare<'p>(
     Launch::new(options, jobs, threads, found, Box::new(listed), Some(lock))
 }
 
-/// Prepares a search again from the results so far: it goes on from a submission. `None` if a person has submitted it again since, or if `stop`
-/// is set once the experiment is locked.
+/// Prepares a search again from the results so far: it goes on from a submission. `None` if a person has submitted it again since,
+/// or if `stop` is set once the experiment is locked.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -149,7 +150,8 @@ fn search<'p>(
     Ok(launch)
 }
 
-/// Prepares one trial whose folder an earlier command has prepared, to be trained to its end or `until` an epoch. If the trial is finished, the launch is empty.
+/// Prepares one trial whose folder an earlier command has prepared, to be trained to its end or `until` an epoch. If the trial is
+/// finished, the launch is empty.
 ///
 /// # Errors
 /// The folder cannot be written.

@@ -224,9 +224,7 @@ impl States {
         });
         self.eta_seconds = last;
     }
-}
 
-impl States {
     /// Estimates the remaining time of a search, whose trials have this number of epochs together.
     fn estimate_search(&mut self, epochs: u64) {
         let trained: u64 = self.trials.iter().map(State::epoch).sum();

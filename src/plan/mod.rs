@@ -16,7 +16,7 @@ pub use expect::Expected;
 pub use id::NUMERICS;
 pub use resolve::{ResolvedPoint, Resolver};
 pub use search::{Proposed, Searching};
-pub use trial::{Trial, value_text};
+pub use trial::{Trial, assignment_text, value_text};
 
 use crate::data::Files;
 use crate::folder::FileError;

@@ -230,6 +230,11 @@ pub fn value_text(value: Option<&Value>) -> String {
     }
 }
 
+/// A key with its value, without its table: `kl_weight=0.5`.
+pub fn assignment_text(key: &str, value: Option<&Value>) -> String {
+    format!("{}={}", key.rsplit('.').next().unwrap_or(key), value_text(value))
+}
+
 /// Whether two values are equal; 1 equals 1.0.
 pub(super) fn same(one: &Value, other: Option<&Value>) -> bool {
     match (one, other) {

@@ -5,11 +5,11 @@ use super::table::{Column, Table};
 use super::trial::ReportedTrial;
 use crate::launch::{FrozenSearch, FrozenSetting};
 use crate::metrics::{Metric, Split};
-use crate::plan::value_text;
+use crate::plan::assignment_text;
 use crate::record::trial::Status;
 use crate::search::{Setting, importance};
 use crate::text::counted;
-use crate::train::{kept_at, measure};
+use crate::train::{kept_at_rung, measure};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,14 +48,6 @@ impl<'a> SearchState<'a> {
         let values = values.collect();
         let epochs = trials.values().filter_map(|trial| trial.last(Split::Train)).map(|row| row.epoch).sum();
         SearchState { values, stopped, epochs, search }
-    }
-
-    /// The best setting: its number, the epoch and its value; of those at the highest rung that any has reached.
-    pub fn best(&self) -> Option<(usize, u64, f64)> {
-        (0..self.search.rungs.len()).rev().find_map(|rung| {
-            let (number, value) = self.best_at(rung)?;
-            Some((number, self.search.rungs[rung], value))
-        })
     }
 
     fn best_at(&self, rung: usize) -> Option<(usize, f64)> {
@@ -180,22 +172,13 @@ impl FrozenSearch {
 
 /// The value of a trial at a rung, in the epoch that it would keep then; `None` if it has not reached it.
 fn value_at(trial: &ReportedTrial, metric: &str, rungs: &[u64], rung: usize) -> Option<f64> {
-    let (last, is_end) = (trial.last(Split::Validation)?.epoch, rung + 1 == rungs.len());
     let is_done = trial.record.status == Status::Done;
-    let epoch = match is_done {
-        true if is_end => last,
-        true => last.min(*rungs.get(rung)?),
-        false if is_end => return None,
-        false => *rungs.get(rung)?,
-    };
     let keeps_best = trial.value("train.keep").is_some_and(|keep| keep == "best");
-    kept_at(&trial.metrics, keeps_best, epoch)?.get(metric).filter(|value| value.is_finite())
+    let row = kept_at_rung(&trial.metrics, keeps_best, is_done, rungs, rung)?;
+    row.get(metric).filter(|value| value.is_finite())
 }
 
 /// The values of a setting: `kl_weight=0.5 latent_dim=8`.
 pub fn values_text(values: &BTreeMap<String, Value>) -> String {
-    let value = |(key, value): (&String, &Value)| {
-        format!("{}={}", key.rsplit('.').next().unwrap_or(key), value_text(Some(value)))
-    };
-    values.iter().map(value).collect::<Vec<_>>().join(" ")
+    values.iter().map(|(key, value)| assignment_text(key, Some(value))).collect::<Vec<_>>().join(" ")
 }

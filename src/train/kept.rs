@@ -23,11 +23,32 @@ pub fn best_row(rows: &[Row]) -> Option<&Row> {
 
 /// The validation row of the epoch that a trial would keep if it ended after `epoch`; `None` if it has not reached that epoch. Rows are in
 /// the order of the epochs.
-pub fn kept_at(rows: &[Row], keeps_best: bool, epoch: u64) -> Option<&Row> {
+fn kept_at(rows: &[Row], keeps_best: bool, epoch: u64) -> Option<&Row> {
     let is_last = |row: &&Row| row.split == Split::Validation && row.epoch == epoch && row.is_finite();
     let last = rows.iter().find(is_last)?;
     let until = rows.partition_point(|row| row.epoch <= epoch);
     if keeps_best { best_row(rows.get(..until)?) } else { Some(last) }
+}
+
+/// As [`kept_at`], at a rung of a search, whose last rung is the end of training. A trial that `is_done` has reached all of them:
+/// `train.patience` may have ended it before a rung, and not all trials have the same number of epochs.
+pub fn kept_at_rung<'r>(
+    rows: &'r [Row],
+    keeps_best: bool,
+    is_done: bool,
+    rungs: &[u64],
+    rung: usize,
+) -> Option<&'r Row> {
+    let (epoch, is_end) = (*rungs.get(rung)?, rung + 1 == rungs.len());
+    let ended =
+        || rows.iter().filter(|row| row.split == Split::Validation && row.is_finite()).map(|row| row.epoch).max();
+    let epoch = match is_done {
+        true if is_end => ended()?,
+        true => ended()?.min(epoch),
+        false if is_end => return None,
+        false => epoch,
+    };
+    kept_at(rows, keeps_best, epoch)
 }
 
 /// Whether the loss has not improved in the last `patience` of the epochs with the full KL weight and capacity.
@@ -82,6 +103,20 @@ mod tests {
             |keeps_best: bool| [1, 2, 3, 4, 5].map(|epoch| kept_at(&epochs, keeps_best, epoch).map(|row| row.epoch));
         assert_eq!(kept(false), [Some(1), Some(2), Some(3), Some(4), None]);
         assert_eq!(kept(true), [Some(1), Some(2), Some(2), Some(4), None]);
+    }
+
+    #[test]
+    fn a_trial_that_is_done_has_reached_all_rungs() {
+        let epochs = rows(&[(1.0, 3.0), (1.0, 2.0), (1.0, 4.0)]);
+        let at = |is_done: bool, keeps_best: bool| {
+            let rungs = [1, 3, 6, 9];
+            [0, 1, 2, 3].map(|rung| kept_at_rung(&epochs, keeps_best, is_done, &rungs, rung).map(|row| row.epoch))
+        };
+        assert_eq!(at(false, false), [Some(1), Some(3), None, None]);
+        assert_eq!(at(true, false), [Some(1), Some(3), Some(3), Some(3)]);
+        assert_eq!(at(true, true), [Some(1), Some(2), Some(2), Some(2)]);
+        // The end is not reached before a trial is done.
+        assert_eq!(kept_at_rung(&epochs, false, false, &[1, 3], 1).map(|row| row.epoch), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::folder::ExperimentFolder;
 use crate::launch::cluster::{self, Scheduler, Tasks};
 use crate::launch::{self, EvaluationWatch, Frozen, Options, Phase, State};
 use crate::metrics::{Row, Split, named};
-use crate::plan::{Plan, Trial, value_text};
+use crate::plan::{Plan, Trial, assignment_text};
 use crate::record::trial::Status;
 use crate::report::significant;
 use crate::text::shell_word;
@@ -196,10 +196,8 @@ fn follow(
 
 /// The trial's id and its values of the varied keys.
 fn name(state: &State) -> String {
-    let value = |(key, value): &(String, Option<serde_json::Value>)| {
-        format!(" {}={}", key.rsplit('.').next().unwrap_or(key), value_text(value.as_ref()))
-    };
-    format!("{}{}", state.id, state.keys.iter().map(value).collect::<String>())
+    let values = state.keys.iter().map(|(key, value)| format!(" {}", assignment_text(key, value.as_ref())));
+    format!("{}{}", state.id, values.collect::<String>())
 }
 
 fn event(state: &State, eta: Option<f64>) -> serde_json::Value {

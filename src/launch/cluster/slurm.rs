@@ -34,42 +34,36 @@ pub(super) fn script(options: &SlurmOptions, submission: &Submission<'_>) -> Str
     let SlurmOptions { partition, time, gpus, max_parallel, arguments } = options;
     let last = submission.count.saturating_sub(1);
     let array = max_parallel.map_or_else(|| format!("0-{last}"), |limit| format!("0-{last}%{limit}"));
-    let option = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("--{name}={value}"));
     let options = [
         Some(format!("--job-name={}", quoted(&job_name(submission.name)))),
         Some(format!("--array={array}")),
-        Some(format!("--output={}", quoted(&log_of_each(&submission.folder)))),
+        Some(format!("--output={}", quoted(&log(&submission.folder, "%a")))),
         Some("--open-mode=append".to_owned()),
         Some("--requeue".to_owned()),
         Some(format!("--signal=B:USR1@{NOTICE_SECONDS}")),
         Some("--ntasks=1".to_owned()),
         Some(format!("--cpus-per-task={}", submission.tasks.threads)),
-        option("partition", partition),
-        option("time", time),
-        option("gpus", &gpus.map(|gpus| gpus.to_string())),
+        option("partition", partition.as_ref()),
+        option("time", time.as_ref()),
+        option("gpus", gpus.map(|gpus| gpus.to_string()).as_ref()),
     ];
-    let options = options.into_iter().flatten().chain(arguments.iter().cloned());
-    let options: String = options.map(|option| format!("#SBATCH {option}\n")).collect();
+    let options = directives(options.into_iter().flatten().chain(arguments.iter().cloned()));
     filled(SCRIPT, &[("{options}\n", &*options), ("{task}", &*submission.task_command())])
 }
 
 /// The script of the job that submits what follows in a search when all tasks of a job have ended, in whatever way.
 pub(super) fn script_after(options: &SlurmOptions, submission: &Submission<'_>, job: &str) -> String {
     let SlurmOptions { partition, time, arguments, .. } = options;
-    let option = |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("--{name}={value}"));
-    let escaped = submission.folder.path().to_string_lossy().replace('%', "%%");
-    let log = SubmissionFolder::new(escaped).log("after").to_string_lossy().into_owned();
-    let given = [option("partition", partition), option("time", time)];
+    let given = [option("partition", partition.as_ref()), option("time", time.as_ref())];
     // Of options that are given twice, the last one counts: it must wait for the job, whatever the job waits for.
     let own = [
         format!("--job-name={}", quoted(&job_name(submission.name))),
-        format!("--output={}", quoted(&log)),
+        format!("--output={}", quoted(&log(&submission.folder, "after"))),
         format!("--dependency=afterany:{job}"),
         "--ntasks=1".to_owned(),
         "--cpus-per-task=1".to_owned(),
     ];
-    let options = given.into_iter().flatten().chain(arguments.iter().cloned()).chain(own);
-    let options: String = options.map(|option| format!("#SBATCH {option}\n")).collect();
+    let options = directives(given.into_iter().flatten().chain(arguments.iter().cloned()).chain(own));
     format!("#!/bin/bash\n{options}exec {}\n", submission.advance_command())
 }
 
@@ -83,10 +77,20 @@ fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// The path of the logs, in which Slurm replaces `%a` by the task number. All other `%` are escaped.
-fn log_of_each(folder: &SubmissionFolder) -> String {
+/// An option of sbatch, if it is given.
+fn option(name: &str, value: Option<&String>) -> Option<String> {
+    value.map(|value| format!("--{name}={value}"))
+}
+
+/// The lines of a script that have its options.
+fn directives(options: impl Iterator<Item = String>) -> String {
+    options.map(|option| format!("#SBATCH {option}\n")).collect()
+}
+
+/// The path of a log, given by the number of its task or by `%a`, which Slurm replaces by the number. All other `%` are escaped.
+fn log(folder: &SubmissionFolder, task: &str) -> String {
     let escaped = folder.path().to_string_lossy().replace('%', "%%");
-    SubmissionFolder::new(escaped).log("%a").to_string_lossy().into_owned()
+    SubmissionFolder::new(escaped).log(task).to_string_lossy().into_owned()
 }
 
 /// The template of the script of a job.
@@ -148,9 +152,9 @@ fn array_size() -> Option<usize> {
     settings.lines().find_map(|line| line.strip_prefix("MaxArraySize")?.split('=').nth(1)?.trim().parse().ok())
 }
 
-/// The trials of each Slurm job of an experiment, by job id. Submissions that failed have no job file and are skipped.
-fn jobs(experiment: &ExperimentFolder) -> Result<BTreeMap<String, Vec<String>>, FileError> {
-    let mut jobs = BTreeMap::new();
+/// The Slurm jobs of an experiment, with the folders of their submissions. Submissions that failed have no job file and are skipped.
+fn jobs(experiment: &ExperimentFolder) -> Result<Vec<(SubmissionFolder, Job)>, FileError> {
+    let mut jobs = Vec::new();
     for (_, folder) in experiment.submissions()? {
         let path = folder.job();
         let text = match std::fs::read(&path) {
@@ -159,10 +163,23 @@ fn jobs(experiment: &ExperimentFolder) -> Result<BTreeMap<String, Vec<String>>, 
         };
         let job: Job = serde_json::from_slice(&text).map_err(|error| FileError::at("read", &path)(error.into()))?;
         if job.slurm {
-            jobs.insert(job.job, read_trials(&folder)?);
+            jobs.push((folder, job));
         }
     }
     Ok(jobs)
+}
+
+/// What Slurm's queue says of some jobs, in a format of squeue; array tasks have lines of their own.
+fn queue<'a>(jobs: impl Iterator<Item = &'a String>, format: &str) -> Result<String, LaunchError> {
+    let ids: Vec<&str> = jobs.map(String::as_str).collect();
+    if ids.is_empty() {
+        return Ok(String::new());
+    }
+    match output(Command::new("squeue").args(["-h", "-r", "-o", format, "-j", &ids.join(",")])) {
+        // Slurm forgets jobs some time after they have ended.
+        Err(LaunchError::Scheduler { reason, .. }) if reason.contains("Invalid job id") => Ok(String::new()),
+        lines => lines,
+    }
 }
 
 /// The queued and running Slurm tasks of an experiment, by trial id; empty if nothing was submitted to Slurm.
@@ -170,16 +187,9 @@ fn jobs(experiment: &ExperimentFolder) -> Result<BTreeMap<String, Vec<String>>, 
 /// # Errors
 /// Slurm cannot be queried, or a file of a submission cannot be read.
 pub fn active(experiment: &ExperimentFolder, name: &str) -> Result<BTreeMap<String, Task>, LaunchError> {
-    let jobs = jobs(experiment)?;
-    if jobs.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let ids = jobs.keys().cloned().collect::<Vec<_>>().join(",");
-    let lines = match output(Command::new("squeue").args(["-h", "-r", "-o", "%F %K %T %j", "-j", &ids])) {
-        // Slurm forgets jobs some time after they have ended.
-        Err(LaunchError::Scheduler { reason, .. }) if reason.contains("Invalid job id") => String::new(),
-        lines => lines?,
-    };
+    let of_job = |(folder, job): (SubmissionFolder, Job)| Ok((job.job, read_trials(&folder)?));
+    let jobs = jobs(experiment)?.into_iter().map(of_job).collect::<Result<BTreeMap<_, _>, FileError>>()?;
+    let lines = queue(jobs.keys(), "%F %K %T %j")?;
     let mut active = BTreeMap::new();
     for line in lines.lines() {
         let mut fields = line.splitn(4, ' ');
@@ -198,21 +208,8 @@ pub fn active(experiment: &ExperimentFolder, name: &str) -> Result<BTreeMap<Stri
 
 /// The jobs that submit what follows in a search and that have not ended.
 fn after(experiment: &ExperimentFolder, name: &str) -> Result<Vec<String>, LaunchError> {
-    let mut jobs = Vec::new();
-    for (_, folder) in experiment.submissions()? {
-        if let Ok(text) = std::fs::read(folder.job())
-            && let Ok(Job { after: Some(after), .. }) = serde_json::from_slice(&text)
-        {
-            jobs.push(after);
-        }
-    }
-    if jobs.is_empty() {
-        return Ok(jobs);
-    }
-    let lines = match output(Command::new("squeue").args(["-h", "-o", "%i %j", "-j", &jobs.join(",")])) {
-        Err(LaunchError::Scheduler { reason, .. }) if reason.contains("Invalid job id") => String::new(),
-        lines => lines?,
-    };
+    let mut jobs: Vec<String> = jobs(experiment)?.into_iter().filter_map(|(_, job)| job.after).collect();
+    let lines = queue(jobs.iter(), "%i %j")?;
     // Slurm reuses job ids, so the name must match too.
     let queued = lines.lines().filter_map(|line| line.trim().split_once(' '));
     let queued: BTreeSet<&str> = queued.filter(|(_, of)| *of == job_name(name)).map(|(id, _)| id).collect();

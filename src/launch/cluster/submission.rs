@@ -19,22 +19,24 @@ pub(super) struct Submission<'a> {
 impl Submission<'_> {
     /// The command of a task, without the task number.
     pub(super) fn task_command(&self) -> String {
-        let word = |path: &Path| shell_word(&path.to_string_lossy());
         let Tasks { threads, stall_timeout, evaluation } = self.tasks;
         let stall = stall_timeout.map_or_else(String::new, |seconds| format!(" --stall-timeout {seconds}"));
         let word_of = |option: &OsString| format!(" {}", shell_word(&option.to_string_lossy()));
         let evaluation = evaluation.as_ref().map_or_else(String::new, |options| {
             format!(" --evaluate{}", options.iter().map(word_of).collect::<String>())
         });
-        format!("{} task --threads {threads}{stall}{evaluation} {}", word(&self.program), word(self.folder.path()))
+        self.command(&format!("--threads {threads}{stall}{evaluation}"))
     }
-}
 
-impl Submission<'_> {
     /// The command that submits what follows in a search.
     pub(super) fn advance_command(&self) -> String {
-        let word = |path: &Path| shell_word(&path.to_string_lossy());
-        format!("{} task --advance {}", word(&self.program), word(self.folder.path()))
+        self.command("--advance")
+    }
+
+    fn command(&self, options: &str) -> String {
+        let [program, folder] =
+            [&self.program, self.folder.path()].map(|path: &Path| shell_word(&path.to_string_lossy()));
+        format!("{program} task {options} {folder}")
     }
 }
 

@@ -150,8 +150,8 @@ impl<'p> Searcher<'p> {
     ) -> Result<Vec<(Trial, Task)>, LaunchError> {
         let rungs = &self.searching.rules().rungs;
         let has_reached = |id: &str, until: Option<u64>| {
-            let rung = rungs.iter().position(|rung| Some(*rung) == until).unwrap_or(rungs.len().saturating_sub(1));
-            self.known.get(id).is_some_and(|known| known.get(rung).is_some_and(|at| *at != Reached::NotYet))
+            let rung = rungs.iter().position(|rung| Some(*rung) == until);
+            self.has_reached(id, rung.unwrap_or(rungs.len().saturating_sub(1)))
         };
         let of_name = (folders, self.plan.name());
         let Handed { elsewhere, mut tasks, given_up } =
@@ -167,6 +167,11 @@ impl<'p> Searcher<'p> {
     /// The trials of all settings; one may be of several settings.
     fn trials(&self) -> impl Iterator<Item = &Trial> {
         self.settings.iter().filter_map(|one| one.trials.as_ref().ok()).flatten()
+    }
+
+    /// Whether a trial has reached a rung, or failed before.
+    fn has_reached(&self, id: &str, rung: usize) -> bool {
+        self.known.get(id).and_then(|known| known.get(rung)).is_some_and(|at| *at != Reached::NotYet)
     }
 
     /// The results of all settings.
@@ -269,8 +274,7 @@ impl<'p> Searcher<'p> {
     }
 
     /// The trial to train next, and up to which rung: of the highest rung first.
-    fn task(&self, results: &[Vec<Reached>]) -> Option<(Trial, usize)> {
-        let next = self.next(results);
+    fn task(&self, next: &[Next]) -> Option<(Trial, usize)> {
         let training = next.iter().enumerate().filter_map(|(number, next)| match next {
             Next::Train(rung) => Some((Reverse(*rung), number)),
             _ => None,
@@ -279,11 +283,9 @@ impl<'p> Searcher<'p> {
         training.sort_unstable();
         training.into_iter().find_map(|(Reverse(rung), number)| {
             let trials = self.settings.get(number)?.trials.iter().flatten();
-            let has_reached = |trial: &Trial| {
-                self.known.get(trial.id()).is_some_and(|known| known.get(rung).is_some_and(|at| *at != Reached::NotYet))
-            };
             let is_free = |trial: &&Trial| {
-                !self.running.contains_key(trial.id()) && !self.blocked.contains(trial.id()) && !has_reached(trial)
+                let id = trial.id();
+                !self.running.contains_key(id) && !self.blocked.contains(id) && !self.has_reached(id, rung)
             };
             Some((trials.into_iter().find(is_free)?.clone(), rung))
         })
@@ -390,7 +392,7 @@ impl<'p> Searcher<'p> {
                 self.freeze()?;
                 continue;
             }
-            if let Some((trial, rung)) = self.task(&results) {
+            if let Some((trial, rung)) = self.task(&self.next(&results)) {
                 match self.start(trial, rung)? {
                     Some(waiting) => return Ok(Some(waiting)),
                     None => continue,
@@ -426,8 +428,7 @@ impl<'p> Proposer<'p> for Searcher<'p> {
         let folders = self.experiment.trials().map_err(LaunchError::from);
         let read = folders.and_then(|folders| self.read(trial, &folders)).and_then(|record| {
             let is_from_outside = record.is_none_or(|record| record.from_outside);
-            let is_known = |known: &Vec<Reached>| rung.is_some_and(|rung| known.get(rung) != Some(&Reached::NotYet));
-            let is_known = self.known.get(trial.id()).is_some_and(is_known);
+            let is_known = rung.is_some_and(|rung| self.has_reached(trial.id(), rung));
             if status == Status::Interrupted || matches!(status, Status::Failed | Status::Diverged) && is_from_outside {
                 self.blocked.insert(trial.id().to_owned());
             } else if !is_known {
@@ -462,14 +463,13 @@ impl<'p> Proposer<'p> for Searcher<'p> {
             None => usize::from(self.has_more()),
         };
         let open = open + self.unevaluated.len() + self.searching.seeds() * to_come;
-        // When nothing runs, what is left may wait for a trial that was stopped from outside.
-        let rules = self.searching.rules();
-        let number = self.settings.len() as u64;
         if !self.running.is_empty() {
             return open;
         }
+        // What is left may wait for a trial that was stopped from outside.
+        let (rules, number) = (self.searching.rules(), self.settings.len() as u64);
         let can_go_on = !self.unevaluated.is_empty()
-            || self.task(&results).is_some()
+            || self.task(&next).is_some()
             || rules.promotion(&results, &self.frozen.promoted).is_some()
             || self.has_more() && rules.outcomes(&results, number).is_some();
         if can_go_on { open.max(1) } else { 0 }

@@ -2,12 +2,12 @@
 
 use crate::folder::{FileError, TrialFolder};
 use crate::launch::cluster::Task;
-use crate::metrics::{Metric, Split};
+use crate::metrics::Metric;
 use crate::plan::Trial;
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord};
 use crate::search::{Reached, Results};
-use crate::train::{Keep, kept_at};
+use crate::train::{Keep, kept_at_rung};
 use crate::trial;
 use std::io::ErrorKind;
 
@@ -54,31 +54,17 @@ pub(super) fn read(
     trial::correct(&mut record, &rows);
     let is_done = record.status == Status::Done && trial::fault(folder, &record).is_none();
     let has_failed = matches!(record.status, Status::Failed | Status::Diverged) && !record.from_outside && !retries;
-    let trained =
-        rows.iter().filter(|row| row.split == Split::Validation && row.is_finite()).map(|row| row.epoch).max();
     let sign = metric.sign().unwrap_or(1.0);
     let keeps_best = trial.spec().train.keep == Keep::Best;
-    let reached = |(rung, epoch): (usize, &u64)| {
-        let is_end = rung + 1 == rungs.len();
-        let epoch = match trained {
-            // `train.patience` may have ended it before a rung; and not all trials have the same number of epochs.
-            Some(last) if is_done => {
-                if is_end {
-                    last
-                } else {
-                    last.min(*epoch)
-                }
-            }
-            _ => *epoch,
-        };
-        let row = kept_at(&rows, keeps_best, epoch).filter(|_| is_done || !is_end);
+    let reached = |rung: usize| {
+        let row = kept_at_rung(&rows, keeps_best, is_done, rungs, rung);
         match row.and_then(|row| row.get(&metric.name)) {
             Some(value) => Reached::Value(sign * value),
             None if has_failed || is_done => Reached::Failed,
             None => Reached::NotYet,
         }
     };
-    Ok(Found { rungs: rungs.iter().enumerate().map(reached).collect(), record: Some(record) })
+    Ok(Found { rungs: (0..rungs.len()).map(reached).collect(), record: Some(record) })
 }
 
 /// The result of a setting from those of its trials: their mean, once all of them have reached the rung or failed.

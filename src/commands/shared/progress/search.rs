@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// An event on one line; `None` if it says nothing new.
 pub(super) fn line(plan: &Plan, event: &SearchEvent) -> Option<String> {
-    let metric = plan.search().map(|search| format!("validation_{}", search.metric().name)).unwrap_or_default();
+    let metric = plan.search().map(|search| search.search().metric_name()).unwrap_or_default();
     Some(match event {
         // All of them are proposed at the start.
         SearchEvent::Proposed { seen: 0, .. } => return None,
