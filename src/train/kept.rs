@@ -30,8 +30,9 @@ fn kept_at(rows: &[Row], keeps_best: bool, epoch: u64) -> Option<&Row> {
     if keeps_best { best_row(rows.get(..until)?) } else { Some(last) }
 }
 
-/// As [`kept_at`], at a rung of a search, whose last rung is the end of training. A trial that `is_done` has reached all of them:
-/// `train.patience` may have ended it before a rung, and not all trials have the same number of epochs.
+/// The validation row of the epoch that a trial would keep if it ended at a rung of a search; `None` if it has not reached the rung.
+/// The last rung is the end of training. A trial that `is_done` has reached all of them: `train.patience` may have ended it before a
+/// rung, and not all trials have the same number of epochs.
 pub fn kept_at_rung<'r>(
     rows: &'r [Row],
     keeps_best: bool,
