@@ -328,6 +328,15 @@ fn trainer(folder: &Path) -> Option<u32> {
     String::from_utf8(found.stdout).unwrap().trim().parse().ok()
 }
 
+/// Kills a process that is no child of the test, and may therefore end between being found and being killed.
+fn kill(what: &str, find: impl Fn() -> Option<u32>) {
+    wait_for(what, || {
+        let killed =
+            |process: u32| Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap().success();
+        find().is_some_and(killed)
+    });
+}
+
 /// Waits until a trial has finished two epochs.
 fn trained(folder: &Path) {
     wait_for("training", || {
@@ -393,7 +402,7 @@ fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
     trained(&folder);
     let steps = |folder: &Path| rows(folder).last().unwrap().step;
     let before = steps(&folder);
-    signal("-KILL", trainer(&folder).unwrap());
+    kill("the trial", || trainer(&folder));
     wait_for("the record of the crash", || status(&folder) == "failed");
     let record = TrialRecord::read(&TrialFolder::new(&folder)).unwrap();
     let error = "its process was killed (signal 9; possibly the system was out of memory)";
@@ -421,7 +430,7 @@ fn slurm_runs_a_sweep_with_a_trial_that_fails_and_one_that_is_killed() {
 #[test]
 #[ignore = "needs Slurm, as tests/slurm.sh starts it"]
 fn slurm_runs_a_search_of_which_a_task_is_killed() {
-    let spec = search_runs::SPEC.replace("epochs = 4", "epochs = 40").replace("min_epochs = 1", "min_epochs = 10");
+    let spec = search_runs::SPEC.replace("epochs = 4", "epochs = 80").replace("min_epochs = 1", "min_epochs = 20");
     let workspace = Workspace::with_spec(&spec);
     workspace.succeed(&["run", "spec.toml", "--runs", "local"]);
     let submit = ["run", "spec.toml", "--launcher", "slurm", "--time", "30"];
@@ -431,13 +440,12 @@ fn slurm_runs_a_search_of_which_a_task_is_killed() {
     let ids = ids(&workspace, "runs/one/jobs/1/trials.txt");
     let folder_of = |line: &str| workspace.trial("runs/one", line.split(' ').next().unwrap());
     let training = || ids.iter().find_map(|line| trainer(&folder_of(line)));
-    wait_for("a trial in training", || training().is_some());
-    signal("-KILL", training().unwrap());
-    wait_for("another trial in training", || training().is_some());
-    let trial = training().unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{trial}/stat")).unwrap();
-    let task: u32 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(1).unwrap().parse().unwrap();
-    signal("-KILL", task);
+    kill("a trial in training", training);
+    kill("a task whose trial is in training", || {
+        // Unless the trial has ended by now.
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", training()?)).ok()?;
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    });
     let output = following.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
