@@ -1,7 +1,9 @@
 //! `vaex run --launcher`, `vaex status` and `vaex cancel`. The tests with `slurm` in their name need a real Slurm.
 
 use crate::harness::{Workspace, json, without_grey};
-use crate::runs::{LONG, TINY, diverging, in_training, only, rows, same_bits, signal, status, wait_for};
+use crate::runs::{
+    LONG, TINY, diverging, in_training, kill_if_there, only, parent, rows, same_bits, signal, status, wait_for,
+};
 use crate::search_runs;
 use std::path::Path;
 use std::process::Command;
@@ -330,11 +332,7 @@ fn trainer(folder: &Path) -> Option<u32> {
 
 /// Kills a process that is no child of the test, and may therefore end between being found and being killed.
 fn kill(what: &str, find: impl Fn() -> Option<u32>) {
-    wait_for(what, || {
-        let killed =
-            |process: u32| Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap().success();
-        find().is_some_and(killed)
-    });
+    wait_for(what, || find().is_some_and(kill_if_there));
 }
 
 /// Waits until a trial has finished two epochs.
@@ -441,11 +439,7 @@ fn slurm_runs_a_search_of_which_a_task_is_killed() {
     let folder_of = |line: &str| workspace.trial("runs/one", line.split(' ').next().unwrap());
     let training = || ids.iter().find_map(|line| trainer(&folder_of(line)));
     kill("a trial in training", training);
-    kill("a task whose trial is in training", || {
-        // Unless the trial has ended by now.
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", training()?)).ok()?;
-        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-    });
+    kill("a task whose trial is in training", || parent(training()?));
     let output = following.wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");

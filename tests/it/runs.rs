@@ -4,7 +4,7 @@ use crate::harness::{Workspace, idx, json, untimed};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use vaex::metrics::Row;
 use vaex::record::tables::read_metrics;
@@ -232,22 +232,33 @@ pub(crate) fn signal(name: &str, process: u32) {
     assert!(Command::new("kill").args([name, &process.to_string()]).status().unwrap().success());
 }
 
+/// Kills a process that may just have ended by itself. Returns whether it was there.
+pub(crate) fn kill_if_there(process: u32) -> bool {
+    Command::new("kill").args(["-KILL", &process.to_string()]).stderr(Stdio::null()).status().unwrap().success()
+}
+
+/// The state of a process, and the id of its parent; `None` if it has ended.
+fn state_and_parent(process: u32) -> Option<(String, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // They follow the name in parentheses.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    Some((fields.next()?.to_owned(), fields.next()?.parse().ok()?))
+}
+
+/// The process that started another one, which may have ended.
+pub(crate) fn parent(process: u32) -> Option<u32> {
+    Some(state_and_parent(process)?.1)
+}
+
 /// The child processes of a process.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    let is_child = |process: &u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        // The name in parentheses is followed by the state and the parent's id.
-        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        fields.split_whitespace().nth(1) == Some(&parent.to_string())
-    };
-    processes.filter(is_child).collect()
+    processes.filter(|process| self::parent(*process) == Some(parent)).collect()
 }
 
 pub(crate) fn is_running(process: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.trim_start().starts_with('Z'))
+    state_and_parent(process).is_some_and(|(state, _)| state != "Z")
 }
 
 #[track_caller]

@@ -2,8 +2,8 @@
 
 use super::{Dice, as_undisturbed, can_be_reported};
 use crate::harness::Workspace;
-use crate::runs::{children, is_running, wait_for};
-use std::process::{Command, Stdio};
+use crate::runs::{children, is_running, kill_if_there, wait_for};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const SWEEP: &str = "\
@@ -54,7 +54,9 @@ fn kill(kills: usize) {
             1 if !trials.is_empty() => &all[..1],
             _ => &all[..],
         };
-        killed.iter().for_each(|process| kill_if_there(*process));
+        for process in killed {
+            kill_if_there(*process);
+        }
         victims[victim] += 1;
         process.wait().unwrap();
         // The trials of a killed run end by themselves.
@@ -65,11 +67,6 @@ fn kill(kills: usize) {
     finish(&workspace);
     let [runs, trials, all] = victims;
     println!("{made} kills over {sweeps} sweeps: {runs} of the run, {trials} of a trial, {all} of all at once");
-}
-
-/// Kills a process, which may just have ended by itself.
-fn kill_if_there(process: u32) {
-    let _ = Command::new("kill").args(["-KILL", &process.to_string()]).stderr(Stdio::null()).status();
 }
 
 #[test]
