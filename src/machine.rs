@@ -28,6 +28,18 @@ pub fn processor() -> Option<String> {
     Some(name.trim_start_matches([' ', '\t', ':']).trim().to_owned())
 }
 
+/// The version of NVIDIA's kernel module.
+pub fn nvidia_driver() -> Option<String> {
+    version_in(&line_after("/proc/driver/nvidia/version", "NVRM version:")?)
+}
+
+/// The first word of a line that is a version.
+fn version_in(line: &str) -> Option<String> {
+    let is_version =
+        |word: &&str| word.contains('.') && word.split('.').all(|part| !part.is_empty() && part.parse::<u32>().is_ok());
+    line.split_whitespace().find(is_version).map(str::to_owned)
+}
+
 /// The executable of this process. It stays the same file even if another build replaces the file at its path.
 ///
 /// # Errors
@@ -129,6 +141,17 @@ mod tests {
             std::fs::write(path, content).unwrap();
         }
         free_memory_below(root.path())
+    }
+
+    #[test]
+    fn the_version_of_the_driver_is_found() {
+        for line in [
+            " NVIDIA UNIX x86_64 Kernel Module  580.159.04  Tue Sep 30 2025",
+            " NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (root@host)",
+        ] {
+            assert_eq!(version_in(line).as_deref(), Some("580.159.04"));
+        }
+        assert_eq!(version_in(" unknown."), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod clean;
 mod command;
 mod completions;
 mod data;
+mod devices;
 mod diff;
 mod embed;
 mod evaluate;
@@ -55,6 +56,7 @@ const COMMANDS: &[Listed] = &[
     command::<export::ExportArgs>("export"),
     command::<diff::DiffArgs>("diff"),
     command::<data::DataArgs>("data"),
+    command::<devices::DevicesArgs>("devices"),
     command::<clean::CleanArgs>("clean"),
     command::<tensorboard::TensorboardArgs>("tensorboard"),
     command::<completions::CompletionsArgs>("completions"),

@@ -198,7 +198,8 @@ fn from_scratch(plan: &Plan, prospects: &Prospects<'_>) -> Vec<String> {
 fn times<'p>(plan: &'p Plan, prospects: &Prospects<'_>) -> anyhow::Result<BTreeMap<&'p str, Duration>> {
     let mut measured: BTreeMap<String, f64> = BTreeMap::new();
     let mut times = BTreeMap::new();
-    for trial in plan.selected() {
+    // What is measured on the CPU says nothing of a GPU.
+    for trial in plan.selected().filter(|trial| !trial.spec().train.device.is_gpu()) {
         let kind = trial.epoch_hash();
         let epoch = match measured.get(&kind) {
             Some(seconds) => *seconds,
@@ -232,11 +233,13 @@ fn table(plan: &Plan, prospects: &Prospects<'_>, times: &BTreeMap<&str, Duration
         Column::numbers("GFLOP", column(&operations)),
         Column::numbers("memory", column(&|trial| bytes(estimate::memory(trial, 1)))),
     ];
+    let on_gpu = |trial: &Trial| estimate::gpu_memory(trial).map_or("-".to_owned(), |memory| bytes(memory.total()));
+    let on_gpu = plan.needs_gpu().then(|| Column::numbers("GPU memory", column(&on_gpu)).optional());
     let time = |trial: &Trial| times.get(trial.id()).map_or("-".to_owned(), |time| HumanDuration(*time).to_string());
     let time = (!times.is_empty()).then(|| Column::numbers("time", column(&time)));
     let first = [Column::text("trial", column(&|trial| trial.id().to_owned()))];
     let state = [Column::text("state", column(&|trial| state(prospects, trial)))];
-    Table::new(first.into_iter().chain(keys).chain(sizes.map(Column::optional)).chain(time).chain(state))
+    Table::new(first.into_iter().chain(keys).chain(sizes.map(Column::optional)).chain(on_gpu).chain(time).chain(state))
 }
 
 /// The whole spec of a trial; each line ends with the origin of its value.
@@ -278,6 +281,7 @@ fn json(plan: &Plan, prospects: &Prospects<'_>, times: &BTreeMap<&str, Duration>
             "operations": estimate::operations(trial),
             "evaluation_operations": estimate::evaluation_operations(trial),
             "memory_bytes": estimate::memory(trial, 1),
+            "gpu_memory_bytes": estimate::gpu_memory(trial).map(|memory| memory.total()),
             "seconds": times.get(trial.id()).map(Duration::as_secs_f64),
             "training_images": trial.dataset().train.len(),
             "validation_images": trial.dataset().validation.len(),

@@ -129,7 +129,7 @@ impl PixelMap {
     }
 
     /// The seed, the purpose and the epoch of the draws of images of a split; `None` without draws.
-    fn address(&self, split: Split, epoch: u64) -> Option<(u64, Purpose, u64)> {
+    pub(super) fn address(&self, split: Split, epoch: u64) -> Option<(u64, Purpose, u64)> {
         match (self.binarize, split) {
             (_, Split::Train) if self.dequantize => Some((self.seed, Purpose::Dequantize, epoch)),
             (_, Split::Validation) if self.dequantize => Some((HELD_OUT_SEED, Purpose::HeldOutDequantize, 0)),

@@ -185,6 +185,11 @@ impl Images {
         Images { chosen, ..self.clone() }
     }
 
+    /// The bytes of the values of all images, one after the other.
+    pub fn bytes(&self) -> usize {
+        self.len() * self.shape().values() * self.element().bytes()
+    }
+
     /// The number of bytes of memory that the images take in each process.
     pub fn bytes_in_memory(&self) -> usize {
         self.store.bytes_in_memory()

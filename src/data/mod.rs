@@ -3,6 +3,7 @@
 mod binarize;
 mod cache;
 mod column;
+mod draws;
 mod error;
 mod format;
 mod guard;
@@ -20,6 +21,7 @@ mod values;
 pub use binarize::{Binarize, PixelMap};
 pub use cache::{Cache, CacheError, CachedFile};
 pub use column::Column;
+pub(crate) use draws::Draws;
 pub use error::{DataError, FileRole, ShapedFile, Unprepared};
 pub use images::Images;
 pub use picture::{Changes, Color, Crop};

@@ -96,6 +96,11 @@ impl TrialFolder {
         self.path.join(TrialFolder::LAST_MODEL)
     }
 
+    /// The name under which a checkpoint or a state stays that was computed on another GPU.
+    pub fn of_another_gpu(path: &Path) -> PathBuf {
+        path.with_extension("other-gpu.safetensors")
+    }
+
     /// What a trial that is done needs to be trained for more epochs, except for its weights.
     pub fn state(&self) -> PathBuf {
         self.path.join(STATE)
@@ -117,7 +122,9 @@ impl TrialFolder {
         if !self.has_state()? {
             return Ok(());
         }
-        for path in [self.previous_checkpoint(), self.checkpoint()] {
+        let saved = [self.previous_checkpoint(), self.checkpoint()];
+        let aside = [&saved[0], &saved[1], &self.state()].map(|path| Self::of_another_gpu(path));
+        for path in saved.into_iter().chain(aside) {
             if exists(&path)? {
                 std::fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
             }

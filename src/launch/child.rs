@@ -2,6 +2,7 @@
 
 use crate::folder::{FileError, TrialFolder};
 use crate::record::trial::Status;
+use crate::tensor::backend::VISIBLE_DEVICES;
 use crate::trial::Event;
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -67,10 +68,12 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts `vaex` with these arguments, for the trial of a folder. Its messages are sent to `sender`, with `id`.
+    /// Starts `vaex` with these arguments, for the trial of a folder, with one GPU if one is named. Its messages are sent to
+    /// `sender`, with `id`.
     pub(super) fn start(
         program: &Path,
         arguments: &[OsString],
+        gpu: Option<&str>,
         id: &str,
         folder: &TrialFolder,
         sender: &Sender<(String, Message)>,
@@ -79,6 +82,7 @@ impl Child {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::arg0(&mut command, "vaex");
         command.args(arguments);
+        command.envs(gpu.map(|gpu| (VISIBLE_DEVICES, gpu)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().map_err(FileError::at("run", program))?;
         let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());

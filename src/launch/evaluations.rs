@@ -111,7 +111,7 @@ impl Evaluations {
                 let folder = &self.folders[number];
                 let mut arguments: Vec<OsString> = vec!["evaluate".into(), folder.path().into()];
                 arguments.extend(self.options.iter().cloned());
-                match Child::start(&program, &arguments, &number.to_string(), folder, &sender) {
+                match Child::start(&program, &arguments, None, &number.to_string(), folder, &sender) {
                     Ok(child) => running.push((number, child)),
                     Err(error) => {
                         summary.failed += 1;

@@ -41,8 +41,10 @@ use std::time::Duration;
 pub struct Options {
     /// The folder that holds the experiment folders.
     pub runs: PathBuf,
-    /// Number of trials that run in parallel; default: one per core.
+    /// Number of trials that run in parallel; default: one for each place on a GPU, or without those one per core.
     pub jobs: Option<usize>,
+    /// The places of trials on GPUs: the name of the GPU of each. Empty if no trial needs one, or if all may use all.
+    pub gpus: Vec<String>,
     /// Worker threads per trial; default: the cores are divided among the parallel trials.
     pub threads: Option<usize>,
     /// Train all trials again from the start, including finished ones.

@@ -19,9 +19,20 @@ use std::time::{Duration, Instant};
 /// The number of parallel trials, and the number of threads per trial.
 pub fn share(options: &Options, trials: usize) -> (usize, usize) {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let wanted = options.jobs.unwrap_or_else(|| cores / options.threads.unwrap_or(1).max(1));
+    let wanted = match (options.gpus.len(), options.jobs) {
+        (0, jobs) => jobs.unwrap_or_else(|| cores / options.threads.unwrap_or(1).max(1)),
+        (places, jobs) => jobs.unwrap_or(places).min(places),
+    };
     let jobs = wanted.clamp(1, trials.max(1));
     (jobs, options.threads.unwrap_or(cores / jobs).max(1))
+}
+
+/// A trial in its process.
+struct Running<'p> {
+    trial: Cow<'p, Trial>,
+    child: Child,
+    /// Its place on a GPU.
+    place: Option<usize>,
 }
 
 /// Trials that are ready to run, in a folder that this process has locked.
@@ -31,9 +42,10 @@ pub struct Launch<'p> {
     pub(super) source: Box<dyn Proposer<'p> + 'p>,
     jobs: usize,
     threads: usize,
+    gpus: Vec<String>,
     fail_fast: bool,
     stall_timeout: Option<Duration>,
-    running: Vec<(Cow<'p, Trial>, Child)>,
+    running: Vec<Running<'p>>,
     sender: Sender<(String, Message)>,
     receiver: Receiver<(String, Message)>,
     summary: Summary,
@@ -59,6 +71,7 @@ impl<'p> Launch<'p> {
             source,
             jobs,
             threads,
+            gpus: options.gpus.clone(),
             fail_fast: options.fail_fast,
             stall_timeout: options.stall_timeout,
             running: Vec::new(),
@@ -89,7 +102,7 @@ impl<'p> Launch<'p> {
             if stop.load(Ordering::Relaxed) || self.fail_fast && failed || self.summary.disk_is_full {
                 self.summary.interrupted += self.source.left();
                 self.source.stop();
-                self.running.iter_mut().for_each(|(_, child)| child.ask_to_stop());
+                self.running.iter_mut().for_each(|one| one.child.ask_to_stop());
             }
             while self.running.len() < self.jobs
                 && !self.summary.disk_is_full
@@ -109,11 +122,11 @@ impl<'p> Launch<'p> {
             }
             // After this process was suspended, the time since the last output says nothing about the trials.
             if last.elapsed() > Duration::from_secs(1) {
-                self.running.iter().for_each(|(_, child)| child.restart_stall_timeout());
+                self.running.iter().for_each(|one| one.child.restart_stall_timeout());
             }
             last = Instant::now();
             if let Some(limit) = self.stall_timeout {
-                self.running.iter_mut().for_each(|(_, child)| child.kill_if_stalled(limit));
+                self.running.iter_mut().for_each(|one| one.child.kill_if_stalled(limit));
             }
         }
     }
@@ -126,9 +139,11 @@ impl<'p> Launch<'p> {
         let until = until.into_iter().flat_map(|epoch| ["--until".into(), epoch.to_string().into()]);
         let arguments = ["trial".into(), folder.path().into(), "--threads".into(), threads.into()];
         let arguments: Vec<OsString> = arguments.into_iter().chain(until).collect();
-        let start = || Child::start(&self.program, &arguments, trial.id(), &folder, &self.sender);
+        let place = self.place_of(&trial);
+        let gpu = place.and_then(|place| self.gpus.get(place)).map(String::as_str);
+        let start = || Child::start(&self.program, &arguments, gpu, trial.id(), &folder, &self.sender);
         match prepared.and_then(|()| Ok(start()?)) {
-            Ok(child) => self.running.push((trial, child)),
+            Ok(child) => self.running.push(Running { trial, child, place }),
             Err(LaunchError::File(error)) if is_full(&error.source) => {
                 self.end(&trial, &folder, End::DiskFull(error.to_string()), observe);
             }
@@ -146,16 +161,25 @@ impl<'p> Launch<'p> {
         }
     }
 
+    /// The place on a GPU with the fewest trials, if the trial needs one.
+    fn place_of(&self, trial: &Trial) -> Option<usize> {
+        if !trial.spec().train.device.is_gpu() {
+            return None;
+        }
+        let trials = |place: &usize| self.running.iter().filter(|one| one.place == Some(*place)).count();
+        (0..self.gpus.len()).min_by_key(trials)
+    }
+
     fn handle(&mut self, id: &str, message: Message, observe: &mut dyn FnMut(RunEvent<'_>)) {
-        let Some(index) = self.running.iter().position(|(trial, _)| trial.id() == id) else { return };
+        let Some(index) = self.running.iter().position(|one| one.trial.id() == id) else { return };
         match message {
             // The record decides how the trial ended; it is read when the process has ended.
             Message::Event(Event::Ended { .. }) => {}
             Message::Event(event) => {
-                observe(RunEvent::Event(&self.running[index].0, &event));
+                observe(RunEvent::Event(&self.running[index].trial, &event));
             }
             Message::Closed(lines) => {
-                let (trial, child) = self.running.swap_remove(index);
+                let Running { trial, child, .. } = self.running.swap_remove(index);
                 let folder = child.folder.clone();
                 let end = child.wait(&lines);
                 self.end(&trial, &folder, end, observe)

@@ -138,6 +138,11 @@ impl Architecture {
         self.costs(|cost| cost.outputs)
     }
 
+    /// The numbers under the windows of each layer that is a convolution, for one image.
+    pub fn windows(&self) -> Vec<u128> {
+        self.layers().iter().filter_map(|one| Some(one.layer.cost().windows).filter(|windows| *windows > 0)).collect()
+    }
+
     /// Whether threads sum the weight gradients of most layers separately, each in an array of its own.
     pub fn has_own_gradients(&self) -> bool {
         self.layers().iter().any(|one| one.layer.cost().has_own_gradients)

@@ -1,6 +1,6 @@
 //! Codes: the posteriors of images.
 
-use crate::tensor::backend::{Array, Backend, Operands, Pointwise};
+use crate::tensor::backend::{Array, Backend, Operands, Pointwise, PointwiseKernel};
 use crate::tensor::dims::Dim;
 use dfdx::shapes::Shape;
 use dfdx::tensor::{NoneTape, Tape, Tensor};
@@ -43,7 +43,7 @@ pub struct Posterior {
 
 impl Posterior {
     /// Copies a code from the device.
-    pub fn of<N: Dim, L: Dim, B: Backend, T: Tape<f32, B::Device>>(code: Code<N, L, B, T>) -> Posterior {
+    pub fn of<N: Dim, L: Dim, B: Backend, T: Tape<f32, B::Recorder>>(code: Code<N, L, B, T>) -> Posterior {
         match code {
             Code::Gaussian { mean, log_variance, scale } => {
                 Posterior::new(mean.to_vec(), &log_variance.to_vec(), scale)
@@ -88,5 +88,10 @@ impl Pointwise for Bounds {
         _: Option<Tensor<S, f32, D>>,
     ) -> Result<Tensor<S, f32, D, T>, D::Err> {
         a.try_clamp(self.0[0], self.0[1])
+    }
+
+    fn kernel(&self) -> Option<PointwiseKernel> {
+        let words = self.0.map(|bound| u64::from(bound.to_bits()));
+        Some(PointwiseKernel { forward: "bound", backward: "bound_backward", words })
     }
 }

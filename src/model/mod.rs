@@ -124,7 +124,7 @@ impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn components<T: Tape<f32, B::Device>>(
+    pub fn components<T: Tape<f32, B::Recorder>>(
         &self,
         device: &B::Device,
         tape: T,
@@ -149,7 +149,7 @@ impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn encode<N: Dim, T: Tape<f32, B::Device>>(
+    pub fn encode<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, V), B, T>,
     ) -> Result<Code<N, L, B, T>, DeviceError> {
@@ -160,7 +160,7 @@ impl<V: Dim, H: Dim, L: Dim, O: Dim, B: Backend> Vae<V, H, L, O, B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn decode<N: Dim, T: Tape<f32, B::Device>>(
+    pub fn decode<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         z: Array<(N, L), B, T>,
     ) -> Result<Array<(N, O), B, T>, DeviceError> {

@@ -52,7 +52,7 @@ impl<H: Dim, L: Dim, B: Backend> PosteriorHeads<H, L, B> {
     }
 
     /// `(N, H)` to the posterior of each image.
-    pub fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    pub fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         hidden: Array<(N, H), B, T>,
     ) -> Result<Code<N, L, B, T>, DeviceError> {

@@ -70,7 +70,7 @@ impl<B: Combine> Coupled<B> {
     /// The terms of an operation on codes.
     pub(super) fn of<O: CodeOperation>(operation: &O, codes: BatchCodes<'_, B>) -> Result<Coupled<B>, DeviceError> {
         if O::HAS_POSTERIORS && codes.own.log_variance.is_none() {
-            return Err(DeviceError::from_device("the objective needs a distribution as posterior"));
+            return Err(DeviceError::new("the objective needs a distribution as posterior"));
         }
         let BatchTerms { terms, codes: Codes { mean, log_variance, z }, own } =
             B::code_gradients(operation, codes.own, codes.prior)?;
@@ -133,6 +133,6 @@ pub(super) fn samples_of_image<N: Dim, B: Combine>(
     samples: usize,
 ) -> Result<Array<(N, Features), B>, DeviceError> {
     let images = N::from_size(rows.shape().0.size() / samples);
-    let images = images.ok_or_else(|| DeviceError::from_device("rows of a constant number"))?;
+    let images = images.ok_or_else(|| DeviceError::new("rows of a constant number"))?;
     B::repeat_rows(rows.clone().relabel((images, Features(samples)))?, samples)
 }

@@ -5,7 +5,8 @@ use super::sampled_kl::SampledKl;
 use super::{At, BatchCodes, CodeParts, Coupled, Draws, Loss, Objective, RowTerms, RowWeights, Weights};
 use crate::optimizer::Learn;
 use crate::tensor::backend::{
-    Array, CodeOperation, Combine, DeviceError, Parameter, RowGradients, RowInputs, RowOperation, RowWeight,
+    Array, CodeOperation, Combine, DeviceError, Parameter, RowGradients, RowInputs, RowKernel, RowOperation, RowWeight,
+    kernel_numbers,
 };
 use crate::tensor::dims::{Batch, Dim, Own, Terms};
 use crate::tensor::kernels::Buffer;
@@ -118,5 +119,10 @@ impl RowOperation for AboveFloor {
         let sums: Tensor<(usize,), f32, D, T> = nats.try_sub(self.floor)?.try_sum::<_, Axis<1>>()?;
         // A number that is not 0 becomes 0 or 1, by its sign.
         sums.try_mul(1e30)?.try_clamp(0.0, 1.0)?.try_mul(self.weight)
+    }
+
+    fn kernel(&self) -> Option<RowKernel> {
+        let numbers = kernel_numbers([self.floor, self.weight]);
+        Some(RowKernel::Whole { forward: "above_floor", backward: None, numbers, is_of_block: false })
     }
 }

@@ -7,7 +7,8 @@ use crate::optimizer::{ADAM, Learn, Rule};
 use crate::random::{Purpose, Stream};
 use crate::settings::Keys;
 use crate::tensor::backend::{
-    Activation, Array, Combine, DeviceError, Parameter, RowGradients, RowInputs, RowOperation, RowWeight,
+    Activation, Array, Combine, DeviceError, Parameter, RowGradients, RowInputs, RowKernel, RowOperation, RowWeight,
+    kernel_numbers,
 };
 use crate::tensor::dims::{Batch, Latent, Logits, Own, Terms};
 use crate::tensor::kernels::exp;
@@ -71,7 +72,7 @@ impl<B: Learn + Combine> OwnDiscriminator<B> {
     /// A discriminator of codes with this number of axes, with weights by Glorot and Bengio, trained by Adam.
     pub(super) fn new(device: &B::Device, latent: usize, seed: u64, rate: f64) -> Result<Self, DeviceError> {
         let module = Stack::new(device, &layers(latent), Latent(latent), false)?;
-        let mut module = module.ok_or_else(|| DeviceError::from_device("the discriminator has other sizes"))?;
+        let mut module = module.ok_or_else(|| DeviceError::new("the discriminator has other sizes"))?;
         let mut index = 0;
         module.visit("", &mut |visit| {
             let mut stream = Stream::new(seed, Purpose::ObjectiveWeights, 0, index);
@@ -94,7 +95,7 @@ impl<B: Learn + Combine> OwnDiscriminator<B> {
         Array::new(&self.device, values.into(), shape)
     }
 
-    fn logits<T: Tape<f32, B::Device>>(
+    fn logits<T: Tape<f32, B::Recorder>>(
         &self,
         z: &Array<(Batch, Latent), B>,
         tape: T,
@@ -163,7 +164,7 @@ impl<B: Learn> OwnParameters<B> for OwnDiscriminator<B> {
 }
 
 /// A number of each row of logits.
-fn rows<B: Combine, T: Tape<f32, B::Device>>(
+fn rows<B: Combine, T: Tape<f32, B::Recorder>>(
     of: OfLogits,
     logits: &Array<(Batch, Logits), B>,
     tape: T,
@@ -257,5 +258,16 @@ impl RowOperation for OfLogits {
                 Ok(positive.try_clamp(0.0, 1.0)?.put_tape(tape))
             }
         }
+    }
+
+    fn kernel(&self) -> Option<RowKernel> {
+        let [which, is_joint] = match *self {
+            OfLogits::Difference => [0.0, 1.0],
+            OfLogits::CrossEntropy { is_joint } => [1.0, f32::from(u8::from(is_joint))],
+            OfLogits::Correct { is_joint } => [2.0, f32::from(u8::from(is_joint))],
+        };
+        let (forward, backward) = ("of_logits", Some("of_logits_backward"));
+        let numbers = kernel_numbers([which, 2.0 * is_joint - 1.0]);
+        Some(RowKernel::Whole { forward, backward, numbers, is_of_block: false })
     }
 }

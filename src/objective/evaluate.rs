@@ -124,7 +124,7 @@ impl<'a, B: Combine> PriorNumbers<'a, B> {
 }
 
 /// Encodes images, with all operations recorded.
-pub(crate) fn encode<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape<f32, B::Device>>(
+pub(crate) fn encode<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape<f32, B::Recorder>>(
     model: &Vae<V, H, L, O, B>,
     x: &Array<(N, V), B>,
     noise: &Array<(N, L), B>,
@@ -136,7 +136,7 @@ pub(crate) fn encode<N: Dim, V: Dim, H: Dim, L: Dim, O: Dim, B: Combine, T: Tape
 }
 
 /// Draws codes from posteriors, with all operations recorded.
-fn draw<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Device>>(
+fn draw<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Recorder>>(
     code: Code<N, L, B, T>,
     noise: &Array<(N, L), B>,
     form: Form,

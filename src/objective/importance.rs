@@ -10,7 +10,9 @@ use super::kl::needs_distribution;
 use super::{At, Form, KlForm, Loss, MeanTerms, Objective, RowTerms, RowValues, RowWeights, Scheduled, Term, Weights};
 use crate::optimizer::Learn;
 use crate::settings::{Choices, Interval, Key, Keys, Kind};
-use crate::tensor::backend::{Combine, DeviceError, Parameter, RowGradients, RowInputs, RowOperation, RowWeight};
+use crate::tensor::backend::{
+    Combine, DeviceError, Parameter, RowGradients, RowInputs, RowKernel, RowOperation, RowWeight,
+};
 use crate::tensor::dims::{Dim, Own};
 use crate::text::grouped;
 use dfdx::shapes::{Axis, HasShape};
@@ -205,7 +207,7 @@ impl<const FAMILY: u8> Objective for Importance<FAMILY> {
     ) -> Result<RowWeights<N, B>, DeviceError> {
         let all = self.all();
         let Some(kl_nats) = terms.kl_nats else {
-            return Err(DeviceError::from_device("importance weights need a distribution as posterior"));
+            return Err(DeviceError::new("importance weights need a distribution as posterior"));
         };
         let (recon, kl) = (samples_of_image(terms.recon_nats, all)?, samples_of_image(kl_nats, all)?);
         let of = |shares: Shares, scale: f64, over: Option<Shares>| {
@@ -297,5 +299,16 @@ impl RowOperation for Weigh {
             None => share.try_clamp(LEAST, f32::MAX)?,
         };
         Ok(dfdx::tensor::PutTape::put_tape(share.try_mul(self.scale)?, tape))
+    }
+
+    fn kernel(&self) -> Option<RowKernel> {
+        let of = |Shares { groups, elbo_share, is_squared }: Shares| {
+            [groups as f32, elbo_share as f32, f32::from(u8::from(is_squared))]
+        };
+        let ([groups, equal, squared], over) = (of(self.shares), self.over.map(of));
+        let [of_groups, of_equal, of_squared] = over.unwrap_or([1.0, 0.0, 0.0]);
+        let has_over = f32::from(u8::from(over.is_some()));
+        let numbers = [groups, equal, squared, has_over, of_groups, of_equal, of_squared, self.scale, LEAST];
+        Some(RowKernel::Whole { forward: "weigh", backward: None, numbers, is_of_block: false })
     }
 }

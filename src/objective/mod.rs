@@ -452,5 +452,5 @@ pub fn all_terms() -> Vec<&'static Term> {
 }
 
 fn foreign() -> DeviceError {
-    DeviceError::from_device("the parameters are those of another objective")
+    DeviceError::new("the parameters are those of another objective")
 }

@@ -3,7 +3,8 @@
 use super::densities::{exponentials, sum_of_lanes};
 use crate::model::prior::{MixtureNumbers, mixture_components, mixture_places};
 use crate::tensor::backend::{
-    Array, CodeGradients, CodeInputs, CodeTerm, Codes, Combine, DeviceError, Parameter, by_axis,
+    Array, CodeGradients, CodeInputs, CodeTerm, Codes, Combine, DeviceError, KernelNumbers, Parameter, by_axis,
+    kernel_numbers,
 };
 use crate::tensor::dims::{Dim, Own};
 use crate::tensor::kernels::{exp, vectorized};
@@ -49,7 +50,7 @@ impl SampledKl {
     }
 
     /// The KL of codes `(Rows, L)`, where `prior` are the numbers of a prior with components: `(Rows)`.
-    pub(super) fn nats<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Device>>(
+    pub(super) fn nats<N: Dim, L: Dim, B: Combine, T: Tape<f32, B::Recorder>>(
         self,
         codes: &Codes<N, L, B>,
         prior: Option<&Parameter<(Own,), B>>,
@@ -132,6 +133,12 @@ impl CodeTerm for SampledKl {
         let precision = log_variance.with_empty_tape().try_negate()?.try_exp()?;
         let squares = z.try_sub(mean)?.try_square()?.try_mul(precision)?.try_add(log_variance)?;
         minus_log_prior.try_sub(squares.try_sum::<(usize,), Axis<1>>()?.try_mul(0.5)?)
+    }
+
+    fn kernel(&self) -> Option<([&'static str; 2], KernelNumbers)> {
+        let is_plain = self.components == 0 && self.of != GradientsOf::Prior;
+        let numbers = kernel_numbers([f32::from(u8::from(self.by_path))]);
+        is_plain.then_some((["sampled_kl", "sampled_kl_backward"], numbers))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Rule;
 use crate::model::parameters::Module;
-use crate::tensor::backend::{Backend, DeviceError, Host, Portable, PortableDevice};
+use crate::tensor::backend::{Backend, DeviceError, Host, OnCard, Portable, PortableDevice};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +15,10 @@ pub trait Learn: Backend {
 
 impl Learn for Host {
     type Learner = super::host::HostLearner;
+}
+
+impl Learn for OnCard {
+    type Learner = super::on_card::CardLearner;
 }
 
 impl<D: PortableDevice> Learn for Portable<D> {

@@ -6,6 +6,7 @@ mod adam;
 mod adamw;
 mod host;
 mod learner;
+mod on_card;
 mod portable;
 mod rmsprop;
 mod sgd;
@@ -13,6 +14,7 @@ mod sgd;
 pub(crate) use adam::KIND as ADAM;
 pub use host::HostLearner;
 pub use learner::{Learn, Learner, Scaling};
+pub use on_card::CardLearner;
 pub use portable::PortableLearner;
 
 use crate::settings::{Choices, Key};

@@ -201,10 +201,7 @@ struct Registers<D: PortableDevice>(Vec<Flat<D>>);
 
 impl<D: PortableDevice> Registers<D> {
     fn get(&self, Register(place): Register) -> Result<Flat<D>, DeviceError> {
-        self.0
-            .get(place)
-            .cloned()
-            .ok_or_else(|| DeviceError::from_device("an optimizer uses an array that it does not have"))
+        self.0.get(place).cloned().ok_or_else(|| DeviceError::new("an optimizer uses an array that it does not have"))
     }
 
     fn keep(&mut self, array: Result<Flat<D>, D::Err>) -> Result<Register, DeviceError> {

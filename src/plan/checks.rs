@@ -9,7 +9,7 @@ use crate::model::{Architecture, OutputBias};
 use crate::objective::{At, Loss};
 use crate::tensor::backend::Activation;
 use crate::text::{counted, grouped, short};
-use crate::train::{Device, Keep, Training};
+use crate::train::{Keep, Training};
 
 /// The maximum number of parameters: 4 GB of weights, and 4 GB for each moment of the optimizer.
 const PARAMETER_LIMIT: u128 = 1_000_000_000;
@@ -99,7 +99,7 @@ pub(super) fn without_full_weight(spec: &Spec, training: Training<'_>, epochs: &
 pub(super) fn device(spec: &Spec) -> Option<Problem> {
     let message = "`train.device` is \"cuda\", but vaex was built without CUDA";
     let help = "build vaex with the `cuda` feature: cargo build --release --features cuda";
-    let is_missing = spec.train.device == Device::Cuda && !cfg!(feature = "cuda");
+    let is_missing = spec.train.device.is_gpu() && !cfg!(feature = "cuda");
     is_missing.then(|| Problem::new(&["train.device"], message, help))
 }
 

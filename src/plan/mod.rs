@@ -115,6 +115,11 @@ impl Plan {
         self.trials.iter().filter(|trial| !self.left_out.contains(trial.id()))
     }
 
+    /// Whether one of them is trained on a GPU.
+    pub fn needs_gpu(&self) -> bool {
+        self.selected().any(|trial| trial.spec().train.device.is_gpu())
+    }
+
     /// The origins of the values of a trial, by dotted key.
     pub fn origins(&self, trial: &Trial) -> impl Fn(&str) -> Origin {
         let document = self.document.clone();

@@ -7,6 +7,7 @@ use crate::model::parameters::Module;
 use crate::plan::NUMERICS;
 use crate::record::tables;
 use crate::record::tensorboard::LogSeal;
+use crate::record::trial::Gpu;
 use crate::tensor::backend::Backend;
 use crate::train::{OPTIMIZER, OWN, Position, STEPS, STEPS_BEFORE, Snapshot, WEIGHTS, Weight, best_row};
 use std::collections::BTreeMap;
@@ -83,6 +84,8 @@ const NUMERICS_NOTE: &str = "numerics";
 const EPOCH: &str = "epoch";
 /// Key of the seals of the event files.
 const LOG: &str = "log";
+/// Key of the GPU.
+const GPU: &str = "gpu";
 
 /// The results of a trial so far, without the present weights.
 #[derive(Clone, Debug, Default)]
@@ -91,6 +94,8 @@ pub struct History {
     pub rows: Vec<Row>,
     /// The seals of the event files, by file name.
     pub log: BTreeMap<String, LogSeal>,
+    /// The GPU that computed them; `None` on the CPU.
+    pub gpu: Option<Gpu>,
     /// The weights of the best epoch, if they are kept. A checkpoint whose own weights are these has them once.
     pub best: Option<Best>,
 }
@@ -157,7 +162,8 @@ fn write_rest<'a>(
         (LOG, log),
     ];
     let before = (snapshot.steps_before > 0).then(|| (STEPS_BEFORE, snapshot.steps_before.to_string()));
-    let notes = notes.into_iter().chain(weights.map(|name| (WEIGHTS, name.to_owned()))).chain(before);
+    let gpu = past.gpu.as_ref().map(|gpu| (GPU, serde_json::json!(gpu).to_string()));
+    let notes = notes.into_iter().chain(weights.map(|name| (WEIGHTS, name.to_owned()))).chain(before).chain(gpu);
     arrays.write(path, notes.map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
@@ -209,6 +215,8 @@ fn read_rest(stored: &Stored, trial: &str) -> Result<(Snapshot<'static>, History
     }
     let log = stored.notes.get(LOG).and_then(|log| serde_json::from_str(log).ok());
     let log = log.ok_or_else(|| stored.wrong("it has no list of event files"))?;
+    let gpu = stored.notes.get(GPU).map(|gpu| serde_json::from_str(gpu)).transpose();
+    let gpu = gpu.map_err(|error| stored.wrong(format!("its GPU cannot be read: {error}")))?;
     let (mut weights, mut best, mut own, mut moments) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // Arrays of bytes have been read above.
     for mut weight in weights_of(stored) {
@@ -226,5 +234,5 @@ fn read_rest(stored: &Stored, trial: &str) -> Result<(Snapshot<'static>, History
     let epoch = best_row(&rows).map(|row| row.epoch).filter(|_| !best.is_empty());
     let best = epoch.map(|epoch| Best { epoch, weights: best });
     let steps_before = stored.number(STEPS_BEFORE).unwrap_or(0);
-    Ok((Snapshot { weights, own, moments, position, steps_before }, History { rows, log, best }))
+    Ok((Snapshot { weights, own, moments, position, steps_before }, History { rows, log, gpu, best }))
 }

@@ -4,6 +4,7 @@ use crate::folder::{self, BLANK_SEAL, FileError, SealPlace, TrialFolder, write_w
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -107,6 +108,9 @@ pub struct TrialRecord {
     pub lock_hash: String,
     /// The name of the processor, if known.
     pub processor: Option<String>,
+    /// The GPU that trains it; null on the CPU.
+    #[serde(default)]
+    pub gpu: Option<Gpu>,
     /// The host name of the machine.
     pub host: String,
     /// Number of worker threads.
@@ -144,6 +148,24 @@ pub struct TrialRecord {
     pub from_outside: bool,
     /// SHA-256 of the other files of a trial that is done, by file name; without checkpoints, which it no longer needs.
     pub files: BTreeMap<String, String>,
+}
+
+/// A GPU, with what its results depend on: training repeats to the bit where all three are the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Gpu {
+    /// Its name.
+    pub card: String,
+    /// The version of the driver.
+    pub driver: String,
+    /// The version of the library that multiplies matrices.
+    pub library: String,
+}
+
+impl fmt::Display for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Gpu { card, driver, library } = self;
+        write!(f, "{card} with driver {driver} and {library}")
+    }
 }
 
 /// Where and by what a search stopped a trial.

@@ -33,7 +33,8 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             all.extend(codes);
         }
         self.measure_coupled(&mut sums, &all, prior.as_deref())?;
-        Ok(Some(self.row(self.epoch, self.steps(), self.last_step(), &sums, start.elapsed().as_secs_f64())))
+        let row = self.row(self.epoch, self.steps(), self.last_step(), &sums, start.elapsed().as_secs_f64());
+        self.checked(Some(row))
     }
 
     /// Adds the own terms of the objective that couple a batch: of held-out images in batches of the size of training. Their
@@ -83,7 +84,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     pub fn encode(&self, count: usize) -> Result<Encoded, DeviceError> {
         let indices = self.shown(count);
         let parts = indices.chunks(self.micro_batch).collect();
-        Ok(Encoded::joined(B::execute(&self.pool, &self.worker, parts, Worker::encode)?))
+        self.checked(Encoded::joined(B::execute(&self.pool, &self.worker, parts, Worker::encode)?))
     }
 
     /// The expected values, (Codes, Values), of codes (Codes, Latent).
@@ -93,7 +94,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, DeviceError> {
         let parts = codes.chunks(self.micro_batch * self.worker.latent()).collect();
         let parts = B::execute(&self.pool, &self.worker, parts, Worker::decode)?;
-        Ok(parts.concat())
+        self.checked(parts.concat())
     }
 
     /// Codes from the prior, (count, Latent). They depend only on the seed and the prior.
@@ -101,7 +102,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     /// # Errors
     /// The device failed.
     pub fn prior_codes(&self, count: usize) -> Result<Vec<f32>, DeviceError> {
-        self.worker.prior_codes(count, self.seed, 1.0)
+        self.checked(self.worker.prior_codes(count, self.seed, 1.0)?)
     }
 
     /// The mean and the standard deviation of each axis of a learned prior; `None` for the standard normal distribution.
@@ -109,11 +110,20 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
     /// # Errors
     /// The device failed.
     pub fn prior_axes(&self) -> Result<Option<Vec<[f32; 2]>>, DeviceError> {
-        self.worker.prior_axes()
+        self.checked(self.worker.prior_axes()?)
     }
 
     /// The images whose posteriors the components of the prior are, (Components, Values); empty if they are none.
-    pub fn pseudo_inputs(&self) -> Vec<f32> {
-        self.worker.model.pseudo_inputs()
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn pseudo_inputs(&self) -> Result<Vec<f32>, DeviceError> {
+        self.checked(self.worker.model.pseudo_inputs())
+    }
+
+    /// A result of the device, unless an error came with it that its operations could not return.
+    pub(super) fn checked<R>(&self, result: R) -> Result<R, DeviceError> {
+        B::check(&self.worker.device)?;
+        Ok(result)
     }
 }

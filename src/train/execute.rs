@@ -3,10 +3,10 @@
 use super::report::Report;
 use super::worker::{Lane, LaneTask, StepCodes, Worker};
 use crate::objective::Objective;
-use crate::tensor::backend::{DeviceError, Host, Portable, PortableDevice};
+use crate::tensor::backend::{DeviceError, Host, OnCard, Portable, PortableDevice};
 use rayon::prelude::*;
 
-/// A backend that can run tasks on workers.
+/// A backend that can run tasks on workers: on one thread, as a GPU requires, unless it says otherwise.
 pub trait Execute: Report {
     /// The forward and backward passes of the lanes of a step, in their order.
     ///
@@ -16,7 +16,10 @@ pub trait Execute: Report {
         pool: &rayon::ThreadPool,
         worker: &Worker<Self>,
         lanes: Vec<LaneTask<'_, Self, J>>,
-    ) -> Result<Vec<Lane<Self>>, DeviceError>;
+    ) -> Result<Vec<Lane<Self>>, DeviceError> {
+        let _ = pool;
+        lanes.into_iter().map(|lane| worker.learn(lane)).collect()
+    }
 
     /// The codes of micro-batches of training images, in their order.
     ///
@@ -27,7 +30,10 @@ pub trait Execute: Report {
         worker: &Worker<Self>,
         micro_batches: &[&[u32]],
         epoch: u64,
-    ) -> Result<Vec<StepCodes<Self>>, DeviceError>;
+    ) -> Result<Vec<StepCodes<Self>>, DeviceError> {
+        let _ = pool;
+        micro_batches.iter().map(|indices| worker.codes(indices, epoch)).collect()
+    }
 
     /// Runs the task for each item. The results are in the order of the items.
     ///
@@ -38,7 +44,10 @@ pub trait Execute: Report {
         worker: &Worker<Self>,
         items: Vec<I>,
         task: impl Fn(&Worker<Self>, I) -> Result<R, DeviceError> + Sync,
-    ) -> Result<Vec<R>, DeviceError>;
+    ) -> Result<Vec<R>, DeviceError> {
+        let _ = pool;
+        items.into_iter().map(|item| task(worker, item)).collect()
+    }
 }
 
 impl Execute for Host {
@@ -69,31 +78,6 @@ impl Execute for Host {
     }
 }
 
-/// All tasks run on one thread, as a GPU requires.
-impl<D: PortableDevice> Execute for Portable<D> {
-    fn learn<J: Objective>(
-        _: &rayon::ThreadPool,
-        worker: &Worker<Self>,
-        lanes: Vec<LaneTask<'_, Self, J>>,
-    ) -> Result<Vec<Lane<Self>>, DeviceError> {
-        lanes.into_iter().map(|lane| worker.learn(lane)).collect()
-    }
+impl<D: PortableDevice> Execute for Portable<D> {}
 
-    fn codes(
-        _: &rayon::ThreadPool,
-        worker: &Worker<Self>,
-        micro_batches: &[&[u32]],
-        epoch: u64,
-    ) -> Result<Vec<StepCodes<Self>>, DeviceError> {
-        micro_batches.iter().map(|indices| worker.codes(indices, epoch)).collect()
-    }
-
-    fn execute<I: Send, R: Send>(
-        _: &rayon::ThreadPool,
-        worker: &Worker<Self>,
-        items: Vec<I>,
-        task: impl Fn(&Worker<Self>, I) -> Result<R, DeviceError> + Sync,
-    ) -> Result<Vec<R>, DeviceError> {
-        items.into_iter().map(|item| task(worker, item)).collect()
-    }
-}
+impl Execute for OnCard {}

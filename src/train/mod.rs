@@ -6,6 +6,7 @@ mod execute;
 mod initial;
 mod kept;
 pub mod measure;
+mod on_card;
 mod report;
 mod schedule;
 mod settings;
@@ -202,7 +203,15 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             codes: None,
             tally: None,
             stays: PhantomData,
-            worker: Worker { pixels, dataset: dataset.clone(), seed, device, model, map },
+            worker: Worker {
+                pixels,
+                dataset: dataset.clone(),
+                seed,
+                device,
+                model,
+                map,
+                resident: B::Resident::default(),
+            },
             seed,
             settings: train.clone(),
         })

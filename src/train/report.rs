@@ -1,22 +1,26 @@
 //! What micro-batches report to the metrics of training.
 
 use super::measure::{self, MeasuredBatch, Sums};
+use crate::data::{Images, PixelMap};
 use crate::metrics::Split;
 use crate::objective::{Loss, RowValues};
 use crate::optimizer::Learn;
 use crate::tensor::backend::{Array, Backend, Combine, DeviceError, Host, Portable, PortableDevice};
-use crate::tensor::dims::{Batch, Latent};
+use crate::tensor::dims::{Batch, Latent, Values};
 
 /// A backend that reports the terms of training images to the metrics.
 pub trait Report: Learn + Combine {
     /// What a lane reports to the metrics, possibly still on the device.
     type Report;
 
+    /// What stays on the device while a model is trained.
+    type Resident: Default;
+
     /// The number of steps between two reports to the metrics. Between them, nothing is copied from the device.
     const REPORT_STEPS: usize;
 
     /// The report of no images, of a model with `latent` axes.
-    fn no_report(latent: usize) -> Self::Report;
+    fn no_report(latent: usize, resident: &Self::Resident) -> Self::Report;
 
     /// Adds a micro-batch of training images to a report.
     fn report(report: &mut Self::Report, objective: &dyn Loss, terms: MicroBatch<'_, Self>);
@@ -26,6 +30,20 @@ pub trait Report: Learn + Combine {
     /// # Errors
     /// The device failed.
     fn collect(objective: &dyn Loss, latent: usize, steps: Vec<Vec<Self::Report>>) -> Result<Vec<Sums>, DeviceError>;
+
+    /// The values of some images, (Indices, Values), if the device computes them itself.
+    ///
+    /// # Errors
+    /// The device failed.
+    fn images(
+        _device: &Self::Device,
+        _resident: &Self::Resident,
+        _pixels: &PixelMap,
+        _images: (&Images, &[u32]),
+        _address: (Split, u64),
+    ) -> Result<Option<Array<(Batch, Values), Self>>, DeviceError> {
+        Ok(None)
+    }
 }
 
 /// The values of an array; none if there is none.
@@ -58,17 +76,17 @@ pub struct MicroBatch<'a, B: Backend> {
 }
 
 /// The terms of a micro-batch on the host.
-struct HostTerms<'a> {
-    recon_nats: &'a [f32],
-    kl_nats: &'a [f32],
-    is_prior_learned: bool,
-    mean: &'a [f32],
-    log_variance: &'a [f32],
+pub(super) struct HostTerms<'a> {
+    pub(super) recon_nats: &'a [f32],
+    pub(super) kl_nats: &'a [f32],
+    pub(super) is_prior_learned: bool,
+    pub(super) mean: &'a [f32],
+    pub(super) log_variance: &'a [f32],
 }
 
 impl HostTerms<'_> {
     /// Adds the micro-batch to the sums of the metrics of training.
-    fn measure(&self, objective: &dyn Loss, latent: usize, sums: &mut Sums) {
+    pub(super) fn measure(&self, objective: &dyn Loss, latent: usize, sums: &mut Sums) {
         let HostTerms { recon_nats, kl_nats, is_prior_learned, mean, log_variance } = *self;
         sums.add_terms(1.0, &objective.row_terms(RowValues { recon_nats, kl_nats }));
         let images = mean.len() / latent.max(1);
@@ -84,9 +102,11 @@ impl Report for Host {
     /// The sums of its images: the threads share this work too.
     type Report = Sums;
 
+    type Resident = ();
+
     const REPORT_STEPS: usize = 1;
 
-    fn no_report(latent: usize) -> Sums {
+    fn no_report(latent: usize, (): &()) -> Sums {
         Sums::new(Split::Train, latent)
     }
 
@@ -127,22 +147,39 @@ pub struct Pending<B: Backend> {
 impl<D: PortableDevice> Report for Portable<D> {
     type Report = Vec<Pending<Self>>;
 
+    type Resident = ();
+
     const REPORT_STEPS: usize = 32;
 
-    fn no_report(_: usize) -> Vec<Pending<Self>> {
+    fn no_report(_: usize, (): &()) -> Vec<Pending<Self>> {
         Vec::new()
     }
 
     fn report(report: &mut Vec<Pending<Self>>, _: &dyn Loss, terms: MicroBatch<'_, Self>) {
-        let MicroBatch { recon_nats, kl_nats, is_prior_learned, mean, log_variance } = terms;
-        let (recon_nats, kl_nats, mean) = (recon_nats.clone(), kl_nats.cloned(), mean.clone());
-        report.push(Pending { recon_nats, kl_nats, is_prior_learned, mean, log_variance: log_variance.cloned() });
+        report.push(Pending::of(terms));
     }
 
     fn collect(
         objective: &dyn Loss,
         latent: usize,
         steps: Vec<Vec<Vec<Pending<Self>>>>,
+    ) -> Result<Vec<Sums>, DeviceError> {
+        Pending::collect(objective, latent, steps)
+    }
+}
+
+impl<B: Combine> Pending<B> {
+    fn of(terms: MicroBatch<'_, B>) -> Pending<B> {
+        let MicroBatch { recon_nats, kl_nats, is_prior_learned, mean, log_variance } = terms;
+        let (recon_nats, kl_nats, mean) = (recon_nats.clone(), kl_nats.cloned(), mean.clone());
+        Pending { recon_nats, kl_nats, is_prior_learned, mean, log_variance: log_variance.cloned() }
+    }
+
+    /// The sums of the metrics of each step.
+    fn collect(
+        objective: &dyn Loss,
+        latent: usize,
+        steps: Vec<Vec<Vec<Pending<B>>>>,
     ) -> Result<Vec<Sums>, DeviceError> {
         // One copy from the device for each of the arrays, whatever the number of steps.
         let (mut recon_nats, mut kl_nats, mut mean, mut log_variance) =
@@ -160,8 +197,8 @@ impl<D: PortableDevice> Report for Portable<D> {
             }
             sizes.push(of_step);
         }
-        let down = |arrays: Vec<Array<(Batch, Latent), Self>>| -> Result<Vec<f32>, DeviceError> {
-            if arrays.is_empty() { Ok(Vec::new()) } else { Ok(Self::stack_rows(&arrays)?.to_vec()) }
+        let down = |arrays: Vec<Array<(Batch, Latent), B>>| -> Result<Vec<f32>, DeviceError> {
+            if arrays.is_empty() { Ok(Vec::new()) } else { Ok(B::stack_rows(&arrays)?.to_vec()) }
         };
         let (recon_nats, kl_nats) = (down(recon_nats)?, down(kl_nats)?);
         let (mean, log_variance) = (down(mean)?, down(log_variance)?);

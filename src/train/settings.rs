@@ -4,6 +4,7 @@ use super::InitSettings;
 use super::schedule::{CONSTANT, Course, SCHEDULES};
 use crate::optimizer::{ADAM, OPTIMIZERS, Rule, Scaling};
 use crate::settings::{Choices, Interval, Key, Keys, Kind, Role, Type};
+use crate::tensor::backend::Precision;
 use std::sync::Arc;
 
 /// The `[train]` table.
@@ -63,16 +64,37 @@ pub enum Device {
     /// The CPU.
     Cpu,
     /// An NVIDIA GPU; requires a binary built with the `cuda` feature.
-    Cuda,
+    Cuda(Precision),
+}
+
+impl Device {
+    /// Whether it is a GPU.
+    pub fn is_gpu(self) -> bool {
+        matches!(self, Device::Cuda(_))
+    }
 }
 
 static CPU: Kind<Device> = Kind::new("cpu", "The CPU.", |_| Device::Cpu);
 static CUDA: Kind<Device> =
-    Kind::new("cuda", "An NVIDIA GPU; requires a binary built with the `cuda` feature.", |_| Device::Cuda)
-        .also("gpu nvidia");
+    Kind::new("cuda", "An NVIDIA GPU; requires a binary built with the `cuda` feature.", |keys| {
+        Device::Cuda(keys.choice(PRECISION, &PRECISIONS, &F32))
+    })
+    .also("gpu nvidia");
 
 /// The devices that a spec can choose.
 pub static DEVICES: Choices<Device> = Choices(&[&CPU, &CUDA]);
+
+static F32: Kind<Precision> = Kind::new("f32", "In single precision, as on the CPU.", |_| Precision::F32)
+    .also("float32 fp32 single full highest");
+static TF32: Kind<Precision> = Kind::new(
+    "tf32",
+    "From factors whose mantissa is rounded to 10 bits (TF32), summed in single precision: faster, less exact.",
+    |_| Precision::Tf32,
+)
+.also("tensorfloat32 tensor_float_32 high");
+
+/// The precisions of a GPU that a spec can choose.
+static PRECISIONS: Choices<Precision> = Choices(&[&F32, &TF32]);
 
 const BATCH_SIZE: Key =
     Key::new("batch_size", "The number of images per step; the last step of an epoch may have fewer.")
@@ -138,10 +160,12 @@ const CHECKPOINT_STEPS: Key = Key::new(
 .example("1000")
 .hint("remove it to save a checkpoint after each epoch only")
 .role(Role::Output);
-const DEVICE: Key =
-    Key::new("device", "The device to train on; `cuda` requires a build with `cargo build --release --features cuda` and nvcc on the PATH.")
-        .also("gpu use_gpu cuda use_cuda accelerator")
-        .example("\"cuda\"");
+const DEVICE: Key = Key::new("device", "The device to train on; `cuda` requires vaex with CUDA: docs/gpu.md.")
+    .also("gpu use_gpu cuda use_cuda accelerator")
+    .example("\"cuda\"");
+const PRECISION: Key = Key::new("precision", "How a GPU computes products of matrices, which are most of the work.")
+    .also("matmul_precision float32_matmul_precision allow_tf32 amp mixed_precision dtype")
+    .example("\"tf32\"");
 
 impl TrainSettings {
     /// Reads the table.

@@ -4,7 +4,7 @@ use super::{Execute, Position, Tally, Trainer};
 use crate::model::parameters::Module;
 use crate::objective::{Objective, OwnParameters};
 use crate::optimizer::{Learn, Learner};
-use crate::tensor::backend::Backend;
+use crate::tensor::backend::{Backend, DeviceError};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -121,7 +121,10 @@ fn weights_of<B: Backend>(module: &mut dyn Module<B>, path: &str) -> Vec<Weight>
 
 impl<B: Execute, J: Objective> Trainer<B, J> {
     /// The current state of training.
-    pub fn snapshot(&mut self) -> Snapshot<'_> {
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn snapshot(&mut self) -> Result<Snapshot<'_>, DeviceError> {
         let position = self.position();
         let weights = weights_of(&mut self.worker.model, "");
         let (mut own, mut moments) = (Vec::new(), Vec::new());
@@ -131,12 +134,17 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             moments.extend(arrays.map(|(name, array)| (name_in(Some(group), name).into(), array.into_owned().into())));
         });
         moments.extend(self.learner.moments().into_iter().map(|(name, values)| (name.into(), values)));
-        Snapshot { weights, own, moments, position, steps_before: self.steps_before }
+        B::check(&self.worker.device)?;
+        Ok(Snapshot { weights, own, moments, position, steps_before: self.steps_before })
     }
 
     /// The weights of the model, which it shares until the next step.
-    pub fn weights(&mut self) -> Vec<Weight> {
-        weights_of(&mut self.worker.model, "")
+    ///
+    /// # Errors
+    /// The device failed.
+    pub fn weights(&mut self) -> Result<Vec<Weight>, DeviceError> {
+        let weights = weights_of(&mut self.worker.model, "");
+        self.checked(weights)
     }
 
     /// Sets the weights of the model; those that it does not have, or that have another size, are ignored.

@@ -1,14 +1,14 @@
 //! The terms of images of any split, for the evaluation stage.
 
 use super::measure::axis_nats;
-use super::report::values;
+use super::report::{Report, values};
 use super::worker::{Measured, Worker};
 use crate::data::Images;
 use crate::metrics::Split;
 use crate::model::{Code, Posterior};
 use crate::objective::{self, Form, KlForm};
 use crate::random::{HELD_OUT_SEED, Purpose};
-use crate::tensor::backend::{Array, Codes, Combine, DeviceError, NoiseKey};
+use crate::tensor::backend::{Array, Codes, DeviceError, NoiseKey};
 use crate::tensor::dims::{Batch, Latent, Outputs};
 
 /// The log-variance of a posterior is twice its `scale` times the number that the encoder gives.
@@ -39,7 +39,7 @@ pub(crate) struct Reconstructed {
     pub(crate) expected: Vec<f32>,
 }
 
-impl<B: Combine> Worker<B> {
+impl<B: Report> Worker<B> {
     /// The images of a split.
     pub(crate) fn images_of(&self, split: Split) -> &Images {
         match split {

@@ -12,20 +12,21 @@ use crate::objective::{
     self, CodeParts, Form, FromBatch, KlForm, Learned, Loss, Objective, PriorNumbers, RowValues, Weights,
 };
 use crate::random::{HELD_OUT_SEED, Purpose, Stream};
-use crate::tensor::backend::{Array, Backend, Codes, Combine, DeviceError, Grads, NoiseKey, Parameter};
+use crate::tensor::backend::{Array, Backend, Codes, DeviceError, Grads, NoiseKey, Parameter};
 use crate::tensor::dims::{Batch, Latent, Own, Values};
 use crate::tensor::kernels::Buffer;
 use dfdx::tensor::NoneTape;
 use std::ops::Range;
 
 /// The data that all workers share.
-pub struct Worker<B: Backend> {
+pub struct Worker<B: Report> {
     pub(crate) device: B::Device,
     pub(crate) model: Model<B>,
     pub(crate) map: GradientMap<B>,
     pub(crate) dataset: Dataset,
     pub(crate) pixels: PixelMap,
     pub(crate) seed: u64,
+    pub(crate) resident: B::Resident,
 }
 
 /// Consecutive micro-batches of a batch; their gradients are summed in order.
@@ -99,7 +100,8 @@ impl<B: Report> Worker<B> {
     /// The forward and backward passes of micro-batches of training images.
     pub(super) fn learn<J: Objective>(&self, task: LaneTask<'_, B, J>) -> Result<Lane<B>, DeviceError> {
         let LaneTask { objective, micro_batches, first, epoch, weights, coupled, prior } = task;
-        let mut lane = Lane { parts: Vec::new(), prior: B::Part::default(), report: B::no_report(self.latent()) };
+        let mut lane =
+            Lane { parts: Vec::new(), prior: B::Part::default(), report: B::no_report(self.latent(), &self.resident) };
         let read_prior = prior.map(Parameter::gradient_reader);
         let mut next = first;
         for indices in micro_batches {
@@ -194,7 +196,7 @@ impl HostCodes {
     }
 }
 
-impl<B: Combine> Worker<B> {
+impl<B: Report> Worker<B> {
     /// The numbers of a learned prior; `None` for the standard normal distribution.
     pub(crate) fn prior(&self) -> Result<Option<Vec<f32>>, DeviceError> {
         Ok(self.model.components(&self.device, NoneTape)?.map(|own| own.to_vec()))
@@ -289,6 +291,10 @@ impl<B: Combine> Worker<B> {
         split: Split,
         epoch: u64,
     ) -> Result<Array<(Batch, Values), B>, DeviceError> {
+        let found = B::images(&self.device, &self.resident, &self.pixels, (images, indices), (split, epoch))?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
         let mut values = Buffer::new(indices.len() * images.shape().values());
         self.pixels.fill(images, indices, split, epoch, &mut values);
         let shape = (Batch(indices.len()), self.model.values());

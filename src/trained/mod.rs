@@ -250,6 +250,7 @@ impl Trained {
             dataset: Dataset::empty(architecture.image, interval),
             pixels: PixelMap::new(&spec.data, interval, spec.seed),
             seed: spec.seed,
+            resident: (),
         };
         let pool = rayon::ThreadPoolBuilder::new().build()?;
         let is_kept = path == files.model();

@@ -1,14 +1,15 @@
 //! Estimates of the operations, memory and time that a trial needs, before it runs.
 
 use super::TrialError;
+use crate::data::Dataset;
 use crate::evaluation::{Evaluate, Scope};
 use crate::metrics::Split;
 use crate::model::Architecture;
 use crate::objective::{Loss, Objective};
 use crate::plan::Trial;
-use crate::tensor::backend::{Backend, Host};
+use crate::tensor::backend::{Backend, Host, Precision, WINDOWS};
 use crate::train::measure::SECONDS;
-use crate::train::{EpochEnd, Keep, Progress, Trainer, micro_batch};
+use crate::train::{Device, EpochEnd, Keep, Progress, Trainer, micro_batch};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,18 @@ const PROCESS: f64 = 55e6;
 /// Memory of a thread, as a multiple of the activations of a micro-batch: forward, backward, and the copies that the kernels
 /// rearrange. Measured on processes; see the test.
 const ACTIVATIONS: f64 = 10.0;
+
+/// Memory of a process on a GPU before it trains: the driver, its kernels and the library for products of matrices.
+const GPU_PROCESS: f64 = 600e6;
+
+/// Memory is reserved in sizes that are up to an eighth larger than an array.
+const GPU_SIZES: f64 = 1.125;
+
+/// Memory of the parts of the gradients of convolutions, which are summed at their end.
+const GPU_PARTS: f64 = 10e6;
+
+/// Memory of the activations of a batch on a GPU, as a multiple: values, gradients, and what an activation function needs.
+const GPU_ACTIVATIONS: f64 = 2.5;
 
 /// Floating-point operations of a trial's training, computed from its layers: the backward pass counts as two forward passes.
 pub fn operations(trial: &Trial) -> f64 {
@@ -105,6 +118,57 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let kept = kept + 4.0 * (encoded + judged) * ACTIVATIONS;
     let worked_on = threads.min(Host::LANES) as f64 * of_thread;
     PROCESS + trial.dataset().train.bytes_in_memory() as f64 + (kept + worked_on).max(evaluation_memory(trial))
+}
+
+/// Memory of a GPU, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct GpuMemory {
+    /// Of what a trial must have there.
+    pub least: f64,
+    /// Of its images, which stay there if they fit.
+    pub images: f64,
+}
+
+impl GpuMemory {
+    /// Of both.
+    pub fn total(self) -> f64 {
+        self.least + self.images
+    }
+}
+
+/// Approximate memory of a trial on its GPU; none if it is trained on the CPU.
+pub fn gpu_memory(trial: &Trial) -> Option<GpuMemory> {
+    match trial.spec().train.device {
+        Device::Cuda(precision) => Some(gpu_memory_with(trial, precision)),
+        Device::Cpu => None,
+    }
+}
+
+/// Approximate memory of a trial on a GPU with a precision.
+pub fn gpu_memory_with(trial: &Trial, precision: Precision) -> GpuMemory {
+    let (architecture, train) = (trial.architecture(), &trial.spec().train);
+    let objective = &trial.spec().objective.kind;
+    let own = objective.own_cost(architecture.latent);
+    // Values, gradient and moments.
+    let arrays = |parameters: u128, moments: usize| 4.0 * parameters as f64 * (2 + moments) as f64;
+    let kept = arrays(architecture.parameters(), train.optimizer.moments().len()) + arrays(own.parameters, own.moments);
+    let Dataset { train: images, validation, .. } = trial.dataset();
+    let images = [images, validation].map(|one| one.bytes() as f64).iter().sum();
+    let inputs = 3.0 * architecture.image.values() as f64;
+    let rows = train.batch_size as f64 * objective.samples() as f64;
+    let values = 4.0 * rows * (GPU_ACTIVATIONS * architecture.activations() as f64 + inputs);
+    let windows = architecture.windows();
+    let of_convolutions = match precision {
+        _ if windows.is_empty() => 0.0,
+        Precision::F32 => GPU_PARTS,
+        Precision::Tf32 => windows.into_iter().map(|one| (4.0 * rows * one as f64).min(WINDOWS as f64)).sum(),
+    };
+    let encoded =
+        images_of_prior(architecture) * (GPU_ACTIVATIONS * architecture.activations_of_encoder() as f64 + inputs);
+    let judged = GPU_ACTIVATIONS * train.batch_size as f64 * own.activations as f64;
+    let all = kept + values + of_convolutions + 4.0 * (encoded + judged);
+    let least = GPU_PROCESS + GPU_SIZES * all;
+    GpuMemory { least, images }
 }
 
 /// Estimated seconds of an epoch of a trial on the CPU, with validation, measured by training it for `moment`.

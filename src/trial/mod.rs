@@ -17,11 +17,11 @@ pub use seals::fault;
 
 use crate::folder::{ArraysError, FileError, TrialFolder, is_full};
 use crate::machine::peak_rss_mb;
+use crate::model::BuildError;
 use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord, now};
-use crate::tensor::backend::{DeviceError, Host};
-use crate::train::Device;
-use crate::train::TrainError;
+use crate::tensor::backend::{DeviceError, Host, Precision};
+use crate::train::{Device, TrainError};
 use session::{Clock, Session};
 use std::cell::Cell;
 use std::sync::atomic::AtomicBool;
@@ -44,11 +44,21 @@ pub enum TrialError {
     #[error(transparent)]
     Checkpoint(#[from] ArraysError),
     /// The device is not available.
-    #[error("cannot use the CUDA device: {0}")]
+    #[error("cannot use the GPU: {0}")]
     NoDevice(String),
 }
 
 impl TrialError {
+    /// Whether the device has less memory than the trial needs.
+    fn is_out_of_memory(&self) -> bool {
+        let device = match self {
+            TrialError::Device(error) => error,
+            TrialError::Train(TrainError::Device(error) | TrainError::Build(BuildError::Device(error))) => error,
+            _ => return false,
+        };
+        matches!(device, DeviceError::OutOfMemory(_))
+    }
+
     /// Whether the disk of the trial is full.
     fn is_full_disk(&self) -> bool {
         match self {
@@ -101,7 +111,7 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
         Device::Cpu => {
             Session::<Host>::new(Default::default(), trial, &clock, &mut run, &mut record).and_then(Session::train)
         }
-        Device::Cuda => on_cuda(trial, &clock, &mut run, &mut record),
+        Device::Cuda(precision) => on_cuda(precision, trial, &clock, &mut run, &mut record),
     };
     let disk_is_full = outcome.as_ref().is_err_and(TrialError::is_full_disk);
     let (status, error) = match outcome {
@@ -115,7 +125,7 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
         Ok(Outcome::Diverged(message)) => (Status::Diverged, Some(message)),
         Err(error) => {
             // The cause is not the trial itself: for example, the disk is full, or the device is not available.
-            record.from_outside = true;
+            record.from_outside = !error.is_out_of_memory();
             (Status::Failed, Some(error.to_string()))
         }
     };
@@ -140,15 +150,23 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
 }
 
 #[cfg(feature = "cuda")]
-fn on_cuda(trial: &Trial, clock: &Clock, run: &mut Run<'_>, record: &mut TrialRecord) -> Result<Outcome, TrialError> {
-    use crate::tensor::backend::Portable;
-    use dfdx::tensor::Cuda;
-    let device = Cuda::try_build(0, 0).map_err(|error| TrialError::NoDevice(format!("{error:?}")))?;
-    Session::<Portable<Cuda>>::new(device, trial, clock, run, record)?.train()
+fn on_cuda(
+    precision: Precision,
+    trial: &Trial,
+    clock: &Clock,
+    run: &mut Run<'_>,
+    record: &mut TrialRecord,
+) -> Result<Outcome, TrialError> {
+    use crate::record::trial::Gpu;
+    use crate::tensor::backend::{Card, Cuda, OnCard};
+    let cuda = Cuda::new(precision).map_err(TrialError::NoDevice)?;
+    let [card, driver, library] = cuda.versions();
+    record.gpu = Some(Gpu { card, driver, library });
+    let card = Card::new(Box::new(cuda));
+    Session::<OnCard>::new(card, trial, clock, run, record)?.train()
 }
 
 #[cfg(not(feature = "cuda"))]
-fn on_cuda(_: &Trial, _: &Clock, _: &mut Run<'_>, _: &mut TrialRecord) -> Result<Outcome, TrialError> {
-    let reason = "this vaex was built without CUDA; build it with `cargo build --release --features cuda`";
-    Err(TrialError::NoDevice(reason.to_owned()))
+fn on_cuda(_: Precision, _: &Trial, _: &Clock, _: &mut Run<'_>, _: &mut TrialRecord) -> Result<Outcome, TrialError> {
+    Err(TrialError::NoDevice(crate::tensor::backend::cards().err().unwrap_or_default()))
 }

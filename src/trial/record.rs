@@ -39,6 +39,7 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         git_dirty: env!("VAEX_GIT_DIRTY").parse().ok(),
         lock_hash: env!("VAEX_LOCK_HASH").to_owned(),
         processor: processor(),
+        gpu: None,
         host: host_name(),
         threads: threads as u64,
         started: now(),

@@ -6,8 +6,8 @@ use crate::folder::{ArraysError, ExperimentFolder, FileError, TrialFolder, exist
 use crate::plan::Trial;
 use crate::record::checkpoint::{History, read_checkpoint, read_state};
 use crate::record::tables;
-use crate::record::trial::{Status, TrialRecord};
-use crate::train::{Execute, Keep, Snapshot, SnapshotError, Trainer, best_row};
+use crate::record::trial::{Gpu, Status, TrialRecord};
+use crate::train::{Execute, Keep, Snapshot, SnapshotError, Trainer, best_row, is_exhausted};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -47,7 +47,7 @@ pub(super) fn resume<B: Execute>(
     let mut faults = Vec::new();
     let (mut past, mut origin) = match own_state(folder, trial, trainer, record, &mut faults)? {
         Some(past) => (past, Origin::Own),
-        None => (History::default(), Origin::New),
+        None => (History { gpu: record.gpu.clone(), ..History::default() }, Origin::New),
     };
     let experiment = ExperimentFolder::containing(folder).filter(|_| matches!(origin, Origin::New));
     let others = experiment.filter(|_| !record.shorter.is_empty()).map(|experiment| experiment.trials()).transpose()?;
@@ -58,7 +58,7 @@ pub(super) fn resume<B: Execute>(
         if of_other.status != Status::Done {
             continue;
         }
-        match read_state(other, id).and_then(|read| restore(read, trial, trainer, &other.state())) {
+        match read_state(other, id).and_then(|read| restore(read, (trial, record), trainer, &other.state())) {
             // Its event log stays there.
             Ok(of_prefix) => {
                 past = History { log: Default::default(), ..of_prefix };
@@ -106,7 +106,16 @@ fn own_state<B: Execute>(
             continue;
         }
         let read = if *path == state { read_state(folder, trial.id()) } else { read_checkpoint(path, trial.id()) };
-        match read.and_then(|read| restore(read, trial, trainer, path)) {
+        if let Ok(read) = &read
+            && let Some(reason) = on_another_gpu(read, trial, record)
+        {
+            let aside = TrialFolder::of_another_gpu(path);
+            std::fs::rename(path, &aside).map_err(FileError::at("rename", path))?;
+            let (path, aside) = (path.display(), aside.display());
+            faults.push(format!("training starts again, without {path}: {reason}; the file is now {aside}"));
+            continue;
+        }
+        match read.and_then(|read| restore(read, (trial, record), trainer, path)) {
             Ok(past) => {
                 found = Some(past);
                 break;
@@ -135,14 +144,30 @@ fn has_epochs(folder: &TrialFolder) -> Result<bool, FileError> {
     }
 }
 
+/// Why training cannot go on here from a state, if it was computed on another GPU and epochs are left.
+fn on_another_gpu((snapshot, past): &(Snapshot<'_>, History), trial: &Trial, record: &TrialRecord) -> Option<String> {
+    let train = &trial.spec().train;
+    let is_exhausted = train.patience.is_some_and(|patience| is_exhausted(&past.rows, patience));
+    if past.gpu == record.gpu || snapshot.position.epoch >= train.epochs || is_exhausted {
+        return None;
+    }
+    let then = past.gpu.as_ref().map_or("a GPU that it does not name".to_owned(), Gpu::to_string);
+    let now = record.gpu.as_ref().map_or("the CPU".to_owned(), Gpu::to_string);
+    Some(format!("it was computed on {then}, and the results on {now} would differ"))
+}
+
 /// Restores a state that was read from `path`; returns the results until then.
 fn restore<B: Execute>(
-    (snapshot, past): (Snapshot<'_>, History),
-    trial: &Trial,
+    read: (Snapshot<'_>, History),
+    (trial, record): (&Trial, &TrialRecord),
     trainer: &mut Trainer<B>,
     path: &Path,
 ) -> Result<History, ArraysError> {
     let wrong = |reason: String| ArraysError::Content { path: path.to_path_buf(), reason };
+    if let Some(reason) = on_another_gpu(&read, trial, record) {
+        return Err(wrong(reason));
+    }
+    let (snapshot, past) = read;
     // Without weights of their own, the best ones are the present ones.
     let (best, position) = (best_row(&past.rows).map(|row| row.epoch), &snapshot.position);
     let is_present = best.is_none_or(|best| position.is_end_of(best));

@@ -71,7 +71,7 @@ impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
         }
         let log = EventLog::open(run.folder, if log_is_new { 0 } else { trainer.position().steps });
         let mut session = Session { trial, clock, run, record, trainer, past, log, log_is_new, continued, note };
-        session.keep_best();
+        session.keep_best()?;
         Ok(session)
     }
 

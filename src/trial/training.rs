@@ -75,13 +75,13 @@ impl<B: Execute> Session<'_, '_, B> {
                         return self.diverged(rows, &what);
                     }
                     self.past.rows.extend(rows.iter().cloned());
-                    self.keep_best();
+                    self.keep_best()?;
                     self.tell(&TrainingEvent::Epoch { train: &rows[0], validation: rows.get(1) })?;
                 }
             }
         }
         if let Some(best) = self.past.best.clone().filter(|best| best.epoch < self.trainer.epoch()) {
-            let last = self.trainer.weights();
+            let last = self.trainer.weights()?;
             self.trainer.set_weights(&best.weights);
             self.tell(&TrainingEvent::BestRestored)?;
             self.trainer.set_weights(&last);
@@ -103,12 +103,13 @@ impl<B: Execute> Session<'_, '_, B> {
     }
 
     /// Keeps the present weights if they are those of the best epoch and the trial keeps them.
-    pub(super) fn keep_best(&mut self) {
+    pub(super) fn keep_best(&mut self) -> Result<(), TrialError> {
         let position = self.trainer.position();
         let is_best = best_row(&self.past.rows).is_some_and(|row| position.is_end_of(row.epoch));
         if self.trial.spec().train.keep == Keep::Best && is_best {
-            self.past.best = Some(Best { epoch: position.epoch, weights: self.trainer.weights() });
+            self.past.best = Some(Best { epoch: position.epoch, weights: self.trainer.weights()? });
         }
+        Ok(())
     }
 
     /// Ends training because something is not finite: `what`. `rows` are the rows of the last epoch.

@@ -232,7 +232,7 @@ fn options_that_a_launcher_does_not_support_are_refused() {
         ),
         (
             &["--launcher", "slurm", "--jobs", "2"],
-            "--jobs and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel",
+            "--jobs, --jobs-per-gpu and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel and --gpus",
         ),
     ] {
         workspace.refuse(&[&["run", "spec.toml"], arguments].concat(), &format!("error: {message}\n"));

@@ -351,3 +351,19 @@ fn without_tensorboard_it_says_how_to_get_it() {
     let message = "error: tensorboard is not on the PATH; install it with: pip install tensorboard\n";
     assert_eq!((output.status.code(), &*String::from_utf8(output.stderr).unwrap()), (Some(2), message));
 }
+
+#[test]
+fn devices_are_the_processor_and_the_gpus() {
+    let workspace = Workspace::new();
+    let (said, json) = (workspace.succeed(&["devices"]), workspace.succeed(&["devices", "--json"]));
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("cpu   ") && lines[0].contains(" core"), "{said}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["cpu"]["cores"].as_u64().unwrap() > 0, "{json}");
+    assert!(lines.len() > 1 && lines[1..].iter().all(|line| line.starts_with("cuda  ")), "{said}");
+    if !cfg!(feature = "cuda") {
+        let reason = "this vaex was built without CUDA; build it with `cargo build --release --features cuda`";
+        assert_eq!((lines.len(), lines[1]), (2, &*format!("cuda  none: {reason}")));
+        assert_eq!(json["cuda"], serde_json::json!({ "driver": null, "gpus": [], "reason": reason }));
+    }
+}

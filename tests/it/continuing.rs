@@ -6,7 +6,8 @@ use snapbox::{Assert, Data};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use vaex::folder::{Arrays, Stored, TrialFolder};
-use vaex::record::trial::{Status, TrialRecord};
+use vaex::record::checkpoint::{read_checkpoint, write_checkpoint};
+use vaex::record::trial::{Gpu, Status, TrialRecord};
 
 const SPEC: &str = "\
 name = \"one\"
@@ -493,4 +494,39 @@ fn weights_that_do_not_fit_are_refused() {
     let said: Vec<String> = cases.iter().map(|spec| refusal(&mut workspace, spec).replace(&id, "ID")).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/initial_weights.txt");
     Assert::new().action_env("SNAPSHOTS").eq(said.join("\n"), Data::read_from(&path, None).raw());
+}
+
+/// Training starts again, and what another GPU computed stays until it is done.
+#[test]
+fn a_checkpoint_of_another_gpu_is_set_aside() {
+    let workspace = Workspace::with_spec(&LONG.replace("epochs = 40", "epochs = 200"));
+    workspace.succeed(&["run", "spec.toml", "--runs", "undisturbed"]);
+    let interrupt = |process: std::process::Child| {
+        signal("-INT", process.id());
+        process.wait_with_output().unwrap();
+    };
+    interrupt(in_training(&workspace));
+    let folder = TrialFolder::new(only(&workspace, "runs/long"));
+    let saved = [folder.checkpoint(), folder.previous_checkpoint()];
+    let by_another_gpu = || {
+        for path in &saved {
+            let (snapshot, mut past) = read_checkpoint(path, folder.id().unwrap()).unwrap();
+            let text = |text: &str| text.to_owned();
+            past.gpu = Some(Gpu { card: text("NVIDIA A100"), driver: text("580.1"), library: text("cuBLAS 13.0.2") });
+            write_checkpoint(path, &snapshot, folder.id().unwrap(), &past).unwrap();
+        }
+        saved.each_ref().map(|path| std::fs::read(path).unwrap())
+    };
+    let before = by_another_gpu();
+    interrupt(in_training(&workspace));
+    let aside = saved.each_ref().map(|path| TrialFolder::of_another_gpu(path));
+    assert!(aside.each_ref().map(|path| std::fs::read(path).unwrap()) == before);
+    by_another_gpu();
+    let said = workspace.succeed(&["run", "spec.toml"]);
+    let why =
+        "it was computed on NVIDIA A100 with driver 580.1 and cuBLAS 13.0.2, and the results on the CPU would differ";
+    let start = format!("training starts again, without {}: {why}; the file is now ", saved[0].display());
+    assert!(said.contains(&start.replace(workspace.path("").to_str().unwrap(), "")), "{said}");
+    assert!(!aside.iter().any(|path| path.exists()));
+    same_bits(folder.path(), &only(&workspace, "undisturbed/long"));
 }

@@ -1,19 +1,20 @@
 //! Compares losses and gradients with PyTorch's autograd, on both backends. tests/fixtures/make_fixtures.py creates the
 //! fixtures.
 
+use crate::emulated::{Emulated, card};
 use crate::harness::plan;
 use dfdx::tensor::Cpu;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use vaex::folder::Stored;
 use vaex::model::Model;
 use vaex::model::parameters::{GradientMap, Module};
 use vaex::objective::{At, Form, FromBatch, KlForm, Loss, MeanTerms, Weights, learn, measure};
 use vaex::plan::Trial;
-use vaex::tensor::backend::{Array, Combine, Host, Portable};
+use vaex::tensor::backend::{Array, Combine, Host, OnCard, Portable, Precision};
 use vaex::tensor::dims::Batch;
 
 fn fixtures() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let folder = PathBuf::from("tests/fixtures");
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut paths: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "safetensors")).collect();
     paths.sort();
@@ -42,7 +43,8 @@ fn difference(expected: &[f32], found: &[f32]) -> f32 {
     if largest == 0.0 { difference } else { difference / largest }
 }
 
-fn agrees_with_pytorch<B: Combine<Device = Cpu>>() {
+/// `slack` widens the tolerances of single precision.
+fn agrees_with_pytorch<B: Combine>(device: &B::Device, slack: f64) {
     let paths = fixtures();
     assert!(paths.len() >= 20, "only {} fixtures", paths.len());
     for path in paths {
@@ -50,8 +52,7 @@ fn agrees_with_pytorch<B: Combine<Device = Cpu>>() {
         let fixture = Stored::read(&path).unwrap();
         let trial = trial(&fixture);
         let architecture = trial.architecture();
-        let device = Cpu::default();
-        let mut model = Model::<B>::new(&device, architecture).unwrap();
+        let mut model = Model::<B>::new(device, architecture).unwrap();
         let mut names = Vec::new();
         model.visit("", &mut |visit| {
             let weights = fixture.values(&format!("weight/{}", visit.name));
@@ -61,9 +62,9 @@ fn agrees_with_pytorch<B: Combine<Device = Cpu>>() {
         });
         let image = fixture.values("image").unwrap();
         let batch = Batch(image.len() / architecture.image.values());
-        let x = Array::<_, B>::new(&device, image.into(), (batch, model.values())).unwrap();
+        let x = Array::<_, B>::new(device, image.into(), (batch, model.values())).unwrap();
         let noise = fixture.values("noise").unwrap().into();
-        let noise = Array::<_, B>::new(&device, noise, (batch, model.latent())).unwrap();
+        let noise = Array::<_, B>::new(device, noise, (batch, model.latent())).unwrap();
         let objective = &trial.spec().objective.kind;
         // After every warm-up.
         let (values, latent) = (architecture.image.values(), architecture.latent);
@@ -80,7 +81,7 @@ fn agrees_with_pytorch<B: Combine<Device = Cpu>>() {
         let close = |what: &str, found: f64| {
             let expected = f64::from(fixture.values(what).unwrap()[0]);
             let off = (found - expected).abs() / expected.abs().max(1e-30);
-            assert!(off < 1e-5 || found == expected, "{name}: {what} is {found}, PyTorch says {expected}");
+            assert!(off < 1e-5 * slack || found == expected, "{name}: {what} is {found}, PyTorch says {expected}");
         };
         close("recon_nats", recon);
         let log_variance = learned.codes.log_variance.as_ref().map(|log_variance| log_variance.to_vec());
@@ -97,28 +98,50 @@ fn agrees_with_pytorch<B: Combine<Device = Cpu>>() {
         let found = map
             .ranges()
             .zip(parts)
-            .flat_map(|(range, part)| B::sum_parts(&device, vec![part], (range.len(),)).unwrap().to_vec());
+            .flat_map(|(range, part)| B::sum_parts(device, vec![part], (range.len(),)).unwrap().to_vec());
         let found: Vec<f32> = found.collect();
         let mut offset = 0;
         for (parameter, length) in names {
             let expected = fixture.values(&format!("gradient/{parameter}")).unwrap();
             let off = difference(&expected, &found[offset..offset + length]);
-            assert!(off < 2e-5, "{name}: the gradient of {parameter} differs by {off} relative to its largest value");
+            assert!(
+                f64::from(off) < 2e-5 * slack,
+                "{name}: the gradient of {parameter} differs by {off} relative to its largest value"
+            );
             offset += length;
         }
 
         let output = measure(&model, &x, &noise, Form { samples: 1, kl: KlForm::None }, None).unwrap().outputs.to_vec();
         let off = difference(&fixture.values("reconstruction").unwrap(), &output);
-        assert!(off < 1e-5, "{name}: the output of the decoder differs by {off}");
+        assert!(f64::from(off) < 1e-5 * slack, "{name}: the output of the decoder differs by {off}");
     }
 }
 
 #[test]
 fn kernels_agree_with_pytorch() {
-    agrees_with_pytorch::<Host>();
+    agrees_with_pytorch::<Host>(&Cpu::default(), 1.0);
 }
 
 #[test]
 fn portable_operations_agree_with_pytorch() {
-    agrees_with_pytorch::<Portable<Cpu>>();
+    agrees_with_pytorch::<Portable<Cpu>>(&Cpu::default(), 1.0);
+}
+
+/// Factors are rounded to 10 bits.
+#[test]
+#[cfg(feature = "cuda")]
+#[ignore = "needs a GPU; tests/cuda.sh run"]
+fn tf32_agrees_with_pytorch_on_a_gpu() {
+    let cuda = vaex::tensor::backend::Cuda::new(Precision::Tf32).unwrap();
+    agrees_with_pytorch::<OnCard>(&vaex::tensor::backend::Card::new(Box::new(cuda)), 1000.0);
+}
+
+#[test]
+fn a_card_agrees_with_pytorch() {
+    agrees_with_pytorch::<OnCard>(&card(), 1.0);
+}
+
+#[test]
+fn products_of_a_library_agree_with_pytorch() {
+    agrees_with_pytorch::<OnCard>(&Emulated::of_precision(Precision::Tf32).0, 1.0);
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cache;
+mod card;
 mod cluster;
 mod color;
 mod command_line;
@@ -12,6 +13,7 @@ mod data_hints;
 mod digits;
 mod divergence;
 mod earlier;
+mod emulated;
 mod evaluation;
 mod expect;
 mod faults;

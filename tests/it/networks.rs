@@ -1,6 +1,7 @@
 //! Compares a training step of every preset, and of lists with every layer, with PyTorch in float64, on both backends.
 //! tests/fixtures/make_networks.py creates the fixtures.
 
+use crate::emulated::card;
 use crate::harness::{Workspace, plan};
 use dfdx::tensor::Cpu;
 use serde_json::Value;
@@ -8,7 +9,7 @@ use vaex::model::Model;
 use vaex::model::parameters::{GradientMap, Module};
 use vaex::objective::{At, Form, FromBatch, KlForm, Loss, Weights, learn, measure};
 use vaex::plan::Trial;
-use vaex::tensor::backend::{Array, Combine, Host, Portable};
+use vaex::tensor::backend::{Array, Combine, Host, OnCard, Portable};
 use vaex::tensor::dims::Batch;
 
 /// Numbers in [-1, 1) that depend on a name: FNV-1a of the name, then SplitMix64.
@@ -72,14 +73,13 @@ fn close(what: &str, found: f64, expected: &Value, scale: f64) {
     assert!(off < 5e-5, "{what} is {found}, PyTorch says {expected}: off by {off:e}");
 }
 
-fn steps_agree_with_pytorch<B: Combine<Device = Cpu>>() {
+fn steps_agree_with_pytorch<B: Combine>(device: &B::Device) {
     for fixture in fixtures() {
         let name = fixture["name"].as_str().unwrap();
         let trial = trial(&fixture);
         let architecture = trial.architecture();
         assert_eq!(architecture.parameters(), u128::from(fixture["parameters"].as_u64().unwrap()), "{name}");
-        let device = Cpu::default();
-        let mut model = Model::<B>::new(&device, architecture).unwrap();
+        let mut model = Model::<B>::new(device, architecture).unwrap();
         let mut names = Vec::new();
         model.visit("", &mut |visit| {
             let sizes = visit.parameter.sizes();
@@ -90,9 +90,8 @@ fn steps_agree_with_pytorch<B: Combine<Device = Cpu>>() {
         let seed = &fixture["seed"];
         let image = numbers(&format!("image {seed}"), batch * values).into_iter().map(|number| 0.5 + 0.5 * number);
         let noise = numbers(&format!("noise {seed}"), batch * architecture.latent);
-        let x =
-            Array::<_, B>::new(&device, image.collect::<Vec<f32>>().into(), (Batch(batch), model.values())).unwrap();
-        let noise = Array::<_, B>::new(&device, noise.into(), (Batch(batch), model.latent())).unwrap();
+        let x = Array::<_, B>::new(device, image.collect::<Vec<f32>>().into(), (Batch(batch), model.values())).unwrap();
+        let noise = Array::<_, B>::new(device, noise.into(), (Batch(batch), model.latent())).unwrap();
         let objective = &trial.spec().objective.kind;
         let at = At { step: 1_000_000_000, steps_per_epoch: 1, images: batch, values, latent: architecture.latent };
         let weights = objective.weights(at);
@@ -130,7 +129,7 @@ fn steps_agree_with_pytorch<B: Combine<Device = Cpu>>() {
         let gradients: Vec<Vec<f32>> = map
             .ranges()
             .zip(parts)
-            .map(|(range, part)| B::sum_parts(&device, vec![part], (range.len(),)).unwrap().to_vec())
+            .map(|(range, part)| B::sum_parts(device, vec![part], (range.len(),)).unwrap().to_vec())
             .collect();
         for (parameter, gradient) in names.iter().zip(&gradients) {
             let of = |what: &str| format!("{name}: {what} of the gradient of {parameter}");
@@ -163,12 +162,17 @@ fn steps_agree_with_pytorch<B: Combine<Device = Cpu>>() {
 
 #[test]
 fn kernels_agree_with_pytorch() {
-    steps_agree_with_pytorch::<Host>();
+    steps_agree_with_pytorch::<Host>(&Cpu::default());
 }
 
 #[test]
 fn portable_operations_agree_with_pytorch() {
-    steps_agree_with_pytorch::<Portable<Cpu>>();
+    steps_agree_with_pytorch::<Portable<Cpu>>(&Cpu::default());
+}
+
+#[test]
+fn a_card_agrees_with_pytorch() {
+    steps_agree_with_pytorch::<OnCard>(&card());
 }
 
 /// A preset is a list of layers: written out, it is the same trial.

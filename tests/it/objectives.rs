@@ -1,6 +1,7 @@
 //! Gradients of objectives on whole batches, by one step of training: compared with PyTorch's, on both backends, with several
 //! numbers of threads and sizes of micro-batches. tests/fixtures/make_batches.py creates the fixtures.
 
+use crate::emulated::card;
 use crate::probe::{Means, Probe};
 use crate::{data_files::idx_of, harness::plan};
 use dfdx::shapes::{Axis, HasShape};
@@ -17,7 +18,9 @@ use vaex::objective::Objective;
 use vaex::plan::Trial;
 use vaex::random::{Purpose, Stream, shuffled};
 use vaex::record::checkpoint::{self, History};
-use vaex::tensor::backend::{Array, CodeGradients, CodeInputs, CodeTerm, Codes, Host, NoiseKey, Portable, RowWeight};
+use vaex::tensor::backend::{
+    Array, CodeGradients, CodeInputs, CodeTerm, Codes, Host, NoiseKey, OnCard, Portable, RowWeight,
+};
 use vaex::tensor::dims::{Batch, Latent, Own};
 use vaex::train::{EpochEnd, Execute, Progress, Snapshot, Trainer};
 
@@ -50,20 +53,20 @@ fn trial(fixture: &Stored, batch: usize) -> Trial {
 }
 
 /// The loss and the new weights after a step from the weights of a fixture.
-fn step<B: Execute<Device = Cpu>, J: Objective>(
-    fixture: &Stored,
-    trial: &Trial,
+fn step<B: Execute, J: Objective>(
+    device: B::Device,
+    (fixture, trial): (&Stored, &Trial),
     objective: J,
     threads: usize,
     micro_batch: Option<usize>,
 ) -> (f64, Vec<(String, Arc<Vec<f32>>)>) {
-    let mut trainer = Trainer::<B, J>::with_objective(Cpu::default(), trial.training(), objective, threads).unwrap();
+    let mut trainer = Trainer::<B, J>::with_objective(device, trial.training(), objective, threads).unwrap();
     micro_batch.into_iter().for_each(|images| trainer.set_micro_batch(images));
     trainer.model().visit("", &mut |visit| {
         visit.parameter.set(fixture.values(&format!("weight/{}", visit.name)).unwrap());
     });
     // The parameters of the objective are too many for a fixture: both programs compute them.
-    let mut snapshot = trainer.snapshot();
+    let mut snapshot = trainer.snapshot().unwrap();
     let has_own = fixture.values("own/objective.0.output.bias").is_some();
     for (layer, pair) in snapshot.own.chunks_mut(2).enumerate().filter(|_| has_own) {
         if let [weight, bias] = pair {
@@ -82,7 +85,7 @@ fn step<B: Execute<Device = Cpu>, J: Objective>(
     let mut weights = Vec::new();
     trainer.model().visit("", &mut |visit| weights.push((visit.name, visit.parameter.values())));
     // Those of the objective after its own step, as far as the fixture has them.
-    for own in trainer.snapshot().own {
+    for own in trainer.snapshot().unwrap().own {
         if let Some(expected) = fixture.values(&format!("own/{}", own.name)) {
             for (found, expected) in own.values.iter().zip(&expected) {
                 assert!((found - expected).abs() < 2e-6, "{} is {found}, PyTorch says {expected}", own.name);
@@ -140,11 +143,14 @@ fn gradients_of_whole_batches_agree_with_pytorch() {
         for micro_batch in [None, Some(3), Some(5)] {
             let of = |threads: usize, backend: &str| {
                 let kind = trial.spec().objective.kind.clone();
+                let (cpu, of) = (Cpu::default(), (&fixture, &trial));
                 match (name.contains("probe"), backend) {
-                    (true, "host") => step::<Host, _>(&fixture, &trial, Probe, threads, micro_batch),
-                    (false, "host") => step::<Host, _>(&fixture, &trial, kind, threads, micro_batch),
-                    (true, _) => step::<Portable<Cpu>, _>(&fixture, &trial, Probe, threads, micro_batch),
-                    (false, _) => step::<Portable<Cpu>, _>(&fixture, &trial, kind, threads, micro_batch),
+                    (true, "host") => step::<Host, _>(cpu, of, Probe, threads, micro_batch),
+                    (false, "host") => step::<Host, _>(cpu, of, kind, threads, micro_batch),
+                    (true, "card") => step::<OnCard, _>(card(), of, Probe, threads, micro_batch),
+                    (false, "card") => step::<OnCard, _>(card(), of, kind, threads, micro_batch),
+                    (true, _) => step::<Portable<Cpu>, _>(cpu, of, Probe, threads, micro_batch),
+                    (false, _) => step::<Portable<Cpu>, _>(cpu, of, kind, threads, micro_batch),
                 }
             };
             let host = of(1, "host");
@@ -158,6 +164,7 @@ fn gradients_of_whole_batches_agree_with_pytorch() {
             // dfdx sums the kernel of all pairs of codes in single precision.
             let within = if name.contains("_info") || name.contains("_wae") { 1e-4 } else { 1e-5 };
             agrees_with_pytorch(&format!("{name} by dfdx"), &fixture, within, &of(1, "portable"));
+            agrees_with_pytorch(&format!("{name} on a card"), &fixture, 1e-5, &of(1, "card"));
         }
     }
 }
@@ -201,8 +208,10 @@ fn the_noise_of_the_fixtures_is_that_of_training() {
 /// Everything that an objective has is saved and restored: training that is interrupted after any step ends with the same bits.
 #[test]
 fn objectives_are_resumed() {
-    are_resumed::<Host, _>("", |_| Probe);
-    are_resumed::<Portable<Cpu>, _>("", |_| Probe);
+    let (cpu, card) = (Cpu::default(), card());
+    are_resumed::<Host, _>(&cpu, "", |_| Probe);
+    are_resumed::<Portable<Cpu>, _>(&cpu, "", |_| Probe);
+    are_resumed::<OnCard, _>(&card, "", |_| Probe);
     for keys in [
         "kl_schedule = \"cyclical\"\nkl_cycle_epochs = 1.5",
         "free_bits = 0.1",
@@ -221,19 +230,21 @@ fn objectives_are_resumed() {
         "kind = \"ciwae\"\nsamples = 3",
         "kind = \"piwae\"\nsamples = 2\ngroups = 2",
     ] {
-        are_resumed::<Host, _>(keys, |trial| trial.spec().objective.kind.clone());
-        are_resumed::<Portable<Cpu>, _>(keys, |trial| trial.spec().objective.kind.clone());
+        are_resumed::<Host, _>(&cpu, keys, |trial| trial.spec().objective.kind.clone());
+        are_resumed::<Portable<Cpu>, _>(&cpu, keys, |trial| trial.spec().objective.kind.clone());
+        are_resumed::<OnCard, _>(&card, keys, |trial| trial.spec().objective.kind.clone());
     }
     for prior in ["mixture\"\ncomponents = 4", "vamp\"\npseudo_inputs = \"data\"\ncomponents = 4"] {
         for keys in ["kl_weight = 0.5", "kind = \"capacity\"", "kind = \"iwae\"\nsamples = 3", "kind = \"wae\""] {
             let keys = format!("{keys}\n[model]\nprior = \"{prior}");
-            are_resumed::<Host, _>(&keys, |trial| trial.spec().objective.kind.clone());
-            are_resumed::<Portable<Cpu>, _>(&keys, |trial| trial.spec().objective.kind.clone());
+            are_resumed::<Host, _>(&cpu, &keys, |trial| trial.spec().objective.kind.clone());
+            are_resumed::<Portable<Cpu>, _>(&cpu, &keys, |trial| trial.spec().objective.kind.clone());
+            are_resumed::<OnCard, _>(&card, &keys, |trial| trial.spec().objective.kind.clone());
         }
     }
 }
 
-fn are_resumed<B: Execute<Device = Cpu>, J: Objective>(keys: &str, objective: impl Fn(&Trial) -> J) {
+fn are_resumed<B: Execute, J: Objective>(device: &B::Device, keys: &str, objective: impl Fn(&Trial) -> J) {
     let folder = tempfile::tempdir().unwrap();
     let spec = folder.path().join("spec.toml");
     let text = format!(
@@ -242,9 +253,9 @@ fn are_resumed<B: Execute<Device = Cpu>, J: Objective>(keys: &str, objective: im
     );
     std::fs::write(&spec, text).unwrap();
     let trial = plan(&spec, &[]).trials()[0].clone();
-    let start = || Trainer::<B, J>::with_objective(Cpu::default(), trial.training(), objective(&trial), 1).unwrap();
+    let start = || Trainer::<B, J>::with_objective(device.clone(), trial.training(), objective(&trial), 1).unwrap();
     let state = |trainer: &mut Trainer<B, J>| {
-        let snapshot = trainer.snapshot();
+        let snapshot = trainer.snapshot().unwrap();
         (snapshot.weights.clone(), snapshot.own.clone())
     };
     let mut whole = start();
@@ -277,7 +288,7 @@ fn are_resumed<B: Execute<Device = Cpu>, J: Objective>(keys: &str, objective: im
                     let of_epoch = |epoch| Split::OF_EPOCHS.map(|split| Row::new(epoch, split, 0, 0));
                     let rows = (1..=trainer.epoch()).flat_map(of_epoch).collect();
                     let past = History { rows, ..History::default() };
-                    checkpoint::write_checkpoint(&path, &trainer.snapshot(), "a trial", &past).unwrap();
+                    checkpoint::write_checkpoint(&path, &trainer.snapshot().unwrap(), "a trial", &past).unwrap();
                     trainer = start();
                     trainer.restore(checkpoint::read_checkpoint(&path, "a trial").unwrap().0).unwrap();
                     stop.store(false, std::sync::atomic::Ordering::Relaxed);
@@ -289,7 +300,7 @@ fn are_resumed<B: Execute<Device = Cpu>, J: Objective>(keys: &str, objective: im
         assert!(found == rows, "{keys}: the metrics differ after step {leave_after}");
     }
     // The model's own file is without them.
-    checkpoint::write_model(&path, &whole.snapshot().weights, "", trial.architecture(), [0.0, 255.0]).unwrap();
+    checkpoint::write_model(&path, &whole.snapshot().unwrap().weights, "", trial.architecture(), [0.0, 255.0]).unwrap();
     let names = Stored::read_own(&path).unwrap().names();
     assert!(names.iter().all(|name| !name.starts_with("objective")), "{names:?}");
 }
@@ -328,12 +339,11 @@ impl CodeTerm for Product {
 
 /// The gradients of operations on the codes of a plain autoencoder, whose means and samples are one array: of [`Means`] with
 /// respect to both, and of [`Product`] with respect to the array.
-fn gradients_of_points<B: Execute<Device = Cpu>>(values: &[f32]) -> [Vec<f32>; 3] {
-    let device = Cpu::default();
+fn gradients_of_points<B: Execute>(device: &B::Device, values: &[f32]) -> [Vec<f32>; 3] {
     let shape = (Batch(values.len() / 2), Latent(2));
-    let z = Array::<_, B>::new(&device, values.to_vec().into(), shape).unwrap();
+    let z = Array::<_, B>::new(device, values.to_vec().into(), shape).unwrap();
     let codes = Codes { mean: z.clone(), log_variance: None, z };
-    let shared = B::leaf(&Array::<_, B>::new(&device, vec![1.0, 2.0].into(), (Own(2),)).unwrap()).unwrap();
+    let shared = B::leaf(&Array::<_, B>::new(device, vec![1.0, 2.0].into(), (Own(2),)).unwrap()).unwrap();
     let of_batch = B::code_gradients(&Means, &codes, Some(&shared)).unwrap().codes;
     let (term, tape) = B::code_term(&Product, &codes, Some(&shared), OwnedTape::default()).unwrap().split_tape();
     let total = B::total::<Batch, Latent, _>(vec![(term, RowWeight::Same(1.0))], Vec::new(), tape).unwrap();
@@ -348,7 +358,12 @@ fn the_gradients_of_the_codes_of_a_plain_autoencoder() {
     let of_mean: Vec<f32> = means.clone().map(|mean| mean / 3.0).collect();
     let of_z: Vec<f32> = means.map(|mean| 0.8 * mean / 3.0).collect();
     let expected = [of_mean, of_z, values.map(|value| 2.0 * value).to_vec()];
-    for found in [gradients_of_points::<Host>(&values), gradients_of_points::<Portable<Cpu>>(&values)] {
+    let all = [
+        gradients_of_points::<Host>(&Cpu::default(), &values),
+        gradients_of_points::<Portable<Cpu>>(&Cpu::default(), &values),
+        gradients_of_points::<OnCard>(&card(), &values),
+    ];
+    for found in all {
         for (found, expected) in found.iter().zip(&expected) {
             let is_near = |(found, expected): (&f32, &f32)| (found - expected).abs() < 1e-6;
             assert!(found.len() == 6 && found.iter().zip(expected).all(is_near), "{found:?}, not {expected:?}");

@@ -1,5 +1,6 @@
 //! Training through the library: the same bits for any number of threads, and close results on both backends.
 
+use crate::emulated::{Emulated, card};
 use crate::harness::plan;
 use dfdx::tensor::Cpu;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,7 @@ use vaex::model::parameters::Module;
 use vaex::model::{Model, parameters};
 use vaex::plan::Trial;
 use vaex::record::checkpoint::{self, History};
-use vaex::tensor::backend::{Host, Portable, copies};
+use vaex::tensor::backend::{Card, Host, OnCard, Portable, copies};
 use vaex::train::{EpochEnd, Execute, Progress, Trainer};
 
 const CONV: &str = "[data]\nlimit = 60\n[model]\nchannels = [3, 5]\nstrides = [1, 2]\nhidden = [7]\n\
@@ -104,24 +105,26 @@ fn the_bits_do_not_depend_on_the_number_of_threads() {
 }
 
 #[test]
-fn both_backends_take_the_same_course() {
+fn all_backends_take_the_same_course() {
     for spec in [CONV, MLP, NOISY] {
         // Adam turns rounding errors of small gradients into whole steps; plain SGD does not.
         let trial =
             trial(spec, &["train.optimizer=\"sgd\"", "train.learning_rate=0.001", "model.likelihood=\"gaussian\""]);
         let (kernels, rows) = train::<Host>(Cpu::default(), &trial, 2, 2);
-        let (portable, other_rows) = train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 2);
-        let largest = kernels.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
-        let off = kernels.iter().zip(&portable).fold(0f32, |worst, (a, b)| worst.max((a - b).abs())) / largest;
-        assert!(off < 1e-4, "weights differ by {off} relative to the largest: {spec}");
-        for (row, other) in rows.iter().zip(&other_rows) {
-            assert!(
-                (get(row, "loss") / get(other, "loss") - 1.0).abs() < 1e-5,
-                "{} and {}",
-                get(row, "loss"),
-                get(other, "loss")
-            );
-            assert!((get(row, "kl_nats") - get(other, "kl_nats")).abs() < 1e-3 * get(row, "kl_nats").abs() + 1e-4);
+        let others = [train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 2), train::<OnCard>(card(), &trial, 1, 2)];
+        for (weights, other_rows) in &others {
+            let largest = kernels.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
+            let off = kernels.iter().zip(weights).fold(0f32, |worst, (a, b)| worst.max((a - b).abs())) / largest;
+            assert!(off < 1e-4, "weights differ by {off} relative to the largest: {spec}");
+            for (row, other) in rows.iter().zip(other_rows) {
+                assert!(
+                    (get(row, "loss") / get(other, "loss") - 1.0).abs() < 1e-5,
+                    "{} and {}",
+                    get(row, "loss"),
+                    get(other, "loss")
+                );
+                assert!((get(row, "kl_nats") - get(other, "kl_nats")).abs() < 1e-3 * get(row, "kl_nats").abs() + 1e-4);
+            }
         }
     }
 }
@@ -199,6 +202,83 @@ fn between_reports_only_images_are_copied() {
     }
 }
 
+/// On a card, a step is one graph: only indices and a few numbers go up, nothing comes down, and no memory is reserved.
+#[test]
+fn a_steady_step_of_a_card_is_one_graph() {
+    for spec in [CONV, MLP, NOISY] {
+        let trial = trial(spec, &["train.batch_size=6"]);
+        let (card, emulated) = Emulated::card();
+        let mut trainer = Trainer::<OnCard>::new(card, trial.training(), 1).unwrap();
+        let epoch = |trainer: &mut Trainer<OnCard>| {
+            let before = emulated.counts();
+            let mut reports = 0;
+            let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| reports += 1).unwrap();
+            assert!(matches!(end, EpochEnd::Finished(_)));
+            (before, emulated.counts(), reports)
+        };
+        epoch(&mut trainer);
+        epoch(&mut trainer);
+        let (before, after, reports) = epoch(&mut trainer);
+        let steps = trial.dataset().train.len().div_ceil(6);
+        assert_eq!(reports, 1);
+        assert_eq!(after.reserved, before.reserved, "{spec}");
+        assert_eq!(after.graphs, before.graphs, "{spec}");
+        assert_eq!((after.repeated - before.repeated, after.launched), (steps, before.launched), "{spec}");
+        assert_eq!((after.uploads - before.uploads, after.downloads - before.downloads), (steps, 4), "{spec}");
+        assert!(after.bytes_up - before.bytes_up < 2500 * steps, "{spec}: {} bytes", after.bytes_up - before.bytes_up);
+    }
+}
+
+/// The weights after two epochs on a card.
+fn trained_on(spec: &str, card: Card) -> Vec<u32> {
+    let trial = trial(spec, &["train.batch_size=6"]);
+    let mut trainer = Trainer::<OnCard>::new(card, trial.training(), 1).unwrap();
+    for _ in 0..2 {
+        let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+        assert!(matches!(end, EpochEnd::Finished(_)));
+    }
+    let weights = trainer.weights().unwrap();
+    weights.iter().flat_map(|weight| weight.values.iter().map(|value| value.to_bits())).collect()
+}
+
+/// The threads of a block exchange numbers only where they wait for each other: the order in which they run does not matter.
+#[test]
+fn neither_the_order_of_threads_nor_graphs_change_the_bits() {
+    for spec in [CONV, MLP, NOISY] {
+        let expected = trained_on(spec, Emulated::card().0);
+        assert!(trained_on(spec, Emulated::backward()) == expected, "{spec}");
+        assert!(trained_on(spec, Emulated::without_graphs()) == expected, "{spec}");
+    }
+}
+
+/// Whichever copy to the host fails, an error says so before anything is written.
+#[test]
+fn a_copy_that_fails_is_an_error() {
+    let trial = trial(MLP, &["train.batch_size=6"]);
+    let mut failures = 0;
+    for number in 1.. {
+        let (card, emulated) = Emulated::card();
+        let mut trainer = Trainer::<OnCard>::new(card, trial.training(), 1).unwrap();
+        emulated.fail(emulated.counts().downloads + number);
+        let failed = match trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()) {
+            Ok(EpochEnd::Finished(_)) => [
+                trainer.validate().map(drop).is_err(),
+                trainer.weights().map(drop).is_err(),
+                trainer.snapshot().map(drop).is_err(),
+                trainer.reconstruct(4).map(drop).is_err(),
+                trainer.encode(4).map(drop).is_err(),
+            ],
+            Ok(_) => panic!("the copy {number} that fails is taken for numbers"),
+            Err(_) => [true; 5],
+        };
+        if !failed.contains(&true) {
+            break;
+        }
+        failures += 1;
+    }
+    assert!(failures > 10, "{failures}");
+}
+
 /// A device looks at steps later than the host, but finds the same one.
 #[test]
 fn a_device_finds_the_step_that_diverged() {
@@ -210,12 +290,13 @@ fn a_device_finds_the_step_that_diverged() {
         Trainer::<Portable<Cpu>>::new(Cpu::default(), trial.training(), 1)
             .unwrap()
             .train_epoch(&AtomicBool::new(false), &mut |_| ()),
+        Trainer::<OnCard>::new(card(), trial.training(), 1).unwrap().train_epoch(&AtomicBool::new(false), &mut |_| ()),
     ];
-    let [host, device] = rows.map(|end| match end.unwrap() {
+    let [host, device, card] = rows.map(|end| match end.unwrap() {
         EpochEnd::Diverged(row) => (row.step, row.images_seen),
         other => panic!("{other:?}"),
     });
-    assert_eq!(host, device);
+    assert_eq!([host, host], [device, card]);
 }
 
 #[test]
@@ -244,22 +325,32 @@ fn every_optimizer_takes_the_same_course_on_a_device() {
         let trial = trial(&spec, &keys);
         let (kernels, _) = train::<Host>(Cpu::default(), &trial, 1, 2);
         let (portable, _) = train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 2);
+        let (card, _) = train::<OnCard>(card(), &trial, 1, 2);
         let largest = kernels.iter().fold(0f32, |largest, weight| largest.max(weight.abs()));
-        let off = kernels.iter().zip(&portable).fold(0f32, |worst, (a, b)| worst.max((a - b).abs())) / largest;
-        assert!(off < 1e-4, "{optimizer}: weights differ by {off} relative to the largest");
+        for weights in [portable, card] {
+            let off = kernels.iter().zip(&weights).fold(0f32, |worst, (a, b)| worst.max((a - b).abs())) / largest;
+            assert!(off < 1e-4, "{optimizer}: weights differ by {off} relative to the largest");
+        }
     }
 }
 
 /// A device that is interrupted, saved and continued takes the same course.
 #[test]
 fn a_device_goes_on_from_a_snapshot() {
-    let trial = trial(MLP, &["train.optimizer=\"adam\"", "train.batch_size=20"]);
-    let whole = train::<Portable<Cpu>>(Cpu::default(), &trial, 1, 2).0;
-    let start = || Trainer::<Portable<Cpu>>::new(Cpu::default(), trial.training(), 1).unwrap();
+    for keys in [&["train.optimizer=\"adam\""][..], &["train.optimizer=\"sgd\"", "train.momentum=0.9"]] {
+        let trial = trial(MLP, &[keys, &["train.batch_size=20"]].concat());
+        goes_on::<Portable<Cpu>>(&Cpu::default(), &trial);
+        goes_on::<OnCard>(&card(), &trial);
+    }
+}
+
+fn goes_on<B: Execute>(device: &B::Device, trial: &Trial) {
+    let whole = train::<B>(device.clone(), trial, 1, 2).0;
+    let start = || Trainer::<B>::new(device.clone(), trial.training(), 1).unwrap();
     let mut first = start();
     first.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
     let mut second = start();
-    second.restore(first.snapshot()).unwrap();
+    second.restore(first.snapshot().unwrap()).unwrap();
     second.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
     assert!(weights(second.model()) == whole);
 }
@@ -316,7 +407,7 @@ fn training_goes_on_from_any_step_with_the_same_bits() {
                     EpochEnd::Finished(metrics) => rows.extend([metrics, trainer.validate().unwrap().unwrap()]),
                     EpochEnd::Interrupted => {
                         let past = History { rows, ..History::default() };
-                        checkpoint::write_checkpoint(&path, &trainer.snapshot(), "a trial", &past).unwrap();
+                        checkpoint::write_checkpoint(&path, &trainer.snapshot().unwrap(), "a trial", &past).unwrap();
                         trainer = Trainer::new(Cpu::default(), trial.training(), 2).unwrap();
                         let (snapshot, past) = checkpoint::read_checkpoint(&path, "a trial").unwrap();
                         trainer.restore(snapshot).unwrap();

@@ -19,9 +19,12 @@ pub(in crate::commands) struct RunArgs {
     pub(super) runs: PathBuf,
     #[command(flatten)]
     pub(super) spec: SpecArgs,
-    /// Number of trials to run in parallel; default: one per core.
+    /// Number of trials to run in parallel; default: one per core, or with `train.device = "cuda"` one per GPU.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) jobs: Option<usize>,
+    /// Number of trials to run in parallel on each GPU that CUDA_VISIBLE_DEVICES allows; default: 1.
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub(super) jobs_per_gpu: Option<usize>,
     /// Worker threads per trial; default: the cores are divided among the trials. Does not change the results.
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) threads: Option<usize>,
@@ -47,7 +50,7 @@ pub(in crate::commands) struct RunArgs {
     #[arg(long)]
     pub(super) json: bool,
     /// Train a finished trial again in a temporary folder, and check that the results are bit-identical.
-    #[arg(long, value_name = "TRIAL", conflicts_with_all = ["specs", "fresh", "allow_failed", "retry_failed", "runs", "jobs", "overrides", "only", "limit", "fail_fast"])]
+    #[arg(long, value_name = "TRIAL", conflicts_with_all = ["specs", "fresh", "allow_failed", "retry_failed", "runs", "jobs", "jobs_per_gpu", "overrides", "only", "limit", "fail_fast"])]
     pub(super) verify_repro: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Schedulers")]
     pub(super) submit: SubmitArgs,
@@ -59,6 +62,7 @@ impl RunArgs {
         Options {
             runs: self.runs.clone(),
             jobs: self.jobs,
+            gpus: Vec::new(),
             threads: self.threads,
             fresh: self.fresh,
             fail_fast: self.fail_fast,

@@ -13,22 +13,26 @@ use crate::launch::{self, Options, Summary};
 use crate::metrics::Split;
 use crate::plan::{Plan, Trial};
 use crate::report::{Report, ReportedTrial};
+use crate::tensor::backend::{VISIBLE_DEVICES, cards, visible};
 use crate::text::{counted, shell_word};
 use crate::train::measure::{ELBO_NATS, LOSS};
 use crate::trial::estimate;
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
-    let options = args.options();
-    plans.iter().try_for_each(|plan| enough_memory(plan, &options))?;
+    let gpus = gpus(plans, args)?;
+    let options =
+        |plan: &Plan| Options { gpus: if plan.needs_gpu() { gpus.clone() } else { Vec::new() }, ..args.options() };
+    let plans: Vec<(&Plan, Options)> = plans.iter().map(|plan| (plan, options(plan))).collect();
+    plans.iter().try_for_each(|(plan, options)| enough_memory(plan, options))?;
     signals::stop_then_exit()?;
     let mut worst = 0;
     // All launches are prepared before the first one starts, so that an error means that nothing was started.
-    let launch = |plan| launch::prepare(plan, &options, &BTreeMap::new());
-    let launches = plans.iter().map(launch).collect::<Result<Vec<_>, _>>()?;
-    for (plan, launch) in plans.iter().zip(launches) {
+    let launch = |(plan, options)| launch::prepare(plan, options, &BTreeMap::new());
+    let launches = plans.iter().map(|(plan, options)| launch((*plan, options))).collect::<Result<Vec<_>, _>>()?;
+    for ((plan, options), launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
         let summary = launch.run(&STOP, &mut |event| progress.show(&event));
         if summary.interrupted == 0
@@ -58,6 +62,43 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
         }
     }
     Ok(worst)
+}
+
+/// The places for trials on GPUs; empty if no trial needs one.
+///
+/// # Errors
+/// There is no GPU.
+fn gpus(plans: &[Plan], args: &RunArgs) -> anyhow::Result<Vec<String>> {
+    let Some(plan) = plans.iter().find(|plan| plan.needs_gpu()) else {
+        return match args.jobs_per_gpu {
+            Some(_) => {
+                bail!("--jobs-per-gpu needs trials with `train.device = \"cuda\"`, for example by --device cuda")
+            }
+            None => Ok(Vec::new()),
+        };
+    };
+    let (cards, _) =
+        cards().map_err(|reason| anyhow!("`train.device` of `{}` is \"cuda\", but {reason}", plan.name()))?;
+    let jobs = args.jobs_per_gpu.unwrap_or(1);
+    let smallest = cards.iter().map(|card| card.memory as f64).fold(f64::INFINITY, f64::min);
+    for plan in plans {
+        let mut needs: Vec<f64> =
+            plan.selected().filter_map(|trial| Some(estimate::gpu_memory(trial)?.least)).collect();
+        needs.sort_by(|one, other| other.total_cmp(one));
+        let need: f64 = needs.iter().take(jobs).sum();
+        if need > smallest {
+            let (need, has) = (bytes(need), bytes(smallest));
+            let (what, advice) = match jobs {
+                1 => (format!("a trial of `{}` needs", plan.name()), "it may fail; use a smaller batch"),
+                _ => (format!("{jobs} trials of `{}` need", plan.name()), "some may fail; lower --jobs-per-gpu"),
+            };
+            complain(&format!("warning: {what} about {need} of GPU memory, but a GPU has {has}: {advice}"));
+        }
+    }
+    let named = std::env::var_os(VISIBLE_DEVICES).map(|named| named.to_string_lossy().into_owned());
+    let one_each = visible(named.as_deref(), cards.len());
+    let all = one_each.iter().cycle().take(one_each.len() * jobs);
+    Ok(all.cloned().collect())
 }
 
 /// Refuses a trial that does not fit in the memory of this machine, and warns if the parallel trials together do not fit.

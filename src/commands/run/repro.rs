@@ -99,7 +99,7 @@ fn in_metrics(before: &[Row], after: &[Row]) -> Option<String> {
 /// Differences between the environments of the two trainings, which may explain why the results differ.
 fn environment_differences(before: &TrialRecord, after: &TrialRecord) -> anyhow::Result<Vec<String>> {
     let (before, after) = (serde_json::to_value(before)?, serde_json::to_value(after)?);
-    let keys = ["version", "git_commit", "git_dirty", "lock_hash", "processor", "host", "threads"];
+    let keys = ["version", "git_commit", "git_dirty", "lock_hash", "processor", "gpu", "host", "threads"];
     let differs = keys.into_iter().filter(|key| before[key] != after[key]);
     let line = |key: &str| format!("{key}: {} before, {} now", value_text(before.get(key)), value_text(after.get(key)));
     Ok(differs.map(line).collect())

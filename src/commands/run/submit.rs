@@ -9,7 +9,7 @@ use crate::commands::shared::progress::{Progress, keys, say_event, say_line, sum
 use crate::commands::shared::report::print;
 use crate::commands::shared::signals::{self, STOP};
 use crate::folder::ExperimentFolder;
-use crate::launch::cluster::{self, Scheduler, Tasks};
+use crate::launch::cluster::{self, Scheduler, SlurmOptions, Tasks};
 use crate::launch::{self, EvaluationWatch, Frozen, Options, Phase, State};
 use crate::metrics::{Row, Split, named};
 use crate::plan::{Plan, Trial, assignment_text};
@@ -24,8 +24,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyhow::Result<u8> {
-    if args.jobs.is_some() || args.fail_fast {
-        bail!("--jobs and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel");
+    if args.jobs.is_some() || args.jobs_per_gpu.is_some() || args.fail_fast {
+        bail!(
+            "--jobs, --jobs-per-gpu and --fail-fast apply to trials on this machine only; for Slurm, use --max-parallel and --gpus"
+        );
     }
     for (plan, search) in plans.iter().filter_map(|plan| Some((plan, plan.search()?))) {
         if args.fresh {
@@ -40,6 +42,12 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs, scheduler: &Scheduler) -> anyh
                 plan.name()
             );
         }
+    }
+    if let Scheduler::Slurm(SlurmOptions { gpus: None, arguments, .. }) = scheduler
+        && arguments.is_empty()
+        && let Some(plan) = plans.iter().find(|plan| plan.needs_gpu())
+    {
+        complain(&format!("warning: the trials of `{}` need a GPU; ask Slurm for one with --gpus 1", plan.name()));
     }
     let options = args.options();
     let tasks = Tasks {

@@ -72,14 +72,21 @@ impl WrittenLayer for Written {
     }
 }
 
-/// The cost of a convolution or transposed convolution: each weight is used once per pixel of the smaller feature map.
-pub(super) fn cost(inputs: usize, outputs: ImageShape, smaller: ImageShape, window: Window) -> Cost {
+/// The cost of a convolution or transposed convolution: each weight is used once per pixel of the smaller feature map. The larger
+/// one has `large_channels`.
+pub(super) fn cost(
+    inputs: usize,
+    outputs: ImageShape,
+    (smaller, large_channels): (ImageShape, usize),
+    window: Window,
+) -> Cost {
     let taps = window.kernel as u128 * window.kernel as u128;
     let (terms, channels) = ((inputs as u128).saturating_mul(taps), outputs.channels as u128);
     Cost {
         parameters: terms.saturating_add(1).saturating_mul(channels),
         multiplications: terms.saturating_mul(channels).saturating_mul(smaller.pixels() as u128),
         outputs: channels.saturating_mul(outputs.pixels() as u128),
+        windows: taps.saturating_mul(large_channels as u128).saturating_mul(smaller.pixels() as u128),
         has_own_gradients: true,
     }
 }
@@ -158,7 +165,7 @@ impl Describe for ConvLayer {
     }
 
     fn cost(&self) -> Cost {
-        cost(self.inputs.channels, self.outputs(), self.outputs(), self.window)
+        cost(self.inputs.channels, self.outputs(), (self.outputs(), self.inputs.channels), self.window)
     }
 
     fn canonical(&self, is_output: bool) -> Value {
@@ -247,7 +254,7 @@ impl<I: Dim, O: Dim, B: Backend> Conv<I, O, B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn forward<N: Dim, H: Dim, W: Dim, T: Tape<f32, B::Device>>(
+    pub fn forward<N: Dim, H: Dim, W: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, H, W, I), B, T>,
     ) -> Result<Array<(N, Windows<H>, Windows<W>, O), B, T>, DeviceError> {
@@ -272,7 +279,7 @@ pub(super) struct LiveConv<B: Backend> {
 }
 
 impl<B: Backend> Forward<B> for LiveConv<B> {
-    fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, Features), B, T>,
     ) -> Result<Array<(N, Features), B, T>, DeviceError> {

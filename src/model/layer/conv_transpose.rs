@@ -99,7 +99,7 @@ impl Describe for ConvTransposeLayer {
     }
 
     fn cost(&self) -> Cost {
-        cost(self.inputs, self.outputs, self.smaller(), self.window)
+        cost(self.inputs, self.outputs, (self.smaller(), self.outputs.channels), self.window)
     }
 
     fn canonical(&self, is_output: bool) -> Value {
@@ -171,7 +171,7 @@ impl<I: Dim, O: Dim, B: Backend> ConvTranspose<I, O, B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn forward<N: Dim, H: Dim, W: Dim, T: Tape<f32, B::Device>>(
+    pub fn forward<N: Dim, H: Dim, W: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, Windows<H>, Windows<W>, I), B, T>,
         sides: (H, W),
@@ -200,7 +200,7 @@ pub(super) struct LiveConvTranspose<B: Backend> {
 }
 
 impl<B: Backend> Forward<B> for LiveConvTranspose<B> {
-    fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, Features), B, T>,
     ) -> Result<Array<(N, Features), B, T>, DeviceError> {

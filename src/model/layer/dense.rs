@@ -113,6 +113,7 @@ impl Describe for DenseLayer {
             parameters: inputs.saturating_add(1).saturating_mul(outputs),
             multiplications: inputs.saturating_mul(outputs),
             outputs,
+            windows: 0,
             has_own_gradients: false,
         }
     }
@@ -179,7 +180,7 @@ impl<I: Dim, O: Dim, B: Backend> Dense<I, O, B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    pub fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, I), B, T>,
     ) -> Result<Array<(N, O), B, T>, DeviceError> {
@@ -188,7 +189,7 @@ impl<I: Dim, O: Dim, B: Backend> Dense<I, O, B> {
 }
 
 impl<B: Backend> Forward<B> for Dense<Features, Features, B> {
-    fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, Features), B, T>,
     ) -> Result<Array<(N, Features), B, T>, DeviceError> {

@@ -6,7 +6,7 @@ use crate::data::ImageShape;
 use crate::model::parameters::{Module, Visitor};
 use crate::onnx::{ExportError, Graph};
 use crate::settings::Key;
-use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Operands, Pointwise};
+use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Operands, Pointwise, PointwiseKernel};
 use crate::tensor::dims::{Dim, Features};
 use crate::tensor::kernels::{sigmoid, vectorized};
 use dfdx::shapes::Shape;
@@ -66,6 +66,7 @@ impl Describe for GatedDenseLayer {
             multiplications: inputs.saturating_mul(outputs).saturating_mul(2),
             // The two factors and the product.
             outputs: outputs.saturating_mul(3),
+            windows: 0,
             has_own_gradients: false,
         }
     }
@@ -101,7 +102,7 @@ pub struct GatedDense<B: Backend> {
 }
 
 impl<B: Backend> Forward<B> for GatedDense<B> {
-    fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, Features), B, T>,
     ) -> Result<Array<(N, Features), B, T>, DeviceError> {
@@ -158,5 +159,9 @@ impl Pointwise for Gate {
             Some(b) => gate.try_mul(b),
             None => Ok(gate),
         }
+    }
+
+    fn kernel(&self) -> Option<PointwiseKernel> {
+        Some(PointwiseKernel { forward: "gate", backward: "gate_backward", words: [0; 2] })
     }
 }

@@ -76,6 +76,7 @@ impl Describe for GroupNormLayer {
             parameters: (self.shape.channels as u128).saturating_mul(2),
             multiplications: values.saturating_mul(3),
             outputs: if self.activation == Activation::Identity { values } else { values.saturating_mul(2) },
+            windows: 0,
             has_own_gradients: true,
         }
     }
@@ -120,7 +121,7 @@ pub struct GroupNorm<B: Backend> {
 }
 
 impl<B: Backend> Forward<B> for GroupNorm<B> {
-    fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, Features), B, T>,
     ) -> Result<Array<(N, Features), B, T>, DeviceError> {

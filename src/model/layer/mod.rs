@@ -40,7 +40,7 @@ trait Describe {
 /// A layer with weights, between arrays of features.
 trait Forward<B: Backend>: Module<B> {
     /// `(N, Features)` to `(N, Features)`.
-    fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, Features), B, T>,
     ) -> Result<Array<(N, Features), B, T>, DeviceError>;
@@ -55,6 +55,8 @@ pub struct Cost {
     pub multiplications: u128,
     /// The number of values of the output.
     pub outputs: u128,
+    /// The numbers under all windows of a convolution, which a GPU lays out; 0 for other layers.
+    pub windows: u128,
     /// Whether threads sum its weight gradient separately, each in an array of its own.
     pub has_own_gradients: bool,
 }
@@ -114,7 +116,7 @@ macro_rules! layers {
         }
 
         impl<B: Backend> Forward<B> for Live<B> {
-            fn forward<N: Dim, T: Tape<f32, B::Device>>(
+            fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
                 &self,
                 x: Array<(N, Features), B, T>,
             ) -> Result<Array<(N, Features), B, T>, DeviceError> {
@@ -217,7 +219,7 @@ impl<I: Dim, O: Dim, B: Backend> Stack<I, O, B> {
     ///
     /// # Errors
     /// The device failed. The same holds for all layers and models.
-    pub fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    pub fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, I), B, T>,
     ) -> Result<Array<(N, O), B, T>, DeviceError> {

@@ -6,7 +6,7 @@ use crate::data::ImageShape;
 use crate::model::parameters::{Module, Visitor};
 use crate::onnx::{ExportError, Graph};
 use crate::settings::{Key, Type};
-use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Operands, Pointwise};
+use crate::tensor::backend::{Activation, Array, Backend, DeviceError, Operands, Pointwise, PointwiseKernel};
 use crate::tensor::dims::{Channels, Dim, Features, Height, Width, Window};
 use crate::tensor::kernels::vectorized;
 use dfdx::shapes::Shape;
@@ -85,6 +85,7 @@ impl Describe for ResidualLayer {
             multiplications: sum(first.multiplications, second.multiplications),
             // Also the ReLU of the input, and the sum.
             outputs: sum(sum(first.outputs, second.outputs), values.saturating_mul(2)),
+            windows: sum(first.windows, second.windows),
             has_own_gradients: true,
         }
     }
@@ -123,7 +124,7 @@ pub struct Residual<B: Backend> {
 }
 
 impl<B: Backend> Forward<B> for Residual<B> {
-    fn forward<N: Dim, T: Tape<f32, B::Device>>(
+    fn forward<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         x: Array<(N, Features), B, T>,
     ) -> Result<Array<(N, Features), B, T>, DeviceError> {
@@ -179,5 +180,9 @@ impl Pointwise for Sum {
             Some(b) => a.try_add(b),
             None => Ok(a),
         }
+    }
+
+    fn kernel(&self) -> Option<PointwiseKernel> {
+        Some(PointwiseKernel { forward: "sum", backward: "sum_backward", words: [0; 2] })
     }
 }

@@ -5,7 +5,7 @@ use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
 use crate::settings::{Keys, Word};
-use crate::tensor::backend::{RowGradients, RowInputs, RowOperation};
+use crate::tensor::backend::{RowGradients, RowInputs, RowKernel, RowOperation};
 use crate::tensor::kernels::{exp, ln_1p_of_unit, sigmoid};
 use dfdx::shapes::Axis;
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
@@ -90,5 +90,9 @@ impl RowOperation for Bernoulli {
         let product = logits.with_empty_tape().try_mul(x)?;
         let rest = logits.try_abs()?.try_negate()?.try_exp()?.try_add(1.0)?.try_ln()?;
         rest.try_add(positive)?.try_sub(product)?.try_sum::<(usize,), Axis<1>>()
+    }
+
+    fn kernel(&self) -> Option<RowKernel> {
+        Some(RowKernel::Logits(["bernoulli", "bernoulli_backward"]))
     }
 }

@@ -9,7 +9,7 @@ use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
 use crate::settings::{Keys, Word};
-use crate::tensor::backend::{RowGradients, RowInputs, RowOperation};
+use crate::tensor::backend::{RowGradients, RowInputs, RowKernel, RowOperation};
 use crate::tensor::kernels::{exp, ln};
 use dfdx::shapes::{Axis, Shape};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
@@ -209,6 +209,10 @@ impl RowOperation for ContinuousBernoulli {
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
         let linear = logits.with_empty_tape().try_mul(x.try_negate()?.try_add(0.5)?)?;
         ln_sinhc(logits.try_abs()?)?.try_add(linear)?.try_sum::<(usize,), Axis<1>>()
+    }
+
+    fn kernel(&self) -> Option<RowKernel> {
+        Some(RowKernel::Logits(["continuous_bernoulli", "continuous_bernoulli_backward"]))
     }
 }
 

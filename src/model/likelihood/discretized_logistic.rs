@@ -8,7 +8,7 @@ use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
 use crate::settings::{Keys, Word};
-use crate::tensor::backend::{RowGradients, RowInputs, RowOperation};
+use crate::tensor::backend::{RowGradients, RowInputs, RowKernel, RowOperation, kernel_numbers};
 use crate::tensor::kernels::vectorized;
 use dfdx::shapes::Axis;
 use dfdx::tensor::{Tape, Tensor};
@@ -156,5 +156,11 @@ impl RowOperation for DiscretizedLogistic {
         let bins = self.bins();
         let [location, log_scale] = portable(outputs, own, self.scale.floor(FLOOR))?;
         bins.portable(bins.portable_places(x)?, location, log_scale)?.try_sum::<(usize,), Axis<1>>()
+    }
+
+    fn kernel(&self) -> Option<RowKernel> {
+        let names = ["discretized_logistic", "discretized_logistic_backward", "discretized_logistic_own"];
+        let [factor, constant, last] = self.bins().kernel_numbers();
+        Some(RowKernel::LocationScale { names, numbers: kernel_numbers([self.scale.floor(FLOOR), factor, constant, last]) })
     }
 }

@@ -6,7 +6,7 @@ use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
 use crate::settings::{Choices, Interval, Key, Keys, Kind, NumberOr, Type, Word};
-use crate::tensor::backend::{RowGradients, RowInputs, RowOperation};
+use crate::tensor::backend::{RowGradients, RowInputs, RowKernel, RowOperation, kernel_numbers};
 use crate::tensor::kernels::{exp, sum_of, vectorized, with_scratch};
 use dfdx::shapes::{Axis, Const, HasShape, Rank1};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
@@ -318,5 +318,15 @@ impl RowOperation for Gaussian {
         let precision = log_var.with_empty_tape().try_negate()?.try_exp()?;
         let terms = mean.try_sub(x)?.try_square()?.try_mul(precision)?.try_add(log_var)?;
         terms.try_add((2.0 * std::f32::consts::PI).ln())?.try_mul(0.5)?.try_sum::<(usize,), Axis<1>>()
+    }
+
+    fn kernel(&self) -> Option<RowKernel> {
+        if self.variance == VarianceKind::OptimalPerImage {
+            let numbers = kernel_numbers([FLOOR.exp()]);
+            let (forward, backward) = ("gaussian_optimal", Some("gaussian_optimal_backward"));
+            return Some(RowKernel::Whole { forward, backward, numbers, is_of_block: true });
+        }
+        let names = ["gaussian", "gaussian_backward", "gaussian_own"];
+        Some(RowKernel::LocationScale { names, numbers: kernel_numbers([self.variance.floor()]) })
     }
 }

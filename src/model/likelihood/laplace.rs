@@ -7,7 +7,7 @@ use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
 use crate::settings::{Keys, Word};
-use crate::tensor::backend::{RowGradients, RowInputs, RowOperation};
+use crate::tensor::backend::{RowGradients, RowInputs, RowKernel, RowOperation, kernel_numbers};
 use crate::tensor::kernels::exp;
 use dfdx::shapes::Axis;
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
@@ -120,5 +120,10 @@ impl RowOperation for Laplace {
         let inverse = log_scale.with_empty_tape().try_negate()?.try_exp()?;
         let distance = location.try_sub(x)?.try_abs()?.try_mul(inverse)?;
         distance.try_add(log_scale)?.try_add(LN_2)?.try_sum::<(usize,), Axis<1>>()
+    }
+
+    fn kernel(&self) -> Option<RowKernel> {
+        let names = ["laplace", "laplace_backward", "laplace_own"];
+        Some(RowKernel::LocationScale { names, numbers: kernel_numbers([LocationScale::floor(*self)]) })
     }
 }

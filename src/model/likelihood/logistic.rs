@@ -48,6 +48,11 @@ impl Bins {
         Bins { to_level: grid.to_level(), last: grid.last(), floor }
     }
 
+    /// The numbers of a kernel of a card: the factor and the constant that map a value to its level, and the greatest level.
+    pub(super) fn kernel_numbers(self) -> [f32; 3] {
+        [self.to_level[0], self.to_level[1], self.last]
+    }
+
     /// The level of a value, a whole number.
     #[inline(always)]
     fn level(self, x: f32) -> f32 {

@@ -16,7 +16,9 @@ use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph};
 use crate::random::Stream;
 use crate::settings::{Choices, Keys, Kind, Word};
-use crate::tensor::backend::{Array, Backend, DeviceError, Parameter, RowGradients, RowInputs, RowOperation};
+use crate::tensor::backend::{
+    Array, Backend, DeviceError, Parameter, RowGradients, RowInputs, RowKernel, RowOperation,
+};
 use crate::tensor::dims::{Dim, Own};
 use crate::tensor::kernels::{sum_of, vectorized};
 use dfdx::tensor::{Tape, Tensor};
@@ -252,6 +254,10 @@ macro_rules! likelihoods {
             ) -> Result<Tensor<(usize,), f32, D, T>, D::Err> {
                 match self { $(LikelihoodKind::$name(one) => one.portable(outputs, own, x),)+ }
             }
+
+            fn kernel(&self) -> Option<RowKernel> {
+                match self { $(LikelihoodKind::$name(one) => one.kernel(),)+ }
+            }
         }
 
         /// The names in a spec, and the values that have a likelihood.
@@ -450,7 +456,7 @@ impl<V: Dim, O: Dim, B: Backend> LikelihoodHead<V, O, B> {
     ///
     /// # Errors
     /// The device failed.
-    pub fn nats<N: Dim, T: Tape<f32, B::Device>>(
+    pub fn nats<N: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         outputs: Array<(N, O), B, T>,
         x: &Array<(N, V), B>,

@@ -80,7 +80,7 @@ impl<V: Dim, L: Dim, B: Backend> LivePrior<V, L, B> for LiveMixture<L, B> {
         self.mean.set(means);
     }
 
-    fn components<H: Dim, O: Dim, T: Tape<f32, B::Device>>(
+    fn components<H: Dim, O: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         _: &Vae<V, H, L, O, B>,
         _: &B::Device,

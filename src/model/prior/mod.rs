@@ -72,7 +72,7 @@ pub(super) trait LivePrior<V: Dim, L: Dim, B: Backend>: Module<B> {
     fn initialize(&mut self, start: Start<'_>);
 
     /// The numbers that determine the density, as [`MixtureNumbers`] has them, recorded; `None` for the standard normal distribution.
-    fn components<H: Dim, O: Dim, T: Tape<f32, B::Device>>(
+    fn components<H: Dim, O: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         model: &Vae<V, H, L, O, B>,
         device: &B::Device,
@@ -153,7 +153,7 @@ macro_rules! priors {
             }
 
             /// The numbers that determine the density.
-            pub(super) fn components<H: Dim, O: Dim, T: Tape<f32, B::Device>>(
+            pub(super) fn components<H: Dim, O: Dim, T: Tape<f32, B::Recorder>>(
                 &self,
                 model: &Vae<V, H, L, O, B>,
                 device: &B::Device,

@@ -48,7 +48,7 @@ impl<B: Backend> Module<B> for Standard {
 impl<V: Dim, L: Dim, B: Backend> LivePrior<V, L, B> for Standard {
     fn initialize(&mut self, _: Start<'_>) {}
 
-    fn components<H: Dim, O: Dim, T: Tape<f32, B::Device>>(
+    fn components<H: Dim, O: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         _: &Vae<V, H, L, O, B>,
         _: &B::Device,

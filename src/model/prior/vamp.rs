@@ -119,7 +119,7 @@ impl<V: Dim, L: Dim, B: Backend> LivePrior<V, L, B> for LiveVamp<V, B> {
         self.pseudo_inputs.set(values.collect());
     }
 
-    fn components<H: Dim, O: Dim, T: Tape<f32, B::Device>>(
+    fn components<H: Dim, O: Dim, T: Tape<f32, B::Recorder>>(
         &self,
         model: &Vae<V, H, L, O, B>,
         device: &B::Device,
@@ -130,7 +130,7 @@ impl<V: Dim, L: Dim, B: Backend> LivePrior<V, L, B> for LiveVamp<V, B> {
     {
         let images = B::pointwise(&Bounds(self.settings.range), B::recorded(&self.pseudo_inputs, tape)?, None)?;
         let Code::Gaussian { mean, log_variance, .. } = model.encode(images)? else {
-            return Err(DeviceError::from_device("a VampPrior needs a distribution as posterior"));
+            return Err(DeviceError::new("a VampPrior needs a distribution as posterior"));
         };
         let (count, latent) = mean.shape();
         let all = (Own(count.0 * latent.size()),);

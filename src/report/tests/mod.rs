@@ -65,6 +65,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         git_dirty: None,
         lock_hash: "lock".to_owned(),
         processor: None,
+        gpu: None,
         host: "host".to_owned(),
         threads: 2,
         started: 1.7e9,

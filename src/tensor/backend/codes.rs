@@ -1,7 +1,7 @@
 //! The codes of images, and operations on them, which are open to new kinds: on the code of each image, and on the codes of a
 //! whole batch.
 
-use super::{Array, Backend};
+use super::{Array, Backend, KernelNumbers};
 use crate::tensor::dims::Dim;
 use dfdx::tensor::{Tape, Tensor};
 use dfdx::tensor_ops::Device;
@@ -65,6 +65,11 @@ pub trait CodeTerm: Copy + Send + Sync + 'static {
         z: Tensor<(usize, usize), f32, D, T>,
         own: Tensor<(usize,), f32, D, T>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err>;
+
+    /// The names of the kernels of a card for results and gradients, and their numbers; `None` if it is computed on the host.
+    fn kernel(&self) -> Option<([&'static str; 2], KernelNumbers)> {
+        None
+    }
 }
 
 /// Terms of the loss that couple the images of a batch: from all codes of a batch to some numbers, of whose weighted sum the

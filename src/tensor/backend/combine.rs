@@ -36,7 +36,7 @@ impl<N: Dim, B: Backend> Clone for RowWeight<N, B> {
 /// Operations that combine terms of images to the value to differentiate.
 pub trait Combine: Backend {
     /// A term of each row that depends on its code and on shared numbers, if there are any: `(N)`. All codes may be on the tape.
-    fn code_term<C: CodeTerm, N: Dim, L: Dim, P: Dim, T: Tape<f32, Self::Device>>(
+    fn code_term<C: CodeTerm, N: Dim, L: Dim, P: Dim, T: Tape<f32, Self::Recorder>>(
         term: &C,
         codes: &Codes<N, L, Self>,
         own: Option<&Parameter<(P,), Self>>,
@@ -44,7 +44,7 @@ pub trait Combine: Backend {
     ) -> Result<Array<(N,), Self, T>, DeviceError>;
 
     /// Each row `times` times, one after another: `(N, L)` to `(times N, L)`.
-    fn repeat_rows<N: Dim, L: Dim, T: Tape<f32, Self::Device>>(
+    fn repeat_rows<N: Dim, L: Dim, T: Tape<f32, Self::Recorder>>(
         rows: Array<(N, L), Self, T>,
         times: usize,
     ) -> Result<Array<(N, L), Self, T>, DeviceError>;
@@ -59,7 +59,7 @@ pub trait Combine: Backend {
 
     /// The sum of all terms times their weights, the value to differentiate: of rows `(N)`, and of any arrays with constant
     /// gradients of the same shape.
-    fn total<N: Dim, L: Dim, T: Tape<f32, Self::Device>>(
+    fn total<N: Dim, L: Dim, T: Tape<f32, Self::Recorder>>(
         rows: Vec<(Array<(N,), Self>, RowWeight<N, Self>)>,
         codes: Vec<(Array<(N, L), Self>, Array<(N, L), Self>)>,
         tape: T,
@@ -87,13 +87,13 @@ pub trait Combine: Backend {
     ) -> Result<Array<(Batch, L), Self>, DeviceError>;
 
     /// A parameter as an array, recorded: its gradient goes on to the parameter.
-    fn recorded<S: Shape, T: Tape<f32, Self::Device>>(
+    fn recorded<S: Shape, T: Tape<f32, Self::Recorder>>(
         parameter: &Parameter<S, Self>,
         tape: T,
     ) -> Result<Array<S, Self, T>, DeviceError>;
 
     /// Numbers after each other, recorded; at least one array.
-    fn join<P: Dim, T: Tape<f32, Self::Device>>(
+    fn join<P: Dim, T: Tape<f32, Self::Recorder>>(
         parts: Vec<Array<(P,), Self>>,
         tape: T,
     ) -> Result<Array<(P,), Self, T>, DeviceError>;

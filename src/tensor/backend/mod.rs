@@ -1,5 +1,6 @@
 //! The fused operations of a VAE behind one trait: CPU kernels, and dfdx's own operations for any device.
 
+mod card;
 mod codes;
 mod combine;
 mod gradient;
@@ -9,18 +10,24 @@ mod portable;
 mod rows;
 
 pub use crate::tensor::kernels::{ACTIVATIONS, Activation};
+#[cfg(feature = "cuda")]
+pub use card::Cuda;
+pub use card::{
+    Address, Card, CardInfo, CardPart, CardWeights, Command, Driver, Graph, Memory, OnCard, Precision, Product,
+    VISIBLE_DEVICES, WINDOWS, WORDS, Word, cards, visible,
+};
 pub use codes::{CodeGradients, CodeInputs, CodeOperation, CodeTerm, Codes, by_axis};
 pub use combine::{BatchTerms, Combine, RowWeight};
 pub(crate) use gradient::whole_rows;
 pub use gradient::{Part, put_sum};
 pub use host::Host;
-pub use pointwise::{Operands, Pointwise};
+pub use pointwise::{Operands, Pointwise, PointwiseKernel};
 pub use portable::{AnyTensor, Copies, Portable, PortableDevice, copies, kl_of_axes};
-pub use rows::{RowGradients, RowInputs, RowOperation};
+pub use rows::{KernelNumbers, RowGradients, RowInputs, RowKernel, RowOperation, kernel_numbers};
 
 use crate::random::{Purpose, Stream};
 use crate::tensor::dims::{Dim, Kernel, Window, Windows};
-use crate::tensor::kernels::Buffer;
+use crate::tensor::kernels::{Buffer, ConvShape};
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Gradients, HasErr, NoneTape, OwnedTape, Tape};
 use dfdx::tensor_ops::Device;
@@ -50,12 +57,12 @@ impl<S: Shape, B: Backend> Array<S, B> {
     }
 
     /// The same array with a tape.
-    pub fn put_tape<T: Tape<f32, B::Device>>(self, tape: T) -> Array<S, B, T> {
+    pub fn put_tape<T: Tape<f32, B::Recorder>>(self, tape: T) -> Array<S, B, T> {
         Array { tensor: self.tensor, tape }
     }
 }
 
-impl<S: Shape, B: Backend, T: Tape<f32, B::Device>> Array<S, B, T> {
+impl<S: Shape, B: Backend, T: Tape<f32, B::Recorder>> Array<S, B, T> {
     /// The size of each axis.
     pub fn shape(&self) -> S {
         B::shape(&self.tensor)
@@ -81,17 +88,28 @@ impl<S: Shape, B: Backend, T: Tape<f32, B::Device>> Array<S, B, T> {
 }
 
 /// Gradients on a backend's device.
-pub type Grads<B> = Gradients<f32, <B as Backend>::Device>;
+pub type Grads<B> = Gradients<f32, <B as Backend>::Recorder>;
 
-/// A device error: out of memory, or an error of its driver.
+/// A device error.
 #[derive(Debug, thiserror::Error)]
-#[error("the device failed: {0}")]
-pub struct DeviceError(String);
+pub enum DeviceError {
+    /// It has less memory than it was asked for: a sentence.
+    #[error("{0}")]
+    OutOfMemory(String),
+    /// An error of its driver, or a use that it cannot serve.
+    #[error("the device failed: {0}")]
+    Failed(String),
+}
 
 impl DeviceError {
+    /// An error in words.
+    pub fn new(text: impl Into<String>) -> DeviceError {
+        DeviceError::Failed(text.into())
+    }
+
     /// Converts an error of the device.
     pub fn from_device<E: fmt::Debug>(error: E) -> DeviceError {
-        DeviceError(format!("{error:?}"))
+        DeviceError::Failed(format!("{error:?}"))
     }
 }
 
@@ -167,7 +185,10 @@ impl NoiseKey {
 /// the gradient with respect to the operand is not needed, as for images.
 pub trait Backend: 'static + Sized {
     /// The device of its tensors.
-    type Device: Device<f32> + HasErr;
+    type Device: Clone;
+
+    /// The device of dfdx whose tapes and gradients its operations use.
+    type Recorder: Device<f32> + HasErr;
 
     /// The values of an array and the handle of its gradient. Clones share both.
     type Tensor<S: Shape>: Clone + fmt::Debug;
@@ -203,13 +224,13 @@ pub trait Backend: 'static + Sized {
     fn to_vec<S: Shape>(tensor: &Self::Tensor<S>) -> Vec<f32>;
 
     /// Changes the axes; the number of elements stays the same.
-    fn relabel<S: Shape, R: Shape, T: Tape<f32, Self::Device>>(
+    fn relabel<S: Shape, R: Shape, T: Tape<f32, Self::Recorder>>(
         x: Array<S, Self, T>,
         shape: R,
     ) -> Result<Array<R, Self, T>, DeviceError>;
 
     /// y = activation(x W + b): `(N, I)` with weight `(I, O)` and bias `(O)` to `(N, O)`.
-    fn dense<N: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Device>>(
+    fn dense<N: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Recorder>>(
         x: Array<(N, I), Self, T>,
         weight: &Parameter<(I, O), Self>,
         bias: &Parameter<(O,), Self>,
@@ -218,7 +239,7 @@ pub trait Backend: 'static + Sized {
     ) -> Result<Array<(N, O), Self, T>, DeviceError>;
 
     /// A convolution: `(N, H, W, I)` to `(N, H', W', O)`.
-    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Device>>(
+    fn conv<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Recorder>>(
         x: Array<(N, H, W, I), Self, T>,
         weight: &Parameter<(Kernel, Kernel, I, O), Self>,
         bias: &Parameter<(O,), Self>,
@@ -229,7 +250,7 @@ pub trait Backend: 'static + Sized {
 
     /// The exact adjoint of [`Backend::conv`], with a bias and an activation: `(N, H', W', I)` to `(N, H, W, O)`, where
     /// `sides` is `(H, W)`. The weight is that of the convolution: `(kernel, kernel, O, I)`.
-    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Device>>(
+    fn conv_transpose<N: Dim, H: Dim, W: Dim, I: Dim, O: Dim, T: Tape<f32, Self::Recorder>>(
         x: Array<(N, Windows<H>, Windows<W>, I), Self, T>,
         weight: &Parameter<(Kernel, Kernel, O, I), Self>,
         bias: &Parameter<(O,), Self>,
@@ -239,7 +260,7 @@ pub trait Backend: 'static + Sized {
     ) -> Result<Array<(N, H, W, O), Self, T>, DeviceError>;
 
     /// Group normalization of feature maps whose last axis are the channels: `(N, F)` with a weight and a bias for each channel, `(C)`.
-    fn group_norm<N: Dim, F: Dim, C: Dim, T: Tape<f32, Self::Device>>(
+    fn group_norm<N: Dim, F: Dim, C: Dim, T: Tape<f32, Self::Recorder>>(
         x: Array<(N, F), Self, T>,
         groups: usize,
         weight: &Parameter<(C,), Self>,
@@ -247,7 +268,7 @@ pub trait Backend: 'static + Sized {
     ) -> Result<Array<(N, F), Self, T>, DeviceError>;
 
     /// An operation on the values at the same place of one or two arrays; the tape is that of `a`.
-    fn pointwise<P: Pointwise, S: Shape, T: Tape<f32, Self::Device>>(
+    fn pointwise<P: Pointwise, S: Shape, T: Tape<f32, Self::Recorder>>(
         operation: &P,
         a: Array<S, Self, T>,
         b: Option<&Array<S, Self>>,
@@ -255,7 +276,7 @@ pub trait Backend: 'static + Sized {
 
     /// An operation on rows, such as a likelihood: from outputs `(N, O)` and values `(N, V)` to one number per row. `own` are the
     /// operation's own numbers, and whether their gradient is needed.
-    fn rows<R: RowOperation, N: Dim, O: Dim, V: Dim, P: Dim, T: Tape<f32, Self::Device>>(
+    fn rows<R: RowOperation, N: Dim, O: Dim, V: Dim, P: Dim, T: Tape<f32, Self::Recorder>>(
         operation: &R,
         outputs: Array<(N, O), Self, T>,
         own: Option<(&Parameter<(P,), Self>, bool)>,
@@ -264,7 +285,7 @@ pub trait Backend: 'static + Sized {
 
     /// z = mean + exp(scale * log_variance) * noise (Kingma and Welling 2014, section 2.4). With scale 1/2 the second
     /// operand is a log-variance, with scale 1 a log standard deviation. The tape is that of `log_variance`.
-    fn reparameterize<N: Dim, L: Dim, T: Tape<f32, Self::Device>>(
+    fn reparameterize<N: Dim, L: Dim, T: Tape<f32, Self::Recorder>>(
         mean: &Array<(N, L), Self>,
         log_variance: Array<(N, L), Self, T>,
         noise: &Array<(N, L), Self>,
@@ -272,13 +293,13 @@ pub trait Backend: 'static + Sized {
     ) -> Result<Array<(N, L), Self, T>, DeviceError>;
 
     /// KL(N(mean, exp(log_variance)) || N(0, I)), nats per image (same paper, appendix B).
-    fn kl<N: Dim, L: Dim, T: Tape<f32, Self::Device>>(
+    fn kl<N: Dim, L: Dim, T: Tape<f32, Self::Recorder>>(
         mean: &Array<(N, L), Self>,
         log_variance: Array<(N, L), Self, T>,
     ) -> Result<Array<(N,), Self, T>, DeviceError>;
 
     /// The gradients of a total with respect to everything on its tape.
-    fn backward(total: Array<(), Self, OwnedTape<f32, Self::Device>>) -> Result<Grads<Self>, DeviceError>;
+    fn backward(total: Array<(), Self, OwnedTape<f32, Self::Recorder>>) -> Result<Grads<Self>, DeviceError>;
 
     /// The handle of a new parameter, whose values are zeros.
     fn handle<S: Shape>(device: &Self::Device, shape: S) -> Result<Self::Handle<S>, DeviceError>;
@@ -294,6 +315,12 @@ pub trait Backend: 'static + Sized {
 
     /// A function that reads the gradient of a parameter.
     fn gradient_reader<S: Shape>(handle: &Self::Handle<S>) -> Self::GradientReader;
+
+    /// Returns an error of the device that an operation before could not return, such as a copy to the host.
+    fn check(device: &Self::Device) -> Result<(), DeviceError> {
+        let _ = device;
+        Ok(())
+    }
 
     /// Adds the contribution of more images to a gradient.
     fn add_part(part: &mut Self::Part, more: Self::Part) -> Result<(), DeviceError>;
@@ -312,4 +339,22 @@ pub trait Backend: 'static + Sized {
         images: &[u32],
         shape: (N, L),
     ) -> Result<Array<(N, L), Self>, DeviceError>;
+}
+
+/// The shape of a convolution.
+fn conv_shape(
+    batch: impl Dim,
+    sides: (impl Dim, impl Dim),
+    inputs: impl Dim,
+    outputs: impl Dim,
+    window: Window,
+) -> ConvShape {
+    ConvShape {
+        batch: batch.size(),
+        height: sides.0.size(),
+        width: sides.1.size(),
+        inputs: inputs.size(),
+        outputs: outputs.size(),
+        window,
+    }
 }

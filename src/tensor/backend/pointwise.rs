@@ -17,6 +17,17 @@ pub struct Operands<'a> {
     pub b: &'a [f32],
 }
 
+/// The kernels of an operation on a card.
+#[derive(Clone, Copy, Debug)]
+pub struct PointwiseKernel {
+    /// The name of the kernel that computes the results.
+    pub forward: &'static str,
+    /// The name of the kernel that adds the gradients.
+    pub backward: &'static str,
+    /// Their words after the arrays and their length.
+    pub words: [u64; 2],
+}
+
 /// An operation on the values at the same place of one or two arrays.
 pub trait Pointwise: Copy + Debug + Send + Sync + 'static {
     /// Computes the results.
@@ -35,6 +46,11 @@ pub trait Pointwise: Copy + Debug + Send + Sync + 'static {
         a: Tensor<S, f32, D, T>,
         b: Option<Tensor<S, f32, D>>,
     ) -> Result<Tensor<S, f32, D, T>, D::Err>;
+
+    /// The same on a card; `None` if it is computed on the host.
+    fn kernel(&self) -> Option<PointwiseKernel> {
+        None
+    }
 }
 
 /// An activation function of each value.
@@ -62,5 +78,10 @@ impl Pointwise for Activation {
         _: Option<Tensor<S, f32, D>>,
     ) -> Result<Tensor<S, f32, D, T>, D::Err> {
         Activation::portable(*self, a)
+    }
+
+    fn kernel(&self) -> Option<PointwiseKernel> {
+        let words = [*self as u64, u64::from(self.needs_argument())];
+        Some(PointwiseKernel { forward: "activation", backward: "activation_backward", words })
     }
 }

@@ -39,6 +39,42 @@ pub struct RowGradients<'a> {
     pub own: Option<&'a mut [f32]>,
 }
 
+/// Up to nine numbers of a kernel.
+pub type KernelNumbers = [f32; 9];
+
+/// Numbers of a kernel.
+pub fn kernel_numbers<const N: usize>(numbers: [f32; N]) -> KernelNumbers {
+    const { assert!(N <= 9) };
+    let mut all = [0.0; 9];
+    all[..N].copy_from_slice(&numbers);
+    all
+}
+
+/// The kernels of an operation on rows on a card.
+#[derive(Clone, Copy, Debug)]
+pub enum RowKernel {
+    /// A logit for each value, and no own numbers. The names are those of the results and of the gradients.
+    Logits([&'static str; 2]),
+    /// A location for each value, and the logarithm of a scale: an output beside each location, or own numbers.
+    LocationScale {
+        /// Those of the results, of the gradients with respect to outputs, and of those with respect to own numbers.
+        names: [&'static str; 3],
+        /// The least logarithm of a scale, and numbers of the kind.
+        numbers: KernelNumbers,
+    },
+    /// Any outputs, and no own numbers.
+    Whole {
+        /// The name of the results.
+        forward: &'static str,
+        /// The name of the gradients; `None` if there are none.
+        backward: Option<&'static str>,
+        /// Numbers of the kind.
+        numbers: KernelNumbers,
+        /// Whether a block of threads computes a row, or one thread.
+        is_of_block: bool,
+    },
+}
+
 /// An operation on rows: from outputs (Rows, Outputs) and values (Rows, Values) to one number per row. It is computed twice:
 /// by a kernel on the host, and with dfdx's operations on any device.
 pub trait RowOperation: Copy + Send + Sync + 'static {
@@ -58,4 +94,9 @@ pub trait RowOperation: Copy + Send + Sync + 'static {
         own: Option<Tensor<(usize,), f32, D, T>>,
         x: Tensor<(usize, usize), f32, D>,
     ) -> Result<Tensor<(usize,), f32, D, T>, D::Err>;
+
+    /// The same on a card; `None` if it is computed on the host.
+    fn kernel(&self) -> Option<RowKernel> {
+        None
+    }
 }

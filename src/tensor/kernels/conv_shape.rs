@@ -35,12 +35,12 @@ impl ConvShape {
     }
 
     /// Rows of zeros above the image.
-    pub(super) fn pad_top(&self) -> usize {
+    pub(crate) fn pad_top(&self) -> usize {
         self.window.before(self.height)
     }
 
     /// Columns of zeros to the left of the image.
-    pub(super) fn pad_left(&self) -> usize {
+    pub(crate) fn pad_left(&self) -> usize {
         self.window.before(self.width)
     }
 
@@ -55,32 +55,32 @@ impl ConvShape {
     }
 
     /// Pixels of an image on the smaller side.
-    pub(super) fn small_pixels(&self) -> usize {
+    pub(crate) fn small_pixels(&self) -> usize {
         self.out_height() * self.out_width()
     }
 
     /// Height and width of the larger side.
-    pub(super) fn large_sides(&self) -> [usize; 2] {
+    pub(crate) fn large_sides(&self) -> [usize; 2] {
         [self.height, self.width]
     }
 
     /// Height and width of the smaller side.
-    pub(super) fn small_sides(&self) -> [usize; 2] {
+    pub(crate) fn small_sides(&self) -> [usize; 2] {
         [self.out_height(), self.out_width()]
     }
 
     /// Numbers in an image on the larger side.
-    pub(super) fn large_image(&self) -> usize {
+    pub(crate) fn large_image(&self) -> usize {
         self.height * self.width * self.inputs
     }
 
     /// Numbers in an image on the smaller side.
-    pub(super) fn small_image(&self) -> usize {
+    pub(crate) fn small_image(&self) -> usize {
         self.small_pixels() * self.outputs
     }
 
     /// Numbers under a window: its pixels times the channels of the larger side.
-    pub(super) fn window(&self) -> usize {
+    pub(crate) fn window(&self) -> usize {
         self.taps() * self.inputs
     }
 

@@ -15,6 +15,8 @@ impl<B: Execute> Writer<B> for Checkpoint {
         if !matches!(event, TrainingEvent::Epoch { .. } | TrainingEvent::Paused) {
             return Ok(());
         }
+        session.past.log.extend(session.log.seal());
+        let snapshot = session.trainer.snapshot()?;
         let (path, previous) = (session.run.folder.checkpoint(), session.run.folder.previous_checkpoint());
         if exists(&path)? {
             // A hard link, so that there is always a checkpoint, even if the disk is full. If the file system has no hard
@@ -24,7 +26,6 @@ impl<B: Execute> Writer<B> for Checkpoint {
                 std::fs::rename(&path, &previous).map_err(FileError::at("rename", &path))?;
             }
         }
-        session.past.log.extend(session.log.seal());
-        Ok(write_checkpoint(&path, &session.trainer.snapshot(), session.trial.id(), &session.past)?)
+        Ok(write_checkpoint(&path, &snapshot, session.trial.id(), &session.past)?)
     }
 }

@@ -16,7 +16,7 @@ impl<B: Execute> Writer<B> for ModelFile {
         if let TrainingEvent::Finished = event {
             let (folder, trial, past) = (session.run.folder, session.trial, &session.past);
             let (spec, architecture, stored) = (trial.toml(), trial.architecture(), trial.dataset().stored);
-            let snapshot = session.trainer.snapshot();
+            let snapshot = session.trainer.snapshot()?;
             let last = &snapshot.weights;
             let file = match past.best.as_ref().filter(|best| best.epoch < snapshot.position.epoch) {
                 Some(best) => {

@@ -79,7 +79,7 @@ fn draw<B: Execute>(
             pictures.push((MANIFOLD.name, Grid::tiles(image, columns, tiles(&manifold, values), range)));
         }
     }
-    let learned = trainer.pseudo_inputs();
+    let learned = trainer.pseudo_inputs()?;
     if !learned.is_empty() {
         let columns = side(SAMPLES_SIDE);
         let first: Vec<&[f32]> = tiles(&learned, values).into_iter().take(columns * columns).collect();

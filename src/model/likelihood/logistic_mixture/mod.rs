@@ -12,7 +12,7 @@ use crate::data::ImageShape;
 use crate::onnx::{ExportError, Graph, Number};
 use crate::random::Stream;
 use crate::settings::{Key, Keys, Word};
-use crate::tensor::backend::{RowGradients, RowInputs, RowOperation};
+use crate::tensor::backend::{RowGradients, RowInputs, RowKernel, RowOperation, kernel_numbers};
 use dfdx::shapes::{Axis, HasShape};
 use dfdx::tensor::{Tape, Tensor, WithEmptyTape};
 use dfdx::tensor_ops::{BroadcastTo, Device, LogSumExpTo, ReshapeTo, SumTo, TryAdd, TryMul, TrySub};
@@ -310,5 +310,13 @@ impl RowOperation for LogisticMixture {
         let all = logits.try_logsumexp::<(usize, usize), Axis<2>>()?;
         let joint = joint.try_logsumexp::<(usize, usize), Axis<2>>()?;
         all.try_sub(joint)?.try_sum::<(usize,), Axis<1>>()
+    }
+
+    fn kernel(&self) -> Option<RowKernel> {
+        let [factor, constant, last] = self.bins().kernel_numbers();
+        let [components, channels] = [self.components, self.channels].map(|count| count as f32);
+        let numbers = kernel_numbers([components, channels, factor, constant, last, FLOOR]);
+        let (forward, backward) = ("logistic_mixture", Some("logistic_mixture_backward"));
+        Some(RowKernel::Whole { forward, backward, numbers, is_of_block: true })
     }
 }

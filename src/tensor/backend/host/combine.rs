@@ -41,7 +41,7 @@ impl Combine for Host {
     ) -> Result<Array<(N, L), Self, T>, DeviceError> {
         let Array { tensor: rows, mut tape } = rows;
         let (count, length) = (rows.shape.0.size(), rows.shape.1.size());
-        let more = N::from_size(count * times).ok_or_else(|| DeviceError::from_device("rows of a constant number"))?;
+        let more = N::from_size(count * times).ok_or_else(|| DeviceError::new("rows of a constant number"))?;
         let mut repeated = Buffer::new(count * times * length);
         for (row, copies) in rows.values.chunks(length).zip(repeated.chunks_mut(times * length)) {
             copies.chunks_mut(length).for_each(|copy| copy.copy_from_slice(row));
@@ -140,7 +140,7 @@ impl Combine for Host {
     }
 
     fn stack_rows<N: Dim, L: Dim>(arrays: &[Array<(N, L), Self>]) -> Result<Array<(Batch, L), Self>, DeviceError> {
-        let first = arrays.first().ok_or_else(|| DeviceError::from_device("there are no rows"))?;
+        let first = arrays.first().ok_or_else(|| DeviceError::new("there are no rows"))?;
         let mut stacked = Buffer::new(arrays.iter().map(|array| array.tensor.values.len()).sum());
         let mut rest = &mut stacked[..];
         for array in arrays {
@@ -181,10 +181,10 @@ impl Combine for Host {
         parts: Vec<Array<(P,), Self>>,
         mut tape: T,
     ) -> Result<Array<(P,), Self, T>, DeviceError> {
-        let first = parts.first().ok_or_else(|| DeviceError::from_device("there are no numbers"))?;
+        let first = parts.first().ok_or_else(|| DeviceError::new("there are no numbers"))?;
         let joined: Vec<f32> = parts.iter().flat_map(|part| part.tensor.values.iter().copied()).collect();
         let length = joined.len();
-        let count = P::from_size(length).ok_or_else(|| DeviceError::from_device("numbers of a constant count"))?;
+        let count = P::from_size(length).ok_or_else(|| DeviceError::new("numbers of a constant count"))?;
         let joined = first.tensor.next(Buffer::copy_of(&joined), (count,))?;
         let to = joined.slot.clone();
         let slots: Vec<_> = parts.iter().map(|part| (part.tensor.slot.clone(), part.tensor.values.len())).collect();

@@ -11,10 +11,10 @@ mod layer;
 use super::gradient::{Rows, put_sum};
 use super::{
     Activation, Array, Backend, DeviceError, Grads, NoiseKey, Operands, Parameter, Part, Pointwise, RowGradients,
-    RowInputs, RowOperation,
+    RowInputs, RowOperation, conv_shape,
 };
 use crate::tensor::dims::{Dim, Kernel, Window, Windows};
-use crate::tensor::kernels::{self, Accumulate, Buffer, ConvShape, DenseShape, NormShape};
+use crate::tensor::kernels::{self, Accumulate, Buffer, DenseShape, NormShape};
 use dfdx::shapes::Shape;
 use dfdx::tensor::{Cpu, CpuError, NoneTape, OwnedTape, PutTape, Tape, Tensor, ZerosTensor};
 use dfdx::tensor_ops::Backward;
@@ -64,6 +64,8 @@ pub struct HostHandle {
 
 impl Backend for Host {
     type Device = Cpu;
+
+    type Recorder = Cpu;
 
     type Tensor<S: Shape> = HostTensor<S>;
 
@@ -385,23 +387,6 @@ impl RowArrays {
     fn inputs(&self) -> RowInputs<'_> {
         let own = self.own.as_ref().map_or(&[][..], |own| own.as_slice());
         RowInputs { rows: self.rows, outputs: &self.outputs, x: &self.x, own }
-    }
-}
-
-fn conv_shape(
-    batch: impl Dim,
-    sides: (impl Dim, impl Dim),
-    inputs: impl Dim,
-    outputs: impl Dim,
-    window: Window,
-) -> ConvShape {
-    ConvShape {
-        batch: batch.size(),
-        height: sides.0.size(),
-        width: sides.1.size(),
-        inputs: inputs.size(),
-        outputs: outputs.size(),
-        window,
     }
 }
 

@@ -37,8 +37,7 @@ impl<D: PortableDevice> Combine for Portable<D> {
         times: usize,
     ) -> Result<Array<(N, L), Self, T>, DeviceError> {
         let (count, length) = rows.shape();
-        let more =
-            N::from_size(count.size() * times).ok_or_else(|| DeviceError::from_device("rows of a constant number"))?;
+        let more = N::from_size(count.size() * times).ok_or_else(|| DeviceError::new("rows of a constant number"))?;
         let flat = (count.size(), length.size());
         let attempt = || -> Result<_, D::Err> {
             let rows: Rows<D, T> = rows.tensor.put_tape(rows.tape).try_reshape_like(&flat)?;
@@ -123,7 +122,7 @@ impl<D: PortableDevice> Combine for Portable<D> {
             Ok(sum)
         };
         let sum = attempt().map_err(DeviceError::from_device)?;
-        Ok(array(sum.ok_or_else(|| DeviceError::from_device("there are no terms"))?))
+        Ok(array(sum.ok_or_else(|| DeviceError::new("there are no terms"))?))
     }
 
     fn gradient_of<S: Shape>(
@@ -146,7 +145,7 @@ impl<D: PortableDevice> Combine for Portable<D> {
     }
 
     fn stack_rows<N: Dim, L: Dim>(arrays: &[Array<(N, L), Self>]) -> Result<Array<(Batch, L), Self>, DeviceError> {
-        let first = arrays.first().ok_or_else(|| DeviceError::from_device("there are no rows"))?;
+        let first = arrays.first().ok_or_else(|| DeviceError::new("there are no rows"))?;
         let latent = first.shape().1;
         let flat = |array: &Array<(N, L), Self>| -> Result<Rows<D, NoneTape>, D::Err> {
             array.tensor.clone().try_reshape_like(&(array.shape().0.size(), latent.size()))
@@ -190,13 +189,13 @@ impl<D: PortableDevice> Combine for Portable<D> {
             let count = part.shape().0.size();
             part.tensor.try_reshape_like(&(count,)).map_err(DeviceError::from_device)
         });
-        let first = parts.next().ok_or_else(|| DeviceError::from_device("there are no numbers"))??;
+        let first = parts.next().ok_or_else(|| DeviceError::new("there are no numbers"))??;
         let mut joined: Tensor<(usize,), f32, D, T> = first.put_tape(tape);
         for part in parts {
             joined = (joined, part?).try_concat_along(Axis::<0>).map_err(DeviceError::from_device)?;
         }
         let count = joined.shape().0;
-        let count = P::from_size(count).ok_or_else(|| DeviceError::from_device("numbers of a constant count"))?;
+        let count = P::from_size(count).ok_or_else(|| DeviceError::new("numbers of a constant count"))?;
         joined.try_reshape_like(&(count,)).map_err(DeviceError::from_device).map(array)
     }
 

@@ -1,5 +1,5 @@
-//! The portable backend: the same operations, built from dfdx's own, on any of its devices. CUDA uses it, and on the
-//! CPU it is the reference for the kernels. Weights, gradients and codes stay on the device; copies to it and from it are counted.
+//! The portable backend: the same operations, built from dfdx's own, on any of its devices. On the CPU it is the reference for the
+//! kernels. Weights, gradients and codes stay on the device; copies to it and from it are counted.
 
 mod combine;
 
@@ -74,17 +74,6 @@ impl PortableDevice for Cpu {
     }
 }
 
-/// There is no generator for this device yet: the noise is copied to it.
-#[cfg(feature = "cuda")]
-impl PortableDevice for dfdx::tensor::Cuda {
-    fn noise(&self, key: NoiseKey, images: &[u32], latent: usize) -> Result<Rows<Self, NoneTape>, Self::Err> {
-        let mut noise = vec![0.0; images.len() * key.samples * latent];
-        key.fill(images, latent, &mut noise);
-        count(noise.len(), 0);
-        self.try_tensor_from_vec(noise, (images.len() * key.samples, latent))
-    }
-}
-
 /// A tensor of any shape, as an optimizer changes it: as an array of its elements.
 pub trait AnyTensor<D: Device<f32>> {
     /// Sets it to `factor` times itself minus `direction`, without another copy of the tensor.
@@ -103,6 +92,8 @@ impl<S: Shape, D: Device<f32>> AnyTensor<D> for Tensor<S, f32, D> {
 
 impl<D: PortableDevice> Backend for Portable<D> {
     type Device = D;
+
+    type Recorder = D;
 
     type Tensor<S: Shape> = Tensor<S, f32, D>;
 

@@ -179,8 +179,7 @@ macro_rules! activations {
             }
 
             /// All of them.
-            #[cfg(test)]
-            pub(super) const ALL: &[Activation] = &[Activation::Identity, $(Activation::$name),+];
+            pub const ALL: &[Activation] = &[Activation::Identity, $(Activation::$name),+];
         }
 
         /// The activations that a spec can choose.
