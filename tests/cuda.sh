@@ -74,14 +74,13 @@ refused() {
     said=$("$program" run experiments/smoke.toml --device cuda --runs "$work/refused" 2>&1) || status=$?
     [ "$status" = 2 ] || fail "status $status: $said"
     # After warnings of the spec.
-    said=${said##*$'\n'}
-    [ "$said" = "error: \`train.device\` of \`smoke\` is \"cuda\", but $reason" ] || fail "$said"
+    [[ $said == *"error: \`train.device\` of \`smoke\` is \"cuda\", but $reason"$'\n'* ]] || fail "$said"
     [ ! -e "$work/refused" ] || fail "something was started"
-    say "refused: $said"
+    say "refused as it must be: $reason"
 }
 
 start() {
-    local program=$1 said reason='there is no NVIDIA driver: libcuda.so was not found'
+    local program=$1 said reason='there is no NVIDIA driver: libcuda.so cannot be opened'
     "$program" --version >/dev/null
     said=$("$program" devices)
     if [[ $said != *"none: $reason"* ]]; then
@@ -178,6 +177,14 @@ SPEC
 }
 
 case ${1:-} in
-toolkit | build | prepare | start | run) "$@" ;;
+start)
+    [ -x "${2:-}" ] || fail "start needs a program"
+    start "$2"
+    ;;
+run)
+    [ -x "${2:-target/cuda}/vaex" ] || fail "there is no ${2:-target/cuda}/vaex: cuda.sh prepare ${2:-target/cuda}"
+    "$@"
+    ;;
+toolkit | build | prepare) "$@" ;;
 *) fail "usage: cuda.sh toolkit | build [DIR] | prepare [DIR] | start PROGRAM | run [DIR] [OPTION...]" ;;
 esac

@@ -136,6 +136,9 @@ impl EvaluateArgs {
         if self.jobs.is_some() {
             bail!("--jobs applies to trials on this machine only; for Slurm, use --max-parallel");
         }
+        if self.submit.gpus.is_some() {
+            bail!("--gpus applies to training only: evaluation uses no GPU");
+        }
         if self.submit.wait && self.question.weights.weights() != Weights::Kept {
             bail!("--wait follows the evaluation of the weights that trials keep; remove --wait or --weights");
         }

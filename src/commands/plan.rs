@@ -38,7 +38,7 @@ pub(super) struct PlanArgs {
     /// Folder that holds the experiment folders, to find the trials that are done.
     #[arg(long, default_value = "runs", value_name = "DIR")]
     runs: PathBuf,
-    /// Train each kind of trial for half a second and estimate how long it will take.
+    /// Train each kind of trial for half a second and estimate how long it will take. Trials for a GPU are left out.
     #[arg(long)]
     measure: bool,
     /// Print the whole spec of the first selected trial, with the origin of each value.

@@ -7,6 +7,7 @@ use super::keys::{ColumnType, key_columns};
 use crate::evaluation;
 use crate::metrics::{Metric, Row, Split, Value};
 use crate::record::tables;
+use crate::record::trial::Gpu;
 use crate::train::measure;
 use polars::prelude::{
     Column, DataType, Int64Type, IntoColumn, ListBuilderTrait, ListPrimitiveChunkedBuilder, ListStringChunkedBuilder,
@@ -110,6 +111,7 @@ fn provenance(trials: &[&ReportedTrial]) -> Vec<Column> {
         ),
         strings("lock_hash", trials, |trial| Some(trial.record.lock_hash.clone())),
         strings("processor", trials, |trial| trial.record.processor.clone()),
+        strings("gpu", trials, |trial| trial.record.gpu.as_ref().map(Gpu::to_string)),
         strings("host", trials, |trial| Some(trial.record.host.clone())),
         integers("threads", trials, |trial| Some(trial.record.threads)),
         tables::times("started", trials.iter().map(|trial| Some(trial.record.started))),

@@ -61,6 +61,7 @@ pub(super) fn rows(experiment: &Experiment, comparison: &Comparison) -> Vec<Valu
     rows.extend([
         known("machine", "vaex", &|trial| Some(version(trial).into())),
         known("machine", "processor", &|trial| trial.record.processor.clone().map(Value::from)),
+        known("machine", "GPU", &|trial| trial.record.gpu.as_ref().map(|gpu| gpu.to_string().into())),
         known("machine", "threads", &|trial| Some(trial.record.threads.into())),
     ]);
     rows

@@ -63,7 +63,7 @@ static KEEPS: Choices<Keep> = Choices(&[&LAST, &BEST]);
 pub enum Device {
     /// The CPU.
     Cpu,
-    /// An NVIDIA GPU; requires a binary built with the `cuda` feature.
+    /// An NVIDIA GPU; requires vaex with CUDA.
     Cuda(Precision),
 }
 
@@ -75,11 +75,10 @@ impl Device {
 }
 
 static CPU: Kind<Device> = Kind::new("cpu", "The CPU.", |_| Device::Cpu);
-static CUDA: Kind<Device> =
-    Kind::new("cuda", "An NVIDIA GPU; requires a binary built with the `cuda` feature.", |keys| {
-        Device::Cuda(keys.choice(PRECISION, &PRECISIONS, &F32))
-    })
-    .also("gpu nvidia");
+static CUDA: Kind<Device> = Kind::new("cuda", "An NVIDIA GPU; requires vaex with CUDA.", |keys| {
+    Device::Cuda(keys.choice(PRECISION, &PRECISIONS, &F32))
+})
+.also("gpu nvidia");
 
 /// The devices that a spec can choose.
 pub static DEVICES: Choices<Device> = Choices(&[&CPU, &CUDA]);

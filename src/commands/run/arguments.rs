@@ -50,7 +50,7 @@ pub(in crate::commands) struct RunArgs {
     #[arg(long)]
     pub(super) json: bool,
     /// Train a finished trial again in a temporary folder, and check that the results are bit-identical.
-    #[arg(long, value_name = "TRIAL", conflicts_with_all = ["specs", "fresh", "allow_failed", "retry_failed", "runs", "jobs", "jobs_per_gpu", "overrides", "only", "limit", "fail_fast"])]
+    #[arg(long, value_name = "TRIAL", conflicts_with_all = ["specs", "fresh", "allow_failed", "retry_failed", "runs", "jobs", "jobs_per_gpu", "overrides", "device", "only", "limit", "fail_fast"])]
     pub(super) verify_repro: Option<PathBuf>,
     #[command(flatten, next_help_heading = "Schedulers")]
     pub(super) submit: SubmitArgs,

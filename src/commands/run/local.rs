@@ -21,6 +21,9 @@ use anyhow::{anyhow, bail};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+/// What to do without a GPU.
+const ON_CPU: &str = "--device cpu trains on the CPU; `vaex devices` lists what there is";
+
 pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
     let gpus = gpus(plans, args)?;
     let options =
@@ -78,7 +81,7 @@ fn gpus(plans: &[Plan], args: &RunArgs) -> anyhow::Result<Vec<String>> {
         };
     };
     let (cards, _) =
-        cards().map_err(|reason| anyhow!("`train.device` of `{}` is \"cuda\", but {reason}", plan.name()))?;
+        cards().map_err(|reason| anyhow!("`train.device` of `{}` is \"cuda\", but {reason}\n{ON_CPU}", plan.name()))?;
     let jobs = args.jobs_per_gpu.unwrap_or(1);
     let smallest = cards.iter().map(|card| card.memory as f64).fold(f64::INFINITY, f64::min);
     for plan in plans {

@@ -19,7 +19,7 @@ pub(crate) struct SubmitArgs {
     /// Slurm time limit per trial, such as 2:00:00. Shortly before the limit, the trial is saved and queued again.
     #[arg(long, value_name = "TIME")]
     pub(crate) time: Option<String>,
-    /// GPUs per trial.
+    /// GPUs per trial; a trial uses one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) gpus: Option<u64>,
     /// Number of trials that Slurm runs in parallel.

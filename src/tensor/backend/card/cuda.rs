@@ -43,7 +43,7 @@ const WORKSPACE: usize = 64 << 20;
 /// There is no driver, no card, or one that vaex cannot use: one sentence.
 pub fn cards() -> Result<(Vec<CardInfo>, i32), String> {
     if !unsafe { sys::is_culib_present() } {
-        return Err("there is no NVIDIA driver: libcuda.so was not found".to_owned());
+        return Err("there is no NVIDIA driver: libcuda.so cannot be opened".to_owned());
     }
     let none = "there is no NVIDIA GPU that this process may use (CUDA_VISIBLE_DEVICES may hide it)";
     let said = |error: driver::DriverError| match error.0 {
@@ -53,6 +53,12 @@ pub fn cards() -> Result<(Vec<CardInfo>, i32), String> {
     driver::init().map_err(said)?;
     let mut version = 0;
     unsafe { sys::cuDriverGetVersion(&mut version) }.result().map_err(said)?;
+    if version < OLDEST.0 {
+        let (major, minor) = (version / 1000, version % 1000 / 10);
+        return Err(format!(
+            "the NVIDIA driver is for CUDA {major}.{minor}; vaex needs a driver for CUDA 13.0 or later"
+        ));
+    }
     let card = |ordinal: i32| -> Result<CardInfo, driver::DriverError> {
         use sys::CUdevice_attribute::{
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
@@ -73,12 +79,6 @@ pub fn cards() -> Result<(Vec<CardInfo>, i32), String> {
         return Err(none.to_owned());
     }
     let old = cards.iter().enumerate().find(|(_, card)| card.capability < OLDEST.1);
-    if version < OLDEST.0 {
-        let (major, minor) = (version / 1000, version % 1000 / 10);
-        return Err(format!(
-            "the NVIDIA driver is for CUDA {major}.{minor}; vaex needs a driver for CUDA 13.0 or later"
-        ));
-    }
     if let Some((number, CardInfo { name, capability: (major, minor), .. })) = old {
         let hint = "CUDA_VISIBLE_DEVICES can hide it";
         return Err(format!(
@@ -87,7 +87,7 @@ pub fn cards() -> Result<(Vec<CardInfo>, i32), String> {
     }
     if !unsafe { blas::is_culib_present() } {
         let where_it_is = "it is part of the CUDA toolkit and of PyTorch; name its folder in LD_LIBRARY_PATH";
-        return Err(format!("libcublas.so.13 was not found: {where_it_is}"));
+        return Err(format!("libcublas.so.13 cannot be opened: {where_it_is}"));
     }
     Ok((cards, version))
 }
