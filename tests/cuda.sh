@@ -9,7 +9,8 @@
 #   cuda.sh run [DIR] [OPTION]  checks everything on a machine with a GPU, and compares the speed with PyTorch's. Needs what `prepare` made,
 #                               this repository, and Python with PyTorch for CUDA 13. OPTION: of benches/gpu.py
 #
-# `toolkit` keeps its files in $VAEX_CI_CACHE (default: ~/.cache/vaex-ci), and needs python3 with venv, and a C++ compiler for nvcc.
+# VAEX_CUDA_OPTIONS are more options for `cargo build`. `toolkit` keeps its files in $VAEX_CI_CACHE (default: ~/.cache/vaex-ci), and
+# needs python3 with venv, and a C++ compiler for nvcc.
 set -euo pipefail
 shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
@@ -52,7 +53,7 @@ build() {
     local folder=${1:-target/cuda}
     CUDA_PATH=$(toolkit)
     export CUDA_PATH NVCC_APPEND_FLAGS='-Werror all-warnings'
-    cargo build --release --features cuda
+    cargo build --release --features cuda ${VAEX_CUDA_OPTIONS:-}
     mkdir -p "$folder"
     cp "${CARGO_TARGET_DIR:-target}/release/vaex" "$folder/vaex"
     strip "$folder/vaex"
