@@ -5,7 +5,7 @@ use super::shared::exit::DONE;
 use super::shared::format::bytes;
 use super::shared::print::say;
 use crate::machine::{free_memory, processor};
-use crate::tensor::backend::cards;
+use crate::tensor::backend::{CardInfo, cards};
 use crate::text::counted;
 use clap::Args;
 use serde_json::json;
@@ -23,7 +23,7 @@ impl Command for DevicesArgs {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (processor, free, cards) = (processor(), free_memory(), cards());
         if self.json {
-            let of = |card: &crate::tensor::backend::CardInfo| {
+            let of = |card: &CardInfo| {
                 let (major, minor) = card.capability;
                 json!({ "name": card.name, "capability": format!("{major}.{minor}"), "memory": card.memory })
             };

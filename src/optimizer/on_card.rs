@@ -45,15 +45,13 @@ impl CardLearner {
         self.ranges.last().map_or(0, |last| last.end)
     }
 
-    /// Where each parameter has its weights and its gradient; without `weights`, only the gradients count.
+    /// Where each parameter has its weights and its gradient.
     fn segments(&self, weights: &[Address]) -> Result<Address, DeviceError> {
-        let of = |(place, range): (usize, &Range<usize>)| {
-            let weights = weights.get(place).copied().unwrap_or_default();
-            let gradient = self.gradient.get(place).map_or(0, |gradient| gradient.address());
-            [weights, gradient, range.start as u64, range.len() as u64]
+        let all = self.ranges.iter().zip(weights).zip(&self.gradient);
+        let words = |((range, weights), gradient): ((&Range<usize>, &Address), &Rc<Memory>)| {
+            [*weights, gradient.address(), range.start as u64, range.len() as u64]
         };
-        let words: Vec<u64> = self.ranges.iter().enumerate().flat_map(of).collect();
-        self.card.whole_numbers(&words)
+        self.card.whole_numbers(&all.flat_map(words).collect::<Vec<u64>>())
     }
 }
 

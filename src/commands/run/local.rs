@@ -33,8 +33,8 @@ pub(super) fn run(plans: &[Plan], args: &RunArgs) -> anyhow::Result<u8> {
     signals::stop_then_exit()?;
     let mut worst = 0;
     // All launches are prepared before the first one starts, so that an error means that nothing was started.
-    let launch = |(plan, options)| launch::prepare(plan, options, &BTreeMap::new());
-    let launches = plans.iter().map(|(plan, options)| launch((*plan, options))).collect::<Result<Vec<_>, _>>()?;
+    let launches = plans.iter().map(|(plan, options)| launch::prepare(plan, options, &BTreeMap::new()));
+    let launches = launches.collect::<Result<Vec<_>, _>>()?;
     for ((plan, options), launch) in plans.iter().zip(launches) {
         let mut progress = Progress::new(plan, args.json);
         let summary = launch.run(&STOP, &mut |event| progress.show(&event));

@@ -114,6 +114,14 @@ fn product_failed(error: cublas::CublasError) -> DeviceError {
     }
 }
 
+/// Memory of the card.
+fn reserved(bytes: usize) -> Result<Address, DeviceError> {
+    unsafe { driver::malloc_sync(bytes) }.map_err(|error| match error.0 {
+        sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => out_of_memory(Some(bytes)),
+        _ => failed(error),
+    })
+}
+
 /// What is said if some bytes, where their number is known, could not be reserved.
 fn out_of_memory(bytes: Option<usize>) -> DeviceError {
     let mb = |bytes: usize| bytes.div_ceil(1 << 20);
@@ -169,10 +177,7 @@ impl Cuda {
             let module = driver::module::load_data(KERNELS.0.as_ptr().cast()).map_err(failed)?;
             let products = cublas::create_handle().map_err(product_failed)?;
             cublas::set_stream(products, stream.cast()).map_err(product_failed)?;
-            let workspace = driver::malloc_sync(WORKSPACE).map_err(|error| match error.0 {
-                sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => out_of_memory(Some(WORKSPACE)).to_string(),
-                _ => failed(error),
-            })?;
+            let workspace = reserved(WORKSPACE).map_err(|error| error.to_string())?;
             blas::cublasSetWorkspace_v2(products, workspace as *mut c_void, WORKSPACE)
                 .result()
                 .map_err(product_failed)?;
@@ -281,10 +286,7 @@ impl Driver for Cuda {
     }
 
     fn reserve(&self, bytes: usize) -> Result<Address, DeviceError> {
-        unsafe { driver::malloc_sync(bytes) }.map_err(|error| match error.0 {
-            sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY => out_of_memory(Some(bytes)),
-            _ => failed(error),
-        })
+        reserved(bytes)
     }
 
     fn free(&self) -> Result<usize, DeviceError> {
