@@ -171,7 +171,7 @@ fn steps(bench: &mut Bench, family: &str, latent: usize, batch: usize, operation
         Trainer::<Host>::new(Cpu::default(), plan.trials()[0].training(), 1).expect("cannot create the model");
     let go_on = AtomicBool::new(false);
     bench.time(&steps_of(family, batch), EPOCH as f64 * operations, || {
-        trainer.train_epoch(&go_on, &mut |_| ()).expect("cannot train");
+        trainer.train_epoch(&go_on, &mut |_| false).expect("cannot train");
     });
 }
 

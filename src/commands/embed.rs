@@ -56,7 +56,7 @@ impl Command for EmbedArgs {
         }
         columns.push(column("recon_nats", recon_nats));
         match format {
-            Format::Csv => write_csv(&path, &columns)?,
+            Format::Csv => write_csv(&path, columns)?,
             _ => write_columns(&path, columns)?,
         }
         Ok(self.output.print_written(&trained, &[path], &format!("posteriors of {}", counted(count, "image"))))

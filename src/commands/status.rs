@@ -107,34 +107,36 @@ fn counts(states: &[State]) -> String {
 
 /// The split of the metrics: validation, or training if no trial has validation metrics. The report does the same.
 fn split(states: &States) -> Split {
-    let has_validation = states.trials.iter().any(|state| state.last(Split::Validation).is_some());
+    let has_validation = states.trials.iter().any(|state| state.has(Split::Validation));
     if has_validation { Split::Validation } else { Split::Train }
 }
 
-/// A trial as the report shows it; `None` without a record.
-fn reported(state: &State) -> Option<ReportedTrial> {
-    let (folder, record) = (state.folder.clone()?, state.record.clone()?);
-    Some(ReportedTrial::new(folder.path().to_path_buf(), record, state.metrics.clone()))
+/// The trials as the report shows them; `None` for those without a record.
+fn reported(states: &States) -> Vec<Option<ReportedTrial>> {
+    let reported = |state: &State| {
+        let (folder, record) = (state.folder.clone()?, state.record.clone()?);
+        Some(ReportedTrial::new(folder.path().to_path_buf(), record, state.metrics.clone()))
+    };
+    states.trials.iter().map(reported).collect()
 }
 
 /// The metrics of the epoch that is kept; empty without a record or before the first epoch.
-fn metrics(state: &State, split: Split) -> Vec<Cell> {
+fn metrics(state: &State, trial: Option<&ReportedTrial>, split: Split) -> Vec<Cell> {
     // Before the first epoch there are no metrics, and a time of 0 seconds would be misleading.
-    reported(state).filter(|_| state.epoch() > 0).map(|trial| trial.shown(split)).unwrap_or_default()
+    trial.filter(|_| state.epoch() > 0).map(|trial| trial.shown(split)).unwrap_or_default()
 }
 
 fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>) -> Result<String, FileError> {
-    let (trials, split) = (&states.trials, split(states));
-    let table = table(plan, trials, split).fit(width);
+    let (trials, reported, split) = (&states.trials, reported(states), split(states));
+    let table = table(plan, trials, &reported, split).fit(width);
     let mut text = format!("{}: {}\n\n{table}\n", plan.name, counts(trials));
-    let reported: Vec<ReportedTrial> = trials.iter().filter_map(reported).collect();
     if let Some(search) = &plan.search {
-        let state = SearchState::of(search, &reported);
+        let state = SearchState::of(search, reported.iter().flatten());
         text.push_str(&format!("\n{}\n\n{}\n", wrapped(&state.line(), width), state.table().fit(width)));
     }
     let has_metrics = trials.iter().any(|state| state.epoch() > 0);
     if has_metrics {
-        let epochs = report::epochs_in_words(reported.iter());
+        let epochs = report::epochs_in_words(reported.iter().flatten());
         text.push_str(&format!("\n{} metrics of {epochs}\n", split.name()));
         for rule in report::rules(&table, split) {
             text.push_str(&format!("{}\n", wrapped(&rule, width)));
@@ -156,7 +158,7 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
     Ok(text.trim_end().to_owned() + "\n")
 }
 
-fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {
+fn table(plan: &Frozen, trials: &[State], reported: &[Option<ReportedTrial>], split: Split) -> Table {
     let column = |cell: &dyn Fn(&State) -> String| trials.iter().map(cell).collect::<Vec<String>>();
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     let names: Vec<String> = plan.varied.iter().map(|key| last(key)).collect();
@@ -166,7 +168,8 @@ fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {
         let name = if is_unique { &names[index] } else { key };
         Column::text(name, column(&|state| value_text(state.keys[index].1.as_ref()))).stacked(name)
     });
-    let rows: Vec<Vec<Cell>> = trials.iter().map(|state| metrics(state, split)).collect();
+    let rows = trials.iter().zip(reported).map(|(state, trial)| metrics(state, trial.as_ref(), split));
+    let rows: Vec<Vec<Cell>> = rows.collect();
     let heads = rows.iter().find(|row| !row.is_empty());
     let metrics = heads.into_iter().flatten().enumerate().map(|(index, metric)| {
         let cell = |row: &Vec<Cell>| row.get(index).map_or("-".to_owned(), |metric| metric.text.clone());
@@ -198,12 +201,14 @@ fn table(plan: &Frozen, trials: &[State], split: Split) -> Table {
 }
 
 fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
-    let split = split(states);
+    let (split, reported) = (split(states), reported(states));
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     states.trials.iter().for_each(|state| *counts.entry(state.phase.name()).or_default() += 1);
-    let trials = states.trials.iter().map(|state| {
+    let trials = states.trials.iter().zip(&reported).map(|(state, trial)| {
         let record = state.record.as_ref();
-        let metrics = metrics(state, split).into_iter().map(|metric| (metric.name.to_owned(), json!(metric.value)));
+        let metrics = metrics(state, trial.as_ref(), split)
+            .into_iter()
+            .map(|metric| (metric.name.to_owned(), json!(metric.value)));
         json!({
             "trial": state.id,
             "keys": keys(state),
@@ -216,7 +221,7 @@ fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
             "kept_epoch": record.and_then(|record| record.kept_epoch),
             "stopped_after": record.and_then(|record| record.stopped_after),
             "pruned": record.and_then(|record| record.pruned.as_ref()),
-            "validation_loss": reported(state).and_then(|trial| trial.kept(Split::Validation)?.get(LOSS)),
+            "validation_loss": trial.as_ref().and_then(|trial| trial.kept(Split::Validation)?.get(LOSS)),
             "seconds": record.map(|record| record.seconds),
             "host": record.map(|record| &record.host),
             "task": state.task.as_ref().map(|task| &task.name),
@@ -231,10 +236,7 @@ fn json(experiment: &Path, plan: &Frozen, states: &States) -> Value {
         "counts": counts,
         "eta_seconds": states.eta_seconds,
         "running": states.running,
-        "search": plan.search.as_ref().map(|search| {
-            let reported: Vec<ReportedTrial> = states.trials.iter().filter_map(reported).collect();
-            SearchState::of(search, &reported).json()
-        }),
+        "search": plan.search.as_ref().map(|search| SearchState::of(search, reported.iter().flatten()).json()),
         "trials": trials.collect::<Vec<_>>(),
     })
 }

@@ -1,6 +1,6 @@
 //! Named arrays in safetensors files, with a checksum.
 
-use super::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_whole};
+use super::{BLANK_SEAL, DAMAGED, FileError, SEAL_NAME, SealPlace, write_unsynced, write_whole};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, View};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -80,7 +80,20 @@ impl<'a> Arrays<'a> {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn write(&self, path: &Path, mut notes: BTreeMap<String, String>) -> Result<(), ArraysError> {
+    pub fn write(&self, path: &Path, notes: BTreeMap<String, String>) -> Result<(), ArraysError> {
+        Ok(write_whole(path, &self.bytes(path, notes)?)?)
+    }
+
+    /// As [`Arrays::write`], with [`write_unsynced`].
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write_unsynced(&self, path: &Path, notes: BTreeMap<String, String>) -> Result<(), ArraysError> {
+        Ok(write_unsynced(path, &self.bytes(path, notes)?)?)
+    }
+
+    /// The content of the file, which is written to `path`.
+    fn bytes(&self, path: &Path, mut notes: BTreeMap<String, String>) -> Result<Vec<u8>, ArraysError> {
         let wrong = |error: safetensors::SafeTensorError| ArraysError::Content {
             path: path.to_path_buf(),
             reason: error.to_string(),
@@ -91,7 +104,7 @@ impl<'a> Arrays<'a> {
         let mut bytes = safetensors::serialize(arrays, Some(notes.into_iter().collect())).map_err(wrong)?;
         sort_notes(&mut bytes, in_order.as_bytes());
         SealPlace::First.seal(&mut bytes).map_err(FileError::at("write", path))?;
-        Ok(write_whole(path, &bytes)?)
+        Ok(bytes)
     }
 }
 

@@ -21,9 +21,9 @@ pub use experiment::{ExperimentFolder, TrialFolders};
 pub use leftovers::remove_leftovers;
 pub use seal::{BLANK_SEAL, DAMAGED, SEAL_NAME, SealPlace, damaged};
 pub use submission::SubmissionFolder;
-pub use trial::TrialFolder;
+pub use trial::{TrialFolder, is_event_file, is_picture};
 pub(crate) use whole::temporary;
-pub use whole::{create_folder, write_whole};
+pub use whole::{create_folder, write_unsynced, write_whole};
 
 use std::path::{Path, PathBuf};
 

@@ -13,7 +13,6 @@ pub struct TrialFolder {
 
 const CHECKPOINT: &str = "checkpoint.safetensors";
 const PREVIOUS_CHECKPOINT: &str = "checkpoint.previous.safetensors";
-const STATE: &str = "state.safetensors";
 const EVALUATION: &str = "evaluation.json";
 /// The folder of the evaluation of the last weights, if others are kept.
 const LAST: &str = "last";
@@ -36,6 +35,8 @@ impl TrialFolder {
     pub const MODEL: &str = "model.safetensors";
     /// Name of the file of the weights after the last epoch, if those of the best epoch are kept.
     pub const LAST_MODEL: &str = "model.last.safetensors";
+    /// Name of the file of what a trial that is done needs to be trained for more epochs.
+    pub const STATE: &str = "state.safetensors";
     /// Name of the resolved spec of this trial.
     pub const SPEC: &str = "spec.toml";
     /// Name of the table of metrics.
@@ -103,7 +104,7 @@ impl TrialFolder {
 
     /// What a trial that is done needs to be trained for more epochs, except for its weights.
     pub fn state(&self) -> PathBuf {
-        self.path.join(STATE)
+        self.path.join(TrialFolder::STATE)
     }
 
     /// Whether it has a state, which may be damaged.
@@ -251,6 +252,12 @@ impl TrialFolder {
         self.path.join(name)
     }
 
+    /// The name of a file in it, relative to this folder, as in the record's list of files.
+    pub fn name_of(&self, path: &Path) -> String {
+        let name = path.strip_prefix(&self.path).unwrap_or(path).to_string_lossy();
+        name.replace(std::path::MAIN_SEPARATOR, "/")
+    }
+
     /// Creates the folder.
     ///
     /// # Errors
@@ -285,8 +292,7 @@ impl TrialFolder {
         let mut results = Vec::new();
         for entry in WalkDir::new(&self.path).min_depth(1) {
             let entry = entry.map_err(|error| FileError::at("read the folder", &self.path)(error.into()))?;
-            let name = entry.path().strip_prefix(&self.path).unwrap_or(entry.path()).to_string_lossy().into_owned();
-            let name = name.replace(std::path::MAIN_SEPARATOR, "/");
+            let name = self.name_of(entry.path());
             if entry.file_type().is_file() && is_result(&name) {
                 results.push((name, entry.into_path()));
             }
@@ -303,12 +309,22 @@ impl TrialFolder {
     }
 }
 
+/// Whether a result file, by its name relative to the trial folder, is a picture or a file of the projector.
+pub fn is_picture(name: &str) -> bool {
+    name == PROJECTOR_CONFIG || [IMAGES, PROJECTOR].iter().any(|folder| name.split('/').next() == Some(*folder))
+}
+
+/// Whether a result file, by its name relative to the trial folder, is a file of TensorBoard's events.
+pub fn is_event_file(name: &str) -> bool {
+    name.starts_with(EVENTS_PREFIX)
+}
+
 fn is_result(name: &str) -> bool {
     let picture = |name: &str| name.ends_with(".png") || name.ends_with(".safetensors");
     match name.split_once('/') {
         None => {
             let files = [TrialFolder::SPEC, TrialFolder::METRICS, TrialFolder::MODEL, TrialFolder::LAST_MODEL];
-            files.contains(&name) || name == PROJECTOR_CONFIG || name.starts_with(EVENTS_PREFIX)
+            files.contains(&name) || name == PROJECTOR_CONFIG || is_event_file(name)
         }
         Some((IMAGES, name)) => !name.contains('/') && picture(name),
         Some((PROJECTOR, name)) => !name.contains('/') && (picture(name) || name.ends_with(".tsv")),

@@ -1,4 +1,4 @@
-//! Atomic writes: a temporary file in the same folder, fsync, rename.
+//! Atomic writes: a temporary file in the same folder, which is renamed. What cannot be made again is also synced to the disk.
 
 use super::FileError;
 use super::error::room_needed;
@@ -7,19 +7,36 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-/// Writes a file atomically: a reader sees either the old content or the new content, never a part.
+/// Writes a file atomically: a reader sees either the old content or the new content, never a part, even if the machine goes down.
 ///
 /// # Errors
 /// The file cannot be written. If there is no space, the error has the number of bytes needed.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    write(path, content, true)
+}
+
+/// As [`write_whole`], for a file that vaex can make again: if the machine goes down soon after, it may be empty or damaged. A
+/// sync takes milliseconds, much longer than a step of a small model.
+///
+/// # Errors
+/// As [`write_whole`].
+pub fn write_unsynced(path: &Path, content: &[u8]) -> Result<(), FileError> {
+    write(path, content, false)
+}
+
+fn write(path: &Path, content: &[u8], is_synced: bool) -> Result<(), FileError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let attempt = || -> io::Result<()> {
         let mut temporary = temporary(folder)?;
         temporary.as_file_mut().write_all(content)?;
-        temporary.as_file().sync_all()?;
+        if is_synced {
+            temporary.as_file().sync_all()?;
+        }
         temporary.persist(path).map_err(|error| error.error)?;
-        // Syncing the folder makes the new name durable. Not every file system can do it, so an error is ignored.
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        if is_synced {
+            // Syncing the folder makes the new name durable. Not every file system can do it, so an error is ignored.
+            let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        }
         Ok(())
     };
     let again = |error: io::Error| match error.kind() {

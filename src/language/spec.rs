@@ -98,8 +98,8 @@ const VERSION: Key = Key::new("spec_version", "The version of the spec language 
     .role(Role::Document);
 const PICTURES_EVERY: Key = Key::new(
     "pictures_every",
-    "The number of epochs between two sets of images in the log; by default, images are drawn after epochs 1, 2, 4, 8, ... \
-     They are always drawn after the last epoch.",
+    "The number of epochs between two sets of images in the log; by default, images are drawn after epochs 1, 2, 4, 8, ..., as long \
+     as that takes less than a tenth of the time. They are always drawn after the last epoch.",
 )
 .example("5")
 .hint("remove it to draw images after the default epochs")

@@ -124,11 +124,7 @@ impl Earlier {
         };
         let fault = (record.status == Status::Done).then(|| trial::fault(folder, &record)).flatten();
         // A table that cannot be read is reported as damaged below.
-        if record.status == Status::Done
-            && let Ok(rows) = tables::read_metrics(&folder.metrics())
-        {
-            trial::correct(&mut record, &rows);
-        }
+        let _ = trial::correct(&mut record, || tables::read_metrics(&folder.metrics()));
         Ok(match record.status {
             Status::Done => match fault {
                 // A damaged spec is written again from the plan, without training.

@@ -5,11 +5,12 @@ use super::frozen::FrozenTrial;
 use super::{Frozen, LaunchError, lock};
 use crate::folder::{ExperimentFolder, FileError, TrialFolder};
 use crate::metrics::{Row, Split};
-use crate::record::tables;
+use crate::record::Epochs;
 use crate::record::trial::{Status, TrialRecord};
 use crate::trial;
+use rayon::prelude::*;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::ErrorKind;
 
 /// The phase of a trial: the status of its record, combined with information about its process and the scheduler.
@@ -58,8 +59,8 @@ pub struct State {
     pub folder: Option<TrialFolder>,
     /// Its record; `None` if absent or unreadable.
     pub record: Option<TrialRecord>,
-    /// The rows of metrics.parquet.
-    pub metrics: Vec<Row>,
+    /// Its metrics, from metrics.parquet; empty if its record has what people look at: the metrics of a trial that is done.
+    pub metrics: Epochs,
     /// Total number of epochs to train.
     pub epochs: u64,
     /// Its task in the scheduler; `None` if absent.
@@ -76,15 +77,31 @@ impl State {
         // A trial that diverged has not finished the epoch in which it diverged.
         let diverged = self.phase == Phase::Recorded(Status::Diverged);
         let split = if diverged { Split::Validation } else { Split::Train };
-        let rows = self.metrics.iter().filter(|row| row.split == split && (!diverged || row.is_finite()));
+        let recorded = self.record.as_ref().filter(|_| self.metrics.is_empty());
+        if let Some(last) = recorded.and_then(|record| record.rows().iter().map(|row| row.epoch).max()) {
+            return last;
+        }
+        let of_split = self.metrics.places().filter(|(_, _, of)| *of == split);
+        let mut last = of_split
+            .rev()
+            .filter(|(index, ..)| !diverged || self.metrics.row(*index).is_some_and(|row| row.is_finite()));
         // A trial that continues another one has the epochs of that one, before its table has them.
         let continued = self.record.as_ref().and_then(|record| record.continued.as_ref()).map(|one| one.epochs);
-        rows.map(|row| row.epoch).max().max(continued).unwrap_or(0)
+        last.next().map(|(_, epoch, _)| epoch).max(continued).unwrap_or(0)
     }
 
     /// The metrics of the last epoch on a split.
-    pub fn last(&self, split: Split) -> Option<&Row> {
-        self.metrics.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch)
+    pub fn last(&self, split: Split) -> Option<Row> {
+        let recorded =
+            || self.record.as_ref()?.rows().into_iter().filter(|row| row.split == split).max_by_key(|row| row.epoch);
+        self.metrics.last(split).or_else(recorded)
+    }
+
+    /// Whether an epoch has metrics on a split.
+    pub fn has(&self, split: Split) -> bool {
+        let recorded = self.record.iter().flat_map(|record| &record.metrics);
+        self.metrics.places().any(|(_, _, of)| of == split)
+            || recorded.into_iter().any(|row| row["split"] == split.name())
     }
 
     /// Whether a run or a scheduler is training it or will train it.
@@ -115,15 +132,18 @@ pub struct States {
 /// # Errors
 /// Slurm cannot be queried, the folder cannot be read, or the plan is incomplete.
 pub fn states(experiment: &ExperimentFolder, plan: &Frozen) -> Result<States, LaunchError> {
-    let mut tasks = cluster::active(experiment, &plan.name)?;
+    let tasks = cluster::active(experiment, &plan.name)?;
     let folders = experiment.trials()?;
-    let mut state = |trial: &FrozenTrial| -> Result<State, LaunchError> {
+    // A search needs the metrics at each rung.
+    let needs_table = plan.search.is_some();
+    let state = |trial: &FrozenTrial| -> Result<State, LaunchError> {
         let epochs = trial.value("train.epochs").and_then(Value::as_u64);
         let missing = || std::io::Error::other(format!("trial {} has no `train.epochs`", trial.id));
         let epochs = epochs.ok_or_else(|| FileError::at("read", &experiment.plan())(missing()))?;
-        Ok(state(folders.find(&trial.id), trial, epochs, &plan.varied, &mut tasks)?)
+        let task = tasks.get(&trial.id).cloned();
+        Ok(state((folders.find(&trial.id), needs_table), trial, epochs, &plan.varied, task)?)
     };
-    let trials = plan.trials.iter().map(&mut state).collect::<Result<_, _>>()?;
+    let trials = plan.trials.par_iter().map(state).collect::<Result<_, _>>()?;
     let mut states = States { trials, eta_seconds: None, running: 0 };
     states.estimate();
     if let Some(all) = plan.search.as_ref().and_then(|search| search.epochs) {
@@ -132,25 +152,34 @@ pub fn states(experiment: &ExperimentFolder, plan: &Frozen) -> Result<States, La
     Ok(states)
 }
 
-/// The state of a trial. `folder` is `None` if no run has prepared the trial yet.
+/// The state of a trial. `folder` is `None` if no run has prepared the trial yet; `needs_table`: whether its metrics are read also if it
+/// is done.
 fn state(
-    folder: Option<&TrialFolder>,
+    (folder, needs_table): (Option<&TrialFolder>, bool),
     trial: &FrozenTrial,
     epochs: u64,
     varied: &[String],
-    tasks: &mut BTreeMap<String, Task>,
+    task: Option<Task>,
 ) -> Result<State, FileError> {
-    let (metrics, unread) = match folder.map(|folder| tables::read_metrics(&folder.metrics())) {
-        Some(Ok(rows)) => (rows, None),
-        // The table does not exist before the end of the first epoch.
-        Some(Err(error)) if error.source.kind() != ErrorKind::NotFound => (Vec::new(), Some(error.to_string())),
-        _ => (Vec::new(), None),
+    let read = folder.map(TrialRecord::read);
+    let is_recorded = matches!(&read, Some(Ok(record)) if record.status == Status::Done && !record.metrics.is_empty());
+    let (metrics, unread) = match folder
+        .filter(|_| needs_table || !is_recorded)
+        .map(|folder| Epochs::read(&folder.metrics()))
+    {
+        Some(Ok(epochs)) => (epochs, None),
+        // The table does not exist before the first checkpoint.
+        Some(Err(error)) if error.source.kind() != ErrorKind::NotFound => (Epochs::of(&[]), Some(error.to_string())),
+        _ => (Epochs::of(&[]), None),
     };
-    let has_progress = folder.map(TrialFolder::has_progress).transpose()?;
+    let has_progress = match &read {
+        Some(Err(_)) => folder.map(TrialFolder::has_progress).transpose()?,
+        _ => None,
+    };
     let is_empty = metrics.is_empty() && unread.is_none() && has_progress != Some(true);
-    let (record, error) = match folder.map(TrialRecord::read) {
+    let (record, error) = match read {
         Some(Ok(mut record)) => {
-            trial::correct(&mut record, &metrics);
+            let Ok(()) = trial::correct(&mut record, || Ok::<_, Infallible>(metrics.rows()));
             (Some(record), None)
         }
         None => (None, None),
@@ -158,7 +187,6 @@ fn state(
         Some(Err(error)) if error.source.kind() == ErrorKind::NotFound && is_empty => (None, None),
         Some(Err(error)) => (None, Some(error.to_string())),
     };
-    let task = tasks.remove(&trial.id);
     let status = record.as_ref().map(|record| record.status);
     let is_locked = match folder.filter(|_| status == Some(Status::Running) && task.is_none()) {
         Some(folder) => lock::holder(folder.path())?.is_some(),
@@ -200,8 +228,8 @@ impl States {
             let left = pace.map(|pace| {
                 let since_last = state.folder.as_ref().filter(|_| state.phase == Phase::Running).and_then(age);
                 let left = state.epochs.saturating_sub(state.epoch()) as f64;
-                // The clocks of two hosts may differ, and an epoch may take longer than the mean.
-                (left * pace - since_last.unwrap_or(0.0).clamp(0.0, pace)).max(0.0)
+                // The clocks of two hosts may differ.
+                (left * pace - since_last.unwrap_or(0.0).max(0.0)).max(0.0)
             });
             if state.phase == Phase::Running {
                 self.running += 1;
@@ -235,7 +263,7 @@ impl States {
     }
 }
 
-/// Seconds since the trial's record was written. It is written when a process starts and after each epoch.
+/// Seconds since the trial's record was written. It is written when a process starts and with each checkpoint.
 fn age(folder: &TrialFolder) -> Option<f64> {
     let written = std::fs::metadata(folder.record()).and_then(|file| file.modified()).ok()?;
     Some(written.elapsed().map_or(0.0, |age| age.as_secs_f64()))
@@ -255,13 +283,15 @@ mod tests {
             "processor": null, "host": "", "threads": 1, "started": 0.0, "ended": null, "error": null, "note": null,
             "from_outside": false, "files": {},
         });
+        let rows: Vec<Row> =
+            (1..=done).flat_map(|epoch| Split::OF_EPOCHS.map(|split| example(epoch, split, &[]))).collect();
         State {
             id: "a".to_owned(),
             keys: Vec::new(),
             phase,
             folder: Some(TrialFolder::new("no such folder")),
             record: serde_json::from_value(record).unwrap(),
-            metrics: (1..=done).flat_map(|epoch| Split::OF_EPOCHS.map(|split| example(epoch, split, &[]))).collect(),
+            metrics: Epochs::of(&rows),
             epochs: 10,
             task: None,
             error: None,

@@ -5,6 +5,7 @@ use crate::data::{BYTES, Dataset, ImageShape};
 use crate::folder::digest;
 use crate::language::Spec;
 use crate::model::Architecture;
+use crate::settings::as_json;
 use crate::train::{INIT_FROM_DOTTED, Initial, Training};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -177,10 +178,9 @@ impl Trial {
     /// path; `trial` if no key varies. It has no `=`, because DuckDB would read `key=value` in a folder name as a column of
     /// the files in it.
     pub fn label(&self, varied: &[String]) -> String {
-        let values = self.values();
         let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
         let parts = varied.iter().filter_map(|key| {
-            let value = match values.get(key)? {
+            let value = match &self.value(key)? {
                 Value::Array(layers) if layers.iter().any(Value::is_object) => format!("{}_layers", layers.len()),
                 // `[64, 32]` as 64x32.
                 value => value_text(Some(value)).trim_matches(['[', ']']).replace(',', "x"),
@@ -195,8 +195,13 @@ impl Trial {
 
     /// The values of dotted keys, as text; `-` where the trial does not have one.
     pub fn texts(&self, keys: &[String]) -> Vec<String> {
-        let values = self.values();
-        keys.iter().map(|key| value_text(values.get(key))).collect()
+        keys.iter().map(|key| value_text(self.value(key).as_ref())).collect()
+    }
+
+    /// The value of a dotted key of the resolved spec; `None` if the trial does not have it.
+    fn value(&self, key: &str) -> Option<Value> {
+        let setting = self.spec.settings().iter().find(|setting| setting.key == key)?;
+        Some(as_json(&setting.value))
     }
 }
 

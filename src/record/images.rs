@@ -122,7 +122,7 @@ impl Grid {
             writer.finish()?;
             Ok(bytes)
         };
-        folder::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+        folder::write_unsynced(path, &bytes().map_err(FileError::at("write", path))?)
     }
 
     /// Writes pictures of equal size as an animated GIF: ten per second, repeated forever.
@@ -160,7 +160,7 @@ impl Grid {
             drop(encoder);
             Ok(bytes)
         };
-        folder::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+        folder::write_unsynced(path, &bytes().map_err(FileError::at("write", path))?)
     }
 
     /// Writes the picture as a PNG file, atomically.
@@ -168,7 +168,7 @@ impl Grid {
     /// # Errors
     /// The file cannot be written, or [`Grid::png`] fails.
     pub fn write(&self, path: &Path) -> Result<(), FileError> {
-        folder::write_whole(path, &self.png().map_err(FileError::at("write", path))?)
+        folder::write_unsynced(path, &self.png().map_err(FileError::at("write", path))?)
     }
 
     /// Reads a picture that [`Grid::write`] wrote.

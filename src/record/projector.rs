@@ -2,7 +2,7 @@
 
 use super::images::Grid;
 use crate::data::ImageShape;
-use crate::folder::{FileError, TrialFolder, write_whole};
+use crate::folder::{FileError, TrialFolder, write_unsynced};
 use std::fmt::Write as _;
 
 /// Largest side of the sprite, the picture of all images, in pixels; TensorBoard's limit is 8,192.
@@ -44,7 +44,7 @@ impl Points<'_> {
             values.map(|value| value.to_string()).collect::<Vec<_>>().join("\t") + "\n"
         };
         let codes: String = self.codes.chunks(self.latent).map(row).collect();
-        write_whole(&folder.projector_codes(), codes.as_bytes())?;
+        write_unsynced(&folder.projector_codes(), codes.as_bytes())?;
         let ImageShape { height, width, .. } = self.shape;
         let tiles: Vec<&[f32]> = self.images.chunks(self.shape.values()).collect();
         // TensorBoard assumes that each row of the sprite is full.
@@ -68,7 +68,7 @@ impl Points<'_> {
                 row(self.columns.iter().map(cell).collect())
             };
             let labels = (0..self.codes.len() / self.latent).map(of_image).fold(names, |text, row| text + &row);
-            write_whole(&folder.projector_labels(), labels.as_bytes())?;
+            write_unsynced(&folder.projector_labels(), labels.as_bytes())?;
             let _ = writeln!(config, "  metadata_path: \"{}\"", TrialFolder::PROJECTOR_LABELS);
         }
         let _ = write!(
@@ -76,6 +76,6 @@ impl Points<'_> {
             "  sprite {{\n    image_path: \"{}\"\n    single_image_dim: {width}\n    single_image_dim: {height}\n  }}\n}}\n",
             TrialFolder::PROJECTOR_SPRITE
         );
-        write_whole(&folder.projector_config(), config.as_bytes())
+        write_unsynced(&folder.projector_config(), config.as_bytes())
     }
 }

@@ -1,7 +1,7 @@
 //! Parquet tables: metrics.parquet, and the columns that the report's tables share with it.
 
 use crate::folder::{self, BLANK_SEAL, FileError, SEAL_NAME, SealPlace};
-use crate::metrics::{MetricKind, Row, Split, Value};
+use crate::metrics::{Metric, MetricKind, Row, Split, Value};
 use crate::train::measure;
 use polars::io::parquet::write::KeyValueMetadata;
 use polars::prelude::*;
@@ -18,7 +18,8 @@ use std::time::{Duration, SystemTime};
 /// # Errors
 /// The file cannot be written.
 pub fn write_metrics(path: &Path, rows: &[Row]) -> Result<(), FileError> {
-    write_columns(path, metrics_columns(rows.iter()))
+    // The checkpoints and the state of the trial have the same rows.
+    folder::write_unsynced(path, &metrics_bytes(rows).map_err(FileError::at("write", path))?)
 }
 
 /// The content of metrics.parquet.
@@ -32,12 +33,16 @@ pub(crate) fn metrics_bytes(rows: &[Row]) -> io::Result<Vec<u8>> {
 /// # Errors
 /// The file cannot be read, is damaged, or lacks a column that identifies its rows.
 pub fn read_metrics(path: &Path) -> Result<Vec<Row>, FileError> {
+    metrics_of(sealed(path)?).map_err(FileError::at("read", path))
+}
+
+/// Reads a table that [`encode`] made, and verifies its checksum: polars panics or even aborts on some files with flipped bits.
+pub(super) fn sealed(path: &Path) -> Result<Vec<u8>, FileError> {
     let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
-    // Polars panics or even aborts on some files with flipped bits.
-    if !SealPlace::Last.holds(&bytes) {
-        return Err(folder::damaged(path));
+    match SealPlace::Last.holds(&bytes) {
+        true => Ok(bytes),
+        false => Err(folder::damaged(path)),
     }
-    metrics_of(bytes).map_err(FileError::at("read", path))
 }
 
 /// Reads a column of numbers without nulls from a table that [`write_columns`] wrote.
@@ -45,10 +50,7 @@ pub fn read_metrics(path: &Path) -> Result<Vec<Row>, FileError> {
 /// # Errors
 /// The file cannot be read, is damaged, or has no such column.
 pub(crate) fn read_numbers(path: &Path, column: &str) -> Result<Vec<f64>, FileError> {
-    let bytes = std::fs::read(path).map_err(FileError::at("read", path))?;
-    if !SealPlace::Last.holds(&bytes) {
-        return Err(folder::damaged(path));
-    }
+    let bytes = sealed(path)?;
     let read = || -> PolarsResult<Vec<f64>> {
         let frame = decoded(bytes)?;
         let column = frame.column(column)?.f64()?;
@@ -59,9 +61,12 @@ pub(crate) fn read_numbers(path: &Path, column: &str) -> Result<Vec<f64>, FileEr
 
 /// Reads the content of metrics.parquet.
 pub(crate) fn metrics_of(bytes: Vec<u8>) -> io::Result<Vec<Row>> {
-    decoded(bytes)
-        .and_then(|frame| rows(&frame))
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("not a table of metrics: {error}")))
+    decoded(bytes).and_then(|frame| rows(&frame)).map_err(not_metrics)
+}
+
+/// The error of a table that does not have the columns of metrics.parquet.
+pub(super) fn not_metrics(error: PolarsError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("not a table of metrics: {error}"))
 }
 
 /// Writes columns of equal length as a parquet file, atomically.
@@ -69,18 +74,61 @@ pub(crate) fn write_columns(path: &Path, columns: Vec<Column>) -> Result<(), Fil
     folder::write_whole(path, &encode(columns).map_err(FileError::at("write", path))?)
 }
 
+/// Writes a parquet file atomically, from groups of rows of which only one is in memory. The first group has the types of all.
+pub(crate) fn write_groups(
+    path: &Path,
+    groups: impl Iterator<Item = io::Result<Vec<Column>>>,
+) -> Result<(), FileError> {
+    folder::write_whole(path, &encode_groups(groups).map_err(FileError::at("write", path))?)
+}
+
 /// Writes columns of equal length as a CSV file with a header, atomically. Lists are JSON, nulls are empty.
-pub(crate) fn write_csv(path: &Path, columns: &[Column]) -> Result<(), FileError> {
+pub(crate) fn write_csv(path: &Path, columns: Vec<Column>) -> Result<(), FileError> {
+    write_csv_groups(path, std::iter::once(Ok(columns)))
+}
+
+/// As [`write_csv`], from groups of rows.
+pub(crate) fn write_csv_groups(
+    path: &Path,
+    groups: impl Iterator<Item = io::Result<Vec<Column>>>,
+) -> Result<(), FileError> {
     let bytes = || -> io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(columns.iter().map(|column| column.name().as_str()))?;
-        for row in 0..columns.first().map_or(0, Column::len) {
-            let texts = columns.iter().map(|column| column.get(row).map(|value| text(&value)));
-            writer.write_record(texts.collect::<PolarsResult<Vec<String>>>().map_err(io::Error::other)?)?;
+        for (number, columns) in groups.enumerate() {
+            let columns = columns?;
+            if number == 0 {
+                writer.write_record(columns.iter().map(|column| column.name().as_str()))?;
+            }
+            let cells = columns.iter().map(cell).collect::<PolarsResult<Vec<_>>>().map_err(io::Error::other)?;
+            for row in 0..columns.first().map_or(0, Column::len) {
+                for cell in &cells {
+                    writer.write_field(cell(row).map_err(io::Error::other)?)?;
+                }
+                writer.write_record(None::<&[u8]>)?;
+            }
         }
         writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
     };
     folder::write_whole(path, &bytes().map_err(FileError::at("write", path))?)
+}
+
+/// The text of a cell of a column, by row. Values of any type are slow, so the frequent types have a way of their own.
+fn cell(column: &Column) -> PolarsResult<Box<dyn Fn(usize) -> PolarsResult<String> + '_>> {
+    Ok(match column.dtype() {
+        DataType::Float64 => {
+            let numbers = column.f64()?;
+            Box::new(|row| Ok(numbers.get(row).map(|number| number.to_string()).unwrap_or_default()))
+        }
+        DataType::Int64 => {
+            let counts = column.i64()?;
+            Box::new(|row| Ok(counts.get(row).map(|count| count.to_string()).unwrap_or_default()))
+        }
+        DataType::String => {
+            let texts = column.str()?;
+            Box::new(|row| Ok(texts.get(row).unwrap_or_default().to_owned()))
+        }
+        _ => Box::new(|row| column.get(row).map(|value| text(&value))),
+    })
 }
 
 fn text(value: &AnyValue<'_>) -> String {
@@ -118,19 +166,38 @@ const YEAR_10_000: Duration = Duration::from_secs(253_402_300_800);
 
 /// A parquet file with its checksum in the metadata of the footer.
 fn encode(columns: Vec<Column>) -> io::Result<Vec<u8>> {
-    let mut frame = DataFrame::new_infer_height(columns).map_err(io::Error::other)?;
+    encode_groups(std::iter::once(Ok(columns)))
+}
+
+/// As [`encode`], from groups of rows.
+fn encode_groups(mut groups: impl Iterator<Item = io::Result<Vec<Column>>>) -> io::Result<Vec<u8>> {
+    let frame = |columns| DataFrame::new_infer_height(columns).map_err(io::Error::other);
+    let first = frame(groups.next().unwrap_or_else(|| Ok(Vec::new()))?)?;
     let mut bytes = Vec::new();
     // Plain strings: pandas cannot read lists of string views, the default of polars.
-    let types = schema_to_metadata_key(&frame.schema().to_arrow(CompatLevel::oldest()));
+    let types = schema_to_metadata_key(&first.schema().to_arrow(CompatLevel::oldest()));
     let types = types.value.map(|value| (types.key, value));
     let seal = (SEAL_NAME.to_owned(), BLANK_SEAL.to_owned());
     let notes = KeyValueMetadata::from_static(types.into_iter().chain([seal]).collect());
-    // Every parquet reader supports Snappy. The tables are small, so threads would not help.
-    let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).set_parallel(false);
-    writer.with_key_value_metadata(Some(notes)).finish(&mut frame).map_err(io::Error::other)?;
+    // Every parquet reader supports Snappy. Threads do not help small tables.
+    let is_large = first.height() > LARGE;
+    let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Snappy).set_parallel(is_large);
+    let writer = writer.with_key_value_metadata(Some(notes));
+    let mut writer = writer.batched(first.schema()).map_err(io::Error::other)?;
+    let others = groups.map(|columns| frame(columns?));
+    for group in std::iter::once(Ok(first)).chain(others) {
+        let mut group = group?;
+        group.rechunk_mut();
+        writer.write_batch(&group).map_err(io::Error::other)?;
+    }
+    writer.finish().map_err(io::Error::other)?;
+    drop(writer);
     SealPlace::Last.seal(&mut bytes)?;
     Ok(bytes)
 }
+
+/// Rows of a group that is written with several threads.
+const LARGE: usize = 10_000;
 
 /// The columns of metrics.parquet.
 pub(crate) fn metrics_columns<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> Vec<Column> {
@@ -210,23 +277,34 @@ pub(crate) fn lists<L: Iterator<Item = f64>>(name: &str, rows: impl Iterator<Ite
     lists.finish().into_column()
 }
 
-fn decoded(bytes: Vec<u8>) -> PolarsResult<DataFrame> {
+pub(super) fn decoded(bytes: Vec<u8>) -> PolarsResult<DataFrame> {
     ParquetReader::new(io::Cursor::new(bytes)).read_parallel(ParallelStrategy::None).finish()
 }
 
 fn rows(frame: &DataFrame) -> PolarsResult<Vec<Row>> {
-    (0..frame.height()).map(|row| row_at(frame, row)).collect()
+    (0..frame.height()).map(|row| row_at(frame, row, measure::all())).collect()
 }
 
-fn row_at(frame: &DataFrame, index: usize) -> PolarsResult<Row> {
+/// A row without metrics: its place only.
+pub(super) fn place_at(frame: &DataFrame, index: usize) -> PolarsResult<Row> {
     let position = |name: &str| {
         let value = frame.column(name)?.i64()?.get(index).ok_or_else(|| missing(name, index))?;
         count(name, value)
     };
     let split = frame.column("split")?.str()?.get(index).and_then(Split::of_name);
     let split = split.ok_or_else(|| PolarsError::ComputeError("split is neither train nor validation".into()))?;
-    let mut row = Row::new(position("epoch")?, split, position("step")?, position("images_seen")?);
-    for metric in measure::all().filter(|metric| metric.is_of(split)) {
+    Ok(Row::new(position("epoch")?, split, position("step")?, position("images_seen")?))
+}
+
+/// A row with some metrics.
+pub(super) fn row_at(
+    frame: &DataFrame,
+    index: usize,
+    metrics: impl Iterator<Item = &'static Metric>,
+) -> PolarsResult<Row> {
+    let mut row = place_at(frame, index)?;
+    let split = row.split;
+    for metric in metrics.filter(|metric| metric.is_of(split)) {
         let Ok(column) = frame.column(&metric.name) else { continue };
         let value = match metric.kind {
             MetricKind::Number => match column.f64()?.get(index) {

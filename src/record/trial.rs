@@ -1,6 +1,8 @@
 //! trial.json: the status, the spec and the provenance of a trial.
 
-use crate::folder::{self, BLANK_SEAL, FileError, SealPlace, TrialFolder, write_whole};
+use crate::folder::{self, BLANK_SEAL, FileError, SealPlace, TrialFolder, write_unsynced, write_whole};
+use crate::metrics::{MetricKind, Row, Split, Value};
+use crate::train::measure;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -134,6 +136,9 @@ pub struct TrialRecord {
     /// The epoch whose weights the trial has; null before it is done.
     #[serde(default)]
     pub kept_epoch: Option<u64>,
+    /// The metrics of the last epoch and of the epoch that is kept, as rows of metrics.parquet; empty before it is done.
+    #[serde(default)]
+    pub metrics: Vec<BTreeMap<String, serde_json::Value>>,
     /// The epoch after which `train.patience` ended training; null if it did not.
     #[serde(default)]
     pub stopped_after: Option<u64>,
@@ -240,6 +245,20 @@ impl TrialRecord {
         })
     }
 
+    /// The rows of [`TrialRecord::metrics`].
+    pub fn rows(&self) -> Vec<Row> {
+        self.metrics.iter().filter_map(row_of).collect()
+    }
+
+    /// Sets [`TrialRecord::metrics`].
+    pub fn set_rows<'r>(&mut self, rows: impl Iterator<Item = &'r Row>) {
+        let object = |row: &Row| match serde_json::json!(row) {
+            serde_json::Value::Object(fields) => fields.into_iter().collect(),
+            _ => BTreeMap::new(),
+        };
+        self.metrics = rows.map(object).collect();
+    }
+
     /// Writes it atomically, with its checksum.
     ///
     /// # Errors
@@ -250,14 +269,54 @@ impl TrialRecord {
         let bytes = serde_json::to_vec_pretty(&blank).map_err(io::Error::from);
         let mut bytes = bytes.map_err(FileError::at("write", &path))?;
         SealPlace::First.seal(&mut bytes).map_err(FileError::at("write", &path))?;
-        write_whole(&path, &bytes)
+        match self.status {
+            // The plan and the checkpoints have what is needed to write it again.
+            Status::Planned | Status::Running => write_unsynced(&path, &bytes),
+            _ => write_whole(&path, &bytes),
+        }
     }
+}
+
+/// A row from the object that it is in JSON; `None` if it lacks its place. Metrics of other versions are left out.
+fn row_of(fields: &BTreeMap<String, serde_json::Value>) -> Option<Row> {
+    let count = |name: &str| fields.get(name)?.as_u64();
+    let split = Split::of_name(fields.get("split")?.as_str()?)?;
+    let mut row = Row::new(count("epoch")?, split, count("step")?, count("images_seen")?);
+    for metric in measure::all().filter(|metric| metric.is_of(split)) {
+        let value = match fields.get(&*metric.name) {
+            // A number that is not finite.
+            Some(serde_json::Value::Null) if metric.kind == MetricKind::Number && !metric.is_optional => {
+                Some(Value::Number(f64::NAN))
+            }
+            value => Value::of_json(metric.kind, value.unwrap_or(&serde_json::Value::Null)),
+        };
+        if let Some(value) = value {
+            row.set(metric, value);
+        }
+    }
+    Some(row)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn rows_are_read_back_as_they_were_set() {
+        let rows = [Split::Train, Split::Validation].map(|split| {
+            let mut row = crate::train::measure::example(3, split, &[("loss", 0.1 + 0.2)]);
+            let metric = measure::all().find(|metric| metric.name == "grad_norm").unwrap();
+            row.set(metric, Value::Number(f64::NAN));
+            row
+        });
+        let fields = |row: &Row| serde_json::from_value(json!(row)).unwrap();
+        let read = rows.each_ref().map(|row| row_of(&fields(row)).unwrap());
+        assert_eq!(format!("{:?}", read[0]), format!("{:?}", rows[0]));
+        // The gradient is of training only.
+        assert_eq!((read[1].get("loss"), read[1].get("grad_norm")), (Some(0.1 + 0.2), None));
+        assert_eq!(row_of(&BTreeMap::from([("epoch".to_owned(), json!(1))])), None);
+    }
 
     #[test]
     fn test_images_of_the_first_version_are_validation_images() {

@@ -132,7 +132,7 @@ fn answer(expectation: &FrozenExpectation, trial: &ReportedTrial) -> Answer {
 fn of_epoch(name: &str, epoch: u64, trial: &ReportedTrial) -> Option<f64> {
     let split_and_metric = |split: Split| Some((split, name.strip_prefix(split.name())?.strip_prefix('_')?));
     let (split, metric) = Split::OF_EPOCHS.into_iter().find_map(split_and_metric)?;
-    trial.metrics.iter().find(|row| row.epoch == epoch && row.split == split)?.get(metric)
+    trial.epochs.find(epoch, split)?.get(metric)
 }
 
 impl Compared<'_> {

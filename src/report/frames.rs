@@ -6,14 +6,15 @@ use super::columns::of_trials;
 use super::keys::{ColumnType, key_columns};
 use crate::evaluation;
 use crate::metrics::{Metric, Row, Split, Value};
-use crate::record::tables;
 use crate::record::trial::Gpu;
+use crate::record::{Epochs, tables};
 use crate::train::measure;
 use polars::prelude::{
     Column, DataType, Int64Type, IntoColumn, ListBuilderTrait, ListPrimitiveChunkedBuilder, ListStringChunkedBuilder,
     NamedFrom,
 };
 use serde_json::Value as Json;
+use std::io;
 use std::path::Path;
 
 /// One row per trial: its names and status, whether it is in the current plan of its experiment, its folder relative to the
@@ -47,17 +48,34 @@ pub(super) fn number(column: &str, trial: &ReportedTrial) -> Option<f64> {
     column.f64().ok()?.get(0)
 }
 
-/// The rows of every metrics.parquet, with the name of the experiment and the id of the trial as first columns.
-pub(super) fn curves(all: &[(&ReportedTrial, bool)]) -> Vec<Column> {
-    let trials: Vec<&ReportedTrial> = all.iter().map(|(trial, _)| *trial).collect();
+/// Rows of a group of [`curves`]: a parquet file is written and read quickly in groups of this size.
+const GROUP: usize = 100_000;
+
+/// The rows of every metrics.parquet, with the name of the experiment and the id of the trial as first columns; in groups, of which
+/// there is at least one.
+pub(super) fn curves(all: &[(&ReportedTrial, bool)]) -> impl Iterator<Item = io::Result<Vec<Column>>> {
+    let (mut groups, mut rows) = (vec![Vec::new()], 0);
+    for (trial, _) in all {
+        if rows > GROUP {
+            groups.push(Vec::new());
+            rows = 0;
+        }
+        rows += trial.epochs.len();
+        groups.last_mut().into_iter().for_each(|group| group.push(*trial));
+    }
+    groups.into_iter().map(|trials: Vec<&ReportedTrial>| {
+        let metrics = Epochs::joined(trials.iter().map(|trial| &trial.epochs)).map_err(io::Error::other)?;
+        Ok(names_of_rows(&trials).into_iter().chain(metrics).collect())
+    })
+}
+
+/// The first columns of [`curves`]: the experiment and the trial of each row.
+pub(super) fn names_of_rows(trials: &[&ReportedTrial]) -> [Column; 2] {
     let each_row = |name: &str, value: fn(&ReportedTrial) -> &str| {
-        let rows = trials.iter().flat_map(|trial| std::iter::repeat_n(value(trial), trial.metrics.len()));
+        let rows = trials.iter().flat_map(|trial| std::iter::repeat_n(value(trial), trial.epochs.len()));
         Column::new(name.into(), rows.collect::<Vec<&str>>())
     };
-    let mut columns =
-        vec![each_row("experiment", |trial| &trial.record.experiment), each_row("trial", |trial| &trial.record.trial)];
-    columns.extend(tables::metrics_columns(trials.iter().flat_map(|trial| &trial.metrics)));
-    columns
+    [each_row("experiment", |trial| &trial.record.experiment), each_row("trial", |trial| &trial.record.trial)]
 }
 
 /// The metrics of the last epoch and of the epoch whose weights are kept, for each split, and the best values over all epochs.
@@ -76,7 +94,7 @@ fn metrics(trials: &[&ReportedTrial]) -> Vec<Column> {
             }
         }
     }
-    columns.push(integers("best_epoch", trials, |trial| Some(trial.best()?.epoch)));
+    columns.push(integers("best_epoch", trials, ReportedTrial::best_epoch));
     for metric in measure::with_best() {
         columns.push(floats(&measure::best_name(metric), trials, |trial| trial.best_of(metric)));
     }

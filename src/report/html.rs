@@ -1,20 +1,17 @@
 //! report.html: the report as one page with charts and pictures. It needs no other file and no network.
 
 use super::columns::{MetricColumn, columns, of_trials};
-use super::comparison::{Comparison, Setting};
+use super::comparison::Comparison;
+use super::numbers::rounded;
+use super::thumbnails::add_pictures;
 use super::trial::DATA_HASH;
-use super::{Experiment, Report, ReportedTrial, SearchState, json, setup};
-use crate::folder::TrialFolder;
-use crate::metrics::{Metric, MetricKind, Row, Split};
-use crate::record::Grid;
-use crate::record::pictures::{PICTURES, Picture};
+use super::{Experiment, Report, ReportedTrial, SearchState, fit, json, setup};
+use crate::metrics::{Metric, MetricKind, Split};
+use crate::record::pictures::PICTURES;
 use crate::text::{counted, filled};
 use crate::train::measure;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -53,21 +50,25 @@ const SCRIPT: &str = concat!(
 
 /// Largest size of a page with its pictures in bytes, without a warning. A page without pictures may be larger.
 const PAGE_BYTES: usize = 4_990_000;
-/// Tiles per side of a picture, in the order in which they are tried: with more trials, pictures are smaller.
-const TILES: [usize; 7] = [usize::MAX, 12, 10, 8, 6, 4, 2];
-/// Largest number of epochs of a learning curve; of longer curves, only every n-th epoch is shown.
-const EPOCHS: u64 = 200;
 /// If the largest value of a swept key is at least this multiple of the smallest, its axis is logarithmic.
 const DECADES: f64 = 20.0;
+
 /// The page of a report, to be written to `folder`.
 pub(super) fn page(report: &Report, folder: &Path) -> String {
     let title = match &*report.experiments {
         [experiment] => experiment.name.clone(),
         _ => "vaex report".to_owned(),
     };
-    let comparisons: Vec<Comparison> = report.experiments.iter().map(Comparison::of).collect();
+    let mut comparisons: Vec<Comparison> = report.experiments.iter().map(Comparison::of).collect();
     let both = report.experiments.iter().zip(&comparisons);
     let mut experiments: Vec<Value> = both.map(|(one, comparison)| experiment(one, comparison, folder)).collect();
+    let entries = comparisons.iter().zip(&experiments).map(|(comparison, value)| {
+        let common: BTreeSet<&str> = value["spec"].as_object().into_iter().flatten().map(|(key, _)| &**key).collect();
+        fit::entries(comparison, |trial| entry(trial, comparison, folder, &common))
+    });
+    let entries = entries.collect();
+    fit::add_settings(&mut comparisons, entries, &mut experiments);
+    fit::add_curves(&comparisons, &mut experiments);
     let mut warnings = report.warnings.clone();
     let places = places(folder);
     let bytes = PAGE_BYTES.saturating_sub(written(&title, &places, &warnings, &experiments).len());
@@ -178,42 +179,52 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     value["search"] =
         experiment.search.as_ref().map(|search| SearchState::of(search, &experiment.trials).page()).into();
     value["setup"] = setup::rows(experiment, comparison).into();
-    let keys: Vec<&str> = comparison.varied.iter().copied().chain(["seed"]).collect();
-    let epochs = experiment.trials.iter().flat_map(|trial| &trial.metrics).map(|row| row.epoch).max().unwrap_or(0);
-    let step = epochs.div_ceil(EPOCHS).max(1);
-    value["epoch_step"] = json!(step);
+    let all: Vec<&ReportedTrial> = experiment.all().map(|(trial, _)| trial).collect();
+    let common = common_spec(&all);
+    let keys: BTreeSet<&str> = common.keys().map(String::as_str).collect();
+    value["unplanned"] =
+        fit::unplanned(experiment.unplanned.iter().map(|trial| entry(trial, comparison, folder, &keys)));
+    value["spec"] = common.into();
+    let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
+    experiment.trials.iter().for_each(|trial| *statuses.entry(trial.record.status.name()).or_default() += 1);
+    value["counts"] = json!(statuses);
     value["tiles"] = Value::Null;
-    let shown = comparison.settings.iter().flat_map(|setting| {
-        let epochs = shown_epochs(setting, step);
-        setting.trials.iter().map(move |trial| (*trial, epochs.clone()))
+    value
+}
+
+/// The keys of the spec that all trials have, with the same value.
+fn common_spec(trials: &[&ReportedTrial]) -> Map<String, Value> {
+    let Some((first, rest)) = trials.split_first() else { return Map::new() };
+    let is_common =
+        |(key, value): &(&String, &Value)| rest.iter().all(|trial| trial.record.spec.get(*key) == Some(*value));
+    let common = first.record.spec.iter().filter(is_common);
+    common.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+/// What the page shows of a trial, without its curves. The keys of the spec that all trials have with the same value are left out.
+fn entry(trial: &ReportedTrial, comparison: &Comparison, folder: &Path, common: &BTreeSet<&str>) -> Value {
+    let keys: Vec<&str> = comparison.varied.iter().copied().chain(["seed"]).collect();
+    let own = trial.record.spec.iter().filter(|(key, _)| !common.contains(&***key));
+    let mut spec: Map<String, Value> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if comparison.varied.contains(&DATA_HASH) {
+        spec.insert(DATA_HASH.to_owned(), json!(trial.value(DATA_HASH)));
+    }
+    let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
+    let mut value = json!({
+        "trial": trial.record.trial,
+        "status": trial.record.status,
+        "spec": spec,
+        "error": trial.record.error,
+        "kept": { comparison.split.name(): kept(trial, comparison.split) },
+        "folder": place.to_string_lossy(),
+        "label": label(trial, &keys, comparison),
+        "measured": measured(trial),
+        "matrices": matrices(trial),
+        "traversed": trial.evaluation.as_ref().map(|evaluation| &evaluation.traversals),
     });
-    let trials = shown.map(|(trial, epochs)| {
-        let all = json::trial(trial);
-        // The fields that the page shows.
-        let shown = ["trial", "status", "spec", "error"].into_iter().chain(of_trials().map(|column| column.name));
-        let mut value: Value = shown.map(|name| (name.to_owned(), all[name].clone())).collect();
-        if comparison.varied.contains(&DATA_HASH) {
-            value["spec"][DATA_HASH] = json!(trial.value(DATA_HASH));
-        }
-        value["kept"] = json!({ comparison.split.name(): kept(trial, comparison.split) });
-        let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
-        value["folder"] = json!(place.to_string_lossy());
-        value["label"] = json!(label(trial, &keys, comparison));
-        value["curves"] = curves(trial, &epochs);
-        value["measured"] = measured(trial);
-        value["matrices"] = matrices(trial);
-        value["traversed"] = json!(trial.evaluation.as_ref().map(|evaluation| &evaluation.traversals));
-        value
-    });
-    value["trials"] = trials.collect();
-    let unplanned = experiment.unplanned.iter().map(|trial| {
-        let mut value = json::trial(trial);
-        let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
-        value["folder"] = json!(place.to_string_lossy());
-        value["label"] = json!(label(trial, &keys, comparison));
-        value
-    });
-    value["unplanned"] = unplanned.collect();
+    for column in of_trials() {
+        value[column.name] = json!(column.of(trial, Split::Train));
+    }
     value
 }
 
@@ -280,131 +291,6 @@ fn matrices(trial: &ReportedTrial) -> Value {
         Some((result.recipe.metric.clone(), json!({ "factors": result.details["factors"], "rows": rows })))
     });
     matrices.collect::<Map<_, _>>().into()
-}
-
-/// Every `step`-th epoch, and the last epochs of all trials of the setting: their mean needs the same epochs.
-fn shown_epochs(setting: &Setting, step: u64) -> BTreeSet<u64> {
-    let last = |trial: &&ReportedTrial| trial.metrics.iter().map(|row| row.epoch).max();
-    (1..=EPOCHS).map(|index| index * step).chain(setting.trials.iter().filter_map(last)).collect()
-}
-
-/// Columns of numbers by epoch, for each split.
-fn curves(trial: &ReportedTrial, epochs: &BTreeSet<u64>) -> Value {
-    let mut curves = Map::new();
-    for split in Split::OF_EPOCHS {
-        let is_shown = |row: &&Row| row.split == split && epochs.contains(&row.epoch);
-        let rows: Vec<&Row> = trial.metrics.iter().filter(is_shown).collect();
-        if rows.is_empty() {
-            continue;
-        }
-        let epochs: Vec<u64> = rows.iter().map(|row| row.epoch).collect();
-        let mut columns = json!({ "epoch": epochs });
-        for metric in measure::all().filter(|metric| metric.is_curve && metric.is_of(split)) {
-            let values = rows.iter().map(|row| row.get(&metric.name).and_then(rounded));
-            columns[&*metric.name] = json!(values.collect::<Vec<_>>());
-        }
-        curves.insert(split.name().to_owned(), columns);
-    }
-    curves.into()
-}
-
-/// Rounds to six digits, more than a chart shows; `None` if not finite.
-fn rounded(value: f64) -> Option<f64> {
-    format!("{value:.5e}").parse().ok().filter(|value: &f64| value.is_finite())
-}
-
-/// Adds pictures to the trials, the best trials of each experiment first, with as many tiles as fit in `bytes`. Returns how many
-/// trials are left out.
-fn add_pictures(
-    comparisons: &[Comparison],
-    experiments: &mut [Value],
-    bytes: usize,
-    warnings: &mut Vec<String>,
-) -> usize {
-    let ranked = |comparison| best_first(comparison).enumerate();
-    let mut trials: Vec<(usize, &ReportedTrial)> = comparisons.iter().flat_map(ranked).collect();
-    trials.sort_by_key(|(rank, _)| *rank);
-    let trials: Vec<&ReportedTrial> = trials.into_iter().map(|(_, trial)| trial).collect();
-    let (mut all, mut left_out, mut shown, mut unreadable) = (BTreeMap::new(), 0, usize::MAX, Vec::new());
-    for tiles in TILES {
-        shown = tiles;
-        // Each pass reads the same pictures.
-        unreadable.clear();
-        (all, left_out) = pictures(&trials, tiles, bytes, &mut unreadable);
-        if left_out == 0 {
-            break;
-        }
-    }
-    warnings.extend(unreadable);
-    for (comparison, value) in comparisons.iter().zip(experiments) {
-        for (index, trial) in best_first(comparison).enumerate() {
-            if let Some(urls) = all.remove(&*trial.folder) {
-                value["trials"][index]["pictures"] = urls;
-            }
-        }
-        value["tiles"] = json!(Some(shown).filter(|tiles| *tiles < usize::MAX));
-    }
-    left_out
-}
-
-/// The trials of an experiment by setting, the best setting first: the order of the page's data.
-fn best_first<'a>(comparison: &Comparison<'a>) -> impl Iterator<Item = &'a ReportedTrial> {
-    comparison.settings.iter().flat_map(|setting| setting.trials.iter().copied())
-}
-
-/// The pictures of trials by folder, until `bytes` are used; and how many trials with pictures are left out.
-/// Pictures that cannot be read are added to `unreadable`.
-fn pictures<'a>(
-    trials: &[&'a ReportedTrial],
-    tiles: usize,
-    bytes: usize,
-    unreadable: &mut Vec<String>,
-) -> (BTreeMap<&'a Path, Value>, usize) {
-    let (mut all, mut size) = (BTreeMap::new(), 0);
-    for (index, trial) in trials.iter().enumerate() {
-        let urls = urls(&trial.folder, tiles, unreadable);
-        size += json!({ "pictures": urls }).to_string().len();
-        if size > bytes {
-            let has_pictures =
-                |trial: &&&ReportedTrial| PICTURES.iter().any(|one| picture(&trial.folder, one.name).exists());
-            return (all, trials[index..].iter().filter(has_pictures).count());
-        }
-        all.insert(&*trial.folder, urls);
-    }
-    (all, 0)
-}
-
-fn picture(folder: &Path, name: &str) -> PathBuf {
-    TrialFolder::new(folder).picture(name)
-}
-
-/// The pictures of a trial as data URLs, by name.
-fn urls(folder: &Path, tiles: usize, unreadable: &mut Vec<String>) -> Value {
-    let url = |shown: &Picture| {
-        let Picture { name, spread, rows_per_tile, .. } = *shown;
-        let grid = match Grid::read(&picture(folder, name)) {
-            Ok(grid) => grid,
-            // Not every trial has every picture.
-            Err(error) if error.source.kind() == ErrorKind::NotFound => return None,
-            Err(error) => {
-                unreadable.push(error.to_string());
-                return None;
-            }
-        };
-        let rows = match rows_per_tile {
-            1 => tiles,
-            more => more * tiles.div_ceil(2 * more).min(usize::MAX / (2 * more)),
-        };
-        let png = grid.thinned(rows, tiles, spread).png().ok()?;
-        Some((name, format!("data:image/png;base64,{}", STANDARD.encode(png))))
-    };
-    let traversals = || {
-        // Not every trial has factors; a picture that is damaged is drawn again by the next evaluation.
-        let grid = Grid::read(&TrialFolder::new(folder).traversals()).ok()?;
-        let png = grid.thinned(usize::MAX, tiles, true).png().ok()?;
-        Some(("traversals", format!("data:image/png;base64,{}", STANDARD.encode(png))))
-    };
-    PICTURES.iter().filter_map(url).chain(traversals()).collect()
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub(super) fn experiment(experiment: &Experiment, comparison: &Comparison) -> Va
     })
 }
 
-fn setting(setting: &Setting, comparison: &Comparison) -> Value {
+pub(super) fn setting(setting: &Setting, comparison: &Comparison) -> Value {
     let values = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(setting.value(key))));
     let metrics = comparison.columns.iter().map(|column| {
         let summary = setting.summary(column, comparison.split);
@@ -67,7 +67,7 @@ pub(super) fn trial(trial: &ReportedTrial) -> Value {
         "continued": trial.record.continued,
         "stopped_after": trial.record.stopped_after,
         "pruned": trial.record.pruned,
-        "best_epoch": trial.best().map(|row| row.epoch),
+        "best_epoch": trial.best_epoch(),
         "evaluation": trial.evaluation.as_ref().map(|evaluation| &evaluation.results),
     });
     for column in of_trials() {

@@ -6,6 +6,7 @@
 mod columns;
 mod comparison;
 mod expectations;
+mod fit;
 mod frames;
 mod html;
 mod json;
@@ -17,6 +18,7 @@ mod setup;
 mod significance;
 mod table;
 mod text;
+mod thumbnails;
 mod trial;
 
 pub use columns::{metrics_of_trial, rules};
@@ -32,6 +34,7 @@ use crate::launch::{Frozen, FrozenExpectation, FrozenSearch};
 use crate::record::tables;
 use crate::record::trial::Status;
 use comparison::Comparison;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -117,19 +120,27 @@ pub fn collect(dir: &Path) -> Result<Report, ReportError> {
     }
     let mut warnings = Vec::new();
     let mut experiments: BTreeMap<(PathBuf, String), Vec<ReportedTrial>> = BTreeMap::new();
-    for folder in trial_folders(dir, &mut warnings) {
-        if let Some(trial) = ReportedTrial::read(&folder, &mut warnings) {
+    // The folders of the trials of each experiment.
+    let mut known: BTreeMap<(PathBuf, String, String), PathBuf> = BTreeMap::new();
+    let folders = trial_folders(dir, &mut warnings);
+    let read = folders.into_par_iter().map(|folder| {
+        let mut warnings = Vec::new();
+        (ReportedTrial::read(&folder, &mut warnings), folder, warnings)
+    });
+    for (trial, folder, unreadable) in read.collect::<Vec<_>>() {
+        warnings.extend(unreadable);
+        if let Some(trial) = trial {
             let parent = folder.parent().filter(|_| folder != dir).unwrap_or(&folder);
-            let trials = experiments.entry((parent.to_owned(), trial.record.experiment.clone())).or_default();
-            match trials.iter().find(|one| one.record.trial == trial.record.trial) {
+            let experiment = (parent.to_owned(), trial.record.experiment.clone());
+            let own = (experiment.0.clone(), experiment.1.clone(), trial.record.trial.clone());
+            match known.get(&own) {
                 Some(first) => {
-                    warnings.push(format!(
-                        "{} is left out: it is a copy of {}",
-                        folder.display(),
-                        first.folder.display()
-                    ));
+                    warnings.push(format!("{} is left out: it is a copy of {}", folder.display(), first.display()));
                 }
-                None => trials.push(trial),
+                None => {
+                    known.insert(own, folder);
+                    experiments.entry(experiment).or_default().push(trial);
+                }
             }
         }
     }
@@ -171,16 +182,18 @@ impl Report {
         for (folder, trials) in folders {
             let files = ExperimentFolder::new(folder);
             let ending = if format == Format::Csv { "csv" } else { "parquet" };
-            for (path, columns) in [
-                (files.trials_table(ending), frames::trials(&trials, folder)),
-                (files.curves_table(ending), frames::curves(&trials)),
-            ] {
-                match format {
-                    Format::Csv => tables::write_csv(&path, &columns)?,
-                    _ => tables::write_columns(&path, columns)?,
-                }
-                written.push(path);
+            let (path, columns) = (files.trials_table(ending), frames::trials(&trials, folder));
+            match format {
+                Format::Csv => tables::write_csv(&path, columns)?,
+                _ => tables::write_columns(&path, columns)?,
             }
+            written.push(path);
+            let (path, groups) = (files.curves_table(ending), frames::curves(&trials));
+            match format {
+                Format::Csv => tables::write_csv_groups(&path, groups)?,
+                _ => tables::write_groups(&path, groups)?,
+            }
+            written.push(path);
         }
         Ok(written)
     }

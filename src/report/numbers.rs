@@ -67,6 +67,11 @@ fn decimals(value: f64, digits: i32) -> usize {
     if leading.is_finite() { (digits - 1 - leading as i32).max(0) as usize } else { 0 }
 }
 
+/// Rounds to six digits, more than a chart shows; `None` if not finite.
+pub(super) fn rounded(value: f64) -> Option<f64> {
+    format!("{value:.5e}").parse().ok().filter(|value: &f64| value.is_finite())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

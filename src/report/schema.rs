@@ -18,6 +18,7 @@ use std::path::Path;
 pub fn tables() -> Value {
     let of_epochs = meanings_of_epochs();
     let of_trials = meanings_of_trials();
+    let of_curves = frames::names_of_rows(&[]).into_iter().chain(logged::metrics_columns(std::iter::empty()));
     json!({
         (TrialFolder::METRICS): {
             "description": "One row per epoch and split of a trial.",
@@ -25,7 +26,7 @@ pub fn tables() -> Value {
         },
         (ExperimentFolder::CURVES): {
             "description": "One row per trial, epoch and split.",
-            "columns": described(frames::curves(&[]), &of_epochs),
+            "columns": described(of_curves.collect(), &of_epochs),
         },
         (ExperimentFolder::TRIALS): {
             "description": "One row per trial. Every dotted key of a spec is a column; null if a trial does not have the key.",

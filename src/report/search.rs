@@ -9,7 +9,7 @@ use crate::plan::assignment_text;
 use crate::record::trial::Status;
 use crate::search::{Setting, importance};
 use crate::text::counted;
-use crate::train::{kept_at_rung, measure};
+use crate::train::{COMPARED, kept_at_rung, measure};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -174,7 +174,9 @@ impl FrozenSearch {
 fn value_at(trial: &ReportedTrial, metric: &str, rungs: &[u64], rung: usize) -> Option<f64> {
     let is_done = trial.record.status == Status::Done;
     let keeps_best = trial.value("train.keep").is_some_and(|keep| keep == "best");
-    let row = kept_at_rung(&trial.metrics, keeps_best, is_done, rungs, rung)?;
+    let needed = measure::all().filter(|metric| metric.must_be_finite).map(|metric| &*metric.name);
+    let rows = trial.epochs.rows_with(&needed.chain(COMPARED).chain([metric]).collect::<Vec<&str>>());
+    let row = kept_at_rung(&rows, keeps_best, is_done, rungs, rung)?;
     row.get(metric).filter(|value| value.is_finite())
 }
 

@@ -4,10 +4,10 @@ use super::columns::columns;
 use super::numbers::{short, significant};
 use crate::folder::{FileError, TrialFolder};
 use crate::metrics::{Metric, Row, Split};
+use crate::record::Epochs;
 use crate::record::evaluation::{Evaluated, Evaluation};
-use crate::record::tables;
 use crate::record::trial::{Pruned, Status, TrialRecord};
-use crate::train::best_row;
+use crate::train::{COMPARED, best_row};
 use crate::trial;
 use serde_json::Value;
 use std::io;
@@ -21,11 +21,17 @@ pub struct ReportedTrial {
     /// Its record, from trial.json.
     pub record: TrialRecord,
     /// Its metrics, from metrics.parquet; empty before the end of the first epoch.
-    pub metrics: Vec<Row>,
+    pub epochs: Epochs,
     /// Its metrics measured after training, from evaluation.json; `None` if there are none.
     pub evaluation: Option<Evaluation>,
     /// The first digits of the hash of its data.
     data: Value,
+    /// The rows of the last epoch, for each split.
+    last: [Option<Row>; 2],
+    /// The rows of the epoch whose weights are kept, for each split.
+    kept: [Option<Row>; 2],
+    /// The epoch of the row by which the best epoch is chosen.
+    best_epoch: Option<u64>,
 }
 
 /// The key that distinguishes trials with different data if no key of the spec does.
@@ -52,10 +58,12 @@ impl ReportedTrial {
     /// Reads the files of a trial; `None` if its record cannot be read. Errors are added to `warnings`.
     pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Option<ReportedTrial> {
         let files = TrialFolder::new(folder);
-        let record = TrialRecord::read(&files).map_err(|error| warnings.push(error.to_string())).ok()?;
-        let metrics = read_metrics(&files.metrics(), record.status).unwrap_or_else(|error| {
+        let mut record = TrialRecord::read(&files).map_err(|error| warnings.push(error.to_string())).ok()?;
+        // The table has all epochs.
+        record.metrics.clear();
+        let epochs = read_epochs(&files.metrics(), record.status).unwrap_or_else(|error| {
             warnings.push(error.to_string());
-            Vec::new()
+            Epochs::of(&[])
         });
         let evaluation = Evaluation::read(&files).unwrap_or_else(|error| {
             warnings.push(error.to_string());
@@ -68,14 +76,27 @@ impl ReportedTrial {
             evaluation.results.retain(is_current);
             evaluation
         });
-        Some(ReportedTrial { evaluation, ..ReportedTrial::new(folder.to_owned(), record, metrics) })
+        Some(ReportedTrial { evaluation, ..ReportedTrial::new(folder.to_owned(), record, epochs) })
     }
 
     /// A trial from its record and its metrics.
-    pub fn new(folder: PathBuf, mut record: TrialRecord, metrics: Vec<Row>) -> ReportedTrial {
-        trial::correct(&mut record, &metrics);
+    pub fn new(folder: PathBuf, mut record: TrialRecord, epochs: Epochs) -> ReportedTrial {
+        let Ok(()) = trial::correct(&mut record, || Ok::<_, std::convert::Infallible>(epochs.rows()));
         let data = record.data_hash.chars().take(SHOWN_DIGITS).collect::<String>().into();
-        ReportedTrial { folder, record, metrics, evaluation: None, data }
+        // Where the table was not read, the record has the rows that people look at.
+        let recorded = if epochs.is_empty() { record.rows() } else { Vec::new() };
+        let recorded_last =
+            |split: Split| recorded.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch).cloned();
+        let last = Split::OF_EPOCHS.map(|split| epochs.last(split).or_else(|| recorded_last(split)));
+        let best_epoch = best_row(&epochs.rows_with(&COMPARED)).map(|row| row.epoch);
+        let keeps_best = record.spec.get("train.keep").is_some_and(|keep| keep == "best");
+        let recorded_kept = record.kept_epoch.filter(|_| !recorded.is_empty());
+        let kept_epoch = best_epoch.filter(|_| keeps_best).or(recorded_kept).or_else(|| last_epoch(&last));
+        let kept = Split::OF_EPOCHS.map(|split| {
+            let recorded = || recorded.iter().find(|row| Some(row.epoch) == kept_epoch && row.split == split).cloned();
+            epochs.find(kept_epoch?, split).or_else(recorded)
+        });
+        ReportedTrial { folder, record, epochs, evaluation: None, data, last, kept, best_epoch }
     }
 
     /// The value of a dotted key of the spec, or of [`DATA_HASH`]; `None` if absent.
@@ -105,44 +126,48 @@ impl ReportedTrial {
 
     /// The row of the last epoch; `None` if there is none.
     pub fn last(&self, split: Split) -> Option<&Row> {
-        self.metrics.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch)
+        self.last.iter().flatten().find(|row| row.split == split)
     }
 
-    /// The row of the best epoch: [`best_row`].
-    pub fn best(&self) -> Option<&Row> {
-        best_row(&self.metrics)
+    /// The last epoch; `None` before the end of the first.
+    pub fn last_epoch(&self) -> Option<u64> {
+        last_epoch(&self.last)
+    }
+
+    /// The best epoch: that of [`best_row`].
+    pub fn best_epoch(&self) -> Option<u64> {
+        self.best_epoch
     }
 
     /// The epoch whose weights the trial has, or would have if it ended now; `None` before the end of the first epoch.
     pub fn kept_epoch(&self) -> Option<u64> {
-        let best = self.value("train.keep").filter(|keep| *keep == "best").and_then(|_| self.best());
-        let last = || self.metrics.iter().map(|row| row.epoch).max();
-        best.map(|row| row.epoch).or_else(last)
+        last_epoch(&self.kept)
     }
 
     /// The row of the epoch whose weights the trial has; `None` if there is none.
     pub fn kept(&self, split: Split) -> Option<&Row> {
-        let epoch = self.kept_epoch()?;
-        self.metrics.iter().find(|row| row.split == split && row.epoch == epoch)
+        self.kept.iter().flatten().find(|row| row.split == split)
     }
 
     /// The best finite validation value of a metric over all epochs; `None` if absent, or if neither lower nor higher values are
     /// better.
     pub fn best_of(&self, metric: &Metric) -> Option<f64> {
-        let sign = metric.sign()?;
-        let values = self.validation().filter_map(|row| row.get(&metric.name)).filter(|value| value.is_finite());
+        let (sign, numbers) = (metric.sign()?, self.epochs.numbers(&metric.name)?);
+        let validation = self.epochs.places().filter(|(_, _, split)| *split == Split::Validation);
+        let values = validation.filter_map(|(index, ..)| *numbers.get(index)?).filter(|value| value.is_finite());
         values.min_by(|one, other| (sign * one).total_cmp(&(sign * other)))
-    }
-
-    fn validation(&self) -> impl Iterator<Item = &Row> {
-        self.metrics.iter().filter(|row| row.split == Split::Validation)
     }
 }
 
+/// The largest epoch of some rows.
+fn last_epoch(rows: &[Option<Row>]) -> Option<u64> {
+    rows.iter().flatten().map(|row| row.epoch).max()
+}
+
 /// Only a trial that is done must have a table: other trials may have stopped before the end of the first epoch.
-fn read_metrics(path: &Path, status: Status) -> Result<Vec<Row>, FileError> {
-    match tables::read_metrics(path) {
-        Err(error) if error.source.kind() == io::ErrorKind::NotFound && status != Status::Done => Ok(Vec::new()),
+fn read_epochs(path: &Path, status: Status) -> Result<Epochs, FileError> {
+    match Epochs::read(path) {
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound && status != Status::Done => Ok(Epochs::of(&[])),
         read => read,
     }
 }

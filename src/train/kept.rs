@@ -3,22 +3,85 @@
 use super::measure::{CAPACITY_NATS, KL_WEIGHT, LOSS};
 use crate::metrics::{Row, Split};
 
+/// The metrics by which epochs are compared.
+pub const COMPARED: [&str; 3] = [LOSS, KL_WEIGHT, CAPACITY_NATS];
+
 /// The validation rows with the full KL weight and capacity. While a weight or a capacity rises, losses are those of other
 /// objectives.
 fn comparable(rows: &[Row]) -> impl Iterator<Item = (f64, &Row)> {
     let validation = || rows.iter().filter(|row| row.split == Split::Validation);
-    let risen = [KL_WEIGHT, CAPACITY_NATS].map(|name| {
-        let values = validation().filter_map(|row| row.get(name));
-        (name, values.fold(f64::NEG_INFINITY, f64::max) * (1.0 - 1e-9))
-    });
-    let is_full = move |row: &&Row| risen.iter().all(|(name, most)| row.get(name).is_none_or(|value| value >= *most));
+    let most = RISING.map(|name| validation().filter_map(|row| row.get(name)).fold(f64::NEG_INFINITY, f64::max));
+    let is_full = move |row: &&Row| is_full(row, &most);
     validation().filter(is_full).filter_map(|row| Some((row.get(LOSS).filter(|loss| loss.is_finite())?, row)))
+}
+
+/// What may rise in training.
+const RISING: [&str; 2] = [KL_WEIGHT, CAPACITY_NATS];
+/// Values that differ by less are equal, relative to their size.
+const SAME: f64 = 1e-9;
+
+/// Whether a row has the full values, if these are the largest ones of [`RISING`].
+fn is_full(row: &Row, most: &[f64; 2]) -> bool {
+    RISING.iter().zip(most).all(|(name, most)| row.get(name).is_none_or(|value| value >= most * (1.0 - SAME)))
 }
 
 /// The first validation row with the lowest finite loss, among the epochs with the full KL weight and capacity; `None` if there is
 /// none. After each epoch, it is either the row of that epoch or the same as before.
 pub fn best_row(rows: &[Row]) -> Option<&Row> {
     comparable(rows).min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, row)| row)
+}
+
+/// The best epoch of a training that goes on: [`best_row`] and [`is_exhausted`], without looking at all rows after each epoch.
+#[derive(Clone, Debug)]
+pub struct BestEpoch {
+    /// The largest values of [`RISING`].
+    most: [f64; 2],
+    /// The best epoch and its loss.
+    best: Option<(u64, f64)>,
+    /// The number of epochs at the full values after it.
+    since: u64,
+}
+
+impl BestEpoch {
+    /// The best epoch of some rows.
+    pub fn of(rows: &[Row]) -> BestEpoch {
+        let validation = || rows.iter().filter(|row| row.split == Split::Validation);
+        let most = RISING.map(|name| validation().filter_map(|row| row.get(name)).fold(f64::NEG_INFINITY, f64::max));
+        let best = best_row(rows).and_then(|row| Some((row.epoch, row.get(LOSS)?)));
+        let since = best.map_or(0, |(epoch, _)| comparable(rows).filter(|(_, row)| row.epoch > epoch).count());
+        BestEpoch { most, best, since: since as u64 }
+    }
+
+    /// Takes the rows of another epoch into account, which are the last ones of `rows`.
+    pub fn add(&mut self, rows: &[Row]) {
+        let Some(epoch) = rows.last().map(|row| row.epoch) else { return };
+        let last = rows.iter().rev().take_while(|row| row.epoch == epoch);
+        let Some(row) = last.filter(|row| row.split == Split::Validation).last() else { return };
+        for (name, most) in RISING.iter().zip(&mut self.most) {
+            let Some(value) = row.get(name).filter(|value| *value > *most) else { continue };
+            // No earlier epoch has the full value any more. After a tiny rise, or if earlier epochs have no value, some may.
+            if !most.is_finite() || *most >= value * (1.0 - SAME) {
+                *self = BestEpoch::of(rows);
+                return;
+            }
+            (*most, self.best, self.since) = (value, None, 0);
+        }
+        let Some(loss) = row.get(LOSS).filter(|loss| loss.is_finite() && is_full(row, &self.most)) else { return };
+        match self.best {
+            Some((_, best)) if loss.total_cmp(&best).is_ge() => self.since += 1,
+            _ => (self.best, self.since) = (Some((epoch, loss)), 0),
+        }
+    }
+
+    /// The best epoch; `None` if there is none.
+    pub fn epoch(&self) -> Option<u64> {
+        self.best.map(|(epoch, _)| epoch)
+    }
+
+    /// Whether the loss has not improved in the last `patience` epochs: [`is_exhausted`].
+    pub fn is_exhausted(&self, patience: u64) -> bool {
+        self.best.is_some() && self.since >= patience
+    }
 }
 
 /// The validation row of the epoch that a trial would keep if it ended after `epoch`; `None` if it has not reached that epoch. Rows are in
@@ -95,6 +158,26 @@ mod tests {
         let epochs = [(0.2, 5.0), (0.6, 1.0), (1.0, 9.0), (1.0, 8.0), (0.3, 2.0), (1.0, 8.5), (1.0, 7.0), (1.0, 7.0)];
         let found: Vec<Option<u64>> = (1..=epochs.len()).map(|count| best(&epochs[..count])).collect();
         assert_eq!(found, [1, 2, 3, 4, 4, 4, 7, 7].map(Some));
+    }
+
+    #[test]
+    fn the_best_epoch_is_followed_without_looking_at_all_rows_again() {
+        // Every course of four epochs with these weights and losses.
+        let weights = [0.5, 1.0 - 1e-10, 1.0, f64::NAN];
+        let losses = [1.0, 2.0, f64::NAN];
+        let choices: Vec<(f64, f64)> = weights.iter().flat_map(|weight| losses.map(|loss| (*weight, loss))).collect();
+        for course in 0..choices.len().pow(4) {
+            let epochs: Vec<_> =
+                (0..4).map(|place| choices[course / choices.len().pow(place) % choices.len()]).collect();
+            let rows = rows(&epochs);
+            let mut best = BestEpoch::of(&[]);
+            for count in (2..=rows.len()).step_by(2) {
+                best.add(&rows[..count]);
+                assert_eq!(best.epoch(), best_row(&rows[..count]).map(|row| row.epoch), "{epochs:?}");
+                let ended = |patience| is_exhausted(&rows[..count], patience);
+                assert_eq!([1, 2, 3].map(|patience| best.is_exhausted(patience)), [1, 2, 3].map(ended), "{epochs:?}");
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! the results do not depend on the number of threads.
 
 mod apply;
+mod epoch;
 mod execute;
 mod initial;
 mod kept;
@@ -16,11 +17,12 @@ mod terms;
 mod training;
 mod worker;
 
+pub use epoch::{EpochEnd, Progress};
 pub use execute::Execute;
 pub use initial::{
     INIT_FROM_DOTTED, InitPart, InitSettings, Initial, OPTIMIZER, OptimizerState, STEPS, STEPS_BEFORE, WEIGHTS,
 };
-pub use kept::{best_row, is_exhausted, kept_at_rung};
+pub use kept::{BestEpoch, COMPARED, best_row, is_exhausted, kept_at_rung};
 pub use schedule::{Course, SCHEDULES, Schedule};
 pub use settings::{DEVICES, Device, Keep, TrainSettings};
 pub use snapshot::{OWN, Snapshot, SnapshotError, Weight};
@@ -43,6 +45,7 @@ use crate::random::{Purpose, Stream, permutation, shuffled};
 use crate::tensor::backend::{Array, DeviceError};
 use crate::tensor::dims::{Batch, Own, Terms};
 use dfdx::tensor::OwnedTape;
+use epoch::{Clock, Seen};
 use measure::{End, Sums, TrainingStep, loss_of, loss_so_far};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,32 +76,6 @@ pub enum TrainError {
     },
 }
 
-/// How an epoch ended.
-#[derive(Clone, Debug)]
-pub enum EpochEnd {
-    /// All images were used.
-    Finished(Row),
-    /// The loss or the gradient is not finite. The metrics are those of the steps so far.
-    Diverged(Row),
-    /// Training was asked to stop and stopped between two steps. The next call continues there.
-    Interrupted,
-    /// `train.checkpoint_steps` steps are done. The next call continues there.
-    Pause,
-}
-
-/// The progress of training after a step.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// The epoch, from 1.
-    pub epoch: u64,
-    /// The number of steps since the start of training.
-    pub step: u64,
-    /// The mean loss of the epoch so far.
-    pub loss: f64,
-    /// Training images per second in this epoch.
-    pub images_per_second: f64,
-}
-
 /// A step whose report has not been looked at.
 struct Step<B: Execute> {
     step: u64,
@@ -108,19 +85,6 @@ struct Step<B: Execute> {
     norm: <B::Learner as Learner<B>>::Norm,
     /// The objective's own terms.
     terms: Option<Array<(Terms,), B>>,
-}
-
-/// The time of an epoch.
-struct Clock {
-    start: Instant,
-    /// Seconds before `start`, in other processes.
-    before: f64,
-}
-
-impl Clock {
-    fn seconds(&self) -> f64 {
-        self.before + self.start.elapsed().as_secs_f64()
-    }
 }
 
 /// A model in training. It stays on the thread that created it.
@@ -260,15 +224,21 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         self.steps().saturating_sub(1)
     }
 
+    /// Whether the last step is one after which `train.checkpoint_steps` asks for a checkpoint.
+    pub fn is_after_checkpoint_steps(&self) -> bool {
+        self.settings.checkpoint_steps.is_some_and(|steps| self.steps().is_multiple_of(steps))
+    }
+
     /// Trains one epoch, or continues an unfinished one. The order of the images depends on the seed and the epoch only, or is that of
-    /// the data.
+    /// the data. Training pauses after a step for which `progress` returns true; progress is reported when the losses of steps are
+    /// known, which may be after several.
     ///
     /// # Errors
     /// The device failed.
     pub fn train_epoch(
         &mut self,
         stop: &AtomicBool,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Progress) -> bool,
     ) -> Result<EpochEnd, DeviceError> {
         let start = Instant::now();
         let epoch = self.epoch + 1;
@@ -292,22 +262,23 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         for indices in batches.by_ref() {
             later.next().into_iter().for_each(|batch| self.worker.dataset.train.read_ahead(batch));
             if stop.load(Ordering::Relaxed) {
-                if let Some(diverged) = self.look(&mut waiting, &mut tally, &clock, progress)? {
-                    return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
+                if let Seen::Diverged(step) = self.look(&mut waiting, &mut tally, &clock, progress)? {
+                    return Ok(EpochEnd::Diverged(self.row_of(step, epoch, &tally)));
                 }
                 self.tally = (tally.seen > 0).then_some(tally);
                 return Ok(EpochEnd::Interrupted);
             }
             waiting.push(self.gradient(indices, seconds.next(), epoch)?);
             let step = self.steps() + 1;
-            let pause = self.settings.checkpoint_steps.is_some_and(|steps| step.is_multiple_of(steps));
+            let mut pause = self.settings.checkpoint_steps.is_some_and(|steps| step.is_multiple_of(steps));
             // The host looks at each step before it changes the weights; a device gets further steps without waiting for them.
             if B::REPORT_STEPS > 1 {
                 self.update()?;
             }
             if waiting.len() >= B::REPORT_STEPS || pause {
-                if let Some(diverged) = self.look(&mut waiting, &mut tally, &clock, progress)? {
-                    return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
+                match self.look(&mut waiting, &mut tally, &clock, progress)? {
+                    Seen::Diverged(step) => return Ok(EpochEnd::Diverged(self.row_of(step, epoch, &tally))),
+                    Seen::Fine { pause: asked } => pause |= asked,
                 }
                 if B::REPORT_STEPS == 1 {
                     self.update()?;
@@ -318,8 +289,8 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
                 return Ok(EpochEnd::Pause);
             }
         }
-        if let Some(diverged) = self.look(&mut waiting, &mut tally, &clock, progress)? {
-            return Ok(EpochEnd::Diverged(self.row_of(diverged, epoch, &tally)));
+        if let Seen::Diverged(step) = self.look(&mut waiting, &mut tally, &clock, progress)? {
+            return Ok(EpochEnd::Diverged(self.row_of(step, epoch, &tally)));
         }
         self.epoch = epoch;
         tally.seconds = clock.seconds();
@@ -437,23 +408,24 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
         }
     }
 
-    /// Adds the steps that wait to the sums of the epoch, and reports the progress. Returns as [`Trainer::collect`].
+    /// Adds the steps that wait to the sums of the epoch, and reports the progress.
     fn look(
         &self,
         waiting: &mut Vec<Step<B>>,
         tally: &mut Tally,
         clock: &Clock,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Option<u64>, DeviceError> {
-        let Some(last) = waiting.last() else { return Ok(None) };
+        progress: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<Seen, DeviceError> {
+        let Some(last) = waiting.last() else { return Ok(Seen::Fine { pause: false }) };
         let step = last.step + 1;
         let diverged = self.collect(waiting, tally)?;
         tally.seconds = clock.seconds();
-        if diverged.is_none() {
-            let (loss, images) = (loss_so_far(&tally.sums), tally.sums.images());
-            progress(Progress { epoch: self.epoch + 1, step, loss, images_per_second: images / tally.seconds });
+        if let Some(step) = diverged {
+            return Ok(Seen::Diverged(step));
         }
-        Ok(diverged)
+        let (loss, images) = (loss_so_far(&tally.sums), tally.sums.images());
+        let progress_now = Progress { epoch: self.epoch + 1, step, loss, images_per_second: images / tally.seconds };
+        Ok(Seen::Fine { pause: progress(progress_now) })
     }
 
     /// Adds the reports of steps to the sums of the epoch. Returns the first step whose loss or gradient is not finite; it is the

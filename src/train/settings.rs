@@ -26,7 +26,7 @@ pub struct TrainSettings {
     pub shuffle: bool,
     /// How gradients are scaled.
     pub scaling: Scaling,
-    /// The number of steps between two checkpoints, in addition to the checkpoint after each epoch.
+    /// The number of steps between two checkpoints, in addition to those that are saved by themselves.
     pub checkpoint_steps: Option<u64>,
     /// Which weights a trial that is done has.
     pub keep: Keep,
@@ -153,11 +153,11 @@ const PATIENCE: Key = Key::new(
 .hint("remove it to train all epochs");
 const CHECKPOINT_STEPS: Key = Key::new(
     "checkpoint_steps",
-    "The number of steps between two checkpoints, in addition to the checkpoint after each epoch.",
+    "The number of steps between two checkpoints, in addition to those that vaex saves by itself: docs/faults.md.",
 )
 .also("checkpoint_every checkpoint_interval save_every save_interval save_steps")
 .example("1000")
-.hint("remove it to save a checkpoint after each epoch only")
+.hint("remove it, to save checkpoints only as vaex decides")
 .role(Role::Output);
 const DEVICE: Key = Key::new("device", "The device to train on; `cuda` requires vaex with CUDA: docs/gpu.md.")
     .also("gpu use_gpu cuda use_cuda accelerator")

@@ -194,10 +194,7 @@ impl Trained {
             return Err(TrainedError::NoTrial { folder: folder.to_path_buf() });
         }
         let mut record = TrialRecord::read(&files)?;
-        // Version 0.1.0 also called trials done whose loss was not finite.
-        if record.numerics == 1 && record.status == Status::Done {
-            trial::correct(&mut record, &tables::read_metrics(&files.metrics())?);
-        }
+        trial::correct(&mut record, || tables::read_metrics(&files.metrics()))?;
         if record.status != Status::Done {
             let why = match (record.error, record.status) {
                 (Some(error), _) => format!(": {error}"),

@@ -182,6 +182,7 @@ pub fn seconds_of_epoch(trial: &Trial, threads: usize, moment: Duration) -> Resu
     let mut progress = |progress: Progress| {
         images_per_second = progress.images_per_second;
         stop.store(start.elapsed() > moment, Ordering::Relaxed);
+        false
     };
     while !stop.load(Ordering::Relaxed) && trainer.epoch() < trial.spec().train.epochs {
         if let EpochEnd::Diverged(_) = trainer.train_epoch(&stop, &mut progress)? {

@@ -1,10 +1,11 @@
-//! One trial in its folder: trains it, and keeps the folder's files up to date after every epoch.
+//! One trial in its folder: trains it, and keeps the folder's files up to date.
 
 pub mod estimate;
 mod event;
 mod prefix;
 mod record;
 mod resume;
+mod saving;
 mod seals;
 mod session;
 mod training;

@@ -2,7 +2,7 @@
 
 use super::seals;
 use crate::data::Dataset;
-use crate::folder::{FileError, TrialFolder, write_whole};
+use crate::folder::{FileError, TrialFolder, write_unsynced, write_whole};
 use crate::machine::{host_name, processor};
 use crate::metrics::Row;
 use crate::plan::{NUMERICS, Trial};
@@ -49,6 +49,7 @@ pub fn planned(trial: &Trial, varied: &[String], threads: usize) -> TrialRecord 
         shorter: Vec::new(),
         from_scratch: false,
         kept_epoch: None,
+        metrics: Vec::new(),
         stopped_after: None,
         pruned: None,
         error: None,
@@ -81,14 +82,21 @@ pub fn update(folder: &TrialFolder, trial: &Trial, record: &mut TrialRecord) -> 
     Ok(!is_sound)
 }
 
-/// Changes the status of a trial from done to diverged if its metrics are not finite: version 0.1.0 did not check them.
-pub fn correct(record: &mut TrialRecord, rows: &[Row]) {
+/// Changes the status of a trial from done to diverged if its metrics are not finite: version 0.1.0 did not check them. Its
+/// rows are only read if that version trained it.
+///
+/// # Errors
+/// The rows cannot be read.
+pub fn correct<E>(record: &mut TrialRecord, rows: impl FnOnce() -> Result<Vec<Row>, E>) -> Result<(), E> {
+    const FIRST_VERSION: u64 = 1;
     if record.status == Status::Done
-        && let Some(row) = rows.iter().find(|row| !row.is_finite())
+        && record.numerics == FIRST_VERSION
+        && let Some(row) = rows()?.iter().find(|row| !row.is_finite())
     {
         record.status = Status::Diverged;
         record.error = Some(not_finite(row));
     }
+    Ok(())
 }
 
 /// Creates a trial folder with its spec and its record.
@@ -97,7 +105,7 @@ pub fn correct(record: &mut TrialRecord, rows: &[Row]) {
 /// The folder or a file cannot be written.
 pub fn prepare(folder: &TrialFolder, trial: &Trial, record: &TrialRecord) -> Result<(), FileError> {
     folder.create()?;
-    write_whole(&folder.spec(), trial.toml().as_bytes())?;
+    write_unsynced(&folder.spec(), trial.toml().as_bytes())?;
     record.write(folder)
 }
 

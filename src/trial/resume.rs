@@ -3,6 +3,7 @@
 
 use super::TrialError;
 use crate::folder::{ArraysError, ExperimentFolder, FileError, TrialFolder, exists};
+use crate::metrics::Row;
 use crate::plan::Trial;
 use crate::record::checkpoint::{History, read_checkpoint, read_state};
 use crate::record::tables;
@@ -135,10 +136,11 @@ fn own_state<B: Execute>(
     Ok(found)
 }
 
-/// Whether the table of metrics has the rows of a finished epoch; the trial then has a checkpoint or a state.
+/// Whether the table of metrics has the rows of a finished epoch; the trial then has had a checkpoint or a state, unless it has
+/// diverged.
 fn has_epochs(folder: &TrialFolder) -> Result<bool, FileError> {
     match tables::read_metrics(&folder.metrics()) {
-        Ok(rows) => Ok(!rows.is_empty()),
+        Ok(rows) => Ok(!rows.is_empty() && rows.iter().all(Row::is_finite)),
         Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

@@ -1,12 +1,13 @@
 //! One trial in training: starts or resumes it.
 
 use super::resume::{Beginning, Origin, resume};
+use super::saving::{Drawing, Saving};
 use super::{Run, TrialError};
 use crate::plan::Trial;
 use crate::record::checkpoint::History;
 use crate::record::event_log::EventLog;
 use crate::record::trial::{Continued, TrialRecord};
-use crate::train::{Execute, Trainer};
+use crate::train::{BestEpoch, Execute, Trainer};
 use std::cell::Cell;
 use std::time::Instant;
 
@@ -31,6 +32,10 @@ pub(super) struct Session<'s, 'r, B: Execute> {
     pub(super) record: &'s mut TrialRecord,
     pub(super) trainer: Trainer<B>,
     pub(super) past: History,
+    /// The best epoch of `past`.
+    pub(super) best: BestEpoch,
+    pub(super) saving: Saving,
+    pub(super) drawing: Drawing,
     pub(super) log: EventLog,
     /// Whether the event log only has the events of this process.
     pub(super) log_is_new: bool,
@@ -70,7 +75,22 @@ impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
             }
         }
         let log = EventLog::open(run.folder, if log_is_new { 0 } else { trainer.position().steps });
-        let mut session = Session { trial, clock, run, record, trainer, past, log, log_is_new, continued, note };
+        let (best, saving, drawing) = (BestEpoch::of(&past.rows), Saving::new(), Drawing::new());
+        let mut session = Session {
+            trial,
+            clock,
+            run,
+            record,
+            trainer,
+            past,
+            best,
+            saving,
+            drawing,
+            log,
+            log_is_new,
+            continued,
+            note,
+        };
         session.keep_best()?;
         Ok(session)
     }

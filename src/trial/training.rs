@@ -2,12 +2,14 @@
 
 use super::event::{finite, finite_loss};
 use super::record::not_finite;
+use super::saving::Saving;
 use super::session::Session;
 use super::writers::{TrainingEvent, Writer, writers};
 use super::{Event, TrialError};
+use crate::language::PictureEpochs;
 use crate::metrics::Row;
 use crate::record::checkpoint::Best;
-use crate::train::{EpochEnd, Execute, Keep, Progress, best_row, is_exhausted};
+use crate::train::{EpochEnd, Execute, Keep, Progress};
 use std::time::{Duration, Instant};
 
 /// How training ended.
@@ -25,7 +27,7 @@ pub(super) enum Outcome {
 }
 
 impl<B: Execute> Session<'_, '_, B> {
-    /// Trains to the end, or until `Run::stop` is set.
+    /// Trains to the end, until `Run::stop` is set, or until the epoch `Run::until` is done.
     pub(super) fn train(mut self) -> Result<Outcome, TrialError> {
         self.tell(&TrainingEvent::Started)?;
         // Version 0.1.0 continued after such rows.
@@ -39,13 +41,14 @@ impl<B: Execute> Session<'_, '_, B> {
         let (mut last, mut has_trained) = (None::<Instant>, false);
         while !self.is_at_end() {
             if self.run.until.is_some_and(|until| self.trainer.epoch() >= until) {
-                // Each epoch ends with a checkpoint. Tables that are missing are written again from it.
-                if !has_trained {
-                    self.tell(&TrainingEvent::Recovered)?;
+                match has_trained {
+                    true => self.save()?,
+                    // It has a checkpoint. Tables that are missing are written again from it.
+                    false => self.tell(&TrainingEvent::Recovered)?,
                 }
                 return Ok(Outcome::Paused);
             }
-            let emit = &mut self.run.emit;
+            let (emit, saving) = (&mut self.run.emit, &self.saving);
             let mut progress = |progress: Progress| {
                 if last.is_none_or(|last| last.elapsed() > Duration::from_millis(100)) {
                     last = Some(Instant::now());
@@ -53,13 +56,14 @@ impl<B: Execute> Session<'_, '_, B> {
                     let images_per_second = finite(images_per_second);
                     emit(Event::Progress { epoch, step, loss: finite(loss), images_per_second });
                 }
+                saving.is_due()
             };
             match self.trainer.train_epoch(self.run.stop, &mut progress)? {
                 EpochEnd::Interrupted => {
-                    self.tell(&TrainingEvent::Paused)?;
+                    self.save()?;
                     return Ok(Outcome::Interrupted);
                 }
-                EpochEnd::Pause => self.tell(&TrainingEvent::Paused)?,
+                EpochEnd::Pause => self.save()?,
                 EpochEnd::Diverged(metrics) => {
                     let what = if finite_loss(&metrics).is_some() { "gradient" } else { "loss" };
                     let (step, epoch) = (metrics.step + 1, metrics.epoch);
@@ -75,8 +79,16 @@ impl<B: Execute> Session<'_, '_, B> {
                         return self.diverged(rows, &what);
                     }
                     self.past.rows.extend(rows.iter().cloned());
+                    self.best.add(&self.past.rows);
                     self.keep_best()?;
-                    self.tell(&TrainingEvent::Epoch { train: &rows[0], validation: rows.get(1) })?;
+                    let (draws, start) = (self.draws(), Instant::now());
+                    self.tell(&TrainingEvent::Epoch { train: &rows[0], validation: rows.get(1), draws })?;
+                    if draws {
+                        self.drawing.add(start);
+                    }
+                    if !self.is_at_end() && (self.saving.is_due() || self.trainer.is_after_checkpoint_steps()) {
+                        self.save()?;
+                    }
                 }
             }
         }
@@ -88,25 +100,43 @@ impl<B: Execute> Session<'_, '_, B> {
         }
         self.tell(&TrainingEvent::Finished)?;
         let (kept_epoch, last) = (self.kept_epoch(), self.trainer.epoch());
+        self.record.set_rows(self.past.rows.iter().filter(|row| [kept_epoch, last].contains(&row.epoch)));
         let stopped_after = (last < self.trial.spec().train.epochs).then_some(last);
-        if let (Some(epoch), Some(best)) = (stopped_after, best_row(&self.past.rows)) {
-            (self.run.emit)(Event::Exhausted { epoch, best_epoch: best.epoch });
+        if let (Some(epoch), Some(best_epoch)) = (stopped_after, self.best.epoch()) {
+            (self.run.emit)(Event::Exhausted { epoch, best_epoch });
         }
         Ok(Outcome::Done { kept_epoch, stopped_after })
+    }
+
+    /// Whether pictures are drawn after this epoch: after the last one, after those that the spec names, and by default after
+    /// epochs 1, 2, 4, 8, ..., if there is time.
+    fn draws(&self) -> bool {
+        let pictures = self.trial.spec().log.pictures;
+        let is_affordable = || matches!(pictures, PictureEpochs::Every(_)) || self.drawing.is_affordable();
+        self.is_at_end() || pictures.contain(self.trainer.epoch()) && is_affordable()
+    }
+
+    /// Saves what was computed, so that another process can resume.
+    fn save(&mut self) -> Result<(), TrialError> {
+        let (saving, result) = Saving::measure(|| self.tell(&TrainingEvent::Save));
+        self.saving = saving;
+        result
     }
 
     /// Whether no epoch is left, or `train.patience` ends training.
     pub(super) fn is_at_end(&self) -> bool {
         let settings = &self.trial.spec().train;
         self.trainer.epoch() >= settings.epochs
-            || settings.patience.is_some_and(|patience| is_exhausted(&self.past.rows, patience))
+            || settings.patience.is_some_and(|patience| self.best.is_exhausted(patience))
     }
 
     /// Keeps the present weights if they are those of the best epoch and the trial keeps them.
     pub(super) fn keep_best(&mut self) -> Result<(), TrialError> {
+        if self.trial.spec().train.keep == Keep::Last {
+            return Ok(());
+        }
         let position = self.trainer.position();
-        let is_best = best_row(&self.past.rows).is_some_and(|row| position.is_end_of(row.epoch));
-        if self.trial.spec().train.keep == Keep::Best && is_best {
+        if self.best.epoch().is_some_and(|epoch| position.is_end_of(epoch)) {
             self.past.best = Some(Best { epoch: position.epoch, weights: self.trainer.weights()? });
         }
         Ok(())

@@ -198,7 +198,7 @@ fn the_memory_of_a_trial_is_estimated() {
         let one = trial(&spec);
         let (card, emulated) = Emulated::of_precision(precision);
         let mut trainer = Trainer::<OnCard>::new(card, one.training(), 1).unwrap();
-        trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+        trainer.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
         let memory = |trial| estimate::gpu_memory_with(trial, precision).total() / 1e6;
         let (found, estimated) = (emulated.bytes() as f64 / 1e6, memory(&one) - memory(&trial(of_process)));
         ratios.push((estimated / found, spec));

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cache;
 mod card;
+mod clean;
 mod cluster;
 mod color;
 mod command_line;

@@ -80,7 +80,7 @@ fn step<B: Execute, J: Objective>(
     if has_own {
         trainer.restore(snapshot).unwrap();
     }
-    let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+    let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
     let EpochEnd::Finished(row) = end else { panic!("{end:?}") };
     let mut weights = Vec::new();
     trainer.model().visit("", &mut |visit| weights.push((visit.name, visit.parameter.values())));
@@ -267,7 +267,7 @@ fn are_resumed<B: Execute, J: Objective>(device: &B::Device, keys: &str, objecti
     };
     let mut rows = Vec::new();
     while whole.epoch() < 2 {
-        let end = whole.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+        let end = whole.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
         let EpochEnd::Finished(row) = end else { panic!("{keys}: {end:?}") };
         rows.push(metrics(&row));
     }
@@ -281,6 +281,7 @@ fn are_resumed<B: Execute, J: Objective>(device: &B::Device, keys: &str, objecti
         while trainer.epoch() < 2 {
             let leave = &mut |progress: Progress| {
                 stop.store(progress.step == leave_after, std::sync::atomic::Ordering::Relaxed);
+                false
             };
             match trainer.train_epoch(&stop, leave).unwrap() {
                 EpochEnd::Finished(row) => found.push(metrics(&row)),

@@ -77,7 +77,6 @@ head -c $((12 * 1024 * 1024 - $1 * 1024)) /dev/zero > runs/ballast
 code=0
 \"$0\" run spec.toml --jobs 1 > said 2>&1 || code=$?
 echo $code > code
-ls -d runs/tiny/*/checkpoint.safetensors 2>/dev/null | wc -l > begun
 rm runs/ballast
 \"$0\" run spec.toml --jobs 2 > then
 cp -a runs/tiny done

@@ -27,7 +27,7 @@ epochs = 2
 \"objective.kl_weight\" = [0.5, 1.0]
 ";
 
-/// Enough epochs to be disturbed during training.
+/// Enough epochs to be disturbed during training; a checkpoint after each.
 pub(crate) const LONG: &str = "\
 name = \"long\"
 
@@ -40,6 +40,7 @@ hidden = [32]
 
 [train]
 batch_size = 20
+checkpoint_steps = 9
 epochs = 40
 ";
 

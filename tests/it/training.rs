@@ -35,7 +35,7 @@ fn train<B: Execute>(device: B::Device, trial: &Trial, threads: usize, epochs: u
     let mut trainer = Trainer::<B>::new(device, trial.training(), threads).unwrap();
     let mut rows = Vec::new();
     for _ in 0..epochs {
-        match trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap() {
+        match trainer.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap() {
             EpochEnd::Finished(metrics) => rows.push(metrics),
             other => panic!("{other:?}"),
         }
@@ -62,7 +62,7 @@ fn held_out_images_are_measured_alike_whatever_the_seed() {
             let overrides = [format!("seed={seed}"), format!("data.binarize={binarize}")];
             let trial = trial(MLP, &overrides.each_ref().map(String::as_str));
             let mut trainer = Trainer::<Host>::new(Cpu::default(), trial.training(), 1).unwrap();
-            trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+            trainer.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
             trainer
         });
         let [mut one, mut other] = trainers;
@@ -188,9 +188,14 @@ fn between_reports_only_images_are_copied() {
         let images = trial.dataset().train.len();
         let mut trainer = Trainer::<Portable<Cpu>>::new(Cpu::default(), trial.training(), 1).unwrap();
         // The first epoch also makes the tables of indices of the convolutions.
-        trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+        trainer.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
         let (before, mut reports) = (copies(), 0);
-        let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| reports += 1).unwrap();
+        let end = trainer
+            .train_epoch(&AtomicBool::new(false), &mut |_| {
+                reports += 1;
+                false
+            })
+            .unwrap();
         assert!(matches!(end, EpochEnd::Finished(_)));
         let after = copies();
         // The objective `capacity` needs the images twice: for the codes of the batch, and for the gradient.
@@ -212,7 +217,12 @@ fn a_steady_step_of_a_card_is_one_graph() {
         let epoch = |trainer: &mut Trainer<OnCard>| {
             let before = emulated.counts();
             let mut reports = 0;
-            let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| reports += 1).unwrap();
+            let end = trainer
+                .train_epoch(&AtomicBool::new(false), &mut |_| {
+                    reports += 1;
+                    false
+                })
+                .unwrap();
             assert!(matches!(end, EpochEnd::Finished(_)));
             (before, emulated.counts(), reports)
         };
@@ -234,7 +244,7 @@ fn trained_on(spec: &str, card: Card) -> Vec<u32> {
     let trial = trial(spec, &["train.batch_size=6"]);
     let mut trainer = Trainer::<OnCard>::new(card, trial.training(), 1).unwrap();
     for _ in 0..2 {
-        let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+        let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
         assert!(matches!(end, EpochEnd::Finished(_)));
     }
     let weights = trainer.weights().unwrap();
@@ -260,7 +270,7 @@ fn a_copy_that_fails_is_an_error() {
         let (card, emulated) = Emulated::card();
         let mut trainer = Trainer::<OnCard>::new(card, trial.training(), 1).unwrap();
         emulated.fail(emulated.counts().downloads + number);
-        let failed = match trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()) {
+        let failed = match trainer.train_epoch(&AtomicBool::new(false), &mut |_| false) {
             Ok(EpochEnd::Finished(_)) => [
                 trainer.validate().map(drop).is_err(),
                 trainer.weights().map(drop).is_err(),
@@ -286,11 +296,13 @@ fn a_device_finds_the_step_that_diverged() {
     let rows = [
         Trainer::<Host>::new(Cpu::default(), trial.training(), 1)
             .unwrap()
-            .train_epoch(&AtomicBool::new(false), &mut |_| ()),
+            .train_epoch(&AtomicBool::new(false), &mut |_| false),
         Trainer::<Portable<Cpu>>::new(Cpu::default(), trial.training(), 1)
             .unwrap()
-            .train_epoch(&AtomicBool::new(false), &mut |_| ()),
-        Trainer::<OnCard>::new(card(), trial.training(), 1).unwrap().train_epoch(&AtomicBool::new(false), &mut |_| ()),
+            .train_epoch(&AtomicBool::new(false), &mut |_| false),
+        Trainer::<OnCard>::new(card(), trial.training(), 1)
+            .unwrap()
+            .train_epoch(&AtomicBool::new(false), &mut |_| false),
     ];
     let [host, device, card] = rows.map(|end| match end.unwrap() {
         EpochEnd::Diverged(row) => (row.step, row.images_seen),
@@ -348,10 +360,10 @@ fn goes_on<B: Execute>(device: &B::Device, trial: &Trial) {
     let whole = train::<B>(device.clone(), trial, 1, 2).0;
     let start = || Trainer::<B>::new(device.clone(), trial.training(), 1).unwrap();
     let mut first = start();
-    first.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+    first.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
     let mut second = start();
     second.restore(first.snapshot().unwrap()).unwrap();
-    second.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+    second.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
     assert!(weights(second.model()) == whole);
 }
 
@@ -366,7 +378,7 @@ fn without_a_kl_weight_an_infinite_kl_does_no_harm() {
         "decoder.dense.0.weight" => visit.parameter.set(vec![1e-25; visit.parameter.length()]),
         _ => {}
     });
-    let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+    let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
     let EpochEnd::Finished(metrics) = end else { panic!("{end:?}") };
     assert!(get(&metrics, "loss").is_finite() && get(&metrics, "grad_norm").is_finite(), "{metrics:?}");
 }
@@ -382,7 +394,7 @@ fn without_a_kl_weight_gradients_of_a_sampled_kl_do_no_harm() {
                 visit.parameter.set(vec![-100.0; visit.parameter.length()]);
             }
         });
-        let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| ()).unwrap();
+        let end = trainer.train_epoch(&AtomicBool::new(false), &mut |_| false).unwrap();
         let EpochEnd::Finished(metrics) = end else { panic!("{end:?}") };
         assert!(get(&metrics, "kl_nats").is_finite() && get(&metrics, "grad_norm").is_finite(), "{metrics:?}");
     }
@@ -402,7 +414,10 @@ fn training_goes_on_from_any_step_with_the_same_bits() {
             let mut rows = Vec::new();
             let mut trainer = Trainer::<Host>::new(Cpu::default(), trial.training(), 1).unwrap();
             while trainer.epoch() < 2 {
-                let leave = &mut |progress: Progress| stop.store(progress.step == leave_after, Ordering::Relaxed);
+                let leave = &mut |progress: Progress| {
+                    stop.store(progress.step == leave_after, Ordering::Relaxed);
+                    false
+                };
                 match trainer.train_epoch(&stop, leave).unwrap() {
                     EpochEnd::Finished(metrics) => rows.extend([metrics, trainer.validate().unwrap().unwrap()]),
                     EpochEnd::Interrupted => {

@@ -11,7 +11,7 @@ use crate::commands::shared::signals::{self, STOP};
 use crate::folder::ExperimentFolder;
 use crate::launch::cluster::{self, Scheduler, SlurmOptions, Tasks};
 use crate::launch::{self, EvaluationWatch, Frozen, Options, Phase, State};
-use crate::metrics::{Row, Split, named};
+use crate::metrics::{Split, named};
 use crate::plan::{Plan, Trial, assignment_text};
 use crate::record::trial::Status;
 use crate::report::significant;
@@ -209,16 +209,16 @@ fn name(state: &State) -> String {
 }
 
 fn event(state: &State, eta: Option<f64>) -> serde_json::Value {
-    let validation = state.last(Split::Validation);
+    let [train, validation] = Split::OF_EPOCHS.map(|split| state.last(split));
     serde_json::json!({
         "event": "state",
         "trial": state.id,
         "keys": keys(state),
         "state": state.phase.name(),
-        "epoch": validation.map(|row| row.epoch),
+        "epoch": validation.as_ref().map(|row| row.epoch),
         "epochs": state.epochs,
-        "validation_loss": validation.and_then(|row| row.get(LOSS)),
-        "metrics": named(state.last(Split::Train).into_iter().chain(validation)),
+        "validation_loss": validation.as_ref().and_then(|row| row.get(LOSS)),
+        "metrics": named(train.iter().chain(&validation)),
         "eta_seconds": state.eta_seconds,
         "eta_seconds_all": eta,
         "error": state.error,
@@ -226,9 +226,8 @@ fn event(state: &State, eta: Option<f64>) -> serde_json::Value {
 }
 
 fn line(state: &State, label: &str, eta: Option<f64>) -> String {
-    let loss = |row: &Row| row.get(LOSS);
     let [train, validation] =
-        Split::OF_EPOCHS.map(|split| state.last(split).and_then(loss).map(|loss| significant(loss, 5)));
+        Split::OF_EPOCHS.map(|split| state.last(split)?.get(LOSS).map(|loss| significant(loss, 5)));
     let validation = validation.map(|loss| format!(", validation {loss}")).unwrap_or_default();
     let losses = train.map(|loss| format!(", epoch {}/{}, loss {loss}{validation}", state.epoch(), state.epochs));
     let left =

@@ -13,6 +13,8 @@ class Experiment {
         this.settings = this.settings.map((setting, index) => (
             { ...setting, index, trials: setting.trials.map((id) => byId.get(id)).filter(Boolean) }));
         this.trials = this.settings.flatMap((setting) => setting.trials);
+        // What all trials have in common is in the page once.
+        for (const trial of [...this.trials, ...this.unplanned]) trial.spec = { ...this.spec, ...trial.spec };
         this.settings.forEach((setting) => setting.trials.forEach((trial) => (trial.setting = setting)));
         this.isFoldable = this.settings.length < this.trials.length;
         this.seedsDiffer = new Set(this.trials.map((trial) => text(trial.spec.seed))).size > 1;
@@ -73,9 +75,12 @@ class Experiment {
     show() {
         this.charts = [];
         this.updates = [];
+        // Of all trials, also of those that the page leaves out.
+        const counts = Object.entries(this.counts);
+        const total = counts.reduce((sum, [, count]) => sum + count, 0);
         const contents = element("nav", { class: "contents", "aria-label": "contents" });
         this.place = element("div", {}, element("h1", {}, this.name),
-            element("p", {}, `${plural(this.trials.length, "trial")}: ${this.statuses(this.trials) || "none"}. `,
+            element("p", {}, `${plural(total, "trial")}: ${counts.map(([status, count]) => `${count} ${status}`).join(", ") || "none"}. `,
                 this.unplanned.length > 0 ? `${plural(this.unplanned.length, "other trial")} in this folder ${this.unplanned.length === 1 ? "is" : "are"} not in the current plan. ` : "",
                 element("span", { class: "soft" },
                 `Metrics are of the ${this.split} split after ${this.of_epochs}; nats are per image. Means and charts include only trials that are done; learning curves include all trials.`)),

@@ -75,6 +75,7 @@ fn record(name: &str, status: Status, kl_weight: f64, seed: u64) -> TrialRecord 
         shorter: Vec::new(),
         from_scratch: false,
         kept_epoch: None,
+        metrics: Vec::new(),
         stopped_after: None,
         pruned: None,
         error: None,

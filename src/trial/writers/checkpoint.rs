@@ -12,7 +12,7 @@ pub(super) struct Checkpoint;
 
 impl<B: Execute> Writer<B> for Checkpoint {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
-        if !matches!(event, TrainingEvent::Epoch { .. } | TrainingEvent::Paused) {
+        if !matches!(event, TrainingEvent::Save) {
             return Ok(());
         }
         session.past.log.extend(session.log.seal());

@@ -26,23 +26,20 @@ impl<B: Execute> Writer<B> for Scalars {
                 }
                 announce(session);
             }
-            TrainingEvent::Epoch { train, validation } => {
+            TrainingEvent::Epoch { train, validation, .. } => {
                 session.log.add(|log| log.metrics(train));
                 session.log.add(|log| validation.iter().try_for_each(|row| log.metrics(row)));
             }
             TrainingEvent::Diverged { rows } => {
                 session.log.add(|log| rows.iter().try_for_each(|row| log.metrics(row)));
             }
-            TrainingEvent::Recovered
-            | TrainingEvent::Paused
-            | TrainingEvent::BestRestored
-            | TrainingEvent::Finished => {}
+            TrainingEvent::Recovered | TrainingEvent::Save | TrainingEvent::BestRestored | TrainingEvent::Finished => {}
         }
         Ok(())
     }
 }
 
-/// How the trial ended. After every event, it flushes the log, and reports the first error of the log.
+/// How the trial ended. It flushes the log, and reports the first error of the log.
 pub(super) struct EndOfLog;
 
 impl<B: Execute> Writer<B> for EndOfLog {
@@ -57,11 +54,14 @@ impl<B: Execute> Writer<B> for EndOfLog {
             // More events follow soon.
             TrainingEvent::Started => return Ok(()),
             TrainingEvent::Recovered
-            | TrainingEvent::Paused
+            | TrainingEvent::Save
             | TrainingEvent::Epoch { .. }
             | TrainingEvent::BestRestored => {}
         }
-        session.log.add(EventWriter::flush);
+        match event {
+            TrainingEvent::Epoch { .. } => session.log.flush_now_and_then(),
+            _ => session.log.flush(),
+        }
         if let Some(fault) = session.log.take_fault() {
             let text = format!("{fault}; training continues without TensorBoard");
             session.record.note = Some(text.clone());

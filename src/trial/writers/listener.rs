@@ -20,7 +20,7 @@ impl<B: Execute> Writer<B> for Listener {
                 let (continued, note) = (session.continued.take(), session.note.take());
                 (session.run.emit)(Event::Started { epochs_done, steps_done, epochs, steps, continued, note });
             }
-            TrainingEvent::Epoch { train, validation } => (session.run.emit)(Event::Epoch {
+            TrainingEvent::Epoch { train, validation, .. } => (session.run.emit)(Event::Epoch {
                 epoch: train.epoch,
                 step: train.step,
                 loss: finite_loss(train),

@@ -19,16 +19,18 @@ use crate::train::Execute;
 pub(super) enum TrainingEvent<'a> {
     /// Training starts, or resumes from a checkpoint.
     Started,
-    /// All epochs were finished before: files of the last epoch that were lost after its checkpoint must be written again.
+    /// No epoch is left, or none before a pause: files of the last epoch that were lost after its checkpoint must be written again.
     Recovered,
-    /// Training is between two steps of an epoch, and a checkpoint must be written.
-    Paused,
+    /// Training is between two steps, and what was computed must be saved.
+    Save,
     /// An epoch ended; its rows are already in `Session::past`.
     Epoch {
         /// Metrics of the training images.
         train: &'a Row,
         /// Metrics of the validation images, if there are any.
         validation: Option<&'a Row>,
+        /// Whether pictures are drawn.
+        draws: bool,
     },
     /// Training ended because something is not finite.
     Diverged {
@@ -52,19 +54,20 @@ pub(super) trait Writer<B: Execute> {
 
 /// All writers, in the order in which they get each event.
 ///
-/// A process may be killed between any two of them. Files that a resumed trial needs are written before the checkpoint from
-/// which it resumes. The record, which counts the time until then, is last. The weights of a finished trial are written
-/// before the end of the event log, which is final.
+/// A process may be killed between any two of them. A checkpoint has the seals of the event files, so these are flushed before it.
+/// The table, whose rows a checkpoint has too, is after it: a trial with a table has had a checkpoint or a state. The record, which
+/// counts the time until then, is last. The weights of a finished trial are written before the end of the event log, which is
+/// final.
 pub(super) fn writers<B: Execute>() -> [&'static dyn Writer<B>; 9] {
     [
         &listener::Listener,
         &event_log::Scalars,
-        &table::MetricsTable,
         &pictures::Pictures,
         &posteriors::Posteriors,
         &model::ModelFile,
         &event_log::EndOfLog,
         &checkpoint::Checkpoint,
+        &table::MetricsTable,
         &record::Record,
     ]
 }

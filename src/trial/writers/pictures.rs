@@ -3,7 +3,7 @@
 use super::pictures_due::{PicturesDue, pictures_due};
 use super::{TrainingEvent, Writer};
 use crate::folder::Arrays;
-use crate::folder::{FileError, TrialFolder, write_whole};
+use crate::folder::{FileError, TrialFolder, write_unsynced};
 use crate::plan::Trial;
 use crate::record::Grid;
 use crate::record::manifold::manifold_codes;
@@ -34,7 +34,7 @@ impl<B: Execute> Writer<B> for Pictures {
         for (tag, grid) in draw(&session.trainer, session.trial, folder)? {
             let path = folder.picture(tag);
             let png = grid.png().map_err(FileError::at("write", &path))?;
-            write_whole(&path, &png)?;
+            write_unsynced(&path, &png)?;
             if logged {
                 session.log.add(|log| log.image(tag, step, &grid, &png));
             }
@@ -63,7 +63,7 @@ fn draw<B: Execute>(
     let mut arrays = Arrays::default();
     arrays.push("input", vec![inputs.len() / values, values], &inputs);
     arrays.push("reconstruction", vec![inputs.len() / values, values], &reconstructions);
-    arrays.write(&folder.picture_values(RECONSTRUCTIONS.name), BTreeMap::new())?;
+    arrays.write_unsynced(&folder.picture_values(RECONSTRUCTIONS.name), BTreeMap::new())?;
 
     let (inputs, reconstructions): (Vec<_>, Vec<_>) = (tiles(&inputs, values), tiles(&reconstructions, values));
     let mut pictures = vec![(RECONSTRUCTIONS.name, Grid::pairs(image, columns, &inputs, &reconstructions, range))];

@@ -1,4 +1,4 @@
-//! When pictures are drawn: after the epochs that the spec asks for, after the last epoch, and of the weights that are kept.
+//! When pictures are drawn: after some epochs, after the last epoch, and of the weights that are kept.
 
 use super::TrainingEvent;
 use crate::train::Execute;
@@ -7,7 +7,9 @@ use crate::trial::session::Session;
 /// Whether pictures are due at an event; `None` if not.
 pub(super) fn pictures_due<B: Execute>(event: &TrainingEvent<'_>, session: &Session<'_, '_, B>) -> Option<PicturesDue> {
     let logged = match event {
-        TrainingEvent::Epoch { .. } => true,
+        TrainingEvent::Epoch { draws, .. } => {
+            return draws.then(|| PicturesDue { logged: true, is_last: session.is_at_end() });
+        }
         TrainingEvent::Recovered => session.log_is_new,
         // The log has pictures of this epoch, or of none that was not due.
         TrainingEvent::BestRestored => return Some(PicturesDue { logged: false, is_last: true }),

@@ -9,13 +9,14 @@ use crate::trial::TrialError;
 use crate::trial::event::finite;
 use crate::trial::session::Session;
 
-/// trial.json: its metrics are updated after each epoch, so that the record of a killed trial has those of its last epoch.
+/// trial.json, written with each checkpoint. Its last version is written after training.
 pub(super) struct Record;
 
 impl<B: Execute> Writer<B> for Record {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
-        let is_epoch = matches!(event, TrainingEvent::Epoch { .. });
-        if is_epoch || matches!(event, TrainingEvent::Started | TrainingEvent::Diverged { .. }) {
+        let is_saved = matches!(event, TrainingEvent::Save);
+        let is_last = matches!(event, TrainingEvent::Diverged { .. } | TrainingEvent::Finished);
+        if is_saved || is_last || matches!(event, TrainingEvent::Started) {
             let train = session.past.rows.iter().filter(|row| row.split == Split::Train);
             let timed = train.filter_map(|row| Some((row.get(IMAGES_PER_SECOND)?, row.get(SECONDS)?)));
             let seconds: f64 = timed.clone().map(|(_, seconds)| seconds).sum();
@@ -24,7 +25,7 @@ impl<B: Execute> Writer<B> for Record {
             session.record.seconds = session.clock.seconds();
             session.record.peak_rss_mb = peak_rss_mb();
         }
-        if is_epoch {
+        if is_saved {
             session.record.write(session.run.folder)?;
         }
         Ok(())

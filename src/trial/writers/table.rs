@@ -1,4 +1,4 @@
-//! The table of metrics.
+//! The table of metrics, written with each checkpoint and at the end.
 
 use super::{TrainingEvent, Writer};
 use crate::record::tables;
@@ -12,9 +12,10 @@ pub(super) struct MetricsTable;
 impl<B: Execute> Writer<B> for MetricsTable {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         match event {
-            TrainingEvent::Epoch { .. } | TrainingEvent::Recovered | TrainingEvent::Diverged { .. } => {
-                Ok(tables::write_metrics(&session.run.folder.metrics(), &session.past.rows)?)
-            }
+            TrainingEvent::Save
+            | TrainingEvent::Recovered
+            | TrainingEvent::Diverged { .. }
+            | TrainingEvent::Finished => Ok(tables::write_metrics(&session.run.folder.metrics(), &session.past.rows)?),
             _ => Ok(()),
         }
     }

@@ -42,6 +42,7 @@ hidden = [8]
 [train]
 batch_size = 4
 epochs = 60
+checkpoint_steps = 20
 ";
 
 #[derive(Clone, Copy, Debug)]

@@ -22,6 +22,7 @@ hidden = [16]
 [train]
 batch_size = 10
 epochs = 3
+checkpoint_steps = 4
 
 [sweep.grid]
 \"objective.kl_weight\" = [0.5, 1.0]

@@ -20,6 +20,7 @@ hidden = [32]
 
 [train]
 batch_size = 20
+checkpoint_steps = 9
 
 [sweep.grid]
 \"train.epochs\" = [1, 200]

@@ -13,6 +13,8 @@ pub(super) struct Work {
     /// Images trained on since the start.
     done: u64,
     left: BTreeMap<String, u64>,
+    /// The sum of `left`.
+    all_left: u64,
     /// For each running trial: when this run started it, and how many images were left at that time.
     begun: BTreeMap<String, (Instant, u64)>,
     /// The work of a search, which trains most trials for a share of their epochs only.
@@ -23,18 +25,20 @@ impl Work {
     /// All work of a plan.
     pub(super) fn of(plan: &Plan) -> Work {
         let images = |trial: &Trial| trial.dataset().train.len() as u64 * trial.spec().train.epochs;
-        let left = plan.selected().map(|trial| (trial.id().to_owned(), images(trial))).collect();
+        let left: BTreeMap<String, u64> = plan.selected().map(|trial| (trial.id().to_owned(), images(trial))).collect();
+        let all_left = left.values().sum();
         let of_search = plan.search().and_then(|search| {
             let images = plan.selected().map(|trial| trial.dataset().train.len() as u64).max()?;
             Some(search.rules().epochs()?.saturating_mul(images).saturating_mul(search.seeds() as u64))
         });
-        Work { start: Instant::now(), done: 0, left, begun: BTreeMap::new(), of_search }
+        Work { start: Instant::now(), done: 0, left, all_left, begun: BTreeMap::new(), of_search }
     }
 
     /// Sets the last finished step of a trial. With `counts`, the steps since the previous call count as done by this run.
     fn set(&mut self, trial: &Trial, step: u64, counts: bool) {
         let left = trial.steps().saturating_sub(step) * trial.spec().train.batch_size;
         let before = self.left.insert(trial.id().to_owned(), left);
+        self.all_left = self.all_left.saturating_sub(before.unwrap_or(0)).saturating_add(left);
         if counts {
             self.done += before.unwrap_or(left).saturating_sub(left);
         }
@@ -62,7 +66,11 @@ impl Work {
             Event::Progress { step, .. } | Event::Epoch { step, .. } => self.set(trial, *step, true),
             // A failed trial has no work left either.
             Event::Ended { status: Status::Paused, .. } => drop(self.begun.remove(trial.id())),
-            Event::Exhausted { .. } | Event::Ended { .. } => self.set(trial, trial.steps(), false),
+            Event::Exhausted { .. } => self.set(trial, trial.steps(), false),
+            Event::Ended { .. } => {
+                self.set(trial, trial.steps(), false);
+                self.begun.remove(trial.id());
+            }
             // Trained before; the time of the evaluation is not estimated.
             Event::Evaluating { .. } | Event::Evaluated { .. } => self.set(trial, trial.steps(), false),
             Event::Waiting { .. } | Event::Warning { .. } => {}
@@ -73,7 +81,7 @@ impl Work {
     pub(super) fn time_left(&self) -> Option<Duration> {
         let left = match self.of_search {
             Some(all) => all.saturating_sub(self.done),
-            None => self.left.values().sum(),
+            None => self.all_left,
         };
         // The run cannot end before its slowest running trial.
         let longest = self.begun.keys().filter_map(|id| self.time_left_by_id(id)).max();
