@@ -6,7 +6,7 @@ use super::shared::format::bytes;
 use super::shared::print::{complain, say};
 use crate::data::{Cache, CachedFile};
 use crate::folder::{ExperimentFolder, FileError, TrialFolder, is_event_file, is_picture};
-use crate::launch::{Frozen, lock};
+use crate::launch::{Frozen, cluster, lock};
 use crate::record::trial::{Status, TrialRecord};
 use crate::text::counted;
 use anyhow::bail;
@@ -32,10 +32,10 @@ pub(super) struct CleanArgs {
     /// Remove the TensorBoard logs of finished trials.
     #[arg(long)]
     events: bool,
-    /// Remove the folders of failed trials.
+    /// Remove the folders of failed trials, except for those that the next run resumes.
     #[arg(long)]
     failed: bool,
-    /// Remove the folders of trials that are no longer in the plan.
+    /// Remove the folders of trials that are no longer in the plan, except for those that trials of the plan continue.
     #[arg(long)]
     not_in_plan: bool,
     /// Remove without asking.
@@ -88,6 +88,8 @@ impl Kind {
 struct Item {
     kind: Kind,
     folder: TrialFolder,
+    /// Its status, and when it ended.
+    ended: (Status, Option<f64>),
     /// Names relative to the trial folder, and sizes.
     files: Vec<(String, u64)>,
 }
@@ -128,12 +130,17 @@ impl CleanArgs {
         }
         let mut removed = Vec::new();
         for item in chosen {
-            match lock::take(item.folder.path(), Duration::ZERO) {
-                Ok(_lock) => {
-                    remove(item)?;
-                    removed.push(item);
+            let _lock = match lock::take(item.folder.path(), Duration::ZERO) {
+                Ok(lock) => lock,
+                Err(error) => {
+                    complain(&format!("warning: {error}; its files stay"));
+                    continue;
                 }
-                Err(error) => complain(&format!("warning: {error}; its files stay")),
+            };
+            // A task of a scheduler may have trained it meanwhile.
+            if TrialRecord::read(&item.folder).is_ok_and(|record| (record.status, record.ended) == item.ended) {
+                remove(item)?;
+                removed.push(item);
             }
         }
         say(&format!("removed {}", described(&removed)));
@@ -153,20 +160,30 @@ fn described(items: &[&Item]) -> String {
 fn items(experiment: &ExperimentFolder) -> anyhow::Result<Vec<Item>> {
     let plan = Frozen::read(experiment)?;
     let planned: BTreeSet<&str> = plan.trials.iter().map(|trial| &*trial.id).collect();
+    // A record that cannot be read is made again by the next run.
+    let folders = experiment.trials()?;
+    let records: Vec<(&TrialFolder, TrialRecord)> =
+        folders.iter().filter_map(|folder| Some((folder, TrialRecord::read(folder).ok()?))).collect();
+    let unfinished = records.iter().filter(|(_, one)| one.status != Status::Done && planned.contains(&*one.trial));
+    // Trials of the plan begin with their state.
+    let needed: BTreeSet<&str> = unfinished.flat_map(|(_, one)| &one.shorter).map(String::as_str).collect();
+    let queued = cluster::active(experiment, &plan.name)?;
     let mut items = Vec::new();
-    for folder in experiment.trials()?.iter() {
-        // A record that cannot be read is made again by the next run.
-        let Ok(record) = TrialRecord::read(folder) else { continue };
+    for (folder, record) in &records {
+        if needed.contains(&*record.trial) || queued.contains_key(&record.trial) {
+            continue;
+        }
         let whole = match (planned.contains(&*record.trial), record.status) {
             (false, _) => Some(Kind::NotInPlan),
-            (true, Status::Failed) => Some(Kind::Failed),
+            // The next run would resume one that failed from outside.
+            (true, Status::Failed) if !record.from_outside => Some(Kind::Failed),
             _ => None,
         };
         let files = files(folder)?;
         let mut add = |kind: Kind, is_of_kind: &dyn Fn(&str) -> bool| {
             let files: Vec<_> = files.iter().filter(|(name, _)| is_of_kind(name)).cloned().collect();
             if !files.is_empty() {
-                items.push(Item { kind, folder: folder.clone(), files });
+                items.push(Item { kind, folder: (*folder).clone(), ended: (record.status, record.ended), files });
             }
         };
         match whole {
@@ -214,7 +231,7 @@ fn remove(item: &Item) -> anyhow::Result<()> {
         std::fs::remove_dir_all(path).map_err(FileError::at("remove", path))?;
         return Ok(());
     }
-    // A file that the record lists, but that is missing, would be made again.
+    // A file that the record lists, but that is missing, would be made again. Other kinds may have changed the record.
     let mut record = TrialRecord::read(&item.folder)?;
     record.files.retain(|name, _| !item.files.iter().any(|(removed, _)| removed == name));
     record.write(&item.folder)?;

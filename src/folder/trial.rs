@@ -87,6 +87,17 @@ impl TrialFolder {
         self.path.join(TrialFolder::METRICS)
     }
 
+    /// Removes the table of metrics of an earlier training.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove_metrics(&self) -> Result<(), FileError> {
+        match exists(&self.metrics())? {
+            true => std::fs::remove_file(self.metrics()).map_err(FileError::at("remove", &self.metrics())),
+            false => Ok(()),
+        }
+    }
+
     /// The trained weights.
     pub fn model(&self) -> PathBuf {
         self.path.join(TrialFolder::MODEL)
@@ -309,12 +320,13 @@ impl TrialFolder {
     }
 }
 
-/// Whether a result file, by its name relative to the trial folder, is a picture or a file of the projector.
+/// Whether a file, by its name relative to the trial folder, is a picture or a file of the projector.
 pub fn is_picture(name: &str) -> bool {
-    name == PROJECTOR_CONFIG || [IMAGES, PROJECTOR].iter().any(|folder| name.split('/').next() == Some(*folder))
+    let is_inside = [IMAGES, PROJECTOR].iter().any(|folder| name.split('/').next() == Some(*folder));
+    is_result(name) && (name == PROJECTOR_CONFIG || is_inside)
 }
 
-/// Whether a result file, by its name relative to the trial folder, is a file of TensorBoard's events.
+/// Whether a file, by its name relative to the trial folder, is one of TensorBoard's events.
 pub fn is_event_file(name: &str) -> bool {
     name.starts_with(EVENTS_PREFIX)
 }

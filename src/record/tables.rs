@@ -18,7 +18,14 @@ use std::time::{Duration, SystemTime};
 /// # Errors
 /// The file cannot be written.
 pub fn write_metrics(path: &Path, rows: &[Row]) -> Result<(), FileError> {
-    // The checkpoints and the state of the trial have the same rows.
+    write_columns(path, metrics_columns(rows.iter()))
+}
+
+/// As [`write_metrics`], with [`folder::write_unsynced`]: a checkpoint or the state of the trial has the same rows.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_metrics_unsynced(path: &Path, rows: &[Row]) -> Result<(), FileError> {
     folder::write_unsynced(path, &metrics_bytes(rows).map_err(FileError::at("write", path))?)
 }
 

@@ -264,16 +264,26 @@ impl TrialRecord {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, folder: &TrialFolder) -> Result<(), FileError> {
+        write_whole(&folder.record(), &self.bytes(folder)?)
+    }
+
+    /// As [`TrialRecord::write`], with [`write_unsynced`]: of a trial that has not saved anything yet, which starts again if the
+    /// machine goes down.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_unsynced(&self, folder: &TrialFolder) -> Result<(), FileError> {
+        write_unsynced(&folder.record(), &self.bytes(folder)?)
+    }
+
+    /// The content of the file in a folder.
+    fn bytes(&self, folder: &TrialFolder) -> Result<Vec<u8>, FileError> {
         let path = folder.record();
         let blank = TrialRecord { checksum: BLANK_SEAL.to_owned(), ..self.clone() };
         let bytes = serde_json::to_vec_pretty(&blank).map_err(io::Error::from);
         let mut bytes = bytes.map_err(FileError::at("write", &path))?;
         SealPlace::First.seal(&mut bytes).map_err(FileError::at("write", &path))?;
-        match self.status {
-            // The plan and the checkpoints have what is needed to write it again.
-            Status::Planned | Status::Running => write_unsynced(&path, &bytes),
-            _ => write_whole(&path, &bytes),
-        }
+        Ok(bytes)
     }
 }
 

@@ -182,6 +182,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     let all: Vec<&ReportedTrial> = experiment.all().map(|(trial, _)| trial).collect();
     let common = common_spec(&all);
     let keys: BTreeSet<&str> = common.keys().map(String::as_str).collect();
+    value["unplanned_count"] = json!(experiment.unplanned.len());
     value["unplanned"] =
         fit::unplanned(experiment.unplanned.iter().map(|trial| entry(trial, comparison, folder, &keys)));
     value["spec"] = common.into();

@@ -7,6 +7,9 @@ const LOST: Duration = Duration::from_secs(5);
 /// The work between two times of saving takes at least this number of times as long as saving.
 const SHARE: u32 = 100;
 
+/// Work of this time is saved even where saving is slow, or was slow once.
+const MOST: Duration = Duration::from_secs(600);
+
 /// What saving costs, and the work that is not saved.
 pub(super) struct Saving {
     /// The end of the last saving, or the start of this process's training.
@@ -35,7 +38,7 @@ impl Saving {
 }
 
 fn is_due(work: Duration, cost: Duration) -> bool {
-    work > LOST && work > cost * SHARE
+    work > LOST && work > (cost * SHARE).min(MOST)
 }
 
 /// Pictures take at most this share of the time, apart from the first ones and the last ones.
@@ -77,5 +80,6 @@ mod tests {
         let due = |work: u64, cost: u64| is_due(Duration::from_millis(work), Duration::from_millis(cost));
         assert!(!due(4_999, 0) && due(5_001, 0) && due(5_001, 50));
         assert!(!due(5_001, 51) && !due(100_000, 1_000) && due(100_001, 1_000));
+        assert!(!due(600_000, 9_000) && due(600_001, 9_000));
     }
 }

@@ -61,7 +61,10 @@ impl<'s, 'r, B: Execute> Session<'s, 'r, B> {
         let mut continued = None;
         match origin {
             Origin::Own => {}
-            Origin::New => record.continued = None,
+            Origin::New => {
+                record.continued = None;
+                run.folder.remove_metrics()?;
+            }
             Origin::Prefix(prefix) => {
                 // Once, although a process may be killed before its first checkpoint.
                 if record.continued.is_none() {

@@ -41,9 +41,9 @@ impl<B: Execute> Session<'_, '_, B> {
         let (mut last, mut has_trained) = (None::<Instant>, false);
         while !self.is_at_end() {
             if self.run.until.is_some_and(|until| self.trainer.epoch() >= until) {
-                match has_trained {
+                match has_trained || !self.run.folder.has_progress()? {
                     true => self.save()?,
-                    // It has a checkpoint. Tables that are missing are written again from it.
+                    // Tables that are missing are written again from its checkpoint.
                     false => self.tell(&TrainingEvent::Recovered)?,
                 }
                 return Ok(Outcome::Paused);
@@ -98,6 +98,9 @@ impl<B: Execute> Session<'_, '_, B> {
             self.tell(&TrainingEvent::BestRestored)?;
             self.trainer.set_weights(&last);
         }
+        // A process that is killed before the record of the finished trial must not lose its time.
+        self.record.seconds = self.clock.seconds();
+        self.record.write_unsynced(self.run.folder)?;
         self.tell(&TrainingEvent::Finished)?;
         let (kept_epoch, last) = (self.kept_epoch(), self.trainer.epoch());
         self.record.set_rows(self.past.rows.iter().filter(|row| [kept_epoch, last].contains(&row.epoch)));

@@ -70,6 +70,9 @@ fn folders_of_failed_trials_and_of_trials_outside_of_the_plan_are_removed() {
     };
     let failed = TrialFolder::new(with_weight(2.0).unwrap());
     let record = TrialRecord::read(&failed).unwrap();
+    // The next run resumes a trial that failed from outside.
+    TrialRecord { status: Status::Failed, from_outside: true, ..record.clone() }.write(&failed).unwrap();
+    assert!(workspace.succeed(&["clean", "runs/tiny", "--failed", "--yes"]).ends_with("nothing is removed\n"));
     TrialRecord { status: Status::Failed, ..record }.write(&failed).unwrap();
     workspace.succeed(&["clean", "runs/tiny", "--not-in-plan", "--yes"]);
     assert!(with_weight(0.5).is_none() && with_weight(1.0).is_some() && with_weight(2.0).is_some());

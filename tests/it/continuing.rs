@@ -254,6 +254,22 @@ fn a_picture_of_a_finished_trial_is_written_again_without_training() {
     assert!(before == (weights(&folder), arrays(&folder.join("model.last.safetensors")), pictures(&folder)));
 }
 
+/// A trial that was never saved in the middle has the seals of its event log too.
+#[test]
+fn a_damaged_event_log_of_a_finished_trial_is_reported() {
+    let workspace = Workspace::with_spec(SPEC);
+    workspace.succeed(&["run", "spec.toml"]);
+    let folder = only(&workspace, "runs/one");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let log = files.into_iter().find(|path| path.to_str().unwrap().contains("events.")).unwrap();
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    let said = workspace.succeed(&["run", "spec.toml"]);
+    assert!(said.contains("the event log is written again, without earlier pictures: "), "{said}");
+    assert_eq!(status(&folder), "done");
+}
+
 #[test]
 fn without_validation_images_a_trial_resumes_from_its_checkpoint() {
     let spec = LONG.replace("epochs = 40", "epochs = 200").replace("limit = 200", "limit = 200\nvalidation = 0");

@@ -81,7 +81,7 @@ class Experiment {
         const contents = element("nav", { class: "contents", "aria-label": "contents" });
         this.place = element("div", {}, element("h1", {}, this.name),
             element("p", {}, `${plural(total, "trial")}: ${counts.map(([status, count]) => `${count} ${status}`).join(", ") || "none"}. `,
-                this.unplanned.length > 0 ? `${plural(this.unplanned.length, "other trial")} in this folder ${this.unplanned.length === 1 ? "is" : "are"} not in the current plan. ` : "",
+                this.unplanned_count > 0 ? `${plural(this.unplanned_count, "other trial")} in this folder ${this.unplanned_count === 1 ? "is" : "are"} not in the current plan. ` : "",
                 element("span", { class: "soft" },
                 `Metrics are of the ${this.split} split after ${this.of_epochs}; nats are per image. Means and charts include only trials that are done; learning curves include all trials.`)),
             this.notes.length > 0 ? element("ul", { class: "soft" }, this.notes.map((note) => element("li", {}, note))) : null,

@@ -19,8 +19,9 @@ function showUnplanned(page, parent) {
         hasErrors ? element("td", { class: "text error", title: trial.error }, (trial.error ?? "").split("\n")[0]) : null,
         element("td", { class: "text" }, folderLink(page, trial, trial.trial))));
     parent.append(element("details", { class: "unplanned", open: page.trials.length === 0 ? "" : null },
-        element("summary", {}, `Not in the current plan (${page.unplanned.length})`),
-        element("p", { class: "soft" }, "Trials in this folder that are not in plan.json, for example from an earlier version of the spec. Their metrics are those of the last recorded epoch. They are in no chart and no mean, and never the best."),
+        element("summary", {}, `Not in the current plan (${page.unplanned_count})`),
+        element("p", { class: "soft" }, "Trials in this folder that are not in plan.json, for example from an earlier version of the spec. Their metrics are those of the last recorded epoch. They are in no chart and no mean, and never the best."
+            + (page.unplanned.length < page.unplanned_count ? ` The table has the first ${page.unplanned.length}; trials.parquet has all.` : "")),
         element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "table of trials that are not in the current plan" },
             element("table", {}, element("thead", {}, element("tr", {}, heads)), element("tbody", {}, rows)))));
 }

@@ -14,6 +14,9 @@ pub(super) struct ModelFile;
 impl<B: Execute> Writer<B> for ModelFile {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         if let TrainingEvent::Finished = event {
+            // The state has the seals of the event files, as a checkpoint has.
+            let seal = session.log.seal();
+            session.past.log.extend(seal);
             let (folder, trial, past) = (session.run.folder, session.trial, &session.past);
             let (spec, architecture, stored) = (trial.toml(), trial.architecture(), trial.dataset().stored);
             let snapshot = session.trainer.snapshot()?;

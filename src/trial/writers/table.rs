@@ -12,10 +12,13 @@ pub(super) struct MetricsTable;
 impl<B: Execute> Writer<B> for MetricsTable {
     fn on(&self, event: &TrainingEvent<'_>, session: &mut Session<'_, '_, B>) -> Result<(), TrialError> {
         match event {
-            TrainingEvent::Save
-            | TrainingEvent::Recovered
-            | TrainingEvent::Diverged { .. }
-            | TrainingEvent::Finished => Ok(tables::write_metrics(&session.run.folder.metrics(), &session.past.rows)?),
+            TrainingEvent::Save | TrainingEvent::Recovered | TrainingEvent::Finished => {
+                Ok(tables::write_metrics_unsynced(&session.run.folder.metrics(), &session.past.rows)?)
+            }
+            // No checkpoint has these rows.
+            TrainingEvent::Diverged { .. } => {
+                Ok(tables::write_metrics(&session.run.folder.metrics(), &session.past.rows)?)
+            }
             _ => Ok(()),
         }
     }
