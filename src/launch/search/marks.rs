@@ -12,14 +12,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) fn mark(folder: Option<&TrialFolder>, place: Option<&Pruned>) -> Result<(), LaunchError> {
     change(folder, |record| {
         let status = match (place, record.status) {
-            (_, Status::Done | Status::Failed | Status::Diverged) => return None,
+            (_, Status::Done | Status::Diverged) => return None,
+            // One that was killed after it had reached the rung would be resumed.
+            (_, Status::Failed) if place.is_none() || !record.from_outside => return None,
             (Some(_), Status::Pruned) if record.pruned.as_ref() == place => return None,
             (Some(_), _) => Status::Pruned,
             // Its rung is open again.
             (None, Status::Pruned) => Status::Paused,
             (None, _) => return None,
         };
-        Some(TrialRecord { status, pruned: place.cloned(), ..record })
+        let (error, from_outside) = match record.status {
+            Status::Failed => (None, false),
+            _ => (record.error, record.from_outside),
+        };
+        Some(TrialRecord { status, pruned: place.cloned(), error, from_outside, ..record })
     })
 }
 
