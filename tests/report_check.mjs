@@ -305,7 +305,8 @@ async function unplanned(report, { experiments: [{ trials, split }] }, { wrong }
             curves: undefined },
     ];
     const viewport = { width: 1280, height: 900 };
-    const { page } = await open(copied(report, "apart", (data) => (data.experiments[0].unplanned = others)), { viewport });
+    const { page } = await open(copied(report, "apart", (data) => Object.assign(data.experiments[0],
+        { unplanned: others, unplanned_count: others.length })), { viewport });
     const section = page.locator("details.unplanned");
     if ((await section.locator("summary").innerText()) !== "Not in the current plan (2)") wrong("trials that are not in the plan have no section");
     if (await section.locator("table").isVisible()) wrong("the section of trials that are not in the plan is open");
