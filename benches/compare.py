@@ -27,36 +27,21 @@ import time
 from pathlib import Path
 from statistics import median
 
+from networks import NETWORKS, is_convolutional, operations
+
 ROOT = Path(__file__).resolve().parent.parent
 PEER = Path(__file__).resolve().parent / "torch_vae.py"
 PINNED = hasattr(os, "sched_setaffinity")
 EMBEDDED = ROOT / "src" / "data" / "source" / "fashion-mini" / "images.gz"
-LATENT = {"conv": 2, "conv_rgb": 2, "mlp": 20}
-# Epochs of a trial with one thread, to train for some seconds. For mlp they are multiplied by the number of threads.
-EPOCHS = {("conv", 128): 3, ("conv", 16): 3, ("conv_rgb", 128): 3, ("conv_rgb", 16): 3, ("mlp", 128): 30, ("mlp", 16): 10}
 # The ways of PyTorch, as torch_vae.py names them.
 CONV_WAYS = ["eager", "fused", "fused+channels_last", "fused+compile", "fused+channels_last+compile",
              "bf16+fused+channels_last", "bf16+fused+compile", "bf16+fused+channels_last+compile"]
-WAYS = {
-    "conv": CONV_WAYS,
-    "conv_rgb": CONV_WAYS,
-    "mlp": ["eager", "fused", "fused+compile", "bf16+fused", "bf16+fused+compile"],
-}
-def conv_products(side, channels):
-    """The products of the network of experiments/walkthrough.toml."""
-    small = (side // 2) ** 2
-    return [side**2 * 9 * channels * 32, small * 9 * 32 * 64, small * 9 * 64 * 64, small * 9 * 64 * 64, small * 64 * 32,
-            2 * 32 * 2, 2 * small * 64, small * 9 * 64 * 32, side**2 * 9 * 32 * channels]
-
-
-# Floating-point operations of a training step for one image, counted by definition as in benches/speed.rs: each product
-# once forward and twice backward, without the gradient of the images.
-PRODUCTS = {
-    "conv": conv_products(28, 1),
-    "conv_rgb": conv_products(32, 3),
-    "mlp": [784 * 500, 2 * 500 * 20, 20 * 500, 500 * 784],
-}
-OPERATIONS = {model: 2 * (3 * sum(products) - products[0]) for model, products in PRODUCTS.items()}
+DENSE_WAYS = ["eager", "fused", "fused+compile", "bf16+fused", "bf16+fused+compile"]
+WAYS = {name: CONV_WAYS if is_convolutional(name) else DENSE_WAYS for name in NETWORKS}
+OPERATIONS = {name: operations(name) for name in NETWORKS}
+# Training images of the part `step`: whole batches of every size. There are as many validation images as elsewhere.
+STEP_IMAGES = 2048
+BATCHES = [128, 16]
 # For the sweep: the fastest way that compiles nothing, and one that does.
 SWEEP_WAYS = ["fused+channels_last", "fused+channels_last+compile"]
 # The measurement of benches/speed.rs that is used as the peak.
@@ -120,29 +105,30 @@ class Machine:
         spec = {"data.source": "fashion-mini", "data.validation": HELD, "train.optimizer": "adam",
                 "train.learning_rate": 1e-3, **{key.replace("__", "."): value for key, value in keys.items()}}
         if "model.family" in spec:
-            spec["model.latent_dim"] = LATENT[spec["model.family"]]
+            spec["model.latent_dim"] = NETWORKS[spec["model.family"]]["latent"]
         lines = [f"{key} = {json.dumps(value)}" for key, value in spec.items() if value is not None]
         (folder / "compare.toml").write_text("\n".join(lines) + "\n" + sweep)
         return [self.vaex, "run", folder / "compare.toml", "--runs", folder / "runs"], folder
 
     def trained(self, model, batch, threads, epochs):
         """Trains a trial. Returns its training images per second: the median over all epochs except the first."""
-        keys = {}
-        if model == "conv_rgb":
-            keys = {"data.source": "idx", "data.images": str(self.colors())}
-        command, folder = self.spec(model__family=model.removesuffix("_rgb"), train__batch_size=batch,
-                                    train__epochs=epochs, **keys)
+        network = NETWORKS[model]
+        command, folder = self.spec(**{
+            "data.source": "idx", "data.images": str(self.noise(network["side"], network["channels"])),
+            "model.latent_dim": network["latent"], **network["keys"], "train.learning_rate": 1e-4,
+            "train.batch_size": batch, "train.epochs": epochs})
         output = self.call([*command, "--jobs", 1, "--threads", threads, "--json"])[0]
         events = [json.loads(line) for line in output.splitlines()]
         shutil.rmtree(folder)
         return median([e["images_per_second"] for e in events if e["event"] == "epoch" and e["epoch"] > 1])
 
-    def colors(self):
-        """An IDX file of as many images of 32 x 32 pixels in color as are embedded, of noise."""
-        path = self.folder / "colors.idx"
+    def noise(self, side, channels):
+        """An IDX file of images of noise."""
+        path = self.folder / f"{side}-{channels}.idx"
         if not path.exists():
-            sizes = (TRAINED + HELD, 32, 32, 3)
-            path.write_bytes(struct.pack(">HBB4I", 0, 8, 4, *sizes) + random.Random(0).randbytes(math.prod(sizes)))
+            sizes = (STEP_IMAGES + HELD, side, side, *([channels] if channels > 1 else []))
+            header = struct.pack(f">HBB{len(sizes)}I", 0, 8, len(sizes), *sizes)
+            path.write_bytes(header + random.Random(0).randbytes(math.prod(sizes)))
         return path
 
     def record(self, folder):
@@ -228,7 +214,8 @@ def peak(machine, args, server):
 def rounds_of(machine, args, model, batch, count):
     """Images per second of vaex and of each way of PyTorch in each round, and the peak of a core in GFLOP/s."""
     measured, peaks = {name: [] for name in ("vaex", *WAYS[model])}, []
-    epochs = EPOCHS[model, batch] * (count if model == "mlp" else 1)
+    # Some seconds at half of the peak.
+    epochs = 1 + max(2, round(3 * count * 60e9 / (OPERATIONS[model] * STEP_IMAGES)))
     with Server(machine, model, batch, count) as server, Server(machine, model, batch, 1) as alone:
         for way in WAYS[model]:
             server.ask(way, 0.01)  # compiles
@@ -247,10 +234,10 @@ def rounds_of(machine, args, model, batch, count):
 def step(machine, args):
     """Measures the training throughput of both programs for each model."""
     # With two threads on one core, the result would depend on the scheduler of the operating system.
-    threads = [count for count in (1, 2) if count <= len(args.cores)]
-    models = [model for model in WAYS if args.model in (None, model)]
+    threads = [count for count in args.threads if count <= len(args.cores)]
+    models = args.models
     rows, shares, all_ways = [], [], {model: [] for model in models}
-    for model, batch, count in [(model, batch, count) for model in models for batch in (128, 16) for count in threads]:
+    for model, batch, count in [(model, batch, count) for model in models for batch in args.batches for count in threads]:
         measured, peaks = rounds_of(machine, args, model, batch, count)
         single, half = (max((way for way in WAYS[model] if ("bf16" in way) == is_half),
                             key=lambda way: median(measured[way])) for is_half in (False, True))
@@ -270,12 +257,10 @@ def step(machine, args):
 def step_tables(args, models, threads, rows, shares, all_ways):
     """The tables of the part `step`."""
     note = (f"Training images per second: medians, with the lowest and the highest of {args.rounds} rounds. vaex: the "
-            f"median over all epochs of a trial except the first; an epoch has {TRAINED:,} images in whole batches, in a "
+            f"median over all epochs of a trial except the first; an epoch has {STEP_IMAGES:,} images in whole batches, in a "
             f"new order, and includes the metrics. PyTorch: the median step in {args.seconds:g} s on one batch of noise, "
             "repeated. `PyTorch, float32` is its fastest way in float32, `PyTorch, bf16` its fastest way with bfloat16 "
             "autocast. Ratios are vaex / PyTorch.")
-    if len(threads) == 1:
-        note += " Two threads were not measured, because only one core was available."
     heads = ["model", "batch", "threads", "vaex", "PyTorch, float32", "ratio", "PyTorch, bf16", "ratio"]
     tables = [table("Step", note, heads, rows)]
     product = "the crate gemm" if args.speed else "torch.matmul"
@@ -446,7 +431,13 @@ def arguments():
     parser.add_argument("--python", default=sys.executable, help="a Python with torch and numpy")
     parser.add_argument("--speed", type=Path, help="the program of benches/speed.rs (`cargo bench --no-run` names it), "
                         "to use the crate gemm as peak; by default the peak is that of torch.matmul")
-    parser.add_argument("--model", choices=WAYS, help="only this model in the part `step`")
+    def listed(kind):
+        return lambda text: [kind(word) for word in text.split(",")]
+
+    parser.add_argument("--models", type=listed(str), default=["conv", "conv_rgb", "mlp"],
+                        help=f"models of the part `step`, of {','.join(NETWORKS)}, or `all` (default conv,conv_rgb,mlp)")
+    parser.add_argument("--batches", type=listed(int), default=BATCHES, help="batch sizes of the part `step` (default 128,16)")
+    parser.add_argument("--threads", type=listed(int), default=[1, 2], help="threads of the part `step` (default 1,2)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each case (default %(default)s)")
     parser.add_argument("--cores", help="cores to run on, for example 0,1; by default the first two")
     parser.add_argument("--only", choices=PARTS, help="measure only this part")
@@ -460,6 +451,11 @@ def arguments():
     for file in (args.images, args.speed):
         if file and not file.is_file():
             parser.error(f"no file {file}")
+    args.models = list(NETWORKS) if args.models == ["all"] else args.models
+    for model in set(args.models) - set(NETWORKS):
+        parser.error(f"there is no model {model}; there are {', '.join(NETWORKS)}")
+    if any(STEP_IMAGES % batch for batch in args.batches):
+        parser.error(f"--batches must divide {STEP_IMAGES}")
     if args.rounds < 1 or args.seconds <= 0 or (args.limit is not None and args.limit < 1):
         parser.error("--rounds, --seconds and --limit must be above 0")
     # Paths in a spec are relative to the folder of the spec.

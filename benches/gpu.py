@@ -27,8 +27,8 @@ import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import torch_vae
+from networks import NETWORKS
 
-NETS = {"mlp": 20, "conv": 2, "burgess": 10}
 BATCHES = [128, 1024, 4096]
 IMAGES = 20_480
 MODELS = {
@@ -38,20 +38,9 @@ MODELS = {
 }
 
 
-class Burgess(torch_vae.Burgess):
-    def forward(self, x):
-        h = self.encode(x)
-        mean, log_var = self.mean(h), self.log_var(h)
-        return self.decode(mean + torch.exp(0.5 * log_var) * torch.randn_like(mean)), mean, log_var
-
-
 def model_of(net, channels_last):
     torch.manual_seed(0)
-    latent, (side, channels) = NETS[net], torch_vae.SHAPES[net]
-    if net == "mlp":
-        return torch_vae.Mlp(latent).cuda()
-    model = Burgess(latent, channels_last) if net == "burgess" else torch_vae.Conv(latent, channels_last, side, channels)
-    model = model.cuda()
+    model = torch_vae.Network(net, channels_last).cuda()
     return model.to(memory_format=torch.channels_last) if channels_last else model
 
 
@@ -76,7 +65,8 @@ def torch_trainer(net, batch, precision, way):
 
     def loss_of(select):
         x = data.index_select(0, select)
-        logits, mean, log_var = model(x)
+        mean, log_var = model.encode(x)
+        logits = model.decode(mean + torch.exp(0.5 * log_var) * torch.randn_like(mean))
         recon = F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
         return recon - 0.5 * (1 + log_var - mean * mean - log_var.exp()).sum() / len(x)
 
@@ -133,7 +123,7 @@ def torch_trainer(net, batch, precision, way):
 
 def vaex_trainer(program, folder, net, batch, precision):
     """A function of seconds that trains with vaex and returns images per second: the median of the epochs after the second one."""
-    side, _ = torch_vae.SHAPES[net]
+    side = NETWORKS[net]["side"]
     images = folder / f"{net}.idx"
     if not images.exists():
         images.write_bytes(struct.pack(">4B3I", 0, 0, 8, 3, IMAGES, side, side) + images_of(net).numpy().tobytes())
@@ -141,7 +131,7 @@ def vaex_trainer(program, folder, net, batch, precision):
 
     def train(epochs):
         spec.write_text(
-            f'[data]\nsource = "idx"\nimages = "{images}"\nvalidation = 0\n[model]\n{MODELS[net]}\nlatent_dim = {NETS[net]}\n'
+            f'[data]\nsource = "idx"\nimages = "{images}"\nvalidation = 0\n[model]\n{MODELS[net]}\nlatent_dim = {NETWORKS[net]["latent"]}\n'
             f'[train]\nbatch_size = {batch}\nepochs = {epochs}\ndevice = "cuda"\nprecision = "{precision}"\n'
         )
         command = [program, "run", spec, "--fresh", "--json", "--runs", folder / "runs"]
@@ -205,7 +195,7 @@ def main():
     print("| --- | --: | --- | --: | --: | --: | --: | --: | --- | --: | --- |")
     with tempfile.TemporaryDirectory() as folder:
         for batch in BATCHES:
-            for net in NETS:
+            for net in MODELS:
                 for precision in ["f32", "tf32"]:
                     if time.time() - begin < arguments.deadline:
                         complete &= compare(arguments, Path(folder), net, batch, precision)

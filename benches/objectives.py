@@ -77,7 +77,7 @@ def peer():
     """Answers lines `MODEL BATCH OBJECTIVE` with images per second."""
     import torch
     import torch.nn.functional as F
-    from torch_vae import SHAPES, Burgess, Conv, Mlp, timed, values
+    from torch_vae import Network, timed, values
 
     torch.set_num_threads(2)
 
@@ -96,17 +96,10 @@ def peer():
         within = sum(one.sum() - one.diagonal().sum() for one in within) / (batch * (batch - 1))
         return within - 2 * kernel(z, prior).mean()
 
-    def decode(network, z):
-        return network.out(F.relu(network.dec(z))) if isinstance(network, Mlp) else network.decode(z)
-
-    def encode(network, x):
-        hidden = F.relu(network.enc(x)) if isinstance(network, Mlp) else network.encode(x)
-        return network.mean(hidden), network.log_var(hidden)
-
     def log_prior(network, z, keys):
         """The log-density of a learned prior."""
         if keys["model.prior"] == "vamp":
-            mean, log_var = encode(network, F.hardtanh(network.pseudo_inputs, 0.0, 1.0))
+            mean, log_var = network.encode(F.hardtanh(network.pseudo_inputs, 0.0, 1.0))
             log_weights = torch.full((len(mean),), -math.log(len(mean)))
         else:
             mean, log_var, log_weights = network.prior_mean, network.prior_log_var, network.prior_logits.log_softmax(0)
@@ -114,12 +107,12 @@ def peer():
 
     def loss_of(network, x, keys):
         kind, batch = keys.get("kind", "beta"), len(x)
-        mean, log_var = encode(network, x)
+        mean, log_var = network.encode(x)
         nats = lambda logits, x: F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(1)
         if kind == "iwae":
             k = keys["samples"]
             z = mean[:, None] + (0.5 * log_var).exp()[:, None] * torch.randn(batch, k, LATENT)
-            recon = nats(decode(network, z.flatten(0, 1)), x.repeat_interleave(k, 0)).view(batch, k)
+            recon = nats(network.decode(z.flatten(0, 1)), x.repeat_interleave(k, 0)).view(batch, k)
             prior = log_normal(z, torch.zeros(1), torch.zeros(1)).sum(2)
             if keys.get("gradient") == "dreg":
                 log_w = -recon + prior - log_normal(z, mean[:, None].detach(), log_var[:, None].detach()).sum(2)
@@ -129,7 +122,7 @@ def peer():
             log_w = -recon + prior - log_normal(z, mean[:, None], log_var[:, None]).sum(2)
             return -(torch.logsumexp(log_w, 1) - math.log(k)).mean()
         z = mean + (0.5 * log_var).exp() * torch.randn_like(mean)
-        recon = nats(decode(network, z), x).mean()
+        recon = nats(network.decode(z), x).mean()
         if "model.prior" in keys:
             return recon + (log_normal(z, mean, log_var).sum(1) - log_prior(network, z, keys)).mean()
         axes = 0.5 * (mean**2 + log_var.exp() - log_var - 1)
@@ -169,8 +162,7 @@ def peer():
 
     def network_of(model, channels_last, keys):
         torch.manual_seed(0)
-        kind = {"mlp": lambda: Mlp(LATENT), "burgess": lambda: Burgess(LATENT, channels_last)}
-        network = kind.get(model, lambda: Conv(LATENT, channels_last, *SHAPES[model]))()
+        network = Network(model, channels_last, LATENT)
         count = keys.get("model.components")
         if keys.get("model.prior") == "vamp":
             network.pseudo_inputs = torch.nn.Parameter(0.05 + 0.01 * torch.randn(count, values(model)))
