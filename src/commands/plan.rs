@@ -252,12 +252,12 @@ fn resolved(plan: &Plan, trial: &Trial) -> String {
     };
     let (mut text, mut last) = (format!("# trial {} of {}{of}\n", trial.id(), plan.name()), "");
     for setting in trial.spec().settings() {
-        let (table, key) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+        let (table, key) = setting.key.split_once('.').unwrap_or(("", setting.key));
         if table != last {
             text.push_str(&format!("\n[{table}]\n"));
             last = table;
         }
-        let origin = match origin(&setting.key) {
+        let origin = match origin(setting.key) {
             Origin::Written(place) => place,
             Origin::Swept(place) => format!("{place}, swept"),
             Origin::Default if setting.key == "name" => "the file's name".to_owned(),

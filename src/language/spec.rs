@@ -11,7 +11,7 @@ use crate::settings::{Description, Found, Key, Keys, ResolvedKey, Role, Type, as
 use crate::text::short;
 use crate::train;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use toml::Value;
 
 /// The version of the spec language.
@@ -38,8 +38,8 @@ pub struct Spec {
     pub log: Log,
     /// What is measured when the trial is done; `None` for nothing.
     pub evaluate: Option<EvaluateSettings>,
-    /// The keys that apply, in order.
-    settings: Vec<ResolvedKey>,
+    /// The keys that apply, in order. Trials of a sweep share them, because most are the same.
+    settings: Vec<Arc<ResolvedKey>>,
 }
 
 /// The `[log]` table.
@@ -175,9 +175,18 @@ fn read(keys: &mut Keys<'_>) -> Spec {
 impl Spec {
     /// Resolves the written values of one trial, by dotted key. Also returns the errors and warnings.
     pub fn read(written: &BTreeMap<String, Value>) -> (Spec, Found) {
-        let (mut spec, found) = Keys::read(written, read);
-        spec.settings.clone_from(&found.settings);
+        let (mut spec, mut found) = Keys::read(written, read);
+        spec.settings = std::mem::take(&mut found.settings).into_iter().map(Arc::new).collect();
         (spec, found)
+    }
+
+    /// Shares the keys with another spec that are the same in it, to save memory.
+    pub fn share(&mut self, other: &Spec) {
+        for (own, others) in self.settings.iter_mut().zip(&other.settings) {
+            if own == others {
+                *own = others.clone();
+            }
+        }
     }
 
     /// The dotted keys and values of a spec in TOML.
@@ -215,19 +224,20 @@ impl Spec {
         let stored = *self.data.stored.get_or_insert(stored);
         let by_default = if element == data::Element::Bit { data::BYTES } else { element.interval() };
         if let Some(setting) = self.settings.iter_mut().find(|setting| setting.key == data::STORED_DOTTED) {
+            let setting = Arc::make_mut(setting);
             setting.value = Value::Array(stored.map(Value::Float).into());
             setting.is_default = stored == by_default;
         }
     }
 
     /// The keys that apply, in order, with their values.
-    pub fn settings(&self) -> &[ResolvedKey] {
+    pub fn settings(&self) -> &[Arc<ResolvedKey>] {
         &self.settings
     }
 
     /// The values of all keys that apply, by dotted key.
     pub fn values(&self) -> BTreeMap<String, serde_json::Value> {
-        self.settings.iter().map(|setting| (setting.key.clone(), as_json(&setting.value))).collect()
+        self.settings.iter().map(|setting| (setting.key.to_owned(), as_json(&setting.value))).collect()
     }
 
     /// The same values, nested by table.
@@ -246,7 +256,7 @@ impl Spec {
     pub fn to_toml(&self) -> String {
         let (mut text, mut last) = (String::new(), "");
         for setting in &self.settings {
-            let (table, name) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+            let (table, name) = setting.key.split_once('.').unwrap_or(("", setting.key));
             if table != last {
                 text.push_str(&format!("\n[{table}]\n"));
                 last = table;

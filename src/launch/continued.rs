@@ -6,7 +6,7 @@ use crate::folder::TrialFolders;
 use crate::plan::{Plan, Trial};
 use crate::record::trial::{Continued, TrialRecord};
 use crate::trial::{Prefix, Prefixes};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The trials of a plan that are still to be trained and that differ in the number of epochs only, by their course; the shortest
 /// first.
@@ -15,8 +15,14 @@ pub(super) struct Chains<'t>(BTreeMap<String, Vec<&'t Trial>>);
 
 impl<'t> Chains<'t> {
     pub(super) fn of(trials: impl Iterator<Item = &'t Trial>) -> Chains<'t> {
+        let trials: Vec<&Trial> = trials.filter(|trial| trial.can_continue()).collect();
         let mut courses: BTreeMap<String, Vec<&Trial>> = BTreeMap::new();
-        for trial in trials.filter(|trial| trial.can_continue()) {
+        // Hashes take as long as the rest of a plan.
+        let epochs: BTreeSet<u64> = trials.iter().map(|trial| trial.spec().train.epochs).collect();
+        if epochs.len() < 2 {
+            return Chains(courses);
+        }
+        for trial in trials {
             courses.entry(trial.course_hash()).or_default().push(trial);
         }
         courses.values_mut().for_each(|trials| trials.sort_by_key(|trial| trial.spec().train.epochs));
@@ -26,7 +32,8 @@ impl<'t> Chains<'t> {
     /// Those that are shorter than a trial.
     pub(super) fn shorter(&self, trial: &Trial) -> impl DoubleEndedIterator<Item = &'t Trial> {
         let epochs = trial.spec().train.epochs;
-        let alike = self.0.get(&trial.course_hash()).filter(|_| trial.can_continue());
+        let may_continue = !self.0.is_empty() && trial.can_continue();
+        let alike = may_continue.then(|| self.0.get(&trial.course_hash())).flatten();
         alike.into_iter().flatten().copied().filter(move |other| other.spec().train.epochs < epochs)
     }
 }

@@ -10,8 +10,12 @@ use crate::language::sweep::{HARD_LIMIT, Pattern};
 use crate::language::{Document, Search};
 use crate::settings::as_json;
 use crate::text::{counted, grouped};
+use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How many points are resolved at a time.
+const AT_A_TIME: usize = 256;
 
 /// The plan of all trials, or all errors in them.
 pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
@@ -27,9 +31,18 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     let (mut unused, mut found): (BTreeMap<_, _>, Vec<Repeated>) = (BTreeMap::new(), Vec::new());
     let (mut count, mut excluded) = (0, vec![0usize; sweep.exclude.len()]);
     let has_faults = !faults.is_empty();
-    for number in 0..points {
-        let choice = sweep.choice(number);
-        let point = resolver.point(&choice);
+    let specs = resolver.points().clone();
+    // Several at a time are resolved by all cores, but not all of them, which would take much memory.
+    let resolved = (0..points.div_ceil(AT_A_TIME)).flat_map(|group| {
+        let numbers = (0..points).skip(group * AT_A_TIME).take(AT_A_TIME).collect::<Vec<usize>>();
+        let resolve = |number: usize| {
+            let choice = sweep.choice(number);
+            let point = specs.point(&choice);
+            (number, choice, point)
+        };
+        numbers.into_par_iter().map(resolve).collect::<Vec<_>>()
+    });
+    for (number, choice, point) in resolved {
         if !sweep.exclude.is_empty() {
             let values = point.spec.values();
             let matching: Vec<bool> = sweep.exclude.iter().map(|pattern| matches(pattern, &values)).collect();
@@ -67,7 +80,11 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
                 || unused.values().any(|(_, _, uses)| *uses == count);
             match is_refused {
                 true => trials = Vec::new(),
-                false => trials.push(trial),
+                false => {
+                    let mut trial = trial;
+                    trials.last().into_iter().for_each(|last| trial.share(last));
+                    trials.push(trial);
+                }
             }
         }
     }

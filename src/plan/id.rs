@@ -10,6 +10,7 @@ use crate::model::Architecture;
 use crate::settings::{ResolvedKey, Role, as_json};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The version of the numerical results. A change of vaex that changes any bit of any result increments it, so that old and
 /// new results have different trial ids. Versions of vaex before 0.2.0 have 1.
@@ -23,7 +24,7 @@ const DIGITS: usize = 10;
 pub(super) fn determining(spec: &Spec, architecture: &Architecture) -> BTreeMap<String, Value> {
     let trained = spec.settings().iter().filter(|setting| setting.role == Role::Training && !setting.is_default);
     let mut keys: BTreeMap<String, Value> =
-        trained.map(|setting| (setting.key.clone(), as_json(&setting.value))).collect();
+        trained.map(|setting| (setting.key.to_owned(), as_json(&setting.value))).collect();
     let [encoder, decoder] = architecture.canonical();
     keys.insert("model.encoder".to_owned(), encoder.into());
     keys.insert("model.decoder".to_owned(), decoder.into());
@@ -35,11 +36,11 @@ pub(super) fn determining(spec: &Spec, architecture: &Architecture) -> BTreeMap<
 pub(super) fn of_epoch(spec: &Spec, architecture: &Architecture) -> BTreeMap<String, Value> {
     let [encoder, decoder] = architecture.canonical();
     let network = [("model.encoder", encoder.into()), ("model.decoder", decoder.into())];
-    let matters = |setting: &&ResolvedKey| {
-        matches!(setting.role, Role::Training | Role::Data) && !["seed", "train.epochs"].contains(&setting.key.as_str())
+    let matters = |setting: &&Arc<ResolvedKey>| {
+        matches!(setting.role, Role::Training | Role::Data) && !["seed", "train.epochs"].contains(&setting.key)
     };
     let written = spec.settings().iter().filter(matters);
-    let written = written.map(|setting| (setting.key.clone(), without_size(as_json(&setting.value))));
+    let written = written.map(|setting| (setting.key.to_owned(), without_size(as_json(&setting.value))));
     network.map(|(key, layers)| (key.to_owned(), layers)).into_iter().chain(written).collect()
 }
 

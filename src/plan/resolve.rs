@@ -15,11 +15,17 @@ use toml::Value;
 
 /// Resolves points of a sweep one at a time, in any order. Image files are read once.
 pub struct Resolver {
+    points: Points,
+    datasets: Datasets,
+    initial: InitialWeights,
+}
+
+/// Resolves the specs of points, without their images.
+#[derive(Clone)]
+pub(super) struct Points {
     document: Arc<Document>,
     /// The default name of the experiment.
     stem: String,
-    datasets: Datasets,
-    initial: InitialWeights,
 }
 
 /// A point whose spec is resolved and whose images are not read yet.
@@ -40,21 +46,9 @@ impl ResolvedPoint {
     }
 }
 
-impl Resolver {
-    /// A resolver for a document; paths in it are relative to `folder`. `files` loads the images.
-    pub fn new(document: Document, stem: &str, folder: &Path, files: Files) -> Resolver {
-        let datasets = Datasets { folder: folder.to_path_buf(), files, loaded: Vec::new() };
-        let initial = InitialWeights::new(folder);
-        Resolver { document: Arc::new(document), stem: stem.to_owned(), datasets, initial }
-    }
-
-    /// The document.
-    pub fn document(&self) -> &Arc<Document> {
-        &self.document
-    }
-
+impl Points {
     /// The point with the values of a choice of a sweep.
-    pub fn point(&self, choice: &[&Point]) -> ResolvedPoint {
+    pub(super) fn point(&self, choice: &[&Point]) -> ResolvedPoint {
         let values = choice.iter().flat_map(|point| point.iter());
         let values = values.filter_map(|one| Some((one.key.as_str(), one.value.as_ref()?)));
         let mut written = self.document.with_values(values);
@@ -71,6 +65,30 @@ impl Resolver {
             Problem::new(&[key, by], message, "remove one of them")
         }));
         ResolvedPoint { spec, found, unused, written }
+    }
+}
+
+impl Resolver {
+    /// A resolver for a document; paths in it are relative to `folder`. `files` loads the images.
+    pub fn new(document: Document, stem: &str, folder: &Path, files: Files) -> Resolver {
+        let datasets = Datasets { folder: folder.to_path_buf(), files, loaded: Vec::new() };
+        let initial = InitialWeights::new(folder);
+        Resolver { points: Points { document: Arc::new(document), stem: stem.to_owned() }, datasets, initial }
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Arc<Document> {
+        &self.points.document
+    }
+
+    /// Resolves the specs of points.
+    pub(super) fn points(&self) -> &Points {
+        &self.points
+    }
+
+    /// The point with the values of a choice of a sweep.
+    pub fn point(&self, choice: &[&Point]) -> ResolvedPoint {
+        self.points.point(choice)
     }
 
     /// The trial of a point.

@@ -66,7 +66,7 @@ impl Searching {
         let rules = search.rules(epochs);
         let data_dir = trials.first().and_then(|trial| {
             let found = trial.spec().settings().iter().find(|setting| setting.key == "data.data_dir")?;
-            (!written.contains_key(&found.key)).then(|| (found.key.clone(), found.value.clone()))
+            (!written.contains_key(found.key)).then(|| (found.key.to_owned(), found.value.clone()))
         });
         let name = trials.first().map(Trial::name).unwrap_or_default();
         let standalone = document.standalone(name, &Vec::from_iter(data_dir), &|path| resolver.whole_path(path));

@@ -20,7 +20,7 @@ pub struct Trial {
     architecture: Architecture,
     initial: Option<Arc<Initial>>,
     /// The warnings.
-    warnings: Vec<Problem>,
+    warnings: Arc<[Problem]>,
 }
 
 /// The maximum number of bytes of a label: on most file systems, a folder name has at most 255.
@@ -69,11 +69,18 @@ impl Trial {
             return Err(problems);
         }
         spec.state_interval(dataset.stored, dataset.train.element());
-        let mut trial = Trial { id: String::new(), spec, dataset, architecture, initial, warnings };
+        let mut trial = Trial { id: String::new(), spec, dataset, architecture, initial, warnings: Arc::default() };
         trial.id = id::id(NUMERICS, &trial.dataset.hash, &trial.determining());
-        let probable = checks::warnings(&trial);
-        trial.warnings.extend(probable);
+        trial.warnings = warnings.into_iter().chain(checks::warnings(&trial)).collect();
         Ok(trial)
+    }
+
+    /// Shares with another trial what is the same in it, to save memory.
+    pub(super) fn share(&mut self, other: &Trial) {
+        self.spec.share(&other.spec);
+        if self.warnings == other.warnings {
+            self.warnings = other.warnings.clone();
+        }
     }
 
     /// The id: ten hexadecimal digits, equal for all trials with the same result.

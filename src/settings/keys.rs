@@ -2,7 +2,8 @@
 
 use super::description::{Condition, Declared, Described, TableInfo};
 use super::{Advice, Choices, Interval, Key, Kind, Role, Type};
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use toml::Value;
 
@@ -45,7 +46,7 @@ impl Problem {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedKey {
     /// The dotted key.
-    pub key: String,
+    pub key: &'static str,
     /// The value, in the type of the key.
     pub value: Value,
     /// Whether it equals the default, whether written or not.
@@ -339,15 +340,16 @@ impl<'a> Keys<'a> {
     }
 
     fn take(&mut self, key: Key, kind: Type, default: Option<Value>) -> Option<Value> {
-        let dotted = self.dotted(key.name);
         let Some(written) = self.written else {
+            let dotted = self.dotted(key.name);
             let (conditions, default_value) = (self.described.conditions.clone(), default.clone());
             self.described.declared.push(Declared { key, dotted, kind, default: default_value, conditions });
             return default;
         };
-        let stated = self.stated.get(&dotted).filter(|_| !written.contains_key(&dotted));
+        let dotted = kept_dotted(self.table, key.name);
+        let stated = self.stated.get(dotted).filter(|_| !written.contains_key(dotted));
         let is_stated = stated.is_some();
-        let value = written.get(&dotted).or(stated).and_then(|value| {
+        let value = written.get(dotted).or(stated).and_then(|value| {
             if let Some(fault) = kind.fault(value) {
                 // The values of a spec were already checked, with their locations. This one is a default, such as the name of
                 // the file, or comes from a file that another program wrote.
@@ -367,6 +369,17 @@ impl<'a> Keys<'a> {
         self.found.settings.push(ResolvedKey { key: dotted, value: value.clone(), is_default, is_stated, role });
         Some(value)
     }
+}
+
+/// The dotted name of a key of a table. It is made once in each thread and stays: there are few, and a sweep may have a million trials.
+fn kept_dotted(table: &'static str, name: &'static str) -> &'static str {
+    thread_local! {
+        static KEPT: RefCell<HashMap<[(usize, usize); 2], &'static str>> = RefCell::default();
+    }
+    // The place of a text in the program is quicker to compare than the text.
+    let place = |text: &str| (text.as_ptr() as usize, text.len());
+    let make = || -> &'static str { if table.is_empty() { name } else { format!("{table}.{name}").leak() } };
+    KEPT.with_borrow_mut(|kept| *kept.entry([place(table), place(name)]).or_insert_with(make))
 }
 
 fn whole(value: u64) -> Value {

@@ -102,6 +102,8 @@ pub struct Trainer<B: Execute, J: Objective = ObjectiveKind> {
     steps_before: u64,
     pool: rayon::ThreadPool,
     micro_batch: usize,
+    /// The largest number of separate gradient sums.
+    lanes: usize,
     epoch: u64,
     /// The codes of the last batch and of its second batch, if the objective needs them.
     codes: Option<(StepCodes<B>, Option<StepCodes<B>>)>,
@@ -162,6 +164,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             steps_per_epoch: training.steps_per_epoch(),
             pool: pool.map_err(|source| TrainError::Threads { threads, source })?,
             micro_batch: micro_batch::<B>(architecture, train.batch_size as usize, objective.samples()),
+            lanes: lanes::<B>(architecture),
             objective,
             epoch: 0,
             codes: None,
@@ -357,7 +360,7 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
             weights.beta = coupled.kl_weight.unwrap_or(weights.beta);
             (coupled_gradients, prior_gradient, terms) = (Some(coupled.gradients), coupled.prior, Some(coupled.terms));
         }
-        let groups: Vec<&[&[u32]]> = micro_batches.chunks(micro_batches.len().div_ceil(B::LANES)).collect();
+        let groups: Vec<&[&[u32]]> = micro_batches.chunks(micro_batches.len().div_ceil(self.lanes)).collect();
         let first = |group: usize| groups.iter().take(group).flat_map(|group| group.iter()).map(|one| one.len()).sum();
         let tasks = groups.iter().enumerate().map(|(group, micro_batches)| LaneTask {
             objective: &self.objective,
@@ -460,6 +463,11 @@ impl<B: Execute, J: Objective> Trainer<B, J> {
 /// The number of images in a micro-batch: at most the limit of the backend. If the backend has several lanes, at most half a
 /// batch, so that two threads have work. With several samples per image, as many images have that number of codes.
 pub fn micro_batch<B: Execute>(architecture: &Architecture, batch_size: usize, samples: usize) -> usize {
-    let share = if B::LANES > 1 { batch_size.div_ceil(2) } else { batch_size };
+    let share = if lanes::<B>(architecture) > 1 { batch_size.div_ceil(2) } else { batch_size };
     (B::micro_batch(architecture.has_own_gradients()) / samples.max(1)).min(share).max(1)
+}
+
+/// The largest number of separate gradient sums: this many threads can share a batch.
+pub fn lanes<B: Execute>(architecture: &Architecture) -> usize {
+    B::lanes(u64::try_from(4 * architecture.parameters()).unwrap_or(u64::MAX))
 }

@@ -7,9 +7,9 @@ use crate::metrics::Split;
 use crate::model::Architecture;
 use crate::objective::{Loss, Objective};
 use crate::plan::Trial;
-use crate::tensor::backend::{Backend, Host, Precision, WINDOWS};
+use crate::tensor::backend::{Host, Precision, WINDOWS};
 use crate::train::measure::SECONDS;
-use crate::train::{Device, EpochEnd, Keep, Progress, Trainer, micro_batch};
+use crate::train::{Device, EpochEnd, Keep, Progress, Trainer, lanes, micro_batch};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -111,12 +111,13 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let images = micro_batch::<Host>(architecture, train.batch_size as usize, samples) as f64;
     let worked_on = 4.0 * images * samples as f64 * architecture.activations() as f64 * ACTIVATIONS;
     // The weight gradients that each lane sums in arrays of its own.
-    let of_thread = worked_on + if architecture.has_own_gradients() { weights } else { 0.0 };
+    let lanes = (train.batch_size as f64 / images).ceil().min(lanes::<Host>(architecture) as f64);
+    let summed = if architecture.has_own_gradients() { lanes * weights } else { 0.0 };
     let encoded = images_of_prior(architecture) * architecture.activations_of_encoder() as f64;
     // The own parameters of the objective are trained by the codes of a whole batch.
     let judged = train.batch_size as f64 * own.activations as f64;
     let kept = kept + 4.0 * (encoded + judged) * ACTIVATIONS;
-    let worked_on = threads.min(Host::LANES) as f64 * of_thread;
+    let worked_on = (threads as f64).min(lanes) * worked_on + summed;
     PROCESS + trial.dataset().train.bytes_in_memory() as f64 + (kept + worked_on).max(evaluation_memory(trial))
 }
 

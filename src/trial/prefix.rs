@@ -59,8 +59,8 @@ impl Prefixes {
     /// continue them if its steps depend on the number of epochs.
     pub fn of(&self, trial: &Trial) -> impl DoubleEndedIterator<Item = &Prefix> {
         let epochs = trial.spec().train.epochs;
-        let alike = self.courses.get(&trial.course_hash()).into_iter().flatten();
-        alike.filter(move |prefix| prefix.epochs <= epochs && prefix.trial != trial.id())
+        let alike = (!self.courses.is_empty()).then(|| self.courses.get(&trial.course_hash())).flatten();
+        alike.into_iter().flatten().filter(move |prefix| prefix.epochs <= epochs && prefix.trial != trial.id())
     }
 }
 

@@ -205,8 +205,8 @@ pub trait Backend: 'static + Sized {
     /// Takes the gradient of one parameter after the backward pass of a micro-batch.
     type GradientReader: Fn(&mut Grads<Self>) -> Result<Self::Part, DeviceError>;
 
-    /// The number of separate gradient sums; this many threads can share a batch.
-    const LANES: usize;
+    /// The largest number of separate gradient sums of a model whose weights have this many bytes; this many threads can share a batch.
+    fn lanes(weights: u64) -> usize;
 
     /// The best number of images in a micro-batch; a batch is split into micro-batches of this size.
     fn micro_batch(convolutional: bool) -> usize;

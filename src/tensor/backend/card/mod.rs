@@ -115,7 +115,9 @@ impl Backend for OnCard {
 
     type GradientReader = Box<dyn Fn(&mut Grads<OnCard>) -> Result<CardPart, DeviceError>>;
 
-    const LANES: usize = 1;
+    fn lanes(_: u64) -> usize {
+        1
+    }
 
     fn micro_batch(_: bool) -> usize {
         // A card computes the whole batch at once.

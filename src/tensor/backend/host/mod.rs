@@ -77,7 +77,11 @@ impl Backend for Host {
 
     type GradientReader = Box<dyn Fn(&mut Grads<Host>) -> Result<Part, DeviceError> + Send + Sync>;
 
-    const LANES: usize = 8;
+    fn lanes(weights: u64) -> usize {
+        // All sums are in memory at the end of a step.
+        const MEMORY: u64 = 256_000_000;
+        (MEMORY / weights.max(1)).clamp(8, 64) as usize
+    }
 
     fn micro_batch(convolutional: bool) -> usize {
         // Large enough to share the work that a layer does once for all images, and small enough for the caches;

@@ -106,7 +106,9 @@ impl<D: PortableDevice> Backend for Portable<D> {
     type GradientReader = Box<dyn Fn(&mut Grads<Self>) -> Result<Self::Part, DeviceError>>;
 
     // A GPU is one worker.
-    const LANES: usize = 1;
+    fn lanes(_: u64) -> usize {
+        1
+    }
 
     fn micro_batch(_: bool) -> usize {
         // Large products suit a GPU; the columns of this many images take a few hundred megabytes.
