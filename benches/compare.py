@@ -44,6 +44,8 @@ STEP_IMAGES = 2048
 BATCHES = [128, 16]
 # For the sweep: the fastest way that compiles nothing, and one that does.
 SWEEP_WAYS = ["fused+channels_last", "fused+channels_last+compile"]
+# Processes of PyTorch's data loader.
+LOADERS = [0, 2]
 # The measurement of benches/speed.rs that is used as the peak.
 PEAK = "matrix product 512x512x512, gemm"
 KL_WEIGHTS = [0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0]
@@ -211,11 +213,15 @@ def peak(machine, args, server):
     return found(rf"{re.escape(PEAK)} +[\d.]+ +([\d.]+)", output)
 
 
+def epochs_of(model, threads):
+    """Epochs that take some seconds at half of the peak."""
+    return 1 + max(2, round(3 * threads * 60e9 / (OPERATIONS[model] * STEP_IMAGES)))
+
+
 def rounds_of(machine, args, model, batch, count):
     """Images per second of vaex and of each way of PyTorch in each round, and the peak of a core in GFLOP/s."""
     measured, peaks = {name: [] for name in ("vaex", *WAYS[model])}, []
-    # Some seconds at half of the peak.
-    epochs = 1 + max(2, round(3 * count * 60e9 / (OPERATIONS[model] * STEP_IMAGES)))
+    epochs = epochs_of(model, count)
     with Server(machine, model, batch, count) as server, Server(machine, model, batch, 1) as alone:
         for way in WAYS[model]:
             server.ask(way, 0.01)  # compiles
@@ -274,6 +280,53 @@ def step_tables(args, models, threads, rows, shares, all_ways):
         tables.append(table(f"All ways of PyTorch, {model}", "Images per second of the same rounds.",
                             ["batch", "threads", *WAYS[model]], all_ways[model]))
     return "\n\n".join(tables)
+
+
+def epoch(machine, args):
+    """Measures epochs of both programs, PyTorch with its data loader."""
+    threads, rows = len(args.cores), []
+    for model, batch in [(model, batch) for model in args.models for batch in args.batches]:
+        # The way that is fastest for most networks without compiling, and the loader with and without processes of its own.
+        way = "fused+channels_last" if is_convolutional(model) else "fused"
+        measured = {name: [] for name in ("vaex", *LOADERS)}
+        count = epochs_of(model, threads)
+        for _ in range(args.rounds):
+            measured["vaex"].append(machine.trained(model, batch, threads, count))
+            for workers in LOADERS:
+                network = NETWORKS[model]
+                output = machine.peer("epoch", "--model", model, "--batch", batch, "--threads", threads, "--way", way, "--epochs",
+                                      count - 1, "--workers", workers, "--limit", STEP_IMAGES, "--images",
+                                      machine.noise(network["side"], network["channels"]))[0]
+                measured[workers].append(found(r"(\d+) img/s", output))
+        best = max(LOADERS, key=lambda workers: median(measured[workers]))
+        ratio = ratios([mine / other for mine, other in zip(measured["vaex"], measured[best])])
+        rows.append([model, str(batch), rates(measured["vaex"]), *(rates(measured[workers]) for workers in LOADERS), ratio])
+        tell(f"epoch: {model}, batch {batch}: {rows[-1]}")
+    note = (f"Training images per second of the median epoch after the first, with {threads} threads; an epoch has {STEP_IMAGES:,} "
+            "images. PyTorch reads images with its DataLoader, one at a time from a dataset, in the main process or in processes "
+            "of its own (the number in the head), and trains with Adam in one kernel. The ratio is to the faster loader.")
+    return table("Epoch with a data loader", note,
+                 ["model", "batch", "vaex", *(f"PyTorch, {workers} loaders" for workers in LOADERS), "ratio"], rows)
+
+
+def script(title, *command):
+    """The Markdown that another program of this folder prints."""
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        stop(f"{title} failed")
+    return f"### {title}\n\n{done.stdout.strip()}"
+
+
+def nll(machine, args):
+    """Runs nll.py."""
+    return script("NLL", sys.executable, ROOT / "benches/nll.py", "--vaex", args.vaex, "--python", args.python, "--rounds", args.rounds)
+
+
+def data(machine, args):
+    """Runs data.py, if there is a folder of pictures."""
+    if args.pictures is None:
+        return "The preparation of pictures was not measured: --pictures names no folder."
+    return script("Preparation of pictures", args.python, ROOT / "benches/data.py", args.vaex, args.pictures, args.rounds)
 
 
 def sweep(machine, args):
@@ -444,6 +497,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=4,
                         help="how long a way of PyTorch is measured in a round (default %(default)s)")
     parser.add_argument("--images", type=Path, help="IDX file for memory, plain or .gz; by default the embedded images")
+    parser.add_argument("--pictures", type=Path, help="a folder of JPEG pictures for data")
     parser.add_argument("--limit", type=int, help="use only the first N images for memory")
     args = parser.parse_args()
     if not args.vaex.is_file():
@@ -478,7 +532,7 @@ def cores(parser, text):
     return chosen
 
 
-PARTS = {"step": step, "sweep": sweep, "memory": memory, "start": start}
+PARTS = {"step": step, "epoch": epoch, "sweep": sweep, "memory": memory, "start": start, "nll": nll, "data": data}
 
 
 def main():

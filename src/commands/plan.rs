@@ -16,6 +16,7 @@ use crate::text::counted;
 use crate::trial::{Prefix, estimate};
 use clap::Args;
 use indicatif::HumanDuration;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -214,8 +215,9 @@ fn times<'p>(plan: &'p Plan, prospects: &Prospects<'_>) -> anyhow::Result<BTreeM
 
 fn table(plan: &Plan, prospects: &Prospects<'_>, times: &BTreeMap<&str, Duration>) -> Table {
     let trials: Vec<&Trial> = plan.selected().collect();
-    let column = |cell: &dyn Fn(&Trial) -> String| trials.iter().map(|trial| cell(trial)).collect::<Vec<String>>();
-    let values: Vec<Vec<String>> = trials.iter().map(|trial| trial.texts(plan.varied())).collect();
+    let column =
+        |cell: &(dyn Fn(&Trial) -> String + Sync)| trials.par_iter().map(|trial| cell(trial)).collect::<Vec<String>>();
+    let values: Vec<Vec<String>> = trials.par_iter().map(|trial| trial.texts(plan.varied())).collect();
     let last = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     let keys = plan.varied().iter().enumerate().map(|(index, key)| {
         let cells = values.iter().map(|values| values[index].clone()).collect();

@@ -111,7 +111,7 @@ impl Dataset {
 /// Loads data sets, and keeps the images that were loaded for the next data set.
 pub struct Files {
     cache: Cache,
-    watch: Box<dyn FnMut(Preparing)>,
+    watch: Box<dyn FnMut(Preparing) + Send>,
     loaded: Vec<(String, Loaded)>,
 }
 
@@ -124,7 +124,7 @@ impl Default for Files {
 
 impl Files {
     /// Prepared images are in `cache`; `watch` is told the progress of preparing them.
-    pub fn new(cache: Cache, watch: impl FnMut(Preparing) + 'static) -> Files {
+    pub fn new(cache: Cache, watch: impl FnMut(Preparing) + Send + 'static) -> Files {
         Files { cache, watch: Box::new(watch), loaded: Vec::new() }
     }
 

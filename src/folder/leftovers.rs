@@ -26,11 +26,19 @@ pub(super) fn remove_files(folder: &Path, prefix: &str) -> Result<(), FileError>
         if !entry.file_name().to_string_lossy().starts_with(prefix) {
             continue;
         }
-        match std::fs::remove_file(entry.path()) {
-            // The process that wrote it has renamed or removed it in the meantime.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            removed => removed.map_err(FileError::at("remove", &entry.path()))?,
-        }
+        // The process that wrote it may have renamed or removed it in the meantime.
+        remove_if_present(&entry.path())?;
     }
     Ok(())
+}
+
+/// Removes a file, if it exists.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove_if_present(path: &Path) -> Result<(), FileError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(FileError::at("remove", path)),
+    }
 }

@@ -18,7 +18,7 @@ pub use checksum::{checksum, digest, digest_number, hexadecimal};
 pub(crate) use error::room_needed;
 pub use error::{FileError, exists, is_full};
 pub use experiment::{ExperimentFolder, TrialFolders};
-pub use leftovers::remove_leftovers;
+pub use leftovers::{remove_if_present, remove_leftovers};
 pub use seal::{BLANK_SEAL, DAMAGED, SEAL_NAME, SealPlace, damaged};
 pub use submission::SubmissionFolder;
 pub use trial::{TrialFolder, is_event_file, is_picture};

@@ -1,6 +1,6 @@
 //! The trial folder, and the names of its files.
 
-use super::leftovers::{remove_files, remove_leftovers};
+use super::leftovers::{remove_files, remove_if_present, remove_leftovers};
 use super::{FileError, create_folder, exists};
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
@@ -92,10 +92,7 @@ impl TrialFolder {
     /// # Errors
     /// It cannot be removed.
     pub fn remove_metrics(&self) -> Result<(), FileError> {
-        match exists(&self.metrics())? {
-            true => std::fs::remove_file(self.metrics()).map_err(FileError::at("remove", &self.metrics())),
-            false => Ok(()),
-        }
+        remove_if_present(&self.metrics())
     }
 
     /// The trained weights.
@@ -136,12 +133,7 @@ impl TrialFolder {
         }
         let saved = [self.previous_checkpoint(), self.checkpoint()];
         let aside = [&saved[0], &saved[1], &self.state()].map(|path| Self::of_another_gpu(path));
-        for path in saved.into_iter().chain(aside) {
-            if exists(&path)? {
-                std::fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
-            }
-        }
-        Ok(())
+        saved.into_iter().chain(aside).try_for_each(|path| remove_if_present(&path))
     }
 
     /// The checkpoint: everything that is needed to resume.

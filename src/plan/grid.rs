@@ -2,23 +2,24 @@
 
 use super::expect::expected;
 use super::problems::{Repeated, is_hidden, locate, locate_unused};
-use super::resolve::Resolver;
+use super::resolve::{ResolvedPoint, Resolver};
 use super::trial::same;
-use super::{Plan, Searching, Trial, search};
+use super::{Plan, Problem, Searching, Trial, search};
 use crate::language::diagnostics::{Diagnostic, Diagnostics};
-use crate::language::sweep::{HARD_LIMIT, Pattern};
+use crate::language::sweep::{HARD_LIMIT, Pattern, Point};
 use crate::language::{Document, Search};
 use crate::settings::as_json;
 use crate::text::{counted, grouped};
 use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// How many points are resolved at a time.
 const AT_A_TIME: usize = 256;
 
 /// The plan of all trials, or all errors in them.
-pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
+pub(super) fn plan(resolver: Resolver) -> Result<Plan, Diagnostics> {
     let document = resolver.document().clone();
     let sweep = document.sweep();
     let mut faults = document.faults().to_vec();
@@ -31,32 +32,21 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     let (mut unused, mut found): (BTreeMap<_, _>, Vec<Repeated>) = (BTreeMap::new(), Vec::new());
     let (mut count, mut excluded) = (0, vec![0usize; sweep.exclude.len()]);
     let has_faults = !faults.is_empty();
-    let specs = resolver.points().clone();
     // Several at a time are resolved by all cores, but not all of them, which would take much memory.
     let resolved = (0..points.div_ceil(AT_A_TIME)).flat_map(|group| {
-        let numbers = (0..points).skip(group * AT_A_TIME).take(AT_A_TIME).collect::<Vec<usize>>();
-        let resolve = |number: usize| {
-            let choice = sweep.choice(number);
-            let point = specs.point(&choice);
-            (number, choice, point)
-        };
-        numbers.into_par_iter().map(resolve).collect::<Vec<_>>()
+        let numbers = (group * AT_A_TIME)..points.min((group + 1) * AT_A_TIME);
+        resolve(&resolver, numbers)
     });
-    for (number, choice, point) in resolved {
-        if !sweep.exclude.is_empty() {
-            let values = point.spec.values();
-            let matching: Vec<bool> = sweep.exclude.iter().map(|pattern| matches(pattern, &values)).collect();
-            matching.iter().zip(&mut excluded).for_each(|(matches, count)| *count += usize::from(*matches));
-            if matching.contains(&true) {
-                continue;
-            }
-        }
+    for (Resolved { number, choice, matching, unused: of_point, .. }, trial) in resolved {
+        matching.iter().zip(&mut excluded).for_each(|(matches, count)| *count += usize::from(*matches));
+        // An excluded point has none.
+        let Some(trial) = trial else { continue };
         count += 1;
-        for problem in point.unused.iter().filter(|problem| !is_hidden(&document, &choice, problem)) {
+        for problem in of_point.iter().filter(|problem| !is_hidden(&document, &choice, problem)) {
             let uses = unused.entry(problem.keys.clone()).or_insert((problem.clone(), choice.clone(), 0));
             uses.2 += 1;
         }
-        let (trial, problems) = match resolver.trial(point) {
+        let (trial, problems) = match trial {
             Ok(trial) => {
                 let of_search = document.search().map(|search| search::problems(&document, search, &trial));
                 (Some(trial), of_search.unwrap_or_default())
@@ -144,6 +134,49 @@ pub(super) fn plan(mut resolver: Resolver) -> Result<Plan, Diagnostics> {
     let (combinations, left_out) = (count, BTreeSet::new());
     let search = document.search().map(|search| Searching::new(search.clone(), &trials, resolver));
     Ok(Plan { name, trials, choices, combinations, varied, left_out, document, expected, search, warnings })
+}
+
+/// The points of some numbers; each with its trial or its errors, unless it is excluded.
+fn resolve(resolver: &Resolver, numbers: Range<usize>) -> Vec<(Resolved<'_>, Option<Result<Trial, Vec<Problem>>>)> {
+    let points: Vec<Resolved<'_>> = numbers.into_par_iter().map(|number| Resolved::new(resolver, number)).collect();
+    // Images are read one after the other.
+    let datasets: Vec<_> = points.iter().map(|one| one.point.as_ref().map(|point| resolver.dataset(point))).collect();
+    let trials = points.into_par_iter().zip(datasets).map(|(mut one, dataset)| {
+        let trial = one.point.take().zip(dataset).map(|(point, dataset)| resolver.trial_of(point, dataset));
+        (one, trial)
+    });
+    trials.collect()
+}
+
+/// A point of the sweep.
+struct Resolved<'d> {
+    number: usize,
+    choice: Vec<&'d Point>,
+    /// For each pattern of what is excluded, whether the point matches.
+    matching: Vec<bool>,
+    /// Keys that were written but do not apply.
+    unused: Vec<Problem>,
+    /// `None` if it is excluded.
+    point: Option<ResolvedPoint>,
+}
+
+impl Resolved<'_> {
+    /// Resolves the point of a number.
+    fn new(resolver: &Resolver, number: usize) -> Resolved<'_> {
+        let sweep = resolver.document().sweep();
+        let choice = sweep.choice(number);
+        let mut point = resolver.point(&choice);
+        let matching: Vec<bool> = match sweep.exclude.as_slice() {
+            [] => Vec::new(),
+            patterns => {
+                let values = point.spec.values();
+                patterns.iter().map(|pattern| matches(pattern, &values)).collect()
+            }
+        };
+        let unused = std::mem::take(&mut point.unused);
+        let point = (!matching.contains(&true)).then_some(point);
+        Resolved { number, choice, matching, unused, point }
+    }
 }
 
 /// Whether a trial matches a pattern: for each key, it has one of the values.

@@ -10,22 +10,18 @@ use crate::settings::{Found, Role};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use toml::Value;
 
-/// Resolves points of a sweep one at a time, in any order. Image files are read once.
+/// Resolves points of a sweep, in any order and on several threads. Image files are read once.
 pub struct Resolver {
-    points: Points,
-    datasets: Datasets,
-    initial: InitialWeights,
-}
-
-/// Resolves the specs of points, without their images.
-#[derive(Clone)]
-pub(super) struct Points {
     document: Arc<Document>,
     /// The default name of the experiment.
     stem: String,
+    /// The folder that paths are relative to.
+    folder: PathBuf,
+    datasets: Mutex<Datasets>,
+    initial: Mutex<InitialWeights>,
 }
 
 /// A point whose spec is resolved and whose images are not read yet.
@@ -37,6 +33,8 @@ pub struct ResolvedPoint {
     /// is an error.
     pub(super) unused: Vec<Problem>,
     written: BTreeMap<DottedKey, Value>,
+    /// The settings of its images, and their text.
+    data: (DataSettings, String),
 }
 
 impl ResolvedPoint {
@@ -46,9 +44,22 @@ impl ResolvedPoint {
     }
 }
 
-impl Points {
+impl Resolver {
+    /// A resolver for a document; paths in it are relative to `folder`. `files` loads the images.
+    pub fn new(document: Document, stem: &str, folder: &Path, files: Files) -> Resolver {
+        let datasets = Mutex::new(Datasets { files, loaded: BTreeMap::new() });
+        let initial = Mutex::new(InitialWeights::new(folder));
+        let (document, stem) = (Arc::new(document), stem.to_owned());
+        Resolver { document, stem, folder: folder.to_path_buf(), datasets, initial }
+    }
+
+    /// The document.
+    pub fn document(&self) -> &Arc<Document> {
+        &self.document
+    }
+
     /// The point with the values of a choice of a sweep.
-    pub(super) fn point(&self, choice: &[&Point]) -> ResolvedPoint {
+    pub fn point(&self, choice: &[&Point]) -> ResolvedPoint {
         let values = choice.iter().flat_map(|point| point.iter());
         let values = values.filter_map(|one| Some((one.key.as_str(), one.value.as_ref()?)));
         let mut written = self.document.with_values(values);
@@ -64,31 +75,16 @@ impl Points {
             let message = format!("`{key}` does not apply, because `{by}` gives the whole network");
             Problem::new(&[key, by], message, "remove one of them")
         }));
-        ResolvedPoint { spec, found, unused, written }
-    }
-}
-
-impl Resolver {
-    /// A resolver for a document; paths in it are relative to `folder`. `files` loads the images.
-    pub fn new(document: Document, stem: &str, folder: &Path, files: Files) -> Resolver {
-        let datasets = Datasets { folder: folder.to_path_buf(), files, loaded: Vec::new() };
-        let initial = InitialWeights::new(folder);
-        Resolver { points: Points { document: Arc::new(document), stem: stem.to_owned() }, datasets, initial }
-    }
-
-    /// The document.
-    pub fn document(&self) -> &Arc<Document> {
-        &self.points.document
-    }
-
-    /// Resolves the specs of points.
-    pub(super) fn points(&self) -> &Points {
-        &self.points
-    }
-
-    /// The point with the values of a choice of a sweep.
-    pub fn point(&self, choice: &[&Point]) -> ResolvedPoint {
-        self.points.point(choice)
+        // Binarization and range do not change the stored images.
+        let data = DataSettings {
+            binarize: Binarize::None,
+            range: [0.0, 1.0],
+            dequantize: false,
+            flip: false,
+            ..spec.data.clone()
+        };
+        let text = format!("{data:?}");
+        ResolvedPoint { spec, found, unused, written, data: (data, text) }
     }
 
     /// The trial of a point.
@@ -96,18 +92,27 @@ impl Resolver {
     /// # Errors
     /// All errors in its spec and its data. If the data cannot be read, everything that does not depend on it is still
     /// checked.
-    pub fn trial(&mut self, point: ResolvedPoint) -> Result<Trial, Vec<Problem>> {
+    pub fn trial(&self, point: ResolvedPoint) -> Result<Trial, Vec<Problem>> {
+        let dataset = self.dataset(&point);
+        self.trial_of(point, dataset)
+    }
+
+    /// The trial of a point whose images were read.
+    pub(super) fn trial_of(
+        &self,
+        point: ResolvedPoint,
+        dataset: Result<Dataset, Vec<Problem>>,
+    ) -> Result<Trial, Vec<Problem>> {
         let ResolvedPoint { spec, found, written, .. } = point;
-        let dataset = self.datasets.get(&spec.data);
         let (spec, mut problems) = self.with_whole_paths(spec, written);
         problems.extend(found.problems);
-        let mut initial = |spec: &Spec, architecture: &Architecture| self.initial.of(spec, architecture);
+        let mut initial = |spec: &Spec, architecture: &Architecture| locked(&self.initial).of(spec, architecture);
         Trial::new(spec, dataset, &mut initial, problems, found.warnings)
     }
 
     /// A path of the spec as trials have it: absolute, if it is text.
     pub(super) fn whole_path(&self, path: &str) -> String {
-        let path = self.datasets.folder.join(path);
+        let path = self.folder.join(path);
         std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned()
     }
 
@@ -116,7 +121,7 @@ impl Resolver {
         let mut problems = Vec::new();
         let is_path = |key: &str| description().key(key).is_some_and(|key| key.role() == Role::File);
         let mut any = false;
-        if let Some(folder) = spec.data.source.data_dir(&self.datasets.folder).as_deref().and_then(Path::to_str) {
+        if let Some(folder) = spec.data.source.data_dir(&self.folder).as_deref().and_then(Path::to_str) {
             written.insert("data.data_dir".to_owned(), Value::String(folder.to_owned()));
         }
         for (key, value) in written.iter_mut().filter(|(key, _)| is_path(key)) {
@@ -126,7 +131,7 @@ impl Resolver {
             };
             for value in values {
                 let Some(path) = value.as_str() else { continue };
-                let path = self.datasets.folder.join(path);
+                let path = self.folder.join(path);
                 let path = std::path::absolute(&path).unwrap_or(path);
                 match path.to_str() {
                     Some(text) => *value = Value::String(text.to_owned()),
@@ -182,32 +187,33 @@ fn unreadable(error: &DataError) -> Option<(String, &'static str)> {
 
 /// Datasets by source and split, so that a sweep reads each dataset once.
 struct Datasets {
-    folder: PathBuf,
     files: Files,
-    loaded: Vec<(DataSettings, Result<Dataset, Vec<Problem>>)>,
+    /// By the text of their settings.
+    loaded: BTreeMap<String, Result<Dataset, Vec<Problem>>>,
 }
 
-impl Datasets {
-    fn get(&mut self, data: &DataSettings) -> Result<Dataset, Vec<Problem>> {
-        // Binarization and range do not change the stored images.
-        let data = DataSettings {
-            binarize: Binarize::None,
-            range: [0.0, 1.0],
-            dequantize: false,
-            flip: false,
-            ..data.clone()
-        };
-        if let Some((_, result)) = self.loaded.iter().find(|(known, _)| *known == data) {
+/// What a mutex has, also if a thread panicked with it: every change is a whole one.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Resolver {
+    /// The images of a point. Not to be called by tasks of rayon: reading images has such tasks too, and a thread that waits for
+    /// them could begin another task, which would wait for this thread.
+    pub(super) fn dataset(&self, point: &ResolvedPoint) -> Result<Dataset, Vec<Problem>> {
+        let (data, text) = &point.data;
+        let mut datasets = locked(&self.datasets);
+        if let Some(result) = datasets.loaded.get(text) {
             return result.clone();
         }
-        let result = self.files.dataset(&data, &self.folder).map_err(|error: DataError| {
+        let result = datasets.files.dataset(data, &self.folder).map_err(|error: DataError| {
             if let DataError::Unset = error {
                 return Vec::new();
             }
             let (message, help) = unreadable(&error).unwrap_or_else(|| (error.to_string(), ""));
             vec![Problem::new(&error.keys(), message, help)]
         });
-        self.loaded.push((data, result.clone()));
+        datasets.loaded.insert(text.clone(), result.clone());
         result
     }
 }

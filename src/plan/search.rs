@@ -11,10 +11,9 @@ use crate::search::{Rules, Setting, Space};
 use crate::settings::{Role, as_json};
 use crate::train::measure::{BITS_PER_DIM, ELBO_NATS, LOSS};
 use serde_json::Value;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// The search of a plan.
 #[derive(Clone)]
@@ -26,7 +25,7 @@ pub struct Searching {
     hash: String,
     /// The spec as one file.
     standalone: String,
-    resolver: Rc<RefCell<Resolver>>,
+    resolver: Arc<Resolver>,
 }
 
 impl fmt::Debug for Searching {
@@ -70,7 +69,7 @@ impl Searching {
         });
         let name = trials.first().map(Trial::name).unwrap_or_default();
         let standalone = document.standalone(name, &Vec::from_iter(data_dir), &|path| resolver.whole_path(path));
-        Searching { search, seeds, rules, hash, standalone, resolver: Rc::new(RefCell::new(resolver)) }
+        Searching { search, seeds, rules, hash, standalone, resolver: Arc::new(resolver) }
     }
 
     /// The definition of the search.
@@ -110,7 +109,6 @@ impl Searching {
 
     /// A setting that is proposed, with its trials.
     pub fn proposed(&self, setting: &Setting) -> Proposed {
-        let mut resolver = self.resolver.borrow_mut();
         let (point, setting) = self.search.point(setting);
         let (mut trials, mut problems) = (Vec::new(), Vec::new());
         let (mut applying, mut used) = (setting.clone(), BTreeSet::new());
@@ -118,10 +116,10 @@ impl Searching {
             if self.seeds.is_empty() { vec![None] } else { self.seeds.iter().map(Some).collect() };
         for seed in seeds {
             let choice: Vec<&Point> = [&point].into_iter().chain(seed).collect();
-            let resolved: ResolvedPoint = resolver.point(&choice);
+            let resolved: ResolvedPoint = self.resolver.point(&choice);
             applying = self.search.applying(&setting, &|key| resolved.applies(key));
             used.extend(self.search.keys().filter(|key| resolved.applies(key)).cloned());
-            match resolver.trial(resolved) {
+            match self.resolver.trial(resolved) {
                 Ok(trial) => trials.push(trial),
                 Err(of_trial) => problems.extend(of_trial),
             }

@@ -276,6 +276,14 @@ impl TrialRecord {
         write_unsynced(&folder.record(), &self.bytes(folder)?)
     }
 
+    /// Writes it at the start of a run: synced only if the trial has saved something before.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or the file cannot be written.
+    pub fn write_at_start(&self, folder: &TrialFolder) -> Result<(), FileError> {
+        if folder.has_progress()? { self.write(folder) } else { self.write_unsynced(folder) }
+    }
+
     /// The content of the file in a folder.
     fn bytes(&self, folder: &TrialFolder) -> Result<Vec<u8>, FileError> {
         let path = folder.record();

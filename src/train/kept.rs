@@ -31,7 +31,7 @@ pub fn best_row(rows: &[Row]) -> Option<&Row> {
     comparable(rows).min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, row)| row)
 }
 
-/// The best epoch of a training that goes on: [`best_row`] and [`is_exhausted`], without looking at all rows after each epoch.
+/// The best epoch of a training that goes on: [`best_row`], without looking at all rows after each epoch.
 #[derive(Clone, Debug)]
 pub struct BestEpoch {
     /// The largest values of [`RISING`].
@@ -78,7 +78,7 @@ impl BestEpoch {
         self.best.map(|(epoch, _)| epoch)
     }
 
-    /// Whether the loss has not improved in the last `patience` epochs: [`is_exhausted`].
+    /// Whether the loss has not improved in the last `patience` of the epochs with the full KL weight and capacity.
     pub fn is_exhausted(&self, patience: u64) -> bool {
         self.best.is_some() && self.since >= patience
     }
@@ -113,12 +113,6 @@ pub fn kept_at_rung<'r>(
         false => epoch,
     };
     kept_at(rows, keeps_best, epoch)
-}
-
-/// Whether the loss has not improved in the last `patience` of the epochs with the full KL weight and capacity.
-pub fn is_exhausted(rows: &[Row], patience: u64) -> bool {
-    let best = best_row(rows).map(|row| row.epoch);
-    best.is_some_and(|best| comparable(rows).filter(|(_, row)| row.epoch > best).count() as u64 >= patience)
 }
 
 #[cfg(test)]
@@ -174,8 +168,10 @@ mod tests {
             for count in (2..=rows.len()).step_by(2) {
                 best.add(&rows[..count]);
                 assert_eq!(best.epoch(), best_row(&rows[..count]).map(|row| row.epoch), "{epochs:?}");
-                let ended = |patience| is_exhausted(&rows[..count], patience);
-                assert_eq!([1, 2, 3].map(|patience| best.is_exhausted(patience)), [1, 2, 3].map(ended), "{epochs:?}");
+                // Looking at all rows gives the same.
+                let all = BestEpoch::of(&rows[..count]);
+                let ended = |best: &BestEpoch| [1, 2, 3].map(|patience| best.is_exhausted(patience));
+                assert_eq!(ended(&best), ended(&all), "{epochs:?}");
             }
         }
     }
@@ -205,7 +201,7 @@ mod tests {
 
     #[test]
     fn patience_counts_epochs_at_the_full_weight_without_improvement() {
-        let ends = |epochs: &[(f64, f64)], patience| is_exhausted(&rows(epochs), patience);
+        let ends = |epochs: &[(f64, f64)], patience| BestEpoch::of(&rows(epochs)).is_exhausted(patience);
         let still = [(1.0, 2.0), (1.0, 2.0), (1.0, 2.5)];
         assert!(!ends(&[], 1) && !ends(&still[..1], 1));
         assert!(ends(&still[..2], 1) && !ends(&still[..2], 2) && ends(&still, 2));

@@ -22,7 +22,7 @@ pub use execute::Execute;
 pub use initial::{
     INIT_FROM_DOTTED, InitPart, InitSettings, Initial, OPTIMIZER, OptimizerState, STEPS, STEPS_BEFORE, WEIGHTS,
 };
-pub use kept::{BestEpoch, COMPARED, best_row, is_exhausted, kept_at_rung};
+pub use kept::{BestEpoch, COMPARED, best_row, kept_at_rung};
 pub use schedule::{Course, SCHEDULES, Schedule};
 pub use settings::{DEVICES, Device, Keep, TrainSettings};
 pub use snapshot::{OWN, Snapshot, SnapshotError, Weight};

@@ -107,10 +107,7 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
     record.images_per_second = earlier.images_per_second;
     record.continued = earlier.continued;
     (record.shorter, record.from_scratch) = (earlier.shorter, earlier.from_scratch);
-    match run.folder.has_progress()? {
-        true => record.write(run.folder)?,
-        false => record.write_unsynced(run.folder)?,
-    }
+    record.write_at_start(run.folder)?;
     let outcome = match trial.spec().train.device {
         Device::Cpu => {
             Session::<Host>::new(Default::default(), trial, &clock, &mut run, &mut record).and_then(Session::train)

@@ -105,12 +105,9 @@ pub fn correct<E>(record: &mut TrialRecord, rows: impl FnOnce() -> Result<Vec<Ro
 /// The folder or a file cannot be written.
 pub fn prepare(folder: &TrialFolder, trial: &Trial, record: &TrialRecord) -> Result<(), FileError> {
     folder.create()?;
-    if folder.has_progress()? {
-        write_whole(&folder.spec(), trial.toml().as_bytes())?;
-        return record.write(folder);
-    }
-    write_unsynced(&folder.spec(), trial.toml().as_bytes())?;
-    record.write_unsynced(folder)
+    let write = if folder.has_progress()? { write_whole } else { write_unsynced };
+    write(&folder.spec(), trial.toml().as_bytes())?;
+    record.write_at_start(folder)
 }
 
 /// The error for an epoch with a row that is not finite.

@@ -8,7 +8,7 @@ use crate::plan::Trial;
 use crate::record::checkpoint::{History, read_checkpoint, read_state};
 use crate::record::tables;
 use crate::record::trial::{Gpu, Status, TrialRecord};
-use crate::train::{Execute, Keep, Snapshot, SnapshotError, Trainer, best_row, is_exhausted};
+use crate::train::{BestEpoch, Execute, Keep, Snapshot, SnapshotError, Trainer, best_row};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -149,7 +149,7 @@ fn has_epochs(folder: &TrialFolder) -> Result<bool, FileError> {
 /// Why training cannot go on here from a state, if it was computed on another GPU and epochs are left.
 fn on_another_gpu((snapshot, past): &(Snapshot<'_>, History), trial: &Trial, record: &TrialRecord) -> Option<String> {
     let train = &trial.spec().train;
-    let is_exhausted = train.patience.is_some_and(|patience| is_exhausted(&past.rows, patience));
+    let is_exhausted = train.patience.is_some_and(|patience| BestEpoch::of(&past.rows).is_exhausted(patience));
     if past.gpu == record.gpu || snapshot.position.epoch >= train.epochs || is_exhausted {
         return None;
     }

@@ -1,23 +1,23 @@
 //! Tests of the cache of prepared images: what is read from it, and what is prepared again.
 
 use super::*;
-use std::cell::RefCell;
+
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
-use std::rc::Rc;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 /// What a loader says of its work.
-type Said = Rc<RefCell<Vec<String>>>;
+type Said = Arc<Mutex<Vec<String>>>;
 
 /// A loader with this cache, and what it says.
 fn watched(cache: Cache) -> (Files, Said) {
     let said = Said::default();
-    let all = Rc::clone(&said);
+    let all = Arc::clone(&said);
     let files = Files::new(cache, move |event| {
-        all.borrow_mut().push(match event {
+        all.lock().unwrap().push(match event {
             Preparing::Images { done, count, .. } => format!("{done} of {count:?}"),
             Preparing::Waits { .. } => "waits".to_owned(),
             Preparing::Ended => "ended".to_owned(),
@@ -36,7 +36,7 @@ fn pool(data: &Data, folder: &Path, cache: Cache) -> (Vec<u8>, bool) {
     let data = Data { validation: Some(Held::Images(0)), ..data.clone() };
     let (mut files, said) = watched(cache);
     let dataset = files.dataset(&data.settings(), folder).unwrap();
-    let was_prepared = !said.borrow().is_empty();
+    let was_prepared = !said.lock().unwrap().is_empty();
     (bytes(&dataset.train), was_prepared)
 }
 
@@ -77,7 +77,7 @@ fn files_are_kept_for_other_datasets() {
     assert_eq!(files.dataset(&limited(Some(9)).settings(), folder.path()).unwrap().train.len(), 8);
     let error = files.dataset(&limited(Some(11)).settings(), folder.path()).unwrap_err();
     assert!(error.to_string().starts_with("`data.limit` is 11, but"), "{error}");
-    assert_eq!(*said.borrow(), [""; 0], "the first of the other loaders prepared the images");
+    assert_eq!(*said.lock().unwrap(), [""; 0], "the first of the other loaders prepared the images");
 }
 
 #[test]
@@ -86,12 +86,12 @@ fn images_are_prepared_once_for_all_loaders() {
     let limited = |limit| Data { labels: Some("train-labels".into()), limit, ..idx("train.gz") };
     let (mut first, said) = watched(cache_of(folder.path()));
     let one = first.dataset(&limited(None).settings(), folder.path()).unwrap();
-    assert!(said.borrow().ends_with(&["10 of Some(10)", "ended"].map(str::to_owned)), "{said:?}");
+    assert!(said.lock().unwrap().ends_with(&["10 of Some(10)", "ended"].map(str::to_owned)), "{said:?}");
     // Another split of the same images, in another loader.
     for limit in [None, Some(5)] {
         let (mut other, said) = watched(cache_of(folder.path()).checking_values());
         let other = other.dataset(&limited(limit).settings(), folder.path()).unwrap();
-        assert_eq!(*said.borrow(), [""; 0]);
+        assert_eq!(*said.lock().unwrap(), [""; 0]);
         assert_eq!((other.train.bytes_in_memory(), other.train.element()), (0, Element::Byte));
         if limit.is_none() {
             assert_eq!((&other.hash, bytes(&other.train)), (&one.hash, bytes(&one.train)));
@@ -210,7 +210,7 @@ fn a_picture_more_or_less_is_noticed() {
         let settings = DataSettings { validation: Some(Held::Images(0)), ..of_files(&data) };
         let (mut files, said) = watched(cache_of(folder.path()));
         let dataset = files.dataset(&settings, folder.path()).unwrap();
-        let was_prepared = !said.borrow().is_empty();
+        let was_prepared = !said.lock().unwrap().is_empty();
         (bytes(&dataset.train), labels(&dataset.train), was_prepared)
     };
     let (a, b, c) = ([1, 2, 3, 200], [5, 6, 7, 8], [9, 10, 11, 12]);
@@ -258,7 +258,7 @@ fn of_several_loaders_one_prepares() {
                 begins.wait();
                 let dataset = files.dataset(&data, folder.path()).unwrap();
                 assert!(bytes(&dataset.train) == values);
-                let said = said.borrow();
+                let said = said.lock().unwrap();
                 waits.fetch_add(said.iter().filter(|one| *one == "waits").count(), Ordering::Relaxed);
                 ends.fetch_add(said.iter().filter(|one| *one == "ended").count(), Ordering::Relaxed);
             });

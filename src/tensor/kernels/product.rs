@@ -125,11 +125,8 @@ impl WithSimd for Checked<'_> {
                 let vectors = columns.div_ceil(lanes);
                 let stride = vectors * lanes;
                 super::scratch::with_scratch(terms * stride, |padded| {
-                    for (term, padded) in padded.chunks_exact_mut(stride).enumerate() {
-                        let row = &product.right[term * product.right_stride + first..][..columns];
-                        padded[..columns].copy_from_slice(row);
-                        padded[columns..].fill(0.0);
-                    }
+                    let rows = product.right.get(first..).unwrap_or_default();
+                    simd.vectorize(Copy { simd, rows, row_stride: product.right_stride, columns, stride, padded });
                     let right = Panel { values: padded, stride, first, columns };
                     // SAFETY: as above; the padded rows have `vectors` full vectors.
                     unsafe {
@@ -142,6 +139,32 @@ impl WithSimd for Checked<'_> {
                 });
             }
             first += columns;
+        }
+    }
+}
+
+/// Copies columns of the right matrix, padded with zeros to whole vectors.
+struct Copy<'a, S> {
+    simd: S,
+    rows: &'a [f32],
+    row_stride: usize,
+    columns: usize,
+    stride: usize,
+    padded: &'a mut [f32],
+}
+
+impl<S: Simd> pulp::NullaryFnOnce for Copy<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Copy { simd, rows, row_stride, columns, stride, padded } = self;
+        let rows = rows.chunks(row_stride).map(|row| &row[..columns]);
+        for (row, padded) in rows.zip(padded.chunks_exact_mut(stride)) {
+            let vectors = S::as_mut_simd_f32s(padded).0.iter_mut();
+            for (vector, row) in vectors.zip(row.chunks(S::F32_LANES)) {
+                *vector = simd.partial_load_f32s(row);
+            }
         }
     }
 }
@@ -162,9 +185,11 @@ struct Panel<'a> {
 #[inline(always)]
 #[expect(unsafe_code, reason = "tiles are read and written by pointers")]
 unsafe fn panel<S: Simd, const V: usize>(simd: S, product: Product, right: Panel, result: &mut [f32]) {
-    let mut row = 0;
-    while row < product.rows.len() {
-        let rows = (product.rows.len() - row).min(tile_rows::<S>());
+    // Tiles of nearly equal size: one with few rows takes longer for each.
+    let tiles = product.rows.len().div_ceil(tile_rows::<S>());
+    let begin = |tile: usize| tile * product.rows.len() / tiles;
+    for tile_index in 0..tiles {
+        let (row, rows) = (begin(tile_index), begin(tile_index + 1) - begin(tile_index));
         macro_rules! tiles {
             ($($rows:literal)*) => {
                 match rows {
@@ -179,7 +204,6 @@ unsafe fn panel<S: Simd, const V: usize>(simd: S, product: Product, right: Panel
         } else {
             tiles!(1 2 3 4 5 6);
         }
-        row += rows;
     }
 }
 

@@ -1,7 +1,7 @@
 //! The trained weights, and what is needed to train them for more epochs.
 
 use super::{TrainingEvent, Writer};
-use crate::folder::{FileError, TrialFolder, exists};
+use crate::folder::{TrialFolder, remove_if_present};
 use crate::record::checkpoint::{write_model, write_state};
 use crate::train::Execute;
 use crate::trial::TrialError;
@@ -29,10 +29,7 @@ impl<B: Execute> Writer<B> for ModelFile {
                 }
                 None => {
                     // An earlier training may have left one.
-                    if exists(&folder.last_model())? {
-                        std::fs::remove_file(folder.last_model())
-                            .map_err(FileError::at("remove", &folder.last_model()))?;
-                    }
+                    remove_if_present(&folder.last_model())?;
                     write_model(&folder.model(), last, &spec, architecture, stored)?;
                     TrialFolder::MODEL
                 }
