@@ -132,12 +132,12 @@ impl DataArgs {
             let (key, value) = assigned(assignment)?;
             written.insert(key, value);
         }
-        let (spec, Found { problems, settings, .. }) = Spec::read(&written);
+        let (spec, Found { problems, .. }) = Spec::read(&written);
         if let Some(problem) = problems.first() {
             let help = problem.help.iter().map(|help| format!("; {help}")).collect::<String>();
             bail!("{}{help}", problem.message);
         }
-        match written.keys().find(|key| !settings.iter().any(|setting| setting.key == **key)) {
+        match written.keys().find(|key| !spec.settings().iter().any(|setting| setting.key == **key)) {
             Some(unused) => bail!("`{unused}` does not apply to these images"),
             None => Ok(spec),
         }

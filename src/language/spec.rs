@@ -173,7 +173,7 @@ fn read(keys: &mut Keys<'_>) -> Spec {
 }
 
 impl Spec {
-    /// Resolves the written values of one trial, by dotted key. Also returns the errors and warnings.
+    /// Resolves the written values of one trial, by dotted key. Also returns the errors and warnings; the settings are those of the spec.
     pub fn read(written: &BTreeMap<String, Value>) -> (Spec, Found) {
         let (mut spec, mut found) = Keys::read(written, read);
         spec.settings = std::mem::take(&mut found.settings).into_iter().map(Arc::new).collect();
