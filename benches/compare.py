@@ -314,7 +314,9 @@ def script(title, *command):
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         stop(f"{title} failed")
-    return f"### {title}\n\n{done.stdout.strip()}"
+    # Lines that are no table are a list.
+    lines = [line if line.startswith("|") else f"- {line}" for line in done.stdout.splitlines()]
+    return "\n".join([f"### {title}", "", *lines])
 
 
 def nll(machine, args):
@@ -488,8 +490,8 @@ def arguments():
         return lambda text: [kind(word) for word in text.split(",")]
 
     parser.add_argument("--models", type=listed(str), default=["conv", "conv_rgb", "mlp"],
-                        help=f"models of the part `step`, of {','.join(NETWORKS)}, or `all` (default conv,conv_rgb,mlp)")
-    parser.add_argument("--batches", type=listed(int), default=BATCHES, help="batch sizes of the part `step` (default 128,16)")
+                        help=f"models of the parts `step` and `epoch`, of {','.join(NETWORKS)}, or `all` (default conv,conv_rgb,mlp)")
+    parser.add_argument("--batches", type=listed(int), default=BATCHES, help="batch sizes of the same parts (default 128,16)")
     parser.add_argument("--threads", type=listed(int), default=[1, 2], help="threads of the part `step` (default 1,2)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each case (default %(default)s)")
     parser.add_argument("--cores", help="cores to run on, for example 0,1; by default the first two")
@@ -508,6 +510,8 @@ def arguments():
     args.models = list(NETWORKS) if args.models == ["all"] else args.models
     for model in set(args.models) - set(NETWORKS):
         parser.error(f"there is no model {model}; there are {', '.join(NETWORKS)}")
+    if args.pictures and not args.pictures.is_dir():
+        parser.error(f"no folder {args.pictures}")
     if any(STEP_IMAGES % batch for batch in args.batches):
         parser.error(f"--batches must divide {STEP_IMAGES}")
     if args.rounds < 1 or args.seconds <= 0 or (args.limit is not None and args.limit < 1):
@@ -541,9 +545,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="vaex-compare-") as folder:
         machine = Machine(args.vaex, args.python, args.cores, Path(folder))
         about = setting(machine)
-        parts = [PARTS[name](machine, args) for name in ([args.only] if args.only else PARTS)]
-    print("\n\n".join([f"{about}; rounds: {args.rounds}. Medians; ratios with the lowest and the highest of the "
-                       "rounds; above 1 if vaex is better.", *parts]))
+        print(f"{about}; rounds: {args.rounds}. Medians; ratios with the lowest and the highest of the rounds; above 1 if "
+              "vaex is better.", flush=True)
+        for name in [args.only] if args.only else PARTS:
+            print("\n" + PARTS[name](machine, args), flush=True)
 
 
 if __name__ == "__main__":

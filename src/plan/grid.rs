@@ -70,11 +70,7 @@ pub(super) fn plan(resolver: Resolver) -> Result<Plan, Diagnostics> {
                 || unused.values().any(|(_, _, uses)| *uses == count);
             match is_refused {
                 true => trials = Vec::new(),
-                false => {
-                    let mut trial = trial;
-                    trials.last().into_iter().for_each(|last| trial.share(last));
-                    trials.push(trial);
-                }
+                false => push(&mut trials, trial),
             }
         }
     }
@@ -115,7 +111,7 @@ pub(super) fn plan(resolver: Resolver) -> Result<Plan, Diagnostics> {
                 let located = problems.iter().filter_map(|problem| locate(&document, &choice, problem));
                 Diagnostics::new(document.sources(), located)
             });
-            trials.push(trial?);
+            push(&mut trials, trial?);
         }
     }
     let name = trials.first().map(|trial| trial.name().to_owned()).unwrap_or_default();
@@ -136,8 +132,22 @@ pub(super) fn plan(resolver: Resolver) -> Result<Plan, Diagnostics> {
     Ok(Plan { name, trials, choices, combinations, varied, left_out, document, expected, search, warnings })
 }
 
+/// Adds a trial, which shares with the last one what is the same.
+fn push(trials: &mut Vec<Trial>, mut trial: Trial) {
+    trials.last().into_iter().for_each(|last| trial.share(last));
+    trials.push(trial);
+}
+
 /// The points of some numbers; each with its trial or its errors, unless it is excluded.
 fn resolve(resolver: &Resolver, numbers: Range<usize>) -> Vec<(Resolved<'_>, Option<Result<Trial, Vec<Problem>>>)> {
+    if numbers.len() == 1 {
+        // The process of a trial has one; it would start a thread for each core.
+        let one = numbers.map(|number| Resolved::new(resolver, number)).map(|mut one| {
+            let trial = one.point.take().map(|point| resolver.trial(point));
+            (one, trial)
+        });
+        return one.collect();
+    }
     let points: Vec<Resolved<'_>> = numbers.into_par_iter().map(|number| Resolved::new(resolver, number)).collect();
     // Images are read one after the other.
     let datasets: Vec<_> = points.iter().map(|one| one.point.as_ref().map(|point| resolver.dataset(point))).collect();

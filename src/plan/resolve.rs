@@ -21,6 +21,7 @@ pub struct Resolver {
     /// The folder that paths are relative to.
     folder: PathBuf,
     datasets: Mutex<Datasets>,
+    /// Reading them has no tasks of rayon, so that tasks may wait for it.
     initial: Mutex<InitialWeights>,
 }
 

@@ -111,7 +111,8 @@ pub fn memory(trial: &Trial, threads: usize) -> f64 {
     let images = micro_batch::<Host>(architecture, train.batch_size as usize, samples) as f64;
     let worked_on = 4.0 * images * samples as f64 * architecture.activations() as f64 * ACTIVATIONS;
     // The weight gradients that each lane sums in arrays of its own.
-    let lanes = (train.batch_size as f64 / images).ceil().min(lanes::<Host>(architecture) as f64);
+    let micro_batches = (train.batch_size as f64 / images).ceil();
+    let lanes = (micro_batches / (micro_batches / lanes::<Host>(architecture) as f64).ceil()).ceil();
     let summed = if architecture.has_own_gradients() { lanes * weights } else { 0.0 };
     let encoded = images_of_prior(architecture) * architecture.activations_of_encoder() as f64;
     // The own parameters of the objective are trained by the codes of a whole batch.

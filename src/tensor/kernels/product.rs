@@ -159,10 +159,9 @@ impl<S: Simd> pulp::NullaryFnOnce for Copy<'_, S> {
     #[inline(always)]
     fn call(self) {
         let Copy { simd, rows, row_stride, columns, stride, padded } = self;
-        let rows = rows.chunks(row_stride).map(|row| &row[..columns]);
-        for (row, padded) in rows.zip(padded.chunks_exact_mut(stride)) {
+        for (padded, row) in padded.chunks_exact_mut(stride).zip(rows.chunks(row_stride)) {
             let vectors = S::as_mut_simd_f32s(padded).0.iter_mut();
-            for (vector, row) in vectors.zip(row.chunks(S::F32_LANES)) {
+            for (vector, row) in vectors.zip(row[..columns].chunks(S::F32_LANES)) {
                 *vector = simd.partial_load_f32s(row);
             }
         }
