@@ -251,11 +251,14 @@ pub(crate) fn parent(process: u32) -> Option<u32> {
     Some(state_and_parent(process)?.1)
 }
 
-/// The child processes of a process.
+/// The child processes of a process that have begun their own program: before that, a child still is a copy of its parent, which
+/// waits for it.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    processes.filter(|process| self::parent(*process) == Some(parent)).collect()
+    let program = |process: u32| std::fs::read(format!("/proc/{process}/cmdline")).ok();
+    let is_child = |process: &u32| self::parent(*process) == Some(parent) && program(*process) != program(parent);
+    processes.filter(is_child).collect()
 }
 
 pub(crate) fn is_running(process: u32) -> bool {
