@@ -142,7 +142,8 @@ fn push(trials: &mut Vec<Trial>, mut trial: Trial) {
 fn resolve(resolver: &Resolver, numbers: Range<usize>) -> Vec<(Resolved<'_>, Option<Result<Trial, Vec<Problem>>>)> {
     if numbers.len() == 1 {
         // The process of a trial has one; it would start a thread for each core.
-        let one = numbers.map(|number| Resolved::new(resolver, number)).map(|mut one| {
+        let one = numbers.map(|number| {
+            let mut one = Resolved::new(resolver, number);
             let trial = one.point.take().map(|point| resolver.trial(point));
             (one, trial)
         });

@@ -9,7 +9,7 @@ mod mapped;
 pub(super) use file::{About, PreparedImage, Writer};
 pub(super) use mapped::Mapped;
 
-use crate::folder::{FileError, is_full, room_needed};
+use crate::folder::{FileError, is_full, remove_if_present, room_needed};
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -251,13 +251,7 @@ impl Cache {
             if is_used {
                 continue;
             }
-            match std::fs::remove_file(&file.path) {
-                Err(source) if source.kind() != ErrorKind::NotFound => {
-                    let error = FileError { action: "remove", path: file.path.clone(), source };
-                    return Err(CacheError::File { folder: folder.to_path_buf(), error });
-                }
-                _ => {}
-            }
+            remove_if_present(&file.path).map_err(|error| CacheError::File { folder: folder.to_path_buf(), error })?;
             sum -= file.bytes;
             removed.push(file);
         }

@@ -1,7 +1,6 @@
 //! Tests of the cache of prepared images: what is read from it, and what is prepared again.
 
 use super::*;
-
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Barrier;
