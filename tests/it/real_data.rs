@@ -55,6 +55,35 @@ fn a_named_data_set_beside_the_spec_is_found_by_every_command() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_named_data_set_is_found_from_another_folder() {
+    let Some(fashion) = present(PathBuf::from(FASHION)) else { return };
+    let mut workspace = Workspace::new();
+    for folder in ["specs/data", "specs/sets", "elsewhere"] {
+        std::fs::create_dir_all(workspace.path(folder)).unwrap();
+        std::os::unix::fs::symlink(&fashion, workspace.path(&format!("{folder}/fashion-mnist"))).unwrap();
+    }
+    for (name, line, variable) in [
+        ("beside", "", None),
+        ("of_the_spec", "data_dir = \"sets\"\n", None),
+        ("of_the_variable", "", Some("elsewhere")),
+    ] {
+        let spec = format!("specs/{name}.toml");
+        workspace.write(
+            &spec,
+            format!(
+                "[data]\nsource = \"fashion-mnist\"\n{line}limit = 40\nvalidation = 10\nbinarize = \"dynamic\"\n\
+                 [model]\nfamily = \"mlp\"\nhidden = [4]\n[train]\nepochs = 1\nbatch_size = 10\n",
+            ),
+        );
+        let mut command = workspace.command(&["run", &spec]);
+        command.envs(variable.map(|folder| ("VAEX_DATA", folder)));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
 fn photographs_faces_and_characters_are_read() {
     let Some(folder) = std::env::var_os("VAEX_TEST_DATA").map(PathBuf::from).and_then(present) else {
         skipped("VAEX_TEST_DATA is not set");

@@ -312,10 +312,12 @@ impl Source for Known {
 }
 
 impl Known {
-    /// The folders in which the files are looked for, and whether only this data set is expected there.
+    /// The folders in which the files are looked for, as absolute paths: whoever reads the files found there joins them to the
+    /// folder of the spec.
     fn searched(&self, folder: &Path) -> Vec<PathBuf> {
+        let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         if let Some(data_dir) = &self.data_dir {
-            return vec![folder.join(data_dir)];
+            return vec![whole(folder.join(data_dir))];
         }
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = variable("HOME");
@@ -329,7 +331,7 @@ impl Known {
         let first = variable(FOLDER_VARIABLE).or_else(of_user);
         let last = [folder.join("data"), PathBuf::from("/usr/share/datasets")];
         let [beside, debian] = last;
-        first.into_iter().chain([beside]).chain(keras).chain([debian]).collect()
+        first.into_iter().chain([beside]).chain(keras).chain([debian]).map(whole).collect()
     }
 
     /// The first folder of data sets that has the files, and the files.
