@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 use std::convert::Infallible;
 use std::io::ErrorKind;
+use std::sync::Arc;
 
 /// The phase of a trial: the status of its record, combined with information about its process and the scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +59,10 @@ pub struct State {
     /// Its folder; `None` if no run has prepared it yet.
     pub folder: Option<TrialFolder>,
     /// Its record; `None` if absent or unreadable.
-    pub record: Option<TrialRecord>,
-    /// Its metrics, from metrics.parquet; empty if its record has what people look at: the metrics of a trial that is done.
-    pub metrics: Epochs,
+    pub record: Option<Arc<TrialRecord>>,
+    /// Its metrics. Of a trial that is done, those of the last epoch and of the epoch whose weights it has are enough, from its
+    /// record; the table is read for a search.
+    pub metrics: Arc<Epochs>,
     /// Total number of epochs to train.
     pub epochs: u64,
     /// Its task in the scheduler; `None` if absent.
@@ -77,10 +79,6 @@ impl State {
         // A trial that diverged has not finished the epoch in which it diverged.
         let diverged = self.phase == Phase::Recorded(Status::Diverged);
         let split = if diverged { Split::Validation } else { Split::Train };
-        let recorded = self.record.as_ref().filter(|_| self.metrics.is_empty());
-        if let Some(last) = recorded.and_then(|record| record.rows().iter().map(|row| row.epoch).max()) {
-            return last;
-        }
         let of_split = self.metrics.places().filter(|(_, _, of)| *of == split);
         let mut last = of_split
             .rev()
@@ -92,16 +90,12 @@ impl State {
 
     /// The metrics of the last epoch on a split.
     pub fn last(&self, split: Split) -> Option<Row> {
-        let recorded =
-            || self.record.as_ref()?.rows().into_iter().filter(|row| row.split == split).max_by_key(|row| row.epoch);
-        self.metrics.last(split).or_else(recorded)
+        self.metrics.last(split)
     }
 
     /// Whether an epoch has metrics on a split.
     pub fn has(&self, split: Split) -> bool {
-        let recorded = self.record.iter().flat_map(|record| &record.metrics);
         self.metrics.places().any(|(_, _, of)| of == split)
-            || recorded.into_iter().any(|row| row["split"] == split.name())
     }
 
     /// Whether a run or a scheduler is training it or will train it.
@@ -162,15 +156,18 @@ fn state(
     task: Option<Task>,
 ) -> Result<State, FileError> {
     let read = folder.map(TrialRecord::read);
-    let is_recorded = matches!(&read, Some(Ok(record)) if record.status == Status::Done && !record.metrics.is_empty());
-    let (metrics, unread) = match folder
-        .filter(|_| needs_table || !is_recorded)
-        .map(|folder| Epochs::read(&folder.metrics()))
-    {
+    let recorded = match &read {
+        Some(Ok(record)) if record.status == Status::Done && !needs_table => record.rows(),
+        _ => Vec::new(),
+    };
+    let table = folder.filter(|_| recorded.is_empty()).map(|folder| Epochs::read(&folder.metrics()));
+    let (metrics, unread) = match table {
         Some(Ok(epochs)) => (epochs, None),
         // The table does not exist before the first checkpoint.
-        Some(Err(error)) if error.source.kind() != ErrorKind::NotFound => (Epochs::of(&[]), Some(error.to_string())),
-        _ => (Epochs::of(&[]), None),
+        Some(Err(error)) if error.source.kind() != ErrorKind::NotFound => {
+            (Epochs::of(Vec::new()), Some(error.to_string()))
+        }
+        _ => (Epochs::of(recorded), None),
     };
     let has_progress = match &read {
         Some(Err(_)) => folder.map(TrialFolder::has_progress).transpose()?,
@@ -180,7 +177,8 @@ fn state(
     let (record, error) = match read {
         Some(Ok(mut record)) => {
             let Ok(()) = trial::correct(&mut record, || Ok::<_, Infallible>(metrics.rows()));
-            (Some(record), None)
+            record.metrics.clear();
+            (Some(Arc::new(record)), None)
         }
         None => (None, None),
         // A run has created the folder, or emptied it with --fresh, and will write the record next.
@@ -209,7 +207,7 @@ fn state(
         phase,
         folder: folder.cloned(),
         record,
-        metrics,
+        metrics: Arc::new(metrics),
         epochs,
         task,
         error,
@@ -290,8 +288,8 @@ mod tests {
             keys: Vec::new(),
             phase,
             folder: Some(TrialFolder::new("no such folder")),
-            record: serde_json::from_value(record).unwrap(),
-            metrics: Epochs::of(&rows),
+            record: Some(Arc::new(serde_json::from_value(record).unwrap())),
+            metrics: Arc::new(Epochs::of(rows)),
             epochs: 10,
             task: None,
             error: None,

@@ -122,8 +122,13 @@ impl Row {
     }
 
     /// The row without the metrics that depend on the clock.
-    pub fn without_timing(mut self) -> Row {
-        self.values.retain(|(metric, _)| !metric.is_timing);
+    pub fn without_timing(self) -> Row {
+        self.with_only(|metric| !metric.is_timing)
+    }
+
+    /// The row with these metrics only.
+    pub fn with_only(mut self, is_kept: impl Fn(&Metric) -> bool) -> Row {
+        self.values.retain(|(metric, _)| is_kept(metric));
         self
     }
 }

@@ -1,19 +1,30 @@
-//! metrics.parquet in memory, by column: a tenth of the size of its rows, and quick to append to another table.
+//! The metrics of the finished epochs of a trial, in memory.
 
-use super::tables::{decoded, metrics_columns, not_metrics, place_at, row_at, sealed};
+use super::rows::Rows;
+use super::tables::{decoded, metrics_columns, not_metrics, sealed};
 use crate::folder::FileError;
 use crate::metrics::{Metric, MetricKind, Row, Split};
 use crate::train::measure;
 use polars::prelude::*;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The metrics of the finished epochs of a trial.
 #[derive(Clone, Debug)]
 pub struct Epochs {
-    /// The columns of metrics.parquet that this version writes.
-    frame: DataFrame,
+    table: Table,
     /// The epoch and the split of each row.
     places: Vec<(u64, Split)>,
+}
+
+/// How the rows are stored.
+#[derive(Clone, Debug)]
+enum Table {
+    /// The columns of metrics.parquet that this version writes: a tenth of the size of its rows, and quick to append to another
+    /// table.
+    Columns(DataFrame),
+    /// The rows themselves: a column takes more than a few of them.
+    Rows(Vec<Row>),
 }
 
 impl Epochs {
@@ -27,22 +38,14 @@ impl Epochs {
     }
 
     /// From rows.
-    pub fn of(rows: &[Row]) -> Epochs {
-        if rows.is_empty() {
-            return Epochs { frame: DataFrame::empty(), places: Vec::new() };
-        }
-        // The columns have equal lengths.
-        let frame = DataFrame::new_infer_height(metrics_columns(rows.iter())).unwrap_or_default();
-        Epochs { frame, places: rows.iter().map(|row| (row.epoch, row.split)).collect() }
+    pub fn of(rows: Vec<Row>) -> Epochs {
+        Epochs { places: rows.iter().map(|row| (row.epoch, row.split)).collect(), table: Table::Rows(rows) }
     }
 
     /// From a table that any version wrote. All rows are checked, so that reading them later cannot fail.
     fn of_frame(frame: &DataFrame) -> PolarsResult<Epochs> {
-        let places = (0..frame.height()).map(|index| {
-            let row = place_at(frame, index)?;
-            Ok((row.epoch, row.split))
-        });
-        let places = places.collect::<PolarsResult<Vec<_>>>()?;
+        let rows = Rows::of(frame, std::iter::empty())?;
+        let places = (0..rows.len()).map(|index| rows.place(index)).collect::<PolarsResult<Vec<_>>>()?;
         let mut columns = Vec::new();
         for column in metrics_columns(std::iter::empty()) {
             let (name, kind) = (column.name(), column.dtype());
@@ -64,7 +67,7 @@ impl Epochs {
                 return Err(PolarsError::ComputeError(format!("{} has the value {least}", metric.name).into()));
             }
         }
-        Ok(Epochs { frame: DataFrame::new(frame.height(), columns)?, places })
+        Ok(Epochs { table: Table::Columns(DataFrame::new(frame.height(), columns)?), places })
     }
 
     /// The number of rows.
@@ -95,24 +98,46 @@ impl Epochs {
 
     /// A row by its index; `None` if there are fewer.
     pub fn row(&self, index: usize) -> Option<Row> {
-        row_at(&self.frame, index, measure::all()).ok()
+        match &self.table {
+            Table::Columns(frame) => Rows::of(frame, measure::all()).ok()?.row(index).ok(),
+            Table::Rows(rows) => rows.get(index).cloned(),
+        }
     }
 
     /// All rows.
     pub fn rows(&self) -> Vec<Row> {
-        (0..self.len()).filter_map(|index| self.row(index)).collect()
+        self.rows_of(|_| true)
     }
 
     /// All rows, with the metrics of these names only.
     pub fn rows_with(&self, names: &[&str]) -> Vec<Row> {
-        let metrics: Vec<&'static Metric> = measure::all().filter(|metric| names.contains(&&*metric.name)).collect();
-        (0..self.len()).filter_map(|index| row_at(&self.frame, index, metrics.iter().copied()).ok()).collect()
+        self.rows_of(|metric| names.contains(&&*metric.name))
+    }
+
+    fn rows_of(&self, is_read: impl Fn(&Metric) -> bool) -> Vec<Row> {
+        match &self.table {
+            Table::Columns(frame) => {
+                let rows = Rows::of(frame, measure::all().filter(|metric| is_read(metric)));
+                rows.iter().flat_map(|rows| (0..rows.len()).filter_map(|index| rows.row(index).ok())).collect()
+            }
+            Table::Rows(rows) => rows.iter().map(|row| row.clone().with_only(&is_read)).collect(),
+        }
     }
 
     /// The numbers of a metric, one per row; `None` if it is not a number. One that is absent or not finite is `None`.
     pub fn numbers(&self, name: &str) -> Option<Vec<Option<f64>>> {
-        let column = self.frame.column(name).ok()?;
+        let frame = match &self.table {
+            Table::Columns(frame) => frame,
+            Table::Rows(rows) => {
+                let metric = measure::all().find(|metric| metric.name == name)?;
+                let number = |row: &Row| row.get(name).filter(|number| number.is_finite());
+                let is_number = matches!(metric.kind, MetricKind::Number | MetricKind::Count);
+                return is_number.then(|| rows.iter().map(number).collect());
+            }
+        };
+        let column = frame.column(name).ok()?;
         match column.dtype() {
+            DataType::Float64 | DataType::Int64 if column.null_count() == column.len() => Some(vec![None; column.len()]),
             DataType::Float64 => Some(column.f64().ok()?.iter().collect()),
             DataType::Int64 => Some(column.i64().ok()?.iter().map(|count| count.map(|count| count as f64)).collect()),
             _ => None,
@@ -121,12 +146,13 @@ impl Epochs {
 
     /// The columns of the rows of several trials, one trial after the other.
     pub(crate) fn joined<'a>(all: impl Iterator<Item = &'a Epochs> + Clone) -> PolarsResult<Vec<Column>> {
+        let frames = all.clone().map(Epochs::frame).collect::<PolarsResult<Vec<_>>>()?;
         let count = all.clone().map(Epochs::len).sum();
         let mut columns = metrics_columns(std::iter::empty());
         for column in &mut columns {
             let (name, kind) = (column.name().clone(), column.dtype().clone());
             let nulls = |count: usize| Column::full_null(name.clone(), count, &kind);
-            let parts = || all.clone().map(|epochs| epochs.frame.column(&name).ok());
+            let parts = || frames.iter().map(|frame| frame.column(&name).ok());
             if parts().flatten().all(|part| part.null_count() == part.len()) {
                 *column = nulls(count);
                 continue;
@@ -139,6 +165,13 @@ impl Epochs {
             }
         }
         Ok(columns)
+    }
+
+    fn frame(&self) -> PolarsResult<Cow<'_, DataFrame>> {
+        Ok(match &self.table {
+            Table::Columns(frame) => Cow::Borrowed(frame),
+            Table::Rows(rows) => Cow::Owned(DataFrame::new_infer_height(metrics_columns(rows.iter()))?),
+        })
     }
 }
 
@@ -163,7 +196,7 @@ mod tests {
     #[test]
     fn rows_are_found_as_they_were_written() {
         let rows = rows();
-        for epochs in [Epochs::of(&rows), read(metrics_columns(rows.iter())).unwrap()] {
+        for epochs in [Epochs::of(rows.clone()), read(metrics_columns(rows.iter())).unwrap()] {
             assert_eq!(epochs.rows(), rows);
             assert_eq!(epochs.find(1, Split::Validation).as_ref(), Some(&rows[1]));
             assert_eq!((epochs.last(Split::Train).as_ref(), epochs.find(2, Split::Validation)), (Some(&rows[2]), None));
@@ -180,7 +213,7 @@ mod tests {
         columns.retain(|column| column.name() != "elbo_nats");
         let earlier = read(columns).unwrap();
         assert_eq!(earlier.row(0).unwrap().value("elbo_nats"), None);
-        let (now, empty) = (Epochs::of(&rows), Epochs::of(&[]));
+        let (now, empty) = (Epochs::of(rows.clone()), Epochs::of(Vec::new()));
         let joined = Epochs::joined([&earlier, &empty, &now].into_iter()).unwrap();
         let column = |name: &str| joined.iter().find(|column| *column.name() == *name).unwrap();
         let elbo = column("elbo_nats").f64().unwrap();

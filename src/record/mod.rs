@@ -8,6 +8,7 @@ pub mod images;
 pub mod manifold;
 pub mod pictures;
 pub mod projector;
+mod rows;
 pub mod tables;
 pub mod tensorboard;
 pub mod trial;

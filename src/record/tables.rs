@@ -1,7 +1,8 @@
 //! Parquet tables: metrics.parquet, and the columns that the report's tables share with it.
 
+use super::rows::Rows;
 use crate::folder::{self, BLANK_SEAL, FileError, SEAL_NAME, SealPlace};
-use crate::metrics::{Metric, MetricKind, Row, Split, Value};
+use crate::metrics::{MetricKind, Row, Value};
 use crate::train::measure;
 use polars::io::parquet::write::KeyValueMetadata;
 use polars::prelude::*;
@@ -289,65 +290,14 @@ pub(super) fn decoded(bytes: Vec<u8>) -> PolarsResult<DataFrame> {
 }
 
 fn rows(frame: &DataFrame) -> PolarsResult<Vec<Row>> {
-    (0..frame.height()).map(|row| row_at(frame, row, measure::all())).collect()
-}
-
-/// A row without metrics: its place only.
-pub(super) fn place_at(frame: &DataFrame, index: usize) -> PolarsResult<Row> {
-    let position = |name: &str| {
-        let value = frame.column(name)?.i64()?.get(index).ok_or_else(|| missing(name, index))?;
-        count(name, value)
-    };
-    let split = frame.column("split")?.str()?.get(index).and_then(Split::of_name);
-    let split = split.ok_or_else(|| PolarsError::ComputeError("split is neither train nor validation".into()))?;
-    Ok(Row::new(position("epoch")?, split, position("step")?, position("images_seen")?))
-}
-
-/// A row with some metrics.
-pub(super) fn row_at(
-    frame: &DataFrame,
-    index: usize,
-    metrics: impl Iterator<Item = &'static Metric>,
-) -> PolarsResult<Row> {
-    let mut row = place_at(frame, index)?;
-    let split = row.split;
-    for metric in metrics.filter(|metric| metric.is_of(split)) {
-        let Ok(column) = frame.column(&metric.name) else { continue };
-        let value = match metric.kind {
-            MetricKind::Number => match column.f64()?.get(index) {
-                // Numbers that are not finite are null too.
-                None if !metric.is_optional => Some(Value::Number(f64::NAN)),
-                number => number.map(Value::Number),
-            },
-            MetricKind::Count => {
-                column.i64()?.get(index).map(|value| count(&metric.name, value)).transpose()?.map(Value::Count)
-            }
-            MetricKind::List => list(column, index)?.map(Value::List),
-            MetricKind::Text => column.str()?.get(index).map(|text| Value::Text(text.to_owned())),
-        };
-        if let Some(value) = value {
-            row.set(metric, value);
-        }
-    }
-    Ok(row)
-}
-
-fn missing(name: &str, row: usize) -> PolarsError {
-    PolarsError::ComputeError(format!("{name} has no value in row {row}").into())
-}
-
-fn count(name: &str, value: i64) -> PolarsResult<u64> {
-    u64::try_from(value).map_err(|_| PolarsError::ComputeError(format!("{name} is negative").into()))
-}
-
-fn list(column: &Column, row: usize) -> PolarsResult<Option<Vec<f64>>> {
-    let Some(values) = column.list()?.get_as_series(row) else { return Ok(None) };
-    Ok(Some(values.f64()?.iter().map(|value| value.unwrap_or(f64::NAN)).collect()))
+    let rows = Rows::of(frame, measure::all())?;
+    (0..rows.len()).map(|index| rows.row(index)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Split;
     use crate::train::measure::example;
 
     fn number(row: &mut Row, name: &str, value: f64) {

@@ -25,21 +25,40 @@ pub(super) struct Entry {
     trials: Vec<Value>,
 }
 
-/// The settings of an experiment, best first.
-pub(super) fn entries(comparison: &Comparison, trial: impl Fn(&ReportedTrial) -> Value) -> Vec<Entry> {
+/// Values and their sizes in bytes, up to the first one that does not fit.
+pub(super) struct Sized<T> {
+    values: Vec<T>,
+    sizes: Vec<usize>,
+}
+
+impl<T> Sized<T> {
+    fn until_full(bytes: usize, values: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Sized<T> {
+        let mut used = 0;
+        let sized = values.map_while(|value| {
+            let size = size(&value);
+            let fits = used <= bytes;
+            used += size;
+            fits.then_some((value, size))
+        });
+        let (values, sizes) = sized.unzip();
+        Sized { values, sizes }
+    }
+}
+
+/// The settings of an experiment, best first, of which not all fit.
+pub(super) fn entries(comparison: &Comparison, trial: impl Fn(&ReportedTrial) -> Value) -> Sized<Entry> {
     let entry = |one: &Setting| Entry {
         setting: json::setting(one, comparison),
         trials: one.trials.iter().map(|one| trial(one)).collect(),
     };
-    comparison.settings.iter().map(entry).collect()
+    Sized::until_full(SETTINGS, comparison.settings.iter().map(entry), size)
 }
 
 /// Adds the settings that fit to each experiment, the best ones first. The others are left out of the comparisons.
-pub(super) fn add_settings(comparisons: &mut [Comparison], all: Vec<Vec<Entry>>, experiments: &mut [Value]) {
-    let sizes: Vec<Vec<usize>> = all.iter().map(|entries| entries.iter().map(size).collect()).collect();
-    let numbers = fitting(&sizes, SETTINGS);
+pub(super) fn add_settings(comparisons: &mut [Comparison], all: Vec<Sized<Entry>>, experiments: &mut [Value]) {
+    let numbers = fitting(all.iter().map(|entries| &*entries.sizes), SETTINGS);
     for (((comparison, entries), value), number) in comparisons.iter_mut().zip(all).zip(experiments).zip(numbers) {
-        let left_out: usize = entries.iter().skip(number).map(|entry| entry.trials.len()).sum();
+        let left_out: usize = comparison.settings.iter().skip(number).map(|setting| setting.trials.len()).sum();
         if left_out > 0 {
             let worst = counted(left_out, "trial");
             let note = format!("the page has the best settings; the {worst} of the others are in trials.parquet only");
@@ -47,7 +66,7 @@ pub(super) fn add_settings(comparisons: &mut [Comparison], all: Vec<Vec<Entry>>,
         }
         comparison.settings.truncate(number);
         let (settings, trials): (Vec<Value>, Vec<Vec<Value>>) =
-            entries.into_iter().take(number).map(|entry| (entry.setting, entry.trials)).unzip();
+            entries.values.into_iter().take(number).map(|entry| (entry.setting, entry.trials)).unzip();
         value["settings"] = settings.into();
         value["trials"] = trials.into_iter().flatten().collect();
     }
@@ -58,7 +77,8 @@ fn size(entry: &Entry) -> usize {
 }
 
 /// How many of the first items of each list fit into `bytes` together. Small lists are whole, if possible.
-fn fitting(sizes: &[Vec<usize>], bytes: usize) -> Vec<usize> {
+fn fitting<'s>(sizes: impl Iterator<Item = &'s [usize]>, bytes: usize) -> Vec<usize> {
+    let sizes: Vec<&[usize]> = sizes.collect();
     let mut order: Vec<usize> = (0..sizes.len()).collect();
     order.sort_by_key(|index| sizes[*index].iter().sum::<usize>());
     let (mut left, mut numbers) = (bytes, vec![0; sizes.len()]);
@@ -88,33 +108,33 @@ pub(super) fn add_curves(comparisons: &[Comparison], experiments: &mut [Value]) 
     let mut found = Vec::new();
     for epochs in EPOCHS {
         found = comparisons.iter().map(|comparison| curves_of(comparison, epochs)).collect::<Vec<_>>();
-        let all = found.iter().flat_map(|(_, curves)| curves);
-        if all.map(|curve| curve.to_string().len()).sum::<usize>() <= CURVES {
+        if found.iter().flat_map(|(_, curves)| &curves.sizes).sum::<usize>() <= CURVES {
             break;
         }
     }
-    let size = |(_, curves): &(u64, Vec<Value>)| curves.iter().map(|curve| curve.to_string().len()).collect::<Vec<_>>();
-    let numbers = fitting(&found.iter().map(size).collect::<Vec<_>>(), CURVES);
-    for (((step, curves), value), number) in found.into_iter().zip(experiments).zip(numbers) {
+    let numbers = fitting(found.iter().map(|(_, curves)| &*curves.sizes), CURVES);
+    let found = comparisons.iter().zip(found);
+    for (((comparison, (step, curves)), value), number) in found.zip(experiments).zip(numbers) {
         value["epoch_step"] = json!(step);
-        if number < curves.len() {
+        if number < best_first(comparison).count() {
             let note = format!("the page has the learning curves of the best {}", counted(number, "trial"));
             value["notes"].as_array_mut().into_iter().for_each(|notes| notes.push(note.clone().into()));
         }
         let trials = value["trials"].as_array_mut().into_iter().flatten();
-        trials.zip(curves).take(number).for_each(|(trial, curves)| trial["curves"] = curves);
+        trials.zip(curves.values).take(number).for_each(|(trial, curves)| trial["curves"] = curves);
     }
 }
 
-/// The curves of the trials, best settings first, with at most this number of epochs; and which epochs: every n-th.
-fn curves_of(comparison: &Comparison, epochs: u64) -> (u64, Vec<Value>) {
+/// The curves of the trials, best settings first, of which not all fit, with at most this number of epochs; and which epochs: every
+/// n-th.
+fn curves_of(comparison: &Comparison, epochs: u64) -> (u64, Sized<Value>) {
     let last = best_first(comparison).filter_map(ReportedTrial::last_epoch).max().unwrap_or(0);
     let step = last.div_ceil(epochs).max(1);
-    let of_setting = |setting: &Setting| {
+    let curves = comparison.settings.iter().flat_map(|setting| {
         let shown = shown_epochs(setting, epochs, step);
-        setting.trials.iter().map(|trial| curves(trial, &shown)).collect::<Vec<_>>()
-    };
-    (step, comparison.settings.iter().flat_map(of_setting).collect())
+        setting.trials.iter().map(move |trial| curves(trial, &shown))
+    });
+    (step, Sized::until_full(CURVES, curves, |curves| curves.to_string().len()))
 }
 
 /// Every `step`-th epoch, and the last epochs of all trials of the setting: their mean needs the same epochs.
@@ -155,9 +175,19 @@ mod tests {
     #[test]
     fn what_a_small_list_does_not_need_is_left_for_the_others() {
         let lists = |counts: &[usize]| counts.iter().map(|count| vec![10; *count]).collect::<Vec<_>>();
-        assert_eq!(fitting(&lists(&[3, 2]), 50), [3, 2]);
-        assert_eq!(fitting(&lists(&[9, 1, 9]), 100), [4, 1, 5]);
-        assert_eq!(fitting(&lists(&[0, 5]), 9), [0, 0]);
-        assert_eq!(fitting(&[], 9), [0; 0]);
+        let fit = |counts: &[usize], bytes: usize| fitting(lists(counts).iter().map(|list| &**list), bytes);
+        assert_eq!(fit(&[3, 2], 50), [3, 2]);
+        assert_eq!(fit(&[9, 1, 9], 100), [4, 1, 5]);
+        assert_eq!(fit(&[0, 5], 9), [0, 0]);
+        assert_eq!(fit(&[], 9), [0; 0]);
+    }
+
+    #[test]
+    fn values_end_with_the_first_that_does_not_fit() {
+        let sizes = |bytes: usize| Sized::until_full(bytes, [4, 3, 5, 1].into_iter(), |size| *size).sizes;
+        assert_eq!(sizes(13), [4, 3, 5, 1]);
+        assert_eq!(sizes(7), [4, 3, 5]);
+        assert_eq!(sizes(6), [4, 3]);
+        assert_eq!(sizes(0), [4]);
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn curves(all: &[(&ReportedTrial, bool)]) -> impl Iterator<Item = io:
         groups.last_mut().into_iter().for_each(|group| group.push(*trial));
     }
     groups.into_iter().map(|trials: Vec<&ReportedTrial>| {
-        let metrics = Epochs::joined(trials.iter().map(|trial| &trial.epochs)).map_err(io::Error::other)?;
+        let metrics = Epochs::joined(trials.iter().map(|trial| &*trial.epochs)).map_err(io::Error::other)?;
         Ok(names_of_rows(&trials).into_iter().chain(metrics).collect())
     })
 }

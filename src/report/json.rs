@@ -10,7 +10,9 @@ use serde_json::{Map, Value, json};
 
 pub(super) fn report(report: &Report) -> Value {
     let experiments = report.experiments.iter().map(|one| {
-        let mut value = experiment(one, &Comparison::of(one));
+        let comparison = Comparison::of(one);
+        let mut value = experiment(one, &comparison);
+        value["settings"] = comparison.settings.iter().map(|one| setting(one, &comparison)).collect();
         value["trials"] = one.trials.iter().map(trial).collect();
         value["unplanned"] = one.unplanned.iter().map(trial).collect();
         value
@@ -21,7 +23,7 @@ pub(super) fn report(report: &Report) -> Value {
     })
 }
 
-/// An experiment without its trials.
+/// An experiment without its settings and trials.
 pub(super) fn experiment(experiment: &Experiment, comparison: &Comparison) -> Value {
     json!({
         "name": experiment.name,
@@ -32,7 +34,6 @@ pub(super) fn experiment(experiment: &Experiment, comparison: &Comparison) -> Va
         "search": experiment.search.as_ref().map(|search| SearchState::of(search, &experiment.trials).json()),
         "notes": comparison.notes,
         "expectations": compared(experiment).iter().map(Compared::json).collect::<Vec<_>>(),
-        "settings": comparison.settings.iter().map(|one| setting(one, comparison)).collect::<Vec<_>>(),
     })
 }
 

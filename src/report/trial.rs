@@ -10,8 +10,10 @@ use crate::record::trial::{Pruned, Status, TrialRecord};
 use crate::train::{COMPARED, best_row};
 use crate::trial;
 use serde_json::Value;
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A trial, read from its folder.
 #[derive(Clone, Debug)]
@@ -19,9 +21,9 @@ pub struct ReportedTrial {
     /// Its folder.
     pub folder: PathBuf,
     /// Its record, from trial.json.
-    pub record: TrialRecord,
-    /// Its metrics, from metrics.parquet; empty before the end of the first epoch.
-    pub epochs: Epochs,
+    pub record: Arc<TrialRecord>,
+    /// Its metrics; empty before the end of the first epoch.
+    pub epochs: Arc<Epochs>,
     /// Its metrics measured after training, from evaluation.json; `None` if there are none.
     pub evaluation: Option<Evaluation>,
     /// The first digits of the hash of its data.
@@ -63,8 +65,9 @@ impl ReportedTrial {
         record.metrics.clear();
         let epochs = read_epochs(&files.metrics(), record.status).unwrap_or_else(|error| {
             warnings.push(error.to_string());
-            Epochs::of(&[])
+            Epochs::of(Vec::new())
         });
+        let Ok(()) = trial::correct(&mut record, || Ok::<_, Infallible>(epochs.rows()));
         let evaluation = Evaluation::read(&files).unwrap_or_else(|error| {
             warnings.push(error.to_string());
             None
@@ -76,26 +79,17 @@ impl ReportedTrial {
             evaluation.results.retain(is_current);
             evaluation
         });
-        Some(ReportedTrial { evaluation, ..ReportedTrial::new(folder.to_owned(), record, epochs) })
+        Some(ReportedTrial { evaluation, ..ReportedTrial::new(folder.to_owned(), Arc::new(record), Arc::new(epochs)) })
     }
 
-    /// A trial from its record and its metrics.
-    pub fn new(folder: PathBuf, mut record: TrialRecord, epochs: Epochs) -> ReportedTrial {
-        let Ok(()) = trial::correct(&mut record, || Ok::<_, std::convert::Infallible>(epochs.rows()));
+    /// A trial from its record and its metrics: all of them, or those of the last epoch and of the epoch whose weights it has.
+    pub fn new(folder: PathBuf, record: Arc<TrialRecord>, epochs: Arc<Epochs>) -> ReportedTrial {
         let data = record.data_hash.chars().take(SHOWN_DIGITS).collect::<String>().into();
-        // Where the table was not read, the record has the rows that people look at.
-        let recorded = if epochs.is_empty() { record.rows() } else { Vec::new() };
-        let recorded_last =
-            |split: Split| recorded.iter().filter(|row| row.split == split).max_by_key(|row| row.epoch).cloned();
-        let last = Split::OF_EPOCHS.map(|split| epochs.last(split).or_else(|| recorded_last(split)));
+        let last = Split::OF_EPOCHS.map(|split| epochs.last(split));
         let best_epoch = best_row(&epochs.rows_with(&COMPARED)).map(|row| row.epoch);
         let keeps_best = record.spec.get("train.keep").is_some_and(|keep| keep == "best");
-        let recorded_kept = record.kept_epoch.filter(|_| !recorded.is_empty());
-        let kept_epoch = best_epoch.filter(|_| keeps_best).or(recorded_kept).or_else(|| last_epoch(&last));
-        let kept = Split::OF_EPOCHS.map(|split| {
-            let recorded = || recorded.iter().find(|row| Some(row.epoch) == kept_epoch && row.split == split).cloned();
-            epochs.find(kept_epoch?, split).or_else(recorded)
-        });
+        let kept_epoch = best_epoch.filter(|_| keeps_best).or_else(|| last_epoch(&last));
+        let kept = Split::OF_EPOCHS.map(|split| epochs.find(kept_epoch?, split));
         ReportedTrial { folder, record, epochs, evaluation: None, data, last, kept, best_epoch }
     }
 
@@ -167,7 +161,9 @@ fn last_epoch(rows: &[Option<Row>]) -> Option<u64> {
 /// Only a trial that is done must have a table: other trials may have stopped before the end of the first epoch.
 fn read_epochs(path: &Path, status: Status) -> Result<Epochs, FileError> {
     match Epochs::read(path) {
-        Err(error) if error.source.kind() == io::ErrorKind::NotFound && status != Status::Done => Ok(Epochs::of(&[])),
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound && status != Status::Done => {
+            Ok(Epochs::of(Vec::new()))
+        }
         read => read,
     }
 }

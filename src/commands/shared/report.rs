@@ -4,6 +4,7 @@ use super::print::{complain, say};
 use super::terminal;
 use crate::folder::{FileError, TrialFolder};
 use crate::report::{self, Format, Report};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Prints the table of a folder and writes its parquet files.
@@ -21,8 +22,8 @@ pub(crate) fn print(folder: &Path) -> anyhow::Result<Report> {
 pub(crate) fn write(report: &Report, folder: &Path, formats: &[Format]) -> Result<(Vec<PathBuf>, bool), FileError> {
     let (mut written, mut missed) = (Vec::new(), false);
     let formats = if TrialFolder::new(folder).has_record()? { &[] } else { formats };
-    for format in formats {
-        match report.write(folder, *format) {
+    for result in formats.par_iter().map(|format| report.write(folder, *format)).collect::<Vec<_>>() {
+        match result {
             Ok(files) => written.extend(files),
             Err(error) => {
                 complain(&format!("warning: {error}"));
