@@ -26,6 +26,10 @@ impl ExperimentFolder {
     pub const PAGE: &str = "report.html";
     /// Name of the report as text.
     pub const TEXT: &str = "report.md";
+    /// Name of the report as LaTeX.
+    pub const LATEX: &str = "report.tex";
+    /// Name of the folder of the report's figures.
+    pub const FIGURES: &str = "figures";
 
     /// The folder at a path.
     pub fn new(path: impl Into<PathBuf>) -> ExperimentFolder {
@@ -103,6 +107,16 @@ impl ExperimentFolder {
     /// The report as text.
     pub fn report_text(&self) -> PathBuf {
         self.path.join(ExperimentFolder::TEXT)
+    }
+
+    /// The report as LaTeX.
+    pub fn report_latex(&self) -> PathBuf {
+        self.path.join(ExperimentFolder::LATEX)
+    }
+
+    /// The folder of the figures of the report.
+    pub fn figures(&self) -> PathBuf {
+        self.path.join(ExperimentFolder::FIGURES)
     }
 
     /// The copy of the program that the tasks of a submission run; its name contains the first digits of its checksum.

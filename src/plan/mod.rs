@@ -16,6 +16,7 @@ pub use expect::Expected;
 pub use id::NUMERICS;
 pub use resolve::{ResolvedPoint, Resolver};
 pub use search::{Proposed, Searching};
+pub use select::matching;
 pub use trial::{Trial, assignment_text, value_text};
 
 use crate::data::Files;

@@ -1,9 +1,10 @@
 //! Selects the trials of a plan to run: `--only` and `--limit`.
 
-use super::{Plan, Trial, value_text};
+use super::{Plan, value_text};
 use crate::language::named_key;
 use crate::settings::nearest;
 use serde_json::Value;
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Plan {
@@ -13,34 +14,49 @@ impl Plan {
     /// # Errors
     /// A text is not `KEY=VALUE`, its key does not exist in any trial, or no trial matches.
     pub fn select(&mut self, only: &[String], limit: Option<usize>) -> Result<(), String> {
-        let values: Vec<BTreeMap<String, Value>> = match only.is_empty() {
-            true => Vec::new(),
-            false => self.trials.iter().map(Trial::values).collect(),
-        };
-        let keys: BTreeSet<&String> = values.iter().flat_map(BTreeMap::keys).collect();
-        let mut chosen: Vec<usize> = (0..self.trials.len()).collect();
-        for text in only {
-            let (key, wanted) = selector(text, &keys)?;
-            let is_wanted = |index: usize| match (key.as_str(), self.trials.get(index), values.get(index)) {
-                ("trial", Some(trial), _) => trial.id().starts_with(&wanted),
-                (key, _, Some(values)) => matches_text(&value_text(values.get(key)), &wanted),
-                _ => false,
-            };
-            if !(0..self.trials.len()).any(is_wanted) {
-                let there: Vec<String> = values.iter().map(|values| value_text(values.get(&key))).collect();
-                let there = if key == "trial" { "`vaex plan` lists their ids".to_owned() } else { listed(&key, there) };
-                return Err(format!("no trial of `{}` matches `--only {text}`: {there}", self.name));
+        let mut chosen: Vec<usize> = match only {
+            [] => (0..self.trials.len()).collect(),
+            only => {
+                let trials: Vec<_> = self.trials.iter().map(|trial| (trial.id(), trial.values())).collect();
+                matching(&self.name, &trials, only)?
             }
-            chosen.retain(|index| is_wanted(*index));
-        }
-        if chosen.is_empty() {
-            return Err(format!("no trial of `{}` matches all `--only` options together", self.name));
-        }
+        };
         chosen.truncate(limit.unwrap_or(usize::MAX));
         let chosen: BTreeSet<usize> = chosen.into_iter().collect();
         let others = self.trials.iter().enumerate().filter(|(index, _)| !chosen.contains(index));
         self.left_out = others.map(|(_, trial)| trial.id().to_owned()).collect();
         Ok(())
+    }
+}
+
+/// The indices of the trials that match every `KEY=VALUE` of `only`, from their ids and the values of their specs; `trial=ID` matches
+/// those whose id starts with ID. `name` is that of their experiment.
+///
+/// # Errors
+/// A text is not `KEY=VALUE`, its key does not exist in any trial, or no trial matches.
+pub fn matching<V: Borrow<BTreeMap<String, Value>>>(
+    name: &str,
+    trials: &[(&str, V)],
+    only: &[String],
+) -> Result<Vec<usize>, String> {
+    let keys: BTreeSet<&String> = trials.iter().flat_map(|(_, values)| values.borrow().keys()).collect();
+    let mut chosen: Vec<usize> = (0..trials.len()).collect();
+    for text in only {
+        let (key, wanted) = selector(text, &keys)?;
+        let is_wanted = |(id, values): &(&str, V)| match key.as_str() {
+            "trial" => id.starts_with(&wanted),
+            key => matches_text(&value_text(values.borrow().get(key)), &wanted),
+        };
+        if !trials.iter().any(is_wanted) {
+            let there = || trials.iter().map(|(_, values)| value_text(values.borrow().get(&key))).collect();
+            let there = if key == "trial" { "`vaex plan` lists their ids".to_owned() } else { listed(&key, there()) };
+            return Err(format!("no trial of `{name}` matches `--only {text}`: {there}"));
+        }
+        chosen.retain(|index| trials.get(*index).is_some_and(is_wanted));
+    }
+    match chosen.is_empty() {
+        true => Err(format!("no trial of `{name}` matches all `--only` options together")),
+        false => Ok(chosen),
     }
 }
 

@@ -137,7 +137,9 @@ impl Epochs {
         };
         let column = frame.column(name).ok()?;
         match column.dtype() {
-            DataType::Float64 | DataType::Int64 if column.null_count() == column.len() => Some(vec![None; column.len()]),
+            DataType::Float64 | DataType::Int64 if column.null_count() == column.len() => {
+                Some(vec![None; column.len()])
+            }
             DataType::Float64 => Some(column.f64().ok()?.iter().collect()),
             DataType::Int64 => Some(column.i64().ok()?.iter().map(|count| count.map(|count| count as f64)).collect()),
             _ => None,

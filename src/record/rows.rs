@@ -28,10 +28,7 @@ impl<'f> Rows<'f> {
     ///
     /// # Errors
     /// A column that identifies rows is absent, or a column has another type.
-    pub(super) fn of(
-        frame: &'f DataFrame,
-        metrics: impl Iterator<Item = &'static Metric>,
-    ) -> PolarsResult<Rows<'f>> {
+    pub(super) fn of(frame: &'f DataFrame, metrics: impl Iterator<Item = &'static Metric>) -> PolarsResult<Rows<'f>> {
         let [epoch, step, images_seen] = COUNTS.map(|name| frame.column(name)?.i64());
         let split = frame.column("split")?.str()?;
         let columns = metrics.filter_map(|metric| Some((metric, frame.column(&metric.name).ok()?)));
@@ -102,15 +99,14 @@ impl<'f> Values<'f> {
                 counts.get(index).map(|value| count(&metric.name, value)).transpose()?.map(Value::Count)
             }
             Values::Lists(lists) => match lists.get_as_series(index) {
-                Some(list) => {
-                    Some(Value::List(list.f64()?.iter().map(|value| value.unwrap_or(f64::NAN)).collect()))
-                }
+                Some(list) => Some(Value::List(list.f64()?.iter().map(|value| value.unwrap_or(f64::NAN)).collect())),
                 None => None,
             },
             Values::Texts(texts) => texts.get(index).map(|text| Value::Text(text.to_owned())),
         };
         // Numbers that are not finite are null too.
-        let not_finite = || (metric.kind == MetricKind::Number && !metric.is_optional).then_some(Value::Number(f64::NAN));
+        let not_finite =
+            || (metric.kind == MetricKind::Number && !metric.is_optional).then_some(Value::Number(f64::NAN));
         Ok(number.or_else(not_finite))
     }
 }

@@ -25,6 +25,9 @@ fn sign(metric: &str) -> Option<f64> {
     measure::all().find(|one| one.name == metric)?.sign()
 }
 
+/// If the largest value of a swept key is at least this multiple of the smallest, its axis is logarithmic.
+const DECADES: f64 = 20.0;
+
 /// The settings of an experiment, best first.
 pub(super) struct Comparison<'a> {
     /// Dotted keys that vary, without the seed.
@@ -133,6 +136,22 @@ impl<'a> Comparison<'a> {
             let values = values.filter(|(value, _)| !value.is_nan());
             values.min_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, trial)| trial)
         })
+    }
+
+    /// Whether the values of a key are positive and either span a large range, or have approximately equal ratios, as in a sweep on
+    /// a logarithmic scale.
+    pub(super) fn is_logarithmic(&self, key: &str) -> bool {
+        let values: Option<Vec<f64>> = self.settings.iter().map(|setting| setting.value(key)?.as_f64()).collect();
+        let Some(mut values) = values.filter(|values| values.iter().all(|value| *value > 0.0)) else { return false };
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        let (Some(low), Some(high)) = (values.first(), values.last()) else { return false };
+        // Equal ratios and equal differences can be distinguished with at least three values; values close to one another have both.
+        let is_even = |place: fn(f64) -> f64| {
+            let steps: Vec<f64> = values.windows(2).map(|pair| place(pair[1]) - place(pair[0])).collect();
+            steps.len() > 1 && steps.iter().all(|step| (step / steps[0] - 1.0).abs() < 0.1)
+        };
+        *high >= DECADES * low || (is_even(f64::ln) && !is_even(|value| value))
     }
 
     /// The last segment of a key if it is unambiguous, else the whole key.

@@ -50,8 +50,6 @@ const SCRIPT: &str = concat!(
 
 /// Largest size of a page with its pictures in bytes, without a warning. A page without pictures may be larger.
 const PAGE_BYTES: usize = 4_990_000;
-/// If the largest value of a swept key is at least this multiple of the smallest, its axis is logarithmic.
-const DECADES: f64 = 20.0;
 
 /// The page of a report, to be written to `folder`.
 pub(super) fn page(report: &Report, folder: &Path) -> String {
@@ -169,7 +167,7 @@ fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -
     let short = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(comparison.short(key))));
     let logarithmic = comparison.varied.iter().filter(|key| {
         let mut axes = experiment.search.iter().flat_map(|search| &search.axes);
-        is_logarithmic(comparison, key) || axes.any(|axis| axis.name == **key && axis.domain.is_log())
+        comparison.is_logarithmic(key) || axes.any(|axis| axis.name == **key && axis.domain.is_log())
     });
     let mut value = json::experiment(experiment, comparison);
     value["short"] = short.collect::<Map<_, _>>().into();
@@ -210,7 +208,14 @@ fn entry(trial: &ReportedTrial, comparison: &Comparison, folder: &Path, common: 
     if comparison.varied.contains(&DATA_HASH) {
         spec.insert(DATA_HASH.to_owned(), json!(trial.value(DATA_HASH)));
     }
-    let place = trial.folder.strip_prefix(folder).unwrap_or(&trial.folder);
+    let place = match trial.folder.strip_prefix(folder) {
+        Ok(place) => place.to_owned(),
+        // A page elsewhere says only which folder of which experiment it is.
+        Err(_) => [trial.folder.parent().and_then(Path::file_name), trial.folder.file_name()]
+            .into_iter()
+            .flatten()
+            .collect::<PathBuf>(),
+    };
     let mut value = json!({
         "trial": trial.record.trial,
         "status": trial.record.status,
@@ -237,22 +242,6 @@ fn label(trial: &ReportedTrial, keys: &[&str], comparison: &Comparison) -> Strin
         Some(format!("{name}={}", crate::plan::value_text(Some(value))))
     };
     keys.iter().filter_map(value).collect::<Vec<_>>().join(",")
-}
-
-/// Whether the values of a key are positive and either span a large range, or have approximately equal ratios, as in a sweep on
-/// a logarithmic scale.
-fn is_logarithmic(comparison: &Comparison, key: &str) -> bool {
-    let values: Option<Vec<f64>> = comparison.settings.iter().map(|setting| setting.value(key)?.as_f64()).collect();
-    let Some(mut values) = values.filter(|values| values.iter().all(|value| *value > 0.0)) else { return false };
-    values.sort_by(f64::total_cmp);
-    values.dedup();
-    let (Some(low), Some(high)) = (values.first(), values.last()) else { return false };
-    // Equal ratios and equal differences can be distinguished with at least three values; values close to one another have both.
-    let is_even = |place: fn(f64) -> f64| {
-        let steps: Vec<f64> = values.windows(2).map(|pair| place(pair[1]) - place(pair[0])).collect();
-        steps.len() > 1 && steps.iter().all(|step| (step / steps[0] - 1.0).abs() < 0.1)
-    };
-    *high >= DECADES * low || (is_even(f64::ln) && !is_even(|value| value))
 }
 
 /// The metrics of the epoch whose weights a trial keeps.

@@ -6,11 +6,13 @@
 mod columns;
 mod comparison;
 mod expectations;
+mod figures;
 mod fit;
 mod frames;
 mod html;
 mod json;
 mod keys;
+mod latex;
 mod numbers;
 mod schema;
 mod search;
@@ -31,10 +33,12 @@ pub use trial::{Cell, ReportedTrial};
 
 use crate::folder::{ExperimentFolder, FileError, TrialFolder, write_whole};
 use crate::launch::{Frozen, FrozenExpectation, FrozenSearch};
+use crate::plan::matching;
 use crate::record::tables;
 use crate::record::trial::Status;
 use comparison::Comparison;
 use rayon::prelude::*;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -80,6 +84,28 @@ pub enum Format {
     Csv,
     /// report.md: the table.
     Markdown,
+    /// report.tex: the table of each experiment, for papers.
+    Latex,
+    /// The figures, each as a vector file for papers. Several experiments are drawn over one another.
+    Svg,
+}
+
+/// Where a report is written.
+#[derive(Clone, Copy, Debug)]
+pub enum Place<'a> {
+    /// The folder that it is a report of. Each experiment below it gets its tables too.
+    Own(&'a Path),
+    /// Another folder, which is created. No other folder is written to.
+    Elsewhere(&'a Path),
+}
+
+impl<'a> Place<'a> {
+    /// The folder.
+    pub fn folder(self) -> &'a Path {
+        match self {
+            Place::Own(folder) | Place::Elsewhere(folder) => folder,
+        }
+    }
 }
 
 /// Why there is no report.
@@ -155,29 +181,86 @@ pub fn collect(dir: &Path) -> Result<Report, ReportError> {
     }
 }
 
+/// Reads the trials below several folders, as [`collect`] does. An experiment that is below two of them is read once.
+///
+/// # Errors
+/// As [`collect`].
+pub fn collect_all(dirs: &[PathBuf]) -> Result<Report, ReportError> {
+    let mut all = Report { experiments: Vec::new(), warnings: Vec::new() };
+    let mut known = BTreeSet::new();
+    for dir in dirs {
+        let Report { experiments, warnings } = collect(dir)?;
+        let place = |one: &Experiment| std::fs::canonicalize(&one.folder).unwrap_or_else(|_| one.folder.clone());
+        all.experiments.extend(experiments.into_iter().filter(|one| known.insert((place(one), one.name.clone()))));
+        all.warnings.extend(warnings.into_iter().filter(|warning| !all.warnings.contains(warning)).collect::<Vec<_>>());
+    }
+    Ok(all)
+}
+
 impl Report {
-    /// Writes the report in a format. Tables are written to the folder of each experiment: its trials (one row per trial) and
-    /// its curves (one row per trial, epoch and split). If `dir` is not the folder of an experiment, tables of all
-    /// experiments are written to it. The page and the Markdown file are only written to `dir`.
+    /// Keeps the trials that match every `KEY=VALUE` of `only`, where `trial=ID` matches the trials whose id starts with ID. What the
+    /// plans are expected to give is left out: it is about all trials.
+    ///
+    /// # Errors
+    /// A text is not `KEY=VALUE`, its key does not exist in any trial, or no trial matches.
+    pub fn select(&mut self, only: &[String]) -> Result<(), String> {
+        if only.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = self.experiments.iter().map(|one| &*one.name).collect();
+        let all = self.experiments.iter().flat_map(|one| one.trials.iter().chain(&one.unplanned));
+        let all: Vec<(&str, &BTreeMap<String, Value>)> =
+            all.map(|trial| (&*trial.record.trial, &trial.record.spec)).collect();
+        let chosen: BTreeSet<usize> = matching(&names.join("`, `"), &all, only)?.into_iter().collect();
+        let mut index = 0;
+        let mut is_chosen = |_: &ReportedTrial| {
+            index += 1;
+            chosen.contains(&(index - 1))
+        };
+        for experiment in &mut self.experiments {
+            experiment.trials.retain(&mut is_chosen);
+            experiment.unplanned.retain(&mut is_chosen);
+            experiment.expectations.clear();
+            experiment.without_folder = 0;
+        }
+        self.experiments.retain(|one| !one.trials.is_empty() || !one.unplanned.is_empty());
+        Ok(())
+    }
+
+    /// Writes the report in a format: tables of trials (one row per trial) and of curves (one row per trial, epoch and split) to the
+    /// folder of each experiment, everything else to the folder of the report. If that is not the folder of an experiment, it gets
+    /// tables of all experiments.
     ///
     /// Returns the paths of the written files.
     ///
     /// # Errors
-    /// A file cannot be written.
-    pub fn write(&self, dir: &Path, format: Format) -> Result<Vec<PathBuf>, FileError> {
+    /// A file cannot be written, or a figure cannot be drawn.
+    pub fn write(&self, place: Place<'_>, format: Format) -> Result<Vec<PathBuf>, FileError> {
+        let files = ExperimentFolder::new(place.folder());
+        if let Place::Elsewhere(_) = place {
+            files.create()?;
+        }
         Ok(match format {
-            Format::Parquet | Format::Csv => self.write_tables(dir, format)?,
-            Format::Html => vec![whole(ExperimentFolder::new(dir).report_page(), &html::page(self, dir))?],
-            Format::Markdown => vec![whole(ExperimentFolder::new(dir).report_text(), &text::markdown(self))?],
+            Format::Parquet | Format::Csv => self.write_tables(place, format)?,
+            Format::Html => vec![whole(files.report_page(), &html::page(self, place.folder()))?],
+            Format::Markdown => vec![whole(files.report_text(), &text::markdown(self))?],
+            Format::Latex => vec![whole(files.report_latex(), &latex::report(self))?],
+            Format::Svg => {
+                let figures = files.figures();
+                std::fs::create_dir_all(&figures).map_err(FileError::at("create the folder", &figures))?;
+                let drawn = figures::all(self).map_err(FileError::at("draw the figures of", &figures))?;
+                let written = drawn.iter().map(|(name, svg)| whole(figures.join(format!("{name}.svg")), svg));
+                written.collect::<Result<_, _>>()?
+            }
         })
     }
 
-    fn write_tables(&self, dir: &Path, format: Format) -> Result<Vec<PathBuf>, FileError> {
+    fn write_tables(&self, place: Place<'_>, format: Format) -> Result<Vec<PathBuf>, FileError> {
         let mut folders: BTreeMap<&Path, Vec<(&ReportedTrial, bool)>> = BTreeMap::new();
-        for experiment in &self.experiments {
+        for experiment in self.experiments.iter().filter(|_| matches!(place, Place::Own(_))) {
             folders.entry(&experiment.folder).or_default().extend(experiment.all());
         }
-        folders.entry(dir).or_insert_with(|| self.experiments.iter().flat_map(Experiment::all).collect());
+        folders.entry(place.folder()).or_insert_with(|| self.experiments.iter().flat_map(Experiment::all).collect());
         let mut written = Vec::new();
         for (folder, trials) in folders {
             let files = ExperimentFolder::new(folder);

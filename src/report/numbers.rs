@@ -23,6 +23,11 @@ impl Summary {
         (count > 0).then_some(Summary { count, mean, deviation })
     }
 
+    /// Whether no value is NaN or infinite.
+    pub(super) fn is_finite(&self) -> bool {
+        self.mean.is_finite() && self.deviation.is_none_or(f64::is_finite)
+    }
+
     /// The 95 % confidence interval of the mean over other seeds, by Student's distribution; `None` for a single value.
     pub(super) fn interval(&self) -> Option<[f64; 2]> {
         let Summary { count, mean, deviation } = *self;

@@ -28,6 +28,7 @@ mod networks;
 mod objectives;
 mod optimizers;
 mod output;
+mod papers;
 mod plan_networks;
 mod plan_output;
 mod priors;

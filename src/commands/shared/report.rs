@@ -3,7 +3,7 @@
 use super::print::{complain, say};
 use super::terminal;
 use crate::folder::{FileError, TrialFolder};
-use crate::report::{self, Format, Report};
+use crate::report::{self, Format, Place, Report};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub(crate) fn print(folder: &Path) -> anyhow::Result<Report> {
     let report = report::collect(folder)?;
     say(&report.table(terminal::width()));
-    write(&report, folder, &[Format::Parquet])?;
+    write(&report, Place::Own(folder), &[Format::Parquet])?;
     Ok(report)
 }
 
@@ -19,10 +19,10 @@ pub(crate) fn print(folder: &Path) -> anyhow::Result<Report> {
 ///
 /// # Errors
 /// The folder cannot be read.
-pub(crate) fn write(report: &Report, folder: &Path, formats: &[Format]) -> Result<(Vec<PathBuf>, bool), FileError> {
+pub(crate) fn write(report: &Report, place: Place<'_>, formats: &[Format]) -> Result<(Vec<PathBuf>, bool), FileError> {
     let (mut written, mut missed) = (Vec::new(), false);
-    let formats = if TrialFolder::new(folder).has_record()? { &[] } else { formats };
-    for result in formats.par_iter().map(|format| report.write(folder, *format)).collect::<Vec<_>>() {
+    let formats = if TrialFolder::new(place.folder()).has_record()? { &[] } else { formats };
+    for result in formats.par_iter().map(|format| report.write(place, *format)).collect::<Vec<_>>() {
         match result {
             Ok(files) => written.extend(files),
             Err(error) => {

@@ -208,7 +208,7 @@ fn parquet_has_a_row_per_trial_and_all_curves() {
     odd.spec.insert("tags".to_owned(), json!(["one", "two"]));
     odd.spec.insert("status".to_owned(), json!("a key of another version"));
     write(&folder, &odd, None);
-    let written = collect(&folder).unwrap().write(&folder, Format::Parquet).unwrap();
+    let written = collect(&folder).unwrap().write(Place::Own(&folder), Format::Parquet).unwrap();
     assert_eq!(written, [folder.join("trials.parquet"), folder.join("curves.parquet")]);
 
     let trials = frame(&written[0]);
@@ -277,7 +277,7 @@ fn a_file_that_cannot_be_read_is_a_warning() {
         assert!(warning.starts_with("cannot read ") && warning.contains(file), "{warning}");
     }
     assert!(report.table(None).ends_with(&format!("warning: {}\n", report.warnings[2])));
-    assert!(!report.write(&folder, Format::Parquet).unwrap().is_empty());
+    assert!(!report.write(Place::Own(&folder), Format::Parquet).unwrap().is_empty());
 }
 
 #[test]
@@ -304,14 +304,14 @@ fn each_experiment_has_its_own_tables() {
     assert_eq!(report.experiments.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["other", "sweep"]);
     let table = report.table(None);
     assert!(table.starts_with("other: 1 done\n") && table.contains("\nsweep: 4 done, 1 running"), "{table}");
-    assert_eq!(report.write(root.path(), Format::Parquet).unwrap().len(), 6);
+    assert_eq!(report.write(Place::Own(root.path()), Format::Parquet).unwrap().len(), 6);
     assert_eq!(frame(&root.path().join("trials.parquet")).height(), 8);
     assert_eq!(frame(&other_folder.join("trials.parquet")).height(), 1);
     assert_eq!(frame(&root.path().join("sweep/curves.parquet")).height(), 20);
 
     // The report of a single trial does not change the tables of the experiment.
     let before = std::fs::read(other_folder.join("trials.parquet")).unwrap();
-    let written = collect(&trial).unwrap().write(&trial, Format::Parquet).unwrap();
+    let written = collect(&trial).unwrap().write(Place::Own(&trial), Format::Parquet).unwrap();
     assert_eq!(written, [trial.join("trials.parquet"), trial.join("curves.parquet")]);
     assert_eq!(std::fs::read(other_folder.join("trials.parquet")).unwrap(), before);
 }

@@ -1,0 +1,339 @@
+//! A chart as a vector file in the width of a column of a paper.
+
+use crate::report::numbers::short;
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::ops::Range;
+
+/// Units of a drawing in a point: plotters has whole coordinates.
+const UNITS: f64 = 10.0;
+/// The width of a column, in points: 3.25 inches.
+const WIDTH: f64 = 234.0;
+/// The height of the axes and their titles, in points.
+const HEIGHT: f64 = 156.0;
+/// The size of all text, in points.
+const TEXT: f64 = 8.0;
+/// The height of a line of the legend, in points.
+const LINE: f64 = TEXT + 3.0;
+/// The mean width of a character, as a fraction of the size of the text.
+const CHARACTER: f64 = 0.55;
+/// About how many ticks an axis has.
+const TICKS: usize = 5;
+/// The largest number of series of a chart.
+pub(super) const SERIES: usize = COLOURS.len();
+/// The colours of Okabe and Ito, which people with any colour vision can tell apart.
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(80, 80, 80),
+];
+const GRID: RGBColor = RGBColor(225, 225, 225);
+
+/// A chart.
+pub(super) struct Chart {
+    /// The name of its file, without the ending.
+    pub(super) name: String,
+    pub(super) x: Axis,
+    pub(super) y: Axis,
+    /// At most [`SERIES`].
+    pub(super) series: Vec<Series>,
+}
+
+/// An axis of numbers, or of categories at the places 0, 1, ...
+#[derive(Default)]
+pub(super) struct Axis {
+    pub(super) title: String,
+    pub(super) is_log: bool,
+    pub(super) categories: Vec<String>,
+}
+
+/// What has one colour.
+#[derive(Default)]
+pub(super) struct Series {
+    /// Its name in the legend; empty for none.
+    pub(super) name: String,
+    pub(super) line: Vec<[f64; 2]>,
+    /// Places, and the lowest and the highest value at each.
+    pub(super) band: Vec<[f64; 3]>,
+    pub(super) points: Vec<Point>,
+}
+
+/// A point, and the ends of its error bars along x and y.
+pub(super) struct Point {
+    pub(super) at: [f64; 2],
+    pub(super) intervals: [Option<[f64; 2]>; 2],
+}
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Plane<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Scale, Scale>>;
+type Drawn<T> = Result<T, Box<dyn std::error::Error>>;
+
+impl Chart {
+    /// The chart as SVG.
+    ///
+    /// # Errors
+    /// It cannot be drawn.
+    pub(super) fn svg(&self) -> Drawn<String> {
+        let legend = self.legend();
+        let lines = legend.last().map_or(0, |entry| entry.line + 1);
+        let height = HEIGHT + LINE * lines as f64;
+        let mut svg = String::new();
+        let area = SVGBackend::with_string(&mut svg, (units(WIDTH), units(height))).into_drawing_area();
+        let (plot, below) = area.split_vertically(units(HEIGHT));
+        self.draw(&plot)?;
+        legend.iter().try_for_each(|entry| entry.draw(&below))?;
+        area.present()?;
+        drop((area, plot, below));
+        // The size on paper. The coordinates are those of the view box.
+        let sizes = [("width", WIDTH), ("height", height)];
+        Ok(sizes.into_iter().fold(svg, |svg, (name, points)| {
+            svg.replacen(&format!(" {name}=\"{}\"", units(points)), &format!(" {name}=\"{points}pt\""), 1)
+        }))
+    }
+
+    fn draw(&self, area: &Area<'_>) -> Drawn<()> {
+        let (x, y) = (self.x.scale(&self.values(0)), self.y.scale(&self.values(1)));
+        let longest = y.ticks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(1);
+        let left = (longest as f64 * CHARACTER + 2.6) * TEXT;
+        let mut chart = ChartBuilder::on(area)
+            .margin_top(units(5.0))
+            .margin_right(units(9.0))
+            .set_label_area_size(LabelAreaPosition::Left, units(left))
+            .set_label_area_size(LabelAreaPosition::Bottom, units(3.2 * TEXT))
+            .build_cartesian_2d(x, y)?;
+        chart
+            .configure_mesh()
+            .x_desc(self.x.title.as_str())
+            .y_desc(self.y.title.as_str())
+            .label_style(font())
+            .axis_desc_style(font())
+            .axis_style(stroke(BLACK, 0.6))
+            .bold_line_style(stroke(GRID, 0.4))
+            .light_line_style(TRANSPARENT)
+            .set_all_tick_mark_size(units(2.5))
+            .draw()?;
+        self.series.iter().enumerate().try_for_each(|(index, series)| self.draw_series(&mut chart, series, index))
+    }
+
+    fn draw_series(&self, chart: &mut Plane<'_, '_>, series: &Series, index: usize) -> Drawn<()> {
+        let colour = colour(index);
+        let place = |[x, y]: [f64; 2]| (self.x.place(x), self.y.place(y));
+        if series.band.len() > 1 {
+            let low = series.band.iter().map(|[x, low, _]| place([*x, *low]));
+            let high = series.band.iter().rev().map(|[x, _, high]| place([*x, *high]));
+            chart.draw_series([Polygon::new(low.chain(high).collect::<Vec<_>>(), colour.mix(0.18).filled())])?;
+        }
+        if series.line.len() > 1 {
+            let path = series.line.iter().map(|point| place(*point)).collect::<Vec<_>>();
+            chart.draw_series([PathElement::new(path, stroke(colour, 1.0))])?;
+        }
+        for Point { at, intervals: [x, y] } in &series.points {
+            let along_x = x.map(|ends| ends.map(|end| place([end, at[1]])));
+            let along_y = y.map(|ends| ends.map(|end| place([at[0], end])));
+            let bars = [along_x, along_y].into_iter().flatten();
+            chart.draw_series(bars.map(|bar| PathElement::new(bar.to_vec(), stroke(colour, 0.7))))?;
+            chart.draw_series([EmptyElement::at(place(*at)) + marker(index)])?;
+        }
+        Ok(())
+    }
+
+    /// The values along an axis: 0 for x, 1 for y.
+    fn values(&self, axis: usize) -> Vec<f64> {
+        let mut values = Vec::new();
+        for series in &self.series {
+            values.extend(series.line.iter().map(|point| point[axis]));
+            values
+                .extend(series.band.iter().flat_map(|[x, low, high]| if axis == 0 { [*x; 2] } else { [*low, *high] }));
+            values.extend(series.points.iter().map(|point| point.at[axis]));
+            values.extend(series.points.iter().filter_map(|point| point.intervals[axis]).flatten());
+        }
+        values
+    }
+
+    fn legend(&self) -> Vec<Entry<'_>> {
+        let (mut x, mut line) = (0.0, 0);
+        let named = self.series.iter().enumerate().filter(|(_, series)| !series.name.is_empty());
+        let entries = named.map(|(index, Series { name, .. })| {
+            let width = (name.chars().count() as f64 * CHARACTER + 3.0) * TEXT;
+            if x > 0.0 && x + width > WIDTH {
+                (x, line) = (0.0, line + 1);
+            }
+            let entry = Entry { index, name, x, line };
+            x += width;
+            entry
+        });
+        entries.collect()
+    }
+}
+
+/// An entry of the legend.
+struct Entry<'a> {
+    /// The index of its series.
+    index: usize,
+    name: &'a str,
+    /// Its place in the line, in points.
+    x: f64,
+    line: usize,
+}
+
+impl Entry<'_> {
+    fn draw(&self, area: &Area<'_>) -> Drawn<()> {
+        let at = |x: f64| [self.x + x, LINE * (self.line as f64 + 0.5)].map(|place| (place * UNITS).round() as i32);
+        let at = |x: f64| <(i32, i32)>::from(at(x));
+        area.draw(&(EmptyElement::at(at(TEXT)) + marker(self.index)))?;
+        let style = font().into_text_style(area).pos(Pos::new(HPos::Left, VPos::Center));
+        area.draw(&Text::new(self.name, at(1.7 * TEXT), style))?;
+        Ok(())
+    }
+}
+
+fn colour(index: usize) -> RGBColor {
+    COLOURS[index % COLOURS.len()]
+}
+
+/// The marker of a series. Shapes differ too, for prints without colours.
+fn marker(index: usize) -> Polygon<(i32, i32)> {
+    let radius = 2.2 * UNITS;
+    let corners = [24, 3, 4, 5][index % 4];
+    // A square lies on a side, the others have a corner on top.
+    let first = if corners == 4 { 0.125 } else { 0.0 };
+    let corner = |number: usize| {
+        let (sine, cosine) = ((first + number as f64 / corners as f64) * std::f64::consts::TAU).sin_cos();
+        ((radius * sine).round() as i32, (-radius * cosine).round() as i32)
+    };
+    Polygon::new((0..corners).map(corner).collect::<Vec<_>>(), colour(index).filled())
+}
+
+fn stroke(colour: RGBColor, points: f64) -> ShapeStyle {
+    ShapeStyle { color: colour.to_rgba(), filled: false, stroke_width: units(points) }
+}
+
+fn font() -> FontDesc<'static> {
+    // plotters makes the text of an SVG file smaller by this factor.
+    ("Helvetica, Arial, sans-serif", TEXT * UNITS * 1.24).into_font()
+}
+
+fn units(points: f64) -> u32 {
+    (points * UNITS).round() as u32
+}
+
+/// The range of an axis, and its ticks with their labels.
+#[derive(Clone)]
+struct Scale {
+    range: Range<f64>,
+    ticks: Vec<(f64, String)>,
+}
+
+impl Ranged for Scale {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, place: &f64, (from, to): (i32, i32)) -> i32 {
+        let share = (place - self.range.start) / (self.range.end - self.range.start);
+        (f64::from(from) + share * f64::from(to - from)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        // The hint counts the lines between ticks too, of which there are none.
+        if hint.bold_points() > 0 { self.ticks.iter().map(|(place, _)| *place).collect() } else { Vec::new() }
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.range.clone()
+    }
+}
+
+impl ValueFormatter<f64> for Scale {
+    fn format_ext(&self, place: &f64) -> String {
+        self.ticks.iter().find(|(tick, _)| tick == place).map(|(_, label)| label.clone()).unwrap_or_default()
+    }
+}
+
+impl Axis {
+    /// Where a value is: on a logarithmic axis, its power of ten.
+    fn place(&self, value: f64) -> f64 {
+        if self.is_log { value.log10() } else { value }
+    }
+
+    fn label(&self, place: f64) -> String {
+        let value = if self.is_log { 10f64.powf(place) } else { place };
+        // 0.3 - 0.1 - 0.2 is not exactly 0.
+        short(if value.abs() < 1e-12 { 0.0 } else { value })
+    }
+
+    fn scale(&self, values: &[f64]) -> Scale {
+        if !self.categories.is_empty() {
+            let ticks = self.categories.iter().enumerate().map(|(index, name)| (index as f64, name.clone()));
+            return Scale { range: -0.4..self.categories.len() as f64 - 0.6, ticks: ticks.collect() };
+        }
+        let places = || values.iter().map(|value| self.place(*value)).filter(|place| place.is_finite());
+        let (low, high) = (places().fold(f64::INFINITY, f64::min), places().fold(f64::NEG_INFINITY, f64::max));
+        let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
+        let margin = if high > low { 0.05 * (high - low) } else { (0.05 * high.abs()).max(0.05) };
+        let range = low - margin..high + margin;
+        let ticks = if self.is_log { log_ticks(&range) } else { linear_ticks(&range) };
+        Scale { range, ticks: ticks.into_iter().map(|tick| (tick, self.label(tick))).collect() }
+    }
+}
+
+/// Multiples of 1, 2 or 5 times a power of ten.
+fn linear_ticks(range: &Range<f64>) -> Vec<f64> {
+    let rough = (range.end - range.start) / TICKS as f64;
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0].into_iter().map(|factor| factor * power).find(|step| *step >= rough);
+    let step = step.unwrap_or(10.0 * power);
+    let (first, last) = ((range.start / step).ceil() as i64, (range.end / step).floor() as i64);
+    (first..=last).map(|index| index as f64 * step).collect()
+}
+
+/// Powers of ten; if the range has few of them, also twice and five times a power.
+fn log_ticks(range: &Range<f64>) -> Vec<f64> {
+    let (first, last) = (range.start.floor() as i64, range.end.ceil() as i64);
+    let every = usize::try_from(last - first).unwrap_or(1).div_ceil(TICKS).max(1);
+    let factors: &[f64] = if range.end - range.start < 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let powers = (first..=last).step_by(every).map(|power| power as f64);
+    let ticks = powers.flat_map(|power| factors.iter().map(move |factor| power + factor.log10()));
+    ticks.filter(|tick| range.contains(tick)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_numbers_in_the_range() {
+        assert_eq!(linear_ticks(&(0.0..10.0)), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
+        assert_eq!(linear_ticks(&(-3.0..-1.2)), [-3.0, -2.5, -2.0, -1.5]);
+        let axis = Axis { is_log: true, ..Axis::default() };
+        let log = |range: Range<f64>| log_ticks(&range).iter().map(|tick| axis.label(*tick)).collect::<Vec<_>>();
+        assert_eq!(log(-3.1..-0.9), ["0.001", "0.01", "0.1"]);
+        assert_eq!(log(-0.1..1.1), ["1", "2", "5", "10"]);
+        assert_eq!(log(-12.0..0.5).len(), 5);
+    }
+
+    #[test]
+    fn a_chart_has_the_width_of_a_column_and_escapes_its_texts() {
+        let point = |at: [f64; 2]| Point { at, intervals: [None, Some([at[1] - 1.0, at[1] + 1.0])] };
+        let points = vec![point([1.0, 2.0]), point([2.0, 4.0])];
+        let series = vec![Series { name: "a < b".to_owned(), points, ..Series::default() }];
+        let axis = |title: &str| Axis { title: title.to_owned(), ..Axis::default() };
+        let svg = Chart { name: String::new(), x: axis("x"), y: axis("y"), series }.svg().unwrap();
+        assert!(svg.starts_with("<svg width=\"234pt\" height=\"167pt\" viewBox=\"0 0 2340 1670\""), "{svg}");
+        assert!(svg.contains("a &lt; b") && svg.contains("font-size=\"80\""), "{svg}");
+    }
+
+    #[test]
+    fn a_legend_that_is_too_long_continues_in_the_next_line() {
+        let series = ["kl_weight = 0.0005", "kl_weight = 0.005", "kl_weight = 0.05", ""];
+        let series = series.map(|name| Series { name: name.to_owned(), ..Series::default() });
+        let chart = Chart { name: String::new(), x: Axis::default(), y: Axis::default(), series: series.into() };
+        let places: Vec<(usize, usize)> = chart.legend().iter().map(|entry| (entry.index, entry.line)).collect();
+        assert_eq!(places, [(0, 0), (1, 0), (2, 1)]);
+    }
+}

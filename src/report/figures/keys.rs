@@ -1,0 +1,68 @@
+//! Metrics by key: for each key that varies and each metric, the means of the settings, with their intervals over other seeds.
+
+use super::chart::{Axis, Chart, Point, SERIES, Series};
+use super::{Shown, file_part};
+use crate::plan::value_text;
+use crate::report::columns::{MetricColumn, columns};
+use crate::report::comparison::Setting;
+use crate::report::numbers::Summary;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn charts(shown: &[Shown<'_>]) -> Vec<Chart> {
+    // Each key once, with its short name.
+    let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
+    for one in shown {
+        keys.extend(one.comparison.varied.iter().map(|key| (*key, one.comparison.short(key))));
+    }
+    let is_varied =
+        |key: &str| settings(shown).map(|(_, one)| value_text(one.value(key))).collect::<BTreeSet<_>>().len() > 1;
+    let keys = keys.into_iter().filter(|(key, _)| is_varied(key));
+    let metrics = || columns().iter().filter(|column| column.with_deviation);
+    keys.flat_map(|key| metrics().filter_map(move |column| chart(shown, key, column))).collect()
+}
+
+fn settings<'s, 'a>(shown: &'s [Shown<'a>]) -> impl Iterator<Item = (&'s Shown<'a>, &'s Setting<'a>)> {
+    shown.iter().flat_map(|one| one.comparison.settings.iter().map(move |setting| (one, setting)))
+}
+
+/// The chart of a key, given with its short name, and a metric; `None` if no setting has the metric.
+fn chart(shown: &[Shown<'_>], (key, short): (&str, &str), column: &MetricColumn) -> Option<Chart> {
+    let number = |setting: &Setting<'_>| setting.value(key)?.as_f64();
+    let mut categories: Vec<String> = Vec::new();
+    if settings(shown).any(|(_, setting)| number(setting).is_none()) {
+        categories.extend(settings(shown).map(|(_, setting)| value_text(setting.value(key))));
+        categories.sort();
+        categories.dedup();
+    }
+    let place = |setting: &Setting<'_>| match categories.binary_search(&value_text(setting.value(key))) {
+        Ok(index) => Some(index as f64),
+        Err(_) => number(setting),
+    };
+    // One line for each combination of the other keys.
+    let mut lines: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+    for (one, setting) in settings(shown) {
+        let Some(summary) = setting.summary(column, one.comparison.split).filter(Summary::is_finite) else { continue };
+        let point = Point { at: [place(setting)?, summary.mean], intervals: [None, summary.interval()] };
+        lines.entry(one.name_of(setting, Some(key))).or_default().push(point);
+    }
+    if lines.is_empty() {
+        return None;
+    }
+    let are_few = lines.len() <= SERIES;
+    let mut series: Vec<Series> = match are_few {
+        true => lines.into_iter().map(|(name, points)| Series { name, points, ..Series::default() }).collect(),
+        false => vec![Series { points: lines.into_values().flatten().collect(), ..Series::default() }],
+    };
+    for one in series.iter_mut().filter(|_| are_few && categories.is_empty()) {
+        one.points.sort_by(|one, other| one.at[0].total_cmp(&other.at[0]));
+        one.line = one.points.iter().map(|point| point.at).collect();
+    }
+    let is_log = categories.is_empty() && shown.iter().any(|one| one.comparison.is_logarithmic(key));
+    let is_log = is_log && settings(shown).all(|(_, setting)| number(setting).is_some_and(|number| number > 0.0));
+    Some(Chart {
+        name: format!("by-{}-{}", file_part(short), file_part(column.name)),
+        x: Axis { title: short.to_owned(), is_log, categories },
+        y: Axis { title: column.title.to_owned(), ..Axis::default() },
+        series,
+    })
+}

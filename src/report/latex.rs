@@ -1,0 +1,102 @@
+//! The tables of a report in LaTeX, for papers: one table per experiment, with one row per setting.
+
+use super::Report;
+use super::columns::{MetricColumn, of_trials};
+use super::comparison::{Comparison, Setting};
+use super::numbers::{self, Summary};
+use crate::metrics::Split;
+use crate::plan::value_text;
+
+/// The tables, each with a comment that says what its numbers are. They need the package booktabs.
+pub(super) fn report(report: &Report) -> String {
+    let tables = report.experiments.iter().map(|one| table(&report.heading(one), &Comparison::of(one)));
+    format!("% \\usepackage{{booktabs}}\n{}", tables.collect::<String>())
+}
+
+fn table(heading: &str, comparison: &Comparison) -> String {
+    // Times are not results.
+    let is_time = |column: &MetricColumn| of_trials().any(|one| one.name == column.name);
+    let columns: Vec<&MetricColumn> = comparison.columns.iter().copied().filter(|column| !is_time(column)).collect();
+    let keys = comparison.varied.iter().map(|key| escaped(comparison.short(key)));
+    let heads = keys.chain(["seeds".to_owned()]).chain(columns.iter().map(|column| escaped(column.head)));
+    let rows = comparison.settings.iter().map(|setting| {
+        let values = comparison.varied.iter().map(|key| value(&value_text(setting.value(key))));
+        let seeds = setting.done().count().to_string();
+        let metrics = columns.iter().map(|column| cell(setting, column, comparison.split));
+        row(values.chain([seeds]).chain(metrics))
+    });
+    let alignment = format!("{}r{}", "l".repeat(comparison.varied.len()), "r".repeat(columns.len()));
+    let about = format!("{heading}: {} metrics of {}", comparison.split.name(), comparison.of_epochs());
+    let about = about.replace(['\n', '\r'], " ");
+    format!(
+        "\n% {about}, mean $\\pm$ sample standard deviation over the seeds\n\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{}\\midrule\n{}\
+         \\bottomrule\n\\end{{tabular}}\n",
+        row(heads),
+        rows.collect::<String>()
+    )
+}
+
+fn row(cells: impl Iterator<Item = String>) -> String {
+    format!("{} \\\\\n", cells.collect::<Vec<_>>().join(" & "))
+}
+
+fn cell(setting: &Setting, column: &MetricColumn, split: Split) -> String {
+    let Some(summary) = setting.summary(column, split).filter(Summary::is_finite) else { return "--".to_owned() };
+    if !column.with_deviation {
+        return value(&numbers::short(summary.mean));
+    }
+    match summary.text() {
+        (mean, Some(deviation)) => format!("${} \\pm {}$", power(&mean), power(&deviation)),
+        (mean, None) => value(&mean),
+    }
+}
+
+/// A number in math mode, or text.
+fn value(text: &str) -> String {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => format!("${}$", power(text)),
+        _ if text == "-" => "--".to_owned(),
+        _ => escaped(text),
+    }
+}
+
+/// A number in math mode: `5e-5` as 5 times a power of ten.
+fn power(number: &str) -> String {
+    match number.split_once('e') {
+        Some((factor, exponent)) => format!("{factor} \\cdot 10^{{{exponent}}}"),
+        None => number.to_owned(),
+    }
+}
+
+/// Text in which no character has a meaning for LaTeX.
+fn escaped(text: &str) -> String {
+    let character = |c: char| match c {
+        '\\' => "\\textbackslash{}".to_owned(),
+        '~' => "\\textasciitilde{}".to_owned(),
+        '^' => "\\textasciicircum{}".to_owned(),
+        '&' | '%' | '$' | '#' | '_' | '{' | '}' => format!("\\{c}"),
+        c if c.is_control() => " ".to_owned(),
+        c => c.to_string(),
+    };
+    text.chars().map(character).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_math_and_text_is_escaped() {
+        let shown = ["-280.30", "5e-5", "1.5e10", "[32,64]", "a_b & c\\", "NaN", "-"].map(value);
+        let expected = [
+            "$-280.30$",
+            "$5 \\cdot 10^{-5}$",
+            "$1.5 \\cdot 10^{10}$",
+            "[32,64]",
+            "a\\_b \\& c\\textbackslash{}",
+            "NaN",
+            "--",
+        ];
+        assert_eq!(shown, expected);
+    }
+}
