@@ -190,6 +190,17 @@ async function chartsAndPictures({ page, wrong }) {
 }
 
 /** The page states when a latent axis is active or collapsed, and what each column means, where they are used. */
+/** Each chart can be saved as it is shown. */
+async function saving({ page, wrong }) {
+    const chart = page.locator(".chart:has(svg)").first();
+    if ((await chart.count()) === 0) return;
+    await chart.hover();
+    const [download] = await Promise.all([page.waitForEvent("download"), chart.getByRole("button", { name: "save as SVG" }).click()]);
+    const saved = readFileSync(await download.path(), "utf8");
+    const error = await page.evaluate((text) => new DOMParser().parseFromString(text, "image/svg+xml").querySelector("parsererror")?.textContent, saved);
+    if (error || !saved.includes("<svg") || !/\.svg$/.test(download.suggestedFilename())) wrong(`a saved chart is not SVG: ${error ?? saved.slice(0, 80)}`);
+}
+
 async function rules({ page, wrong }) {
     const active = "posterior mean has a variance above 0.01";
     const title = await page.locator(".trials th[data-column=active_units] button").getAttribute("title");
@@ -374,6 +385,7 @@ for (const report of reports) {
             await searching(light, data.experiments[index]);
         }
         await chartsAndPictures(light);
+        await saving(light);
     }
     if ((await experiments.count()) > 1) {
         // The filter of an experiment belongs to it, and is shown again when the reader returns to it.

@@ -12,7 +12,7 @@ const UNITS: f64 = 10.0;
 /// The width of a column, in points: 3.25 inches.
 const WIDTH: f64 = 234.0;
 /// The height of the axes and their titles, in points.
-const HEIGHT: f64 = 156.0;
+const HEIGHT: f64 = 162.0;
 /// The size of all text, in points.
 const TEXT: f64 = 8.0;
 /// The height of a line of the legend, in points.
@@ -100,7 +100,7 @@ impl Chart {
     fn draw(&self, area: &Area<'_>) -> Drawn<()> {
         let (x, y) = (self.x.scale(&self.values(0)), self.y.scale(&self.values(1)));
         let longest = y.ticks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(1);
-        let left = (longest as f64 * CHARACTER + 2.6) * TEXT;
+        let left = (longest as f64 * CHARACTER + 3.2) * TEXT;
         let mut chart = ChartBuilder::on(area)
             .margin_top(units(5.0))
             .margin_right(units(9.0))
@@ -324,7 +324,7 @@ mod tests {
         let series = vec![Series { name: "a < b".to_owned(), points, ..Series::default() }];
         let axis = |title: &str| Axis { title: title.to_owned(), ..Axis::default() };
         let svg = Chart { name: String::new(), x: axis("x"), y: axis("y"), series }.svg().unwrap();
-        assert!(svg.starts_with("<svg width=\"234pt\" height=\"167pt\" viewBox=\"0 0 2340 1670\""), "{svg}");
+        assert!(svg.starts_with("<svg width=\"234pt\" height=\"173pt\" viewBox=\"0 0 2340 1730\""), "{svg}");
         assert!(svg.contains("a &lt; b") && svg.contains("font-size=\"80\""), "{svg}");
     }
 

@@ -9,7 +9,9 @@ class Chart {
         this.whole = false;
         this.plot = element("div", { class: "plot", role: "img" });
         this.note = element("p", { class: "note" });
-        parent.append(element("div", { class: `chart ${size}` }, this.plot, this.note));
+        this.saving = element("button", { type: "button", class: "save", title: "save this chart as a vector file",
+            onclick: () => this.save() }, "save as SVG");
+        parent.append(element("div", { class: `chart ${size}` }, this.plot, this.note, this.saving));
         this.drawn = null;
     }
 
@@ -17,6 +19,7 @@ class Chart {
         const colours = theme();
         const result = this.draw(colours, this.plot.clientWidth || this.plot.parentNode.clientWidth, this.whole);
         this.plot.hidden = Boolean(result.empty);
+        this.saving.hidden = Boolean(result.empty);
         this.note.replaceChildren(...[result.empty ?? result.note].filter(Boolean));
         if (result.empty) return;
         if (result.clips) this.sayOutside(result);
@@ -59,6 +62,16 @@ class Chart {
             xAxis: axes(option.xAxis, 28),
             yAxis: axes(option.yAxis, 50),
         };
+    }
+
+    /** Saves the chart as it is shown, named after its section. */
+    save() {
+        const drawing = this.plot.querySelector("svg").cloneNode(true);
+        drawing.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+        const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(drawing)], { type: "image/svg+xml" }));
+        const name = this.plot.closest("section")?.getAttribute("aria-labelledby") ?? "chart";
+        element("a", { href: url, download: `${name}.svg` }).click();
+        setTimeout(() => URL.revokeObjectURL(url), 1000);
     }
 
     dispose() {

@@ -7,6 +7,7 @@ function showRate(page) {
     const section = page.section("Rate and distortion",
         "Each point is a trial: its KL is the rate, its reconstruction is the distortion. "
         + "The ELBO is constant along a dashed line; it is better towards the lower left."
+        + (page.isFoldable ? " A cross is the mean of a setting, with its 95 % intervals over other seeds." : "")
         + (without > 0 ? ` ${plural(without, "trial")} without a KL (posterior none) ${without === 1 ? "is" : "are"} not shown.` : ""));
     colourLegend(page, section);
     page.chart(section, (colours, width, whole) => {
@@ -19,6 +20,9 @@ function showRate(page) {
         const { of } = coloursOf(page, colours);
         const isNarrow = width < NARROW;
         const lines = diagonals(x, y);
+        const crosses = meansOf(page, points).map(({ setting, kl, recon }) => ({ colour: of(setting.trials[0]).colour,
+            bars: [[[kl.interval[0], recon.mean], [kl.interval[1], recon.mean]], [[kl.mean, recon.interval[0]],
+            [kl.mean, recon.interval[1]]]] }));
         const best = points.reduce((one, other) => (page.metric(other, "elbo_nats") > page.metric(one, "elbo_nats") ? other
             : one));
         return {
@@ -41,14 +45,30 @@ function showRate(page) {
                         data: lines.map(({ sum, to, isRight }, index) => ({ value: to, label: {
                         show: true, formatter: `${index === 0 && isRight && !isNarrow ? "ELBO " : ""}${short(-sum)}`,
                             color: colours.soft, fontSize: 11, align: "left", position: isRight ? [5, -5] : [2, -15] } })) },
+                    ...crosses.flatMap(({ colour, bars }) => bars.map((data) => ({ type: "line", silent: true, symbol: "none", data,
+                        tooltip: { show: false }, z: 3, lineStyle: { color: colour, width: 1.5 } }))),
                     { type: "scatter", z: 3, symbolSize: 12, data: points.map((trial) => {
                         const { colour, symbol } = of(trial);
-                        return { value: place(trial), symbol: `path://${symbol}`, itemStyle: { color: colour, opacity: 0.9 } };
+                        return { value: place(trial), symbol: `path://${symbol}`,
+                            itemStyle: { color: colour, opacity: crosses.length > 0 ? 0.55 : 0.9 } };
                     }) },
                 ],
             },
         };
     }, "wide");
+}
+
+/** Largest number of settings whose means are drawn. */
+const MEANS = 40;
+
+/** The mean KL and reconstruction of each setting that has an interval, and all of whose trials are selected; none if there are too
+ * many. */
+function meansOf(page, points) {
+    const selected = new Set(points);
+    const settings = page.settings.filter(({ trials, metrics }) => metrics.kl_nats?.interval && metrics.recon_nats?.interval
+        && trials.every((trial) => trial.status !== "done" || selected.has(trial)));
+    return settings.length > MEANS ? [] : settings.map((setting) => ({ setting, kl: setting.metrics.kl_nats,
+        recon: setting.metrics.recon_nats }));
 }
 
 /** Lines of equal ELBO in a rectangle, where `sum` is reconstruction + KL; the largest sum first. */
