@@ -189,11 +189,10 @@ async function chartsAndPictures({ page, wrong }) {
     }
 }
 
-/** The page states when a latent axis is active or collapsed, and what each column means, where they are used. */
 /** Each chart can be saved as it is shown. */
 async function saving({ page, wrong }) {
     const chart = page.locator(".chart:has(svg)").first();
-    if ((await chart.count()) === 0) return;
+    if ((await page.locator(".plot:not([hidden])").count()) === 0) return;
     await chart.hover();
     const [download] = await Promise.all([page.waitForEvent("download"), chart.getByRole("button", { name: "save as SVG" }).click()]);
     const saved = readFileSync(await download.path(), "utf8");
@@ -201,6 +200,7 @@ async function saving({ page, wrong }) {
     if (error || !saved.includes("<svg") || !/\.svg$/.test(download.suggestedFilename())) wrong(`a saved chart is not SVG: ${error ?? saved.slice(0, 80)}`);
 }
 
+/** The page states when a latent axis is active or collapsed, and what each column means, where they are used. */
 async function rules({ page, wrong }) {
     const active = "posterior mean has a variance above 0.01";
     const title = await page.locator(".trials th[data-column=active_units] button").getAttribute("title");

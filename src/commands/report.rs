@@ -69,6 +69,15 @@ impl Command for ReportArgs {
             let needed = if self.output.is_some() { "--output needs another" } else { "--format needs an experiment" };
             bail!("{} is a trial folder; {needed} folder", place.folder().display());
         }
+        if let Some(output) = &self.output
+            && let Some(experiment) = report.experiment_of(output)
+        {
+            let name = &experiment.name;
+            bail!(
+                "{} is the folder of the experiment `{name}`, whose files have all of its trials; choose another folder for --output",
+                output.display()
+            );
+        }
         report.select(&self.only).map_err(anyhow::Error::msg)?;
         say(&if self.json { report.json().to_string() } else { report.table(terminal::width()) });
         let formats = if requested.is_empty() { &[Format::Html, Format::Parquet] } else { &*requested };
@@ -77,7 +86,7 @@ impl Command for ReportArgs {
         if !self.json {
             written.iter().for_each(|file| say(&format!("wrote {}", file.display())));
         }
-        // A read-only folder can still be reported on. Only files that were requested with --format must be written.
+        // A read-only folder can still be reported on. Only files that were requested with --format or --output must be written.
         Ok(match missed && is_requested {
             true => WRONG,
             false if report.has_unmet() => FAILED,

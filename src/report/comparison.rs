@@ -138,9 +138,15 @@ impl<'a> Comparison<'a> {
         })
     }
 
+    /// Whether the axis of a key is logarithmic: in a search that draws it so, or by its values.
+    pub(super) fn is_logarithmic(&self, experiment: &Experiment, key: &str) -> bool {
+        let mut axes = experiment.search.iter().flat_map(|search| &search.axes);
+        self.spans_decades(key) || axes.any(|axis| axis.name == key && axis.domain.is_log())
+    }
+
     /// Whether the values of a key are positive and either span a large range, or have approximately equal ratios, as in a sweep on
     /// a logarithmic scale.
-    pub(super) fn is_logarithmic(&self, key: &str) -> bool {
+    fn spans_decades(&self, key: &str) -> bool {
         let values: Option<Vec<f64>> = self.settings.iter().map(|setting| setting.value(key)?.as_f64()).collect();
         let Some(mut values) = values.filter(|values| values.iter().all(|value| *value > 0.0)) else { return false };
         values.sort_by(f64::total_cmp);

@@ -26,13 +26,13 @@ pub(super) struct Entry {
 }
 
 /// Values and their sizes in bytes, up to the first one that does not fit.
-pub(super) struct Sized<T> {
+pub(super) struct Measured<T> {
     values: Vec<T>,
     sizes: Vec<usize>,
 }
 
-impl<T> Sized<T> {
-    fn until_full(bytes: usize, values: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Sized<T> {
+impl<T> Measured<T> {
+    fn until_full(bytes: usize, values: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Measured<T> {
         let mut used = 0;
         let sized = values.map_while(|value| {
             let size = size(&value);
@@ -41,21 +41,21 @@ impl<T> Sized<T> {
             fits.then_some((value, size))
         });
         let (values, sizes) = sized.unzip();
-        Sized { values, sizes }
+        Measured { values, sizes }
     }
 }
 
 /// The settings of an experiment, best first, of which not all fit.
-pub(super) fn entries(comparison: &Comparison, trial: impl Fn(&ReportedTrial) -> Value) -> Sized<Entry> {
+pub(super) fn entries(comparison: &Comparison, trial: impl Fn(&ReportedTrial) -> Value) -> Measured<Entry> {
     let entry = |one: &Setting| Entry {
         setting: json::setting(one, comparison),
         trials: one.trials.iter().map(|one| trial(one)).collect(),
     };
-    Sized::until_full(SETTINGS, comparison.settings.iter().map(entry), size)
+    Measured::until_full(SETTINGS, comparison.settings.iter().map(entry), size)
 }
 
 /// Adds the settings that fit to each experiment, the best ones first. The others are left out of the comparisons.
-pub(super) fn add_settings(comparisons: &mut [Comparison], all: Vec<Sized<Entry>>, experiments: &mut [Value]) {
+pub(super) fn add_settings(comparisons: &mut [Comparison], all: Vec<Measured<Entry>>, experiments: &mut [Value]) {
     let numbers = fitting(all.iter().map(|entries| &*entries.sizes), SETTINGS);
     for (((comparison, entries), value), number) in comparisons.iter_mut().zip(all).zip(experiments).zip(numbers) {
         let left_out: usize = comparison.settings.iter().skip(number).map(|setting| setting.trials.len()).sum();
@@ -127,14 +127,14 @@ pub(super) fn add_curves(comparisons: &[Comparison], experiments: &mut [Value]) 
 
 /// The curves of the trials, best settings first, of which not all fit, with at most this number of epochs; and which epochs: every
 /// n-th.
-fn curves_of(comparison: &Comparison, epochs: u64) -> (u64, Sized<Value>) {
+fn curves_of(comparison: &Comparison, epochs: u64) -> (u64, Measured<Value>) {
     let last = best_first(comparison).filter_map(ReportedTrial::last_epoch).max().unwrap_or(0);
     let step = last.div_ceil(epochs).max(1);
     let curves = comparison.settings.iter().flat_map(|setting| {
         let shown = shown_epochs(setting, epochs, step);
         setting.trials.iter().map(move |trial| curves(trial, &shown))
     });
-    (step, Sized::until_full(CURVES, curves, |curves| curves.to_string().len()))
+    (step, Measured::until_full(CURVES, curves, |curves| curves.to_string().len()))
 }
 
 /// Every `step`-th epoch, and the last epochs of all trials of the setting: their mean needs the same epochs.
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn values_end_with_the_first_that_does_not_fit() {
-        let sizes = |bytes: usize| Sized::until_full(bytes, [4, 3, 5, 1].into_iter(), |size| *size).sizes;
+        let sizes = |bytes: usize| Measured::until_full(bytes, [4, 3, 5, 1].into_iter(), |size| *size).sizes;
         assert_eq!(sizes(13), [4, 3, 5, 1]);
         assert_eq!(sizes(7), [4, 3, 5]);
         assert_eq!(sizes(6), [4, 3]);

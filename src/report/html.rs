@@ -5,7 +5,7 @@ use super::comparison::Comparison;
 use super::numbers::rounded;
 use super::thumbnails::add_pictures;
 use super::trial::DATA_HASH;
-use super::{Experiment, Report, ReportedTrial, SearchState, fit, json, setup};
+use super::{Experiment, Place, Report, ReportedTrial, fit, json, setup};
 use crate::metrics::{Metric, MetricKind, Split};
 use crate::record::pictures::PICTURES;
 use crate::text::{counted, filled};
@@ -51,8 +51,9 @@ const SCRIPT: &str = concat!(
 /// Largest size of a page with its pictures in bytes, without a warning. A page without pictures may be larger.
 const PAGE_BYTES: usize = 4_990_000;
 
-/// The page of a report, to be written to `folder`.
-pub(super) fn page(report: &Report, folder: &Path) -> String {
+/// The page of a report, to be written to a place.
+pub(super) fn page(report: &Report, place: Place<'_>) -> String {
+    let folder = place.folder();
     let title = match &*report.experiments {
         [experiment] => experiment.name.clone(),
         _ => "vaex report".to_owned(),
@@ -68,7 +69,11 @@ pub(super) fn page(report: &Report, folder: &Path) -> String {
     fit::add_settings(&mut comparisons, entries, &mut experiments);
     fit::add_curves(&comparisons, &mut experiments);
     let mut warnings = report.warnings.clone();
-    let places = places(folder);
+    let places = match place {
+        Place::Own(folder) => places(folder),
+        // Without links to the folders of trials, which are not below it.
+        Place::Elsewhere(_) => Vec::new(),
+    };
     let bytes = PAGE_BYTES.saturating_sub(written(&title, &places, &warnings, &experiments).len());
     let left_out = add_pictures(&comparisons, &mut experiments, bytes, &mut warnings);
     if left_out > 0 {
@@ -165,17 +170,13 @@ fn metrics(experiments: &[Value]) -> Vec<Value> {
 
 fn experiment(experiment: &Experiment, comparison: &Comparison, folder: &Path) -> Value {
     let short = comparison.varied.iter().map(|key| ((*key).to_owned(), json!(comparison.short(key))));
-    let logarithmic = comparison.varied.iter().filter(|key| {
-        let mut axes = experiment.search.iter().flat_map(|search| &search.axes);
-        comparison.is_logarithmic(key) || axes.any(|axis| axis.name == **key && axis.domain.is_log())
-    });
+    let logarithmic = comparison.varied.iter().filter(|key| comparison.is_logarithmic(experiment, key));
     let mut value = json::experiment(experiment, comparison);
     value["short"] = short.collect::<Map<_, _>>().into();
     value["log"] = json!(logarithmic.collect::<Vec<_>>());
     value["of_epochs"] = json!(comparison.of_epochs());
     value["comparable"] = json!(comparison.is_comparable);
-    value["search"] =
-        experiment.search.as_ref().map(|search| SearchState::of(search, &experiment.trials).page()).into();
+    value["search"] = experiment.search_state().map(|state| state.page()).into();
     value["setup"] = setup::rows(experiment, comparison).into();
     let all: Vec<&ReportedTrial> = experiment.all().map(|(trial, _)| trial).collect();
     let common = common_spec(&all);

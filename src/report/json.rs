@@ -3,7 +3,7 @@
 use super::columns::of_trials;
 use super::comparison::{Comparison, Setting};
 use super::expectations::{Compared, compared};
-use super::{Experiment, Report, ReportedTrial, SearchState};
+use super::{Experiment, Report, ReportedTrial};
 use crate::metrics::Split;
 use crate::train::measure;
 use serde_json::{Map, Value, json};
@@ -31,7 +31,7 @@ pub(super) fn experiment(experiment: &Experiment, comparison: &Comparison) -> Va
         "varied": comparison.varied,
         "split": comparison.split.name(),
         "sorted_by": comparison.sorted_by,
-        "search": experiment.search.as_ref().map(|search| SearchState::of(search, &experiment.trials).json()),
+        "search": experiment.search_state().map(|state| state.json()),
         "notes": comparison.notes,
         "expectations": compared(experiment).iter().map(Compared::json).collect::<Vec<_>>(),
     })

@@ -74,6 +74,8 @@ fn escaped(text: &str) -> String {
         '\\' => "\\textbackslash{}".to_owned(),
         '~' => "\\textasciitilde{}".to_owned(),
         '^' => "\\textasciicircum{}".to_owned(),
+        // At the start of a row, these would belong to the end of the row before.
+        '[' | '*' => format!("{{{c}}}"),
         '&' | '%' | '$' | '#' | '_' | '{' | '}' => format!("\\{c}"),
         c if c.is_control() => " ".to_owned(),
         c => c.to_string(),
@@ -92,7 +94,7 @@ mod tests {
             "$-280.30$",
             "$5 \\cdot 10^{-5}$",
             "$1.5 \\cdot 10^{10}$",
-            "[32,64]",
+            "{[}32,64]",
             "a\\_b \\& c\\textbackslash{}",
             "NaN",
             "--",

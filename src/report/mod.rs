@@ -71,6 +71,8 @@ pub struct Experiment {
     pub expectations: Vec<FrozenExpectation>,
     /// Its search; `None` if its settings are listed in the spec.
     pub search: Option<FrozenSearch>,
+    /// Whether trials were selected ([`Report::select`]), so that it may lack some.
+    pub is_selection: bool,
 }
 
 /// The formats of a report.
@@ -181,7 +183,7 @@ pub fn collect(dir: &Path) -> Result<Report, ReportError> {
     }
 }
 
-/// Reads the trials below several folders, as [`collect`] does. An experiment that is below two of them is read once.
+/// Reads the trials below several folders, as [`collect`] does. A trial that is below two of them counts once.
 ///
 /// # Errors
 /// As [`collect`].
@@ -189,17 +191,22 @@ pub fn collect_all(dirs: &[PathBuf]) -> Result<Report, ReportError> {
     let mut all = Report { experiments: Vec::new(), warnings: Vec::new() };
     let mut known = BTreeSet::new();
     for dir in dirs {
-        let Report { experiments, warnings } = collect(dir)?;
-        let place = |one: &Experiment| std::fs::canonicalize(&one.folder).unwrap_or_else(|_| one.folder.clone());
-        all.experiments.extend(experiments.into_iter().filter(|one| known.insert((place(one), one.name.clone()))));
+        let Report { mut experiments, warnings } = collect(dir)?;
+        let mut is_new = |trial: &ReportedTrial| known.insert(place_of(&trial.folder));
+        for experiment in &mut experiments {
+            experiment.trials.retain(&mut is_new);
+            experiment.unplanned.retain(&mut is_new);
+        }
+        experiments.retain(Experiment::has_trials);
+        all.experiments.extend(experiments);
         all.warnings.extend(warnings.into_iter().filter(|warning| !all.warnings.contains(warning)).collect::<Vec<_>>());
     }
     Ok(all)
 }
 
 impl Report {
-    /// Keeps the trials that match every `KEY=VALUE` of `only`, where `trial=ID` matches the trials whose id starts with ID. What the
-    /// plans are expected to give is left out: it is about all trials.
+    /// Keeps the trials that match every `KEY=VALUE` of `only`, where `trial=ID` matches the trials whose id starts with ID. What is about
+    /// all trials is left out: what the plans are expected to give, and the states of searches.
     ///
     /// # Errors
     /// A text is not `KEY=VALUE`, its key does not exist in any trial, or no trial matches.
@@ -222,8 +229,9 @@ impl Report {
             experiment.unplanned.retain(&mut is_chosen);
             experiment.expectations.clear();
             experiment.without_folder = 0;
+            experiment.is_selection = true;
         }
-        self.experiments.retain(|one| !one.trials.is_empty() || !one.unplanned.is_empty());
+        self.experiments.retain(Experiment::has_trials);
         Ok(())
     }
 
@@ -242,13 +250,15 @@ impl Report {
         }
         Ok(match format {
             Format::Parquet | Format::Csv => self.write_tables(place, format)?,
-            Format::Html => vec![whole(files.report_page(), &html::page(self, place.folder()))?],
+            Format::Html => vec![whole(files.report_page(), &html::page(self, place))?],
             Format::Markdown => vec![whole(files.report_text(), &text::markdown(self))?],
             Format::Latex => vec![whole(files.report_latex(), &latex::report(self))?],
             Format::Svg => {
                 let figures = files.figures();
-                std::fs::create_dir_all(&figures).map_err(FileError::at("create the folder", &figures))?;
                 let drawn = figures::all(self).map_err(FileError::at("draw the figures of", &figures))?;
+                if !drawn.is_empty() {
+                    std::fs::create_dir_all(&figures).map_err(FileError::at("create the folder", &figures))?;
+                }
                 let written = drawn.iter().map(|(name, svg)| whole(figures.join(format!("{name}.svg")), svg));
                 written.collect::<Result<_, _>>()?
             }
@@ -309,6 +319,11 @@ impl Report {
     pub fn lacks_validation(&self) -> bool {
         let records = self.experiments.iter().flat_map(|one| &one.trials).map(|trial| &trial.record);
         records.into_iter().any(|record| record.status == Status::Done && record.validation_images == Some(0))
+    }
+
+    /// The experiment whose folder this is.
+    pub fn experiment_of(&self, folder: &Path) -> Option<&Experiment> {
+        self.experiments.iter().find(|one| place_of(&one.folder) == place_of(folder))
     }
 
     /// Whether an expectation of a plan (`[[expect]]`) is not met.
@@ -378,7 +393,16 @@ impl Experiment {
             folder.is_some_and(|folder| folder.has_record().unwrap_or(true))
         };
         let without_folder = plan.iter().flatten().filter(|id| !known.contains(*id) && !has_folder(id)).count();
-        Experiment { name, folder, trials, unplanned, without_folder, expectations, search }
+        Experiment { name, folder, trials, unplanned, without_folder, expectations, search, is_selection: false }
+    }
+
+    fn has_trials(&self) -> bool {
+        !self.trials.is_empty() || !self.unplanned.is_empty()
+    }
+
+    /// The state of its search; `None` without one, or if trials were selected.
+    fn search_state(&self) -> Option<SearchState<'_>> {
+        self.search.as_ref().filter(|_| !self.is_selection).map(|search| SearchState::of(search, &self.trials))
     }
 
     /// All trials in its folder, and whether each is in the current plan.
@@ -413,12 +437,17 @@ fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
         }
     }
     // Folders are preferred to links to them.
-    let place = |folder: &PathBuf| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
-    let root = place(&dir.to_path_buf());
-    let is_own = |folder: &PathBuf| folder.strip_prefix(dir).is_ok_and(|rest| place(folder) == root.join(rest));
-    let mut known: BTreeSet<PathBuf> = folders.iter().filter(|folder| is_own(folder)).map(place).collect();
-    folders.retain(|folder| is_own(folder) || known.insert(place(folder)));
+    let root = place_of(dir);
+    let is_own = |folder: &PathBuf| folder.strip_prefix(dir).is_ok_and(|rest| place_of(folder) == root.join(rest));
+    let mut known: BTreeSet<PathBuf> =
+        folders.iter().filter(|folder| is_own(folder)).map(|folder| place_of(folder)).collect();
+    folders.retain(|folder| is_own(folder) || known.insert(place_of(folder)));
     folders
+}
+
+/// Where a folder is, without links.
+fn place_of(folder: &Path) -> PathBuf {
+    std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::comparison::{Comparison, Setting};
 use super::expectations;
 use super::numbers::{short, significant};
 use super::table::{Column, Table, wrapped};
-use super::{Experiment, Report, ReportedTrial, SearchState};
+use super::{Experiment, Report, ReportedTrial};
 use crate::metrics::Split;
 use crate::plan::value_text;
 use crate::record::trial::{Pruned, Status};
@@ -49,8 +49,7 @@ fn experiment(heading: &str, experiment: &Experiment, width: Option<usize>) -> S
     let table = table(&comparison).fit(width);
     lines.push(table.to_string());
     lines.push(String::new());
-    if let Some(search) = &experiment.search {
-        let state = SearchState::of(search, &experiment.trials);
+    if let Some(state) = experiment.search_state() {
         lines.extend([
             wrapped(&state.line(), width),
             String::new(),

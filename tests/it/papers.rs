@@ -23,6 +23,12 @@ fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
+/// The command is refused with this message, as [`Workspace::refuse`], which is for a workspace without runs.
+fn refused(workspace: &Workspace, arguments: &[&str], message: &str) {
+    let outcome = workspace.vaex(arguments);
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (Some(2), message));
+}
+
 /// The texts of a figure.
 fn texts(svg: &str) -> Vec<&str> {
     svg.split("<text")
@@ -72,7 +78,8 @@ fn axes(svg: &str) -> usize {
 fn several_experiments_are_drawn_over_one_another_in_another_folder() {
     let workspace = trained();
     let before = workspace.files_below("runs");
-    workspace.refuse(
+    refused(
+        &workspace,
         &["report", "runs/one", "runs/two"],
         "error: a report of several folders needs --output DIR: the folder to write it to\n",
     );
@@ -86,6 +93,9 @@ fn several_experiments_are_drawn_over_one_another_in_another_folder() {
     let curves = text(&workspace.path("paper/figures/curve-loss.svg"));
     assert!(["one: kl_weight = 0.5", "two"].iter().all(|name| texts(&curves).contains(name)), "{:?}", texts(&curves));
     assert_eq!(text(&workspace.path("paper/report.tex")).matches("\\begin{tabular}").count(), 2);
+    // Links to trials would lead nowhere.
+    let page = text(&workspace.path("paper/report.html"));
+    assert!(page.contains("\"places\":[]"), "{}", &page[page.len() - 300..]);
     // Each experiment once.
     let said = workspace.succeed(&["report", "runs", "runs/one", "--output", "paper", "--format", "latex"]);
     assert_eq!(said.matches("one: 4 done").count(), 1, "{said}");
@@ -98,13 +108,21 @@ fn only_some_trials_are_reported() {
     let said = workspace.succeed(&["report", "runs/one", "--only", "kl_weight=1"]);
     assert!(said.starts_with("one: 2 done\n") && !said.contains("wrote"), "{said}");
     assert_eq!(workspace.files_below("runs"), before);
-    workspace.refuse(
+    refused(
+        &workspace,
         &["report", "runs/one", "--only", "kl_weight=1", "--format", "csv"],
         "error: --only and --format need --output DIR: the files in the folder of an experiment have all of its trials\n",
     );
-    workspace.refuse(
+    refused(
+        &workspace,
         &["report", "runs/one", "--only", "kl_weight=3"],
         "error: no trial of `one` matches `--only kl_weight=3`: `objective.kl_weight` is 0.5, 1\n",
+    );
+    refused(
+        &workspace,
+        &["report", "runs/one", "--only", "kl_weight=1", "--output", "runs/one"],
+        "error: runs/one is the folder of the experiment `one`, whose files have all of its trials; choose another folder for \
+         --output\n",
     );
     let said = workspace.succeed(&["report", "runs", "--only", "seed=1", "--output", "some", "--format", "csv"]);
     assert!(said.contains("one: 2 done") && !said.contains("two"), "{said}");

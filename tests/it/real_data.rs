@@ -63,10 +63,10 @@ fn a_named_data_set_is_found_from_another_folder() {
         std::fs::create_dir_all(workspace.path(folder)).unwrap();
         std::os::unix::fs::symlink(&fashion, workspace.path(&format!("{folder}/fashion-mnist"))).unwrap();
     }
-    for (name, line, variable) in [
-        ("beside", "", None),
-        ("of_the_spec", "data_dir = \"sets\"\n", None),
-        ("of_the_variable", "", Some("elsewhere")),
+    for (name, line, variable, folder) in [
+        ("beside", "", None, "specs/data"),
+        ("of_the_spec", "data_dir = \"sets\"\n", None, "specs/sets"),
+        ("of_the_variable", "", Some("elsewhere"), "elsewhere"),
     ] {
         let spec = format!("specs/{name}.toml");
         workspace.write(
@@ -80,6 +80,11 @@ fn a_named_data_set_is_found_from_another_folder() {
         command.envs(variable.map(|folder| ("VAEX_DATA", folder)));
         let output = command.output().unwrap();
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        // The package of Debian would do too: the spec of the trial says where the images were.
+        let text = std::fs::read_to_string(only(&workspace, &format!("runs/{name}")).join("spec.toml")).unwrap();
+        let expected = workspace.path(folder);
+        let written = text.lines().find_map(|line| line.strip_prefix("data_dir = ")).unwrap();
+        assert_eq!(written.trim_matches('"'), expected.to_str().unwrap(), "{name}");
     }
 }
 

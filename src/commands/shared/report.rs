@@ -24,6 +24,7 @@ pub(crate) fn write(report: &Report, place: Place<'_>, formats: &[Format]) -> Re
     let formats = if TrialFolder::new(place.folder()).has_record()? { &[] } else { formats };
     for result in formats.par_iter().map(|format| report.write(place, *format)).collect::<Vec<_>>() {
         match result {
+            Ok(files) if files.is_empty() => complain("warning: there are no figures: no trial is done"),
             Ok(files) => written.extend(files),
             Err(error) => {
                 complain(&format!("warning: {error}"));

@@ -8,7 +8,7 @@ use crate::train::measure::KL_AXIS_NATS;
 pub(super) fn charts(shown: &[Shown<'_>]) -> Vec<Chart> {
     vec![Chart {
         name: "kl-axes".to_owned(),
-        x: Axis { title: "latent axis, by KL".to_owned(), ..Axis::default() },
+        x: Axis { title: "latent axis, by KL".to_owned(), is_whole: true, ..Axis::default() },
         y: Axis { title: "KL (nats)".to_owned(), ..Axis::default() },
         series: best(shown, series),
     }]
@@ -24,5 +24,5 @@ fn series(one: &Shown<'_>, setting: &Setting<'_>) -> Option<Series> {
         means.iter_mut().zip(axes).for_each(|(mean, kl)| *mean += kl / seeds);
     }
     let line: Vec<[f64; 2]> = means.iter().enumerate().map(|(axis, kl)| [axis as f64 + 1.0, *kl]).collect();
-    (!line.is_empty()).then(|| Series { line, ..Series::default() })
+    Some(Series { line, ..Series::default() })
 }

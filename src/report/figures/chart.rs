@@ -19,9 +19,11 @@ const TEXT: f64 = 8.0;
 const LINE: f64 = TEXT + 3.0;
 /// The mean width of a character, as a fraction of the size of the text.
 const CHARACTER: f64 = 0.55;
+/// Largest number of markers on a line.
+const MARKERS: usize = 8;
 /// About how many ticks an axis has.
 const TICKS: usize = 5;
-/// The largest number of series of a chart.
+/// The number of series that have colours of their own; further ones have these colours again, with other markers.
 pub(super) const SERIES: usize = COLOURS.len();
 /// The colours of Okabe and Ito, which people with any colour vision can tell apart.
 const COLOURS: [RGBColor; 7] = [
@@ -41,7 +43,6 @@ pub(super) struct Chart {
     pub(super) name: String,
     pub(super) x: Axis,
     pub(super) y: Axis,
-    /// At most [`SERIES`].
     pub(super) series: Vec<Series>,
 }
 
@@ -50,6 +51,8 @@ pub(super) struct Chart {
 pub(super) struct Axis {
     pub(super) title: String,
     pub(super) is_log: bool,
+    /// Whether all values are whole numbers.
+    pub(super) is_whole: bool,
     pub(super) categories: Vec<String>,
 }
 
@@ -81,7 +84,7 @@ impl Chart {
     /// It cannot be drawn.
     pub(super) fn svg(&self) -> Drawn<String> {
         let legend = self.legend();
-        let lines = legend.last().map_or(0, |entry| entry.line + 1);
+        let lines = legend.last().map_or(0, |entry| entry.line + entry.names.len());
         let height = HEIGHT + LINE * lines as f64;
         let mut svg = String::new();
         let area = SVGBackend::with_string(&mut svg, (units(WIDTH), units(height))).into_drawing_area();
@@ -104,6 +107,7 @@ impl Chart {
         let mut chart = ChartBuilder::on(area)
             .margin_top(units(5.0))
             .margin_right(units(9.0))
+            .margin_left(units(3.0))
             .set_label_area_size(LabelAreaPosition::Left, units(left))
             .set_label_area_size(LabelAreaPosition::Bottom, units(3.2 * TEXT))
             .build_cartesian_2d(x, y)?;
@@ -133,6 +137,10 @@ impl Chart {
             let path = series.line.iter().map(|point| place(*point)).collect::<Vec<_>>();
             chart.draw_series([PathElement::new(path, stroke(colour, 1.0))])?;
         }
+        // A line without points has a few markers, as in the legend.
+        let step = series.line.len().div_ceil(MARKERS).max(1);
+        let on_line = series.line.iter().step_by(step).filter(|_| series.points.is_empty());
+        chart.draw_series(on_line.map(|at| EmptyElement::at(place(*at)) + marker(index)))?;
         for Point { at, intervals: [x, y] } in &series.points {
             let along_x = x.map(|ends| ends.map(|end| place([end, at[1]])));
             let along_y = y.map(|ends| ends.map(|end| place([at[0], end])));
@@ -156,39 +164,66 @@ impl Chart {
         values
     }
 
-    fn legend(&self) -> Vec<Entry<'_>> {
+    fn legend(&self) -> Vec<Entry> {
         let (mut x, mut line) = (0.0, 0);
         let named = self.series.iter().enumerate().filter(|(_, series)| !series.name.is_empty());
         let entries = named.map(|(index, Series { name, .. })| {
-            let width = (name.chars().count() as f64 * CHARACTER + 3.0) * TEXT;
+            let names = broken(name);
+            let width = names.iter().map(|name| width(name)).fold(0.0, f64::max);
             if x > 0.0 && x + width > WIDTH {
                 (x, line) = (0.0, line + 1);
             }
-            let entry = Entry { index, name, x, line };
+            let entry = Entry { index, x, line, names };
             x += width;
+            // Nothing stands beside a name of several lines.
+            if entry.names.len() > 1 {
+                (x, line) = (0.0, line + entry.names.len());
+            }
             entry
         });
         entries.collect()
     }
 }
 
-/// An entry of the legend.
-struct Entry<'a> {
-    /// The index of its series.
-    index: usize,
-    name: &'a str,
-    /// Its place in the line, in points.
-    x: f64,
-    line: usize,
+/// The width of a name in the legend with its marker, in points.
+fn width(name: &str) -> f64 {
+    (name.chars().count() as f64 * CHARACTER + 3.0) * TEXT
 }
 
-impl Entry<'_> {
+/// A name in lines that fit, broken after commas.
+fn broken(name: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in name.split_inclusive(", ") {
+        match lines.last_mut() {
+            Some(line) if width(line) + width(part) <= WIDTH => line.push_str(part),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    lines
+}
+
+/// An entry of the legend.
+struct Entry {
+    /// The index of its series.
+    index: usize,
+    /// Its place in its first line, in points.
+    x: f64,
+    /// Its first line.
+    line: usize,
+    /// The name of the series, by line.
+    names: Vec<String>,
+}
+
+impl Entry {
     fn draw(&self, area: &Area<'_>) -> Drawn<()> {
-        let at = |x: f64| [self.x + x, LINE * (self.line as f64 + 0.5)].map(|place| (place * UNITS).round() as i32);
-        let at = |x: f64| <(i32, i32)>::from(at(x));
-        area.draw(&(EmptyElement::at(at(TEXT)) + marker(self.index)))?;
+        let at = |x: f64, line: usize| {
+            let places = [self.x + x, LINE * ((self.line + line) as f64 + 0.5)];
+            <(i32, i32)>::from(places.map(|place| (place * UNITS).round() as i32))
+        };
+        area.draw(&(EmptyElement::at(at(TEXT, 0)) + marker(self.index)))?;
         let style = font().into_text_style(area).pos(Pos::new(HPos::Left, VPos::Center));
-        area.draw(&Text::new(self.name, at(1.7 * TEXT), style))?;
+        let mut names = self.names.iter().enumerate();
+        names.try_for_each(|(line, name)| area.draw(&Text::new(name.clone(), at(1.7 * TEXT, line), style.clone())))?;
         Ok(())
     }
 }
@@ -200,6 +235,7 @@ fn colour(index: usize) -> RGBColor {
 /// The marker of a series. Shapes differ too, for prints without colours.
 fn marker(index: usize) -> Polygon<(i32, i32)> {
     let radius = 2.2 * UNITS;
+    // 4 and the number of colours have no common factor.
     let corners = [24, 3, 4, 5][index % 4];
     // A square lies on a side, the others have a corner on top.
     let first = if corners == 4 { 0.125 } else { 0.0 };
@@ -261,12 +297,6 @@ impl Axis {
         if self.is_log { value.log10() } else { value }
     }
 
-    fn label(&self, place: f64) -> String {
-        let value = if self.is_log { 10f64.powf(place) } else { place };
-        // 0.3 - 0.1 - 0.2 is not exactly 0.
-        short(if value.abs() < 1e-12 { 0.0 } else { value })
-    }
-
     fn scale(&self, values: &[f64]) -> Scale {
         if !self.categories.is_empty() {
             let ticks = self.categories.iter().enumerate().map(|(index, name)| (index as f64, name.clone()));
@@ -277,29 +307,33 @@ impl Axis {
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
         let margin = if high > low { 0.05 * (high - low) } else { (0.05 * high.abs()).max(0.05) };
         let range = low - margin..high + margin;
-        let ticks = if self.is_log { log_ticks(&range) } else { linear_ticks(&range) };
-        Scale { range, ticks: ticks.into_iter().map(|tick| (tick, self.label(tick))).collect() }
+        let ticks = if self.is_log { log_ticks(&range) } else { linear_ticks(&range, self.is_whole) };
+        Scale { range, ticks }
     }
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten.
-fn linear_ticks(range: &Range<f64>) -> Vec<f64> {
+/// Multiples of 1, 2 or 5 times a power of ten, with as many digits as tell them apart.
+fn linear_ticks(range: &Range<f64>, is_whole: bool) -> Vec<(f64, String)> {
     let rough = (range.end - range.start) / TICKS as f64;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0].into_iter().map(|factor| factor * power).find(|step| *step >= rough);
-    let step = step.unwrap_or(10.0 * power);
+    let rough = if is_whole { rough.max(1.0) } else { rough };
+    let power = rough.log10().floor();
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * 10f64.powf(power));
+    let step = steps.into_iter().find(|step| *step >= rough * (1.0 - 1e-9)).unwrap_or(rough);
+    let decimals = (-step.log10() - 1e-9).ceil().max(0.0) as usize;
     let (first, last) = ((range.start / step).ceil() as i64, (range.end / step).floor() as i64);
-    (first..=last).map(|index| index as f64 * step).collect()
+    let tick = |index: i64| (index as f64 * step, format!("{:.decimals$}", index as f64 * step));
+    (first..=last).map(tick).collect()
 }
 
 /// Powers of ten; if the range has few of them, also twice and five times a power.
-fn log_ticks(range: &Range<f64>) -> Vec<f64> {
+fn log_ticks(range: &Range<f64>) -> Vec<(f64, String)> {
     let (first, last) = (range.start.floor() as i64, range.end.ceil() as i64);
     let every = usize::try_from(last - first).unwrap_or(1).div_ceil(TICKS).max(1);
     let factors: &[f64] = if range.end - range.start < 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
     let powers = (first..=last).step_by(every).map(|power| power as f64);
     let ticks = powers.flat_map(|power| factors.iter().map(move |factor| power + factor.log10()));
-    ticks.filter(|tick| range.contains(tick)).collect()
+    let inside = ticks.filter(|tick| range.contains(tick));
+    inside.map(|tick| (tick, short(10f64.powf(tick)))).collect()
 }
 
 #[cfg(test)]
@@ -307,11 +341,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round_numbers_in_the_range() {
-        assert_eq!(linear_ticks(&(0.0..10.0)), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
-        assert_eq!(linear_ticks(&(-3.0..-1.2)), [-3.0, -2.5, -2.0, -1.5]);
-        let axis = Axis { is_log: true, ..Axis::default() };
-        let log = |range: Range<f64>| log_ticks(&range).iter().map(|tick| axis.label(*tick)).collect::<Vec<_>>();
+    fn ticks_are_round_numbers_with_the_digits_that_tell_them_apart() {
+        let labels = |ticks: Vec<(f64, String)>| ticks.into_iter().map(|(_, label)| label).collect::<Vec<_>>();
+        let linear = |range: Range<f64>| labels(linear_ticks(&range, false));
+        assert_eq!(linear(0.0..10.0), ["0", "2", "4", "6", "8", "10"]);
+        assert_eq!(linear(-3.0..-1.2), ["-3.0", "-2.5", "-2.0", "-1.5"]);
+        assert_eq!(linear(541.9..543.1), ["542.0", "542.5", "543.0"]);
+        assert_eq!(linear(0.18012..0.18041), ["0.1802", "0.1803", "0.1804"]);
+        assert_eq!(linear(-0.25..0.21), ["-0.2", "-0.1", "0.0", "0.1", "0.2"]);
+        assert_eq!(linear(0.0..120_000.0), ["0", "50000", "100000"]);
+        assert_eq!(labels(linear_ticks(&(0.95..2.05), true)), ["1", "2"]);
+        let log = |range: Range<f64>| labels(log_ticks(&range));
         assert_eq!(log(-3.1..-0.9), ["0.001", "0.01", "0.1"]);
         assert_eq!(log(-0.1..1.1), ["1", "2", "5", "10"]);
         assert_eq!(log(-12.0..0.5).len(), 5);
@@ -335,5 +375,7 @@ mod tests {
         let chart = Chart { name: String::new(), x: Axis::default(), y: Axis::default(), series: series.into() };
         let places: Vec<(usize, usize)> = chart.legend().iter().map(|entry| (entry.index, entry.line)).collect();
         assert_eq!(places, [(0, 0), (1, 0), (2, 1)]);
+        let long = "kl_weight = 0.0005, latent_dim = 10, learning_rate = 0.002, optimizer = adam";
+        assert_eq!(broken(long), ["kl_weight = 0.0005, latent_dim = 10, ", "learning_rate = 0.002, optimizer = adam"]);
     }
 }

@@ -13,7 +13,7 @@ const EPOCHS: usize = 400;
 pub(super) fn charts(shown: &[Shown<'_>]) -> Vec<Chart> {
     let chart = |metric: &'static Metric| Chart {
         name: format!("curve-{}", file_part(&metric.name)),
-        x: Axis { title: "epoch".to_owned(), ..Axis::default() },
+        x: Axis { title: "epoch".to_owned(), is_whole: true, ..Axis::default() },
         y: Axis { title: metric.title.to_string(), ..Axis::default() },
         series: best(shown, |one, setting| curve(one, setting, metric)),
     };

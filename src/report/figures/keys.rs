@@ -16,7 +16,11 @@ pub(super) fn charts(shown: &[Shown<'_>]) -> Vec<Chart> {
     }
     let is_varied =
         |key: &str| settings(shown).map(|(_, one)| value_text(one.value(key))).collect::<BTreeSet<_>>().len() > 1;
-    let keys = keys.into_iter().filter(|(key, _)| is_varied(key));
+    // A short name is that of one key only in its experiment.
+    let shorts: Vec<&str> = keys.values().copied().collect();
+    let is_short = |short: &str| shorts.iter().filter(|one| **one == short).count() == 1;
+    let keys = keys.iter().filter(|(key, _)| is_varied(key));
+    let keys = keys.map(|(key, short)| (*key, if is_short(short) { *short } else { *key }));
     let metrics = || columns().iter().filter(|column| column.with_deviation);
     keys.flat_map(|key| metrics().filter_map(move |column| chart(shown, key, column))).collect()
 }
@@ -38,30 +42,31 @@ fn chart(shown: &[Shown<'_>], (key, short): (&str, &str), column: &MetricColumn)
         Ok(index) => Some(index as f64),
         Err(_) => number(setting),
     };
-    // One line for each combination of the other keys.
+    // One line for each combination of the other keys; if these are many, only the points of each experiment.
+    let others = settings(shown).map(|(one, setting)| one.name_of(setting, Some(key))).collect::<BTreeSet<_>>();
+    let are_few = others.len() <= SERIES;
     let mut lines: BTreeMap<String, Vec<Point>> = BTreeMap::new();
     for (one, setting) in settings(shown) {
         let Some(summary) = setting.summary(column, one.comparison.split).filter(Summary::is_finite) else { continue };
         let point = Point { at: [place(setting)?, summary.mean], intervals: [None, summary.interval()] };
-        lines.entry(one.name_of(setting, Some(key))).or_default().push(point);
+        let name = if are_few { one.name_of(setting, Some(key)) } else { one.name.clone().unwrap_or_default() };
+        lines.entry(name).or_default().push(point);
     }
     if lines.is_empty() {
         return None;
     }
-    let are_few = lines.len() <= SERIES;
-    let mut series: Vec<Series> = match are_few {
-        true => lines.into_iter().map(|(name, points)| Series { name, points, ..Series::default() }).collect(),
-        false => vec![Series { points: lines.into_values().flatten().collect(), ..Series::default() }],
-    };
+    let series = lines.into_iter().map(|(name, points)| Series { name, points, ..Series::default() });
+    let mut series: Vec<Series> = series.collect();
     for one in series.iter_mut().filter(|_| are_few && categories.is_empty()) {
         one.points.sort_by(|one, other| one.at[0].total_cmp(&other.at[0]));
         one.line = one.points.iter().map(|point| point.at).collect();
     }
-    let is_log = categories.is_empty() && shown.iter().any(|one| one.comparison.is_logarithmic(key));
+    let is_log = categories.is_empty() && shown.iter().any(|one| one.comparison.is_logarithmic(one.experiment, key));
     let is_log = is_log && settings(shown).all(|(_, setting)| number(setting).is_some_and(|number| number > 0.0));
+    let is_whole = settings(shown).all(|(_, setting)| number(setting).is_some_and(|number| number.fract() == 0.0));
     Some(Chart {
         name: format!("by-{}-{}", file_part(short), file_part(column.name)),
-        x: Axis { title: short.to_owned(), is_log, categories },
+        x: Axis { title: short.to_owned(), is_log, is_whole, categories },
         y: Axis { title: column.title.to_owned(), ..Axis::default() },
         series,
     })

@@ -6,8 +6,8 @@ mod curves;
 mod keys;
 mod rate;
 
-use super::Report;
 use super::comparison::{Comparison, Setting};
+use super::{Experiment, Report};
 use crate::plan::value_text;
 use chart::{Chart, SERIES, Series};
 use std::io;
@@ -17,8 +17,9 @@ const KINDS: [fn(&[Shown<'_>]) -> Vec<Chart>; 4] = [rate::charts, keys::charts, 
 
 /// An experiment in figures.
 struct Shown<'a> {
+    experiment: &'a Experiment,
     /// Its name, if there are several.
-    name: Option<&'a str>,
+    name: Option<String>,
     comparison: Comparison<'a>,
 }
 
@@ -29,8 +30,8 @@ impl Shown<'_> {
         let keys = self.comparison.varied.iter().filter(|key| Some(**key) != except);
         let value = |key: &&str| format!("{} = {}", self.comparison.short(key), value_text(setting.value(key)));
         let values = keys.map(value).collect::<Vec<_>>().join(", ");
-        match self.name {
-            Some(name) if values.is_empty() => name.to_owned(),
+        match &self.name {
+            Some(name) if values.is_empty() => name.clone(),
             Some(name) => format!("{name}: {values}"),
             None => values,
         }
@@ -42,9 +43,18 @@ impl Shown<'_> {
 /// # Errors
 /// A figure cannot be drawn.
 pub(super) fn all(report: &Report) -> io::Result<Vec<(String, String)>> {
-    let names = report.experiments.iter().map(|one| Some(&*one.name).filter(|_| report.experiments.len() > 1));
-    let comparisons = report.experiments.iter().map(Comparison::of);
-    let shown: Vec<Shown<'_>> = names.zip(comparisons).map(|(name, comparison)| Shown { name, comparison }).collect();
+    let shown = report.experiments.iter().map(|experiment| Shown {
+        experiment,
+        name: None,
+        comparison: Comparison::of(experiment),
+    });
+    let mut shown: Vec<Shown<'_>> = shown.collect();
+    // Metrics of different splits are not comparable: the names say the split.
+    let are_of_one_split = shown.windows(2).all(|pair| pair[0].comparison.split == pair[1].comparison.split);
+    for one in shown.iter_mut().filter(|_| report.experiments.len() > 1) {
+        let split = if are_of_one_split { String::new() } else { format!(" ({})", one.comparison.split.name()) };
+        one.name = Some(format!("{}{split}", report.heading(one.experiment)));
+    }
     let charts = KINDS.iter().flat_map(|kind| kind(&shown)).filter(|chart| !chart.series.is_empty());
     let drawn = charts.map(|chart| match chart.svg() {
         Ok(svg) => Ok((chart.name, svg)),
@@ -53,14 +63,15 @@ pub(super) fn all(report: &Report) -> io::Result<Vec<(String, String)>> {
     drawn.collect()
 }
 
-/// A series for each of the best settings, of as many as there are colours; each experiment has as many as the others.
+/// A line for each of the best settings, of as many as there are colours; each experiment has as many as the others, at least one.
 fn best(shown: &[Shown<'_>], series: impl Fn(&Shown<'_>, &Setting<'_>) -> Option<Series>) -> Vec<Series> {
     let each = (SERIES / shown.len().max(1)).max(1);
     let of_experiment = |one: &Shown<'_>| {
         let named = |setting| Some(Series { name: one.name_of(setting, None), ..series(one, setting)? });
-        one.comparison.settings.iter().take(each).filter_map(named).collect::<Vec<_>>()
+        let lines = one.comparison.settings.iter().filter_map(named).filter(|series| series.line.len() > 1);
+        lines.take(each).collect::<Vec<_>>()
     };
-    shown.iter().flat_map(of_experiment).take(SERIES).collect()
+    shown.iter().flat_map(of_experiment).collect()
 }
 
 /// A name as a part of a file name.

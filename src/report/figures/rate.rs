@@ -27,11 +27,11 @@ pub(super) fn charts(shown: &[Shown<'_>]) -> Vec<Chart> {
         }
         shown => {
             let of_experiment = |one: &Shown<'_>| Series {
-                name: one.name.unwrap_or_default().to_owned(),
+                name: one.name.clone().unwrap_or_default(),
                 points: one.comparison.settings.iter().filter_map(|setting| point(one, setting)).collect(),
                 ..Series::default()
             };
-            shown.iter().map(of_experiment).filter(|series| !series.points.is_empty()).take(SERIES).collect()
+            shown.iter().map(of_experiment).filter(|series| !series.points.is_empty()).collect()
         }
     };
     let axis = |column: &MetricColumn| Axis { title: column.title.to_owned(), ..Axis::default() };

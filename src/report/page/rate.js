@@ -7,7 +7,6 @@ function showRate(page) {
     const section = page.section("Rate and distortion",
         "Each point is a trial: its KL is the rate, its reconstruction is the distortion. "
         + "The ELBO is constant along a dashed line; it is better towards the lower left."
-        + (page.isFoldable ? " A cross is the mean of a setting, with its 95 % intervals over other seeds." : "")
         + (without > 0 ? ` ${plural(without, "trial")} without a KL (posterior none) ${without === 1 ? "is" : "are"} not shown.` : ""));
     colourLegend(page, section);
     page.chart(section, (colours, width, whole) => {
@@ -26,6 +25,7 @@ function showRate(page) {
         const best = points.reduce((one, other) => (page.metric(other, "elbo_nats") > page.metric(one, "elbo_nats") ? other
             : one));
         return {
+            note: crosses.length > 0 ? "A cross is the mean of a setting, with its 95 % intervals over other seeds as far as they are inside of the axes." : null,
             clips: x.clips || y.clips, outside: points.filter((trial) => !isInside(place(trial))).length,
             label: `Scatter of ${plural(points.length, "trial")}, reconstruction against KL in nats per image: KL from ${short(least(points.map((one) => place(one)[0])))} to `
                 + `${short(most(points.map((one) => place(one)[0])))}. The trial with the highest ELBO, ${short(page.metric(best, "elbo_nats"))}, is ${page.trialName(best)}.`,

@@ -4,7 +4,7 @@ use super::*;
 
 /// The page's data of the first experiment, and the length of the page.
 fn page(folder: &Path) -> (serde_json::Value, usize) {
-    let page = html::page(&collect(folder).unwrap(), folder);
+    let page = html::page(&collect(folder).unwrap(), Place::Own(folder));
     let data = page.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap();
     let data: serde_json::Value = serde_json::from_str(data).unwrap();
     (data["experiments"][0].clone(), page.len())
@@ -180,7 +180,7 @@ fn a_page_recognizes_its_folder_without_its_path() {
     write(&folder, &record("t0", Status::Done, 1.0, 0), Some(&curve(1.0, 2.0, 3.0)));
     let expected = format!("\"{:08x}\"", html::fnv1a(folder.to_str().unwrap().as_bytes()));
     for spelled in [folder.clone(), folder.join("."), folder.join("../runs/")] {
-        let page = html::page(&collect(&folder).unwrap(), &spelled);
+        let page = html::page(&collect(&folder).unwrap(), Place::Own(&spelled));
         assert!(page.contains(&expected), "{}", spelled.display());
     }
 }
