@@ -9,7 +9,7 @@ use super::picture::{Changes, Layout, Picture, decode};
 use super::store::{ImageHash, hash_of};
 use super::values::{Element, Extent, ValuesRef};
 use super::{ImageShape, cache};
-use crate::folder::{FileError, digest};
+use crate::folder::{FileError, absolute, digest};
 use crate::text::counted;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -297,11 +297,7 @@ fn stamp(path: &Path) -> Result<String, FileError> {
     let metadata = std::fs::metadata(path).map_err(FileError::at("read", path))?;
     let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     // Most paths are absolute already: a folder may have a million of them.
-    let whole = if path.is_absolute() {
-        path.to_path_buf()
-    } else {
-        std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
-    };
+    let whole = if path.is_absolute() { path.to_path_buf() } else { absolute(path) };
     Ok(format!("{} {} {:?} {}\n", whole.display(), metadata.len(), modified, inode(&metadata)))
 }
 

@@ -27,6 +27,16 @@ pub use whole::{create_folder, write_unsynced, write_whole};
 
 use std::path::{Path, PathBuf};
 
+/// A path as an absolute one, or unchanged if the working directory is unknown.
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// Where a path leads, without links and relative parts, or the path itself if there is nothing.
+pub fn without_links(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
 /// The lock file of an experiment folder or a trial folder.
 pub fn lock_file(folder: &Path) -> PathBuf {
     folder.join(".lock")

@@ -3,6 +3,7 @@
 use super::initial::InitialWeights;
 use super::{Problem, Trial, problems};
 use crate::data::{Binarize, DataError, DataSettings, Dataset, Files};
+use crate::folder::absolute;
 use crate::language::sweep::Point;
 use crate::language::{Document, DottedKey, Spec, description};
 use crate::model::Architecture;
@@ -113,8 +114,7 @@ impl Resolver {
 
     /// A path of the spec as trials have it: absolute, if it is text.
     pub(super) fn whole_path(&self, path: &str) -> String {
-        let path = self.folder.join(path);
-        std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned()
+        absolute(&self.folder.join(path)).to_string_lossy().into_owned()
     }
 
     /// The spec with absolute paths, so that the saved spec of a trial runs in any folder.
@@ -132,8 +132,7 @@ impl Resolver {
             };
             for value in values {
                 let Some(path) = value.as_str() else { continue };
-                let path = self.folder.join(path);
-                let path = std::path::absolute(&path).unwrap_or(path);
+                let path = absolute(&self.folder.join(path));
                 match path.to_str() {
                     Some(text) => *value = Value::String(text.to_owned()),
                     // The saved spec of a trial contains the path, and a spec must be UTF-8.

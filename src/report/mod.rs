@@ -31,7 +31,7 @@ pub use search::{SearchState, values_text};
 pub use table::{Column, Table, wrapped};
 pub use trial::{Cell, ReportedTrial};
 
-use crate::folder::{ExperimentFolder, FileError, TrialFolder, write_whole};
+use crate::folder::{ExperimentFolder, FileError, TrialFolder, without_links, write_whole};
 use crate::launch::{Frozen, FrozenExpectation, FrozenSearch};
 use crate::plan::matching;
 use crate::record::tables;
@@ -192,7 +192,7 @@ pub fn collect_all(dirs: &[PathBuf]) -> Result<Report, ReportError> {
     let mut known = BTreeSet::new();
     for dir in dirs {
         let Report { mut experiments, warnings } = collect(dir)?;
-        let mut is_new = |trial: &ReportedTrial| known.insert(place_of(&trial.folder));
+        let mut is_new = |trial: &ReportedTrial| known.insert(without_links(&trial.folder));
         for experiment in &mut experiments {
             experiment.trials.retain(&mut is_new);
             experiment.unplanned.retain(&mut is_new);
@@ -323,7 +323,7 @@ impl Report {
 
     /// The experiment whose folder this is.
     pub fn experiment_of(&self, folder: &Path) -> Option<&Experiment> {
-        self.experiments.iter().find(|one| place_of(&one.folder) == place_of(folder))
+        self.experiments.iter().find(|one| without_links(&one.folder) == without_links(folder))
     }
 
     /// Whether an expectation of a plan (`[[expect]]`) is not met.
@@ -437,17 +437,12 @@ fn trial_folders(dir: &Path, warnings: &mut Vec<String>) -> Vec<PathBuf> {
         }
     }
     // Folders are preferred to links to them.
-    let root = place_of(dir);
-    let is_own = |folder: &PathBuf| folder.strip_prefix(dir).is_ok_and(|rest| place_of(folder) == root.join(rest));
+    let root = without_links(dir);
+    let is_own = |folder: &PathBuf| folder.strip_prefix(dir).is_ok_and(|rest| without_links(folder) == root.join(rest));
     let mut known: BTreeSet<PathBuf> =
-        folders.iter().filter(|folder| is_own(folder)).map(|folder| place_of(folder)).collect();
-    folders.retain(|folder| is_own(folder) || known.insert(place_of(folder)));
+        folders.iter().filter(|folder| is_own(folder)).map(|folder| without_links(folder)).collect();
+    folders.retain(|folder| is_own(folder) || known.insert(without_links(folder)));
     folders
-}
-
-/// Where a folder is, without links.
-fn place_of(folder: &Path) -> PathBuf {
-    std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned())
 }
 
 #[cfg(test)]

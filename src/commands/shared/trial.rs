@@ -2,7 +2,7 @@
 
 use super::print::complain;
 use crate::data::{Cache, Files};
-use crate::folder::{TrialFolder, exists};
+use crate::folder::{TrialFolder, exists, without_links};
 use crate::plan::{Plan, Trial};
 use crate::record::trial::{Status, TrialRecord};
 use crate::report;
@@ -155,7 +155,7 @@ pub(crate) fn folder(given: &Path, runs: &Path) -> anyhow::Result<PathBuf> {
     let mut found: Vec<PathBuf> = named.into_iter().filter(|folder| is_match(folder)).collect();
     // A link to an experiment folder leads to the same trials.
     let mut places = BTreeSet::new();
-    found.retain(|folder| places.insert(std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone())));
+    found.retain(|folder| places.insert(without_links(folder)));
     match &*found {
         [folder] => Ok(folder.clone()),
         // The trial may be in a folder that cannot be read.

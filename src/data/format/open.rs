@@ -1,7 +1,7 @@
 //! From the paths of a spec to files of known formats.
 
 use super::{FORMATS, Format, FormatError, START_BYTES, Start};
-use crate::folder::FileError;
+use crate::folder::{FileError, absolute};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ impl Place {
 
     /// The same place with an absolute path.
     pub(in crate::data) fn absolute(&self) -> Place {
-        Place { path: std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone()), key: self.key.clone() }
+        Place { path: absolute(&self.path), key: self.key.clone() }
     }
 
     /// The same file with another array.

@@ -6,6 +6,7 @@ use crate::data::format::FormatError;
 use crate::data::picture::Layout;
 use crate::data::prepare::Naming;
 use crate::data::{DataError, ImageShape, identity};
+use crate::folder::absolute;
 use crate::settings::{Key, Keys, Kind, Role};
 use crate::text::grouped;
 use std::path::{Path, PathBuf};
@@ -315,9 +316,8 @@ impl Known {
     /// The folders in which the files are looked for, as absolute paths: whoever reads the files found there joins them to the
     /// folder of the spec.
     fn searched(&self, folder: &Path) -> Vec<PathBuf> {
-        let whole = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
         if let Some(data_dir) = &self.data_dir {
-            return vec![whole(folder.join(data_dir))];
+            return vec![absolute(&folder.join(data_dir))];
         }
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = variable("HOME");
@@ -331,7 +331,7 @@ impl Known {
         let first = variable(FOLDER_VARIABLE).or_else(of_user);
         let last = [folder.join("data"), PathBuf::from("/usr/share/datasets")];
         let [beside, debian] = last;
-        first.into_iter().chain([beside]).chain(keras).chain([debian]).map(whole).collect()
+        first.into_iter().chain([beside]).chain(keras).chain([debian]).map(|path| absolute(&path)).collect()
     }
 
     /// The first folder of data sets that has the files, and the files.

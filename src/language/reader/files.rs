@@ -2,6 +2,7 @@
 
 use super::Reader;
 use super::text::{Unread, not_text, text_of};
+use crate::folder::without_links;
 use crate::language::diagnostics::{Diagnostic, Location, SourceText};
 use crate::language::entry::Entry;
 use std::io::ErrorKind;
@@ -30,7 +31,7 @@ impl Reader {
     fn source(&mut self, path: &Path, text: String) -> usize {
         self.sources.push(SourceText { name: path.display().to_string(), text });
         self.paths.push(path.to_path_buf());
-        self.canonical.push(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));
+        self.canonical.push(without_links(path));
         self.sources.len() - 1
     }
 
@@ -65,7 +66,7 @@ impl Reader {
 
     /// Reads a file that another file extends, if it was not read before. Returns its number, or `None` after an error.
     fn base(&mut self, path: &Path, location: &Location) -> Option<usize> {
-        let canonical = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let canonical = without_links(path);
         let shown = path.display();
         if let Some(known) = self.canonical.iter().position(|known| *known == canonical) {
             if !self.chain.contains(&known) {
