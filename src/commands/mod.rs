@@ -80,6 +80,7 @@ fn parser() -> clap::Command {
 
 /// Reads the command line and runs its command. Errors are printed.
 pub fn start() -> ExitCode {
+    shared::signals::fail_at_file_size_limit();
     let status = match parser().try_get_matches() {
         Ok(matches) => run(&matches).unwrap_or_else(|error| {
             explain(&error);

@@ -5,14 +5,12 @@ use super::shared::exit::{DONE, FAILED, INTERRUPTED};
 use super::shared::print::{complain, explain, say};
 use super::shared::signals::{self, STOP};
 use super::shared::trial::prepared_trial;
-use crate::data::{Cache, Files};
-use crate::folder::{self, TrialFolder};
+use crate::data::Cache;
+use crate::folder::{TrialFolder, causes_full_disk};
 use crate::launch::lock::{self, Lock};
-use crate::launch::{DISK_FULL, LaunchError, NOT_EVALUATED, PAUSED, stop_with_parent};
-use crate::plan::Trial;
+use crate::launch::{self, DISK_FULL, LaunchError, NOT_EVALUATED, PAUSED, TrialEnd, stop_with_parent};
 use crate::record::trial::{Status, TrialRecord};
-use crate::trained::{EvaluationEnd, Trained};
-use crate::trial::{self, Ended, Event, Run};
+use crate::trial::{Event, Run};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -34,8 +32,7 @@ impl Command for TrialArgs {
     fn run(&self) -> anyhow::Result<u8> {
         // A full disk may have no space to record the error, so the exit status reports it.
         train(self).or_else(|error| {
-            let is_full = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().is_some_and(folder::is_full);
-            if !error.chain().any(is_full) {
+            if !causes_full_disk(error.as_ref()) {
                 return Err(error);
             }
             explain(&error);
@@ -57,37 +54,21 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     // A process of an earlier run may still finish its last step, or a process on another machine may train this trial.
     let Some(_lock) = take(&args.folder, &mut emit)? else { return Ok(INTERRUPTED) };
     let folder = TrialFolder::new(&args.folder);
-    let record = TrialRecord::read(&folder)?;
-    let (_, trial) = prepared_trial(&folder, &record.trial, Cache::of_environment().checking_values())?;
-    if record.status == Status::Done && trial::fault(&folder, &record).is_none() {
-        return evaluate(&trial, args, &mut emit);
-    }
+    let id = TrialRecord::read(&folder)?.trial;
+    let (_, trial) = prepared_trial(&folder, &id, Cache::of_environment().checking_values())?;
     let run = Run { folder: &folder, threads: args.threads, until: args.until, stop: &STOP, emit: &mut emit };
-    Ok(match trial::run(&trial, record, run)? {
-        Ended { disk_is_full: true, .. } => DISK_FULL,
-        Ended { status: Status::Done, .. } => return evaluate(&trial, args, &mut emit),
-        Ended { status: Status::Interrupted, .. } => INTERRUPTED,
-        Ended { status: Status::Paused, .. } => PAUSED,
-        Ended { .. } => FAILED,
-    })
-}
-
-/// Measures what `[evaluate]` asks for. The trial stays done, whatever happens here.
-fn evaluate(trial: &Trial, args: &TrialArgs, emit: &mut dyn FnMut(Event)) -> anyhow::Result<u8> {
-    let Some(settings) = &trial.spec().evaluate else { return Ok(DONE) };
-    let mut measure = || -> anyhow::Result<EvaluationEnd> {
-        let mut trained = Trained::open(&args.folder)?.with_threads(args.threads)?;
-        Ok(trained.evaluate(&mut Files::default(), settings, false, &STOP, emit)?)
-    };
-    match measure() {
-        Ok(EvaluationEnd::Complete) => Ok(DONE),
-        Ok(EvaluationEnd::Stopped) => Ok(INTERRUPTED),
-        Err(error) if error.chain().any(|cause| cause.downcast_ref().is_some_and(folder::is_full)) => Err(error),
-        Err(error) => {
-            explain(&error);
-            Ok(NOT_EVALUATED)
+    Ok(match launch::train(&trial, run)? {
+        TrialEnd::DiskFull(None) => DISK_FULL,
+        TrialEnd::DiskFull(Some(error)) => return Err(error.into()),
+        TrialEnd::NotEvaluated(error) => {
+            explain(&error.into());
+            NOT_EVALUATED
         }
-    }
+        TrialEnd::Ended(Status::Done) => DONE,
+        TrialEnd::Ended(Status::Interrupted) => INTERRUPTED,
+        TrialEnd::Ended(Status::Paused) => PAUSED,
+        TrialEnd::Ended(_) => FAILED,
+    })
 }
 
 /// Waits for the lock of the trial folder, without a time limit; `None` if this process is asked to stop first.

@@ -23,6 +23,7 @@ pub use cache::{Cache, CacheError, CachedFile};
 pub use column::Column;
 pub(crate) use draws::Draws;
 pub use error::{DataError, FileRole, ShapedFile, Unprepared};
+pub use format::{FileImages, ImageFormat, add_format};
 pub use images::Images;
 pub use picture::{Changes, Color, Crop};
 pub use prepare::Preparing;

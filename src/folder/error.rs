@@ -51,6 +51,12 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem)
 }
 
+/// Whether an error, or one that caused it, means that the disk is full or read-only.
+pub fn causes_full_disk(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| cause.downcast_ref().is_some_and(is_full))
+}
+
 /// Free bytes on the disk of a folder.
 #[cfg(unix)]
 fn free_bytes(folder: &Path) -> Option<u64> {

@@ -16,7 +16,7 @@ mod whole;
 pub use arrays::{Arrays, ArraysError, Stored, differences};
 pub use checksum::{checksum, digest, digest_number, hexadecimal};
 pub(crate) use error::room_needed;
-pub use error::{FileError, exists, is_full};
+pub use error::{FileError, causes_full_disk, exists, is_full};
 pub use experiment::{ExperimentFolder, TrialFolders};
 pub use leftovers::{remove_if_present, remove_leftovers};
 pub use seal::{BLANK_SEAL, DAMAGED, SEAL_NAME, SealPlace, damaged};

@@ -52,7 +52,9 @@ fn known_instead(known: &BTreeSet<String>, dotted: &str, written: Written) -> Op
     if !synonym.is_empty() {
         return Some(named(&synonym));
     }
-    if let Some(key) = known.iter().find(|key| last(key) == name) {
+    // At the top of the file before a table: `seed`.
+    let same = || known.iter().filter(|key| last(key) == name);
+    if let Some(key) = same().find(|key| *key == name).or_else(|| same().next()) {
         return Some(match key.rsplit_once('.') {
             _ if whole => format!("did you mean `{key}`?"),
             Some((table, _)) => format!("`{name}` belongs in `[{table}]`"),

@@ -41,14 +41,14 @@ pub struct Launch<'p> {
     found: Found<'p>,
     pub(super) source: Box<dyn Proposer<'p> + 'p>,
     jobs: usize,
-    threads: usize,
+    pub(super) threads: usize,
     gpus: Vec<String>,
-    fail_fast: bool,
+    pub(super) fail_fast: bool,
     stall_timeout: Option<Duration>,
     running: Vec<Running<'p>>,
     sender: Sender<(String, Message)>,
     receiver: Receiver<(String, Message)>,
-    summary: Summary,
+    pub(super) summary: Summary,
     /// The search whose trials these are.
     pub(super) search: Option<&'p Searching>,
     /// Of the experiment.
@@ -144,19 +144,32 @@ impl<'p> Launch<'p> {
         let start = || Child::start(&self.program, &arguments, gpu, trial.id(), &folder, &self.sender);
         match prepared.and_then(|()| Ok(start()?)) {
             Ok(child) => self.running.push(Running { trial, child, place }),
-            Err(LaunchError::File(error)) if is_full(&error.source) => {
-                self.end(&trial, &folder, End::DiskFull(error.to_string()), observe);
+            Err(error) => self.not_started(&trial, &folder, error, observe),
+        }
+    }
+
+    /// Handles a trial that could not be started.
+    pub(super) fn not_started(
+        &mut self,
+        trial: &Trial,
+        folder: &TrialFolder,
+        error: LaunchError,
+        observe: &mut dyn FnMut(RunEvent<'_>),
+    ) {
+        match error {
+            LaunchError::File(error) if is_full(&error.source) => {
+                self.end(trial, folder, End::DiskFull(error.to_string()), observe);
             }
             // Another process uses it: its results are left as they are.
-            Err(error @ LaunchError::Busy { .. }) => {
+            error @ LaunchError::Busy { .. } => {
                 self.summary.interrupted += 1;
-                self.source.ended(&trial, Status::Interrupted);
+                self.source.ended(trial, Status::Interrupted);
                 let error = Some(error.to_string());
-                observe(RunEvent::Event(&trial, &Event::Ended { status: Status::Interrupted, error }));
+                observe(RunEvent::Event(trial, &Event::Ended { status: Status::Interrupted, error }));
             }
-            Err(error) => {
+            error => {
                 let text = format!("cannot start its process: {error}");
-                self.end(&trial, &folder, End::Crash(Crash { text, from_outside: true }), observe);
+                self.end(trial, folder, End::Crash(Crash { text, from_outside: true }), observe);
             }
         }
     }
@@ -188,7 +201,7 @@ impl<'p> Launch<'p> {
     }
 
     /// Handles the end of a trial. A crash is written to its record.
-    fn end(&mut self, trial: &Trial, folder: &TrialFolder, end: End, observe: &mut dyn FnMut(RunEvent<'_>)) {
+    pub(super) fn end(&mut self, trial: &Trial, folder: &TrialFolder, end: End, observe: &mut dyn FnMut(RunEvent<'_>)) {
         let record = TrialRecord::read(folder);
         self.summary.disk_is_full |= matches!(end, End::DiskFull(_));
         let from_outside = |text: String| Crash { text, from_outside: true };
@@ -240,7 +253,7 @@ impl<'p> Launch<'p> {
     }
 
     /// Passes on what the source of trials has decided.
-    fn tell(&mut self, observe: &mut dyn FnMut(RunEvent<'_>)) {
+    pub(super) fn tell(&mut self, observe: &mut dyn FnMut(RunEvent<'_>)) {
         for event in self.source.take_events() {
             if let SearchEvent::Blocked { .. } | SearchEvent::Failed(_) = event {
                 self.summary.failed += 1;

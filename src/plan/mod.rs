@@ -91,6 +91,18 @@ impl Plan {
     /// As [`Plan::read`].
     pub fn with_files(path: &Path, overrides: &[Override], files: Files) -> Result<Plan, PlanError> {
         let document = Document::read(path, overrides)?;
+        Plan::of_document(path, document, files)
+    }
+
+    /// As [`Plan::read`], of a text. `path` is its name in messages; its stem is the name of the experiment, unless the text has one.
+    ///
+    /// # Errors
+    /// As [`Plan::read`].
+    pub fn of_text(path: &Path, text: &str, overrides: &[Override]) -> Result<Plan, PlanError> {
+        Plan::of_document(path, Document::of_text(path, text.to_owned(), overrides)?, Files::default())
+    }
+
+    fn of_document(path: &Path, document: Document, files: Files) -> Result<Plan, PlanError> {
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let folder = path.parent().unwrap_or(Path::new("."));
         Ok(grid::plan(Resolver::new(document, &stem, folder, files))?)

@@ -39,6 +39,8 @@ impl Verdict {
 /// An expectation, compared with its trials.
 pub(super) struct Compared<'a> {
     pub(super) expectation: &'a FrozenExpectation,
+    /// The trials that have a value, and their values.
+    values: Vec<(&'a str, f64)>,
     /// The mean over the trials; `None` until all of them have a value.
     pub(super) result: Option<f64>,
     pub(super) verdict: Verdict,
@@ -70,7 +72,7 @@ fn compare<'a>(expectation: &'a FrozenExpectation, all: &[ReportedTrial]) -> Com
     let (mut values, mut without, mut unfinished, mut unmeasured) = (Vec::new(), Vec::new(), 0, 0);
     for id in &expectation.trials {
         match answer(id) {
-            Answer::Value(value) => values.push(value),
+            Answer::Value(value) => values.push((id.as_str(), value)),
             Answer::Without(why) => without.push(why),
             Answer::Unfinished => unfinished += 1,
             Answer::Unmeasured => unmeasured += 1,
@@ -79,7 +81,8 @@ fn compare<'a>(expectation: &'a FrozenExpectation, all: &[ReportedTrial]) -> Com
     let of = expectation.trials.len();
     let (result, verdict, why) = match (unfinished + unmeasured, without.first()) {
         (0, None) => {
-            let mean = Summary::of(&values).map(|summary| summary.mean);
+            let numbers: Vec<f64> = values.iter().map(|(_, value)| *value).collect();
+            let mean = Summary::of(&numbers).map(|summary| summary.mean);
             let is_met = mean.is_some_and(|mean| is_within(expectation, mean));
             (mean, if is_met { Verdict::Met } else { Verdict::NotMet }, None)
         }
@@ -91,7 +94,7 @@ fn compare<'a>(expectation: &'a FrozenExpectation, all: &[ReportedTrial]) -> Com
             (None, Verdict::NotYet, Some(format!("{have} of {} {what}", counted(of, "trial"))))
         }
     };
-    Compared { expectation, result, verdict, why }
+    Compared { expectation, values, result, verdict, why }
 }
 
 /// Whether a mean is within the tolerance. A difference of exactly the tolerance is, although decimal numbers are rounded to
@@ -179,6 +182,7 @@ impl Compared<'_> {
     /// The JSON form.
     pub(super) fn json(&self) -> Value {
         let mut value = json!(self.expectation);
+        value["values"] = self.values.iter().map(|(trial, value)| ((*trial).to_owned(), json!(value))).collect();
         value["result"] = json!(self.result);
         value["status"] = json!(self.verdict.name());
         value["why"] = json!(self.why);

@@ -1,25 +1,26 @@
 //! A trained model, read from a trial folder, and the images that it is used on: the trial's validation images or others.
 
+mod error;
 mod evaluate;
 mod setting;
 
+pub use error::TrainedError;
 pub use evaluate::{EvaluationEnd, is_evaluated, split_of};
 pub use setting::DueScores;
 
-use crate::data::{self, DataError, Dataset, Files, ImageShape, Images, PixelMap};
+use crate::data::{self, Dataset, Element, Files, ImageShape, Images, PixelMap, Values};
 use crate::evaluation::EvaluateSettings;
-use crate::folder::{ArraysError, Stored};
-use crate::folder::{FileError, TrialFolder};
+use crate::folder::{Stored, TrialFolder};
 use crate::language::{Spec, description, determines};
 use crate::metrics::{Row, Split};
 use crate::model::architecture::PosteriorKind;
 use crate::model::parameters::GradientMap;
-use crate::model::{Architecture, BuildError, Model};
+use crate::model::{Architecture, Model};
 use crate::record::checkpoint::{self, notes};
 use crate::record::tables;
 use crate::record::trial::{Status, TrialRecord, current_keys};
 use crate::settings::{KeyInfo, Role};
-use crate::tensor::backend::{DeviceError, Host};
+use crate::tensor::backend::Host;
 use crate::train::measure::{KL_AXIS_NATS, MEAN_VARIANCE_AXIS};
 use crate::train::{Chosen, Encoded, Execute, Measured, Worker, best_row, micro_batch};
 use crate::trial;
@@ -29,98 +30,6 @@ use std::path::{Path, PathBuf};
 const BATCH: usize = 64;
 /// Limit of the values of an image.
 const VALUE_LIMIT: usize = 1 << 28;
-
-/// Why a trained model cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TrainedError {
-    /// The folder is not a trial folder.
-    #[error("{} is not a trial folder: it has no {}", folder.display(), TrialFolder::RECORD)]
-    NoTrial {
-        /// The given folder.
-        folder: PathBuf,
-    },
-    /// The trial has no model: it is not done.
-    #[error("{} is {}; only a trial that is done has a model{why}", folder.display(), status.name())]
-    NotDone {
-        /// The trial's folder.
-        folder: PathBuf,
-        /// The trial's status.
-        status: Status,
-        /// The error, or what to do.
-        why: String,
-    },
-    /// The model was written by a version of vaex with another format.
-    #[error("{} was written by vaex {version}; this version cannot read it: train the trial again with --fresh", path.display())]
-    Version {
-        /// The model's file.
-        path: PathBuf,
-        /// The version of vaex that wrote it.
-        version: String,
-    },
-    /// The model belongs to another trial.
-    #[error("{} is the model of another trial: train the trial again with --fresh", path.display())]
-    Foreign {
-        /// The model's file.
-        path: PathBuf,
-    },
-    /// The weights of the best epoch are asked for, but the trial does not have them.
-    #[error("{} does not have the weights of epoch {best}, its best one, but those of epoch {kept}: train it with `train.keep = \"best\"`", folder.display())]
-    NotKept {
-        /// The trial's folder.
-        folder: PathBuf,
-        /// The best epoch.
-        best: u64,
-        /// The epoch whose weights it has.
-        kept: u64,
-    },
-    /// The weights of the best epoch are asked for, but there is none.
-    #[error("{} has no validation loss, so none of its epochs is the best one", folder.display())]
-    NoBest {
-        /// The trial's folder.
-        folder: PathBuf,
-    },
-    /// The images do not fit the model.
-    #[error("the images are {shape}, but the model was trained on {trained}")]
-    Shape {
-        /// The shape of the images.
-        shape: ImageShape,
-        /// The shape of the images that the model was trained on.
-        trained: ImageShape,
-    },
-    /// A file cannot be read.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The weights cannot be read.
-    #[error("{0}; to create it again, run the command that trained the trial")]
-    Weights(ArraysError),
-    /// The images cannot be read.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The model cannot be built.
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    /// The trial's own images cannot be read.
-    #[error("{0}; if the file was moved, run the spec with its new path, or give images with --data")]
-    Own(DataError),
-    /// The trial's own images have changed since training.
-    #[error("the images of {} have changed since it was trained: give the images with --data", folder.display())]
-    Changed {
-        /// The trial's folder.
-        folder: PathBuf,
-    },
-    /// The trial has no validation images.
-    #[error("{} has no validation images: give images with --data", folder.display())]
-    NoValidation {
-        /// The trial's folder.
-        folder: PathBuf,
-    },
-    /// The computation failed.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// The worker threads cannot be started.
-    #[error("cannot start worker threads: {0}")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
-}
 
 /// Which weights of a trial are used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -308,6 +217,28 @@ impl Trained {
         }
         self.worker.dataset.validation = images;
         Ok(self)
+    }
+
+    /// Uses images from values (Images, Height, Width, Channels), and returns their number.
+    ///
+    /// # Errors
+    /// They are not images of the shape, type and interval that the model was trained on.
+    pub fn set_values(&mut self, values: Values) -> Result<usize, TrainedError> {
+        let (shape, stored) = (self.architecture.image, self.worker.dataset.stored);
+        let is_whole = !values.is_empty() && values.len() % shape.values() == 0;
+        // `dequantize` adds noise below the distance of two bytes.
+        if !is_whole || self.spec.data.dequantize && matches!(values, Values::F32(_)) {
+            let given = if matches!(values, Values::F32(_)) { Element::Float } else { Element::Byte }.name();
+            let trained = if self.spec.data.dequantize { Element::Byte.name() } else { given };
+            return Err(TrainedError::Values { values: values.len(), given, shape, trained });
+        }
+        let images = Images::new(values, shape);
+        if let Some((image, value)) = images.outside(stored) {
+            return Err(TrainedError::Outside { image, value, stored });
+        }
+        let count = images.len();
+        self.worker.dataset.validation = images;
+        Ok(count)
     }
 
     /// The trial's folder.

@@ -124,7 +124,10 @@ fn own_state<B: Execute>(
             // The file may be intact, but cannot be read at this time.
             Err(ArraysError::File(error)) if error.source.kind() != ErrorKind::NotFound => return Err(error.into()),
             Err(error) => {
-                faults.push(format!("cannot resume from {error}"));
+                faults.push(match &error {
+                    ArraysError::File(error) => format!("cannot resume: {error}"),
+                    error => format!("cannot resume from {error}"),
+                });
                 // The next checkpoint must not overwrite the intact previous one with it.
                 std::fs::remove_file(path).map_err(FileError::at("remove", path))?;
             }

@@ -259,23 +259,18 @@ fn the_documented_table_of_keys_matches_the_types() {
     assert!(documented, "put this into docs/spec.md (vaex schema --reference):\n{reference}");
 }
 
-/// The specs in the documentation can be planned and are valid by the schema.
+/// The specs in the documentation are valid by the schema. tests/docs_check.py plans them.
 #[test]
 fn the_documented_specs_are_valid() {
-    let pages = page("README.md") + &page("docs/search.md");
+    let pages = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let pages = pages.map(|entry| format!("docs/{}", entry.unwrap().file_name().display()));
+    let pages = pages.filter(|path| path.ends_with(".md")).chain(["README.md".to_owned()]);
+    let text: String = pages.map(|path| page(&path)).collect();
     let schema = jsonschema::validator_for(&serde_json::from_str(&schema_text()).unwrap()).unwrap();
-    let blocks: Vec<&str> = pages.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert_eq!(blocks.len(), 5);
+    let blocks: Vec<&str> = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(blocks.len() > 10, "{}", blocks.len());
     for block in blocks {
         assert!(schema.is_valid(&as_json(block)), "{block}");
-        let mut workspace = Workspace::with_spec(block);
-        // The pictures that a spec names: more than a batch of them.
-        workspace.create_folder("photos");
-        for picture in 0..160u8 {
-            workspace.write(&format!("photos/{picture}.pgm"), [b"P5 2 2 255\n", &[picture; 4][..]].concat());
-        }
-        let outcome = workspace.vaex(&["plan", "spec.toml"]);
-        assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
     }
 }
 

@@ -383,8 +383,12 @@ fn a_new_file_can_be_planned_and_is_never_overwritten() {
         ("{data} {batch}", "'{data} {batch}.toml'", &[]),
         ("four 🚀 \"", "'four 🚀 \".toml'", &[]),
     ] {
-        let said = workspace.succeed(&[&["new", name], arguments].concat());
-        assert_eq!(said, format!("wrote {name}.toml; list its trials with: vaex plan {word}\n"));
+        let said = workspace.succeed(&[&["new", name, "--all-keys"], arguments].concat());
+        let schema = "experiment.schema.json";
+        assert_eq!(
+            said,
+            format!("wrote {name}.toml, and {schema} for editors; list its trials with: vaex plan {word}\n")
+        );
         let plan: Value =
             serde_json::from_str(&workspace.succeed(&["plan", &format!("{name}.toml"), "--json"])).unwrap();
         assert_eq!((&plan["name"], plan["trials"].as_array().unwrap().len()), (&json!(name), 6));
@@ -396,8 +400,16 @@ fn a_new_file_can_be_planned_and_is_never_overwritten() {
             assert!(text.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} ="))), "{key}");
         }
     }
+    assert!(
+        std::fs::read_to_string(workspace.path("experiment.schema.json")).unwrap()
+            == std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/experiment.schema.json")).unwrap()
+    );
     for (arguments, message) in [
         (&["one"][..], "one.toml already exists; choose another name, or remove the file"),
+        (
+            &["five", "--kind", "likelihood", "--family", "mlp"],
+            "`--family` does not go with `--kind likelihood`, which has a network of its own",
+        ),
         (&["a/b"], "the name must be a folder name without slashes, line breaks and a leading dot, found \"a/b\""),
         (&["five", "--data", "nowhere"], "cannot read nowhere: No such file or directory (os error 2)"),
         (
@@ -411,6 +423,29 @@ fn a_new_file_can_be_planned_and_is_never_overwritten() {
     let outcome = workspace.vaex(&["new", &"x".repeat(101)]);
     let message = "error: the name must be 1 to 100 characters long, and at most 240 bytes, found \"x";
     assert!(outcome.status == Some(2) && outcome.stderr.starts_with(message), "{}", outcome.stderr);
+}
+
+/// Each kind of new file has a schema and only the keys that matter, and can be planned without warnings, also for own images.
+#[test]
+fn each_kind_of_new_file_can_be_planned() {
+    let mut workspace = Workspace::new();
+    workspace.write("images", crate::harness::idx(&[300, 8, 8], 19_200));
+    for kind in ["sweep", "search", "disentanglement", "likelihood"] {
+        for (name, arguments) in [("plain", &[][..]), ("own", &["--data", "images"])] {
+            let name = format!("{kind}_{name}");
+            workspace.succeed(&[&["new", &name, "--kind", kind], arguments].concat());
+            let file = format!("{name}.toml");
+            let text = std::fs::read_to_string(workspace.path(&file)).unwrap();
+            let (keys, comments) =
+                text.lines().partition::<Vec<_>, _>(|line| line.contains(" = ") && !line.starts_with('#'));
+            assert!(text.starts_with("#:schema ./experiment.schema.json\n# "), "{text}");
+            assert!((12..=30).contains(&keys.len()) && comments.len() < 80, "{text}");
+            let plan: Value = serde_json::from_str(&workspace.succeed(&["plan", &file, "--json"])).unwrap();
+            assert_eq!(plan["warnings"], json!([]), "{text}");
+            assert!(plan["trials"].as_array().unwrap().len() >= 4 || kind == "search", "{plan}");
+            assert_eq!(text.contains("images = \"images\""), name.ends_with("own"), "{text}");
+        }
+    }
 }
 
 /// The same spec gives the same plan.json, byte for byte, in every folder.

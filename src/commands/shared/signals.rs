@@ -24,6 +24,21 @@ pub(crate) fn stop() -> anyhow::Result<()> {
     watch(|| STOP.store(true, Ordering::Relaxed))
 }
 
+/// From now on, a write beyond the limit of the size of files (`ulimit -f`) fails, in place of ending the process by a signal.
+#[cfg(unix)]
+pub(crate) fn fail_at_file_size_limit() {
+    static REACHED: AtomicBool = AtomicBool::new(false);
+    // Any handler does. If it cannot be set, the signal ends the process, as it would without it.
+    let is_ignored = crate::machine::ignored_signals().unwrap_or(0) & (1 << (nix::libc::SIGXFSZ - 1)) != 0;
+    if !is_ignored {
+        let _ = signal_hook::flag::register(nix::libc::SIGXFSZ, &REACHED);
+    }
+}
+
+/// Does nothing, as this system has no such signal.
+#[cfg(not(unix))]
+pub(crate) fn fail_at_file_size_limit() {}
+
 /// Calls `handler`, on its own thread, for each signal that asks the program to stop.
 ///
 /// # Errors

@@ -12,12 +12,14 @@ pub(super) mod idx_file;
 mod named;
 mod npy;
 mod open;
+mod own;
 mod parquet;
 mod refused;
 mod text_table;
 mod zip_file;
 
 pub(super) use open::{Expanded, Place, detect, expand};
+pub use own::{FileImages, ImageFormat, add_format};
 
 /// The format that `data.source = "idx"` demands.
 pub(super) static IDX: &dyn Format = &idx::Idx;
@@ -33,7 +35,7 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-/// The formats. The first one that recognizes a file reads it.
+/// The formats of vaex. The first one that recognizes a file reads it; those that a program has added ([`add_format`]) come before.
 pub(super) static FORMATS: &[&dyn Format] = &[
     &cifar::Cifar,
     &folder::Folder,

@@ -100,7 +100,8 @@ pub(in crate::data) fn detect(path: &Path) -> Result<&'static dyn Format, Format
     if !is_folder && bytes.is_empty() {
         return Err(FormatError::new(path, "is empty; download it again"));
     }
-    FORMATS.iter().copied().find(|format| format.recognizes(&start)).ok_or_else(|| super::refused::error(&start))
+    let all = super::own::added().into_iter().chain(FORMATS.iter().copied());
+    all.into_iter().find(|format| format.recognizes(&start)).ok_or_else(|| super::refused::error(&start))
 }
 
 fn start_of(path: &Path) -> Result<Vec<u8>, FileError> {

@@ -31,19 +31,27 @@ impl Document {
     /// The file cannot be read, or one of the files is not valid TOML. Errors in keys and types are kept as
     /// [`Document::faults`] and are reported together with other errors.
     pub fn read(path: &Path, overrides: &[Override]) -> Result<Document, ReadError> {
-        let mut reader = Reader::new();
         match text_of(path) {
-            Ok(text) => reader.files(path, text),
-            Err(Unread::File(error)) => return Err(error.into()),
+            Ok(text) => Document::of_text(path, text, overrides).map_err(ReadError::from),
+            Err(Unread::File(error)) => Err(error.into()),
             Err(Unread::Bytes(line)) => {
                 let item = Diagnostic::new(None, format!("the spec {}", not_text(line)));
                 let source = SourceText { name: path.display().to_string(), text: String::new() };
-                return Err(Diagnostics::new(&[source], [item.with_help("save it as UTF-8")]).into());
+                Err(Diagnostics::new(&[source], [item.with_help("save it as UTF-8")]).into())
             }
         }
+    }
+
+    /// As [`Document::read`], of a text. `path` is its name in messages, and paths in it are relative to the folder of `path`.
+    ///
+    /// # Errors
+    /// It is not valid TOML, or a file that it extends cannot be read.
+    pub fn of_text(path: &Path, text: String, overrides: &[Override]) -> Result<Document, Diagnostics> {
+        let mut reader = Reader::new();
+        reader.files(path, text);
         overrides.iter().for_each(|argument| reader.argument(argument.source()));
         if !reader.syntax.is_empty() {
-            return Err(Diagnostics::new(&reader.sources, reader.syntax).into());
+            return Err(Diagnostics::new(&reader.sources, reader.syntax));
         }
         Ok(reader.finish())
     }

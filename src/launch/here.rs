@@ -1,0 +1,102 @@
+//! Training and evaluating a trial in this process: what the process of a trial does, and what a program that uses vaex as a library
+//! does with one trial after another.
+
+use super::child::End;
+use super::lock;
+use super::{Launch, LaunchError, RunEvent, Summary, Waiting};
+use crate::data::Files;
+use crate::folder::causes_full_disk;
+use crate::plan::Trial;
+use crate::record::trial::{Status, TrialRecord};
+use crate::trained::{EvaluationEnd, Trained, TrainedError};
+use crate::trial::{self, Ended, Event, Run};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How long the lock of a trial folder is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How a trial ended that was trained in this process.
+#[derive(Debug)]
+pub enum TrialEnd {
+    /// With this status, and evaluated if its spec asks for that.
+    Ended(Status),
+    /// The disk is full or read-only.
+    DiskFull(Option<TrainedError>),
+    /// It is trained, but its evaluation failed.
+    NotEvaluated(TrainedError),
+}
+
+/// Trains the trial of a folder to its end, and measures what its `[evaluate]` asks for. The caller has locked the folder.
+///
+/// # Errors
+/// The record of the trial cannot be read or written.
+pub fn train(trial: &Trial, run: Run<'_>) -> Result<TrialEnd, LaunchError> {
+    let record = TrialRecord::read(run.folder)?;
+    let Run { folder, threads, until, stop, emit } = run;
+    if record.status != Status::Done || trial::fault(folder, &record).is_some() {
+        let run = Run { folder, threads, until, stop, emit: &mut *emit };
+        match trial::run(trial, record, run)? {
+            Ended { disk_is_full: true, .. } => return Ok(TrialEnd::DiskFull(None)),
+            Ended { status: Status::Done, .. } => {}
+            Ended { status, .. } => return Ok(TrialEnd::Ended(status)),
+        }
+    }
+    let Some(settings) = &trial.spec().evaluate else { return Ok(TrialEnd::Ended(Status::Done)) };
+    // The trial stays done, whatever happens here.
+    let evaluated = Trained::open(folder.path())
+        .and_then(|trained| trained.with_threads(threads))
+        .and_then(|mut trained| trained.evaluate(&mut Files::default(), settings, false, stop, emit));
+    Ok(match evaluated {
+        Ok(EvaluationEnd::Complete) => TrialEnd::Ended(Status::Done),
+        Ok(EvaluationEnd::Stopped) => TrialEnd::Ended(Status::Interrupted),
+        Err(error) if causes_full_disk(&error) => TrialEnd::DiskFull(Some(error)),
+        Err(error) => TrialEnd::NotEvaluated(error),
+    })
+}
+
+impl<'p> Launch<'p> {
+    /// As [`Launch::run`], in this process, one trial after another.
+    pub fn run_here(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(RunEvent<'_>)) -> Summary {
+        self.report_earlier_results(observe);
+        loop {
+            let failed = self.summary.failed > self.summary.failed_before;
+            if stop.load(Ordering::Relaxed) || self.fail_fast && failed || self.summary.disk_is_full {
+                self.summary.interrupted += self.source.left();
+                self.source.stop();
+            }
+            let waiting = self.source.propose();
+            self.tell(observe);
+            let Some(mut waiting) = waiting else { return self.summary };
+            let trial = waiting.trial.clone();
+            match self.train_here(&mut waiting, stop, observe) {
+                Ok(end) => self.end(&trial, &waiting.folder, end, observe),
+                Err(error) => self.not_started(&trial, &waiting.folder, error, observe),
+            }
+        }
+    }
+
+    fn train_here(
+        &self,
+        waiting: &mut Waiting<'p>,
+        stop: &AtomicBool,
+        observe: &mut dyn FnMut(RunEvent<'_>),
+    ) -> Result<End, LaunchError> {
+        let results = waiting.lock_results()?;
+        waiting.prepare_folder()?;
+        drop(results);
+        let Waiting { trial, folder, until, .. } = waiting;
+        let _lock = lock::take(folder.path(), PATIENCE)?;
+        let mut emit = |event: Event| match event {
+            // Told when the record was read.
+            Event::Ended { .. } => {}
+            event => observe(RunEvent::Event(trial, &event)),
+        };
+        let run = Run { folder, threads: self.threads, until: *until, stop, emit: &mut emit };
+        Ok(match train(trial, run)? {
+            TrialEnd::Ended(status) => End::Reported(status),
+            TrialEnd::DiskFull(error) => End::DiskFull(error.map(|error| error.to_string()).unwrap_or_default()),
+            TrialEnd::NotEvaluated(error) => End::NotEvaluated(error.to_string()),
+        })
+    }
+}
