@@ -26,11 +26,11 @@ impl ImageFormat for Cells {
     fn read(&self, path: &Path) -> Result<FileImages, String> {
         let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
         let mut lines = text.lines();
-        let sizes: Vec<usize> =
-            lines.next().unwrap_or_default().split(' ').filter_map(|size| size.parse().ok()).collect();
-        let [height, width] = sizes[..] else {
+        let sizes: Result<Vec<usize>, _> = lines.next().unwrap_or_default().split(' ').map(str::parse).collect();
+        let Ok([height, width]) = sizes.as_deref() else {
             return Err("does not begin with a height and a width; write both on its first line".to_owned());
         };
+        let (height, width) = (*height, *width);
         let (mut values, mut labels) = (Vec::new(), Vec::new());
         for (number, line) in lines.enumerate() {
             let mut fields = line.split_whitespace();

@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use std::ops::ControlFlow;
-use vaex::{Experiment, Status};
+use vaex::{Experiment, Progress, RunOptions, Status};
 
 const SPEC: &str = r#"
 [data]
@@ -31,15 +31,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{}: kl_weight {weight}, {} parameters", trial.id(), trial.parameters());
     }
     // Trials that are done are not trained again, and one that was interrupted is resumed.
-    let results = experiment.run_observed(runs, None, &mut |progress| {
-        println!("{} epoch {}: loss {:?}", progress.trial, progress.epoch, progress.loss);
+    let results = experiment.run_with(runs, RunOptions::default(), &mut |progress| {
+        match progress {
+            Progress::Epoch { trial, epoch, loss, .. } => println!("{trial} epoch {epoch}: loss {loss:?}"),
+            Progress::Warning(text) => println!("warning: {text}"),
+            _ => {}
+        }
         ControlFlow::Continue(())
     })?;
     for result in results {
         if result.status != Status::Done {
             return Err(format!("{}: {:?}", result.id, result.error).into());
         }
-        println!("{}: validation ELBO {:.2} nats", result.id, result.metrics["validation_elbo_nats"]);
+        let weight = result.value("objective.kl_weight").unwrap_or_default();
+        println!("kl_weight {weight}: validation ELBO {:?} nats", result.metrics.get("validation_elbo_nats"));
     }
     Ok(())
 }

@@ -22,11 +22,12 @@
 //! and models; the spec that configures them; the plan of all trials of a spec; training and recording a trial in its folder;
 //! launching trials as processes; and the report of the results. ARCHITECTURE.md has the map.
 
-pub use api::{Codes, Error, Experiment, Model, Progress, Trial, TrialResult};
+pub use api::{Codes, Error, Experiment, Model, Progress, RunOptions, Trial, TrialResult};
 pub use commands::start;
 pub use data::{FileImages, ImageFormat, Values, add_format};
 pub use record::trial::Status;
 
+mod guard;
 mod simd;
 mod text;
 

@@ -286,6 +286,20 @@ async function links(report, { page, wrong }) {
 }
 
 /** An extreme value does not squeeze the other lines of the parallel coordinates: it is clipped, and the page says so. */
+/** The figures of several experiments together are pictures that can be saved. */
+async function together({ page, wrong }, { together, experiments }) {
+    if (together.length === 0) return wrong(`${experiments.length} experiments have no figures together`);
+    await page.locator("details.together > summary").click();
+    const images = await page.locator("details.together img").evaluateAll((all) => Promise.all(all.map(async (image) => {
+        await image.decode().catch(() => null);
+        return image.naturalWidth;
+    })));
+    if (images.length !== together.length || images.some((width) => width < 100)) wrong(`the figures together are ${images} pixels wide`);
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.locator("details.together a.save").first().click()]);
+    if (saved.suggestedFilename() !== `${together[0][0]}.svg`) wrong(`a figure is saved as ${saved.suggestedFilename()}`);
+    await page.screenshot({ path: join(shots, "together.png"), fullPage: true });
+}
+
 async function outlier(report, { experiments: [{ trials, varied, sorted_by, split }] }, { wrong }) {
     const done = trials.filter(({ status }) => status === "done");
     if (varied.length < 3 || done.length < 8) return;
@@ -403,6 +417,7 @@ for (const report of reports) {
         for (const one of await status.all()) await one.selectOption("");
         await filter.fill("");
         await light.page.waitForTimeout(300);
+        await together(light, data);
     }
     if ((await light.page.locator("h1").count()) !== 1) light.wrong("the number of headings is not one");
     if ((await light.page.locator("table.trials").count()) > 0) {

@@ -17,6 +17,8 @@ relative() {
 }
 
 for name; do
+    # Before the earlier results are removed.
+    [ -e "$runs/$name/plan.json" ] || { echo "collect.sh: $runs/$name has no plan.json" >&2; exit 1; }
     rm -rf "${results:?}/$name"
     mkdir -p "$results/$name"
     cp "$runs/$name/plan.json" "$results/$name/"

@@ -56,7 +56,14 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     let folder = TrialFolder::new(&args.folder);
     let id = TrialRecord::read(&folder)?.trial;
     let (_, trial) = prepared_trial(&folder, &id, Cache::of_environment().checking_values())?;
-    let run = Run { folder: &folder, threads: args.threads, until: args.until, stop: &STOP, emit: &mut emit };
+    let run = Run {
+        folder: &folder,
+        threads: args.threads,
+        until: args.until,
+        stop: &STOP,
+        emit: &mut emit,
+        is_own_process: true,
+    };
     Ok(match launch::train(&trial, run)? {
         TrialEnd::DiskFull(None) => DISK_FULL,
         TrialEnd::DiskFull(Some(error)) => return Err(error.into()),

@@ -6,7 +6,6 @@ mod column;
 mod draws;
 mod error;
 mod format;
-mod guard;
 mod identity;
 mod images;
 mod picture;

@@ -1,11 +1,12 @@
 //! Training and evaluating a trial in this process: what the process of a trial does, and what a program that uses vaex as a library
 //! does with one trial after another.
 
-use super::child::End;
+use super::child::{Crash, End};
 use super::lock;
 use super::{Launch, LaunchError, RunEvent, Summary, Waiting};
 use crate::data::Files;
 use crate::folder::causes_full_disk;
+use crate::guard::guarded;
 use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord};
 use crate::trained::{EvaluationEnd, Trained, TrainedError};
@@ -33,9 +34,9 @@ pub enum TrialEnd {
 /// The record of the trial cannot be read or written.
 pub fn train(trial: &Trial, run: Run<'_>) -> Result<TrialEnd, LaunchError> {
     let record = TrialRecord::read(run.folder)?;
-    let Run { folder, threads, until, stop, emit } = run;
+    let Run { folder, threads, until, stop, emit, is_own_process } = run;
     if record.status != Status::Done || trial::fault(folder, &record).is_some() {
-        let run = Run { folder, threads, until, stop, emit: &mut *emit };
+        let run = Run { folder, threads, until, stop, emit: &mut *emit, is_own_process };
         match trial::run(trial, record, run)? {
             Ended { disk_is_full: true, .. } => return Ok(TrialEnd::DiskFull(None)),
             Ended { status: Status::Done, .. } => {}
@@ -67,11 +68,17 @@ impl<'p> Launch<'p> {
             }
             let waiting = self.source.propose();
             self.tell(observe);
-            let Some(mut waiting) = waiting else { return self.summary };
+            let Some(mut waiting) = waiting else {
+                // A search may need several calls to find a setting that is not known.
+                if self.source.left() > 0 {
+                    continue;
+                }
+                return self.summary;
+            };
             let trial = waiting.trial.clone();
             match self.train_here(&mut waiting, stop, observe) {
                 Ok(end) => self.end(&trial, &waiting.folder, end, observe),
-                Err(error) => self.not_started(&trial, &waiting.folder, error, observe),
+                Err(error) => self.not_started(&trial, &waiting.folder, ("cannot train it", error), observe),
             }
         }
     }
@@ -92,8 +99,13 @@ impl<'p> Launch<'p> {
             Event::Ended { .. } => {}
             event => observe(RunEvent::Event(trial, &event)),
         };
-        let run = Run { folder, threads: self.threads, until: *until, stop, emit: &mut emit };
-        Ok(match train(trial, run)? {
+        let run = Run { folder, threads: self.threads, until: *until, stop, emit: &mut emit, is_own_process: false };
+        // A panic ends its own trial only, as it does in a process of its own.
+        let end = match guarded(|| train(trial, run)) {
+            Ok(end) => end?,
+            Err(panic) => return Ok(End::Crash(Crash { text: format!("it panicked: {panic}"), from_outside: false })),
+        };
+        Ok(match end {
             TrialEnd::Ended(status) => End::Reported(status),
             TrialEnd::DiskFull(error) => End::DiskFull(error.map(|error| error.to_string()).unwrap_or_default()),
             TrialEnd::NotEvaluated(error) => End::NotEvaluated(error.to_string()),

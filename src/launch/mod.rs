@@ -1,4 +1,5 @@
-//! Running a plan: each trial has its own folder and process, and several run in parallel. A crash fails only its own trial.
+//! Running a plan: each trial has its own folder and process, and several run in parallel; or one after another in this process, for
+//! programs that use vaex as a library. A crash fails only its own trial.
 
 mod advance;
 mod child;

@@ -144,16 +144,16 @@ impl<'p> Launch<'p> {
         let start = || Child::start(&self.program, &arguments, gpu, trial.id(), &folder, &self.sender);
         match prepared.and_then(|()| Ok(start()?)) {
             Ok(child) => self.running.push(Running { trial, child, place }),
-            Err(error) => self.not_started(&trial, &folder, error, observe),
+            Err(error) => self.not_started(&trial, &folder, ("cannot start its process", error), observe),
         }
     }
 
-    /// Handles a trial that could not be started.
+    /// Handles a trial that could not be started; the words say what could not be done.
     pub(super) fn not_started(
         &mut self,
         trial: &Trial,
         folder: &TrialFolder,
-        error: LaunchError,
+        (what, error): (&str, LaunchError),
         observe: &mut dyn FnMut(RunEvent<'_>),
     ) {
         match error {
@@ -168,7 +168,7 @@ impl<'p> Launch<'p> {
                 observe(RunEvent::Event(trial, &Event::Ended { status: Status::Interrupted, error }));
             }
             error => {
-                let text = format!("cannot start its process: {error}");
+                let text = format!("{what}: {error}");
                 self.end(trial, folder, End::Crash(Crash { text, from_outside: true }), observe);
             }
         }

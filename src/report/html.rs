@@ -5,13 +5,14 @@ use super::comparison::Comparison;
 use super::numbers::rounded;
 use super::thumbnails::add_pictures;
 use super::trial::DATA_HASH;
-use super::{Experiment, Place, Report, ReportedTrial, fit, json, setup};
+use super::{Experiment, Place, Report, ReportedTrial, figures, fit, json, setup};
 use crate::metrics::{Metric, MetricKind, Split};
 use crate::record::pictures::PICTURES;
 use crate::text::{counted, filled};
 use crate::train::measure;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -44,12 +45,19 @@ const SCRIPT: &str = concat!(
     include_str!("page/factors.js"),
     include_str!("page/parallel.js"),
     include_str!("page/pictures.js"),
+    include_str!("page/together.js"),
     include_str!("page/main.js"),
     "})();\n",
 );
 
 /// Largest size of a page with its pictures in bytes, without a warning. A page without pictures may be larger.
 const PAGE_BYTES: usize = 4_990_000;
+
+/// The numbers of experiments that are drawn over one another: as many as a figure can tell apart.
+const TOGETHER: RangeInclusive<usize> = 2..=7;
+
+/// Largest size of those figures in bytes.
+const TOGETHER_BYTES: usize = 500_000;
 
 /// The page of a report, to be written to a place.
 pub(super) fn page(report: &Report, place: Place<'_>) -> String {
@@ -69,18 +77,38 @@ pub(super) fn page(report: &Report, place: Place<'_>) -> String {
     fit::add_settings(&mut comparisons, entries, &mut experiments);
     fit::add_curves(&comparisons, &mut experiments);
     let mut warnings = report.warnings.clone();
+    let together = together(report, &mut warnings);
     let places = match place {
         Place::Own(folder) => places(folder),
         // Without links to the folders of trials, which are not below it.
         Place::Elsewhere(_) => Vec::new(),
     };
-    let bytes = PAGE_BYTES.saturating_sub(written(&title, &places, &warnings, &experiments).len());
+    let written =
+        |warnings: &[String], experiments: &[Value]| written(&title, &places, warnings, (experiments, &together));
+    let bytes = PAGE_BYTES.saturating_sub(written(&warnings, &experiments).len());
     let left_out = add_pictures(&comparisons, &mut experiments, bytes, &mut warnings);
     if left_out > 0 {
         let trials = counted(left_out, "worst trial");
         warnings.push(format!("to keep the page small, the pictures of the {trials} are left out"));
     }
-    written(&title, &places, &warnings, &experiments)
+    written(&warnings, &experiments)
+}
+
+/// The figures in which several experiments are drawn over one another, with their names: the first ones, as many as fit.
+fn together(report: &Report, warnings: &mut Vec<String>) -> Vec<(String, String)> {
+    if !TOGETHER.contains(&report.experiments.len()) {
+        return Vec::new();
+    }
+    let all = figures::all(report).unwrap_or_else(|error| {
+        warnings.push(error.to_string());
+        Vec::new()
+    });
+    let mut bytes = 0;
+    let is_kept = |(_, svg): &(String, String)| {
+        bytes += svg.len();
+        bytes <= TOGETHER_BYTES
+    };
+    all.into_iter().take_while(is_kept).collect()
 }
 
 /// Hashes of the folder's paths. A page that is opened there links to the trial folders next to it; a copy elsewhere does not.
@@ -97,7 +125,12 @@ pub(super) fn fnv1a(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
-fn written(title: &str, places: &[String], warnings: &[String], experiments: &[Value]) -> String {
+fn written(
+    title: &str,
+    places: &[String],
+    warnings: &[String],
+    (experiments, together): (&[Value], &[(String, String)]),
+) -> String {
     let data = json!({
         "title": title,
         "version": env!("CARGO_PKG_VERSION"),
@@ -107,6 +140,7 @@ fn written(title: &str, places: &[String], warnings: &[String], experiments: &[V
         "metrics": metrics(experiments),
         "pictures": PICTURES.iter().map(|one| [one.name, one.doc]).collect::<Vec<_>>(),
         "experiments": experiments,
+        "together": together,
     });
     // `</script>` in a text would end the data.
     let data = data.to_string().replace('<', "\\u003c");

@@ -85,19 +85,19 @@ pub enum TrainedError {
         /// The trial's folder.
         folder: PathBuf,
     },
-    /// Values are not images of the model.
-    #[error(
-        "{values} values of the type {given} are not images of {shape} of the type {trained}, as the model was trained on"
-    )]
+    /// Values are not whole images of the model.
+    #[error("{values} values are not whole images of {shape}, {} values each", shape.values())]
     Values {
         /// Their number.
         values: usize,
-        /// Their type.
-        given: &'static str,
         /// The shape of the images that the model was trained on.
         shape: ImageShape,
-        /// The type of their values.
-        trained: &'static str,
+    },
+    /// Floats for a model of bytes.
+    #[error("the values are floats, but the model was trained on bytes from {} to {}; give bytes", stored[0], stored[1])]
+    Floats {
+        /// The interval of the values that the model was trained on.
+        stored: [f64; 2],
     },
     /// A value is not one that the model was trained on.
     #[error("image {image} has the value {value}, but the model was trained on values from {} to {}", stored[0], stored[1])]

@@ -8,7 +8,7 @@ pub use error::TrainedError;
 pub use evaluate::{EvaluationEnd, is_evaluated, split_of};
 pub use setting::DueScores;
 
-use crate::data::{self, Dataset, Element, Files, ImageShape, Images, PixelMap, Values};
+use crate::data::{self, Dataset, Files, ImageShape, Images, PixelMap, Values};
 use crate::evaluation::EvaluateSettings;
 use crate::folder::{Stored, TrialFolder};
 use crate::language::{Spec, description, determines};
@@ -222,21 +222,32 @@ impl Trained {
     /// Uses images from values (Images, Height, Width, Channels), and returns their number.
     ///
     /// # Errors
-    /// They are not images of the shape, type and interval that the model was trained on.
-    pub fn set_values(&mut self, values: Values) -> Result<usize, TrainedError> {
+    /// They are not whole images, or have values that the model was not trained on.
+    pub fn set_values(&mut self, values: Values) -> Result<u32, TrainedError> {
         let (shape, stored) = (self.architecture.image, self.worker.dataset.stored);
-        let is_whole = !values.is_empty() && values.len() % shape.values() == 0;
-        // `dequantize` adds noise below the distance of two bytes.
-        if !is_whole || self.spec.data.dequantize && matches!(values, Values::F32(_)) {
-            let given = if matches!(values, Values::F32(_)) { Element::Float } else { Element::Byte }.name();
-            let trained = if self.spec.data.dequantize { Element::Byte.name() } else { given };
-            return Err(TrainedError::Values { values: values.len(), given, shape, trained });
+        let count = u32::try_from(values.len() / shape.values()).ok();
+        let Some(count) = count.filter(|count| *count as usize * shape.values() == values.len() && *count > 0) else {
+            return Err(TrainedError::Values { values: values.len(), shape });
+        };
+        if let Values::F32(floats) = &values {
+            let wrong = |index: usize| TrainedError::Outside {
+                image: index / shape.values(),
+                value: floats[index].into(),
+                stored,
+            };
+            // NaN is not outside of any interval.
+            if let Some(index) = floats.iter().position(|value| !value.is_finite()) {
+                return Err(wrong(index));
+            }
+            let most = floats.iter().copied().fold(0.0, f32::max);
+            if self.spec.data.dequantize || stored == data::BYTES && most > 0.0 && most <= 1.0 {
+                return Err(TrainedError::Floats { stored });
+            }
         }
         let images = Images::new(values, shape);
         if let Some((image, value)) = images.outside(stored) {
             return Err(TrainedError::Outside { image, value, stored });
         }
-        let count = images.len();
         self.worker.dataset.validation = images;
         Ok(count)
     }

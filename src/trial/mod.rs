@@ -81,6 +81,8 @@ pub struct Run<'a> {
     pub stop: &'a AtomicBool,
     /// Is called for each event.
     pub emit: &'a mut dyn FnMut(Event),
+    /// Whether this process does nothing else, so that its memory is that of the trial.
+    pub is_own_process: bool,
 }
 
 /// The result of a trial's process.
@@ -134,7 +136,7 @@ pub fn run(trial: &Trial, earlier: TrialRecord, mut run: Run<'_>) -> Result<Ende
     record.error = error.clone();
     record.seconds = clock.seconds();
     record.ended = Some(now());
-    record.peak_rss_mb = peak_rss_mb();
+    record.peak_rss_mb = if run.is_own_process { peak_rss_mb() } else { None };
     record.write(run.folder).map_err(|second| match &error {
         // A full disk has no space for the record either.
         Some(error) => {

@@ -30,7 +30,10 @@ fn rows(experiment: &Experiment, expectations: &serde_json::Value) -> String {
         let each = values.iter().map(|value| short(*value)).collect::<Vec<_>>().join(", ");
         let (mean, off) = match one["result"].as_f64() {
             Some(mean) => {
-                (short(mean), format!("{:+.2} ({:+.1} %)", mean - value, 100.0 * (mean - value) / value.abs()))
+                let off = mean - value;
+                // Two significant digits.
+                let digits = (1.0 - off.abs().log10().floor()).clamp(0.0, 6.0) as usize;
+                (short(mean), format!("{off:+.digits$} ({:+.1} %)", 100.0 * off / value.abs()))
             }
             None => ("-".to_owned(), "-".to_owned()),
         };
@@ -99,7 +102,7 @@ fn the_page_of_published_results_has_the_results() {
     assert!(text == expected, "docs/published.md: update it with VAEX_WRITE_DOCS=1");
 }
 
-/// Each experiment with results has a spec, which plans the trials whose results they are.
+/// Each experiment with results has a spec, and the numbers that it expects are those of the results.
 #[test]
 fn results_are_of_the_specs() {
     let mut count = 0;
@@ -107,8 +110,13 @@ fn results_are_of_the_specs() {
         let spec = path(&format!("experiments/published/{}.toml", experiment.name));
         let text = std::fs::read_to_string(&spec).unwrap();
         assert!(text.contains("[[expect]]") || experiment.expectations.is_empty(), "{}", spec.display());
-        for expectation in &experiment.expectations {
-            assert!(text.contains(expectation.source.as_deref().unwrap()), "{}", spec.display());
+        let written: toml::Value = toml::from_str(&text).unwrap();
+        let written = written.get("expect").and_then(|one| one.as_array()).cloned().unwrap_or_default();
+        assert_eq!(written.len(), experiment.expectations.len(), "{}", spec.display());
+        for (expectation, written) in experiment.expectations.iter().zip(&written) {
+            assert_eq!(written["metric"].as_str(), Some(&*expectation.metric));
+            assert_eq!(written["value"].as_float(), Some(expectation.value));
+            assert_eq!(written["source"].as_str(), expectation.source.as_deref());
             assert!(!expectation.trials.is_empty());
             count += 1;
         }

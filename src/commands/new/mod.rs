@@ -66,8 +66,16 @@ impl Command for NewArgs {
         let values = self.values(name, kind)?;
         let file = path.display().to_string();
         let word = shell_word(&file);
-        let schema = format!("{:#}\n", json_schema());
-        write_whole(Path::new(SCHEMA), schema.as_bytes())?;
+        let schema = json_schema();
+        // Another file of this name stays.
+        let is_own = |text: &str| {
+            let found: Option<serde_json::Value> = serde_json::from_str(text).ok();
+            found.is_some_and(|found| found.get("title").is_some_and(|title| Some(title) == schema.get("title")))
+        };
+        match std::fs::read_to_string(SCHEMA) {
+            Ok(text) if !is_own(&text) => bail!("{SCHEMA} already exists, and is not a schema of vaex; rename it"),
+            _ => write_whole(Path::new(SCHEMA), format!("{schema:#}\n").as_bytes())?,
+        }
         write_whole(&path, text(&values, (name, &word), kind, self.all_keys).as_bytes())?;
         say(&format!("wrote {file}, and {SCHEMA} for editors; list its trials with: vaex plan {word}"));
         Ok(DONE)
@@ -102,6 +110,10 @@ impl NewArgs {
             None => Dataset::load(&data::DataSettings::default(), Path::new(""))?,
             Some(images) => {
                 values.retain(|key, _| key != "data.source" && key != "data.limit");
+                // Numbers of images of the kind's own data may be too many.
+                for key in ["data.validation", "data.test"] {
+                    values.entry(key.to_owned()).and_modify(|held| *held = Value::Float(0.1));
+                }
                 load(images, &mut values)?
             }
         };

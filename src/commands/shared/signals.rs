@@ -1,4 +1,4 @@
-//! Signals that stop the program: SIGINT, SIGTERM and SIGHUP. A signal that was ignored when the program started, as
+//! Signals that stop the program: SIGINT, SIGTERM and SIGHUP; and SIGXFSZ, which makes a write fail. A signal that was ignored when the program started, as
 //! SIGHUP is under `nohup`, stays ignored.
 
 use super::exit::INTERRUPTED;

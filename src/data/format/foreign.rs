@@ -2,7 +2,7 @@
 
 use super::{Block, Format, FormatError, Place, PlaceParts, Reader, Start, Wish};
 use crate::data::column::RawColumn;
-use crate::data::guard::guarded;
+use crate::guard::guarded;
 use std::path::PathBuf;
 
 /// A format that is read by a library.

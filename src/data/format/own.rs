@@ -1,9 +1,10 @@
 //! File formats of programs that use vaex as a library.
 
-use super::{Block, Format, FormatError, Place, Reader, Start, Wish};
+use super::{Block, FORMATS, Format, FormatError, Place, Reader, Start, Wish};
 use crate::data::column::{RawColumn, RawValues};
 use crate::data::values::{Element, Values};
 use crate::folder::FileError;
+use crate::guard::guarded;
 use std::fmt::Debug;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -43,10 +44,15 @@ static OWN: Mutex<Vec<&'static dyn Format>> = Mutex::new(Vec::new());
 /// Adds a file format, which is asked before those of vaex. Call it before any spec is read.
 ///
 /// The processes that train trials are started from the program that runs: a program whose `main` ends with [`start`](crate::start)
-/// is vaex with one more format.
+/// is vaex with one more format. Of several that recognize a file, the one that was added first reads it.
+///
+/// # Panics
+/// There is a format of this name: prepared images would be mixed up.
 pub fn add_format(format: impl ImageFormat + 'static) {
-    let format: &'static Own = Box::leak(Box::new(Own(Box::new(format))));
-    OWN.lock().unwrap_or_else(PoisonError::into_inner).push(format);
+    let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_known = own.iter().chain(FORMATS).any(|known| known.name() == format.name());
+    assert!(!is_known, "there already is a file format `{}`", format.name());
+    own.push(Box::leak(Box::new(Own(Box::new(format)))));
 }
 
 /// The formats that were added.
@@ -68,26 +74,38 @@ impl Format for Own {
     }
 
     fn images(&self, place: &Place, _: &Wish) -> Result<Box<dyn Reader>, FormatError> {
+        if let Some(key) = &place.key {
+            let what = format!("is a file of the format {}, which has one array; remove `:{key}`", self.0.name());
+            return Err(FormatError::new(&place.path, what));
+        }
         // A file that cannot be read has the same error in every format.
         std::fs::File::open(&place.path).map_err(FileError::at("read", &place.path))?;
-        let images = self.0.read(&place.path).map_err(|what| FormatError::new(&place.path, what))?;
-        let size: usize = images.shape.iter().product();
+        let images = guarded(|| self.0.read(&place.path))
+            .unwrap_or_else(|panic| Err(format!("cannot be read: its format `{}` panicked: {panic}", self.0.name())))
+            .map_err(|what| FormatError::new(&place.path, what))?;
+        let [height, width, channels] = images.shape;
+        let size = height.checked_mul(width).and_then(|pixels| pixels.checked_mul(channels)).unwrap_or(0);
+        if ![1, 3].contains(&channels) {
+            let what = format!("has images of {channels} channels; its format must give 1 or 3");
+            return Err(FormatError::new(&place.path, what));
+        }
         if size == 0 || images.values.is_empty() || images.values.len() % size != 0 {
-            let (values, [height, width, channels]) = (images.values.len(), images.shape);
-            let what =
-                format!("has {values} values, which are no images of {height}x{width}x{channels}: correct its format");
+            let what = format!(
+                "has {} values, which are not whole images of {height}x{width}x{channels}; correct its format",
+                images.values.len()
+            );
             return Err(FormatError::new(&place.path, what));
         }
         let count = images.values.len() / size;
         if let Some((name, labels)) = images.labels.iter().find(|(_, labels)| labels.len() != count) {
-            let what = format!("has {count} images, but {} values of `{name}`: correct its format", labels.len());
+            let what = format!("has {count} images, but {} values of `{name}`; correct its format", labels.len());
             return Err(FormatError::new(&place.path, what));
         }
         Ok(Box::new(Whole { count, images: Some(images), labels: Vec::new() }))
     }
 
     fn labels(&self, place: &Place) -> Result<Vec<RawColumn>, FormatError> {
-        Err(FormatError::new(&place.path, "has images with labels; it is not a file of labels"))
+        Err(FormatError::new(&place.path, "is a file of images; remove `data.labels`, or name a file of labels"))
     }
 }
 
@@ -106,7 +124,9 @@ impl Reader for Whole {
     fn next(&mut self, _: usize) -> Result<Option<Block>, FormatError> {
         let Some(FileImages { shape, values, labels }) = self.images.take() else { return Ok(None) };
         self.labels = labels;
-        Ok(Some(Block::Array { axes: shape.to_vec(), values: Values::U8(values), element: Element::Byte }))
+        // Without an axis of one channel, none of the axes can be taken for it.
+        let axes = if shape[2] == 1 { shape[..2].to_vec() } else { shape.to_vec() };
+        Ok(Some(Block::Array { axes, values: Values::U8(values), element: Element::Byte }))
     }
 
     fn finish(self: Box<Self>) -> Result<(Vec<RawColumn>, Vec<String>), FormatError> {
@@ -152,7 +172,7 @@ mod tests {
         let mut reader = Own(Box::new(Numbers { labels })).images(&place, &Wish { size: None }).map_err(shown)?;
         let mut all = Vec::new();
         while let Some(Block::Array { values: Values::U8(values), axes, .. }) = reader.next(1).map_err(shown)? {
-            assert_eq!(axes, [2, 1, 1]);
+            assert_eq!(axes, [2, 1]);
             all.extend(values);
         }
         Ok((all, reader.finish().map_err(shown)?.0))
@@ -169,8 +189,8 @@ mod tests {
     fn what_a_format_reads_is_checked() {
         let error = |text: &str, labels: usize| read(text, labels).unwrap_err();
         assert_eq!(error("1 x", 1), "`FILE` has a word that is not a number; correct it");
-        assert_eq!(error("1 2 3", 1), "`FILE` has 3 values, which are no images of 2x1x1: correct its format");
-        assert_eq!(error("1 2 3 4", 3), "`FILE` has 2 images, but 3 values of `label`: correct its format");
+        assert_eq!(error("1 2 3", 1), "`FILE` has 3 values, which are not whole images of 2x1x1; correct its format");
+        assert_eq!(error("1 2 3 4", 3), "`FILE` has 2 images, but 3 values of `label`; correct its format");
     }
 
     #[test]

@@ -14,7 +14,7 @@ thread_local! {
 ///
 /// # Errors
 /// It panicked: the message. Nothing is printed.
-pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let others = take_hook();
