@@ -6,6 +6,7 @@ use super::numbers::{Summary, significant};
 use super::significance;
 use super::trial::{DATA_HASH, POSTERIOR};
 use super::{Experiment, ReportedTrial};
+use crate::evaluation::{self, Scope};
 use crate::language::{description, determines};
 use crate::launch::FrozenSearch;
 use crate::metrics::{Metric, Split};
@@ -44,6 +45,29 @@ pub(super) struct Comparison<'a> {
     pub(super) columns: Vec<&'static MetricColumn>,
     /// The settings, best first; settings without that metric are last.
     pub(super) settings: Vec<Setting<'a>>,
+}
+
+/// A note for each metric of the evaluation that trials were measured in with different settings: a mean over them means nothing.
+fn measured_differently(trials: &[ReportedTrial]) -> Vec<String> {
+    let mut found: BTreeMap<(&str, Option<Split>), BTreeSet<String>> = BTreeMap::new();
+    for result in trials.iter().flat_map(|trial| &trial.evaluation).flat_map(|evaluation| &evaluation.results) {
+        let recipe = &result.recipe;
+        let of_setting = evaluation::find(&recipe.metric).is_none_or(|metric| metric.scope() == Scope::Setting);
+        if !of_setting && result.refused.is_none() {
+            let settings = recipe.settings.as_object().into_iter().flatten();
+            let settings = settings.map(|(name, value)| format!("{name}={}", value_text(Some(value))));
+            found.entry((&recipe.metric, recipe.split)).or_default().insert(settings.collect::<Vec<_>>().join(" "));
+        }
+    }
+    let several = found.into_iter().filter(|(_, settings)| settings.len() > 1);
+    let note = |((metric, split), settings): ((&str, Option<Split>), BTreeSet<String>)| {
+        let split = split.map(|split| format!(" of the {} images", split.in_words())).unwrap_or_default();
+        let settings = settings.into_iter().collect::<Vec<_>>().join(" and with ");
+        format!(
+            "warning: {metric}{split} was measured with {settings}: such values are not comparable; measure all trials alike with `vaex evaluate`"
+        )
+    };
+    several.map(note).collect()
 }
 
 /// Trials that differ only in the seed.
@@ -106,6 +130,7 @@ impl<'a> Comparison<'a> {
         let done: Vec<Vec<&ReportedTrial>> = comparison.settings.iter().map(|one| one.done().collect()).collect();
         comparison.notes.extend(significance::of_seeds(&done, metric, split));
         comparison.notes.extend(significance::of_images(&done));
+        comparison.notes.extend(measured_differently(trials));
         comparison.notes.extend(warnings(trials));
         if experiment.without_folder > 0 {
             let planned = counted(experiment.without_folder, "trial");

@@ -14,6 +14,9 @@ use crate::text::counted;
 /// Below this probability, a difference is called significant.
 const SIGNIFICANCE: f64 = 0.05;
 
+/// A larger number of seeds is not worth telling.
+const MANY_SEEDS: usize = 1_000;
+
 /// The column of the negative log-likelihood, and the metric that measures it.
 const NLL: (&str, &str) = ("nll_nats", "nll");
 
@@ -36,10 +39,11 @@ pub(super) fn of_seeds(settings: &[Vec<&ReportedTrial>], metric: &str, split: Sp
             let deviation = difference.standard_error / (1.0 / one.len() as f64 + 1.0 / other.len() as f64).sqrt();
             let needed = seeds_needed(difference.difference, deviation, &PowerSettings::default()).ok().flatten();
             let needed = needed.map(|seeds| {
-                format!(
-                    "; to show a difference of this size, about {} for each are needed",
-                    counted(seeds as usize, "seed")
-                )
+                let about = match seeds as usize {
+                    seeds if seeds > MANY_SEEDS => format!("more than {}", counted(MANY_SEEDS, "seed")),
+                    seeds => format!("about {}", counted(seeds, "seed")),
+                };
+                format!("; to show a difference of this size, {about} for each are needed")
             });
             Some(sentence(&about, &difference, "Welch's test") + &needed.unwrap_or_default())
         }
@@ -88,7 +92,7 @@ pub(super) fn of_images(settings: &[Vec<&ReportedTrial>]) -> Option<String> {
     let difference = paired(first, second).ok()?;
     let about =
         format!("{}_{} of the two settings where it is lowest, {}", split.name(), NLL.0, counted(first.len(), "image"));
-    Some(sentence(&about, &difference, "paired over the images"))
+    Some(sentence(&about, &difference, "paired over the images: of these trained models, not of other seeds"))
 }
 
 /// The mean negative log-likelihood of a trial on a split; `None` if it was not measured.

@@ -157,7 +157,8 @@ fn a_search_in_a_small_space_trains_what_the_program_trains() {
     let proposed = |folder: &str| {
         let plan = std::fs::read_to_string(workspace.path(folder).join("plan.json")).unwrap();
         let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
-        plan["search"].clone()
+        let settings = plan["search"]["settings"].as_array().unwrap().clone();
+        settings.into_iter().map(|setting| (setting["values"].clone(), setting["seen"].clone())).collect::<Vec<_>>()
     };
     assert_eq!(proposed("library/spec"), proposed("program/spec"));
 }

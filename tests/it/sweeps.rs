@@ -433,6 +433,12 @@ fn each_kind_of_new_file_can_be_planned() {
     for kind in ["sweep", "search", "disentanglement", "likelihood"] {
         for (name, arguments) in [("plain", &[][..]), ("own", &["--data", "images"])] {
             let name = format!("{kind}_{name}");
+            if (kind, arguments.is_empty()) == ("disentanglement", false) {
+                let message = "error: `--kind disentanglement` needs images with 2 factors or more, but these have 0; choose another kind\n";
+                let outcome = workspace.vaex(&[&["new", &name, "--kind", kind], arguments].concat());
+                assert_eq!((outcome.status, &*outcome.stderr), (Some(2), message));
+                continue;
+            }
             workspace.succeed(&[&["new", &name, "--kind", kind], arguments].concat());
             let file = format!("{name}.toml");
             let text = std::fs::read_to_string(workspace.path(&file)).unwrap();
@@ -444,6 +450,7 @@ fn each_kind_of_new_file_can_be_planned() {
             assert_eq!(plan["warnings"], json!([]), "{text}");
             assert!(plan["trials"].as_array().unwrap().len() >= 4 || kind == "search", "{plan}");
             assert_eq!(text.contains("images = \"images\""), name.ends_with("own"), "{text}");
+            assert!(name.ends_with("plain") || text.contains("\ntest = 0.1\n"), "{text}");
         }
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct SpecKind {
     pub(super) shown: &'static [&'static str],
     /// The sizes of images that its network takes, the largest first; empty if it takes all.
     pub(super) sizes: &'static [usize],
+    /// The least number of factors of its images.
+    pub(super) factors: usize,
     /// What follows the keys.
     pub(super) end: &'static str,
 }
@@ -37,6 +39,7 @@ pub(super) static KINDS: &[SpecKind] = &[
         values: &[],
         shown: COMMON,
         sizes: &[],
+        factors: 0,
         end: r#"
 # The keys to vary. Every combination of their values is trained with every seed.
 [sweep]
@@ -54,6 +57,7 @@ seeds = 2
         values: &[],
         shown: COMMON,
         sizes: &[],
+        factors: 0,
         end: r#"
 # Settings are compared by the mean of their seeds.
 [sweep]
@@ -65,7 +69,7 @@ trials = 27
 metric = "validation_elbo_nats"
 
 [search.space]
-"model.latent_dim" = { int_log = [2, 64] }
+"model.latent_dim" = { int_log = [2, 32] }
 "train.learning_rate" = { log_uniform = [1e-4, 1e-2] }
 
 # After 3 epochs and after 9, one setting in three is trained further.
@@ -94,6 +98,7 @@ min_epochs = 3
         ],
         shown: &["model.likelihood", "objective.kind", "train.optimizer"],
         sizes: &[64, 32],
+        factors: 2,
         end: r#"
 # The keys to vary. Other objectives, such as "beta_tc" and "factor", are values of "objective.kind".
 [sweep]
@@ -122,6 +127,7 @@ seeds = 3
         ],
         shown: &["data.source", "model.likelihood", "train.optimizer"],
         sizes: &[],
+        factors: 0,
         end: r#"
 # The keys to vary. "vamp" is the VampPrior, a learned mixture.
 [sweep]

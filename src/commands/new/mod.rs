@@ -23,6 +23,9 @@ use toml::Value;
 /// The schema of specs, beside the new file, for editors that know the language server Taplo.
 const SCHEMA: &str = "experiment.schema.json";
 
+/// Steps that a spec for images of the user trains at least, if 200 epochs have as many.
+const STEPS: usize = 3_000;
+
 /// Write a spec to start from, with the keys that matter for its kind.
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
@@ -114,7 +117,15 @@ impl NewArgs {
                 for key in ["data.validation", "data.test"] {
                     values.entry(key.to_owned()).and_modify(|held| *held = Value::Float(0.1));
                 }
-                load(images, &mut values)?
+                let dataset = load(images, &mut values)?;
+                // Test images are for the end, so they are held out from the start.
+                match dataset.test.is_empty() && !values.contains_key("data.test") {
+                    true => {
+                        values.insert("data.test".to_owned(), Value::Float(0.1));
+                        load(images, &mut values)?
+                    }
+                    false => dataset,
+                }
             }
         };
         // Images of one class after another: the last ones alone would be all of one class.
@@ -127,13 +138,39 @@ impl NewArgs {
         {
             values.insert("data.size".to_owned(), Value::Integer(*size as i64));
         }
-        values.insert("train.batch_size".to_owned(), Value::Integer(dataset.train.len().min(batch) as i64));
+        let images = dataset.train.len();
+        if self.data.is_some() {
+            NewArgs::suit(&dataset, kind, &mut values)?;
+            // Fewer steps than this show nothing but that training has begun.
+            let steps = images / batch.min(images).max(1);
+            let epochs = STEPS.div_ceil(steps.max(1)).clamp(10, 200);
+            values.entry("train.epochs".to_owned()).or_insert(Value::Integer(epochs as i64));
+        }
+        values.insert("train.batch_size".to_owned(), Value::Integer(images.min(batch) as i64));
         let (key, word) =
             if shape.channels > 1 { ("model.likelihood", "gaussian") } else { ("data.binarize", "dynamic") };
         if dataset.is_grey {
             values.insert(key.to_owned(), Value::String(word.to_owned()));
+            if word == "gaussian" {
+                values.insert("model.variance".to_owned(), Value::String("learned".to_owned()));
+            }
         }
         Ok(values)
+    }
+
+    /// Checks images of the user, and adds the size of the code.
+    fn suit(dataset: &Dataset, kind: &SpecKind, values: &mut BTreeMap<String, Value>) -> anyhow::Result<()> {
+        let factors = dataset.train.columns().len();
+        if kind.factors > factors {
+            let (name, least) = (kind.name, kind.factors);
+            bail!(
+                "`--kind {name}` needs images with {least} factors or more, but these have {factors}; choose another kind"
+            );
+        }
+        if !values.contains_key("model.preset") {
+            values.entry("model.latent_dim".to_owned()).or_insert(Value::Integer(8));
+        }
+        Ok(())
     }
 }
 
@@ -177,7 +214,8 @@ fn text(values: &BTreeMap<String, Value>, (name, word): (&str, &str), kind: &Spe
             text.push_str(&format!("\n{mark}[{last}]\n"));
         }
         let word = |word: &&Word| format!("\n#   \"{}\": {}", word.name, word.doc);
-        let words: String = key.kind().words().iter().map(word).collect();
+        // Editors show the words of a key from the schema.
+        let words: String = key.kind().words().iter().filter(|_| all_keys).map(word).collect();
         // Given values are written as given: a list of whole numbers stays a list of whole numbers.
         let shown = values.get(&key.dotted).or_else(|| value(&key.dotted)).map(written);
         let shown = shown.unwrap_or_else(|| key.example().to_owned());
