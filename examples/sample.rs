@@ -4,6 +4,8 @@
 //!
 //! EXPERIMENT is the folder that `examples/train.rs` writes, `runs/from_rust`, or any other experiment.
 
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
+
 use std::error::Error;
 use vaex::Model;
 

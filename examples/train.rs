@@ -2,6 +2,8 @@
 //!
 //!     cargo run --release --example train [RUNS]
 
+#![expect(clippy::print_stdout, reason = "an example prints its results")]
+
 use std::error::Error;
 use std::ops::ControlFlow;
 use vaex::{Experiment, Progress, RunOptions, Status};

@@ -324,7 +324,7 @@ impl Model {
     /// [`Error::Model`]; [`Error::Argument`] if the last code is incomplete.
     pub fn decode(&self, codes: &[f32]) -> Result<Vec<f32>, Error> {
         let latent = self.latent_dim();
-        if codes.len() % latent != 0 {
+        if !codes.len().is_multiple_of(latent) {
             let what = format!("{} numbers are not whole codes of {latent} latent axes", codes.len());
             return Err(Error::Argument(what));
         }
