@@ -295,7 +295,7 @@ async function together({ page, wrong }, { together, experiments }) {
         return image.naturalWidth;
     })));
     if (images.length !== together.length || images.some((width) => width < 100)) wrong(`the figures together are ${images} pixels wide`);
-    const [saved] = await Promise.all([page.waitForEvent("download"), page.locator("details.together a.save").first().click()]);
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.locator("details.together button").first().click()]);
     if (saved.suggestedFilename() !== `${together[0][0]}.svg`) wrong(`a figure is saved as ${saved.suggestedFilename()}`);
     await page.screenshot({ path: join(shots, "together.png"), fullPage: true });
 }
