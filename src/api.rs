@@ -7,7 +7,7 @@ use crate::language::Override;
 use crate::launch::{self, LaunchError, Options, RunEvent, SearchEvent, lock};
 use crate::metrics::{Split, named};
 use crate::plan::{Plan, PlanError, value_text};
-use crate::record::evaluation::{Evaluation, Recipe};
+use crate::record::evaluation::Evaluation;
 use crate::record::trial::{Status, TrialRecord};
 use crate::report::{self, ReportError, ReportedTrial};
 use crate::settings::name_fault;
@@ -381,12 +381,9 @@ impl Model {
         self.trained.evaluate(&mut Default::default(), &settings, false, &never, &mut |_| {})?;
         let evaluation = Evaluation::read(&self.trained.evaluation_folder()).map_err(TrainedError::from)?;
         let split = split_of(&record, &settings);
-        let asked = |recipe: &Recipe| {
-            recipe.split.is_none_or(|one| one == split)
-                && settings.chosen().any(|metric| metric.word().name == recipe.metric)
-        };
         let results = evaluation.into_iter().flat_map(|evaluation| evaluation.results);
-        let values = results.filter(|result| asked(&result.recipe)).flat_map(|result| result.values);
+        let asked = results.filter(|result| result.recipe.is_asked(&settings, split));
+        let values = asked.flat_map(|result| result.values);
         Ok(values.filter_map(|(name, value)| Some((name, value.as_f64()?))).collect())
     }
 }

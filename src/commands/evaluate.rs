@@ -284,11 +284,8 @@ fn read(folder: &Path) -> anyhow::Result<ReportedTrial> {
 /// The results that the settings ask for.
 fn shown(trial: &ReportedTrial, settings: &EvaluateSettings) -> Vec<Evaluated> {
     let split = split_of(&trial.record, settings);
-    let is_asked = |one: &&Evaluated| {
-        settings.chosen().any(|measure| measure.word().name == one.recipe.metric)
-            && one.recipe.split.is_none_or(|own| own == split)
-    };
-    trial.evaluation.iter().flat_map(|all| &all.results).filter(is_asked).cloned().collect()
+    let results = trial.evaluation.iter().flat_map(|all| &all.results);
+    results.filter(|one| one.recipe.is_asked(settings, split)).cloned().collect()
 }
 
 /// A line for each value.
@@ -299,7 +296,7 @@ fn table(results: &[Evaluated]) -> Table {
             let Some(value) = result.values.get(&name).filter(|value| !value.is_null()) else { continue };
             values.push(value_of(value));
             names.push(name);
-            settings.push(settings_text(&result.recipe.settings));
+            settings.push(result.recipe.settings_text());
         }
     }
     Table::new([
@@ -317,12 +314,6 @@ fn value_of(value: &Value) -> String {
         }
         other => value_text(Some(other)),
     }
-}
-
-/// Settings on one line: `samples=5000 seed=0`.
-fn settings_text(settings: &Value) -> String {
-    let texts = settings.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    texts.map(|(name, value)| format!("{name}={}", value_text(Some(value)))).collect::<Vec<_>>().join(" ")
 }
 
 /// The progress of one trial: a bar on a terminal, else a line for each metric.

@@ -54,8 +54,8 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
     // A process of an earlier run may still finish its last step, or a process on another machine may train this trial.
     let Some(_lock) = take(&args.folder, &mut emit)? else { return Ok(INTERRUPTED) };
     let folder = TrialFolder::new(&args.folder);
-    let id = TrialRecord::read(&folder)?.trial;
-    let (_, trial) = prepared_trial(&folder, &id, Cache::of_environment().checking_values())?;
+    let record = TrialRecord::read(&folder)?;
+    let (_, trial) = prepared_trial(&folder, &record.trial, Cache::of_environment().checking_values())?;
     let run = Run {
         folder: &folder,
         threads: args.threads,
@@ -64,7 +64,7 @@ fn train(args: &TrialArgs) -> anyhow::Result<u8> {
         emit: &mut emit,
         is_own_process: true,
     };
-    Ok(match launch::train(&trial, run)? {
+    Ok(match launch::train(&trial, record, run)? {
         TrialEnd::DiskFull(None) => DISK_FULL,
         TrialEnd::DiskFull(Some(error)) => return Err(error.into()),
         TrialEnd::NotEvaluated(error) => {

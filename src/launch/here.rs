@@ -11,7 +11,7 @@ use crate::plan::Trial;
 use crate::record::trial::{Status, TrialRecord};
 use crate::trained::{EvaluationEnd, Trained, TrainedError};
 use crate::trial::{self, Ended, Event, Run};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// How long the lock of a trial folder is waited for.
@@ -28,12 +28,12 @@ pub enum TrialEnd {
     NotEvaluated(TrainedError),
 }
 
-/// Trains the trial of a folder to its end, and measures what its `[evaluate]` asks for. The caller has locked the folder.
+/// Trains the trial of a folder to its end, and measures what its `[evaluate]` asks for. The caller has locked the folder and read
+/// the record of the trial.
 ///
 /// # Errors
-/// The record of the trial cannot be read or written.
-pub fn train(trial: &Trial, run: Run<'_>) -> Result<TrialEnd, LaunchError> {
-    let record = TrialRecord::read(run.folder)?;
+/// The record cannot be written.
+pub fn train(trial: &Trial, record: TrialRecord, run: Run<'_>) -> Result<TrialEnd, LaunchError> {
     let Run { folder, threads, until, stop, emit, is_own_process } = run;
     if record.status != Status::Done || trial::fault(folder, &record).is_some() {
         let run = Run { folder, threads, until, stop, emit: &mut *emit, is_own_process };
@@ -61,11 +61,7 @@ impl<'p> Launch<'p> {
     pub fn run_here(mut self, stop: &AtomicBool, observe: &mut dyn FnMut(RunEvent<'_>)) -> Summary {
         self.report_earlier_results(observe);
         loop {
-            let failed = self.summary.failed > self.summary.failed_before;
-            if stop.load(Ordering::Relaxed) || self.fail_fast && failed || self.summary.disk_is_full {
-                self.summary.interrupted += self.source.left();
-                self.source.stop();
-            }
+            self.stops(stop);
             let waiting = self.source.propose();
             self.tell(observe);
             let Some(mut waiting) = waiting else {
@@ -94,6 +90,7 @@ impl<'p> Launch<'p> {
         drop(results);
         let Waiting { trial, folder, until, .. } = waiting;
         let _lock = lock::take(folder.path(), PATIENCE)?;
+        let record = TrialRecord::read(folder)?;
         let mut emit = |event: Event| match event {
             // Told when the record was read.
             Event::Ended { .. } => {}
@@ -101,7 +98,7 @@ impl<'p> Launch<'p> {
         };
         let run = Run { folder, threads: self.threads, until: *until, stop, emit: &mut emit, is_own_process: false };
         // A panic ends its own trial only, as it does in a process of its own.
-        let end = match guarded(|| train(trial, run)) {
+        let end = match guarded(|| train(trial, record, run)) {
             Ok(end) => end?,
             Err(panic) => return Ok(End::Crash(Crash { text: format!("it panicked: {panic}"), from_outside: false })),
         };

@@ -43,7 +43,7 @@ pub struct Launch<'p> {
     jobs: usize,
     pub(super) threads: usize,
     gpus: Vec<String>,
-    pub(super) fail_fast: bool,
+    fail_fast: bool,
     stall_timeout: Option<Duration>,
     running: Vec<Running<'p>>,
     sender: Sender<(String, Message)>,
@@ -98,10 +98,7 @@ impl<'p> Launch<'p> {
         self.report_earlier_results(observe);
         let mut last = Instant::now();
         loop {
-            let failed = self.summary.failed > self.summary.failed_before;
-            if stop.load(Ordering::Relaxed) || self.fail_fast && failed || self.summary.disk_is_full {
-                self.summary.interrupted += self.source.left();
-                self.source.stop();
+            if self.stops(stop) {
                 self.running.iter_mut().for_each(|one| one.child.ask_to_stop());
             }
             while self.running.len() < self.jobs
@@ -129,6 +126,17 @@ impl<'p> Launch<'p> {
                 self.running.iter_mut().for_each(|one| one.child.kill_if_stalled(limit));
             }
         }
+    }
+
+    /// Whether no further trials are started: `stop` is set, one has failed with `fail_fast`, or the disk is full.
+    pub(super) fn stops(&mut self, stop: &AtomicBool) -> bool {
+        let failed = self.summary.failed > self.summary.failed_before;
+        let stops = stop.load(Ordering::Relaxed) || self.fail_fast && failed || self.summary.disk_is_full;
+        if stops {
+            self.summary.interrupted += self.source.left();
+            self.source.stop();
+        }
+        stops
     }
 
     fn start(&mut self, mut waiting: Waiting<'p>, observe: &mut dyn FnMut(RunEvent<'_>)) {

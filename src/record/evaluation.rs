@@ -1,7 +1,9 @@
 //! evaluation.json: the metrics of a trial that are measured after training, and the numbers of an unfinished one.
 
+use crate::evaluation::EvaluateSettings;
 use crate::folder::{self, BLANK_SEAL, FileError, SealPlace, TrialFolder, write_whole};
 use crate::metrics::Split;
+use crate::plan::value_text;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,19 @@ pub struct Recipe {
     /// The hash of the images of all splits, with their labels.
     #[serde(default)]
     pub data: String,
+}
+
+impl Recipe {
+    /// Whether `settings` ask for it on a split; it may be of the images of all splits.
+    pub fn is_asked(&self, settings: &EvaluateSettings, split: Split) -> bool {
+        settings.chosen().any(|measure| measure.word().name == self.metric) && self.split.is_none_or(|own| own == split)
+    }
+
+    /// Its settings on one line: `samples=5000 seed=0`.
+    pub fn settings_text(&self) -> String {
+        let settings = self.settings.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+        settings.map(|(name, value)| format!("{name}={}", value_text(Some(value)))).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// A metric that was measured, or why it was not.

@@ -54,9 +54,7 @@ fn measured_differently(trials: &[ReportedTrial]) -> Vec<String> {
         let recipe = &result.recipe;
         let of_setting = evaluation::find(&recipe.metric).is_none_or(|metric| metric.scope() == Scope::Setting);
         if !of_setting && result.refused.is_none() {
-            let settings = recipe.settings.as_object().into_iter().flatten();
-            let settings = settings.map(|(name, value)| format!("{name}={}", value_text(Some(value))));
-            found.entry((&recipe.metric, recipe.split)).or_default().insert(settings.collect::<Vec<_>>().join(" "));
+            found.entry((&recipe.metric, recipe.split)).or_default().insert(recipe.settings_text());
         }
     }
     let several = found.into_iter().filter(|(_, settings)| settings.len() > 1);

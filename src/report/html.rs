@@ -54,7 +54,7 @@ const SCRIPT: &str = concat!(
 const PAGE_BYTES: usize = 4_990_000;
 
 /// The numbers of experiments that are drawn over one another: as many as a figure can tell apart.
-const TOGETHER: RangeInclusive<usize> = 2..=7;
+const TOGETHER: RangeInclusive<usize> = 2..=figures::SERIES;
 
 /// Largest size of those figures in bytes.
 const TOGETHER_BYTES: usize = 500_000;

@@ -1,5 +1,5 @@
-//! Signals that stop the program: SIGINT, SIGTERM and SIGHUP; and SIGXFSZ, which makes a write fail. A signal that was ignored when the program started, as
-//! SIGHUP is under `nohup`, stays ignored.
+//! Signals that stop the program, SIGINT, SIGTERM and SIGHUP, and SIGXFSZ, which makes a write fail. A signal that was ignored
+//! when the program started, as SIGHUP is under `nohup`, stays ignored.
 
 use super::exit::INTERRUPTED;
 use super::print::complain;
@@ -29,8 +29,7 @@ pub(crate) fn stop() -> anyhow::Result<()> {
 pub(crate) fn fail_at_file_size_limit() {
     static REACHED: AtomicBool = AtomicBool::new(false);
     // Any handler does. If it cannot be set, the signal ends the process, as it would without it.
-    let is_ignored = crate::machine::ignored_signals().unwrap_or(0) & (1 << (nix::libc::SIGXFSZ - 1)) != 0;
-    if !is_ignored {
+    if !is_ignored(nix::libc::SIGXFSZ) {
         let _ = signal_hook::flag::register(nix::libc::SIGXFSZ, &REACHED);
     }
 }
@@ -39,6 +38,12 @@ pub(crate) fn fail_at_file_size_limit() {
 #[cfg(not(unix))]
 pub(crate) fn fail_at_file_size_limit() {}
 
+/// Whether this process ignores a signal.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    crate::machine::ignored_signals().unwrap_or(0) & (1 << (signal - 1)) != 0
+}
+
 /// Calls `handler`, on its own thread, for each signal that asks the program to stop.
 ///
 /// # Errors
@@ -46,8 +51,7 @@ pub(crate) fn fail_at_file_size_limit() {}
 #[cfg(unix)]
 pub(crate) fn watch(mut handler: impl FnMut() + Send + 'static) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let ignored = crate::machine::ignored_signals().unwrap_or(0);
-    let watched = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let watched = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
     let mut signals = signal_hook::iterator::Signals::new(watched).context("cannot watch for signals")?;
     let handle = move || signals.forever().for_each(|_| handler());
     std::thread::Builder::new().name("signals".to_owned()).spawn(handle).context("cannot watch for signals")?;

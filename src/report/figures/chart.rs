@@ -24,7 +24,7 @@ const MARKERS: usize = 8;
 /// About how many ticks an axis has.
 const TICKS: usize = 5;
 /// The number of series that have colours of their own; further ones have these colours again, with other markers.
-pub(super) const SERIES: usize = COLOURS.len();
+pub(in crate::report) const SERIES: usize = COLOURS.len();
 /// The colours of Okabe and Ito, which people with any colour vision can tell apart.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),

@@ -9,7 +9,8 @@ mod rate;
 use super::comparison::{Comparison, Setting};
 use super::{Experiment, Report};
 use crate::plan::value_text;
-use chart::{Chart, SERIES, Series};
+pub(super) use chart::SERIES;
+use chart::{Chart, Series};
 use std::io;
 
 /// The kinds of figures, in order.

@@ -21,7 +21,7 @@ if (experiments.length > 1) {
     main.append(element("nav", { class: "experiments", "aria-label": "experiments" }, experiments.map((experiment, index) =>
         element("button", { type: "button", "data-index": index, onclick: () => show(experiment) },
             `${experiment.name} (${experiment.trials.length})`))));
-    main.append(...[together()].filter(Boolean));
+    showTogether();
 }
 main.append(element("footer", {},
     `Written by vaex ${data.version} on ${data.created.replace("T", " ").replace("Z", " UTC")}. Charts by Apache ECharts.`));
