@@ -4,7 +4,7 @@
     pip install torch numpy
     published.py RECIPE --data experiments/published/data/mnist [--seeds 0,1,2] [--epochs N] [--threads 2]
 
-RECIPE is `walkthrough` or `pythae`: the settings of the spec with that name. Prints one line of JSON per epoch, and one with the
+RECIPE is `walkthrough`, `keras` or `pythae`: the settings of the spec with that name. Prints one line of JSON per epoch, and one with the
 result of each seed.
 """
 import argparse
@@ -33,6 +33,16 @@ def glorot(module):
         nn.init.zeros_(module.bias)
 
 
+class Cropped(nn.ConvTranspose2d):
+    """The adjoint of a convolution with stride 2 that TensorFlow pads only at the end: twice as many rows and columns."""
+
+    def __init__(self, channels, outputs):
+        super().__init__(channels, outputs, 3, 2)
+
+    def forward(self, x):
+        return super().forward(x)[:, :, :2 * x.shape[2], :2 * x.shape[3]]
+
+
 class Walkthrough(nn.Module):
     """The network of experiments/walkthrough.toml."""
 
@@ -44,13 +54,12 @@ class Walkthrough(nn.Module):
             nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 32, 3, padding=1), relu, nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(32, 64, 3, 2), relu,
             nn.Conv2d(64, 64, 3, padding=1), relu, nn.Conv2d(64, 64, 3, padding=1), relu, nn.Flatten(), nn.Linear(12544, 32), relu)
         self.mean, self.log_var = nn.Linear(32, 2), nn.Linear(32, 2)
-        # The adjoint of that convolution: padding 0, without the last row and column.
-        self.decoder = nn.Sequential(nn.Linear(2, 12544), relu, nn.Unflatten(1, (64, 14, 14)), nn.ConvTranspose2d(64, 32, 3, 2), relu)
+        self.decoder = nn.Sequential(nn.Linear(2, 12544), relu, nn.Unflatten(1, (64, 14, 14)), Cropped(64, 32), relu)
         self.last = nn.Conv2d(32, 1, 3, padding=1)
         self.apply(glorot)
 
     def logits(self, z):
-        return self.last(self.decoder(z)[:, :, :28, :28]).flatten(1)
+        return self.last(self.decoder(z)).flatten(1)
 
     def loss(self, x):
         hidden = self.encoder(x)
@@ -59,6 +68,29 @@ class Walkthrough(nn.Module):
         z = mean + torch.exp(log_var) * torch.randn_like(mean)
         recon = F.binary_cross_entropy_with_logits(self.logits(z), x)
         return recon - 5e-4 * (1 + log_var - mean ** 2 - log_var.exp()).mean()
+
+
+class Keras(nn.Module):
+    """The network of the VAE among the examples of Keras."""
+
+    def __init__(self):
+        super().__init__()
+        relu, pad = nn.ReLU(), nn.ZeroPad2d((0, 1, 0, 1))
+        self.encoder = nn.Sequential(
+            nn.Unflatten(1, (1, 28, 28)), pad, nn.Conv2d(1, 32, 3, 2), relu, pad, nn.Conv2d(32, 64, 3, 2), relu,
+            nn.Flatten(), nn.Linear(3136, 16), relu)
+        self.mean, self.log_var = nn.Linear(16, 2), nn.Linear(16, 2)
+        self.decoder = nn.Sequential(
+            nn.Linear(2, 3136), relu, nn.Unflatten(1, (64, 7, 7)), Cropped(64, 64), relu, Cropped(64, 32), relu,
+            nn.ConvTranspose2d(32, 1, 3, padding=1), nn.Flatten())
+        self.apply(glorot)
+
+    def loss(self, x):
+        hidden = self.encoder(x)
+        mean, log_var = self.mean(hidden), self.log_var(hidden)
+        z = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
+        recon = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="none").sum(1)
+        return (recon - 0.5 * (1 + log_var - mean ** 2 - log_var.exp()).sum(1)).mean()
 
 
 class Pythae(nn.Module):
@@ -127,6 +159,14 @@ def walkthrough(pool, test, seed, epochs):
     return {"validation_loss": mean_loss(model, test, 500)}
 
 
+def keras(pool, test, seed, epochs):
+    model = Keras()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7)
+    # The published numbers are training losses, of all images.
+    train(model, optimizer, torch.cat([pool, test]), test, 128, epochs or 30, seed)
+    return {"test_loss": mean_loss(model, test, 500)}
+
+
 def pythae(pool, test, seed, epochs):
     # The pixels are drawn once, the same for each seed.
     draw = torch.Generator().manual_seed(0)
@@ -141,7 +181,7 @@ def pythae(pool, test, seed, epochs):
     return {"best_epoch": epoch, "validation_loss": loss, "test_loss": mean_loss(model, test, 500), "test_nll_nats": nll.mean().item()}
 
 
-RECIPES = {"walkthrough": walkthrough, "pythae": pythae}
+RECIPES = {"walkthrough": walkthrough, "keras": keras, "pythae": pythae}
 
 
 def main():

@@ -226,7 +226,7 @@ fn one_of_two_simultaneous_runs_succeeds() {
 fn a_trial_that_runs_out_of_memory_is_one_failed_trial() {
     let spec = TINY.replace("\"objective.kl_weight\" = [0.5, 1.0]", "\"model.hidden\" = [[16], [200000]]");
     let workspace = Workspace::with_spec(&spec.replace("hidden = [16]\n", ""));
-    let script = "ulimit -v 2000000; exec \"$0\" run spec.toml --threads 1 --jobs 1";
+    let script = "ulimit -d 1000000; exec \"$0\" run spec.toml --threads 1 --jobs 1";
     let mut command = workspace.shell(Command::new("sh"));
     let output = command.args(["-c", script]).arg(PROGRAM).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
