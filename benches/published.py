@@ -4,8 +4,8 @@
     pip install torch numpy
     published.py RECIPE --data experiments/published/data/mnist [--seeds 0,1,2] [--epochs N] [--threads 2]
 
-RECIPE is `walkthrough`, `keras` or `pythae`: the settings of the spec with that name. Prints one line of JSON per epoch, and one with the
-result of each seed.
+RECIPE is `walkthrough`, `keras`, `disvae` (with beta = 4) or `pythae`: the settings of the spec with that name. Prints one line of JSON
+per epoch, and one with the result of each seed.
 """
 import argparse
 import copy
@@ -93,6 +93,39 @@ class Keras(nn.Module):
         return (recon - 0.5 * (1 + log_var - mean ** 2 - log_var.exp()).sum(1)).mean()
 
 
+class Burgess(nn.Module):
+    """The network of Burgess et al. 2018 for 32x32, and beta-VAE with beta = 4, which disvae reaches in 10,000 steps."""
+
+    def __init__(self):
+        super().__init__()
+        relu = nn.ReLU()
+        halve = lambda channels: (nn.Conv2d(channels, 32, 4, 2, 1), relu)
+        double = lambda channels: (nn.ConvTranspose2d(32, channels, 4, 2, 1), relu)
+        self.encoder = nn.Sequential(
+            nn.Unflatten(1, (1, 32, 32)), *halve(1), *halve(32), *halve(32), nn.Flatten(),
+            nn.Linear(512, 256), relu, nn.Linear(256, 256), relu, nn.Linear(256, 20))
+        self.decoder = nn.Sequential(
+            nn.Linear(10, 256), relu, nn.Linear(256, 256), relu, nn.Linear(256, 512), relu, nn.Unflatten(1, (32, 4, 4)),
+            *double(32), *double(32), double(1)[0], nn.Flatten())
+        self.apply(self.he)
+        self.steps = 0
+
+    @staticmethod
+    def he(module):
+        """The initial weights of disvae; the biases are PyTorch's."""
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
+
+    def loss(self, x):
+        if self.training and torch.is_grad_enabled():
+            self.steps += 1
+        mean, log_var = self.encoder(x).chunk(2, 1)
+        z = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
+        recon = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="none").sum(1)
+        kl = -0.5 * (1 + log_var - mean ** 2 - log_var.exp()).sum(1)
+        return (recon + min(self.steps / 10_000, 1) * 4 * kl).mean()
+
+
 class Pythae(nn.Module):
     """The network of Rezende and Mohamed 2015 as pythae has it: 784-400-40."""
 
@@ -167,6 +200,14 @@ def keras(pool, test, seed, epochs):
     return {"test_loss": mean_loss(model, test, 500)}
 
 
+def disvae(pool, test, seed, epochs):
+    wider = lambda x: F.interpolate(x.view(-1, 1, 28, 28), 32, mode="bilinear", align_corners=False).flatten(1)
+    pool, test = wider(pool), wider(test)
+    model = Burgess()
+    train(model, torch.optim.Adam(model.parameters(), lr=5e-4), pool, test, 64, epochs or 50, seed)
+    return {"test_loss": mean_loss(model, test, 500)}
+
+
 def pythae(pool, test, seed, epochs):
     # The pixels are drawn once, the same for each seed.
     draw = torch.Generator().manual_seed(0)
@@ -181,7 +222,7 @@ def pythae(pool, test, seed, epochs):
     return {"best_epoch": epoch, "validation_loss": loss, "test_loss": mean_loss(model, test, 500), "test_nll_nats": nll.mean().item()}
 
 
-RECIPES = {"walkthrough": walkthrough, "keras": keras, "pythae": pythae}
+RECIPES = {"walkthrough": walkthrough, "keras": keras, "disvae": disvae, "pythae": pythae}
 
 
 def main():
