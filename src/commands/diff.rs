@@ -2,7 +2,7 @@
 
 use super::command::Command;
 use super::shared::exit::DONE;
-use super::shared::print::say;
+use super::shared::print::{complain, say};
 use super::shared::{terminal, trial};
 use crate::evaluation;
 use crate::language::description;
@@ -54,6 +54,7 @@ impl Command for DiffArgs {
         }
         say("");
         say(&table("metric", &ids, &metrics).fit(terminal::width()).to_string());
+        report::measured_differently([&one, &other].into_iter()).iter().for_each(|warning| complain(warning));
         Ok(DONE)
     }
 }

@@ -16,6 +16,7 @@ mod export;
 mod interpolate;
 mod man;
 mod manifold;
+mod mistyped;
 mod new;
 mod plan;
 mod reconstruct;
@@ -87,6 +88,7 @@ pub fn start() -> ExitCode {
             WRONG
         }),
         Err(message) => {
+            let message = mistyped::with_tip(message, &parser());
             // clap returns --help and --version as errors too.
             let text = |colour| if colour { message.render().ansi().to_string() } else { message.render().to_string() };
             match message.use_stderr() {

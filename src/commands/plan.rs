@@ -26,6 +26,9 @@ const TOO_LONG: f64 = 10.0;
 const LONG_EVALUATION: &str = "warning: the evaluation takes more than ten times as long as the training; lower \
                                `evaluate.nll_samples`, or set `evaluate.nll_images`";
 
+/// Billions of floating-point operations from which a plan says that the training is long. A core does 20 to 100 billions per second.
+const MANY: f64 = 2e5;
+
 /// How long `--measure` trains each kind of trial.
 const MOMENT: Duration = Duration::from_millis(500);
 
@@ -92,6 +95,16 @@ impl Command for PlanArgs {
             _ => String::new(),
         };
         say(&format!("{}: {trials}{of}{same}, {images}", plan.name()));
+        let billions =
+            plan.selected().filter(|trial| !trial.spec().train.device.is_gpu()).map(estimate::operations).sum::<f64>()
+                / 1e9;
+        if billions > MANY && !self.measure {
+            let long = "the training is likely to take an hour of one core or more";
+            say(&format!(
+                "{} GFLOP in all: {long}; `vaex plan --measure` estimates the times",
+                significant(billions, 2)
+            ));
+        }
         if let Some(search) = plan.search() {
             say(&searched(search, selected / search.seeds()));
         }

@@ -8,6 +8,7 @@ mod error;
 mod format;
 mod identity;
 mod images;
+mod kinds;
 mod picture;
 mod prepare;
 mod settings;

@@ -4,6 +4,7 @@ use super::cache::{Cache, Prepared, PreparedImage, Writer};
 use super::column::RawColumn;
 use super::error::{DataError, Unprepared};
 use super::format::{Block, Encoded, Expanded, Format, FormatError, Wish, detect};
+use super::kinds::Kinds;
 use super::picture::{Changes, Layout, Picture, decode};
 use super::store::{ImageHash, hash_of};
 use super::values::{Element, Extent, ValuesRef};
@@ -188,7 +189,7 @@ impl Request<'_> {
         watch: &mut dyn FnMut(Preparing),
     ) -> Result<Prepared, DataError> {
         let mut notes = Vec::new();
-        let mut images = Images { request: self, kind: None, count: 0, faults: Vec::new(), more: 0 };
+        let mut images = Images { request: self, kinds: Kinds::default(), count: 0, faults: Vec::new(), more: 0 };
         let mut columns: Vec<RawColumn> = Vec::new();
         let labels = self.read_labels()?;
         for (number, (place, format)) in self.images.iter().zip(formats).enumerate() {
@@ -314,8 +315,7 @@ fn inode(_: &std::fs::Metadata) -> u64 {
 /// The images that were prepared so far, and what is wrong with them.
 struct Images<'a> {
     request: &'a Request<'a>,
-    /// The shape and type of all images, and the first image.
-    kind: Option<(ImageShape, Element, String)>,
+    kinds: Kinds,
     count: usize,
     faults: Vec<String>,
     /// The number of faults that are not listed.
@@ -328,7 +328,7 @@ type Ready = (Picture, ImageHash, Extent);
 impl Images<'_> {
     /// The number of images of the next block.
     fn block(&self) -> usize {
-        let bytes = self.kind.as_ref().map(|(shape, element, _)| shape.values() * element.bytes());
+        let bytes = self.kinds.first().map(|(shape, element)| shape.values() * element.bytes());
         bytes.map_or(FIRST_BLOCK, |bytes| (BLOCK_BYTES / bytes.max(1)).clamp(1, BLOCK))
     }
 
@@ -381,9 +381,11 @@ impl Images<'_> {
             }
         };
         for (name, ready) in names.into_iter().zip(ready) {
-            let ready = ready.and_then(|ready| self.same_kind(&name, &ready.0).map(|()| ready));
+            if let Ok((picture, ..)) = &ready {
+                self.kinds.add(picture.shape, picture.element, &name);
+            }
             match ready {
-                Ok((picture, hash, extent)) if self.faults.is_empty() => {
+                Ok((picture, hash, extent)) if self.faults.is_empty() && self.kinds.are_same() => {
                     let image = PreparedImage { values: picture.values.all(), hash, extent };
                     writer.push(&image).map_err(|error| cache.write_error(error, writer))?;
                 }
@@ -396,26 +398,6 @@ impl Images<'_> {
         Ok(())
     }
 
-    /// Checks that an image has the shape and type of the first one.
-    fn same_kind(&mut self, name: &str, picture: &Picture) -> Result<(), String> {
-        let (shape, element, first) =
-            self.kind.get_or_insert_with(|| (picture.shape, picture.element, name.to_owned()));
-        if picture.shape.channels != shape.channels {
-            let words = |channels| if channels == 1 { "grey" } else { "in color" };
-            let (own, other) = (words(picture.shape.channels), words(shape.channels));
-            return Err(format!("is {own}, but {first} is {other}; set `color` to \"rgb\" or \"gray\" in `[data]`"));
-        }
-        if picture.shape != *shape {
-            let (own, other) = (picture.shape, *shape);
-            return Err(format!("is {own}, but {first} is {other}; set `size` in `[data]`, such as `size = 64`"));
-        }
-        if picture.element != *element {
-            let (own, other) = (picture.element.name(), element.name());
-            return Err(format!("has {own}, but {first} has {other}; convert them to one type"));
-        }
-        Ok(())
-    }
-
     fn finish(self) -> Result<(ImageShape, Element), DataError> {
         let name = self.request.name();
         let key = self.request.keys[0];
@@ -423,8 +405,11 @@ impl Images<'_> {
             let unprepared = Unprepared { name, count: self.count, faults: self.faults, more: self.more };
             return Err(DataError::Images { key, unprepared });
         }
-        let none = || DataError::of_format(key, FormatError::new(&name, "has no images"));
-        self.kind.map(|(shape, element, _)| (shape, element)).ok_or_else(none)
+        let fault = |what: String| DataError::of_format(key, FormatError::new(&name, what));
+        match self.kinds.difference() {
+            Some(difference) => Err(fault(difference)),
+            None => self.kinds.first().ok_or_else(|| fault("has no images".to_owned())),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The shape of an image or of a feature map. Its values are in the order height, width, channels: all channels of a pixel,
 /// then those of the next pixel of the row, then the next row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ImageShape {
     /// The number of rows of pixels.
     pub height: usize,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 /// The type of the values of stored images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Element {
     /// Bytes from 0 to 1, of a source whose values can only be 0 and 1.
     Bit,

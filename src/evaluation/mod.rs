@@ -103,6 +103,11 @@ pub trait Evaluate: Sync {
     /// The values are undefined for this model, the computation failed, or it was asked to stop.
     fn measure(&self, subject: &Subject<'_>, watch: &mut dyn Watch) -> Result<Measured, EvaluateError>;
 
+    /// What readers of its values should know, from what else was found; `None` if there is nothing.
+    fn remark(&self, _details: &serde_json::Value) -> Option<String> {
+        None
+    }
+
     /// Floating-point operations, roughly, for a number of images, given those of the encoder and the decoder for one image.
     fn operations(&self, settings: &EvaluateSettings, images: u64, of_networks: [f64; 2]) -> f64;
 

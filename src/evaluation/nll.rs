@@ -6,6 +6,7 @@ use crate::random::Purpose;
 use crate::scores::statistics::Mean;
 use crate::settings::Word;
 use crate::tensor::backend::{DeviceError, Host, NoiseKey};
+use crate::text::{counted, grouped};
 use crate::train::{Chosen, Worker};
 use serde_json::json;
 use std::f64::consts::LN_2;
@@ -143,6 +144,20 @@ impl Evaluate for Nll {
         Ok(summary(subject, &std::array::from_fn(column)))
     }
 
+    fn remark(&self, details: &serde_json::Value) -> Option<String> {
+        let [images, doubtful] = ["images", "images_with_ess_below_10"].map(|name| details.get(name)?.as_u64());
+        let (images, doubtful) = (images?, doubtful?);
+        // Some images always need more samples than others.
+        (doubtful > images / 10).then(|| {
+            format!(
+                "{} of {} have an effective number of samples below 10, so the NLL is likely too high; it falls with \
+                 more samples (`nll_samples` in `[evaluate]`)",
+                grouped(doubtful),
+                counted(images, "image")
+            )
+        })
+    }
+
     fn operations(&self, settings: &EvaluateSettings, images: u64, [encoder, decoder]: [f64; 2]) -> f64 {
         let images = settings.nll_images.map_or(images, |limit| limit.min(images)) as f64;
         images * (encoder + settings.nll_samples as f64 * decoder)
@@ -162,6 +177,7 @@ fn summary(subject: &Subject<'_>, columns: &[Vec<f64>; WIDTH]) -> Measured {
     let number = |value: f64| Some(Value::Number(value));
     let of_bound =
         |values: &Vec<f64>| values.first().filter(|value| !value.is_nan()).and_then(|_| number(mean(values)));
+    // See `remark`.
     let doubtful = effective.iter().filter(|effective| **effective < FEW).count();
     let mut all = vec![
         number(nll),

@@ -20,7 +20,7 @@ pub use expectation::{Expectation, Place, number_columns, of_evaluation};
 pub use schema::{json_schema, reference};
 pub use search::Search;
 pub use spec::{Log, PictureEpochs, SPEC_VERSION, Spec, description};
-pub(crate) use suggestions::named_key;
+pub(crate) use suggestions::{key_of_name, named_key};
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

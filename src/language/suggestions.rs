@@ -1,8 +1,8 @@
 //! Suggests the key that an unknown key most likely means.
 
-use super::description;
 use super::diagnostics::{Diagnostic, Location};
 use super::types::can_vary;
+use super::{description, known_keys};
 use crate::settings::{nearest, plain};
 use std::collections::BTreeSet;
 
@@ -92,6 +92,11 @@ pub(super) fn varied_instead(known: &BTreeSet<String>, name: &str) -> Option<Str
     }
 }
 
+/// The key with values to choose from that a name without its table means: the last part of one key, or a synonym.
+pub(crate) fn key_of_name(name: &str) -> Option<String> {
+    varied_instead(known_keys(), name)
+}
+
 /// The key that has a dotted name as a synonym: preferably in the same table, otherwise the first one.
 pub(crate) fn named_key(dotted: &str) -> Option<&'static str> {
     named_keys(dotted).first().copied()
@@ -116,7 +121,6 @@ fn named_table(name: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::known_keys;
     use crate::settings::{Word, other_name};
 
     #[test]

@@ -7,7 +7,7 @@ use crate::folder::absolute;
 use crate::language::sweep::Point;
 use crate::language::{Document, DottedKey, Spec, description};
 use crate::model::Architecture;
-use crate::settings::{Found, Role};
+use crate::settings::{Found, Role, nearest};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -173,16 +173,30 @@ fn unused(written: &BTreeMap<DottedKey, Value>, spec: &Spec) -> Vec<Problem> {
 }
 
 /// What to say of a file that does not exist, and of a folder in place of a file.
-fn unreadable(error: &DataError) -> Option<(String, &'static str)> {
+fn unreadable(error: &DataError) -> Option<(String, String)> {
     let (key, file) = (error.key(), error.unreadable_file()?);
     let path = file.path.display();
     match file.source.kind() {
         ErrorKind::NotFound => Some((
             format!("the file of `{key}` does not exist: {path}"),
-            "a path in a spec is relative to the folder of the spec; a path in `--set` is relative to the working directory",
+            similar(&file.path).map_or_else(
+                || {
+                    "a path in a spec is relative to the folder of the spec; a path in `--set` is relative to the working directory"
+                        .to_owned()
+                },
+                |name| format!("did you mean `{name}`, which is in the same folder?"),
+            ),
         )),
         _ => None,
     }
+}
+
+/// The name of a file or folder beside a path that does not exist, if one has nearly its name.
+fn similar(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).ok()?;
+    let names: Vec<String> = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    nearest(path.file_name()?.to_str()?, names.iter().map(String::as_str))
 }
 
 /// Datasets by source and split, so that a sweep reads each dataset once.
@@ -210,7 +224,7 @@ impl Resolver {
             if let DataError::Unset = error {
                 return Vec::new();
             }
-            let (message, help) = unreadable(&error).unwrap_or_else(|| (error.to_string(), ""));
+            let (message, help) = unreadable(&error).unwrap_or_else(|| (error.to_string(), String::new()));
             vec![Problem::new(&error.keys(), message, help)]
         });
         datasets.loaded.insert(text.clone(), result.clone());

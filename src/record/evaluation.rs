@@ -49,6 +49,11 @@ impl Recipe {
         settings.chosen().any(|measure| measure.word().name == self.metric) && self.split.is_none_or(|own| own == split)
     }
 
+    /// Its images in words, to follow the name of the metric: ` of the test images`; empty for those of all splits.
+    pub fn of_images(&self) -> String {
+        self.split.map(|split| format!(" of the {} images", split.in_words())).unwrap_or_default()
+    }
+
     /// Its settings on one line: `samples=5000 seed=0`.
     pub fn settings_text(&self) -> String {
         let settings = self.settings.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
@@ -97,6 +102,24 @@ impl Evaluation {
     /// The result with this recipe.
     pub fn find(&self, recipe: &Recipe) -> Option<&Evaluated> {
         self.results.iter().find(|one| one.recipe == *recipe)
+    }
+
+    /// A warning, if a result with this recipe will replace one with other settings.
+    pub fn replaced(&self, recipe: &Recipe) -> Option<String> {
+        let is_same = |one: &Recipe| {
+            (&one.metric, one.split, &one.weights, &one.data)
+                == (&recipe.metric, recipe.split, &recipe.weights, &recipe.data)
+        };
+        let old = self.results.iter().find(|one| is_same(&one.recipe) && one.refused.is_none())?;
+        (old.recipe.settings != recipe.settings).then(|| {
+            format!(
+                "{}{} was measured with {} before; measuring it with {} replaces that",
+                recipe.metric,
+                recipe.of_images(),
+                old.recipe.settings_text(),
+                recipe.settings_text()
+            )
+        })
     }
 
     /// Adds a result. It replaces those of the same metric and split.

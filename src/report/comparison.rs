@@ -13,6 +13,7 @@ use crate::metrics::{Metric, Split};
 use crate::model::likelihood::{self, NatsOf};
 use crate::objective;
 use crate::plan::value_text;
+use crate::record::evaluation::Evaluated;
 use crate::record::trial::Status;
 use crate::settings::Role;
 use crate::text::counted;
@@ -48,24 +49,46 @@ pub(super) struct Comparison<'a> {
 }
 
 /// A note for each metric of the evaluation that trials were measured in with different settings: a mean over them means nothing.
-fn measured_differently(trials: &[ReportedTrial]) -> Vec<String> {
-    let mut found: BTreeMap<(&str, Option<Split>), BTreeSet<String>> = BTreeMap::new();
-    for result in trials.iter().flat_map(|trial| &trial.evaluation).flat_map(|evaluation| &evaluation.results) {
+pub fn measured_differently<'t>(trials: impl Iterator<Item = &'t ReportedTrial>) -> Vec<String> {
+    let mut found: BTreeMap<(&str, String), BTreeSet<String>> = BTreeMap::new();
+    for result in results(trials) {
         let recipe = &result.recipe;
         let of_setting = evaluation::find(&recipe.metric).is_none_or(|metric| metric.scope() == Scope::Setting);
         if !of_setting && result.refused.is_none() {
-            found.entry((&recipe.metric, recipe.split)).or_default().insert(recipe.settings_text());
+            found.entry((&recipe.metric, recipe.of_images())).or_default().insert(recipe.settings_text());
         }
     }
     let several = found.into_iter().filter(|(_, settings)| settings.len() > 1);
-    let note = |((metric, split), settings): ((&str, Option<Split>), BTreeSet<String>)| {
-        let split = split.map(|split| format!(" of the {} images", split.in_words())).unwrap_or_default();
+    let note = |((metric, images), settings): ((&str, String), BTreeSet<String>)| {
         let settings = settings.into_iter().collect::<Vec<_>>().join(" and with ");
         format!(
-            "warning: {metric}{split} was measured with {settings}: such values are not comparable; measure all trials alike with `vaex evaluate`"
+            "warning: {metric}{images} was measured with {settings}: such values are not comparable; measure all trials alike with `vaex evaluate`"
         )
     };
     several.map(note).collect()
+}
+
+/// What the trials were measured in.
+fn results<'t>(trials: impl Iterator<Item = &'t ReportedTrial>) -> impl Iterator<Item = &'t Evaluated> {
+    trials.flat_map(|trial| &trial.evaluation).flat_map(|evaluation| &evaluation.results)
+}
+
+/// What readers of metrics should know about some of the trials: one note per metric.
+fn remarks(trials: &[ReportedTrial]) -> Vec<String> {
+    let mut found: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
+    for trial in trials {
+        for result in results(std::iter::once(trial)) {
+            let recipe = &result.recipe;
+            if let Some(remark) = evaluation::find(&recipe.metric).and_then(|metric| metric.remark(&result.details)) {
+                let remark = format!("{}: {remark}", trial.record.trial);
+                found.entry((&recipe.metric, recipe.of_images())).or_default().push(remark);
+            }
+        }
+    }
+    let note = |((metric, images), remarks): ((&str, String), Vec<String>)| {
+        format!("warning: {metric}{images}, {} of {}; {}", remarks.len(), counted(trials.len(), "trial"), remarks[0])
+    };
+    found.into_iter().map(note).collect()
 }
 
 /// Trials that differ only in the seed.
@@ -128,7 +151,8 @@ impl<'a> Comparison<'a> {
         let done: Vec<Vec<&ReportedTrial>> = comparison.settings.iter().map(|one| one.done().collect()).collect();
         comparison.notes.extend(significance::of_seeds(&done, metric, split));
         comparison.notes.extend(significance::of_images(&done));
-        comparison.notes.extend(measured_differently(trials));
+        comparison.notes.extend(measured_differently(trials.iter()));
+        comparison.notes.extend(remarks(trials));
         comparison.notes.extend(warnings(trials));
         if experiment.without_folder > 0 {
             let planned = counted(experiment.without_folder, "trial");

@@ -6,6 +6,7 @@ use super::comparison::{Comparison, Setting};
 use super::numbers::{self, Summary};
 use crate::metrics::Split;
 use crate::plan::value_text;
+use crate::text::counted;
 
 /// The tables, each with a comment that says what its numbers are. They need the package booktabs.
 pub(super) fn report(report: &Report) -> String {
@@ -19,7 +20,10 @@ fn table(heading: &str, comparison: &Comparison) -> String {
     let columns: Vec<&MetricColumn> = comparison.columns.iter().copied().filter(|column| !is_time(column)).collect();
     let keys = comparison.varied.iter().map(|key| escaped(comparison.short(key)));
     let heads = keys.chain(["seeds".to_owned()]).chain(columns.iter().map(|column| escaped(column.head)));
-    let rows = comparison.settings.iter().map(|setting| {
+    // Of a search, those that were stopped early or not reached.
+    let (settings, others): (Vec<&Setting>, Vec<_>) =
+        comparison.settings.iter().partition(|one| one.done().count() > 0);
+    let rows = settings.iter().map(|setting| {
         let values = comparison.varied.iter().map(|key| value(&value_text(setting.value(key))));
         let seeds = setting.done().count().to_string();
         let metrics = columns.iter().map(|column| cell(setting, column, comparison.split));
@@ -28,8 +32,15 @@ fn table(heading: &str, comparison: &Comparison) -> String {
     let alignment = format!("{}r{}", "l".repeat(comparison.varied.len()), "r".repeat(columns.len()));
     let about = format!("{heading}: {} metrics of {}", comparison.split.name(), comparison.of_epochs());
     let about = about.replace(['\n', '\r'], " ");
+    let mut comments: Vec<String> =
+        comparison.notes.iter().filter(|note| note.starts_with("warning: ")).cloned().collect();
+    if !others.is_empty() {
+        comments.push(format!("without {} that have no trial that is done", counted(others.len(), "setting")));
+    }
+    let comments: String =
+        comments.iter().map(|comment| format!("% {}\n", comment.replace(['\n', '\r'], " "))).collect();
     format!(
-        "\n% {about}, mean $\\pm$ sample standard deviation over the seeds\n\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{}\\midrule\n{}\
+        "\n% {about}, mean $\\pm$ sample standard deviation over the seeds\n{comments}\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{}\\midrule\n{}\
          \\bottomrule\n\\end{{tabular}}\n",
         row(heads),
         rows.collect::<String>()

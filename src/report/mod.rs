@@ -24,7 +24,7 @@ mod thumbnails;
 mod trial;
 
 pub use columns::{metrics_of_trial, rules};
-pub use comparison::epochs_in_words;
+pub use comparison::{epochs_in_words, measured_differently};
 pub use numbers::significant;
 pub use schema::{metrics, tables};
 pub use search::{SearchState, values_text};
@@ -114,7 +114,7 @@ impl<'a> Place<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The path is not a folder.
-    #[error("{} is not a folder", dir.display())]
+    #[error("{} is not a folder{}", dir.display(), in_runs(dir))]
     NotAFolder {
         /// The given path.
         dir: PathBuf,
@@ -133,6 +133,12 @@ pub enum ReportError {
         /// The error of each trial.
         warnings: Vec<String>,
     },
+}
+
+/// What to add if a folder is in the usual folder of runs.
+fn in_runs(dir: &Path) -> String {
+    let within = Path::new("runs").join(dir);
+    if within.is_dir() { format!("; did you mean {}?", within.display()) } else { String::new() }
 }
 
 /// Reads every trial below `dir`: a folder of experiments, an experiment's folder, or a trial's.

@@ -218,6 +218,11 @@ impl Trained {
         for (measure, recipe) in due {
             let refusal = lacks_images(&subject, measure.scope(), recipe.split).or_else(|| measure.refusal(&subject));
             let start = Instant::now();
+            if refusal.is_none()
+                && let Some(text) = results.all.replaced(&recipe)
+            {
+                emit(Event::Warning { text });
+            }
             let (outcome, before) = match refusal {
                 Some(why) => (Err(EvaluateError::Undefined(why)), 0.0),
                 None => {
@@ -253,8 +258,12 @@ impl Trained {
             write_table(folder, &recipe, &measured)?;
             let result = evaluated(recipe, measured, refused, seconds);
             results.add(result.clone())?;
+            let remark = measure.remark(&result.details);
             let Evaluated { recipe: Recipe { metric, split, .. }, values, seconds, refused, .. } = result;
             emit(Event::Evaluated { metric, split, values, seconds, refused });
+            if let Some(text) = remark {
+                emit(Event::Warning { text });
+            }
             if stop.load(Ordering::Relaxed) {
                 return Ok(EvaluationEnd::Stopped);
             }

@@ -69,6 +69,29 @@ For more information, try '--help'.
     }
 }
 
+/// A setting as an option, and commands of other programs.
+#[test]
+fn a_wrong_command_line_has_a_tip_that_knows_settings() {
+    let workspace = Workspace::with_spec(SWEEP);
+    let settings =
+        [("--epochs", "train.epochs"), ("--latent-dim", "model.latent_dim"), ("--lr", "train.learning_rate")];
+    for (option, key) in settings {
+        let tip = format!("  tip: to change a setting of the spec, use '--set {key}=VALUE'");
+        let message = format!(
+            "error: unexpected argument '{option}' found\n\n{tip}\n\nUsage: vaex run <SPEC>...\n\nFor more information, try \
+             '--help'.\n"
+        );
+        workspace.refuse(&["run", "spec.toml", option, "3"], &message);
+        workspace.refuse(&["run", "spec.toml", &format!("{option}=3")], &message);
+    }
+    let end = "\n\nUsage: vaex <COMMAND>\n\nFor more information, try '--help'.\n";
+    for (given, meant) in [("train", "run"), ("repotr", "report")] {
+        let tip = format!("\n\n  tip: a similar subcommand exists: '{meant}'");
+        workspace.refuse(&[given, "spec.toml"], &format!("error: unrecognized subcommand '{given}'{tip}{end}"));
+    }
+    workspace.refuse(&["tria"], &format!("error: unrecognized subcommand 'tria'{end}"));
+}
+
 #[test]
 fn a_plan_is_a_table_of_trials() {
     let workspace = Workspace::with_spec(SWEEP);

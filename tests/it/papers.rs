@@ -69,6 +69,39 @@ fn tables_and_figures_of_one_experiment() {
     assert_eq!(text(&workspace.path("runs/one/figures/rate-distortion.svg")), rate);
 }
 
+/// Values that were measured with other settings are not compared without a warning.
+#[test]
+fn values_of_different_settings_have_a_warning() {
+    let workspace = trained();
+    let trials: Vec<String> = workspace.trials("runs/one").into_keys().collect();
+    let evaluate = |what: &str, samples: &str| {
+        let outcome =
+            workspace.vaex(&["evaluate", what, "--metrics", "nll", "--nll-samples", samples, "--nll-images", "4"]);
+        assert_eq!(outcome.status, Some(0), "{}", outcome.stderr);
+        outcome.stdout + &outcome.stderr
+    };
+    let replaced = "nll of the validation images was measured with images=4 samples=20 seed=0 before; measuring it with images=4 \
+                    samples=30 seed=0 replaces that";
+    let few = "4 of 4 images have an effective number of samples below 10, so the NLL is likely too high";
+    let differ = "warning: nll of the validation images was measured with images=4 samples=20 seed=0 and with images=4 samples=30 \
+                  seed=0: such values are not comparable";
+    let table = || {
+        workspace.succeed(&["report", "runs/one", "--format", "latex"]);
+        text(&workspace.path("runs/one/report.tex"))
+    };
+    let diff = || workspace.vaex(&["diff", &trials[0], &trials[1]]).stderr;
+    let said = evaluate("runs/one", "20");
+    assert!(!said.contains("replaces") && !table().contains(differ) && !diff().contains("warning"), "{said}");
+    let said = evaluate(&trials[0], "30");
+    assert!(said.contains(replaced), "{said}");
+    assert!(table().contains(&format!("% {differ}")), "{}", table());
+    assert!(diff().starts_with(differ), "{}", diff());
+    // So few samples are too few for nearly all models.
+    let said = evaluate("runs/one", "2");
+    assert!(said.contains(few), "{said}");
+    assert!(table().contains(few), "{}", table());
+}
+
 /// The number of lines that are axes: those in black.
 fn axes(svg: &str) -> usize {
     svg.lines().filter(|line| line.starts_with("<polyline") && line.contains("#000000")).count()

@@ -455,6 +455,33 @@ fn each_kind_of_new_file_can_be_planned() {
     }
 }
 
+/// Folders of pictures without labels, of different sizes, and of large pictures: the new file has the keys that they need.
+#[test]
+fn a_new_file_fits_the_pictures_of_a_folder() {
+    let cases = [
+        ("same", [[8, 8], [8, 8]], None),
+        ("large", [[80, 70], [80, 70]], Some(64)),
+        ("mixed", [[8, 8], [9, 8]], Some(64)),
+    ];
+    for (name, sizes, size) in cases {
+        let mut workspace = Workspace::new();
+        std::fs::create_dir(workspace.path("photos")).unwrap();
+        for number in 0..40usize {
+            let [height, width] = sizes[usize::from(number == 3)];
+            let mut picture = format!("P5 {width} {height} 255\n").into_bytes();
+            picture.extend((0..height * width).map(|pixel| if (pixel + number) % 3 == 0 { 255 } else { 0 }));
+            workspace.write(&format!("photos/{number:02}.pgm"), picture);
+        }
+        workspace.succeed(&["new", "first", "--data", "photos"]);
+        let text = std::fs::read_to_string(workspace.path("first.toml")).unwrap();
+        assert!(text.contains("\nsplit = \"random\"\n"), "{text}");
+        let written = text.lines().find_map(|line| line.strip_prefix("size = "));
+        assert_eq!(written, size.map(|size: usize| size.to_string()).as_deref(), "{name}: {text}");
+        let plan: Value = serde_json::from_str(&workspace.succeed(&["plan", "first.toml", "--json"])).unwrap();
+        assert_eq!(plan["warnings"], json!([]), "{text}");
+    }
+}
+
 /// The same spec gives the same plan.json, byte for byte, in every folder.
 #[test]
 fn a_plan_is_byte_identical_in_every_folder() {

@@ -26,6 +26,9 @@ const SCHEMA: &str = "experiment.schema.json";
 /// Steps that a spec for images of the user trains at least, if 200 epochs have as many.
 const STEPS: usize = 3_000;
 
+/// The size that larger images get, and images of different sizes: networks of larger images train for hours.
+const SIZE: usize = 64;
+
 /// Write a spec to start from, with the keys that matter for its kind.
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
@@ -107,7 +110,7 @@ impl NewArgs {
             None if values.get("model.family").and_then(Value::as_str) == Some("conv") => 32,
             None => 100,
         };
-        let dataset = match &self.data {
+        let mut dataset = match &self.data {
             // Its images are computed, and are enough.
             None if values.contains_key("data.source") => return Ok(values),
             None => Dataset::load(&data::DataSettings::default(), Path::new(""))?,
@@ -128,15 +131,26 @@ impl NewArgs {
                 }
             }
         };
-        // Images of one class after another: the last ones alone would be all of one class.
+        // Images of one class after another: the last ones alone would be all of one class. Names of files are an order too.
+        let is_unlabelled =
+            || dataset.train.columns().is_empty() && self.data.as_ref().is_some_and(|path| path.is_dir());
         if dataset.ordered_by.is_some() {
             values.insert("data.split".to_owned(), Value::String("stratified".to_owned()));
+        } else if is_unlabelled() {
+            values.insert("data.split".to_owned(), Value::String("random".to_owned()));
         }
         let shape = dataset.train.shape();
-        if let Some(size) = kind.sizes.first()
-            && !kind.sizes.iter().any(|size| shape.height == *size && shape.width == *size)
-        {
-            values.insert("data.size".to_owned(), Value::Integer(*size as i64));
+        let is_size = |size: &usize| shape.height == *size && shape.width == *size;
+        let size = match kind.sizes {
+            [] if shape.height.max(shape.width) > SIZE => Some(SIZE),
+            sizes => sizes.first().copied().filter(|_| !sizes.iter().any(is_size)),
+        };
+        if let Some(size) = size {
+            values.insert("data.size".to_owned(), Value::Integer(size as i64));
+            // Black and white becomes grey.
+            if let Some(images) = &self.data {
+                dataset = load(images, &mut values)?;
+            }
         }
         let images = dataset.train.len();
         if self.data.is_some() {
@@ -183,6 +197,11 @@ fn load(images: &Path, values: &mut BTreeMap<String, Value>) -> anyhow::Result<D
         Err(DataError::ZerosAndOnes { .. }) => {
             values.insert("data.stored".to_owned(), Value::Array(vec![Value::Integer(0), Value::Integer(1)]));
             Ok(of_spec(values)?)
+        }
+        // Images of different sizes, in most cases.
+        Err(error @ (DataError::Format { .. } | DataError::Images { .. })) => {
+            values.insert("data.size".to_owned(), Value::Integer(SIZE as i64));
+            of_spec(values).map_err(|_| error.into())
         }
         dataset => Ok(dataset?),
     }
