@@ -21,6 +21,10 @@ const LINE: f64 = TEXT + 3.0;
 const CHARACTER: f64 = 0.55;
 /// Largest number of markers on a line.
 const MARKERS: usize = 8;
+/// How far an axis goes beyond its points for their error bars, in lengths of what the points span.
+const ROOM: f64 = 0.5;
+/// The least distance of two ticks at given values, as a fraction of the axis.
+const APART: f64 = 0.12;
 /// About how many ticks an axis has.
 const TICKS: usize = 5;
 /// The number of series that have colours of their own; further ones have these colours again, with other markers.
@@ -53,6 +57,8 @@ pub(super) struct Axis {
     pub(super) is_log: bool,
     /// Whether all values are whole numbers.
     pub(super) is_whole: bool,
+    /// Values to have a tick each, where there is room; if empty, ticks are round numbers.
+    pub(super) ticks: Vec<f64>,
     pub(super) categories: Vec<String>,
 }
 
@@ -102,6 +108,7 @@ impl Chart {
 
     fn draw(&self, area: &Area<'_>) -> Drawn<()> {
         let (x, y) = (self.x.scale(&self.values(0)), self.y.scale(&self.values(1)));
+        let ranges = [x.range.clone(), y.range.clone()];
         let longest = y.ticks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(1);
         let left = (longest as f64 * CHARACTER + 3.2) * TEXT;
         let mut chart = ChartBuilder::on(area)
@@ -122,10 +129,19 @@ impl Chart {
             .light_line_style(TRANSPARENT)
             .set_all_tick_mark_size(units(2.5))
             .draw()?;
-        self.series.iter().enumerate().try_for_each(|(index, series)| self.draw_series(&mut chart, series, index))
+        self.series
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, series)| self.draw_series(&mut chart, series, index, &ranges))
     }
 
-    fn draw_series(&self, chart: &mut Plane<'_, '_>, series: &Series, index: usize) -> Drawn<()> {
+    fn draw_series(
+        &self,
+        chart: &mut Plane<'_, '_>,
+        series: &Series,
+        index: usize,
+        ranges: &[Range<f64>; 2],
+    ) -> Drawn<()> {
         let colour = colour(index);
         let place = |[x, y]: [f64; 2]| (self.x.place(x), self.y.place(y));
         if series.band.len() > 1 {
@@ -142,8 +158,10 @@ impl Chart {
         let on_line = series.line.iter().step_by(step).filter(|_| series.points.is_empty());
         chart.draw_series(on_line.map(|at| EmptyElement::at(place(*at)) + marker(index)))?;
         for Point { at, intervals: [x, y] } in &series.points {
-            let along_x = x.map(|ends| ends.map(|end| place([end, at[1]])));
-            let along_y = y.map(|ends| ends.map(|end| place([at[0], end])));
+            // A bar that is longer than the axis ends at its edge.
+            let within = |place: f64, range: &Range<f64>| place.clamp(range.start, range.end);
+            let along_x = x.map(|ends| ends.map(|end| place([end, at[1]])).map(|(x, y)| (within(x, &ranges[0]), y)));
+            let along_y = y.map(|ends| ends.map(|end| place([at[0], end])).map(|(x, y)| (x, within(y, &ranges[1]))));
             let bars = [along_x, along_y].into_iter().flatten();
             chart.draw_series(bars.map(|bar| PathElement::new(bar.to_vec(), stroke(colour, 0.7))))?;
             chart.draw_series([EmptyElement::at(place(*at)) + marker(index)])?;
@@ -159,8 +177,15 @@ impl Chart {
             values
                 .extend(series.band.iter().flat_map(|[x, low, high]| if axis == 0 { [*x; 2] } else { [*low, *high] }));
             values.extend(series.points.iter().map(|point| point.at[axis]));
-            values.extend(series.points.iter().filter_map(|point| point.intervals[axis]).flatten());
         }
+        // Intervals of two or three seeds can be many times as long as the distances of the points, which would lie on one another.
+        let (low, high) = values
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(*value), high.max(*value)));
+        let room = if high > low { ROOM * (high - low) } else { f64::INFINITY };
+        let points = self.series.iter().flat_map(|series| &series.points);
+        let ends = points.filter_map(|point| point.intervals[axis]).flatten();
+        values.extend(ends.map(|end| end.clamp(low - room, high + room)).collect::<Vec<_>>());
         values
     }
 
@@ -307,8 +332,28 @@ impl Axis {
         let (low, high) = if low <= high { (low, high) } else { (0.0, 1.0) };
         let margin = if high > low { 0.05 * (high - low) } else { (0.05 * high.abs()).max(0.05) };
         let range = low - margin..high + margin;
-        let ticks = if self.is_log { log_ticks(&range) } else { linear_ticks(&range, self.is_whole) };
+        let ticks = match (self.ticks.is_empty(), self.is_log) {
+            (false, _) => self.given_ticks(&range),
+            (true, true) => log_ticks(&range),
+            (true, false) => linear_ticks(&range, self.is_whole),
+        };
         Scale { range, ticks }
+    }
+}
+
+impl Axis {
+    /// Ticks at the given values, without those that have no room.
+    fn given_ticks(&self, range: &Range<f64>) -> Vec<(f64, String)> {
+        let mut values = self.ticks.clone();
+        values.sort_by(f64::total_cmp);
+        let mut ticks: Vec<(f64, String)> = Vec::new();
+        for value in values {
+            let place = self.place(value);
+            if ticks.last().is_none_or(|(last, _)| place - last >= APART * (range.end - range.start)) {
+                ticks.push((place, short(value)));
+            }
+        }
+        ticks
     }
 }
 
@@ -366,6 +411,29 @@ mod tests {
         let svg = Chart { name: String::new(), x: axis("x"), y: axis("y"), series }.svg().unwrap();
         assert!(svg.starts_with("<svg width=\"234pt\" height=\"173pt\" viewBox=\"0 0 2340 1730\""), "{svg}");
         assert!(svg.contains("a &lt; b") && svg.contains("font-size=\"80\""), "{svg}");
+    }
+
+    /// The intervals of two seeds do not press the points together.
+    #[test]
+    fn an_axis_has_little_room_for_intervals_and_ticks_where_values_are() {
+        let point = |x: f64, low: f64| Point { at: [x, 10.0 + x], intervals: [None, Some([low, 16.0])] };
+        let points = vec![point(1.0, 5.0), point(2.0, 11.0), point(4.0, -90.0), point(16.0, 20.0)];
+        let x = Axis { ticks: vec![16.0, 4.0, 1.0, 2.0, 4.0], ..Axis::default() };
+        let chart =
+            Chart { name: String::new(), x, y: Axis::default(), series: vec![Series { points, ..Series::default() }] };
+        let [x, y] = [chart.x.scale(&chart.values(0)), chart.y.scale(&chart.values(1))];
+        let labels: Vec<&str> = x.ticks.iter().map(|(_, label)| label.as_str()).collect();
+        // 2 would touch 1.
+        assert_eq!(labels, ["1", "4", "16"]);
+        // The points span 15: the lowest end is 7.5 below them.
+        let (low, high) = (3.5, 26.0);
+        let margin = 0.05 * (high - low);
+        assert!(
+            (y.range.start - low + margin).abs() < 1e-9 && (y.range.end - high - margin).abs() < 1e-9,
+            "{:?}",
+            y.range
+        );
+        assert!(chart.svg().is_ok());
     }
 
     #[test]

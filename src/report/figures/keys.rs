@@ -63,10 +63,10 @@ fn chart(shown: &[Shown<'_>], (key, short): (&str, &str), column: &MetricColumn)
     }
     let is_log = categories.is_empty() && shown.iter().any(|one| one.comparison.is_logarithmic(one.experiment, key));
     let is_log = is_log && settings(shown).all(|(_, setting)| number(setting).is_some_and(|number| number > 0.0));
-    let is_whole = settings(shown).all(|(_, setting)| number(setting).is_some_and(|number| number.fract() == 0.0));
+    let ticks = settings(shown).filter_map(|(_, setting)| number(setting)).collect();
     Some(Chart {
         name: format!("by-{}-{}", file_part(short), file_part(column.name)),
-        x: Axis { title: short.to_owned(), is_log, is_whole, categories },
+        x: Axis { title: short.to_owned(), is_log, ticks, categories, ..Axis::default() },
         y: Axis { title: column.title.to_owned(), ..Axis::default() },
         series,
     })

@@ -14,7 +14,9 @@ pub(super) fn charts(shown: &[Shown<'_>]) -> Vec<Chart> {
         let has_kl = setting.value(POSTERIOR).is_none_or(|posterior| posterior != "none");
         let of = |column: &MetricColumn| setting.summary(column, one.comparison.split).filter(Summary::is_finite);
         let (x, y) = (of(kl).filter(|_| has_kl)?, of(recon)?);
-        Some(Point { at: [x.mean, y.mean], intervals: [x.interval(), y.interval()] })
+        // A KL is not negative.
+        let of_kl = x.interval().map(|ends| ends.map(|end| end.max(0.0)));
+        Some(Point { at: [x.mean, y.mean], intervals: [of_kl, y.interval()] })
     };
     // A few settings of one experiment have a colour each, otherwise each experiment has one.
     let series: Vec<Series> = match shown {
