@@ -2,7 +2,7 @@
 
 use super::ImageShape;
 use super::values::Element;
-use crate::text::counted;
+use crate::text::{counted, grouped};
 use std::collections::HashMap;
 
 /// The kinds with the largest number of images that an error names.
@@ -97,7 +97,7 @@ impl Kinds {
 fn listed(start: &str, groups: &[(String, Found)], advice: &str) -> String {
     let one = |(words, found): &(String, Found)| match found.images {
         1 => format!("1 {words} ({})", found.first.1),
-        images => format!("{} {words} (such as {})", crate::text::grouped(images), found.first.1),
+        images => format!("{} {words} (such as {})", grouped(images), found.first.1),
     };
     let mut parts: Vec<String> = groups.iter().take(LISTED).map(one).collect();
     if groups.len() > LISTED {

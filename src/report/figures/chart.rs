@@ -108,7 +108,6 @@ impl Chart {
 
     fn draw(&self, area: &Area<'_>) -> Drawn<()> {
         let (x, y) = (self.x.scale(&self.values(0)), self.y.scale(&self.values(1)));
-        let ranges = [x.range.clone(), y.range.clone()];
         let longest = y.ticks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(1);
         let left = (longest as f64 * CHARACTER + 3.2) * TEXT;
         let mut chart = ChartBuilder::on(area)
@@ -129,21 +128,18 @@ impl Chart {
             .light_line_style(TRANSPARENT)
             .set_all_tick_mark_size(units(2.5))
             .draw()?;
-        self.series
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, series)| self.draw_series(&mut chart, series, index, &ranges))
+        self.series.iter().enumerate().try_for_each(|(index, series)| self.draw_series(&mut chart, series, index))
     }
 
-    fn draw_series(
-        &self,
-        chart: &mut Plane<'_, '_>,
-        series: &Series,
-        index: usize,
-        ranges: &[Range<f64>; 2],
-    ) -> Drawn<()> {
+    fn draw_series(&self, chart: &mut Plane<'_, '_>, series: &Series, index: usize) -> Drawn<()> {
         let colour = colour(index);
         let place = |[x, y]: [f64; 2]| (self.x.place(x), self.y.place(y));
+        let (of_x, of_y) = (chart.x_range(), chart.y_range());
+        // A bar that is longer than the axis ends at its edge.
+        let within = |[x, y]: [f64; 2]| {
+            let (x, y) = place([x, y]);
+            (x.clamp(of_x.start, of_x.end), y.clamp(of_y.start, of_y.end))
+        };
         if series.band.len() > 1 {
             let low = series.band.iter().map(|[x, low, _]| place([*x, *low]));
             let high = series.band.iter().rev().map(|[x, _, high]| place([*x, *high]));
@@ -158,10 +154,8 @@ impl Chart {
         let on_line = series.line.iter().step_by(step).filter(|_| series.points.is_empty());
         chart.draw_series(on_line.map(|at| EmptyElement::at(place(*at)) + marker(index)))?;
         for Point { at, intervals: [x, y] } in &series.points {
-            // A bar that is longer than the axis ends at its edge.
-            let within = |place: f64, range: &Range<f64>| place.clamp(range.start, range.end);
-            let along_x = x.map(|ends| ends.map(|end| place([end, at[1]])).map(|(x, y)| (within(x, &ranges[0]), y)));
-            let along_y = y.map(|ends| ends.map(|end| place([at[0], end])).map(|(x, y)| (x, within(y, &ranges[1]))));
+            let along_x = x.map(|ends| ends.map(|end| within([end, at[1]])));
+            let along_y = y.map(|ends| ends.map(|end| within([at[0], end])));
             let bars = [along_x, along_y].into_iter().flatten();
             chart.draw_series(bars.map(|bar| PathElement::new(bar.to_vec(), stroke(colour, 0.7))))?;
             chart.draw_series([EmptyElement::at(place(*at)) + marker(index)])?;
@@ -339,9 +333,7 @@ impl Axis {
         };
         Scale { range, ticks }
     }
-}
 
-impl Axis {
     /// Ticks at the given values, without those that have no room.
     fn given_ticks(&self, range: &Range<f64>) -> Vec<(f64, String)> {
         let mut values = self.ticks.clone();
