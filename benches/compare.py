@@ -309,9 +309,10 @@ def epoch(machine, args):
                  ["model", "batch", "vaex", *(f"PyTorch, {workers} loaders" for workers in LOADERS), "ratio"], rows)
 
 
-def script(title, *command):
-    """The Markdown that another program of this folder prints."""
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+def script(title, machine, *command):
+    """The Markdown that another program of this folder prints, which uses the cores that it is given."""
+    pin = (lambda: os.sched_setaffinity(0, machine.cores)) if PINNED else None
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, preexec_fn=pin)
     if done.returncode != 0:
         stop(f"{title} failed")
     # Lines that are no table are a list.
@@ -321,14 +322,14 @@ def script(title, *command):
 
 def nll(machine, args):
     """Runs nll.py."""
-    return script("NLL", sys.executable, ROOT / "benches/nll.py", "--vaex", args.vaex, "--python", args.python, "--rounds", args.rounds)
+    return script("NLL", machine, sys.executable, ROOT / "benches/nll.py", "--vaex", args.vaex, "--python", args.python, "--rounds", args.rounds)
 
 
 def data(machine, args):
     """Runs data.py, if there is a folder of pictures."""
     if args.pictures is None:
         return "The preparation of pictures was not measured: --pictures names no folder."
-    return script("Preparation of pictures", args.python, ROOT / "benches/data.py", args.vaex, args.pictures, args.rounds)
+    return script("Preparation of pictures", machine, args.python, ROOT / "benches/data.py", args.vaex, args.pictures, args.rounds)
 
 
 def sweep(machine, args):

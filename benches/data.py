@@ -3,7 +3,7 @@
     python benches/data.py VAEX FOLDER [ROUNDS]
 
 FOLDER has a folder per class with JPEG pictures. Needs torch and torchvision. Both programs read all pictures, with all
-processors: torchvision with a process per processor, which decode the pictures to tensors and stack them to batches of 512.
+cores that this program may use: torchvision with a process per core, which decode the pictures to tensors and stack them to batches of 512.
 The rounds alternate. The page cache is warm.
 """
 
@@ -73,7 +73,7 @@ def memory(vaex: str, spec: Path, cache: Path, jobs: int) -> None:
 def main() -> None:
     vaex, folder = sys.argv[1], Path(sys.argv[2]).resolve()
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
-    workers = os.cpu_count() or 1
+    workers = len(os.sched_getaffinity(0))
     work = Path(tempfile.mkdtemp())
     spec = work / "data.toml"
     spec.write_text(

@@ -7,11 +7,12 @@
 Needs a Python with torch; the peer is this program itself with `--peer`: the network of the preset `iwae` (784-200-200-50 and back,
 tanh) in float32, without gradients, each image encoded once, log-weights summed in double precision. It decodes 500, 5,000 or 20,000
 samples at a time, eagerly or compiled; the fastest way counts. vaex evaluates a trial of the embedded images. Both take turns in each
-round, with two threads. Start and reading of data are not counted.
+round, with a thread for each core that this program may use. Start and reading of data are not counted.
 """
 import argparse
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,12 +27,13 @@ model.preset = "iwae"
 train.epochs = 1
 """
 CHUNKS = (500, 5_000, 20_000)
+CORES = len(os.sched_getaffinity(0))
 
 
 def by_vaex(vaex, trial, images, samples):
     """Samples per second, and the peak of resident memory in MB."""
     command = [vaex, "evaluate", trial, "--metrics", "nll", "--nll-images", str(images), "--nll-samples", str(samples), "--again",
-               "--threads", "2", "--json"]
+               "--threads", str(CORES), "--json"]
     done = subprocess.run(["/usr/bin/time", "-f", "%M", *command], capture_output=True, text=True, check=True)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     seconds = next(event["seconds"] for event in events if event.get("event") == "evaluated")
@@ -44,7 +46,7 @@ def peer():
     import torch.nn.functional as F
     from torch import nn
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(CORES)
     torch.manual_seed(0)
     encoder = nn.Sequential(nn.Linear(784, 200), nn.Tanh(), nn.Linear(200, 200), nn.Tanh(), nn.Linear(200, 100))
     decoder = nn.Sequential(nn.Linear(50, 200), nn.Tanh(), nn.Linear(200, 200), nn.Tanh(), nn.Linear(200, 784))

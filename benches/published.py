@@ -4,7 +4,7 @@
     pip install torch numpy
     published.py RECIPE --data experiments/published/data/mnist [--seeds 0,1,2] [--epochs N] [--threads 2]
 
-RECIPE is `walkthrough`, `keras`, `disvae` (with beta = 4) or `pythae`: the settings of the spec with that name. Prints one line of JSON
+RECIPE is `walkthrough`, `keras`, `disvae` (with beta = 4), `disvae_capacity` or `pythae`: the settings of the spec with that name. Prints one line of JSON
 per epoch, and one with the result of each seed.
 """
 import argparse
@@ -94,10 +94,11 @@ class Keras(nn.Module):
 
 
 class Burgess(nn.Module):
-    """The network of Burgess et al. 2018 for 32x32, and beta-VAE with beta = 4, which disvae reaches in 10,000 steps."""
+    """The network of Burgess et al. 2018 for 32x32, with a term of the loss from the mean KL and the number of steps."""
 
-    def __init__(self):
+    def __init__(self, term):
         super().__init__()
+        self.term = term
         relu = nn.ReLU()
         halve = lambda channels: (nn.Conv2d(channels, 32, 4, 2, 1), relu)
         double = lambda channels: (nn.ConvTranspose2d(32, channels, 4, 2, 1), relu)
@@ -121,9 +122,10 @@ class Burgess(nn.Module):
             self.steps += 1
         mean, log_var = self.encoder(x).chunk(2, 1)
         z = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
-        recon = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="none").sum(1)
-        kl = -0.5 * (1 + log_var - mean ** 2 - log_var.exp()).sum(1)
-        return (recon + min(self.steps / 10_000, 1) * 4 * kl).mean()
+        recon = F.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="none").sum(1).mean()
+        kl = -0.5 * (1 + log_var - mean ** 2 - log_var.exp()).sum(1).mean()
+        self.parts = {"recon": recon.item(), "kl": kl.item()}
+        return recon + self.term(kl, self.steps)
 
 
 class Pythae(nn.Module):
@@ -169,17 +171,19 @@ def train(model, optimizer, images, validation, size, epochs, seed, schedule=Non
     """Trains; returns the epoch with the lowest validation loss and its weights."""
     best = (math.inf, 0, None)
     for epoch in range(1, epochs + 1):
-        total = 0.0
+        total, parts = 0.0, {}
         for x in batches(images, size, True):
             optimizer.zero_grad(set_to_none=True)
             loss = model.loss(x)
             loss.backward()
             optimizer.step()
             total += loss.item() * len(x)
+            for name, value in getattr(model, "parts", {}).items():
+                parts[name] = parts.get(name, 0.0) + value * len(x) / len(images)
         if schedule:
             schedule.step()
         held_out = mean_loss(model, validation, 500)
-        print(json.dumps({"seed": seed, "epoch": epoch, "train_loss": total / len(images), "validation_loss": held_out}), flush=True)
+        print(json.dumps({"seed": seed, "epoch": epoch, "train_loss": total / len(images), **parts, "validation_loss": held_out}), flush=True)
         if held_out < best[0]:
             best = (held_out, epoch, copy.deepcopy(model.state_dict()))
     return best
@@ -200,12 +204,20 @@ def keras(pool, test, seed, epochs):
     return {"test_loss": mean_loss(model, test, 500)}
 
 
-def disvae(pool, test, seed, epochs):
+def burgess(pool, test, seed, epochs, term, rate):
     wider = lambda x: F.interpolate(x.view(-1, 1, 28, 28), 32, mode="bilinear", align_corners=False).flatten(1)
     pool, test = wider(pool), wider(test)
-    model = Burgess()
-    train(model, torch.optim.Adam(model.parameters(), lr=5e-4), pool, test, 64, epochs or 50, seed)
+    model = Burgess(term)
+    train(model, torch.optim.Adam(model.parameters(), lr=rate), pool, test, 64, epochs, seed)
     return {"test_loss": mean_loss(model, test, 500)}
+
+
+def disvae(pool, test, seed, epochs):
+    return burgess(pool, test, seed, epochs or 50, lambda kl, steps: min(steps / 10_000, 1) * 4 * kl, 5e-4)
+
+
+def disvae_capacity(pool, test, seed, epochs):
+    return burgess(pool, test, seed, epochs or 100, lambda kl, steps: 100 * (kl - 25 * min(steps / 100_000, 1)).abs(), 1e-3)
 
 
 def pythae(pool, test, seed, epochs):
@@ -222,7 +234,7 @@ def pythae(pool, test, seed, epochs):
     return {"best_epoch": epoch, "validation_loss": loss, "test_loss": mean_loss(model, test, 500), "test_nll_nats": nll.mean().item()}
 
 
-RECIPES = {"walkthrough": walkthrough, "keras": keras, "disvae": disvae, "pythae": pythae}
+RECIPES = {"walkthrough": walkthrough, "keras": keras, "disvae": disvae, "disvae_capacity": disvae_capacity, "pythae": pythae}
 
 
 def main():

@@ -117,6 +117,7 @@ async function filtering({ page, wrong }, { varied, short, settings }) {
             if (texts.length === 0 || texts.some((text) => !text.includes(value))) wrong(`the status ${value} leaves rows with another status, or no rows`);
         }
         await status.selectOption("");
+        await page.waitForTimeout(300);
     }
 }
 
@@ -164,6 +165,7 @@ async function folding({ page, wrong }) {
     if ((await unfold.getAttribute("aria-pressed")) !== "true") wrong("the button of one row per trial is not pressed");
     await page.getByRole("button", { name: "one row per setting" }).click();
     if ((await rows.count()) !== count) wrong("folding the seeds does not restore the rows");
+    await page.waitForTimeout(300);
 }
 
 async function chartsAndPictures({ page, wrong }) {

@@ -33,15 +33,16 @@ impl Command for EmbedArgs {
         let column = |name: &str, values: Vec<f32>| Column::new(name.into(), values);
         let axis =
             |values: &[f32], axis: usize| values.iter().skip(axis).step_by(latent).copied().collect::<Vec<f32>>();
-        let mut columns =
-            vec![Column::new("image".into(), indices.iter().map(|index| i64::from(*index)).collect::<Vec<_>>())];
+        let numbers = |name: &str, values: Vec<i64>| Column::new(name.into(), values);
+        let mut columns = vec![
+            numbers("image", indices.iter().map(|index| i64::from(*index)).collect()),
+            // The same file, whatever the split and its order.
+            numbers("source_image", (0..count).map(|index| trained.images().stored(index) as i64).collect()),
+        ];
         for column in trained.images().columns() {
             let values = trained.images().values_of(column);
             let name = free_name(&column.name, &columns);
-            columns.push(Column::new(
-                name.as_str().into(),
-                values.iter().map(|value| i64::from(*value)).collect::<Vec<_>>(),
-            ));
+            columns.push(numbers(&name, values.iter().map(|value| i64::from(*value)).collect()));
             if column.names().is_some() {
                 let names: Vec<String> = values.iter().map(|value| column.name_of(*value).into_owned()).collect();
                 let name = free_name(&format!("{name}_name"), &columns);

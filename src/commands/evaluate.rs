@@ -110,16 +110,14 @@ impl EvaluateArgs {
         // Those of the weights that were used.
         trial.evaluation = Evaluation::read(&results)?;
         let shown = shown(&trial, &settings);
-        let refused =
-            || shown.iter().filter_map(|one| Some(format!("{}: {}", one.recipe.metric, one.refused.as_ref()?)));
         if self.stop_with_parent {
             // Its parent reads the results from the folder.
-            refused().for_each(|line| complain(&line));
+            refused(&shown).iter().for_each(|line| complain(line));
         } else if self.json {
             say_event(json!({ "event": "summary", "trial": trial.record.trial, "results": shown }));
         } else {
             say(&table(&shown).fit(terminal::width()).to_string());
-            refused().for_each(|line| say(&line));
+            refused(&shown).iter().for_each(|line| say(line));
         }
         // What was named must have a value.
         let is_lacking = shown.iter().any(|one| one.refused.is_some()) && self.question.names_metrics();
@@ -288,6 +286,22 @@ fn shown(trial: &ReportedTrial, settings: &EvaluateSettings) -> Vec<Evaluated> {
     results.filter(|one| one.recipe.is_asked(settings, split)).cloned().collect()
 }
 
+/// A line for each reason why something was not measured.
+fn refused(results: &[Evaluated]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (reason, metric) in results.iter().filter_map(|one| Some((one.refused.as_deref()?, &*one.recipe.metric))) {
+        match reasons.iter_mut().find(|(other, _)| *other == reason) {
+            Some((_, metrics)) => metrics.push(metric),
+            None => reasons.push((reason, vec![metric])),
+        }
+    }
+    let line = |(reason, metrics): (&str, Vec<&str>)| match &*metrics {
+        [metric] => format!("{metric}: {reason}"),
+        _ => format!("{} (each): {reason}", metrics.join(", ")),
+    };
+    reasons.into_iter().map(line).collect()
+}
+
 /// A line for each value.
 fn table(results: &[Evaluated]) -> Table {
     let (mut names, mut values, mut settings) = (Vec::new(), Vec::new(), Vec::new());
@@ -344,8 +358,9 @@ impl MetricBar {
                 }
                 bar.set_position((1000.0 * share.unwrap_or(0.0)) as u64);
             }
-            (Event::Evaluated { metric, values, seconds, refused, .. }, None) if self.is_shown => {
-                complain(&evaluated(metric, values, *seconds, refused.as_deref()));
+            // What was not measured is listed at the end.
+            (Event::Evaluated { metric, values, seconds, refused: None, .. }, None) if self.is_shown => {
+                complain(&evaluated(metric, values, *seconds, None));
             }
             _ => {}
         }

@@ -6,11 +6,11 @@ use super::shared::format::bytes;
 use super::shared::print::{complain, explain_as, say, warn};
 use super::shared::spec::SpecArgs;
 use super::shared::terminal;
-use crate::launch::{self, FrozenExpectation, Options, Prospects};
+use crate::launch::{self, FrozenExpectation, Options, Prospect, Prospects};
 use crate::plan::{Origin, Plan, Searching, Trial};
 use crate::record::trial::Continued;
 use crate::report::{Column, Table, significant};
-use crate::search::Stop;
+use crate::search::{Method, Stop};
 use crate::settings::written;
 use crate::text::counted;
 use crate::trial::{Prefix, estimate};
@@ -95,9 +95,9 @@ impl Command for PlanArgs {
             _ => String::new(),
         };
         say(&format!("{}: {trials}{of}{same}, {images}", plan.name()));
+        let on_cpu = plan.selected().filter(|trial| !trial.spec().train.device.is_gpu());
         let billions =
-            plan.selected().filter(|trial| !trial.spec().train.device.is_gpu()).map(estimate::operations).sum::<f64>()
-                / 1e9;
+            on_cpu.map(|trial| share_left(&prospects, trial) * estimate::operations(trial)).sum::<f64>() / 1e9;
         if billions > MANY && !self.measure {
             let long = "the training is likely to take an hour of one core or more";
             say(&format!(
@@ -135,6 +135,13 @@ impl Command for PlanArgs {
     }
 }
 
+/// The share of a trial's epochs that a run would train.
+fn share_left(prospects: &Prospects<'_>, trial: &Trial) -> f64 {
+    let is_due = matches!(prospects.of.get(trial.id()), None | Some(Prospect::New | Prospect::Resume));
+    let reused = prospects.continued.get(trial.id()).map_or(0, |continued| continued.epochs);
+    if is_due { 1.0 - reused as f64 / trial.spec().train.epochs as f64 } else { 0.0 }
+}
+
 /// What a search will do, on one line. `listed` is the number of settings that are known before it starts.
 fn searched(search: &Searching, listed: usize) -> String {
     let rules = search.rules();
@@ -161,7 +168,13 @@ fn searched(search: &Searching, listed: usize) -> String {
         Some(settings) if settings as usize > listed => {
             format!("; the {} above do not depend on results", counted(listed, "setting"))
         }
-        Some(_) => String::new(),
+        Some(_) => match rules.method {
+            Method::Tpe(tpe) => {
+                let first = tpe.start + rules.parallel.max(1);
+                format!("; none depends on results, which tpe uses from setting {first} on")
+            }
+            Method::Random => String::new(),
+        },
         None => format!("; the first {} are listed", counted(listed, "setting")),
     };
     format!("search: {}, {settings} with {seeds} each{stop}{known}", rules.method.name())

@@ -12,6 +12,7 @@ use crate::metrics::Split;
 use crate::plan::value_text;
 use crate::record::trial::Continued;
 use crate::report::{self, Cell, Column, ReportedTrial, SearchState, Table, wrapped};
+use crate::text::counted;
 use crate::train::measure::LOSS;
 use anyhow::bail;
 use clap::Args;
@@ -146,12 +147,21 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
         let left = brief(states.eta_seconds);
         text.push_str(&format!("\nETA of all trials: {left} ({} running)\n", states.running));
     }
+    // A run that is starting or ending has trials that are neither pending nor stopped for good.
+    let holder = lock::holder(experiment)?;
+    let stopped = trials.iter().filter(|state| state.is_stopped()).count();
+    if stopped > 0 && holder.is_none() {
+        let were = if stopped == 1 { "was" } else { "were" };
+        let count = counted(stopped, "trial");
+        let them = if stopped == 1 { "it" } else { "them" };
+        text.push_str(&format!("\n{count} {were} stopped: `vaex run` with the same spec resumes {them}\n"));
+    }
     for State { id, error, .. } in trials {
         if let Some(error) = error {
             text.push_str(&format!("\n{id}: {error}"));
         }
     }
-    if let Some(holder) = lock::holder(experiment)? {
+    if let Some(holder) = holder {
         let holder = holder.map_or("an unknown process".to_owned(), |holder| holder.to_string());
         text.push_str(&format!("\nlock held by: {holder}\n"));
     }

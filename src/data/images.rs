@@ -60,11 +60,11 @@ impl Images {
         self.store.element()
     }
 
-    /// The index in the store of an image.
+    /// The number of an image in its file, folder or source, from 0.
     ///
     /// # Panics
     /// `index` is not below [`Images::len`].
-    fn stored(&self, index: usize) -> usize {
+    pub fn stored(&self, index: usize) -> usize {
         assert!(index < self.len(), "image {index} of {}", self.len());
         match &self.chosen {
             Chosen::Range(range) => range.start + index,

@@ -39,7 +39,7 @@ pub struct Spec {
     /// What is measured when the trial is done; `None` for nothing.
     pub evaluate: Option<EvaluateSettings>,
     /// The keys that apply, in order. Trials of a sweep share them, because most are the same.
-    settings: Vec<Arc<ResolvedKey>>,
+    settings: Box<[Arc<ResolvedKey>]>,
 }
 
 /// The `[log]` table.
@@ -167,7 +167,7 @@ fn read(keys: &mut Keys<'_>) -> Spec {
     }
     let name = name.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
     let tags = tags.iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-    let spec = Spec { name, tags, seed, data, model, objective, train, log, evaluate, settings: Vec::new() };
+    let spec = Spec { name, tags, seed, data, model, objective, train, log, evaluate, settings: Box::default() };
     spec.check(keys);
     spec
 }
@@ -182,9 +182,14 @@ impl Spec {
 
     /// Shares the keys with another spec that are the same in it, to save memory.
     pub fn share(&mut self, other: &Spec) {
-        for (own, others) in self.settings.iter_mut().zip(&other.settings) {
-            if own == others {
-                *own = others.clone();
+        // Both have their keys in the same order, but each may have some that the other lacks.
+        let mut rest = &*other.settings;
+        for own in &mut self.settings {
+            if let Some((place, others)) = rest.iter().enumerate().find(|(_, others)| others.key == own.key) {
+                if own == others {
+                    *own = others.clone();
+                }
+                rest = &rest[place + 1..];
             }
         }
     }
@@ -345,6 +350,18 @@ mod tests {
 
     fn advice(text: &str) -> String {
         spec(text).diverged_advice()
+    }
+
+    #[test]
+    fn specs_share_the_keys_that_are_the_same_in_both() {
+        let first = spec("[model]\nfamily = \"conv\"");
+        let mut other = spec("[model]\nfamily = \"mlp\"\n[train]\nlearning_rate = 0.5");
+        let before = other.to_toml();
+        other.share(&first);
+        assert_eq!(other.to_toml(), before);
+        let is_shared = |one: &Arc<ResolvedKey>| first.settings().iter().any(|first| Arc::ptr_eq(one, first));
+        let own: Vec<&str> = other.settings().iter().filter(|one| !is_shared(one)).map(|one| one.key).collect();
+        assert_eq!(own, ["model.family", "model.hidden", "train.learning_rate"]);
     }
 
     #[test]

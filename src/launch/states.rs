@@ -98,6 +98,15 @@ impl State {
         self.metrics.places().any(|(_, _, of)| of == split)
     }
 
+    /// Whether it was stopped from outside before its end: the next run resumes it.
+    pub fn is_stopped(&self) -> bool {
+        match self.phase {
+            Phase::Stopped | Phase::Recorded(Status::Interrupted) => true,
+            Phase::Recorded(Status::Failed) => self.record.as_ref().is_some_and(|record| record.from_outside),
+            Phase::Recorded(_) | Phase::Queued | Phase::Running | Phase::Unknown => false,
+        }
+    }
+
     /// Whether a run or a scheduler is training it or will train it.
     fn is_due(&self) -> bool {
         self.phase.is_pending() || self.phase == Phase::Recorded(Status::Planned) && self.folder.is_some()

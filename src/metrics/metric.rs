@@ -126,6 +126,14 @@ impl Metric {
         self.splits.contains(&split)
     }
 
+    /// Its title with the split that its values are of, if it is measured on several.
+    pub fn title_on(&self, split: Split) -> Cow<'static, str> {
+        match self.splits {
+            [_] => self.title.clone(),
+            _ => format!("{} {}", split.in_words(), self.title).into(),
+        }
+    }
+
     /// The word for its direction; empty if neither lower nor higher values are better.
     pub fn better(&self) -> &'static str {
         match self.direction {

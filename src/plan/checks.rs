@@ -17,21 +17,25 @@ const PARAMETER_LIMIT: u128 = 1_000_000_000;
 /// An error if a batch has more images than the training split.
 pub(super) fn batch(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     let (size, images) = (spec.train.batch_size, dataset.train.len());
+    if size <= images as u64 {
+        return None;
+    }
     let is_default = spec.settings().iter().any(|one| one.key == "train.batch_size" && one.is_default);
     let by_default = if is_default { " (the default)" } else { "" };
     let there = counted(images, "training image");
     let keys = ["train.batch_size", "data.limit", "data.validation", "data.images"];
     let message = format!("`train.batch_size` is {}{by_default}, but there are only {there}", grouped(size));
     let help = format!("set `train.batch_size` to {images} or less, or use more images");
-    (size > images as u64).then(|| Problem::new(&keys, message, help))
+    Some(Problem::new(&keys, message, help))
 }
 
 /// An error if noise would be added to floats, which are continuous already, or to bits.
 pub(super) fn dequantize(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     let element = dataset.train.element();
-    let message = format!("`data.dequantize` adds noise to bytes, but the images have {}", element.name());
-    (spec.data.dequantize && element != Element::Byte)
-        .then(|| Problem::new(&["data.dequantize"], message, "remove `dequantize`"))
+    (spec.data.dequantize && element != Element::Byte).then(|| {
+        let message = format!("`data.dequantize` adds noise to bytes, but the images have {}", element.name());
+        Problem::new(&["data.dequantize"], message, "remove `dequantize`")
+    })
 }
 
 /// An error if the images have values or channels that the likelihood does not support.
@@ -106,15 +110,18 @@ pub(super) fn device(spec: &Spec) -> Option<Problem> {
 /// An error if the model has more parameters than the maximum.
 pub(super) fn parameters(architecture: &Architecture) -> Option<Problem> {
     let parameters = architecture.parameters();
+    if parameters <= PARAMETER_LIMIT {
+        return None;
+    }
     let found = if parameters < 1 << 100 { grouped(parameters) } else { "more than 10^30".to_owned() };
     let most = grouped(PARAMETER_LIMIT);
     let message = format!("the model would have {found} parameters, more than the maximum of {most}");
     let of_prior = architecture.prior.parameters(architecture.image.values(), architecture.latent);
-    if parameters > PARAMETER_LIMIT && of_prior > PARAMETER_LIMIT / 2 {
+    if of_prior > PARAMETER_LIMIT / 2 {
         return Some(Problem::new(&["model.components", "model.prior"], message, "use fewer components"));
     }
     let keys = ["model.hidden", "model.channels", "model.encoder", "model.decoder", "model.latent_dim"];
-    (parameters > PARAMETER_LIMIT).then(|| Problem::new(&keys, message, "use fewer or smaller layers"))
+    Some(Problem::new(&keys, message, "use fewer or smaller layers"))
 }
 
 /// An error if the initial biases of the output layer should come from the data, but the layer has none that give expected values.
@@ -132,11 +139,14 @@ const ACTIVATION_LIMIT: u128 = 1_000_000_000;
 /// An error if the layers of the model have more activations than the maximum.
 pub(super) fn activations(architecture: &Architecture) -> Option<Problem> {
     let activations = architecture.activations();
+    if activations <= ACTIVATION_LIMIT {
+        return None;
+    }
     let found = if activations < 1 << 100 { grouped(activations) } else { "more than 10^30".to_owned() };
     let most = grouped(ACTIVATION_LIMIT);
     let message = format!("the layers would have {found} outputs for one image, more than the maximum of {most}");
     let keys = ["model.encoder", "model.decoder", "model.channels", "model.hidden"];
-    (activations > ACTIVATION_LIMIT).then(|| Problem::new(&keys, message, "use fewer channels or smaller feature maps"))
+    Some(Problem::new(&keys, message, "use fewer channels or smaller feature maps"))
 }
 
 /// Warnings: probable mistakes that do not prevent a run.
@@ -170,9 +180,11 @@ fn narrow(architecture: &Architecture) -> Option<Problem> {
     };
     let latent = architecture.latent;
     let narrowest = architecture.encoder().into_iter().filter_map(|one| units(one.layer)).min()?;
-    let message = format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer");
-    let help = "the narrowest hidden layer limits the information that the codes carry";
-    (latent > narrowest).then(|| Problem::new(&["model.latent_dim", "model.hidden", "model.encoder"], message, help))
+    (latent > narrowest).then(|| {
+        let message = format!("`model.latent_dim` is {latent}, more than the {narrowest} units of a hidden layer");
+        let help = "the narrowest hidden layer limits the information that the codes carry";
+        Problem::new(&["model.latent_dim", "model.hidden", "model.encoder"], message, help)
+    })
 }
 
 fn strides(architecture: &Architecture) -> Option<Problem> {
@@ -183,9 +195,11 @@ fn strides(architecture: &Architecture) -> Option<Problem> {
     let pixels: Vec<usize> = architecture.encoder().into_iter().filter_map(|one| halves(one.layer)).collect();
     // The strides of 2 that still halve a side.
     let (halvings, enough) = (pixels.len(), pixels.iter().filter(|pixels| **pixels > 1).count());
-    let message = format!("the image is 1x1 after {enough} of {halvings} strides of 2");
-    let help = "the other strides of 2 have no effect on the size: set them to 1, or remove these convolutions";
-    (halvings > enough).then(|| Problem::new(&["model.strides", "model.channels", "model.encoder"], message, help))
+    (halvings > enough).then(|| {
+        let message = format!("the image is 1x1 after {enough} of {halvings} strides of 2");
+        let help = "the other strides of 2 have no effect on the size: set them to 1, or remove these convolutions";
+        Problem::new(&["model.strides", "model.channels", "model.encoder"], message, help)
+    })
 }
 
 fn grey(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
@@ -203,12 +217,14 @@ fn two_values(spec: &Spec, dataset: &Dataset) -> Option<Problem> {
     let likelihood = spec.model.likelihood;
     let has_two = spec.data.binarize == Binarize::None && !spec.data.dequantize && !dataset.is_grey;
     let is_density = matches!(likelihood.support(), Support::Unit | Support::Line);
-    let message = format!("`model.likelihood = \"{}\"` on pixels that are only black or white", likelihood.name());
-    let help = format!(
-        "on two pixel values, a {} density has no upper bound: set `model.likelihood = \"bernoulli\"`",
-        likelihood.title()
-    );
-    (has_two && is_density).then(|| Problem::new(&["model.likelihood", "data.source", "data.images"], message, help))
+    (has_two && is_density).then(|| {
+        let message = format!("`model.likelihood = \"{}\"` on pixels that are only black or white", likelihood.name());
+        let help = format!(
+            "on two pixel values, a {} density has no upper bound: set `model.likelihood = \"bernoulli\"`",
+            likelihood.title()
+        );
+        Problem::new(&["model.likelihood", "data.source", "data.images"], message, help)
+    })
 }
 
 /// A warning if the activation of the output layer does not suit the likelihood.

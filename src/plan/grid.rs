@@ -70,7 +70,7 @@ pub(super) fn plan(resolver: Resolver) -> Result<Plan, Diagnostics> {
                 || unused.values().any(|(_, _, uses)| *uses == count);
             match is_refused {
                 true => trials = Vec::new(),
-                false => push(&mut trials, trial),
+                false => trials.push(trial),
             }
         }
     }
@@ -111,7 +111,7 @@ pub(super) fn plan(resolver: Resolver) -> Result<Plan, Diagnostics> {
                 let located = problems.iter().filter_map(|problem| locate(&document, &choice, problem));
                 Diagnostics::new(document.sources(), located)
             });
-            push(&mut trials, trial?);
+            trials.push(trial?);
         }
     }
     let name = trials.first().map(|trial| trial.name().to_owned()).unwrap_or_default();
@@ -130,12 +130,6 @@ pub(super) fn plan(resolver: Resolver) -> Result<Plan, Diagnostics> {
     let (combinations, left_out) = (count, BTreeSet::new());
     let search = document.search().map(|search| Searching::new(search.clone(), &trials, resolver));
     Ok(Plan { name, trials, choices, combinations, varied, left_out, document, expected, search, warnings })
-}
-
-/// Adds a trial, which shares with the last one what is the same.
-fn push(trials: &mut Vec<Trial>, mut trial: Trial) {
-    trials.last().into_iter().for_each(|last| trial.share(last));
-    trials.push(trial);
 }
 
 /// The points of some numbers; each with its trial or its errors, unless it is excluded.

@@ -24,17 +24,18 @@ pub(super) struct Repeated {
 
 impl Repeated {
     pub(super) fn add(all: &mut Vec<Repeated>, document: &Document, trial: usize, problem: &Problem, item: Diagnostic) {
+        let said = (item.message.clone(), item.location.clone());
+        let is_same = |one: &Repeated| one.item.is_warning == item.is_warning && one.keys == problem.keys;
+        // Most trials of a sweep have a problem in the same words.
+        if let Some(one) = all.iter_mut().find(|one| is_same(one) && one.different.contains(&said)) {
+            return one.count(trial);
+        }
         let source = item.location.as_ref().and_then(|at| Some((at, document.sources().get(at.source)?)));
         let line = source.map(|(at, source)| (at.source, line_and_column(&source.text, at.start).0));
         let kind: String = item.message.chars().filter(|c| !c.is_ascii_digit() && !".,-".contains(*c)).collect();
-        let alike = |one: &&mut Repeated| {
-            one.item.is_warning == item.is_warning && one.line == line && one.keys == problem.keys && one.kind == kind
-        };
-        let said = (item.message.clone(), item.location.clone());
-        match all.iter_mut().find(alike) {
+        match all.iter_mut().find(|one| is_same(one) && one.line == line && one.kind == kind) {
             Some(one) => {
-                one.trials += usize::from(one.last != trial);
-                one.last = trial;
+                one.count(trial);
                 one.different.insert(said);
             }
             None => {
@@ -42,6 +43,11 @@ impl Repeated {
                 all.push(Repeated { line, keys, kind, item, different, trials: 1, last: trial });
             }
         }
+    }
+
+    fn count(&mut self, trial: usize) {
+        self.trials += usize::from(self.last != trial);
+        self.last = trial;
     }
 
     /// Whether it is a warning, not an error.

@@ -10,8 +10,9 @@ use crate::model::Architecture;
 use crate::settings::{Found, Role, nearest};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use toml::Value;
 
 /// Resolves points of a sweep, in any order and on several threads. Image files are read once.
@@ -24,6 +25,8 @@ pub struct Resolver {
     datasets: Mutex<Datasets>,
     /// Reading them has no tasks of rayon, so that tasks may wait for it.
     initial: Mutex<InitialWeights>,
+    /// The first trial. The others share with it what is the same.
+    first: OnceLock<Trial>,
 }
 
 /// A point whose spec is resolved and whose images are not read yet.
@@ -35,11 +38,18 @@ pub struct ResolvedPoint {
     /// is an error.
     pub(super) unused: Vec<Problem>,
     written: BTreeMap<DottedKey, Value>,
-    /// The settings of its images, and their text.
-    data: (DataSettings, String),
 }
 
+/// The start of the keys of images.
+const DATA: &str = "data.";
+
 impl ResolvedPoint {
+    /// The values that were written in the table of images.
+    fn written_data(&self) -> impl Iterator<Item = (&DottedKey, &Value)> {
+        let from = self.written.range::<str, _>((Bound::Included(DATA), Bound::Unbounded));
+        from.take_while(|(key, _)| key.starts_with(DATA))
+    }
+
     /// Whether a dotted key applies.
     pub(super) fn applies(&self, key: &str) -> bool {
         self.spec.settings().iter().any(|setting| setting.key == key)
@@ -49,10 +59,10 @@ impl ResolvedPoint {
 impl Resolver {
     /// A resolver for a document; paths in it are relative to `folder`. `files` loads the images.
     pub fn new(document: Document, stem: &str, folder: &Path, files: Files) -> Resolver {
-        let datasets = Mutex::new(Datasets { files, loaded: BTreeMap::new() });
+        let datasets = Mutex::new(Datasets { files, last: None, loaded: BTreeMap::new() });
         let initial = Mutex::new(InitialWeights::new(folder));
         let (document, stem) = (Arc::new(document), stem.to_owned());
-        Resolver { document, stem, folder: folder.to_path_buf(), datasets, initial }
+        Resolver { document, stem, folder: folder.to_path_buf(), datasets, initial, first: OnceLock::new() }
     }
 
     /// The document.
@@ -77,16 +87,7 @@ impl Resolver {
             let message = format!("`{key}` does not apply, because `{by}` gives the whole network");
             Problem::new(&[key, by], message, "remove one of them")
         }));
-        // Binarization and range do not change the stored images.
-        let data = DataSettings {
-            binarize: Binarize::None,
-            range: [0.0, 1.0],
-            dequantize: false,
-            flip: false,
-            ..spec.data.clone()
-        };
-        let text = format!("{data:?}");
-        ResolvedPoint { spec, found, unused, written, data: (data, text) }
+        ResolvedPoint { spec, found, unused, written }
     }
 
     /// The trial of a point.
@@ -103,13 +104,16 @@ impl Resolver {
     pub(super) fn trial_of(
         &self,
         point: ResolvedPoint,
-        dataset: Result<Dataset, Vec<Problem>>,
+        dataset: Result<Arc<Dataset>, Vec<Problem>>,
     ) -> Result<Trial, Vec<Problem>> {
         let ResolvedPoint { spec, found, written, .. } = point;
         let (spec, mut problems) = self.with_whole_paths(spec, written);
         problems.extend(found.problems);
         let mut initial = |spec: &Spec, architecture: &Architecture| locked(&self.initial).of(spec, architecture);
-        Trial::new(spec, dataset, &mut initial, problems, found.warnings)
+        let mut trial = Trial::new(spec, dataset, &mut initial, problems, found.warnings)?;
+        let first = self.first.get_or_init(|| trial.clone());
+        trial.share(first);
+        Ok(trial)
     }
 
     /// A path of the spec as trials have it: absolute, if it is text.
@@ -202,9 +206,14 @@ fn similar(path: &Path) -> Option<String> {
 /// Datasets by source and split, so that a sweep reads each dataset once.
 struct Datasets {
     files: Files,
+    /// What the last point has in the table of images, and its images: most points of a sweep have the same.
+    last: Option<(Vec<(DottedKey, Value)>, Loaded)>,
     /// By the text of their settings.
-    loaded: BTreeMap<String, Result<Dataset, Vec<Problem>>>,
+    loaded: BTreeMap<String, Loaded>,
 }
+
+/// Images, or why they cannot be used.
+type Loaded = Result<Arc<Dataset>, Vec<Problem>>;
 
 /// What a mutex has, also if a thread panicked with it: every change is a whole one.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -214,20 +223,37 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Resolver {
     /// The images of a point. Not to be called by tasks of rayon: reading images has such tasks too, and a thread that waits for
     /// them could begin another task, which would wait for this thread.
-    pub(super) fn dataset(&self, point: &ResolvedPoint) -> Result<Dataset, Vec<Problem>> {
-        let (data, text) = &point.data;
+    pub(super) fn dataset(&self, point: &ResolvedPoint) -> Loaded {
         let mut datasets = locked(&self.datasets);
-        if let Some(result) = datasets.loaded.get(text) {
-            return result.clone();
+        let is_last =
+            |last: &[(DottedKey, Value)]| point.written_data().eq(last.iter().map(|(key, value)| (key, value)));
+        if let Some((_, loaded)) = datasets.last.as_ref().filter(|(last, _)| is_last(last)) {
+            return loaded.clone();
         }
-        let result = datasets.files.dataset(data, &self.folder).map_err(|error: DataError| {
+        // Binarization and range do not change the stored images.
+        let data = DataSettings {
+            binarize: Binarize::None,
+            range: [0.0, 1.0],
+            dequantize: false,
+            flip: false,
+            ..point.spec.data.clone()
+        };
+        let text = format!("{data:?}");
+        let loaded = datasets.loaded.get(&text).cloned().unwrap_or_else(|| self.load(&mut datasets.files, &data));
+        datasets.loaded.insert(text, loaded.clone());
+        let written = point.written_data().map(|(key, value)| (key.clone(), value.clone()));
+        datasets.last = Some((written.collect(), loaded.clone()));
+        loaded
+    }
+
+    fn load(&self, files: &mut Files, data: &DataSettings) -> Loaded {
+        let loaded = files.dataset(data, &self.folder).map_err(|error: DataError| {
             if let DataError::Unset = error {
                 return Vec::new();
             }
             let (message, help) = unreadable(&error).unwrap_or_else(|| (error.to_string(), String::new()));
             vec![Problem::new(&error.keys(), message, help)]
         });
-        datasets.loaded.insert(text.clone(), result.clone());
-        result
+        loaded.map(Arc::new)
     }
 }

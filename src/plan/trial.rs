@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub struct Trial {
     id: String,
     spec: Spec,
-    dataset: Dataset,
+    dataset: Arc<Dataset>,
     architecture: Architecture,
     initial: Option<Arc<Initial>>,
     /// The warnings.
@@ -30,7 +30,7 @@ impl Trial {
     /// The trial of a spec on its images, or all errors, including the `problems` found before.
     pub(super) fn new(
         mut spec: Spec,
-        dataset: Result<Dataset, Vec<Problem>>,
+        dataset: Result<Arc<Dataset>, Vec<Problem>>,
         initial: &mut dyn FnMut(&Spec, &Architecture) -> Result<Option<Arc<Initial>>, Problem>,
         mut problems: Vec<Problem>,
         warnings: Vec<Problem>,

@@ -5,6 +5,7 @@ use super::table::Fitted;
 use crate::evaluation::{self, column_name};
 use crate::metrics::{ColumnHead, Metric, MetricKind, Split};
 use crate::train::measure;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// A metric's column in the tables for people; its values are of trials that are done.
@@ -27,11 +28,12 @@ pub(super) struct MetricColumn {
 }
 
 /// The source of a column's values.
+#[derive(Clone, Copy)]
 enum ColumnSource {
     /// The row of the epoch whose weights are kept.
-    KeptEpoch,
-    /// The evaluation: the metric was measured after training.
-    Evaluation,
+    KeptEpoch(&'static Metric),
+    /// The evaluation: the metric was measured after training, on a split if it is of one.
+    Evaluation(&'static Metric, Option<Split>),
     /// The record: the value is of the whole trial.
     Record(fn(&ReportedTrial) -> Option<f64>),
 }
@@ -47,7 +49,7 @@ impl MetricColumn {
             head,
             rule,
             with_deviation: metric.kind == MetricKind::Number,
-            source: ColumnSource::KeptEpoch,
+            source: ColumnSource::KeptEpoch(metric),
         })
     }
 
@@ -63,7 +65,7 @@ impl MetricColumn {
             head: name,
             rule: None,
             with_deviation: metric.kind == MetricKind::Number,
-            source: ColumnSource::Evaluation,
+            source: ColumnSource::Evaluation(metric, split),
         })
     }
 
@@ -84,22 +86,32 @@ impl MetricColumn {
     /// Its value for a trial.
     pub(super) fn of(&self, trial: &ReportedTrial, split: Split) -> Option<f64> {
         match self.source {
-            ColumnSource::KeptEpoch => trial.kept(split)?.get(self.name),
-            ColumnSource::Evaluation => trial.evaluation.as_ref()?.number(self.name),
+            ColumnSource::KeptEpoch(_) => trial.kept(split)?.get(self.name),
+            ColumnSource::Evaluation(..) => trial.evaluation.as_ref()?.number(self.name),
             ColumnSource::Record(of) => of(trial),
+        }
+    }
+
+    /// Its title in a figure, with the split that its values are of; `None` if the metrics of epochs are of several.
+    pub(super) fn title_on(&self, split: Option<Split>) -> Cow<'static, str> {
+        match (self.source, split) {
+            (ColumnSource::KeptEpoch(metric), Some(split)) | (ColumnSource::Evaluation(metric, Some(split)), _) => {
+                metric.title_on(split)
+            }
+            _ => self.title.into(),
         }
     }
 
     /// Whether it is measured after training.
     pub(super) fn is_of_evaluation(&self) -> bool {
-        matches!(self.source, ColumnSource::Evaluation)
+        matches!(self.source, ColumnSource::Evaluation(..))
     }
 
     /// Whether a table of these trials has the column: metrics that were not measured have none.
     pub(super) fn is_of<'a>(&self, trials: impl IntoIterator<Item = &'a ReportedTrial>) -> bool {
         match self.source {
-            ColumnSource::KeptEpoch | ColumnSource::Record(_) => true,
-            ColumnSource::Evaluation => {
+            ColumnSource::KeptEpoch(_) | ColumnSource::Record(_) => true,
+            ColumnSource::Evaluation(..) => {
                 let value = |trial: &ReportedTrial| trial.evaluation.as_ref()?.number(self.name);
                 trials.into_iter().any(|trial| value(trial).is_some())
             }

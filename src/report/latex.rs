@@ -7,6 +7,7 @@ use super::numbers::{self, Summary};
 use crate::metrics::Split;
 use crate::plan::value_text;
 use crate::text::counted;
+use serde_json::Value;
 
 /// The tables, each with a comment that says what its numbers are. They need the package booktabs.
 pub(super) fn report(report: &Report) -> String {
@@ -23,8 +24,10 @@ fn table(heading: &str, comparison: &Comparison) -> String {
     // Of a search, those that were stopped early or not reached.
     let (settings, others): (Vec<&Setting>, Vec<_>) =
         comparison.settings.iter().partition(|one| one.done().count() > 0);
-    let rows = settings.iter().map(|setting| {
-        let values = comparison.varied.iter().map(|key| value(&value_text(setting.value(key))));
+    let values_of = |key: &&str| settings.iter().map(|setting| setting.value(key)).collect::<Vec<_>>();
+    let keys_of: Vec<Vec<String>> = comparison.varied.iter().map(|key| cells_of(&values_of(key))).collect();
+    let rows = settings.iter().enumerate().map(|(index, setting)| {
+        let values = keys_of.iter().map(|column| column[index].clone());
         let seeds = setting.done().count().to_string();
         let metrics = columns.iter().map(|column| cell(setting, column, comparison.split));
         row(values.chain([seeds]).chain(metrics))
@@ -45,6 +48,17 @@ fn table(heading: &str, comparison: &Comparison) -> String {
         row(heads),
         rows.collect::<String>()
     )
+}
+
+/// The cells of the values of a key. If one of its numbers has a power of ten, they all have.
+fn cells_of(values: &[Option<&Value>]) -> Vec<String> {
+    let number = |value: &Value| value.as_f64().filter(|number| value.is_f64() && *number != 0.0);
+    let has_power = values.iter().any(|one| one.and_then(number).is_some() && value_text(*one).contains('e'));
+    let cell = |one: &Option<&Value>| match one.and_then(number) {
+        Some(number) if has_power => value(&format!("{number:e}")),
+        _ => value(&value_text(*one)),
+    };
+    values.iter().map(cell).collect()
 }
 
 fn row(cells: impl Iterator<Item = String>) -> String {
@@ -97,6 +111,7 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn numbers_are_math_and_text_is_escaped() {
@@ -111,5 +126,13 @@ mod tests {
             "--",
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn the_numbers_of_a_key_all_have_a_power_of_ten_or_none_has() {
+        let values = [json!(5e-5), json!(0.001), json!(0.0), json!(3), json!("adam")];
+        let cells = cells_of(&[Some(&values[0]), Some(&values[1]), Some(&values[2]), Some(&values[3]), None]);
+        assert_eq!(cells, ["$5 \\cdot 10^{-5}$", "$1 \\cdot 10^{-3}$", "$0$", "$3$", "--"]);
+        assert_eq!(cells_of(&[Some(&values[1]), Some(&values[4])]), ["$0.001$", "adam"]);
     }
 }

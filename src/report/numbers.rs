@@ -60,11 +60,9 @@ pub fn significant(value: f64, digits: i32) -> String {
 /// Rounds to three significant digits, without trailing zeros.
 pub(super) fn short(value: f64) -> String {
     let text = significant(value, 3);
-    if text.contains('.') && !text.contains('e') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
+    let (number, exponent) = text.split_at(text.find('e').unwrap_or(text.len()));
+    let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    format!("{number}{exponent}")
 }
 
 fn decimals(value: f64, digits: i32) -> usize {
@@ -114,6 +112,7 @@ mod tests {
         let texts = shown.map(|value| significant(value, 4));
         assert_eq!(texts, ["0", "1234567", "12346", "1.234e-5", "-0.1801", "NaN", "-inf"]);
         assert_eq!([2.0, 1.5, 1234.5, 0.0, f64::NAN].map(short), ["2", "1.5", "1234", "0", "NaN"]);
+        assert_eq!([5e-5, 1.5e-6, 1e-9, 3.0].map(short), ["5e-5", "1.5e-6", "1e-9", "3"]);
         let values = [json!(5e-5), json!(0.001), json!(1.0), json!(3), json!("conv"), json!([32, 64]), json!(null)];
         let texts = values.map(|value| value_text(Some(&value)));
         assert_eq!(texts, ["5e-5", "0.001", "1", "3", "conv", "[32,64]", "-"]);

@@ -4,6 +4,7 @@ use super::description::{Condition, Declared, Described, TableInfo};
 use super::{Advice, Choices, Interval, Key, Kind, Role, Type};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 use toml::Value;
 
@@ -374,12 +375,31 @@ impl<'a> Keys<'a> {
 /// The dotted name of a key of a table. It is made once in each thread and stays: there are few, and a sweep may have a million trials.
 fn kept_dotted(table: &'static str, name: &'static str) -> &'static str {
     thread_local! {
-        static KEPT: RefCell<HashMap<[(usize, usize); 2], &'static str>> = RefCell::default();
+        static KEPT: RefCell<HashMap<[usize; 4], &'static str, BuildHasherDefault<PlaceHasher>>> = RefCell::default();
     }
     // The place of a text in the program is quicker to compare than the text.
-    let place = |text: &str| (text.as_ptr() as usize, text.len());
+    let place = [table.as_ptr() as usize, table.len(), name.as_ptr() as usize, name.len()];
     let make = || -> &'static str { if table.is_empty() { name } else { format!("{table}.{name}").leak() } };
-    KEPT.with_borrow_mut(|kept| *kept.entry([place(table), place(name)]).or_insert_with(make))
+    KEPT.with_borrow_mut(|kept| *kept.entry(place).or_insert_with(make))
+}
+
+/// A hash of the places of texts: quick, and good enough for a few hundred of them.
+#[derive(Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, part: usize) {
+        self.0 = (self.0.rotate_left(5) ^ part as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        // The upper bits are the good ones of a product, and the map uses the lower ones.
+        self.0.rotate_left(26)
+    }
 }
 
 fn whole(value: u64) -> Value {

@@ -200,6 +200,10 @@ fn embeddings_are_the_posteriors_and_their_nats() {
     let column = |name: &str| -> Vec<f32> { frame.column(name).unwrap().f32().unwrap().into_no_null_iter().collect() };
     let images = images(&folder);
     assert_eq!(frame.height(), images.len());
+    let numbers = |name: &str| -> Vec<i64> { frame.column(name).unwrap().i64().unwrap().into_no_null_iter().collect() };
+    assert_eq!(numbers("image"), (0..images.len() as i64).collect::<Vec<_>>());
+    // The validation images are the last ones of 60.
+    assert_eq!(numbers("source_image"), (60 - images.len() as i64..60).collect::<Vec<_>>());
     for (found, ([expected, _], _)) in column("mean_0").iter().zip(&images) {
         assert!((found - expected).abs() < 1e-6);
     }

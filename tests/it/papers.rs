@@ -60,7 +60,8 @@ fn tables_and_figures_of_one_experiment() {
     let rate = text(&workspace.path("runs/one/figures/rate-distortion.svg"));
     assert!(rate.starts_with("<svg width=\"234pt\"") && rate.ends_with("</svg>\n"), "{rate}");
     let shown = texts(&rate);
-    for text in ["KL (nats per image)", "reconstruction (nats per image)", "kl_weight = 0.5", "kl_weight = 1"] {
+    let titles = ["validation KL (nats per image)", "validation reconstruction", "(nats per image)"];
+    for text in titles.into_iter().chain(["kl_weight = 0.5", "kl_weight = 1"]) {
         assert!(shown.contains(&text), "{shown:?}");
     }
     // A setting with two seeds has an interval along both axes; another run of the command draws the same.

@@ -48,10 +48,11 @@ fn a_named_data_set_beside_the_spec_is_found_by_every_command() {
     let table = std::fs::read_to_string(workspace.path("embedded.csv")).unwrap();
     // The labels of the images 30 to 39 of the file.
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
-    assert_eq!(rows[0][..3], ["image", "label", "label_name"]);
-    let labels: Vec<&str> = rows[1..].iter().map(|row| row[1]).collect();
+    assert_eq!(rows[0][..4], ["image", "source_image", "label", "label_name"]);
+    let [numbers, labels] = [1, 2].map(|column| rows[1..].iter().map(|row| row[column]).collect::<Vec<_>>());
+    assert_eq!(numbers, ["30", "31", "32", "33", "34", "35", "36", "37", "38", "39"]);
     assert_eq!(labels, ["5", "3", "6", "6", "0", "8", "5", "2", "1", "6"]);
-    assert_eq!(rows[1][2], "sandal");
+    assert_eq!(rows[1][3], "sandal");
 }
 
 #[test]

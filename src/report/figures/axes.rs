@@ -1,15 +1,16 @@
 //! The KL of each latent axis, largest first: the mean over the seeds of each of the best settings.
 
 use super::chart::{Axis, Chart, Series};
-use super::{Shown, best};
+use super::{Shown, best, split};
 use crate::report::comparison::Setting;
 use crate::train::measure::KL_AXIS_NATS;
 
 pub(super) fn charts(shown: &[Shown<'_>]) -> Vec<Chart> {
+    let of_split = split(shown).map_or(String::new(), |split| format!("{} ", split.in_words()));
     vec![Chart {
         name: "kl-axes".to_owned(),
         x: Axis { title: "latent axis, by KL".to_owned(), is_whole: true, ..Axis::default() },
-        y: Axis { title: "KL (nats)".to_owned(), ..Axis::default() },
+        y: Axis { title: format!("{of_split}KL (nats)"), ..Axis::default() },
         series: best(shown, series),
     }]
 }

@@ -17,6 +17,10 @@ const HEIGHT: f64 = 162.0;
 const TEXT: f64 = 8.0;
 /// The height of a line of the legend, in points.
 const LINE: f64 = TEXT + 3.0;
+/// The space above an axis, in points.
+const TOP: f64 = 5.0;
+/// The height of the labels and the title below an axis, in points.
+const BOTTOM: f64 = 3.2 * TEXT;
 /// The mean width of a character, as a fraction of the size of the text.
 const CHARACTER: f64 = 0.55;
 /// Largest number of markers on a line.
@@ -109,18 +113,18 @@ impl Chart {
     fn draw(&self, area: &Area<'_>) -> Drawn<()> {
         let (x, y) = (self.x.scale(&self.values(0)), self.y.scale(&self.values(1)));
         let longest = y.ticks.iter().map(|(_, label)| label.chars().count()).max().unwrap_or(1);
-        let left = (longest as f64 * CHARACTER + 3.2) * TEXT;
+        let room = HEIGHT - TOP - BOTTOM;
+        let title = wrapped(&self.y.title, (room / (CHARACTER * TEXT)) as usize);
+        let left = (longest as f64 * CHARACTER + 2.0) * TEXT + LINE * title.len() as f64;
         let mut chart = ChartBuilder::on(area)
-            .margin_top(units(5.0))
+            .margin_top(units(TOP))
             .margin_right(units(9.0))
-            .margin_left(units(3.0))
             .set_label_area_size(LabelAreaPosition::Left, units(left))
-            .set_label_area_size(LabelAreaPosition::Bottom, units(3.2 * TEXT))
+            .set_label_area_size(LabelAreaPosition::Bottom, units(BOTTOM))
             .build_cartesian_2d(x, y)?;
         chart
             .configure_mesh()
             .x_desc(self.x.title.as_str())
-            .y_desc(self.y.title.as_str())
             .label_style(font())
             .axis_desc_style(font())
             .axis_style(stroke(BLACK, 0.6))
@@ -128,6 +132,12 @@ impl Chart {
             .light_line_style(TRANSPARENT)
             .set_all_tick_mark_size(units(2.5))
             .draw()?;
+        let style = font().transform(FontTransform::Rotate270).into_text_style(area);
+        let style = style.pos(Pos::new(HPos::Center, VPos::Center));
+        title.into_iter().enumerate().try_for_each(|(line, text)| {
+            let at = [LINE * (line as f64 + 0.7), TOP + room / 2.0];
+            area.draw(&Text::new(text, <(i32, i32)>::from(at.map(|place| units(place) as i32)), style.clone()))
+        })?;
         self.series.iter().enumerate().try_for_each(|(index, series)| self.draw_series(&mut chart, series, index))
     }
 
@@ -207,6 +217,26 @@ impl Chart {
 /// The width of a name in the legend with its marker, in points.
 fn width(name: &str) -> f64 {
     (name.chars().count() as f64 * CHARACTER + 3.0) * TEXT
+}
+
+/// A text in lines of so many characters, broken between words, but not in a unit in parentheses.
+fn wrapped(text: &str, characters: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut is_in_unit = false;
+    let words = text.split(|c| {
+        is_in_unit = c == '(' || is_in_unit && c != ')';
+        c == ' ' && !is_in_unit
+    });
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= characters => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// A name in lines that fit, broken after commas.
@@ -437,5 +467,20 @@ mod tests {
         assert_eq!(places, [(0, 0), (1, 0), (2, 1)]);
         let long = "kl_weight = 0.0005, latent_dim = 10, learning_rate = 0.002, optimizer = adam";
         assert_eq!(broken(long), ["kl_weight = 0.0005, latent_dim = 10, ", "learning_rate = 0.002, optimizer = adam"]);
+    }
+
+    #[test]
+    fn a_long_title_has_several_lines() {
+        let lines = wrapped("validation reconstruction (nats per image)", 29);
+        assert_eq!(lines, ["validation reconstruction", "(nats per image)"]);
+        assert_eq!(wrapped("validation ELBO (nats per image)", 29), ["validation ELBO", "(nats per image)"]);
+        assert_eq!(
+            wrapped("validation loss, in the objective's unit", 29),
+            ["validation loss, in the", "objective's unit"]
+        );
+        let [title, y] = [String::new(), "validation squared error (mean over values)".to_owned()];
+        let [x, y] = [title, y].map(|title| Axis { title, ..Axis::default() });
+        let svg = Chart { name: String::new(), x, y, series: Vec::new() }.svg().unwrap();
+        assert!(svg.contains("\nvalidation squared error\n") && svg.contains("\n(mean over values)\n"), "{svg}");
     }
 }

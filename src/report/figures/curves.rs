@@ -1,7 +1,7 @@
 //! Learning curves: the mean over the seeds of each of the best settings, with a band from the lowest to the highest seed.
 
 use super::chart::{Axis, Chart, Series};
-use super::{Shown, best, file_part};
+use super::{Shown, best, file_part, split};
 use crate::metrics::{Metric, Split};
 use crate::report::comparison::Setting;
 use crate::train::measure;
@@ -11,17 +11,26 @@ use std::collections::BTreeMap;
 const EPOCHS: usize = 400;
 
 pub(super) fn charts(shown: &[Shown<'_>]) -> Vec<Chart> {
+    let title = |metric: &'static Metric| match split(shown) {
+        Some(split) => metric.title_on(split_of(metric, split)),
+        None => metric.title.clone(),
+    };
     let chart = |metric: &'static Metric| Chart {
         name: format!("curve-{}", file_part(&metric.name)),
         x: Axis { title: "epoch".to_owned(), is_whole: true, ..Axis::default() },
-        y: Axis { title: metric.title.to_string(), ..Axis::default() },
+        y: Axis { title: title(metric).into_owned(), ..Axis::default() },
         series: best(shown, |one, setting| curve(one, setting, metric)),
     };
     measure::all().filter(|metric| metric.is_curve).map(chart).collect()
 }
 
+/// The split of a curve: that of the other figures, if the metric is measured on it.
+fn split_of(metric: &Metric, split: Split) -> Split {
+    if metric.is_of(split) { split } else { Split::Train }
+}
+
 fn curve(one: &Shown<'_>, setting: &Setting<'_>, metric: &Metric) -> Option<Series> {
-    let split = if metric.is_of(one.comparison.split) { one.comparison.split } else { Split::Train };
+    let split = split_of(metric, one.comparison.split);
     let mut epochs: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
     for trial in setting.done() {
         let numbers = trial.epochs.numbers(&metric.name)?;

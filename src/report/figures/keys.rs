@@ -1,7 +1,7 @@
 //! Metrics by key: for each key that varies and each metric, the means of the settings, with their intervals over other seeds.
 
 use super::chart::{Axis, Chart, Point, SERIES, Series};
-use super::{Shown, file_part};
+use super::{Shown, file_part, split};
 use crate::plan::value_text;
 use crate::report::columns::{MetricColumn, columns};
 use crate::report::comparison::Setting;
@@ -67,7 +67,7 @@ fn chart(shown: &[Shown<'_>], (key, short): (&str, &str), column: &MetricColumn)
     Some(Chart {
         name: format!("by-{}-{}", file_part(short), file_part(column.name)),
         x: Axis { title: short.to_owned(), is_log, ticks, categories, ..Axis::default() },
-        y: Axis { title: column.title.to_owned(), ..Axis::default() },
+        y: Axis { title: column.title_on(split(shown)).into_owned(), ..Axis::default() },
         series,
     })
 }

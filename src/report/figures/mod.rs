@@ -8,6 +8,7 @@ mod rate;
 
 use super::comparison::{Comparison, Setting};
 use super::{Experiment, Report};
+use crate::metrics::Split;
 use crate::plan::value_text;
 pub(super) use chart::SERIES;
 use chart::{Chart, Series};
@@ -51,9 +52,9 @@ pub(super) fn all(report: &Report) -> io::Result<Vec<(String, String)>> {
     });
     let mut shown: Vec<Shown<'_>> = shown.collect();
     // Metrics of different splits are not comparable: the names say the split.
-    let are_of_one_split = shown.windows(2).all(|pair| pair[0].comparison.split == pair[1].comparison.split);
+    let has_one_split = split(&shown).is_some();
     for one in shown.iter_mut().filter(|_| report.experiments.len() > 1) {
-        let split = if are_of_one_split { String::new() } else { format!(" ({})", one.comparison.split.name()) };
+        let split = if has_one_split { String::new() } else { format!(" ({})", one.comparison.split.name()) };
         one.name = Some(format!("{}{split}", report.heading(one.experiment)));
     }
     let charts = KINDS.iter().flat_map(|kind| kind(&shown)).filter(|chart| !chart.series.is_empty());
@@ -62,6 +63,13 @@ pub(super) fn all(report: &Report) -> io::Result<Vec<(String, String)>> {
         Err(error) => Err(io::Error::other(format!("the figure {}: {error}", chart.name))),
     });
     drawn.collect()
+}
+
+/// The split of the metrics; `None` if they are of several.
+fn split(shown: &[Shown<'_>]) -> Option<Split> {
+    let mut splits = shown.iter().map(|one| one.comparison.split);
+    let first = splits.next()?;
+    splits.all(|split| split == first).then_some(first)
 }
 
 /// A line for each of the best settings, of as many as there are colours; each experiment has as many as the others, at least one.

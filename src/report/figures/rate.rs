@@ -1,7 +1,7 @@
 //! Rate and distortion: the mean KL and reconstruction of each setting, with their intervals over other seeds.
 
-use super::Shown;
 use super::chart::{Axis, Chart, Point, SERIES, Series};
+use super::{Shown, split};
 use crate::report::columns::{MetricColumn, columns};
 use crate::report::comparison::Setting;
 use crate::report::numbers::Summary;
@@ -36,6 +36,6 @@ pub(super) fn charts(shown: &[Shown<'_>]) -> Vec<Chart> {
             shown.iter().map(of_experiment).filter(|series| !series.points.is_empty()).collect()
         }
     };
-    let axis = |column: &MetricColumn| Axis { title: column.title.to_owned(), ..Axis::default() };
+    let axis = |column: &MetricColumn| Axis { title: column.title_on(split(shown)).into_owned(), ..Axis::default() };
     vec![Chart { name: "rate-distortion".to_owned(), x: axis(kl), y: axis(recon), series }]
 }

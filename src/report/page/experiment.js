@@ -109,7 +109,8 @@ class Experiment {
         showPictures(this);
         for (const heading of this.place.querySelectorAll("h2")) contents.append(element("a", { href: `#${heading.id}` },
             heading.textContent));
-        this.fill();
+        fillTable(this);
+        this.update();
     }
 
     hide() {
@@ -137,10 +138,12 @@ class Experiment {
         this.updates.forEach((update) => update());
     }
 
-    /** Updates everything that depends on the filter and on the order of the table. */
-    fill() {
+    /** Updates the table, and some milliseconds later what depends on its filter and order: with many trials, charts take longer than
+     * a reader should wait for the table. */
+    fill(delay = 50) {
         fillTable(this);
-        this.update();
+        clearTimeout(this.waiting);
+        this.waiting = setTimeout(() => this.update(), delay);
     }
 
     /** The first selected trials for which `has` is true, and a button that shows all of them. */

@@ -8,9 +8,8 @@ function showTable(page) {
     const controls = element("div", { class: "controls" }, element("label", {}, "filter",
         element("input", { type: "search", placeholder: example, value: page.filter, oninput: (event) => {
             page.filter = event.target.value;
-            fillTable(page);
-            clearTimeout(page.waiting);
-            page.waiting = setTimeout(() => page.update(), 200);
+            // The reader may go on typing.
+            page.fill(200);
         } })));
     if (statuses.length > 1) {
         controls.append(select("status", [["", "all"], ...statuses.map((status) => [status, status])], page.status, (status) => {
