@@ -29,7 +29,8 @@ const ACTIONS = {
         filter.dispatchEvent(new Event("input", { bubbles: true }));
     },
     "choose other colours": () => {
-        const choice = document.querySelector("select");
+        const choice = document.querySelector("select[data-colours]");
+        if (choice === null) return;
         choice.selectedIndex = (choice.selectedIndex + 1) % choice.options.length;
         choice.dispatchEvent(new Event("change", { bubbles: true }));
     },

@@ -36,7 +36,7 @@ impl Command for EmbedArgs {
         let numbers = |name: &str, values: Vec<i64>| Column::new(name.into(), values);
         let mut columns = vec![
             numbers("image", indices.iter().map(|index| i64::from(*index)).collect()),
-            // The same file, whatever the split and its order.
+            // Its number in the files of its split, so that it can be found there.
             numbers("source_image", (0..count).map(|index| trained.images().stored(index) as i64).collect()),
         ];
         for column in trained.images().columns() {

@@ -110,14 +110,15 @@ impl EvaluateArgs {
         // Those of the weights that were used.
         trial.evaluation = Evaluation::read(&results)?;
         let shown = shown(&trial, &settings);
+        let refused = by_reason(shown.iter().filter_map(|one| Some((&*one.recipe.metric, one.refused.as_deref()?))));
         if self.stop_with_parent {
             // Its parent reads the results from the folder.
-            refused(&shown).iter().for_each(|line| complain(line));
+            refused.iter().for_each(|line| complain(line));
         } else if self.json {
             say_event(json!({ "event": "summary", "trial": trial.record.trial, "results": shown }));
         } else {
             say(&table(&shown).fit(terminal::width()).to_string());
-            refused(&shown).iter().for_each(|line| say(line));
+            refused.iter().for_each(|line| say(line));
         }
         // What was named must have a value.
         let is_lacking = shown.iter().any(|one| one.refused.is_some()) && self.question.names_metrics();
@@ -286,10 +287,10 @@ fn shown(trial: &ReportedTrial, settings: &EvaluateSettings) -> Vec<Evaluated> {
     results.filter(|one| one.recipe.is_asked(settings, split)).cloned().collect()
 }
 
-/// A line for each reason why something was not measured.
-fn refused(results: &[Evaluated]) -> Vec<String> {
+/// A line for each reason why something was not measured, from the metrics and their reasons.
+fn by_reason<'a>(refused: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for (reason, metric) in results.iter().filter_map(|one| Some((one.refused.as_deref()?, &*one.recipe.metric))) {
+    for (metric, reason) in refused {
         match reasons.iter_mut().find(|(other, _)| *other == reason) {
             Some((_, metrics)) => metrics.push(metric),
             None => reasons.push((reason, vec![metric])),
@@ -297,7 +298,7 @@ fn refused(results: &[Evaluated]) -> Vec<String> {
     }
     let line = |(reason, metrics): (&str, Vec<&str>)| match &*metrics {
         [metric] => format!("{metric}: {reason}"),
-        _ => format!("{} (each): {reason}", metrics.join(", ")),
+        _ => format!("not measured ({}): {reason}", metrics.join(", ")),
     };
     reasons.into_iter().map(line).collect()
 }
@@ -358,7 +359,7 @@ impl MetricBar {
                 }
                 bar.set_position((1000.0 * share.unwrap_or(0.0)) as u64);
             }
-            // What was not measured is listed at the end.
+            // What cannot be measured is listed with the results.
             (Event::Evaluated { metric, values, seconds, refused: None, .. }, None) if self.is_shown => {
                 complain(&evaluated(metric, values, *seconds, None));
             }
@@ -438,5 +439,16 @@ impl TrialsBar {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_that_are_refused_for_the_same_reason_are_on_one_line() {
+        let refused = [("mig", "no factors"), ("labels", "no labels"), ("dci", "no factors")];
+        assert_eq!(by_reason(refused.into_iter()), ["not measured (mig, dci): no factors", "labels: no labels"]);
     }
 }

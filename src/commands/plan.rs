@@ -135,9 +135,9 @@ impl Command for PlanArgs {
     }
 }
 
-/// The share of a trial's epochs that a run would train.
+/// The share of a trial's epochs that a run would train. Those that a trial has trained before it was stopped are not known here.
 fn share_left(prospects: &Prospects<'_>, trial: &Trial) -> f64 {
-    let is_due = matches!(prospects.of.get(trial.id()), None | Some(Prospect::New | Prospect::Resume));
+    let is_due = matches!(prospects.of.get(trial.id()), Some(Prospect::New | Prospect::Resume));
     let reused = prospects.continued.get(trial.id()).map_or(0, |continued| continued.epochs);
     if is_due { 1.0 - reused as f64 / trial.spec().train.epochs as f64 } else { 0.0 }
 }
@@ -225,15 +225,18 @@ fn from_scratch(plan: &Plan, prospects: &Prospects<'_>) -> Vec<String> {
 fn times<'p>(plan: &'p Plan, prospects: &Prospects<'_>) -> anyhow::Result<BTreeMap<&'p str, Duration>> {
     let mut measured: BTreeMap<String, f64> = BTreeMap::new();
     let mut times = BTreeMap::new();
-    // What is measured on the CPU says nothing of a GPU.
-    for trial in plan.selected().filter(|trial| !trial.spec().train.device.is_gpu()) {
+    for trial in plan.selected() {
+        let share = share_left(prospects, trial);
+        // What is measured on the CPU says nothing of a GPU.
+        if share == 0.0 || trial.spec().train.device.is_gpu() {
+            continue;
+        }
         let kind = trial.epoch_hash();
         let epoch = match measured.get(&kind) {
             Some(seconds) => *seconds,
             None => *measured.entry(kind).or_insert(estimate::seconds_of_epoch(trial, 1, MOMENT)?),
         };
-        let reused = prospects.continued.get(trial.id()).map_or(0, |continued| continued.epochs);
-        let all = epoch * trial.spec().train.epochs.saturating_sub(reused) as f64;
+        let all = epoch * share * trial.spec().train.epochs as f64;
         times.insert(trial.id(), Duration::try_from_secs_f64(all).unwrap_or(Duration::MAX));
     }
     Ok(times)

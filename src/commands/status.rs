@@ -147,14 +147,12 @@ fn text(experiment: &Path, plan: &Frozen, states: &States, width: Option<usize>)
         let left = brief(states.eta_seconds);
         text.push_str(&format!("\nETA of all trials: {left} ({} running)\n", states.running));
     }
-    // A run that is starting or ending has trials that are neither pending nor stopped for good.
+    // While a run holds the lock, trials that look stopped may be about to start.
     let holder = lock::holder(experiment)?;
     let stopped = trials.iter().filter(|state| state.is_stopped()).count();
     if stopped > 0 && holder.is_none() {
-        let were = if stopped == 1 { "was" } else { "were" };
         let count = counted(stopped, "trial");
-        let them = if stopped == 1 { "it" } else { "them" };
-        text.push_str(&format!("\n{count} {were} stopped: `vaex run` with the same spec resumes {them}\n"));
+        text.push_str(&format!("\n{count} stopped or failed from outside: the same `vaex run` command goes on\n"));
     }
     for State { id, error, .. } in trials {
         if let Some(error) = error {

@@ -60,7 +60,7 @@ impl Images {
         self.store.element()
     }
 
-    /// The number of an image in its file, folder or source, from 0.
+    /// The number of an image in the files or the source of its split, from 0. Several files count on.
     ///
     /// # Panics
     /// `index` is not below [`Images::len`].

@@ -98,7 +98,7 @@ impl State {
         self.metrics.places().any(|(_, _, of)| of == split)
     }
 
-    /// Whether it was stopped from outside before its end: the next run resumes it.
+    /// Whether it was stopped, or failed for a cause outside of it: the next run resumes it.
     pub fn is_stopped(&self) -> bool {
         match self.phase {
             Phase::Stopped | Phase::Recorded(Status::Interrupted) => true,
@@ -304,6 +304,18 @@ mod tests {
             error: None,
             eta_seconds: None,
         }
+    }
+
+    #[test]
+    fn a_trial_is_stopped_if_the_next_run_resumes_it() {
+        let is_stopped = |phase| trial(phase, 1).is_stopped();
+        assert!(is_stopped(Phase::Stopped) && is_stopped(Phase::Recorded(Status::Interrupted)));
+        assert!(![Phase::Running, Phase::Queued, Phase::Unknown].into_iter().any(is_stopped));
+        assert!(!is_stopped(Phase::Recorded(Status::Done)) && !is_stopped(Phase::Recorded(Status::Planned)));
+        let mut failed = trial(Phase::Recorded(Status::Failed), 1);
+        assert!(!failed.is_stopped());
+        failed.record.as_mut().map(Arc::make_mut).unwrap().from_outside = true;
+        assert!(failed.is_stopped());
     }
 
     fn estimated(trials: Vec<State>) -> (Option<f64>, Vec<Option<f64>>) {

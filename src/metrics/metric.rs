@@ -126,10 +126,10 @@ impl Metric {
         self.splits.contains(&split)
     }
 
-    /// Its title with the split that its values are of, if it is measured on several.
+    /// Its title with the split that its values are of. What is scheduled is of none.
     pub fn title_on(&self, split: Split) -> Cow<'static, str> {
-        match self.splits {
-            [_] => self.title.clone(),
+        match self.board {
+            Board::Schedule => self.title.clone(),
             _ => format!("{} {}", split.in_words(), self.title).into(),
         }
     }

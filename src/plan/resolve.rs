@@ -224,11 +224,11 @@ impl Resolver {
     /// The images of a point. Not to be called by tasks of rayon: reading images has such tasks too, and a thread that waits for
     /// them could begin another task, which would wait for this thread.
     pub(super) fn dataset(&self, point: &ResolvedPoint) -> Loaded {
-        let mut datasets = locked(&self.datasets);
+        let Datasets { files, last, loaded } = &mut *locked(&self.datasets);
         let is_last =
             |last: &[(DottedKey, Value)]| point.written_data().eq(last.iter().map(|(key, value)| (key, value)));
-        if let Some((_, loaded)) = datasets.last.as_ref().filter(|(last, _)| is_last(last)) {
-            return loaded.clone();
+        if let Some((_, images)) = last.as_ref().filter(|(last, _)| is_last(last)) {
+            return images.clone();
         }
         // Binarization and range do not change the stored images.
         let data = DataSettings {
@@ -239,11 +239,10 @@ impl Resolver {
             ..point.spec.data.clone()
         };
         let text = format!("{data:?}");
-        let loaded = datasets.loaded.get(&text).cloned().unwrap_or_else(|| self.load(&mut datasets.files, &data));
-        datasets.loaded.insert(text, loaded.clone());
+        let images = loaded.entry(text).or_insert_with(|| self.load(files, &data)).clone();
         let written = point.written_data().map(|(key, value)| (key.clone(), value.clone()));
-        datasets.last = Some((written.collect(), loaded.clone()));
-        loaded
+        *last = Some((written.collect(), images.clone()));
+        images
     }
 
     fn load(&self, files: &mut Files, data: &DataSettings) -> Loaded {

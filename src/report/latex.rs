@@ -38,7 +38,7 @@ fn table(heading: &str, comparison: &Comparison) -> String {
     let mut comments: Vec<String> =
         comparison.notes.iter().filter(|note| note.starts_with("warning: ")).cloned().collect();
     if !others.is_empty() {
-        comments.push(format!("without {} that have no trial that is done", counted(others.len(), "setting")));
+        comments.push(format!("left out, because no trial is done: {}", counted(others.len(), "setting")));
     }
     let comments: String =
         comments.iter().map(|comment| format!("% {}\n", comment.replace(['\n', '\r'], " "))).collect();
@@ -50,7 +50,7 @@ fn table(heading: &str, comparison: &Comparison) -> String {
     )
 }
 
-/// The cells of the values of a key. If one of its numbers has a power of ten, they all have.
+/// The cells of the values of a key. If one of its numbers needs a power of ten, all have one but 0 and whole numbers.
 fn cells_of(values: &[Option<&Value>]) -> Vec<String> {
     let number = |value: &Value| value.as_f64().filter(|number| value.is_f64() && *number != 0.0);
     let has_power = values.iter().any(|one| one.and_then(number).is_some() && value_text(*one).contains('e'));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_of_a_key_all_have_a_power_of_ten_or_none_has() {
+    fn fractions_of_a_key_have_a_power_of_ten_if_one_needs_it() {
         let values = [json!(5e-5), json!(0.001), json!(0.0), json!(3), json!("adam")];
         let cells = cells_of(&[Some(&values[0]), Some(&values[1]), Some(&values[2]), Some(&values[3]), None]);
         assert_eq!(cells, ["$5 \\cdot 10^{-5}$", "$1 \\cdot 10^{-3}$", "$0$", "$3$", "--"]);

@@ -375,10 +375,10 @@ impl<'a> Keys<'a> {
 /// The dotted name of a key of a table. It is made once in each thread and stays: there are few, and a sweep may have a million trials.
 fn kept_dotted(table: &'static str, name: &'static str) -> &'static str {
     thread_local! {
-        static KEPT: RefCell<HashMap<[usize; 4], &'static str, BuildHasherDefault<PlaceHasher>>> = RefCell::default();
+        static KEPT: RefCell<HashMap<(usize, usize, usize, usize), &'static str, BuildHasherDefault<PlaceHasher>>> = RefCell::default();
     }
     // The place of a text in the program is quicker to compare than the text.
-    let place = [table.as_ptr() as usize, table.len(), name.as_ptr() as usize, name.len()];
+    let place = (table.as_ptr() as usize, table.len(), name.as_ptr() as usize, name.len());
     let make = || -> &'static str { if table.is_empty() { name } else { format!("{table}.{name}").leak() } };
     KEPT.with_borrow_mut(|kept| *kept.entry(place).or_insert_with(make))
 }

@@ -57,6 +57,8 @@ fn tables_and_figures_of_one_experiment() {
     for name in ["rate-distortion", "by-kl_weight-elbo_nats", "curve-loss", "kl-axes"] {
         assert!(figures.contains(&format!("{name}.svg")), "{figures:?}");
     }
+    let squared = text(&workspace.path("runs/one/figures/curve-mse.svg"));
+    assert!(texts(&squared).contains(&"validation squared error"), "{squared}");
     let rate = text(&workspace.path("runs/one/figures/rate-distortion.svg"));
     assert!(rate.starts_with("<svg width=\"234pt\"") && rate.ends_with("</svg>\n"), "{rate}");
     let shown = texts(&rate);

@@ -311,6 +311,10 @@ fn a_killed_trial_fails_and_can_be_resumed() {
     signal("-KILL", children(process.id())[0]);
     let output = process.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("\nsomething failed for a cause outside the trials; to go on: "), "{said}");
+    let said = workspace.succeed(&["status", "runs/long"]);
+    assert!(said.contains("\n1 trial stopped or failed from outside: the same `vaex run` command goes on\n"), "{said}");
     let record = json(&only(&workspace, "runs/long").join("trial.json"));
     assert_eq!(record["status"], "failed");
     assert_eq!(record["error"], "its process was killed (signal 9; possibly the system was out of memory)");

@@ -226,6 +226,16 @@ fn only_rungs_that_stop_settings_need_the_full_kl_weight() {
 }
 
 #[test]
+fn a_plan_says_that_a_search_is_too_short_for_tpe() {
+    let workspace = Workspace::with_spec(SPEC);
+    let plan = |trials: &str| workspace.succeed(&["plan", "spec.toml", "--set", "search.method=tpe", "--set", trials]);
+    let said = "; none depends on results, which tpe uses from setting 14 on\n";
+    assert!(plan("search.trials=13").contains(said), "{}", plan("search.trials=13"));
+    let said = "; the 13 settings above do not depend on results\n";
+    assert!(plan("search.trials=14").contains(said), "{}", plan("search.trials=14"));
+}
+
+#[test]
 fn a_search_may_end_by_the_clock() {
     let spec = SPEC.replace("trials = 9", "hours = 1e-6");
     let workspace =

@@ -154,16 +154,14 @@ fn print_next_steps(plan: &Plan, args: &RunArgs, summary: Summary, report: Optio
         let stopped = format!("{disk}, so the run was stopped with {count} unfinished");
         say(&format!("{stopped}; free some space, then resume with: {}", same_command()));
     } else if summary.interrupted > 0 {
-        let count = counted(summary.interrupted + summary.from_outside, "unfinished trial");
+        let count = counted(summary.interrupted, "unfinished trial");
         say(&format!("{count}; to resume: {}", same_command()));
         if args.fresh {
             say("trials that were already done and have not restarted yet keep their results");
         }
     } else {
         if summary.from_outside > 0 {
-            let count = counted(summary.from_outside, "trial");
-            let were = if summary.from_outside == 1 { "was" } else { "were" };
-            say(&format!("{count} {were} stopped from outside; to resume: {}", same_command()));
+            say(&format!("something failed for a cause outside the trials; to go on: {}", same_command()));
         }
         if summary.failed_before > 0 {
             let count = counted(summary.failed_before, "trial");

@@ -478,9 +478,8 @@ mod tests {
             wrapped("validation loss, in the objective's unit", 29),
             ["validation loss, in the", "objective's unit"]
         );
-        let [title, y] = [String::new(), "validation squared error (mean over values)".to_owned()];
-        let [x, y] = [title, y].map(|title| Axis { title, ..Axis::default() });
-        let svg = Chart { name: String::new(), x, y, series: Vec::new() }.svg().unwrap();
+        let y = Axis { title: "validation squared error (mean over values)".to_owned(), ..Axis::default() };
+        let svg = Chart { name: String::new(), x: Axis::default(), y, series: Vec::new() }.svg().unwrap();
         assert!(svg.contains("\nvalidation squared error\n") && svg.contains("\n(mean over values)\n"), "{svg}");
     }
 }
