@@ -15,26 +15,12 @@ if (reports.length === 0) {
     process.exit(2);
 }
 
-/** What a reader does, and how: functions that run in the page. */
-const ACTIONS = {
-    "sort by a metric": () => document.querySelector("table.trials th[data-column=elbo_nats] button").click(),
-    "filter": () => {
-        const filter = document.querySelector("input[type=search]");
-        filter.value = "seed=1";
-        filter.dispatchEvent(new Event("input", { bubbles: true }));
-    },
-    "remove the filter": () => {
-        const filter = document.querySelector("input[type=search]");
-        filter.value = "";
-        filter.dispatchEvent(new Event("input", { bubbles: true }));
-    },
-    "choose other colours": () => {
-        const choice = document.querySelector("select[data-colours]");
-        if (choice === null) return;
-        choice.selectedIndex = (choice.selectedIndex + 1) % choice.options.length;
-        choice.dispatchEvent(new Event("change", { bubbles: true }));
-    },
-};
+/** What a reader does: a name, the element, and the text that is entered; a click without one. */
+const ACTIONS = [
+    ["sort by a metric", "table.trials th[data-column=elbo_nats] button", null],
+    ["filter", "input[type=search]", "seed=1"],
+    ["remove the filter", "input[type=search]", ""],
+];
 
 const browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
 for (const report of reports) {
@@ -43,16 +29,22 @@ for (const report of reports) {
     const [loaded, elements] = await page.evaluate(() =>
         [performance.getEntriesByType("navigation")[0].loadEventEnd, document.querySelectorAll("*").length]);
     console.log(`${report}: open after ${Math.round(loaded)} ms, ${elements} elements`);
-    for (const [name, action] of Object.entries(ACTIONS)) {
-        const [script, frame] = await page.evaluate(async (action) => {
+    for (const [name, selector, value] of ACTIONS) {
+        const [script, frame] = await page.evaluate(async ([selector, value]) => {
             const drawn = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+            const element = document.querySelector(selector);
             await drawn();
             const start = performance.now();
-            (0, eval)(`(${action})()`);
+            if (value === null) {
+                element.click();
+            } else {
+                element.value = value;
+                element.dispatchEvent(new Event("input", { bubbles: true }));
+            }
             const script = performance.now() - start;
             await drawn();
             return [script, performance.now() - start];
-        }, action.toString());
+        }, [selector, value]);
         console.log(`  ${name}: ${Math.round(script)} ms, drawn after ${Math.round(frame)} ms`);
         // Charts follow a moment later.
         await page.waitForTimeout(2000);
